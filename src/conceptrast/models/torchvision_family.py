@@ -1,0 +1,107 @@
+"""Every classifier of torchvision by its name there, with the preprocessing that its published weights ask for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from conceptrast.errors import ModelError, unknown_name
+from conceptrast.models.family import Family, Published
+from conceptrast.models.model import Preprocess
+from conceptrast.models.torchvision_ops import torchvision
+from conceptrast.models.weights import file_md5
+
+#: torchvision's builders set this for published weights alone: these were trained on other means and deviations.
+_TRANSFORMS_INPUT = {"googlenet", "inception_v3"}
+
+
+def imagenet_class_names() -> list[str]:
+    """The 1000 names of ImageNet's classes, by index.
+
+    Example:
+        >>> names = imagenet_class_names()
+        >>> len(names), names[281]
+        (1000, 'tabby')
+    """
+    return list(torchvision.models.ResNet50_Weights.IMAGENET1K_V1.meta["categories"])
+
+
+def architectures() -> list[str]:
+    """Names of torchvision's classifiers.
+
+    Example:
+        >>> "resnet50" in architectures(), "quantized_resnet50" in architectures()
+        (True, False)
+    """
+    return list(torchvision.models.list_models(module=torchvision.models))
+
+
+class TorchvisionFamily(Family):
+    """One of torchvision's classifiers.
+
+    Raises:
+        ModelError: there is no such classifier; the message lists the nearest names.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        if name not in architectures():
+            from conceptrast.models import ARCHITECTURES
+
+            raise ModelError(unknown_name("model", name, [*ARCHITECTURES, *architectures()]))
+
+    def network(self, n_classes: int, size: tuple[int, int], weights: str | None) -> nn.Module:
+        """A fresh network, with the input transform that published weights ask for."""
+        options: dict[str, Any] = {"weights": None, "num_classes": n_classes}
+        if self.name in _TRANSFORMS_INPUT:
+            options |= {"transform_input": weights is not None, "init_weights": weights is None}
+        if self.name.startswith("vit_"):
+            options["image_size"] = size[0]
+        return torchvision.models.get_model(self.name, **options)
+
+    def preprocess(self, input_size: int | None, weights: str | None) -> Preprocess:
+        """Resizing, crop, mean, std and interpolation of the weights' own transforms; of the default ones if none."""
+        transforms = self._weights(weights).transforms()
+        resize, crop = transforms.resize_size[0], transforms.crop_size[0]
+        if input_size is not None:
+            resize = crop = input_size
+        return Preprocess(resize, crop, tuple(transforms.mean), tuple(transforms.std), transforms.interpolation.value)
+
+    def default_class_names(self) -> list[str]:
+        """The names that the published weights carry."""
+        return list(self._weights(None).meta["categories"])
+
+    def published_names(self) -> list[str]:
+        """Names of torchvision's weights enum for this architecture."""
+        return [*torchvision.models.get_model_weights(self.name).__members__, "DEFAULT"]
+
+    def published(self, weights: str) -> Published:
+        """Weights from torch's cache, or downloaded there.
+
+        Raises:
+            ModelError: they are not in the cache and cannot be downloaded.
+        """
+        entry = self._weights(weights)
+        try:
+            state = entry.get_state_dict(progress=False, check_hash=True, weights_only=True)
+        except (OSError, RuntimeError) as error:
+            raise ModelError(
+                f"weights {weights} of {self.name} are not at {_cached(entry)} and cannot be downloaded ({error}): "
+                "fetch them elsewhere and give the .pth file as `weights`"
+            ) from error
+        return Published(state, list(entry.meta["categories"]), file_md5(_cached(entry)))
+
+    def fingerprint(self, weights: str) -> str:
+        """The file name of the weights, which holds the head of their hash."""
+        return f"{self.name}/{Path(self._weights(weights).url).name}"
+
+    def _weights(self, name: str | None) -> Any:
+        enum = torchvision.models.get_model_weights(self.name)
+        return enum["DEFAULT" if name is None else name]
+
+
+def _cached(entry: Any) -> Path:
+    return Path(torch.hub.get_dir()) / "checkpoints" / Path(entry.url).name

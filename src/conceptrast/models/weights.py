@@ -1,0 +1,181 @@
+"""Reading weights without running what is in them, and putting them into a network that they fit."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import zipfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from conceptrast.errors import ModelError
+
+SUFFIXES = (".pth", ".pt", ".safetensors", ".tar", ".ckpt", ".bin")
+
+#: Entries of a checkpoint that hold the network, in the order in which they are looked for.
+_NESTED = ("state_dict", "model_state_dict", "model")
+
+#: Wrappers that leave a prefix on every name, outermost first.
+_PREFIXES = ("module.", "_orig_mod.", "model.")
+
+#: What the ``robustness`` package keeps beside the network.
+_BESIDE = ("normalizer.", "attacker.")
+
+
+def is_file_name(weights: str) -> bool:
+    """Whether ``weights`` names a file rather than published weights.
+
+    Example:
+        >>> is_file_name("../../data/resnet50.pth"), is_file_name("IMAGENET1K_V1")
+        (True, False)
+    """
+    return "/" in weights or weights.endswith(SUFFIXES)
+
+
+def file_md5(path: Path | str) -> str:
+    """md5 of a file's bytes, as DVC writes it."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "md5").hexdigest()
+
+
+def recorded_md5(path: Path | str) -> str | None:
+    """md5 of a file, or the one in the ``.dvc`` file beside it where the file has not been pulled; else ``None``."""
+    path = Path(path)
+    if path.is_file():
+        return file_md5(path)
+    receipt = path.with_name(path.name + ".dvc")
+    if not receipt.is_file():
+        return None
+    return str(yaml.safe_load(receipt.read_text())["outs"][0]["md5"])
+
+
+def read_state(path: Path | str) -> dict[str, Tensor]:
+    """Tensors of a ``.safetensors`` file or of a torch checkpoint, by name.
+
+    A torch file is read with ``weights_only=True``, which refuses anything but tensors and plain containers. A
+    checkpoint that nests its weights (``state_dict``, ``model``) is unwrapped.
+
+    Raises:
+        ModelError: the file is missing, damaged, or holds Python objects; the message says how to convert it.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ModelError(f"weights file {path} does not exist")
+    try:
+        found = load_file(path) if path.suffix == ".safetensors" else _torch_file(path)
+    except (SafetensorError, EOFError, RuntimeError, OSError, zipfile.BadZipFile, ValueError, KeyError) as error:
+        raise ModelError(f"weights file {path} cannot be read: {_first_line(error)}") from error
+    return plain_state(found, path)
+
+
+def _torch_file(path: Path) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ModelError(
+            f"weights file {path} is no plain torch checkpoint ({_first_line(error)}). If it holds Python objects "
+            "beside its tensors, convert it once, on a machine where you trust the file: "
+            "`state = torch.load(path, weights_only=False)`, then `safetensors.torch.save_file` of the dictionary of "
+            "tensors in it, and give the .safetensors file as `weights`"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+
+
+def plain_state(checkpoint: Any, source: Path | str) -> dict[str, Tensor]:
+    """The tensors of one plain network, from whatever a training script wrapped around them.
+
+    Raises:
+        ModelError: there are no tensors in it.
+
+    Example:
+        >>> list(plain_state({"model": {"fc.bias": torch.ones(1)}, "epoch": 90}, "example.pth"))
+        ['fc.bias']
+    """
+    while isinstance(checkpoint, Mapping) and (nested := _nested(checkpoint)) is not None:
+        checkpoint = nested
+    if not isinstance(checkpoint, Mapping):
+        raise ModelError(f"weights file {source} holds {type(checkpoint).__name__}, not tensors by name")
+    state = {str(name): value for name, value in checkpoint.items() if isinstance(value, Tensor)}
+    if not state:
+        raise ModelError(f"weights file {source} holds no tensors")
+    return state
+
+
+def _nested(checkpoint: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    inner = (checkpoint.get(name) for name in _NESTED)
+    return next((value for value in inner if isinstance(value, Mapping)), None)
+
+
+def unwrapped(state: Mapping[str, Tensor], own: Iterable[str]) -> dict[str, Tensor]:
+    """The entries of ``state`` under the names that the network gives them.
+
+    Takes away the prefixes that wrappers leave (``module.``, ``_orig_mod.``, ``model.``) where no name fits as it is.
+    This covers the layout of the ``robustness`` package (Engstrom et al. 2019): its attack wrapper holds the network
+    (``module.model.…``), the same once more inside the attacker (``module.attacker.model.…``), and the normaliser in
+    front of both (``module.normalizer.…``). The first is kept.
+
+    Args:
+        state: tensors by name.
+        own: the network's names.
+
+    Example:
+        >>> one = torch.ones(1)
+        >>> robust = {"module.model.fc.bias": one, "module.attacker.model.fc.bias": one,
+        ...           "module.normalizer.new_mean": one}
+        >>> list(unwrapped(robust, ["fc.bias"]))
+        ['fc.bias']
+    """
+    found, own = dict(state), set(own)
+    for prefix in _PREFIXES:
+        if not own.isdisjoint(found):
+            break
+        found = {name.removeprefix(prefix): value for name, value in found.items()}
+        found = {name: value for name, value in found.items() if not name.startswith(_BESIDE)}
+    return found
+
+
+def fit(module: nn.Module, state: Mapping[str, Tensor], what: str, source: str) -> None:
+    """Put ``state`` into ``module``, whole or not at all.
+
+    Args:
+        module: changed in place.
+        state: tensors by name.
+        what: the architecture, for the message.
+        source: where the weights come from, for the message.
+
+    Raises:
+        ModelError: names or shapes differ; the message lists a few of each.
+    """
+    own = module.state_dict()
+    state = unwrapped(state, own)
+    # Counters of batches that batch norm keeps are not weights; old checkpoints lack them.
+    missing = [name for name in own if name not in state and not name.endswith("num_batches_tracked")]
+    unexpected = [name for name in state if name not in own]
+    shapes = [
+        f"{name} {tuple(state[name].shape)} instead of {tuple(own[name].shape)}"
+        for name in own
+        if name in state and state[name].shape != own[name].shape
+    ]
+    problems = [
+        f"{len(found)} {kind} ({_few(found)})"
+        for kind, found in (("missing", missing), ("unexpected", unexpected), ("of another shape", shapes))
+        if found
+    ]
+    if problems:
+        raise ModelError(f"weights {source} do not fit {what}: {'; '.join(problems)}")
+    module.load_state_dict(dict(state), strict=False)
+
+
+def _few(names: Iterable[str], limit: int = 3) -> str:
+    names = list(names)
+    return ", ".join(names[:limit]) + (", …" if len(names) > limit else "")
