@@ -1,0 +1,11 @@
+"""Kinds of datasets: one file each, and one line here."""
+
+from __future__ import annotations
+
+KINDS = {
+    "digit_pairs": "conceptrast.data.digit_pairs:DigitPairs",
+    "image_folder": "conceptrast.data.image_folder:ImageFolder",
+    "imagenet": "conceptrast.data.imagenet:ImageNet",
+    "imagenette": "conceptrast.data.imagenette:Imagenette",
+    "photographs": "conceptrast.data.photographs:Photographs",
+}

@@ -1,0 +1,159 @@
+"""What every kind of dataset offers: an index that is made once, and any of its pictures later."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+from PIL import Image
+
+from conceptrast.data import KINDS
+from conceptrast.errors import ConfigError, DataError, unknown_name
+from conceptrast.registry import resolve
+
+TABLE_TYPES = {"image": "int64", "path": "str", "label": "int64", "label_name": "str", "split": "str"}
+TRUTH_TYPES = {
+    "image": "int64",
+    "concept": "str",
+    "top": "int64",
+    "left": "int64",
+    "height": "int64",
+    "width": "int64",
+    "faint": "bool",
+}
+
+
+def empty_table(types: Mapping[str, str]) -> pd.DataFrame:
+    """A table without rows whose columns have the given types.
+
+    Example:
+        >>> list(empty_table(TABLE_TYPES).columns)
+        ['image', 'path', 'label', 'label_name', 'split']
+    """
+    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in types.items()})
+
+
+def no_rejections() -> pd.DataFrame:
+    """The table of refused pictures when none was refused."""
+    return empty_table({"path": "str", "reason": "str"})
+
+
+@dataclass(frozen=True)
+class Index:
+    """All pictures of a dataset.
+
+    Attributes:
+        table: image, path (relative to the root, or ``seed:…`` where pictures are generated), label, label_name, split
+            (``train`` or ``validation``); one row per usable picture.
+        rejected: path, reason; one row per picture that cannot be used.
+        truth: image, concept, top, left, height, width, faint: what is where, boxes in pixels of the picture; without
+            rows where the kind does not know.
+    """
+
+    table: pd.DataFrame
+    rejected: pd.DataFrame = field(default_factory=no_rejections)
+    truth: pd.DataFrame = field(default_factory=lambda: empty_table(TRUTH_TYPES))
+
+    def check(self, max_rejected: float) -> None:
+        """Refuse an index of which too much is missing.
+
+        Args:
+            max_rejected: highest share of rejected pictures, 0 to 1.
+
+        Raises:
+            DataError: more than that share was rejected, or no picture is left.
+        """
+        bad, total = len(self.rejected), len(self.table) + len(self.rejected)
+        first = "; ".join(f"{row.path}: {row.reason}" for row in self.rejected.head(3).itertuples())
+        if bad > max_rejected * total:
+            allowed = f"more than max_rejected = {max_rejected:g} allows"
+            raise DataError(f"{bad} of {total} pictures cannot be used, {allowed}; first: {first}")
+        if self.table.empty:
+            raise DataError("the dataset holds no picture")
+
+
+class Dataset(ABC):
+    """A kind of dataset; made from the options of its entry in the config, and the run's seed."""
+
+    seed: int
+
+    @property
+    @abstractmethod
+    def class_names(self) -> list[str]:
+        """Names by label; may be longer than the labels that occur."""
+
+    @abstractmethod
+    def build_index(self, workers: int = 0) -> Index:
+        """Look at every picture once.
+
+        Args:
+            workers: processes that decode; ``0`` decodes in this one. The index does not depend on it.
+
+        Raises:
+            DataError: the pictures are not there.
+        """
+
+    @abstractmethod
+    def picture(self, row: Any) -> Image.Image:
+        """The RGB picture of one row of the index: a named tuple of ``itertuples`` or a ``Series``.
+
+        Raises:
+            DataError: the picture cannot be read.
+        """
+
+    @abstractmethod
+    def missing(self) -> str | None:
+        """What a run needs and the disk does not hold, in one line; ``None`` if all is there. Opens no picture."""
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """A short text that changes when the pictures or labels do. Cheap: opens no picture."""
+
+
+def open_dataset(settings: Mapping[str, Any], seed: int = 0) -> Dataset:
+    """The dataset that an entry of the config describes.
+
+    Args:
+        settings: ``kind`` and the options of that kind.
+        seed: seed of everything random in it.
+
+    Raises:
+        ConfigError: the kind or an option does not exist, or a needed option is missing.
+
+    Example:
+        >>> open_dataset({"kind": "digit_pairs", "train": 20, "validation": 10}).class_names[:3]
+        ['0+1', '0+3', '0+7']
+        >>> open_dataset({"kind": "digit_pairs", "trian": 20})
+        Traceback (most recent call last):
+        conceptrast.errors.ConfigError: unknown option of dataset kind digit_pairs 'trian'; nearest: train
+    """
+    options = dict(settings)
+    if "kind" not in options:
+        raise ConfigError(f"a dataset needs a kind, one of: {', '.join(sorted(KINDS))}")
+    kind = options.pop("kind")
+    maker = resolve("dataset kind", kind, KINDS)
+    parameters = {name: p for name, p in inspect.signature(maker).parameters.items() if name != "seed"}
+    for name in options:
+        if name not in parameters:
+            raise ConfigError(unknown_name(f"option of dataset kind {kind}", name, parameters))
+    for name, parameter in parameters.items():
+        if parameter.default is inspect.Parameter.empty and name not in options:
+            raise ConfigError(f"dataset kind {kind} needs the option {name!r}")
+    dataset: Dataset = maker(**options, seed=seed)
+    return dataset
+
+
+def digest(*parts: Any) -> str:
+    """Short hash of values that JSON can hold.
+
+    Example:
+        >>> digest("a", 1) == digest("a", 1) != digest("a", 2)
+        True
+    """
+    return hashlib.md5(json.dumps(parts, sort_keys=True).encode(), usedforsecurity=False).hexdigest()

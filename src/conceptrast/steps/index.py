@@ -1,0 +1,25 @@
+"""Look at every picture of a dataset once: index, refused pictures, known truth, class names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from conceptrast.data.dataset import open_dataset
+from conceptrast.files import write_json, write_table
+from conceptrast.steps.runner import run
+
+
+def main(settings: dict[str, Any], index: Path, rejected: Path, truth: Path, class_names: Path) -> None:
+    """Settings: dataset (its entry in the config), seed, max_rejected (default 0.01), workers (default 0)."""
+    dataset = open_dataset(settings["dataset"], settings["seed"])
+    found = dataset.build_index(settings.get("workers", 0))
+    write_table(found.rejected, rejected)
+    found.check(settings.get("max_rejected", 0.01))
+    write_table(found.truth, truth)
+    write_json(dataset.class_names, class_names)
+    write_table(found.table, index)
+
+
+if __name__ == "__main__":
+    run(main)
