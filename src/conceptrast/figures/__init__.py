@@ -1,0 +1,1 @@
+"""What a person reads: one card per class, one overview per study."""

@@ -1,0 +1,142 @@
+"""A sheet measured in inches on which pictures, frames and lines of text are placed.
+
+One axes serves the whole sheet: a card has some hundred pictures, and an axes for each would cost seconds. ``x`` grows
+to the right and ``y`` downwards, from the top left corner; colours are told apart by colour-blind readers.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.patches import Circle, Rectangle
+from matplotlib.text import Text
+from PIL import Image
+
+from conceptrast.files import atomic
+
+DPI = 100
+INK, FAINT = "#222222", "#666666"
+MATCH, MISMATCH = "#009E73", "#D55E00"
+# Paul Tol's bright scheme, lengthened by four of his muted and light ones; component i has colour i everywhere.
+COMPONENT_COLOURS = (
+    *("#4477AA", "#EE6677", "#CCBB44", "#66CCEE", "#AA3377", "#228833"),
+    *("#EE8866", "#332288", "#44BB99", "#882255"),
+)
+FIXED_COLOURS = ("white", INK, FAINT, MATCH, MISMATCH, *COMPONENT_COLOURS)
+
+
+def component_colour(component: int) -> str:
+    """Colour of a component, the same on every card and in every part of it.
+
+    Example:
+        >>> component_colour(0) == component_colour(10)
+        True
+    """
+    return COMPONENT_COLOURS[component % len(COMPONENT_COLOURS)]
+
+
+def short(name: str, limit: int = 28) -> str:
+    """First of the synonyms of a class, cut to ``limit`` characters.
+
+    Example:
+        >>> short("tench, Tinca tinca"), short("a very long name of some class", 12)
+        ('tench', 'a very long…')
+    """
+    first = name.split(",")[0].strip()
+    return first if len(first) <= limit else first[: limit - 1].rstrip() + "…"
+
+
+class Sheet:
+    """A figure of ``width`` × ``height`` inches with one axes in those units.
+
+    Example:
+        >>> sheet = Sheet(2.0, 1.0)
+        >>> _ = sheet.picture(np.zeros((4, 8, 3), np.uint8), 0.0, 0.0, 1.0, 1.0, frame="red")
+        >>> sheet.figure.get_size_inches().tolist(), len(sheet.axes.images)
+        ([2.0, 1.0], 1)
+    """
+
+    def __init__(self, width: float, height: float) -> None:
+        self.width, self.height = width, height
+        self.figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
+        FigureCanvasAgg(self.figure)
+        self.axes = self.figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
+        self.axes.axis("off")
+
+    def picture(
+        self, image: np.ndarray, x: float, y: float, width: float, height: float, frame: str = "", line: float = 1.5
+    ) -> tuple[float, float, float, float]:
+        """Draw ``image`` [H, W, 3] as large as fits into the box, centred; returns the box that it took."""
+        scale = min(width / image.shape[1], height / image.shape[0])
+        w, h = image.shape[1] * scale, image.shape[0] * scale
+        x, y = x + (width - w) / 2, y + (height - h) / 2
+        drawn = AxesImage(self.axes, extent=(x, x + w, y + h, y), interpolation="antialiased")
+        drawn.set_data(image)
+        self.axes.add_image(drawn)
+        if frame:
+            self.frame(x, y, w, h, frame, line)
+        return x, y, w, h
+
+    def frame(self, x: float, y: float, width: float, height: float, colour: str, line: float = 1.5) -> None:
+        """Outline of a box; ``line`` in points."""
+        self.axes.add_patch(Rectangle((x, y), width, height, fill=False, edgecolor=colour, linewidth=line))
+
+    def chip(self, component: int, x: float, y: float, radius: float = 0.14) -> None:
+        """Numbered disc in the component's colour, centred at (x, y)."""
+        self.axes.add_patch(Circle((x, y), radius, color=component_colour(component), linewidth=0))
+        self.text(str(component + 1), x, y + 0.005, size=9, colour="white", weight="bold", ha="center", va="center")
+
+    def rule(self, y: float, left: float, right: float) -> None:
+        """Thin line across the sheet."""
+        self.axes.plot([left, right], [y, y], color="#CCCCCC", linewidth=0.8)
+
+    def text(
+        self, text: str, x: float, y: float, size: float = 8, colour: str = INK, weight: str = "normal",
+        ha: str = "left", va: str = "top",
+    ) -> Text:  # fmt: skip
+        """A text of ``size`` points, its top left corner at (x, y) unless aligned otherwise."""
+        # Class names are data: a dollar sign in one must not start a formula.
+        return self.axes.text(
+            x, y, text, fontsize=size, color=colour, fontweight=weight, ha=ha, va=va, linespacing=1.25, parse_math=False
+        )  # fmt: skip
+
+
+def save_png(figure: Figure, path: Path | str, dpi: int = DPI) -> None:
+    """Write the figure as a PNG with a palette: less than half the size, and hardly a difference to the eye."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi)
+    buffer.seek(0)
+    with Image.open(buffer) as full:
+        small = with_palette(full.convert("RGB"))
+    with atomic(path) as part:
+        small.save(part, optimize=True)
+
+
+def with_palette(rgb: Image.Image) -> Image.Image:
+    """The picture in 256 colours: those that carry a meaning exactly, the rest as the pictures need them.
+
+    Example:
+        >>> with_palette(Image.new("RGB", (2, 2), MATCH)).convert("RGB").getpixel((1, 1))
+        (0, 158, 115)
+    """
+    fixed = np.round(255 * np.array([to_rgb(colour) for colour in FIXED_COLOURS])).astype(np.uint8)
+    free = 256 - len(fixed)
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(
+        fixed.ravel().tolist() + (rgb.quantize(free, Image.Quantize.MEDIANCUT).getpalette() or [])[: 3 * free]
+    )
+    # Pillow dithers only towards a palette that it is given, and without dithering smooth heatmaps show steps.
+    small = rgb.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
+    # It also takes near colours for equal, and a sheet of white paper must be white.
+    pixels, numbers = np.asarray(rgb), np.array(small)
+    for number, colour in enumerate(fixed):
+        numbers[(pixels == colour).all(axis=-1)] = number
+    exact = Image.frombytes("P", rgb.size, numbers.tobytes())
+    exact.putpalette(small.getpalette() or [])
+    return exact

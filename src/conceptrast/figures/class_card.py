@@ -1,0 +1,250 @@
+"""The card of a class: its components as patches, where they come from, and what the model says of them combined."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from PIL import Image
+
+from conceptrast.errors import ShapeError
+from conceptrast.figures.canvas import FAINT, INK, MATCH, MISMATCH, Sheet, component_colour, short
+
+WIDTH, MARGIN, GAP = 14.0, 0.35, 0.06
+ROW = 0.92  # height of a row of patches
+SOURCE, CAPTION, COMBINED = 0.92, 1.3, 2.6  # widths: whole image, its prediction, combined image
+LEFT, RIGHT = MARGIN + 0.4, WIDTH - MARGIN - COMBINED  # where pictures start, and where the combined image does
+PATCHES = 8
+HEADINGS = {
+    "all": "Nearest patches among all images",
+    "exclude_target": "Nearest patches among images that are not predicted as the class",
+}
+HEATMAP_NOTE = (
+    "Full colour: where the component is\n"
+    "strongest in these images; grey: where it\n"
+    "is absent. One scale per component."
+)
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class PatchRow:
+    """The best patches of one component under one selection.
+
+    Attributes:
+        patches: best first, each ``[h, w, 3]`` uint8.
+        source: the whole view ``[H, W, 3]`` uint8 that the first patch was cut from.
+        box: the first patch in it: top, left, height, width in pixels.
+        predicted: what the model says the whole view is.
+        probability: of ``predicted``.
+        chosen: rank of the patch that went into the combined image.
+    """
+
+    patches: Sequence[np.ndarray]
+    source: np.ndarray
+    box: tuple[int, int, int, int]
+    predicted: str
+    probability: float
+    chosen: int = 0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The combined image of one selection and what the model says of it.
+
+    Attributes:
+        picture: ``[H, W, 3]`` uint8.
+        tiles: where each component's patch lies in it: top, left, height, width as fractions of its sides.
+        predicted: the class that the model names.
+        probability: of the class that the card is about.
+        match: both are the same.
+    """
+
+    picture: np.ndarray
+    tiles: Sequence[Box]
+    predicted: str
+    probability: float
+    match: bool
+
+
+@dataclass(frozen=True)
+class Heatmap:
+    """One image of the class ``[H, W, 3]`` uint8 and each component's strength in it ``[k, h, w]``, not negative."""
+
+    picture: np.ndarray
+    maps: np.ndarray
+
+
+@dataclass(frozen=True)
+class ClassCard:
+    """All that a class card shows; ``rows`` and ``verdicts`` are by selection, rows in the order of components."""
+
+    class_index: int
+    class_name: str
+    n_images: int
+    study: str
+    recipe: str
+    rows: Mapping[str, Sequence[PatchRow]]
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    heatmaps: Sequence[Heatmap] = ()
+
+    @property
+    def n_components(self) -> int:
+        """Rows of patches in a selection."""
+        return max((len(rows) for rows in self.rows.values()), default=0)
+
+
+def draw_class_card(card: ClassCard) -> Figure:
+    """Draw the card of one class: both selections, the combined images with verdicts, the component heatmaps.
+
+    Args:
+        card: what to show.
+
+    Returns:
+        A figure of its own, 14 inches wide; pyplot knows nothing of it.
+
+    Raises:
+        ShapeError: a heatmap does not have one map per component.
+    """
+    k = card.n_components
+    for heatmap in card.heatmaps:
+        if heatmap.maps.shape[0] != k:
+            raise ShapeError(f"a heatmap has {heatmap.maps.shape[0]} maps, the card has {k} components")
+    cell = min(1.5, (RIGHT - 0.35 - LEFT) / (k + 1) - GAP)
+    section = 0.74 + k * (ROW + GAP)
+    height = 0.95 + section * len(card.rows) + (0.95 + (cell + GAP) * len(card.heatmaps) if card.heatmaps else 0.1)
+    sheet = Sheet(WIDTH, height)
+    _header(sheet, card)
+    y = 0.95
+    for selection in card.rows:
+        _selection(sheet, card, selection, y)
+        y += section
+    if card.heatmaps:
+        _heatmaps(sheet, card, y, cell)
+    return sheet.figure
+
+
+def overlay(picture: np.ndarray, strength: np.ndarray, colour: str) -> np.ndarray:
+    """Paint ``colour`` over a grey and lightened ``picture``, the more the stronger.
+
+    Args:
+        picture: ``[H, W, 3]`` uint8.
+        strength: ``[h, w]`` in 0..1; enlarged bilinearly to ``[H, W]``.
+        colour: any name that matplotlib knows.
+
+    Returns:
+        ``[H, W, 3]`` uint8.
+
+    Example:
+        >>> overlay(np.full((2, 2, 3), 100, np.uint8), np.ones((1, 1)), "#4477AA")[0, 0].tolist()
+        [78, 121, 165]
+    """
+    side = (picture.shape[1], picture.shape[0])
+    large = Image.fromarray(np.asarray(strength, np.float32)).resize(side, Image.Resampling.BILINEAR)
+    alpha = 0.85 * np.clip(np.asarray(large), 0, 1)[..., None]
+    grey = 60 + 0.75 * picture.astype(np.float32).mean(axis=2, keepdims=True)
+    return np.round(grey * (1 - alpha) + 255 * alpha * np.array(to_rgb(colour))).astype(np.uint8)
+
+
+def verdict_text(verdict: Verdict, class_name: str, limit: int = 26) -> str:
+    """Two lines: what the model says, and the probability of the class.
+
+    Example:
+        >>> picture = np.zeros((2, 2, 3), np.uint8)
+        >>> print(verdict_text(Verdict(picture, (), "golf ball", 0.934, True), "golf ball"))
+        ✓ golf ball
+        p(golf ball) = 0.93
+    """
+    mark = "✓" if verdict.match else "✗"
+    return f"{mark} {short(verdict.predicted, limit)}\np({short(class_name, limit - 9)}) = {verdict.probability:.2f}"
+
+
+def draw_combined(
+    sheet: Sheet, verdict: Verdict, x: float, y: float, width: float, height: float, line: float = 4.0
+) -> Box:
+    """Combined image in a frame that says whether the model agrees; each patch framed in its component's colour."""
+    left, top, w, h = sheet.picture(verdict.picture, x, y, width, height)
+    inset = 0.012 * line / 4
+    for component, (tile_top, tile_left, tile_h, tile_w) in enumerate(verdict.tiles):
+        corner = (left + tile_left * w + inset, top + tile_top * h + inset)
+        sheet.frame(*corner, tile_w * w - 2 * inset, tile_h * h - 2 * inset, component_colour(component), line / 3)
+    pad = line / 144 + 0.012
+    sheet.frame(left - pad, top - pad, w + 2 * pad, h + 2 * pad, MATCH if verdict.match else MISMATCH, line)
+    return left, top, w, h
+
+
+def _header(sheet: Sheet, card: ClassCard) -> None:
+    sheet.text(short(card.class_name, 60), MARGIN, 0.2, size=18, weight="bold")
+    images = f"{card.n_images} image{'s' * (card.n_images != 1)} predicted as the class"
+    facts = f"class {card.class_index}  ·  {images}  ·  {card.study}  ·  recipe: {card.recipe}"
+    sheet.text(facts, MARGIN, 0.56, size=9, colour=FAINT)
+
+
+def _selection(sheet: Sheet, card: ClassCard, selection: str, y: float) -> None:
+    rows = card.rows[selection]
+    start = LEFT + SOURCE + CAPTION
+    step = (RIGHT - 0.35 - start) / PATCHES
+    sheet.rule(y, MARGIN, WIDTH - MARGIN)
+    sheet.text(HEADINGS.get(selection, selection), MARGIN, y + 0.1, size=11, weight="bold")
+    sheet.text("best patch in its image; prediction", LEFT, y + 0.4, size=8, colour=FAINT)
+    sheet.text(f"{PATCHES} best patches (framed: the one that was combined)", start, y + 0.4, size=8, colour=FAINT)
+    for component, row in enumerate(rows):
+        top = y + 0.62 + component * (ROW + GAP)
+        sheet.chip(component, MARGIN + 0.16, top + ROW / 2)
+        _source(sheet, card, component, row, top)
+        for rank, patch in enumerate(row.patches[:PATCHES]):
+            frame = component_colour(component) if rank == row.chosen else ""
+            sheet.picture(patch, start + rank * step, top, step - GAP, ROW, frame=frame, line=3)
+    if selection in card.verdicts:
+        _verdict(sheet, card, card.verdicts[selection], y, len(rows))
+
+
+def _source(sheet: Sheet, card: ClassCard, component: int, row: PatchRow, top: float) -> None:
+    x, y, w, h = sheet.picture(row.source, LEFT, top, SOURCE, ROW)
+    scale_y, scale_x = h / row.source.shape[0], w / row.source.shape[1]
+    box_top, box_left, box_h, box_w = row.box
+    box = (x + box_left * scale_x, y + box_top * scale_y, box_w * scale_x, box_h * scale_y)
+    sheet.frame(*box, "white", 3.5)
+    sheet.frame(*box, component_colour(component), 2)
+    name = textwrap.fill(short(row.predicted, 40), 15, max_lines=3, placeholder="…")
+    weight = "bold" if row.predicted == card.class_name else "normal"
+    words = sheet.text(name, LEFT + SOURCE + 0.1, top + ROW / 2 - 0.09, size=8, weight=weight, va="center")
+    lines = words.get_text().count("\n") + 1
+    below = top + ROW / 2 - 0.02 + 0.075 * lines
+    sheet.text(f"p = {row.probability:.2f}", LEFT + SOURCE + 0.1, below, size=8, colour=FAINT)
+
+
+def _verdict(sheet: Sheet, card: ClassCard, verdict: Verdict, y: float, n_rows: int) -> None:
+    sheet.text("combined image; verdict of the model", RIGHT, y + 0.4, size=8, colour=FAINT)
+    room = max(n_rows * (ROW + GAP) - GAP - 0.62, 0.8)
+    width = COMBINED - 0.1
+    height = min(room, width * verdict.picture.shape[0] / verdict.picture.shape[1])
+    _, top, _, drawn = draw_combined(sheet, verdict, RIGHT + 0.05, y + 0.7, width, height)
+    colour = MATCH if verdict.match else MISMATCH
+    says, probability = verdict_text(verdict, card.class_name).split("\n")
+    middle, bottom = RIGHT + COMBINED / 2, top + drawn + 0.1
+    sheet.text(says, middle, bottom, size=11, weight="bold", colour=colour, ha="center")
+    sheet.text(probability, middle, bottom + 0.25, size=9, colour=INK, ha="center")
+
+
+def _heatmaps(sheet: Sheet, card: ClassCard, y: float, cell: float) -> None:
+    k = card.n_components
+    step = cell + GAP
+    sheet.rule(y, MARGIN, WIDTH - MARGIN)
+    sheet.text("Where each component is found in images of the class", MARGIN, y + 0.1, size=11, weight="bold")
+    for component in range(k):
+        sheet.chip(component, LEFT + (component + 1) * step + cell / 2, y + 0.53)
+    sheet.text(HEATMAP_NOTE, RIGHT, y + 0.75, size=8, colour=FAINT)
+    # One scale per component over the images, so that a component that is absent from one looks absent.
+    highest = np.max([heatmap.maps.reshape(k, -1).max(axis=1) for heatmap in card.heatmaps], axis=0)
+    for line, heatmap in enumerate(card.heatmaps):
+        top = y + 0.75 + line * step
+        sheet.picture(heatmap.picture, LEFT, top, cell, cell)
+        for component in range(k):
+            strength = heatmap.maps[component] / max(float(highest[component]), 1e-12)
+            painted = overlay(heatmap.picture, strength, component_colour(component))
+            sheet.picture(painted, LEFT + (component + 1) * step, top, cell, cell)

@@ -1,0 +1,83 @@
+"""The overview of a study: every class with its combined images, the verdicts, and the best patch of each component."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from matplotlib.figure import Figure
+
+from conceptrast.errors import ShapeError
+from conceptrast.figures.canvas import FAINT, MATCH, MISMATCH, Sheet, component_colour, short
+from conceptrast.figures.class_card import GAP, MARGIN, WIDTH, ClassCard, Verdict, draw_combined, verdict_text
+
+LIMIT = 40
+ENTRY, COMBINED, TOP = 1.62, 1.05, 1.0  # height of an entry, side of its combined images, height of the header
+TITLES = {"all": "all images", "exclude_target": "without the class"}
+
+
+def draw_overview(cards: Sequence[ClassCard], limit: int = LIMIT) -> Figure:
+    """Draw all classes of a study on one sheet, two to a line, by class index.
+
+    Args:
+        cards: one per class, of one study and recipe.
+        limit: how many classes are shown at most; a note says how many there are.
+
+    Returns:
+        A figure of its own, 14 inches wide.
+
+    Raises:
+        ShapeError: there is no card.
+    """
+    if not cards:
+        raise ShapeError("an overview needs at least one class")
+    shown = sorted(cards, key=lambda card: card.class_index)[:limit]
+    sheet = Sheet(WIDTH, TOP + math.ceil(len(shown) / 2) * ENTRY + 0.1)
+    _header(sheet, cards, len(shown))
+    column = (WIDTH - 2 * MARGIN) / 2
+    for place, card in enumerate(shown):
+        _entry(sheet, card, MARGIN + (place % 2) * column, TOP + place // 2 * ENTRY, column - 0.25)
+    return sheet.figure
+
+
+def _header(sheet: Sheet, cards: Sequence[ClassCard], shown: int) -> None:
+    sheet.text(cards[0].study, MARGIN, 0.2, size=18, weight="bold")
+    facts = [f"recipe: {cards[0].recipe}", f"{len(cards)} class{'es' * (len(cards) != 1)}"]
+    for selection, title in TITLES.items():
+        verdicts = [card.verdicts[selection] for card in cards if selection in card.verdicts]
+        if verdicts:
+            facts.append(f"{title}: {sum(verdict.match for verdict in verdicts)} of {len(verdicts)} match")
+    if shown < len(cards):
+        facts.append(f"shown: the first {shown} by index")
+    sheet.text("  ·  ".join(facts), MARGIN, 0.56, size=9, colour=FAINT)
+
+
+def _entry(sheet: Sheet, card: ClassCard, x: float, y: float, width: float) -> None:
+    sheet.rule(y, x, x + width)
+    sheet.text(short(card.class_name, 40), x, y + 0.07, size=10, weight="bold")
+    sheet.text(f"class {card.class_index}, {card.n_images} images", x + width, y + 0.08, colour=FAINT, ha="right")
+    half = width / 2
+    for place, selection in enumerate(card.rows):
+        _half(sheet, card, selection, x + place * half, y + 0.3, half - 0.15)
+
+
+def _half(sheet: Sheet, card: ClassCard, selection: str, x: float, y: float, width: float) -> None:
+    """One selection: the combined image on the left; title, best patches and verdict on the right of it."""
+    verdict: Verdict | None = card.verdicts.get(selection)
+    if verdict is not None:
+        draw_combined(sheet, verdict, x + 0.05, y + 0.05, COMBINED, COMBINED, line=3)
+    left = x + COMBINED + 0.16
+    sheet.text(TITLES.get(selection, selection), left, y, size=7.5, colour=FAINT)
+    rows = card.rows[selection]
+    columns = 3 if len(rows) <= 6 else math.ceil(len(rows) / 2)
+    lines = max(math.ceil(len(rows) / columns), 1)
+    step = min((width - COMBINED - 0.16) / columns, 0.62 / lines + 0.04)
+    for component, row in enumerate(rows):
+        corner = (left + component % columns * step, y + 0.16 + component // columns * step)
+        side = step - GAP
+        sheet.picture(row.patches[0], *corner, side, side, frame=component_colour(component), line=1.2)
+    if verdict is not None:
+        colour = MATCH if verdict.match else MISMATCH
+        says, _ = verdict_text(verdict, card.class_name, 20).split("\n")
+        sheet.text(says, left, y + 0.85, size=8, weight="bold", colour=colour)
+        sheet.text(f"p(class) = {verdict.probability:.2f}", left, y + 1.0, size=7.5)
