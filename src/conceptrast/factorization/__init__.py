@@ -1,0 +1,1 @@
+"""Factorizations of activations into components, one file per method."""

@@ -1,0 +1,63 @@
+"""Intervals and summaries of the tables."""
+
+from __future__ import annotations
+
+from statistics import NormalDist
+
+import numpy as np
+
+from conceptrast.errors import ConceptrastError
+
+
+def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+    r"""Wilson's score interval of a rate.
+
+    .. math:: \frac{1}{1 + z^2/n} \left( \hat p + \frac{z^2}{2n}
+              \pm z \sqrt{\frac{\hat p (1 - \hat p)}{n} + \frac{z^2}{4 n^2}} \right)
+
+    Args:
+        successes: number of trials that succeeded.
+        n: number of trials; with none nothing is known and the interval is ``(0, 1)``.
+        confidence: share of such intervals that hold the true rate.
+
+    Returns:
+        Lower and upper end, within 0 and 1.
+
+    Raises:
+        ConceptrastError: ``successes`` is not between 0 and ``n``, or ``confidence`` not between 0 and 1.
+
+    Source: Wilson, JASA 22 (1927).
+
+    Example:
+        >>> tuple(round(end, 3) for end in wilson_interval(8, 10))
+        (0.49, 0.943)
+    """
+    if not 0 <= successes <= n:
+        raise ConceptrastError(f"{successes} successes in {n} trials: successes must be between 0 and the trials")
+    if not 0 < confidence < 1:
+        raise ConceptrastError(f"confidence is {confidence}; it must be between 0 and 1")
+    if n == 0:
+        return 0.0, 1.0
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    rate = successes / n
+    centre = rate + z * z / (2 * n)
+    spread = z * ((rate * (1 - rate) + z * z / (4 * n)) / n) ** 0.5
+    shrink = 1 + z * z / n
+    return max(0.0, (centre - spread) / shrink), min(1.0, (centre + spread) / shrink)
+
+
+def mean_sd(values: np.ndarray) -> tuple[float, float]:
+    """Mean and standard deviation (of the sample, ``n - 1``; 0 for a single value) of ``values`` ``[n]``.
+
+    Raises:
+        ConceptrastError: there are no values.
+
+    Example:
+        >>> import numpy as np
+        >>> mean_sd(np.array([1.0, 2.0, 3.0]))
+        (2.0, 1.0)
+    """
+    values = np.asarray(values, dtype=np.float64)
+    if not values.size:
+        raise ConceptrastError("the mean of no values is not known")
+    return float(values.mean()), float(values.std(ddof=1)) if values.size > 1 else 0.0
