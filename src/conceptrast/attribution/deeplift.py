@@ -1,0 +1,202 @@
+r"""DeepLift with the rescale rule, for any network that runs on ordinary activation functions.
+
+Each nonlinearity :math:`y = \sigma(x)` lets through, instead of its derivative, the multiplier
+:math:`m = \Delta y / \Delta x`, where Δ is the difference from the baseline. Linear layers keep their weights, so one
+backward pass through these multipliers gives attributions that add up to :math:`\Delta f`.
+
+The multipliers are put in by a torch function mode, which sees every call of an activation function whatever module
+it comes from: reused modules, functional calls and operators in place are all the same to it, and nothing is
+installed on the network.
+
+Notation:
+    a: activations ``[N, C, h, w]``; a0: baseline ``[B, C, h, w]`` with B = 1 or N.
+    x, y: input and output of one nonlinearity, for all N + B rows: a's first, then a0's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+from conceptrast.attribution.gradient import check_baseline, target_logits
+from conceptrast.models.split import SplitModel
+
+#: Below this difference of inputs the ratio of differences is rounding noise and the derivative takes its place.
+NEAR = 1e-6
+
+#: Numbers of images and of baselines among the rows that are run.
+Rows = tuple[int, int]
+
+
+def deeplift(split: SplitModel, activations: Tensor, baseline: Tensor, target: int | Tensor) -> Tensor:
+    r"""DeepLift (rescale rule) from a class's logit to the activations of the layer.
+
+    .. math:: A = (a - a_0) \odot m_{a \to f_c}, \qquad \sum_i A_i = f_c(a) - f_c(a_0)
+
+    where the multiplier :math:`m` follows the chain rule with
+    :math:`m_{x \to \sigma(x)} = (\sigma(x) - \sigma(x_0)) / (x - x_0)` at every nonlinearity. In a max-pooling window
+    whose maximum rises over the baseline's the rise goes to the input's largest element, otherwise the fall goes to
+    the baseline's; windows may overlap.
+
+    Args:
+        split: the network, cut at the layer.
+        activations: ``[N, C, h, w]``; left as they were.
+        baseline: ``[1, C, h, w]``, run once for all images, or ``[N, C, h, w]``.
+        target: one class index, or ``[N]`` of them.
+
+    Returns:
+        ``[N, C, h, w]`` float32, in units of the logit.
+
+    Raises:
+        ShapeError: ``baseline`` or ``target`` does not fit the activations.
+
+    Source: Shrikumar et al., *Learning important features through propagating activation differences*, 2017,
+    equations 3, 5 and 12. The sum is exact for elementwise nonlinearities and max-pooling. Products of activations,
+    normalisation by their statistics and softmax pass their gradient, and
+    :func:`~conceptrast.attribution.completeness.completeness_gap` says what that costs. Where
+    :math:`|x - x_0|` is below ``1e-6`` the derivative at :math:`x` stands in for the ratio.
+
+    Example:
+        >>> network = torch.nn.Sequential(torch.nn.Identity(), torch.nn.ReLU(), torch.nn.Flatten()).eval()
+        >>> activations, baseline = torch.tensor([[[[3.0]]]]), torch.tensor([[[[-1.0]]]])
+        >>> deeplift(SplitModel(network, "0"), activations, baseline, target=0)
+        tensor([[[[3.]]]])
+    """
+    check_baseline(activations, baseline)
+    with torch.inference_mode(False), torch.enable_grad():
+        leaf = activations.detach().clone(memory_format=torch.preserve_format).requires_grad_()
+        with _RescaleRule((len(leaf), len(baseline))):
+            logits = split.suffix(torch.cat([leaf, baseline.detach().to(leaf)]))
+        (multiplier,) = torch.autograd.grad(target_logits(logits[: len(leaf)], target).sum(), leaf)
+    return (activations.float() - baseline.float()).detach() * multiplier
+
+
+class _RescaleRule(TorchFunctionMode):
+    """While it is on, nonlinearities propagate multipliers instead of derivatives.
+
+    Args:
+        rows: what is run, as (images, baselines).
+    """
+
+    def __init__(self, rows: Rows) -> None:
+        super().__init__()
+        self.rows = rows
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = dict(kwargs or {})
+        rule = _RULES.get(func)
+        if rule is None:
+            return func(*args, **kwargs)
+        x, *others = args if args else (kwargs.pop("input"),)
+        # Windows of attention fold positions behind the images into the first dimension; anything else is left alone.
+        if not x.requires_grad or len(x) % sum(self.rows):
+            return func(x, *others, **kwargs)
+        return rule.apply(x, self.rows, func, others, kwargs)
+
+
+class _Elementwise(torch.autograd.Function):
+    """y = function(x); backward multiplies by Δy/Δx. Computed in float32 or better: bfloat16 would lose Δ."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, rows: Rows, function: Callable[..., Tensor], others: list[Any], kwargs: dict[str, Any]
+    ) -> Tensor:
+        with torch.enable_grad():
+            source = x.detach().to(torch.promote_types(x.dtype, torch.float32)).requires_grad_()
+            copy = source.clone()
+            y = function(copy, *others, **kwargs)
+            (slope,) = torch.autograd.grad(y.sum(), source)
+        with torch.no_grad():
+            x_difference, y_difference = difference(source, rows), difference(y, rows)
+            ratio = y_difference / x_difference
+            ctx.multiplier = torch.where(x_difference.abs() < NEAR, slope[: len(ratio)], ratio)
+            if y is not copy:
+                return y.detach().to(x.dtype)
+            x.copy_(y)
+            ctx.mark_dirty(x)
+            return x
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        images = len(ctx.multiplier)
+        through = torch.zeros_like(gradient)
+        through[:images] = gradient[:images] * ctx.multiplier
+        return through, None, None, None, None
+
+
+class _MaxPooling(torch.autograd.Function):
+    """Max-pooling; backward gives a window's rise to the image's largest element, its fall to the baseline's."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, rows: Rows, function: Callable[..., Tensor], others: list[Any], kwargs: dict[str, Any]
+    ) -> Tensor:
+        y, largest = function(x, *others, **{**kwargs, "return_indices": True})
+        x_difference = difference(x.float(), rows).flatten(2)
+        y_difference = difference(y.float(), rows).flatten(2)
+        images = len(x_difference)
+        in_image, in_baseline = largest[:images].flatten(2), _per_image(largest, rows).flatten(2)
+        rise = _share(y_difference.clamp(min=0), x_difference.gather(2, in_image), otherwise=1.0)
+        fall = _share(y_difference.clamp(max=0), x_difference.gather(2, in_baseline), otherwise=0.0)
+        ctx.routes, ctx.shape = ((in_image, rise), (in_baseline, fall)), x.shape
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        through = gradient.new_zeros(ctx.shape)
+        flat = through.flatten(2)
+        for largest, share in ctx.routes:
+            images = len(share)
+            flat[:images].scatter_add_(2, largest, (gradient[:images].flatten(2) * share).to(gradient.dtype))
+        return through, None, None, None, None
+
+
+def difference(values: Tensor, rows: Rows) -> Tensor:
+    """Images minus baseline, ``[images · p, …]``, of values ``[(images + baselines) · p, …]``.
+
+    Example:
+        >>> difference(torch.tensor([1.0, 2.0, 5.0]), (2, 1))
+        tensor([-4., -3.])
+    """
+    positions = len(values) // sum(rows)
+    return values[: rows[0] * positions] - _per_image(values, rows)
+
+
+def _per_image(values: Tensor, rows: Rows) -> Tensor:
+    """The baseline's rows, repeated (as a view, where it can be) so that there is one for each image's."""
+    images, baselines = rows
+    positions = len(values) // (images + baselines)
+    baseline = values[images * positions :]
+    if images == baselines:
+        return baseline
+    if positions == 1:
+        return baseline.expand(images, *baseline.shape[1:])
+    return baseline.repeat(images, *[1] * (values.ndim - 1))
+
+
+def _share(part: Tensor, whole: Tensor, otherwise: float) -> Tensor:
+    return torch.where(whole.abs() < NEAR, torch.full_like(part, otherwise), part / whole)
+
+
+def _functions(names: str, *owners: Any) -> set[Callable[..., Any]]:
+    spellings = [spelling for name in names.split() for spelling in (name, f"{name}_")]
+    return {getattr(owner, each) for owner in owners for each in spellings if hasattr(owner, each)}
+
+
+_ACTIVATIONS = """celu elu expit gelu hardshrink hardsigmoid hardswish hardtanh leaky_relu log_sigmoid logsigmoid mish
+prelu relu relu6 selu sigmoid silu softplus softshrink softsign tanh tanhshrink threshold clamp clamp_min clamp_max"""
+_POOLINGS = "max_pool1d max_pool2d max_pool3d adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d"
+_RULES: dict[Callable[..., Any], type[torch.autograd.Function]] = {
+    **dict.fromkeys(_functions(_ACTIVATIONS, functional, torch, torch.Tensor, torch.special), _Elementwise),
+    **dict.fromkeys(_functions(_POOLINGS, functional), _MaxPooling),
+}

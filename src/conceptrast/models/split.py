@@ -1,0 +1,159 @@
+"""A network cut in two at a named layer: the idea that everything else rests on.
+
+What works on activations (attribution, shifting, masking, scores of concepts) runs on the suffix alone and never pays
+for the prefix again.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from conceptrast.errors import LayerError, ModelError
+from conceptrast.models import graph_cut
+from conceptrast.models.hook_cut import HookCut
+
+if TYPE_CHECKING:
+    from conceptrast.models.model import Model
+
+LOGGER = logging.getLogger("conceptrast")
+
+
+class SplitModel:
+    r"""``model`` cut in two at ``layer``.
+
+    .. math:: f(x) = \mathrm{suffix}(\mathrm{prefix}(x))
+
+    The network is traced with ``torch.fx`` and its graph is cut at the layer's output. A layer is a module's name
+    (``layer3.5``); a module that is called several times means its last call, and ``name:0`` its first. The parts
+    share the model's weights; the model itself is neither changed nor hooked. A batch size that crosses the cut is
+    taken from the activations. Gradients flow or not as the caller decides.
+
+    A network that cannot be traced is cut by a forward hook: slower, since the suffix then runs the whole network on
+    a blank image, and logged as a warning.
+
+    Args:
+        model: :class:`~conceptrast.models.model.Model` or a bare module, in evaluation mode.
+        layer: name of the layer.
+        example: ``[N, 3, H, W]`` normalised images; the halves are checked on them against the whole. A ``Model``
+            knows its size and needs none; without either nothing is checked.
+
+    Raises:
+        LayerError: there is no such layer, or another tensor goes around it; the message names the nearest layers
+            that can be cut.
+        ModelError: the model is in training mode, or can neither be traced nor hooked for want of an example.
+
+    Example:
+        >>> network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2)).eval()
+        >>> split = SplitModel(network, "1")
+        >>> activations = split.prefix(torch.ones(5, 3, 8, 8))
+        >>> activations.shape, split.suffix(activations).shape, split.rectified
+        (torch.Size([5, 4, 6, 6]), torch.Size([5, 2]), True)
+    """
+
+    def __init__(self, model: Model | nn.Module, layer: str, example: Tensor | None = None) -> None:
+        module = model if isinstance(model, nn.Module) else model.module
+        _refuse_training(module)
+        if example is None and not isinstance(model, nn.Module):
+            example = _noise(model.preprocess.size, module)
+        self.layer = layer
+        try:
+            traced = graph_cut.trace(module)
+        except Exception as error:
+            self._cut_by_hook(module, example, error)
+        else:
+            self._cut_by_graph(traced)
+        if example is not None:
+            self._check(module, example)
+
+    def _cut_by_graph(self, traced: graph_cut.Trace) -> None:
+        cut = graph_cut.cut_at(traced, graph_cut.find(traced, self.layer))
+        if cut.around:
+            raise graph_cut.refusal(traced, self.layer, cut)
+        self._prefix, self._suffix = graph_cut.prefix_graph(traced, cut), graph_cut.suffix_graph(traced, cut)
+        self._rectified = graph_cut.is_rectified(cut.node, traced.targets)
+
+    def _cut_by_hook(self, module: nn.Module, example: Tensor | None, error: Exception) -> None:
+        if example is None:
+            raise ModelError(
+                f"the network cannot be traced ({_first_line(error)}); give SplitModel an example image, so that it "
+                "can be cut by a hook"
+            ) from error
+        LOGGER.warning(
+            "the network cannot be traced (%s): cutting at %r by a hook, so every suffix pass runs the whole network",
+            _first_line(error),
+            self.layer,
+        )
+        halves = HookCut(module, self.layer, example)
+        self._prefix, self._suffix = halves.prefix, halves.suffix
+        with torch.no_grad():
+            self._rectified = bool((halves.prefix(example) >= 0).all())
+
+    def _check(self, module: nn.Module, example: Tensor) -> None:
+        with torch.no_grad():
+            whole, halves = module(example), self.suffix(self.prefix(example))
+        if whole.shape != halves.shape or not torch.allclose(whole, halves, rtol=1e-3, atol=1e-3 * _scale(whole)):
+            raise LayerError(
+                f"cannot cut at layer {self.layer!r}: the two halves do not give the logits of the whole network, so "
+                "another tensor goes around the layer; choose the output of a whole block"
+            )
+
+    def prefix(self, images: Tensor) -> Tensor:
+        """Activations ``[N, C, h, w]`` of normalised ``images`` ``[N, 3, H, W]``."""
+        return self._prefix(images)
+
+    def suffix(self, activations: Tensor) -> Tensor:
+        """Logits ``[N, n_classes]`` of ``activations`` ``[N, C, h, w]``, which are left as they were."""
+        return self._suffix(activations)
+
+    @property
+    def rectified(self) -> bool:
+        """Whether the layer's output cannot be negative, as after a ReLU."""
+        return self._rectified
+
+    def __repr__(self) -> str:
+        return f"SplitModel(layer={self.layer!r}, rectified={self.rectified})"
+
+
+def cuttable_layers(module: nn.Module) -> list[str]:
+    """Names of all layers that ``module`` can be cut at, in the order of the network.
+
+    Raises:
+        ModelError: the network cannot be traced, so that nothing is known about its layers.
+
+    Example:
+        >>> cuttable_layers(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).eval())
+        ['0', '1']
+    """
+    _refuse_training(module)
+    try:
+        traced = graph_cut.trace(module)
+    except Exception as error:
+        raise ModelError(f"the network cannot be traced ({_first_line(error)})") from error
+    return graph_cut.cuttable_names(traced)
+
+
+def _refuse_training(module: nn.Module) -> None:
+    training = next((name or "the model" for name, part in module.named_modules() if part.training), None)
+    if training is not None:
+        raise ModelError(
+            f"{training} is in training mode, where dropout and batch norm act otherwise: call .eval() first"
+        )
+
+
+def _noise(size: tuple[int, int], module: nn.Module) -> Tensor:
+    """Two images of noise, on the device and in the number format of the network."""
+    like = next((each for each in module.parameters() if each.is_floating_point()), torch.zeros(()))
+    noise = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))
+    return noise.to(like.device, like.dtype)
+
+
+def _scale(values: Tensor) -> float:
+    return max(1e-6, float(values.abs().max()))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__
