@@ -1,0 +1,43 @@
+"""From images to concepts to a verdict: every table and figure of one run.
+
+The run is described by one configuration, `config/config.yaml` unless `--configfile` names another. All of it lands
+under `results/<run>/`. The rules are in `workflow/rules/`, what they share in `common.smk`.
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+# A configuration stands for itself: `--configfile` would otherwise be merged into the default one.
+if not workflow.overwrite_configfiles:
+
+    configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+
+
+workdir: RESULTS
+
+
+include: "workflow/rules/data.smk"
+include: "workflow/rules/predict.smk"
+include: "workflow/rules/explain.smk"
+include: "workflow/rules/track.smk"
+
+
+localrules:
+    all,
+
+
+rule all:
+    default_target: True
+    input:
+        TABLES,
+        expand("figures/{study}/manifest.csv", study=STUDIES),
+        "tracked.json",
+
+
+onstart:
+    stop_if_missing(workflow.dag.needrun_jobs())

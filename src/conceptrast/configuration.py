@@ -1,0 +1,161 @@
+"""Checks of a run's configuration: short errors that name the key and what would be right.
+
+The schema (``workflow/schemas/config.schema.yaml``) says which keys there are, of which type, and their defaults. What
+a schema cannot say is checked here: that the model and dataset of a study exist, that a kind and a method are
+registered. Nothing in this module imports torch: Snakemake reads the configuration each time it starts.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from conceptrast.errors import ConfigError, unknown_name
+from conceptrast.provenance import WEIGHT_SUFFIXES, keywords, registry
+
+Config = dict[str, Any]
+
+DATASET_PATHS = ("root", "archive", "solution", "class_file")
+
+
+def load_schema(path: Path | str) -> Config:
+    """The schema of the configuration."""
+    return yaml.safe_load(Path(path).read_text())
+
+
+def checked(config: Mapping[str, Any], schema: Mapping[str, Any], source: Path | str) -> Config:
+    """A copy of ``config`` with defaults filled in, after every check that needs neither data nor torch.
+
+    Args:
+        config: what the user wrote.
+        schema: JSON schema, as :func:`load_schema` reads it.
+        source: folder of the package ``conceptrast``, whose registries are read without importing them.
+
+    Raises:
+        ConfigError: the message has one line per wrong key: where it is, what it got, what is right.
+    """
+    from jsonschema import Draft202012Validator
+
+    errors = sorted(
+        Draft202012Validator(schema).iter_errors(dict(config)), key=lambda error: list(map(str, error.path))
+    )
+    if errors:
+        raise ConfigError("\n".join(f"config: {line}" for error in errors for line in _explain(error)))
+    filled = with_defaults(config, schema)
+    problems = list(_cross_checks(filled, Path(source)))
+    if problems:
+        raise ConfigError("\n".join(f"config: {problem}" for problem in problems))
+    return filled
+
+
+def with_defaults(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any] | None = None) -> Any:
+    """A copy of ``value`` in which every absent key has the schema's default.
+
+    Example:
+        >>> with_defaults({}, {"properties": {"seed": {"type": "integer", "default": 7}}})
+        {'seed': 7}
+    """
+    root = schema if root is None else root
+    if "$ref" in schema:
+        return with_defaults(value, _referenced(schema["$ref"], root), root)
+    if not isinstance(value, Mapping):
+        return copy.deepcopy(value)
+    known = schema.get("properties", {})
+    others = schema.get("additionalProperties")
+    absent = {key: part["default"] for key, part in known.items() if key not in value and "default" in part}
+    parts = {key: known.get(key, others if isinstance(others, Mapping) else {}) for key in {**value, **absent}}
+    return {key: with_defaults(item, parts[key], root) for key, item in {**value, **absent}.items()}
+
+
+def seen_from(config: Config, folder: Path | str) -> Config:
+    """A copy of ``config`` whose relative paths hold for a process that works in ``folder``.
+
+    Paths are written relative to the repository and stay relative: another clone's path would make them look changed.
+
+    Example:
+        >>> seen_from({"datasets": {"mine": {"root": "data/mine"}}, "models": {}}, "results/mine")["datasets"]
+        {'mine': {'root': '../../data/mine'}}
+    """
+    moved = copy.deepcopy(config)
+    for entry in moved["datasets"].values():
+        for key in DATASET_PATHS:
+            if isinstance(entry.get(key), str):
+                entry[key] = _moved(entry[key], folder)
+    for entry in moved["models"].values():
+        for key, suffixes in (("weights", WEIGHT_SUFFIXES), ("class_names", ".json")):
+            if isinstance(entry.get(key), str) and entry[key].endswith(suffixes):
+                entry[key] = _moved(entry[key], folder)
+    return moved
+
+
+def _moved(path: str, folder: Path | str) -> str:
+    expanded = os.path.expanduser(path)
+    return expanded if os.path.isabs(expanded) else os.path.join(os.path.relpath(".", folder), expanded)
+
+
+def _explain(error: Any) -> Iterator[str]:
+    """Lines for one error of jsonschema."""
+    where = ".".join(map(str, error.absolute_path))
+    if error.validator == "additionalProperties":
+        known = error.schema.get("properties", {})
+        for key in sorted(set(error.instance) - set(known), key=str):
+            yield unknown_name("key", key, known) + (f" (in '{where}')" if where else "")
+    elif error.validator == "type":
+        expected = error.validator_value
+        expected = expected if isinstance(expected, str) else " or ".join(expected)
+        got = f"{error.instance!r} ({type(error.instance).__name__})"
+        yield f"key '{where}' got {got}; expected {expected}" if where else f"the file got {got}; expected {expected}"
+    elif error.validator == "required":
+        missing = [key for key in error.validator_value if key not in error.instance]
+        yield f"key {', '.join(map(repr, missing))} is missing" + (f" in '{where}'" if where else "")
+    elif error.validator == "enum":
+        yield unknown_name(f"value of '{where}'", error.instance, error.validator_value)
+    elif error.validator == "oneOf" and where.startswith("models."):
+        yield f"key '{where}' needs either 'architecture' or 'factory'"
+    elif error.validator == "oneOf":
+        yield f"key '{where}' got {error.instance!r}; expected 'cell' or a number above 0 and at most 1"
+    else:
+        yield f"key '{where}': {error.message}"
+
+
+def _referenced(reference: str, root: Mapping[str, Any]) -> Mapping[str, Any]:
+    part: Any = root
+    for key in reference.removeprefix("#/").split("/"):
+        part = part[key]
+    return part
+
+
+def _cross_checks(config: Config, source: Path) -> Iterator[str]:
+    """What names in one part of the configuration say about another part."""
+    datasets, models = config["datasets"], config["models"]
+    kinds = registry(source, "data", "KINDS")
+    for name, entry in datasets.items():
+        yield from _dataset_problems(name, entry, kinds, source)
+    for name, entry in models.items():
+        dataset = entry.get("train", {}).get("dataset")
+        if dataset is not None and dataset not in datasets:
+            yield f"'models.{name}.train': " + unknown_name("dataset", dataset, datasets)
+        if dataset is not None and entry.get("weights"):
+            yield f"'models.{name}' has 'weights' and 'train': keep the one that is meant"
+    method = config["attribution"]["method"]
+    methods = registry(source, "attribution", "METHODS")
+    if method not in methods:
+        yield "'attribution.method': " + unknown_name("method", method, methods)
+    for name, study in config["studies"].items():
+        for key, valid in (("model", models), ("dataset", datasets), ("predicted_by", models)):
+            if key in study and study[key] not in valid:
+                yield f"'studies.{name}.{key}': " + unknown_name(key, study[key], valid)
+
+
+def _dataset_problems(name: str, entry: Config, kinds: Mapping[str, str], source: Path) -> Iterator[str]:
+    if entry["kind"] not in kinds:
+        yield f"'datasets.{name}.kind': " + unknown_name("kind", entry["kind"], kinds)
+        return
+    known = keywords(source, kinds[entry["kind"]])
+    for key in sorted(set(entry) - {"kind"} - known):
+        yield unknown_name("key", key, sorted(known - {"seed"})) + f" (in 'datasets.{name}')"

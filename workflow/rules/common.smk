@@ -1,0 +1,122 @@
+"""What the rules share: the checked configuration, targets, settings of the steps, hashes. All functions live here."""
+
+import json
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+SOURCE = Path(workflow.basedir) / "src" / "conceptrast"
+SCHEMA = Path(workflow.basedir) / "workflow" / "schemas" / "config.schema.yaml"
+sys.path.insert(0, str(SOURCE.parent))
+
+from conceptrast.errors import ConceptrastError
+from conceptrast.planning import Plan, has_gpu, prepare_environment
+
+prepare_environment(SOURCE.parent)
+
+
+def plan():
+    """The checked plan of this run; a mistake in the configuration ends Snakemake with its one or two lines."""
+    try:
+        return Plan.read(config, SOURCE, SCHEMA)
+    except ConceptrastError as error:
+        raise WorkflowError(str(error)) from None
+
+
+PLAN = plan()
+config.update(PLAN.resolved)
+RESULTS = PLAN.folder
+STUDIES = list(PLAN.studies)
+TRUTH_STUDIES = PLAN.studies_with_truth
+TRAINED = PLAN.trained_models
+SHARDS = range(PLAN.config["class_shards"])
+TABLES = expand("tables/{table}.csv", table=PLAN.table_names)
+GPU = int(has_gpu())
+
+
+wildcard_constraints:
+    dataset="[A-Za-z0-9_.-]+",
+    model="[A-Za-z0-9_.-]+",
+    study="[A-Za-z0-9_.-]+",
+    shard=r"\d+",
+
+
+def all_cores():
+    """Number of cores that one job may take; executors for clusters know none."""
+    return workflow.cores or 1
+
+
+def settings(step):
+    """Function of the wildcards that gives a step's settings as JSON."""
+    return lambda wildcards: json.dumps(
+        getattr(PLAN, f"{step}_settings")(**wildcards), sort_keys=True
+    )
+
+
+def code(step):
+    """Function of the wildcards that gives the hash of the library files a step can reach."""
+    return lambda wildcards: PLAN.code(step, **wildcards)
+
+
+def data_of(wildcards):
+    """Fingerprint of the pictures a job reads."""
+    return PLAN.data_fingerprints[PLAN.dataset_of(**wildcards)]
+
+
+def weights_of(wildcards):
+    """Fingerprint of the weights that a job's model brings along; nothing for a model that the workflow trains."""
+    return PLAN.weights_fingerprints.get(PLAN.model_of(**wildcards), "")
+
+
+def index_of(wildcards):
+    """Index and class names of a job's dataset, and the check of the layers that has to pass before."""
+    folder = f"datasets/{PLAN.dataset_of(**wildcards)}"
+    return {
+        "index": f"{folder}/index.parquet",
+        "class_names": f"{folder}/class_names.json",
+        "layers": ancient("studies/layers.csv"),
+    }
+
+
+def trained_index(wildcards):
+    """Index and class names of the dataset that a model is trained on."""
+    folder = f"datasets/{PLAN.models[wildcards.model]['train']['dataset']}"
+    return {
+        "index": f"{folder}/index.parquet",
+        "class_names": f"{folder}/class_names.json",
+        "layers": ancient("studies/layers.csv"),
+    }
+
+
+def weights_file(wildcards):
+    """Trained weights of a job's model, if the workflow trains it."""
+    name = PLAN.model_of(**wildcards)
+    return [f"models/{name}.safetensors"] if name in TRAINED else []
+
+
+def weights_option(wildcards, input):
+    """`--weights` with the trained weights, if there are any."""
+    return f"--weights {input.weights}" if input.weights else ""
+
+
+def study_inputs(wildcards):
+    """What every step of a study reads: index, class names, predictions."""
+    study = PLAN.studies[wildcards.study]
+    predicted_by = study.get("predicted_by", study["model"])
+    return index_of(wildcards) | {
+        "predictions": f"predictions/{predicted_by}/{study['dataset']}.parquet"
+    }
+
+
+def truth_inputs(wildcards):
+    """What is where in the pictures of a study, and their index and predictions."""
+    dataset = PLAN.studies[wildcards.study]["dataset"]
+    return study_inputs(wildcards) | {"truth": f"datasets/{dataset}/truth.parquet"}
+
+
+def stop_if_missing(jobs):
+    """End with one line per missing dataset or weights file that these jobs would read."""
+    missing = PLAN.missing(job.wildcards for job in jobs if hasattr(job.params, "data"))
+    if missing:
+        raise WorkflowError("this run cannot start:\n" + "\n".join(missing))

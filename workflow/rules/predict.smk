@@ -1,0 +1,78 @@
+"""Models. Checks the layers of all studies, trains the models that the workflow trains, predicts every picture."""
+
+
+rule check_layers:
+    output:
+        layers="studies/layers.csv",
+    log:
+        "logs/check_layers.log",
+    conda:
+        "../envs/conceptrast.yaml"
+    resources:
+        mem_mb=2000,
+    params:
+        settings=settings("check_layers"),
+        code=code("check_layers"),
+    shell:
+        "python -m conceptrast.steps.check_layers --settings {params.settings:q} --layers {output.layers} --log {log}"
+
+
+rule train:
+    input:
+        unpack(trained_index),
+    output:
+        weights="models/{model}.safetensors",
+        history=report(
+            "models/{model}.training.csv",
+            caption="../report/training.rst",
+            category="Models",
+            labels={"model": "{model}", "table": "training"},
+        ),
+    log:
+        "logs/train/{model}.log",
+    benchmark:
+        "benchmarks/train/{model}.tsv"
+    conda:
+        "../envs/conceptrast.yaml"
+    threads: all_cores()
+    resources:
+        mem_mb=3000,
+        gpu=GPU,
+    params:
+        settings=settings("train"),
+        code=code("train"),
+        data=data_of,
+    shell:
+        "python -m conceptrast.steps.train --settings {params.settings:q} --index {input.index}"
+        " --class-names {input.class_names} --weights {output.weights} --history {output.history}"
+        " --threads {threads} --log {log}"
+
+
+rule predict:
+    input:
+        unpack(index_of),
+        weights=weights_file,
+    output:
+        predictions="predictions/{model}/{dataset}.parquet",
+        fingerprint="predictions/{model}/{dataset}.weights.txt",
+    log:
+        "logs/predict/{model}/{dataset}.log",
+    benchmark:
+        "benchmarks/predict/{model}/{dataset}.tsv"
+    conda:
+        "../envs/conceptrast.yaml"
+    threads: all_cores()
+    resources:
+        mem_mb=2500,
+        gpu=GPU,
+    params:
+        settings=settings("predict"),
+        code=code("predict"),
+        data=data_of,
+        digest=weights_of,
+        weights=weights_option,
+    shell:
+        "python -m conceptrast.steps.predict --settings {params.settings:q} --index {input.index}"
+        " --class-names {input.class_names} --predictions {output.predictions} {params.weights}"
+        " --threads {threads} --log {log}"
+        " && printf %s {params.digest:q} > {output.fingerprint}"

@@ -1,0 +1,56 @@
+"""Results. From the files of all studies to the tables of the run, its metrics, and its record in MLflow."""
+
+
+rule tables:
+    input:
+        predictions=[PLAN.predictions_file(study) for study in STUDIES],
+        attributions=expand(
+            "studies/{study}/attribution/{shard}.npz", study=STUDIES, shard=SHARDS
+        ),
+        components=expand("studies/{study}/components.npz", study=STUDIES),
+        prediction=expand("studies/{study}/component_prediction.csv", study=STUDIES),
+        recovery=expand("studies/{study}/concept_recovery.csv", study=TRUTH_STUDIES),
+        histories=expand("models/{model}.training.csv", model=TRAINED),
+    output:
+        tables=report(
+            TABLES,
+            caption="../report/table.rst",
+            category="Tables",
+        ),
+        metrics="metrics.json",
+    log:
+        "logs/tables.log",
+    conda:
+        "../envs/conceptrast.yaml"
+    resources:
+        mem_mb=1000,
+    params:
+        settings=settings("tables"),
+        code=code("tables"),
+    shell:
+        "python -m conceptrast.steps.tables --settings {params.settings:q} --predictions {input.predictions}"
+        " --attributions {input.attributions} --components {input.components} --prediction {input.prediction}"
+        " --recovery {input.recovery} --histories {input.histories}"
+        " --tables {output.tables} --metrics {output.metrics} --log {log}"
+
+
+rule track:
+    input:
+        tables=TABLES,
+        metrics="metrics.json",
+        manifests=expand("figures/{study}/manifest.csv", study=STUDIES),
+        overviews=expand("figures/{study}/overview.png", study=STUDIES),
+    output:
+        receipt="tracked.json",
+    log:
+        "logs/track.log",
+    conda:
+        "../envs/conceptrast.yaml"
+    resources:
+        mem_mb=1000,
+    params:
+        settings=settings("track"),
+        code=code("track"),
+    shell:
+        "python -m conceptrast.steps.track --settings {params.settings:q} --tables {input.tables}"
+        " --metrics {input.metrics} --figures {input.overviews} --receipt {output.receipt} --log {log}"
