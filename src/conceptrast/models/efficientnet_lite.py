@@ -25,27 +25,31 @@ _SIZES = {"efficientnet_lite0": 224, "efficientnet_lite1": 240, "efficientnet_li
 class EfficientNetLite(Family):
     """``efficientnet_lite0``, ``efficientnet_lite1`` or ``efficientnet_lite2``."""
 
-    def network(self, n_classes: int, size: tuple[int, int], weights: str | None) -> nn.Module:
+    def network(self, n_classes: int, size: tuple[int, int]) -> nn.Module:
         """A fresh network whose padding is laid out for pictures of ``size``, as the package does it."""
         from efficientnet_lite_pytorch import EfficientNet
 
         return EfficientNet.from_name(self.name.replace("_", "-"), num_classes=n_classes, image_size=size)
 
-    def preprocess(self, input_size: int | None, weights: str | None) -> Preprocess:
+    def preprocess(self, input_size: int | None) -> Preprocess:
         """Short side resized to the input size (224, 240, 260), centre crop."""
         size = input_size or _SIZES[self.name]
         return Preprocess(size, size, (127 / 255,) * 3, (128 / 255,) * 3, "bicubic")
+
+    def default_class_names(self) -> list[str]:
+        """ImageNet's."""
+        return imagenet_class_names()
 
     def published_names(self) -> list[str]:
         """Only ``package``."""
         return ["package"]
 
-    def published(self, weights: str) -> Published:
+    def published(self) -> Published:
         """The weights of the package, read without unpickling objects."""
         path = self._file()
         return Published(read_state(path), imagenet_class_names(), file_md5(path))
 
-    def fingerprint(self, weights: str) -> str:
+    def fingerprint(self) -> str:
         """Name and version of the package that holds the weights."""
         package = self._package().replace("_", "-")
         try:
@@ -53,7 +57,7 @@ class EfficientNetLite(Family):
         except importlib.metadata.PackageNotFoundError:
             return f"{package} (not installed)"
 
-    def missing(self, weights: str) -> str | None:
+    def missing(self) -> str | None:
         """Names the package if it is not installed."""
         if importlib.util.find_spec(self._package()) is None:
             return f"{self.name}: package {self._package().replace('_', '-')} with its weights is not installed"
@@ -67,5 +71,5 @@ class EfficientNetLite(Family):
         folders = spec.submodule_search_locations if spec else None
         files = [path for folder in folders or [] for path in Path(folder).glob("models/*.pth")]
         if not files:
-            raise ModelError(self.missing("package") or f"{self._package()} holds no weights file")
+            raise ModelError(self.missing() or f"{self._package()} holds no weights file")
         return files[0]

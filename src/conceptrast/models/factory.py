@@ -22,10 +22,11 @@ class Factory(Family):
         ModelError: the module or the function in it does not exist; the message says what was tried.
     """
 
+    default_classes = None
     brings_weights = True
 
-    def __init__(self, name: str, options: Mapping[str, Any] | None = None) -> None:
-        super().__init__(name)
+    def __init__(self, name: str, weights: str | None = None, options: Mapping[str, Any] | None = None) -> None:
+        super().__init__(name, weights)
         module, _, attribute = name.partition(":")
         self.options = dict(options or {})
         try:
@@ -37,7 +38,7 @@ class Factory(Family):
             raise ModelError(f"factory {name}: {unknown_name(f'function of {module}', attribute, functions)}")
         self.function = getattr(found, attribute)
 
-    def network(self, n_classes: int, size: tuple[int, int], weights: str | None) -> nn.Module:
+    def network(self, n_classes: int, size: tuple[int, int]) -> nn.Module:  # noqa: ARG002 - it decides itself
         """What the function returns.
 
         Raises:
@@ -51,7 +52,7 @@ class Factory(Family):
             raise ModelError(f"factory {self.name} returned {type(module).__name__}, not a torch.nn.Module")
         return module
 
-    def preprocess(self, input_size: int | None, weights: str | None) -> Preprocess:
+    def preprocess(self, input_size: int | None) -> Preprocess:
         """ImageNet's usual mean and std; the size has to be given.
 
         Raises:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from conceptrast.errors import ModelError
+from conceptrast.errors import ModelError, unknown_name
 from conceptrast.models.model import Preprocess
 
 
@@ -31,6 +31,11 @@ class Family(ABC):
 
     Args:
         name: the architecture, as in ``architecture:`` of the configuration.
+        weights: name of the published weights that the network will get, one of :meth:`published_names`; ``None`` if
+            it gets others, or stays as it is made.
+
+    Raises:
+        ModelError: there are no published weights of that name; the message lists the nearest ones.
     """
 
     #: outputs of a network when nobody says how many; ``None`` asks the caller to say it.
@@ -39,35 +44,40 @@ class Family(ABC):
     #: whether a fresh network comes with weights that are not drawn from the seed.
     brings_weights: bool = False
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, weights: str | None = None) -> None:
+        self.name, self.weights = name, weights
+        if weights is not None and weights not in self.published_names():
+            known = unknown_name(f"weights of {name}", weights, self.published_names())
+            raise ModelError(f"{known}; or a .pth or .safetensors file")
 
     @abstractmethod
-    def network(self, n_classes: int, size: tuple[int, int], weights: str | None) -> nn.Module:
-        """A network with fresh random weights; ``weights`` names the published ones that it will get, if any."""
+    def network(self, n_classes: int, size: tuple[int, int]) -> nn.Module:
+        """A network for pictures of ``size`` (height, width) with fresh random weights."""
 
     @abstractmethod
-    def preprocess(self, input_size: int | None, weights: str | None) -> Preprocess:
-        """How pictures are prepared: as for the published ``weights``, or as usual for the family."""
+    def preprocess(self, input_size: int | None) -> Preprocess:
+        """How pictures are prepared: as for the published weights, or as usual for the family."""
 
     def default_class_names(self) -> list[str]:
-        """Names of the outputs when nobody gives any."""
-        from conceptrast.models.torchvision_family import imagenet_class_names
+        """Names of the outputs when nobody gives any.
 
-        return imagenet_class_names()
+        Raises:
+            ModelError: the family has none.
+        """
+        raise ModelError(f"{self.name} has no class names of its own: set `class_names`")
 
     def published_names(self) -> list[str]:
         """Names under which the family can fetch weights."""
         return []
 
-    def published(self, weights: str) -> Published:
-        """Fetch weights by one of :meth:`published_names`."""
+    def published(self) -> Published:
+        """Fetch the published weights."""
         raise ModelError(f"{self.name} has no published weights: give a .pth or .safetensors file")
 
-    def fingerprint(self, weights: str) -> str:
-        """What identifies published weights, without fetching them."""
-        return f"{self.name}/{weights}"
+    def fingerprint(self) -> str:
+        """What identifies the published weights, without fetching them."""
+        return f"{self.name}/{self.weights}"
 
-    def missing(self, weights: str) -> str | None:
-        """What is missing to fetch published weights, or ``None``; quick, and without the network."""
+    def missing(self) -> str | None:
+        """What is missing to fetch the published weights, or ``None``; quick, and without the network."""
         return None

@@ -53,7 +53,9 @@ class Preprocess:
         if self.interpolation not in _FILTERS:
             raise ConfigError(unknown_name("interpolation", self.interpolation, _FILTERS))
         if self.resize is not None and self.resize < max(self.size):
-            raise ConfigError(f"resize {self.resize} is smaller than crop {self.crop}: the crop would leave the picture")
+            raise ConfigError(
+                f"resize {self.resize} is smaller than crop {self.crop}: a crop cannot exceed the picture"
+            )
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
             raise ConfigError(f"mean and std need three values and std positive ones, got {self.mean} and {self.std}")
 

@@ -55,41 +55,48 @@ def load_model(
         >>> model.module(torch.zeros(1, 3, 96, 96)).shape, model.preprocess.size, model.digest
         (torch.Size([1, 2]), (96, 96), 'untrained')
     """
-    family = family_of(architecture, options)
-    file, name = _source(family, weights)
-    preprocess = _overridden(family.preprocess(input_size, name), preprocessing)
+    file, name = _source(weights)
+    family = family_of(architecture, name, options)
+    preprocess = _overridden(family.preprocess(input_size), preprocessing)
     state, digest = None, "untrained"
     if file is not None:
         state, digest = read_state(file), file_md5(file)
         class_names = _names_for(_count_outputs(family, state, preprocess.size), class_names, family, file)
     elif name is not None:
-        published = family.published(name)
+        published = family.published()
         state, digest = published.state, published.digest
         class_names = published.class_names
     names = list(class_names) if class_names else family.default_class_names()
-    module = _fresh(family, len(names), preprocess.size, name, seed)
+    module = _fresh(family, len(names), preprocess.size, seed)
     if state is not None:
         fit(module, state, architecture, str(weights))
     elif family.brings_weights:
+        names = _names_for(_outputs(module.state_dict(), module), class_names, family, "its own weights")
         digest = state_md5(module.state_dict())
     return Model(architecture, module, preprocess, names, digest)
 
 
-def family_of(architecture: str, options: Mapping[str, Any] | None = None) -> Family:
+def family_of(architecture: str, weights: str | None = None, options: Mapping[str, Any] | None = None) -> Family:
     """The family that builds ``architecture``.
 
+    Args:
+        architecture: as in :func:`load_model`.
+        weights: name of published weights, if it gets any.
+        options: keywords of a factory.
+
     Raises:
-        ModelError: nobody knows the name; the message lists the nearest ones.
+        ModelError: nobody knows the architecture or the weights; the message lists the nearest names.
     """
     if ":" in architecture:
         from conceptrast.models.factory import Factory
 
-        return Factory(architecture, options)
+        return Factory(architecture, weights, options)
     if architecture in ARCHITECTURES:
-        return resolve("model", architecture, ARCHITECTURES)(architecture)
+        family: Family = resolve("model", architecture, ARCHITECTURES)(architecture, weights)
+        return family
     from conceptrast.models.torchvision_family import TorchvisionFamily
 
-    return TorchvisionFamily(architecture)
+    return TorchvisionFamily(architecture, weights)
 
 
 def open_model(
@@ -151,14 +158,15 @@ def missing(settings: Mapping[str, Any]) -> str | None:
         True
     """
     architecture = architecture_of(settings)
+    file, name = _source(settings.get("weights"))
     try:
-        file, name = _source(family_of(architecture, settings.get("options")), settings.get("weights"))
+        family = family_of(architecture, name, settings.get("options"))
     except ModelError as error:
         return str(error)
     if file is not None and not file.is_file():
         pulled = ": `dvc pull` brings it" if file.with_name(file.name + ".dvc").is_file() else ""
         return f"{architecture}: weights file {file} does not exist{pulled}"
-    return family_of(architecture).missing(name) if name is not None else None
+    return family.missing() if name is not None else None
 
 
 def weights_fingerprint(settings: Mapping[str, Any]) -> str:
@@ -171,12 +179,10 @@ def weights_fingerprint(settings: Mapping[str, Any]) -> str:
         >>> weights_fingerprint({"architecture": "resnet10"})
         'none'
     """
-    architecture = architecture_of(settings)
-    family = family_of(architecture, settings.get("options"))
-    file, name = _source(family, settings.get("weights"))
+    file, name = _source(settings.get("weights"))
     if file is not None:
         return recorded_md5(file) or f"{file} (missing)"
-    return family.fingerprint(name) if name is not None else "none"
+    return family_of(architecture_of(settings), name).fingerprint() if name is not None else "none"
 
 
 def state_md5(state: Mapping[str, Tensor]) -> str:
@@ -188,17 +194,12 @@ def state_md5(state: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _source(family: Family, weights: str | Path | None) -> tuple[Path | None, str | None]:
+def _source(weights: str | Path | None) -> tuple[Path | None, str | None]:
     """(file, None), (None, name of published weights) or (None, None)."""
     if weights is None:
         return None, None
     if isinstance(weights, Path) or is_file_name(weights):
         return Path(weights), None
-    if weights not in family.published_names():
-        raise ModelError(
-            unknown_name(f"weights of {family.name}", weights, family.published_names())
-            + "; or a .pth or .safetensors file"
-        )
     return None, weights
 
 
@@ -206,32 +207,44 @@ def _overridden(preprocess: Preprocess, options: Mapping[str, Any]) -> Preproces
     for key in options:
         if key not in _PREPROCESSING:
             raise ConfigError(unknown_name("option of a model", key, _PREPROCESSING))
-    plain = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
+    plain: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
     return dataclasses.replace(preprocess, **plain)
 
 
-def _fresh(family: Family, n_classes: int, size: tuple[int, int], name: str | None, seed: int) -> nn.Module:
+def _fresh(family: Family, n_classes: int, size: tuple[int, int], seed: int) -> nn.Module:
     """A network with weights drawn from ``seed``, the global random state as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.random.default_generator.manual_seed(seed)
-        return family.network(n_classes, size, name)
+        module = family.network(n_classes, size)
+    # Convolutions run faster so, above all in bfloat16; values, shapes and names stay what they are.
+    return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 def _count_outputs(family: Family, state: Mapping[str, Tensor], size: tuple[int, int]) -> int:
-    """Outputs of the network that ``state`` belongs to: the length of its last layer's weights."""
-    module = _fresh(family, family.default_classes or 2, size, None, 0)
+    """Outputs of the network of ``family`` that ``state`` belongs to."""
+    module = _fresh(family, family.default_classes or 2, size, 0)
+    own = module.state_dict()
+    found = unwrapped(state, own)
+    if own.keys().isdisjoint(found):
+        fit(module, state, family.name, "of the file")  # raises, and lists what does not fit
+    return _outputs(found, module)
+
+
+def _outputs(state: Mapping[str, Tensor], module: nn.Module) -> int:
+    """Length of the weights of the module's last layer in ``state``."""
     weighted = [name for name, part in module.named_modules() if isinstance(part, nn.Linear | nn.Conv2d)]
-    last = unwrapped(state, module.state_dict()).get(f"{weighted[-1]}.weight") if weighted else None
+    last = state.get(f"{weighted[-1]}.weight") if weighted else None
     if last is None:
-        fit(module, state, family.name, "of the file")  # says what does not fit
-        raise ModelError(f"the outputs of {family.name} cannot be counted: give `class_names`")
+        raise ModelError("the outputs of the network cannot be counted: its last layer has no weights")
     return len(last)
 
 
-def _names_for(n_classes: int, class_names: Sequence[str] | None, family: Family, file: Path) -> list[str]:
+def _names_for(n_classes: int, class_names: Sequence[str] | None, family: Family, source: object) -> list[str]:
     if class_names is not None and len(class_names) == n_classes:
         return list(class_names)
     if family.default_classes == n_classes:
         return family.default_class_names()
     given = "no class names are" if class_names is None else f"{len(class_names)} class names are"
-    raise ModelError(f"weights {file} of {family.name} have {n_classes} outputs, but {given} given: set `class_names`")
+    raise ModelError(
+        f"{family.name} with weights {source} has {n_classes} outputs, but {given} given: set `class_names`"
+    )

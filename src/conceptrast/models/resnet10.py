@@ -17,12 +17,12 @@ class ResNet10(Family):
 
     default_classes = None
 
-    def network(self, n_classes: int, size: tuple[int, int], weights: str | None) -> nn.Module:
+    def network(self, n_classes: int, size: tuple[int, int]) -> nn.Module:  # noqa: ARG002 - takes any size
         """A fresh network."""
         resnet = torchvision.models.resnet
         return resnet.ResNet(resnet.BasicBlock, [1, 1, 1, 1], num_classes=n_classes)
 
-    def preprocess(self, input_size: int | None, weights: str | None) -> Preprocess:
+    def preprocess(self, input_size: int | None) -> Preprocess:
         """Pictures resized and cropped to the input size, values to [-2, 2]."""
         size = input_size or 96
         return Preprocess(size, size, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))

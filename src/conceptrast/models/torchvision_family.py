@@ -46,25 +46,25 @@ class TorchvisionFamily(Family):
         ModelError: there is no such classifier; the message lists the nearest names.
     """
 
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
+    def __init__(self, name: str, weights: str | None = None) -> None:
         if name not in architectures():
             from conceptrast.models import ARCHITECTURES
 
             raise ModelError(unknown_name("model", name, [*ARCHITECTURES, *architectures()]))
+        super().__init__(name, weights)
 
-    def network(self, n_classes: int, size: tuple[int, int], weights: str | None) -> nn.Module:
+    def network(self, n_classes: int, size: tuple[int, int]) -> nn.Module:
         """A fresh network, with the input transform that published weights ask for."""
         options: dict[str, Any] = {"weights": None, "num_classes": n_classes}
         if self.name in _TRANSFORMS_INPUT:
-            options |= {"transform_input": weights is not None, "init_weights": weights is None}
+            options |= {"transform_input": self.weights is not None, "init_weights": self.weights is None}
         if self.name.startswith("vit_"):
             options["image_size"] = size[0]
         return torchvision.models.get_model(self.name, **options)
 
-    def preprocess(self, input_size: int | None, weights: str | None) -> Preprocess:
-        """Resizing, crop, mean, std and interpolation of the weights' own transforms; of the default ones if none."""
-        transforms = self._weights(weights).transforms()
+    def preprocess(self, input_size: int | None) -> Preprocess:
+        """Resizing, crop, mean, std and interpolation of the weights' own transforms."""
+        transforms = self._entry().transforms()
         resize, crop = transforms.resize_size[0], transforms.crop_size[0]
         if input_size is not None:
             resize = crop = input_size
@@ -72,35 +72,36 @@ class TorchvisionFamily(Family):
 
     def default_class_names(self) -> list[str]:
         """The names that the published weights carry."""
-        return list(self._weights(None).meta["categories"])
+        return list(self._entry().meta["categories"])
 
     def published_names(self) -> list[str]:
         """Names of torchvision's weights enum for this architecture."""
         return [*torchvision.models.get_model_weights(self.name).__members__, "DEFAULT"]
 
-    def published(self, weights: str) -> Published:
+    def published(self) -> Published:
         """Weights from torch's cache, or downloaded there.
 
         Raises:
             ModelError: they are not in the cache and cannot be downloaded.
         """
-        entry = self._weights(weights)
+        entry = self._entry()
         try:
             state = entry.get_state_dict(progress=False, check_hash=True, weights_only=True)
         except (OSError, RuntimeError) as error:
             raise ModelError(
-                f"weights {weights} of {self.name} are not at {_cached(entry)} and cannot be downloaded ({error}): "
-                "fetch them elsewhere and give the .pth file as `weights`"
+                f"weights {self.weights} of {self.name} are not at {_cached(entry)} and cannot be downloaded "
+                f"({error}): fetch them elsewhere and give the .pth file as `weights`"
             ) from error
         return Published(state, list(entry.meta["categories"]), file_md5(_cached(entry)))
 
-    def fingerprint(self, weights: str) -> str:
+    def fingerprint(self) -> str:
         """The file name of the weights, which holds the head of their hash."""
-        return f"{self.name}/{Path(self._weights(weights).url).name}"
+        return f"{self.name}/{Path(self._entry().url).name}"
 
-    def _weights(self, name: str | None) -> Any:
+    def _entry(self) -> Any:
+        """The enum's entry; its first, the original recipe, where no name is given."""
         enum = torchvision.models.get_model_weights(self.name)
-        return enum["DEFAULT" if name is None else name]
+        return next(iter(enum)) if self.weights is None else enum[self.weights]
 
 
 def _cached(entry: Any) -> Path:

@@ -12,10 +12,11 @@ from typing import Any
 import torch
 import yaml
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from conceptrast.errors import ModelError
+from conceptrast.files import atomic
 
 SUFFIXES = (".pth", ".pt", ".safetensors", ".tar", ".ckpt", ".bin")
 
@@ -73,6 +74,20 @@ def read_state(path: Path | str) -> dict[str, Tensor]:
     except (SafetensorError, EOFError, RuntimeError, OSError, zipfile.BadZipFile, ValueError, KeyError) as error:
         raise ModelError(f"weights file {path} cannot be read: {_first_line(error)}") from error
     return plain_state(found, path)
+
+
+def write_state(state: Mapping[str, Tensor], path: Path | str) -> None:
+    """Write tensors by name as safetensors; equal tensors give equal bytes.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "weights.safetensors"
+        >>> write_state({"bias": torch.ones(2)}, path)
+        >>> read_state(path)
+        {'bias': tensor([1., 1.])}
+    """
+    with atomic(path) as part:
+        save_file({name: value.detach().cpu().contiguous() for name, value in state.items()}, part)
 
 
 def _torch_file(path: Path) -> Any:

@@ -1,0 +1,242 @@
+"""Training a classifier so that a kill at any moment costs at most one epoch.
+
+Every random choice is a function of the seed and the epoch, and the learning rate one of the step. So a checkpoint
+needs the weights, the optimiser's momentum and the number of epochs done, and on a CPU a resumed training ends with
+the same bits as an undisturbed one.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from conceptrast.errors import ConfigError, ModelError, unknown_name
+from conceptrast.files import atomic
+from conceptrast.inference import autocast, device_of, network_input
+from conceptrast.models.model import Model
+from conceptrast.models.pictures import Pictures
+from conceptrast.progress import progress
+
+LOGGER = logging.getLogger("conceptrast")
+
+_WARM_UP = 0.25  # share of all steps in which the learning rate rises
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """How to train: stochastic gradient descent with Nesterov momentum on the cross entropy of the labels.
+
+    Args:
+        epochs: passes over the training pictures.
+        batch_size: pictures of a step.
+        learning_rate: the highest one, reached after a quarter of all steps.
+        momentum: of the gradient.
+        weight_decay: L2 penalty on weights of convolutions and linear layers.
+        precision: ``float32`` or ``bfloat16``.
+    """
+
+    epochs: int = 4
+    batch_size: int = 64
+    learning_rate: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    precision: str = "bfloat16"
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any], precision: str) -> TrainOptions:
+        """Options of a config entry ``train``, whose ``dataset`` is left to the workflow.
+
+        Raises:
+            ConfigError: there is no such option, or a value is not positive.
+
+        Example:
+            >>> TrainOptions.of({"dataset": "digit_pairs", "epochs": 2}, "float32").epochs
+            2
+        """
+        names = [field.name for field in fields(cls)]
+        given = {key: value for key, value in settings.items() if key != "dataset"}
+        for key in given:
+            if key not in names:
+                raise ConfigError(unknown_name("option of train", key, names))
+        options = cls(**{"precision": precision, **given})
+        for key in ("epochs", "batch_size", "learning_rate"):
+            if getattr(options, key) <= 0:
+                raise ConfigError(f"train: {key} must be positive, got {getattr(options, key)}")
+        return options
+
+
+def learning_rate_at(step: int, total: int, highest: float) -> float:
+    r"""Learning rate of a step: a straight rise, then half a cosine down to zero.
+
+    .. math:: \eta_t = \eta \min\left(\frac{t+1}{w},\; \frac{1 + \cos(\pi (t - w) / (T - w))}{2}\right),
+              \quad w = T / 4, \text{ the second where } t > w
+
+    Args:
+        step: 0-based.
+        total: number of steps of the whole training.
+        highest: :math:`\eta`.
+
+    Example:
+        >>> [round(learning_rate_at(t, 8, 1.0), 3) for t in range(8)]
+        [0.5, 1.0, 1.0, 0.933, 0.75, 0.5, 0.25, 0.067]
+    """
+    rise = max(1.0, total * _WARM_UP)
+    if step < rise:
+        return highest * min(1.0, (step + 1) / rise)
+    return highest * (1 + math.cos(math.pi * (step - rise) / (total - rise))) / 2
+
+
+def train(
+    model: Model,
+    training: Pictures,
+    validation: Pictures,
+    options: TrainOptions,
+    checkpoint: Path | None = None,
+    seed: int = 0,
+    key: str = "",
+) -> pd.DataFrame:
+    """Train the weights of ``model`` in place.
+
+    Args:
+        model: its module ends frozen and in eval mode again.
+        training: pictures to learn from.
+        validation: pictures that are only looked at.
+        options: how to train.
+        checkpoint: written after every epoch and resumed from; the caller removes it when it has kept the weights.
+        seed: of the order of the pictures and of whatever the network draws.
+        key: what else the result depends on (dataset, architecture); a checkpoint of another key is ignored.
+
+    Returns:
+        One row per epoch: epoch (1-based), train_loss (nats), train_accuracy, validation_accuracy (0 to 1), seconds.
+
+    Raises:
+        ModelError: no pictures, a label without an output, or a loss that is not finite; it names epoch and loss.
+    """
+    _check(model, training, validation)
+    optimiser = _optimiser(model.module, options)
+    key = f"{key} {options} {seed} {len(training)} {len(validation)}"
+    history = _resume(checkpoint, key, model.module, optimiser)
+    for epoch in range(len(history) + 1, options.epochs + 1):
+        start = time.monotonic()
+        loss, accuracy = _epoch(model, training, optimiser, options, epoch, seed)
+        held_out = _accuracy(model, validation, options.precision)
+        history.append(
+            {
+                "epoch": epoch,
+                "train_loss": loss,
+                "train_accuracy": accuracy,
+                "validation_accuracy": held_out,
+                "seconds": time.monotonic() - start,
+            }
+        )
+        LOGGER.info("epoch %d: loss %.4f, accuracy %.4f, on validation %.4f", epoch, loss, accuracy, held_out)
+        if checkpoint is not None:
+            _save(checkpoint, key, model.module, optimiser, history)
+    return pd.DataFrame(history)
+
+
+def _check(model: Model, training: Pictures, validation: Pictures) -> None:
+    for what, pictures in (("train", training), ("validation", validation)):
+        if not len(pictures):
+            raise ModelError(f"{model.name} cannot be trained: the dataset has no pictures in its split {what!r}")
+        highest = int(pictures.labels.max())
+        if highest >= len(model.class_names):
+            raise ModelError(f"{model.name} has {len(model.class_names)} outputs, but the dataset has label {highest}")
+
+
+def _optimiser(module: nn.Module, options: TrainOptions) -> torch.optim.SGD:
+    module.requires_grad_(True)
+    weights = [weight for weight in module.parameters() if weight.ndim > 1]
+    # Shifts and scales of batch norm are not decayed: the penalty would only rescale them.
+    others = [weight for weight in module.parameters() if weight.ndim <= 1]
+    groups = [{"params": weights, "weight_decay": options.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.SGD(groups, lr=options.learning_rate, momentum=options.momentum, nesterov=options.momentum > 0)
+
+
+def _epoch(
+    model: Model, pictures: Pictures, optimiser: torch.optim.SGD, options: TrainOptions, epoch: int, seed: int
+) -> tuple[float, float]:
+    """One pass over the training pictures; mean loss and accuracy while learning."""
+    # Full batches only: batch norm cannot learn from a last batch of one.
+    steps = max(1, len(pictures) // options.batch_size)
+    order = torch.randperm(len(pictures), generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))
+    batches = pictures.batches(order[: steps * options.batch_size])
+    total_loss, hits, seen = 0.0, 0, 0
+    model.module.train().requires_grad_(True)
+    try:
+        with torch.random.fork_rng():
+            torch.manual_seed(seed * 1_000_003 + epoch)  # dropout draws from the global state, which is put back
+            for step, (views, labels) in enumerate(progress(batches, f"epoch {epoch}", steps, "batches")):
+                rate = learning_rate_at((epoch - 1) * steps + step, options.epochs * steps, options.learning_rate)
+                loss, right = _step(model, views, labels, optimiser, rate, options.precision)
+                if not math.isfinite(loss):
+                    raise ModelError(
+                        f"training of {model.name} diverged: loss {loss} in epoch {epoch}, step {step + 1}; "
+                        f"lower learning_rate (it is {options.learning_rate:g})"
+                    )
+                total_loss, hits, seen = total_loss + loss * len(labels), hits + right, seen + len(labels)
+    finally:
+        model.module.eval().requires_grad_(False)
+    return total_loss / seen, hits / seen
+
+
+def _step(
+    model: Model, views: Tensor, labels: Tensor, optimiser: torch.optim.SGD, rate: float, precision: str
+) -> tuple[float, int]:
+    """One step of gradient descent; loss and number of pictures that were right before it."""
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+    device = device_of(model)
+    labels = labels.to(device)
+    with autocast(precision, device):
+        logits = model.module(network_input(model, views)).float()
+    loss = nn.functional.cross_entropy(logits, labels)
+    optimiser.zero_grad()
+    loss.backward()
+    optimiser.step()
+    return float(loss.detach()), int((logits.argmax(dim=1) == labels).sum())
+
+
+@torch.inference_mode()
+def _accuracy(model: Model, pictures: Pictures, precision: str) -> float:
+    device = device_of(model)
+    hits = 0
+    for views, labels in pictures.batches(torch.arange(len(pictures))):
+        with autocast(precision, device):
+            logits = model.module(network_input(model, views))
+        hits += int((logits.argmax(dim=1).cpu() == labels).sum())
+    return hits / len(pictures)
+
+
+def _save(path: Path, key: str, module: nn.Module, optimiser: torch.optim.SGD, history: list[dict[str, Any]]) -> None:
+    with atomic(path) as part:
+        state = {"key": key, "module": module.state_dict(), "optimiser": optimiser.state_dict(), "history": history}
+        torch.save(state, part)
+
+
+def _resume(path: Path | None, key: str, module: nn.Module, optimiser: torch.optim.SGD) -> list[dict[str, Any]]:
+    """Put a checkpoint's state back and return its history; an empty one if there is none of this training."""
+    if path is None or not path.is_file():
+        return []
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a checkpoint only saves time: whatever is wrong with it, training starts anew
+        LOGGER.warning("checkpoint %s cannot be read and is ignored: %s", path, type(error).__name__)
+        return []
+    if found.get("key") != key:
+        LOGGER.info("checkpoint %s belongs to other settings and is ignored", path)
+        return []
+    module.load_state_dict(found["module"])
+    optimiser.load_state_dict(found["optimiser"])
+    history: list[dict[str, Any]] = found["history"]
+    LOGGER.info("resuming after epoch %d", len(history))
+    return history

@@ -1,0 +1,44 @@
+"""Train a model on a dataset; resumes a training that was killed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from conceptrast.data.dataset import open_dataset
+from conceptrast.files import read_json, read_table, write_table
+from conceptrast.inference import default_device
+from conceptrast.models.opening import architecture_of, open_model
+from conceptrast.models.pictures import Pictures
+from conceptrast.models.training import TrainOptions, train
+from conceptrast.models.weights import write_state
+from conceptrast.steps.runner import run
+
+
+def main(settings: dict[str, Any], index: Path, class_names: Path, weights: Path, history: Path) -> None:
+    """Train ``settings["model"]`` on the ``train`` rows of ``index``; write weights and a table of epochs."""
+    table, seed = read_table(index), settings["seed"]
+    entry = {"seed": seed} | settings["model"] | {"train": None}
+    options = TrainOptions.of(settings["model"]["train"], settings.get("precision", "float32"))
+    model = open_model(entry, class_names=read_json(class_names))
+    model.module.to(default_device())
+    dataset = open_dataset(settings["dataset"], seed)
+    training, validation = (
+        Pictures(
+            dataset, table[table["split"] == split], model.preprocess, options.batch_size, settings.get("workers", 0)
+        )
+        for split in ("train", "validation")
+    )
+    key = f"{architecture_of(entry)} {model.preprocess} {json.dumps(settings['dataset'], sort_keys=True)}"
+    key += hashlib.md5(table.to_csv(index=False).encode(), usedforsecurity=False).hexdigest()
+    checkpoint = weights.with_name(weights.name + ".checkpoint.pt")
+    epochs = train(model, training, validation, options, checkpoint, seed, key)
+    write_table(epochs, history)
+    write_state(model.module.state_dict(), weights)
+    checkpoint.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    run(main)
