@@ -51,7 +51,7 @@ def deeplift(split: SplitModel, activations: Tensor, baseline: Tensor, target: i
         target: one class index, or ``[N]`` of them.
 
     Returns:
-        ``[N, C, h, w]`` float32, in units of the logit.
+        ``[N, C, h, w]`` in float32 or better, in units of the logit.
 
     Raises:
         ShapeError: ``baseline`` or ``target`` does not fit the activations.
@@ -74,7 +74,7 @@ def deeplift(split: SplitModel, activations: Tensor, baseline: Tensor, target: i
         with _RescaleRule((len(leaf), len(baseline))):
             logits = split.suffix(torch.cat([leaf, baseline.detach().to(leaf)]))
         (multiplier,) = torch.autograd.grad(target_logits(logits[: len(leaf)], target).sum(), leaf)
-    return (activations.float() - baseline.float()).detach() * multiplier
+    return (_exact(activations) - _exact(baseline)) * multiplier
 
 
 class _RescaleRule(TorchFunctionMode):
@@ -103,14 +103,14 @@ class _RescaleRule(TorchFunctionMode):
 
 
 class _Elementwise(torch.autograd.Function):
-    """y = function(x); backward multiplies by Δy/Δx. Computed in float32 or better: bfloat16 would lose Δ."""
+    """y = function(x); backward multiplies by Δy/Δx."""
 
     @staticmethod
     def forward(
         ctx: Any, x: Tensor, rows: Rows, function: Callable[..., Tensor], others: list[Any], kwargs: dict[str, Any]
     ) -> Tensor:
         with torch.enable_grad():
-            source = x.detach().to(torch.promote_types(x.dtype, torch.float32)).requires_grad_()
+            source = _exact(x).requires_grad_()
             copy = source.clone()
             y = function(copy, *others, **kwargs)
             (slope,) = torch.autograd.grad(y.sum(), source)
@@ -141,8 +141,8 @@ class _MaxPooling(torch.autograd.Function):
         ctx: Any, x: Tensor, rows: Rows, function: Callable[..., Tensor], others: list[Any], kwargs: dict[str, Any]
     ) -> Tensor:
         y, largest = function(x, *others, **{**kwargs, "return_indices": True})
-        x_difference = difference(x.float(), rows).flatten(2)
-        y_difference = difference(y.float(), rows).flatten(2)
+        x_difference = difference(_exact(x), rows).flatten(2)
+        y_difference = difference(_exact(y), rows).flatten(2)
         images = len(x_difference)
         in_image, in_baseline = largest[:images].flatten(2), _per_image(largest, rows).flatten(2)
         rise = _share(y_difference.clamp(min=0), x_difference.gather(2, in_image), otherwise=1.0)
@@ -182,6 +182,11 @@ def _per_image(values: Tensor, rows: Rows) -> Tensor:
     if positions == 1:
         return baseline.expand(images, *baseline.shape[1:])
     return baseline.repeat(images, *[1] * (values.ndim - 1))
+
+
+def _exact(values: Tensor) -> Tensor:
+    """The values in float32 or better, without their history: differences in bfloat16 would be mostly rounding."""
+    return values.detach().to(torch.promote_types(values.dtype, torch.float32))
 
 
 def _share(part: Tensor, whole: Tensor, otherwise: float) -> Tensor:

@@ -170,8 +170,8 @@ def _descendants(node: fx.Node) -> set[fx.Node]:
 def _is_size(node: fx.Node) -> bool:
     """Whether the node reads a size, or another thing that is not a tensor, off a tensor."""
     if node.op == "call_method":
-        return node.target in _SIZE_METHODS
-    return node.op == "call_function" and node.target is getattr and node.args[1] in _SIZE_ATTRIBUTES
+        return str(node.target) in _SIZE_METHODS
+    return node.op == "call_function" and node.target is getattr and str(node.args[1]) in _SIZE_ATTRIBUTES
 
 
 def _is_number(node: fx.Node) -> bool:
@@ -187,7 +187,7 @@ def _is_arithmetic(node: fx.Node) -> bool:
 
 def _is_batch_size(node: fx.Node) -> bool:
     if node.op == "call_method" and node.target == "size":
-        return (*node.args[1:], *node.kwargs.values()) == (0,)
+        return [*node.args[1:], *node.kwargs.values()] == [0]
     if node.op == "call_function" and node.target is operator.getitem and isinstance(node.args[0], fx.Node):
         whole = node.args[0]
         whole_size = whole.op == "call_method" and whole.target == "size" and len(whole.all_input_nodes) == 1

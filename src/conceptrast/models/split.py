@@ -7,6 +7,7 @@ for the prefix again.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
@@ -19,6 +20,7 @@ from conceptrast.models.hook_cut import HookCut
 if TYPE_CHECKING:
     from conceptrast.models.model import Model
 
+Half = Callable[[Tensor], Tensor]
 LOGGER = logging.getLogger("conceptrast")
 
 
@@ -73,7 +75,8 @@ class SplitModel:
         cut = graph_cut.cut_at(traced, graph_cut.find(traced, self.layer))
         if cut.around:
             raise graph_cut.refusal(traced, self.layer, cut)
-        self._prefix, self._suffix = graph_cut.prefix_graph(traced, cut), graph_cut.suffix_graph(traced, cut)
+        self._prefix: Half = graph_cut.prefix_graph(traced, cut)
+        self._suffix: Half = graph_cut.suffix_graph(traced, cut)
         self._rectified = graph_cut.is_rectified(cut.node, traced.targets)
 
     def _cut_by_hook(self, module: nn.Module, example: Tensor | None, error: Exception) -> None:

@@ -1,0 +1,86 @@
+"""Attribution of a stream of images, each towards the class it is explained for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from conceptrast.attribution.smooth import baseline_activations, smooth_attribution
+from conceptrast.inference import network_input
+from conceptrast.models.model import Model
+from conceptrast.models.split import SplitModel
+
+
+def attribute_images(
+    model: Model,
+    layer: str,
+    batches: Iterable[tuple[np.ndarray, Tensor]],
+    targets: Mapping[int, int],
+    *,
+    method: str = "deeplift",
+    baseline: float = 1.0,
+    precision: str = "float32",
+    **smoothing: Any,
+) -> dict[str, np.ndarray]:
+    """Attribution maps of images, with all that is needed to use them later.
+
+    Args:
+        model: the classifier; it runs where its weights are.
+        layer: where to cut it.
+        batches: pairs of image ids ``[n]`` and views uint8 ``[n, 3, H, W]``.
+        targets: class index by image id.
+        method, baseline, precision, smoothing: see :func:`~conceptrast.attribution.smooth.smooth_attribution`; the
+            baseline's activations are computed once for all batches.
+
+    Returns:
+        ``image`` ``[M]`` int64, ``target`` ``[M]`` int64, ``raw`` and ``rectified`` ``[M, h, w]`` float32,
+        ``completeness_gap`` ``[M]`` float32, in the order of the batches.
+
+    Raises:
+        LayerError: the model cannot be cut at ``layer``.
+
+    Example:
+        >>> from conceptrast.models.model import Preprocess
+        >>> network = torch.nn.Sequential(torch.nn.AvgPool2d(2), torch.nn.ReLU(), torch.nn.Flatten())
+        >>> model = Model("mean colour", network, Preprocess(None, 2, (0.5,) * 3, (0.5,) * 3), ["red", "green", "blue"])
+        >>> white = torch.full((1, 3, 2, 2), 255, dtype=torch.uint8)
+        >>> found = attribute_images(model, "0", [(np.array([4]), white)], {4: 2}, baseline=0.0, samples=0)
+        >>> found["image"], found["target"], found["raw"].round(3)
+        (array([4]), array([2]), array([[[0.333]]], dtype=float32))
+    """
+    split = SplitModel(model, layer)
+    size = model.preprocess.size
+    blank = network_input(model, torch.zeros(1, 3, *size, dtype=torch.uint8))
+    start = baseline_activations(split, blank, baseline, precision)
+    shape = tuple(start.shape[2:])
+    parts: dict[str, list[np.ndarray]] = {
+        "image": [np.empty(0, np.int64)],
+        "target": [np.empty(0, np.int64)],
+        "raw": [np.empty((0, *shape), np.float32)],
+        "rectified": [np.empty((0, *shape), np.float32)],
+        "completeness_gap": [np.empty(0, np.float32)],
+    }
+    for ids, views in batches:
+        classes = np.array([targets[int(image)] for image in ids], dtype=np.int64)
+        found = smooth_attribution(
+            split,
+            network_input(model, views),
+            torch.from_numpy(classes),
+            method,
+            baseline=start,
+            image_ids=ids,
+            precision=precision,
+            **smoothing,
+        )
+        arrays = (np.asarray(ids, np.int64), classes, *map(_array, (found.raw, found.rectified, found.gap)))
+        for name, array in zip(parts, arrays, strict=True):
+            parts[name].append(array)
+    return {name: np.concatenate(arrays) for name, arrays in parts.items()}
+
+
+def _array(values: Tensor) -> np.ndarray:
+    return values.float().cpu().numpy()

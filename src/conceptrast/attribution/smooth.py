@@ -1,0 +1,172 @@
+r"""Attribution averaged over noisy copies of an image (SmoothGrad), in batches.
+
+Notation:
+    x: normalised images ``[N, 3, H, W]``; S: noisy copies of each; x0: the constant baseline image.
+    a: activations of the copies ``[N · S, C, h, w]``, the copies of one image in a row; a0: those of x0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from conceptrast.attribution import METHODS
+from conceptrast.attribution.completeness import completeness_gap, warn_if_incomplete
+from conceptrast.errors import ConfigError, LayerError, ShapeError
+from conceptrast.inference import autocast
+from conceptrast.models.split import SplitModel
+from conceptrast.registry import resolve
+
+Method = Callable[[SplitModel, Tensor, Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """Attribution of images, as far as later steps need it.
+
+    Attributes:
+        raw: ``[N, h, w]`` float32, mean over channels, in units of the logit.
+        rectified: ``[N, h, w]`` float32, mean over channels of the positive part.
+        gap: ``[N]`` float32, relative completeness gap.
+    """
+
+    raw: Tensor
+    rectified: Tensor
+    gap: Tensor
+
+
+def smooth_attribution(
+    split: SplitModel,
+    images: Tensor,
+    target: int | Tensor,
+    method: str = "deeplift",
+    *,
+    samples: int = 5,
+    noise: float = 0.25,
+    baseline: float | Tensor = 1.0,
+    seed: int = 0,
+    image_ids: np.ndarray | None = None,
+    precision: str = "float32",
+    batch_size: int = 64,
+) -> Attribution:
+    r"""Mean attribution over noisy copies of each image, reduced to one map per image.
+
+    .. math:: \bar A = \frac{1}{S} \sum_s A\big(\mathrm{prefix}(x + \epsilon_s)\big), \quad
+        \epsilon_s \sim \mathcal N(0, \sigma^2), \qquad
+        \mathrm{raw} = \frac{1}{C} \sum_c \bar A_c, \quad
+        \mathrm{rectified} = \frac{1}{C} \sum_c \max(\bar A_c, 0)
+
+    Args:
+        split: the network, cut at a layer with activations ``[N, C, h, w]``.
+        images: ``[N, 3, H, W]`` normalised.
+        target: one class index, or ``[N]`` of them.
+        method: a name of :data:`conceptrast.attribution.METHODS`.
+        samples: noisy copies of each image, S; 0 attributes the image itself.
+        noise: standard deviation σ in normalised units; 0 attributes the image itself, once.
+        baseline: value of the constant baseline image, in normalised units; or activations ``[1, C, h, w]``, such as
+            :func:`baseline_activations` gives, so that many calls share them.
+        seed: of the noise. An image's noise depends on the seed and its id, not on the batch it is in.
+        image_ids: ``[N]`` integers that tell images apart; their positions if ``None``.
+        precision: ``float32`` or ``bfloat16`` (autocast); sums and the gap are float32 in both.
+        batch_size: copies that run at once; all copies of one image always do.
+
+    Returns:
+        raw and rectified maps, and the gap of each image's first copy (measuring all of them would cost another
+        pass of the suffix).
+
+    Raises:
+        ConfigError: unknown method or precision, or a negative number of samples or noise.
+        ShapeError: ``image_ids`` or ``target`` does not fit the images.
+        LayerError: the layer's activations are not ``[N, C, h, w]``.
+
+    Source: Smilkov et al., *SmoothGrad: removing noise by adding noise*, 2017, here over DeepLift. The baseline gets
+    no noise, so its activations are computed once.
+
+    Example:
+        >>> network = torch.nn.Sequential(torch.nn.AvgPool2d(2), torch.nn.ReLU(), torch.nn.Flatten()).eval()
+        >>> images = torch.full((1, 3, 2, 2), 4.0)
+        >>> found = smooth_attribution(SplitModel(network, "0"), images, target=0, samples=0)
+        >>> found.raw, found.rectified, found.gap
+        (tensor([[[1.]]]), tensor([[[1.]]]), tensor([0.]))
+    """
+    _check_noise(samples, noise)
+    if not len(images):
+        raise ShapeError("no images to attribute")
+    explain = resolve("attribution method", method, METHODS)
+    ids = np.arange(len(images)) if image_ids is None else np.asarray(image_ids)
+    targets = torch.as_tensor(target, device=images.device).expand(len(images))
+    if len(ids) != len(images):
+        raise ShapeError(f"{len(ids)} image_ids for {len(images)} images")
+    copies = samples if noise > 0 else min(samples, 1)
+    start = baseline_activations(split, images, baseline, precision)
+    parts = []
+    for rows in _chunks(len(images), max(1, batch_size // max(1, copies))):
+        noisy = noisy_copies(images[rows], ids[rows], copies, noise, seed)
+        parts.append(_attribute(split, noisy, targets[rows], start, explain, precision))
+    found = Attribution(*(torch.cat(part) for part in zip(*parts, strict=True)))
+    warn_if_incomplete(found.gap, method, split.layer)
+    return found
+
+
+def _attribute(
+    split: SplitModel, noisy: Tensor, targets: Tensor, start: Tensor, explain: Method, precision: str
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Raw map, rectified map and gap of images whose copies are ``noisy`` ``[n, S, 3, H, W]``."""
+    copies = noisy.shape[1]
+    with autocast(precision, noisy.device):
+        with torch.no_grad():
+            activations = split.prefix(noisy.flatten(0, 1).contiguous(memory_format=torch.channels_last))
+        attribution = explain(split, activations, start, targets.repeat_interleave(copies))
+    mean = attribution.float().unflatten(0, (-1, copies)).mean(1)
+    gap = completeness_gap(split, attribution[::copies], activations[::copies].float(), start.float(), targets)
+    return mean.mean(1), mean.clamp(min=0).mean(1), gap
+
+
+def baseline_activations(split: SplitModel, images: Tensor, baseline: float | Tensor, precision: str) -> Tensor:
+    """Activations ``[1, C, h, w]`` of the constant image, of the size of ``images``; activations pass as they are."""
+    if isinstance(baseline, Tensor):
+        return baseline
+    blank = images.new_full((1, *images.shape[1:]), baseline).contiguous(memory_format=torch.channels_last)
+    with torch.no_grad(), autocast(precision, images.device):
+        activations = split.prefix(blank)
+    if activations.ndim != 4:
+        raise LayerError(f"layer {split.layer!r} gives {list(activations.shape)}; attribution maps need [N, C, h, w]")
+    return activations
+
+
+def noisy_copies(images: Tensor, image_ids: np.ndarray, copies: int, noise: float, seed: int) -> Tensor:
+    """Noisy copies ``[N, S, 3, H, W]`` of images; each image's noise is drawn from the seed and its own id.
+
+    With ``copies = 0`` or ``noise = 0`` the images themselves, ``[N, 1, 3, H, W]``.
+
+    Example:
+        >>> images = torch.zeros(2, 3, 4, 4)
+        >>> both = noisy_copies(images, np.array([7, 8]), copies=2, noise=1.0, seed=0)
+        >>> alone = noisy_copies(images[1:], np.array([8]), copies=2, noise=1.0, seed=0)
+        >>> both.shape, torch.equal(both[1:], alone)
+        (torch.Size([2, 2, 3, 4, 4]), True)
+    """
+    if copies == 0 or noise == 0:
+        return images.unsqueeze(1)
+    drawn = torch.stack([_normal(seed, int(each), (copies, *images.shape[1:])) for each in image_ids])
+    return images.unsqueeze(1) + noise * drawn.to(images)
+
+
+def _normal(seed: int, image_id: int, shape: tuple[int, ...]) -> Tensor:
+    state = np.random.SeedSequence([seed, image_id]).generate_state(1, np.uint64)
+    return torch.randn(shape, generator=torch.Generator().manual_seed(int(state[0])))
+
+
+def _chunks(total: int, size: int) -> Iterator[slice]:
+    return (slice(start, start + size) for start in range(0, total, size))
+
+
+def _check_noise(samples: int, noise: float) -> None:
+    if samples < 0:
+        raise ConfigError(f"samples is {samples}; it needs to be 0 (no noise) or more")
+    if noise < 0:
+        raise ConfigError(f"noise is {noise}; a standard deviation is 0 (no noise) or more")
