@@ -1,0 +1,122 @@
+"""Pictures without labels: a folder of any nesting, a list of files, or pictures that are open already.
+
+Not a kind of the configuration: studies know their labels. ``explain_class`` and the command line take these.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from PIL import Image
+
+from conceptrast.data.dataset import TABLE_TYPES, Dataset, Index, digest
+from conceptrast.data.decoding import to_rgb
+from conceptrast.data.picture_files import Listed, PictureFiles, folder_identity, pictures_below
+from conceptrast.errors import DataError
+
+LOGGER = logging.getLogger("conceptrast")
+Pictures = str | Path | Sequence[str | Path] | Sequence[Image.Image] | tuple[Dataset, pd.DataFrame]
+
+
+class LooseFiles(PictureFiles):
+    """Picture files below ``root``: all of them, or those of ``paths`` (relative to ``root``, or absolute)."""
+
+    def __init__(self, root: Path | str, paths: Sequence[str] | None = None) -> None:
+        self.root, self.paths, self.seed = Path(root), paths, 0
+
+    @property
+    def class_names(self) -> list[str]:
+        """One name for all: nobody has said what they show."""
+        return ["unlabelled"]
+
+    def listed(self) -> list[Listed]:
+        """All picture files; none is opened."""
+        return [Listed(path, 0) for path in (pictures_below(self.root) if self.paths is None else self.paths)]
+
+    def missing(self) -> str | None:
+        """The folder, if it is not there."""
+        return None if self.root.is_dir() else f"folder {self.root} of pictures does not exist"
+
+    def fingerprint(self) -> str:
+        """Hash of what the folder holds, or of the paths."""
+        return digest("loose", folder_identity(self.root) if self.paths is None else list(self.paths))
+
+
+class OpenPictures(Dataset):
+    """Pictures in memory, of any mode.
+
+    Example:
+        >>> dataset = OpenPictures([Image.new("L", (2, 2), 9)])
+        >>> dataset.picture(next(dataset.build_index().table.itertuples())).getpixel((0, 0))
+        (9, 9, 9)
+    """
+
+    def __init__(self, pictures: Sequence[Image.Image]) -> None:
+        self.pictures, self.seed = list(pictures), 0
+
+    @property
+    def class_names(self) -> list[str]:
+        """One name for all: nobody has said what they show."""
+        return ["unlabelled"]
+
+    def build_index(self, workers: int = 0) -> Index:  # noqa: ARG002 - nothing is left to decode
+        """One row per picture, in the order given."""
+        numbers = range(len(self.pictures))
+        columns: dict[str, Any] = {"image": numbers, "path": [f"picture:{number}" for number in numbers]}
+        table = pd.DataFrame({**columns, "label": 0, "label_name": "unlabelled", "split": "validation"})
+        return Index(table.astype(TABLE_TYPES))
+
+    def picture(self, row: Any) -> Image.Image:
+        """The picture as RGB."""
+        return to_rgb(self.pictures[row.image])
+
+    def missing(self) -> str | None:
+        """Nothing: they are in memory."""
+        return None
+
+    def fingerprint(self) -> str:
+        """Hash of the pixels."""
+        return digest("open", *(picture.tobytes().hex() for picture in self.pictures))
+
+
+def as_dataset(images: Pictures) -> tuple[Dataset, pd.DataFrame]:
+    """A dataset and the table of its usable pictures, from whatever a user has.
+
+    Args:
+        images: a folder (any nesting), a list of files, a list of ``PIL`` pictures, or a dataset and rows of its index.
+
+    Raises:
+        DataError: the folder does not exist, or there is no picture that can be used; files that cannot be read are
+            logged as a warning and left out as long as others remain.
+    """
+    if isinstance(images, tuple) and len(images) == 2 and isinstance(images[0], Dataset):
+        dataset, table = images
+        if len(table) == 0:
+            raise DataError("the table of pictures has no rows")
+        return dataset, table
+    dataset = _open(images)
+    index = dataset.build_index()
+    first = "; ".join(f"{row.path}: {row.reason}" for row in index.rejected.head(3).itertuples())
+    if index.table.empty:
+        raise DataError(f"none of {len(index.rejected)} pictures can be used; first: {first}")
+    if len(index.rejected):
+        LOGGER.warning("%d pictures cannot be used and are left out; first: %s", len(index.rejected), first)
+    return dataset, index.table
+
+
+def _open(images: Any) -> Dataset:
+    if isinstance(images, str | Path):
+        return LooseFiles(images)
+    items = list(images)
+    if not items:
+        raise DataError("the list of pictures is empty")
+    if all(isinstance(item, Image.Image) for item in items):
+        return OpenPictures(items)
+    if all(isinstance(item, str | Path) for item in items):
+        return LooseFiles(Path(), [str(item) for item in items])
+    kinds = sorted({type(item).__name__ for item in items})
+    raise DataError(f"pictures are a folder, a list of files or a list of PIL images; got a list of {', '.join(kinds)}")
