@@ -1,0 +1,149 @@
+"""The ILSVRC-2012 validation set: one flat folder and its solution, or one folder for each WordNet id."""
+
+from __future__ import annotations
+
+import csv
+import re
+from functools import cached_property
+from pathlib import Path
+
+from conceptrast.data.dataset import digest
+from conceptrast.data.imagenet_names import imagenet_class_names
+from conceptrast.data.picture_files import (
+    Listed,
+    PictureFiles,
+    file_identity,
+    folder_identity,
+    pictures_below,
+    subfolders,
+)
+from conceptrast.errors import DataError, unknown_name
+
+SOLUTION = "LOC_val_solution.csv"
+SYNSETS = "LOC_synset_mapping.txt"
+WNID = re.compile(r"n\d{8}")
+EXPECTED = f"the ILSVRC-2012 validation set: <root>/*.JPEG and {SOLUTION}, or <root>/<wnid>/*.JPEG"
+
+
+class ImageNet(PictureFiles):
+    """Photographs of the validation set, labelled with the outputs of ImageNet models.
+
+    ``solution`` and ``synsets`` are looked for in ``root`` and in the folder above it unless they are named. Where
+    there are folders for WordNet ids, no solution is needed. The class of a WordNet id is its line in ``synsets``;
+    without that file the set has to hold all 1,000 ids, which are then counted in their order.
+
+    Args:
+        root: folder of the photographs, or of the class folders.
+        solution: Kaggle's CSV: ``ImageId``, and ``PredictionString`` that starts with the WordNet id.
+        synsets: text whose lines start with a WordNet id; what follows it is the name of the class.
+        seed: without effect; every kind takes it.
+    """
+
+    def __init__(self, root: str, solution: str | None = None, synsets: str | None = None, seed: int = 0) -> None:
+        self.root = Path(root)
+        self.solution = self._beside(solution, SOLUTION)
+        self.synsets = self._beside(synsets, SYNSETS)
+        self.seed = seed
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names by label, from ``synsets`` if it has them."""
+        return self._classes[1]
+
+    def listed(self) -> list[Listed]:
+        """All photographs; those that the solution does not know are refused."""
+        if self._wnid_folders():
+            return [
+                self._labelled(f"{wnid}/{name}", wnid)
+                for wnid in self._wnid_folders()
+                for name in pictures_below(self.root / wnid)
+            ]
+        return [self._labelled(path, self._solved.get(Path(path).stem)) for path in pictures_below(self.root)]
+
+    def missing(self) -> str | None:
+        """The folder or file that is not there."""
+        if not self.root.is_dir():
+            return f"root: the folder {self.root.resolve()} does not exist; expected {EXPECTED}"
+        for key, path in (("solution", self.solution), ("synsets", self.synsets)):
+            if path is not None and not path.is_file():
+                return f"{key}: {path.resolve()} does not exist"
+        if self.solution is None and not self._wnid_folders():
+            return (
+                f"solution: not named, and {self.root.resolve()} holds no folders of WordNet ids; expected {EXPECTED}"
+            )
+        return None
+
+    def fingerprint(self) -> str:
+        """Hash of what the folder, the solution and the synsets hold."""
+        return digest("imagenet", folder_identity(self.root), file_identity(self.solution), file_identity(self.synsets))
+
+    def _beside(self, given: str | None, usual: str) -> Path | None:
+        if given is not None:
+            return Path(given)
+        places = (self.root / usual, self.root.parent / usual)
+        return next((place for place in places if place.is_file()), None)
+
+    def _wnid_folders(self) -> list[str]:
+        return [name for name in subfolders(self.root) if WNID.fullmatch(name)]
+
+    def _labelled(self, path: str, wnid: str | None) -> Listed:
+        if wnid is None:
+            return Listed(path, label=-1, refused=f"{self.solution} does not list it")
+        labels = self._classes[0]
+        if wnid not in labels:
+            raise DataError(
+                f"{path}: {unknown_name('WordNet id', wnid, labels)} (from {self.synsets or 'the folders'})"
+            )
+        return Listed(path, labels[wnid])
+
+    @cached_property
+    def _solved(self) -> dict[str, str]:
+        """WordNet id by image id."""
+        assert self.solution is not None  # missing() saw to it
+        with self.solution.open(newline="") as stream:
+            rows = csv.DictReader(stream)
+            if not {"ImageId", "PredictionString"} <= set(rows.fieldnames or ()):
+                raise DataError(f"{self.solution} needs the header ImageId,PredictionString; it has {rows.fieldnames}")
+            return {row["ImageId"]: row["PredictionString"].split()[0] for row in rows if row["PredictionString"]}
+
+    @cached_property
+    def _classes(self) -> tuple[dict[str, int], list[str]]:
+        """Label of each WordNet id, and the names by label."""
+        if lacking := self.missing():
+            raise DataError(lacking)
+        if self.synsets is not None:
+            return read_synsets(self.synsets)
+        wnids = sorted(self._wnid_folders() or set(self._solved.values()))
+        if len(wnids) != 1000:
+            raise DataError(
+                f"synsets: without it {self.root.resolve()} has to hold all 1000 WordNet ids, and holds {len(wnids)}; "
+                f"name a text whose lines start with the ids in the order of the model's outputs ({SYNSETS})"
+            )
+        return {wnid: label for label, wnid in enumerate(wnids)}, imagenet_class_names()
+
+
+def read_synsets(path: Path) -> tuple[dict[str, int], list[str]]:
+    """Classes in the order of a text's lines.
+
+    Args:
+        path: text whose lines start with a WordNet id; the rest of the line, up to a comma, names the class.
+
+    Returns:
+        Label of each WordNet id, and the names by label: the ids themselves where the text has no names.
+
+    Raises:
+        DataError: a line starts with something else, or an id occurs twice.
+    """
+    labels: dict[str, int] = {}
+    names = []
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        wnid, _, rest = line.strip().partition(" ")
+        if not wnid:
+            continue
+        if not WNID.fullmatch(wnid) or wnid in labels:
+            raise DataError(f"{path}, line {number}: expected a new WordNet id like n01440764, got {wnid!r}")
+        labels[wnid] = len(labels)
+        names.append(rest.split(",")[0].strip() or wnid)
+    if set(names) == set(labels) and len(labels) == 1000:
+        names = imagenet_class_names()
+    return labels, names

@@ -1,0 +1,121 @@
+"""Imagenette: photographs of ten ImageNet classes, labelled with the classes of ImageNet models."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from functools import cached_property
+from pathlib import Path
+
+from conceptrast.data.archives import unpack
+from conceptrast.data.dataset import Index, digest
+from conceptrast.data.image_folder import ImageFolder
+from conceptrast.data.imagenet_names import imagenet_class_names
+from conceptrast.data.picture_files import Listed, folder_identity
+from conceptrast.errors import DataError, unknown_name
+
+MIRROR = "CONCEPTRAST_MIRROR"
+IMAGENET_INDEX = {
+    "n01440764": 0,
+    "n02102040": 217,
+    "n02979186": 482,
+    "n03000684": 491,
+    "n03028079": 497,
+    "n03394916": 566,
+    "n03417042": 569,
+    "n03425413": 571,
+    "n03445777": 574,
+    "n03888257": 701,
+}
+ARCHIVES = {
+    "val": ("imagenette-160-val.tar", "c493f9b84de420daaa2651a527a0b10f"),
+    "train": ("imagenette-160-train-2000.tar", "7577ec165c640b4c18699d1245d53678"),
+}
+# identities of the unpacked archives: what a clone without the data answers, so that it does not look changed
+UNPACKED = {"val": "46598b3579afd5db41e62b890df0d9f7", "train": "740344ae7e5cd410878a4784dcd4c8d1"}
+
+
+class Imagenette(ImageFolder):
+    """Photographs with a short side of 160 pixels, in ``root/val/<wnid>`` and ``root/train/<wnid>``.
+
+    What is not there yet is unpacked from the archive in the folder that the environment variable
+    ``CONCEPTRAST_MIRROR`` names; where it is not set, torchvision downloads it.
+
+    Args:
+        root: the folder; made if it does not exist.
+        train: whether the training photographs belong to the dataset too.
+        seed: without effect; every kind takes it.
+    """
+
+    def __init__(self, root: str, train: bool = False, seed: int = 0) -> None:
+        super().__init__(root, seed=seed)
+        self.folders = ("train", "val") if train else ("val",)
+
+    def build_index(self, workers: int = 0) -> Index:
+        """Fetch the photographs if needed, and decode every one."""
+        if lacking := self.missing():
+            raise DataError(lacking)
+        self.fetch()
+        return super().build_index(workers)
+
+    def fetch(self) -> None:
+        """Put what is missing below ``root``.
+
+        Raises:
+            DataError: neither the mirror nor the download has it.
+        """
+        absent = [folder for folder in self.folders if not (self.root / folder).is_dir()]
+        if absent and not os.environ.get(MIRROR):
+            self._download(absent)
+            return
+        for folder in absent:
+            name, md5 = ARCHIVES[folder]
+            unpack(Path(os.environ[MIRROR]) / name, self.root / folder, inner=f"imagenette-160/{folder}", md5=md5)
+
+    def listed(self) -> list[Listed]:
+        """All photographs of the folders that belong to the dataset."""
+        return [file for file in super().listed() if file.path.split("/")[0] in self.folders]
+
+    def missing(self) -> str | None:
+        """The archive that the mirror should hold; ``None`` where a download is to be tried."""
+        mirror = os.environ.get(MIRROR)
+        for folder in self.folders:
+            archive = Path(mirror or ".", ARCHIVES[folder][0]).resolve()
+            if not (self.root / folder).is_dir() and mirror and not archive.is_file():
+                return (
+                    f"root: {(self.root / folder).resolve()} does not exist, nor does {archive} ({MIRROR} = {mirror})"
+                )
+        return None
+
+    def fingerprint(self) -> str:
+        """Hash of what the folders hold; folders that are not there count as the known archives, unpacked."""
+        if self.root.with_name(self.root.name + ".dvc").is_file():
+            return digest("imagenette", self.folders, folder_identity(self.root))
+        held = [folder_identity(self.root / folder) or UNPACKED[folder] for folder in self.folders]
+        return digest("imagenette", self.folders, held)
+
+    @cached_property
+    def _classes(self) -> tuple[dict[str, int], list[str]]:
+        for _, folder, _ in self.class_folders() if self.root.is_dir() else ():
+            if folder not in IMAGENET_INDEX:
+                raise DataError(f"{self.root}: {unknown_name('Imagenette folder', folder, IMAGENET_INDEX)}")
+        return dict(IMAGENET_INDEX), imagenet_class_names()
+
+    def _download(self, absent: list[str]) -> None:
+        from conceptrast.models.torchvision_ops import torchvision  # importing it takes seconds
+
+        self.root.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=".download.", dir=self.root))
+        try:
+            torchvision.datasets.Imagenette(str(part), split="val", size="160px", download=True)
+            for folder in absent:
+                shutil.move(part / "imagenette2-160" / folder, self.root / folder)
+        except (OSError, RuntimeError) as error:
+            archives = " and ".join(ARCHIVES[folder][0] for folder in absent)
+            raise DataError(
+                f"Imagenette is not at {self.root.resolve()} and cannot be downloaded ({error}); set {MIRROR} to a "
+                f"folder that holds {archives}, or root to the photographs"
+            ) from error
+        finally:
+            shutil.rmtree(part, ignore_errors=True)

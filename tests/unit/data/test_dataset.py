@@ -1,0 +1,78 @@
+"""Opening a dataset by its entry in the config, the small kinds, the step."""
+
+from __future__ import annotations
+
+import pytest
+
+from conceptrast.data import KINDS
+from conceptrast.data.dataset import TABLE_TYPES, TRUTH_TYPES, open_dataset
+from conceptrast.data.photographs import FILES
+from conceptrast.errors import ConfigError, DataError
+from conceptrast.files import read_json, read_table
+from conceptrast.steps.index import main
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"kind": "digit_pair"}, "unknown dataset kind 'digit_pair'; nearest: digit_pairs"),
+        ({}, "needs a kind"),
+        ({"kind": "image_folder"}, "needs the option 'root'"),
+        ({"kind": "image_folder", "rot": "x"}, "unknown option of dataset kind image_folder 'rot'; nearest: root"),
+        ({"kind": "image_folder", "root": "x", "class_names": "coco"}, "'imagenet'; got 'coco'"),
+        ({"kind": "image_folder", "root": "x", "train_share": 1.5}, "share between 0 and 1"),
+        ({"kind": "photographs", "names": ["cta"]}, "unknown photograph 'cta'; nearest: cat"),
+        ({"kind": "photographs", "names": []}, "at least one"),
+    ],
+)
+def test_wrong_entries_name_what_is_right(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        open_dataset(settings)
+
+
+def test_every_kind_can_be_opened():
+    for kind in KINDS:
+        settings = {"kind": kind} if kind in ("digit_pairs", "photographs") else {"kind": kind, "root": "nowhere"}
+        assert open_dataset(settings, seed=3).seed == 3
+
+
+def test_photographs_ship_with_the_packages():
+    dataset = open_dataset({"kind": "photographs"})
+    assert dataset.missing() is None
+    table = dataset.build_index().table
+    assert table.label_name.tolist() == list(FILES)
+    assert all(dataset.picture(row).mode == "RGB" for row in table.itertuples())
+    assert dataset.fingerprint() != open_dataset({"kind": "photographs", "names": ["cat"]}).fingerprint()
+
+
+def outputs(folder):
+    names = {
+        "index": "index.parquet",
+        "rejected": "rejected.csv",
+        "truth": "truth.parquet",
+        "class_names": "names.json",
+    }
+    return {key: folder / name for key, name in names.items()}
+
+
+@pytest.mark.parametrize("dataset", [{"kind": "digit_pairs", "train": 20, "validation": 10}, {"kind": "photographs"}])
+def test_the_step_writes_all_four_files_with_the_columns_of_the_design(tmp_path, dataset):
+    paths = outputs(tmp_path)
+    main({"dataset": dataset, "seed": 0, "max_rejected": 0.01}, **paths)
+    table, truth = read_table(paths["index"]), read_table(paths["truth"])
+    assert list(table.columns) == list(TABLE_TYPES)
+    assert list(truth.columns) == list(TRUTH_TYPES)
+    assert truth.faint.dtype == bool
+    assert table.image.dtype == truth.image.dtype == "int64"
+    assert list(read_table(paths["rejected"]).columns) == ["path", "reason"]
+    assert set(table.label_name) <= set(read_json(paths["class_names"]))
+
+
+def test_the_step_lists_what_it_rejected_even_when_it_stops(tmp_path):
+    (tmp_path / "set" / "ant").mkdir(parents=True)
+    (tmp_path / "set" / "ant" / "a.png").touch()
+    paths = outputs(tmp_path)
+    with pytest.raises(DataError, match="1 of 1 pictures"):
+        main({"dataset": {"kind": "image_folder", "root": str(tmp_path / "set")}, "seed": 0}, **paths)
+    assert read_table(paths["rejected"]).path.tolist() == ["ant/a.png"]
+    assert not paths["index"].exists()
