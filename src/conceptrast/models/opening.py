@@ -217,7 +217,7 @@ def _fresh(family: Family, n_classes: int, size: tuple[int, int], seed: int) -> 
         torch.random.default_generator.manual_seed(seed)
         module = family.network(n_classes, size)
     # Convolutions run faster so, above all in bfloat16; values, shapes and names stay what they are.
-    return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def _count_outputs(family: Family, state: Mapping[str, Tensor], size: tuple[int, int]) -> int:

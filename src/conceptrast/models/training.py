@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from conceptrast.errors import ConfigError, ModelError, unknown_name
 from conceptrast.files import atomic
-from conceptrast.inference import autocast, device_of, network_input
+from conceptrast.inference import PRECISIONS, autocast, device_of, network_input
 from conceptrast.models.model import Model
 from conceptrast.models.pictures import Pictures
 from conceptrast.progress import progress
@@ -71,6 +71,8 @@ class TrainOptions:
         for key in ("epochs", "batch_size", "learning_rate"):
             if getattr(options, key) <= 0:
                 raise ConfigError(f"train: {key} must be positive, got {getattr(options, key)}")
+        if options.precision not in PRECISIONS:
+            raise ConfigError(unknown_name("precision", options.precision, PRECISIONS))
         return options
 
 
@@ -122,25 +124,17 @@ def train(
         ModelError: no pictures, a label without an output, or a loss that is not finite; it names epoch and loss.
     """
     _check(model, training, validation)
-    optimiser = _optimiser(model.module, options)
     key = f"{key} {options} {seed} {len(training)} {len(validation)}"
+    model.module.requires_grad_(True)
+    optimiser = _optimiser(model.module, options)
     history = _resume(checkpoint, key, model.module, optimiser)
-    for epoch in range(len(history) + 1, options.epochs + 1):
-        start = time.monotonic()
-        loss, accuracy = _epoch(model, training, optimiser, options, epoch, seed)
-        held_out = _accuracy(model, validation, options.precision)
-        history.append(
-            {
-                "epoch": epoch,
-                "train_loss": loss,
-                "train_accuracy": accuracy,
-                "validation_accuracy": held_out,
-                "seconds": time.monotonic() - start,
-            }
-        )
-        LOGGER.info("epoch %d: loss %.4f, accuracy %.4f, on validation %.4f", epoch, loss, accuracy, held_out)
-        if checkpoint is not None:
-            _save(checkpoint, key, model.module, optimiser, history)
+    try:
+        for epoch in range(len(history) + 1, options.epochs + 1):
+            history.append(_epoch(model, training, validation, optimiser, options, epoch, seed))
+            if checkpoint is not None:
+                _save(checkpoint, key, model.module, optimiser, history)
+    finally:
+        model.module.eval().requires_grad_(False)
     return pd.DataFrame(history)
 
 
@@ -154,7 +148,6 @@ def _check(model: Model, training: Pictures, validation: Pictures) -> None:
 
 
 def _optimiser(module: nn.Module, options: TrainOptions) -> torch.optim.SGD:
-    module.requires_grad_(True)
     weights = [weight for weight in module.parameters() if weight.ndim > 1]
     # Shifts and scales of batch norm are not decayed: the penalty would only rescale them.
     others = [weight for weight in module.parameters() if weight.ndim <= 1]
@@ -163,29 +156,49 @@ def _optimiser(module: nn.Module, options: TrainOptions) -> torch.optim.SGD:
 
 
 def _epoch(
+    model: Model,
+    training: Pictures,
+    validation: Pictures,
+    optimiser: torch.optim.SGD,
+    options: TrainOptions,
+    epoch: int,
+    seed: int,
+) -> dict[str, Any]:
+    """One epoch and its row of the history."""
+    start = time.monotonic()
+    with torch.random.fork_rng():
+        torch.manual_seed(seed * 1_000_003 + epoch)  # dropout draws from the global state, which is put back
+        loss, accuracy = _pass(model, training, optimiser, options, epoch, seed)
+    held_out = _accuracy(model, validation, options.precision)
+    LOGGER.info("epoch %d: loss %.4f, accuracy %.4f, on validation %.4f", epoch, loss, accuracy, held_out)
+    return {
+        "epoch": epoch,
+        "train_loss": loss,
+        "train_accuracy": accuracy,
+        "validation_accuracy": held_out,
+        "seconds": time.monotonic() - start,
+    }
+
+
+def _pass(
     model: Model, pictures: Pictures, optimiser: torch.optim.SGD, options: TrainOptions, epoch: int, seed: int
 ) -> tuple[float, float]:
-    """One pass over the training pictures; mean loss and accuracy while learning."""
+    """All training pictures once, in an order of the epoch's own; mean loss and accuracy while learning."""
     # Full batches only: batch norm cannot learn from a last batch of one.
     steps = max(1, len(pictures) // options.batch_size)
     order = torch.randperm(len(pictures), generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))
     batches = pictures.batches(order[: steps * options.batch_size])
     total_loss, hits, seen = 0.0, 0, 0
-    model.module.train().requires_grad_(True)
-    try:
-        with torch.random.fork_rng():
-            torch.manual_seed(seed * 1_000_003 + epoch)  # dropout draws from the global state, which is put back
-            for step, (views, labels) in enumerate(progress(batches, f"epoch {epoch}", steps, "batches")):
-                rate = learning_rate_at((epoch - 1) * steps + step, options.epochs * steps, options.learning_rate)
-                loss, right = _step(model, views, labels, optimiser, rate, options.precision)
-                if not math.isfinite(loss):
-                    raise ModelError(
-                        f"training of {model.name} diverged: loss {loss} in epoch {epoch}, step {step + 1}; "
-                        f"lower learning_rate (it is {options.learning_rate:g})"
-                    )
-                total_loss, hits, seen = total_loss + loss * len(labels), hits + right, seen + len(labels)
-    finally:
-        model.module.eval().requires_grad_(False)
+    model.module.train()
+    for step, (views, labels) in enumerate(progress(batches, f"epoch {epoch}", steps, "batches")):
+        rate = learning_rate_at((epoch - 1) * steps + step, options.epochs * steps, options.learning_rate)
+        loss, right = _step(model, views, labels, optimiser, rate, options.precision)
+        if not math.isfinite(loss):
+            raise ModelError(
+                f"training of {model.name} diverged: loss {loss} in epoch {epoch}, step {step + 1}; "
+                f"lower learning_rate (it is {options.learning_rate:g})"
+            )
+        total_loss, hits, seen = total_loss + loss * len(labels), hits + right, seen + len(labels)
     return total_loss / seen, hits / seen
 
 
@@ -208,6 +221,7 @@ def _step(
 
 @torch.inference_mode()
 def _accuracy(model: Model, pictures: Pictures, precision: str) -> float:
+    model.module.eval()
     device = device_of(model)
     hits = 0
     for views, labels in pictures.batches(torch.arange(len(pictures))):

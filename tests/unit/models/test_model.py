@@ -1,0 +1,96 @@
+"""Preprocessing against torchvision's own transforms, and class names."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from conceptrast.errors import ConfigError, ModelError
+from conceptrast.models.model import Model, Preprocess
+from conceptrast.models.opening import load_model
+from conceptrast.models.torchvision_ops import torchvision
+
+
+def noise(height: int, width: int, seed: int = 0) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+
+@pytest.mark.parametrize("size", [(300, 400), (417, 251), (224, 224), (90, 133), (232, 500)])
+@pytest.mark.parametrize("architecture", ["resnet50", "efficientnet_b0"])
+def test_preprocessing_equals_the_transforms_of_the_weights(architecture, size):
+    weights = next(iter(torchvision.models.get_model_weights(architecture)))
+    preprocess = load_model(architecture, class_names=["a", "b"]).preprocess
+    picture = noise(*size)
+    ours = preprocess.normalise(preprocess.view(picture)[None])[0]
+    torch.testing.assert_close(ours, weights.transforms()(picture), atol=1e-6, rtol=0)
+
+
+def test_picture_of_the_models_size_keeps_its_bytes():
+    picture = noise(96, 96)
+    view = load_model("resnet10", class_names=["a", "b"]).preprocess.view(picture)
+    assert np.array_equal(view.permute(1, 2, 0).numpy(), np.asarray(picture))
+
+
+def test_short_side_is_resized_and_the_centre_kept():
+    left_to_right = np.repeat(np.linspace(0, 255, 300).astype(np.uint8)[None, :, None], 100, axis=0).repeat(3, axis=2)
+    view = Preprocess(50, 50, (0.0,) * 3, (1.0,) * 3).view(Image.fromarray(left_to_right))
+    assert view.shape == (3, 50, 50)
+    assert abs(float(view.float().mean()) - 127.5) < 1
+    assert abs(int(view[0, 0, 0]) - 85) <= 2  # 100 of 300 columns lie to the left of the crop
+    assert torch.equal(view[:, 0], view[:, -1])
+
+
+@pytest.mark.parametrize(("mode", "colour"), [("L", 200), ("CMYK", (0, 0, 0, 0)), ("RGBA", (9, 9, 9, 0)), ("1", 1)])
+def test_any_mode_becomes_three_channels(mode, colour):
+    assert Preprocess(8, 8, (0.0,) * 3, (1.0,) * 3).view(Image.new(mode, (9, 9), colour)).shape == (3, 8, 8)
+
+
+def test_normalise_takes_bytes_and_floats_of_any_size():
+    preprocess = Preprocess(None, 4, (0.1, 0.2, 0.3), (0.5, 0.25, 1.0))
+    views = torch.tensor([0, 51, 255], dtype=torch.uint8).view(1, 3, 1, 1).expand(2, 3, 5, 7)
+    expected = torch.tensor([-0.2, 0.0, 0.7]).view(1, 3, 1, 1).expand(2, 3, 5, 7)
+    torch.testing.assert_close(preprocess.normalise(views), expected)
+    torch.testing.assert_close(preprocess.normalise(views.float()), expected)
+
+
+def test_crop_may_be_oblong():
+    preprocess = Preprocess(None, (4, 6), (0.0,) * 3, (1.0,) * 3)
+    assert preprocess.size == (4, 6)
+    assert preprocess.view(noise(10, 10)).shape == (3, 4, 6)
+
+
+def test_picture_smaller_than_the_crop_is_refused_with_both_sizes():
+    with pytest.raises(ModelError, match="3×9 pixels is smaller than the model's 4×4"):
+        Preprocess(None, 4, (0.0,) * 3, (1.0,) * 3).view(noise(3, 9))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"resize": 3}, "resize 3 is smaller than crop 4"),
+        ({"interpolation": "bilinaer"}, "unknown interpolation 'bilinaer'; nearest: bilinear"),
+        ({"std": (0.0, 1.0, 1.0)}, "std positive"),
+        ({"mean": (0.5,)}, "three values"),
+    ],
+)
+def test_preprocessing_that_makes_no_sense_is_refused(change, message):
+    with pytest.raises(ConfigError, match=message):
+        Preprocess(**({"resize": 4, "crop": 4, "mean": (0.0,) * 3, "std": (1.0,) * 3} | change))
+
+
+def test_classes_go_by_name_or_index():
+    preprocess = Preprocess(4, 4, (0.0,) * 3, (1.0,) * 3)
+    model = Model("toy", torch.nn.Identity(), preprocess, ["tabby", "tiger cat", "lynx"])
+    assert model.class_index("lynx") == 2
+    assert model.class_index(np.int64(1)) == 1
+    with pytest.raises(ConfigError, match="unknown class 'tabbi'; nearest: tabby"):
+        model.class_index("tabbi")
+    with pytest.raises(ConfigError, match="classes 0 to 2"):
+        model.class_index(3)
+
+
+def test_a_model_is_frozen():
+    module = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Dropout())
+    Model("toy", module, Preprocess(4, 4, (0.0,) * 3, (1.0,) * 3), ["a", "b"])
+    assert not module.training
+    assert not any(weight.requires_grad for weight in module.parameters())
