@@ -1,0 +1,38 @@
+"""Why does an image classifier say A, and why not B?
+
+The public names below are imported when they are first used, so that ``import conceptrast`` costs nothing.
+
+Example:
+    >>> import conceptrast
+    >>> "deeplift" in dir(conceptrast)
+    True
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_PUBLIC = {
+    "Model": "conceptrast.models.model",
+    "SplitModel": "conceptrast.models.split",
+    "deeplift": "conceptrast.attribution.deeplift",
+    "explain_class": "conceptrast.explain",
+    "gradient_x_activation": "conceptrast.attribution.gradient",
+    "integrated_gradients": "conceptrast.attribution.integrated_gradients",
+    "load_model": "conceptrast.models",
+    "nearest_patches": "conceptrast.prototypes",
+    "nmf": "conceptrast.factorization.nmf",
+}
+
+__all__ = sorted(_PUBLIC)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'conceptrast' has no attribute {name!r}")
+    return getattr(importlib.import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_PUBLIC])

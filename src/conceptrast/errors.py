@@ -1,0 +1,57 @@
+"""Errors that name what was wrong and what would be right.
+
+Everything that a user can put right is a :class:`ConceptrastError`; the command line and the workflow's steps
+print its message alone, without a traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ConceptrastError(Exception):
+    """Base of all errors that a user can put right."""
+
+
+class ConfigError(ConceptrastError):
+    """A key or value of the configuration is not usable."""
+
+
+class DataError(ConceptrastError):
+    """A dataset, an image or an archive is missing or not usable."""
+
+
+class ModelError(ConceptrastError):
+    """A model or its weights cannot be loaded or trained."""
+
+
+class LayerError(ConceptrastError):
+    """A layer does not exist, cannot be cut at, or has activations that a method cannot use."""
+
+
+class ShapeError(ConceptrastError):
+    """Shapes of arguments do not fit each other; the message names both."""
+
+
+def unknown_name(what: str, got: object, valid: Iterable[object], limit: int = 5) -> str:
+    """Message for a name that does not exist, with the nearest names that do.
+
+    Args:
+        what: what the name stands for, e.g. ``"layer"``.
+        got: the name that was given.
+        valid: all names that exist.
+        limit: how many near names are listed.
+
+    Example:
+        >>> unknown_name("layer", "layr3", ["layer1", "layer3", "fc"])
+        "unknown layer 'layr3'; nearest: layer3, layer1"
+        >>> unknown_name("selection", "some", ["all"])
+        "unknown selection 'some'; valid: all"
+    """
+    names = [str(name) for name in valid]
+    near = difflib.get_close_matches(str(got), names, n=limit, cutoff=0.5)
+    if near:
+        return f"unknown {what} {str(got)!r}; nearest: {', '.join(near)}"
+    shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
+    return f"unknown {what} {str(got)!r}; valid: {shown or '(none)'}"

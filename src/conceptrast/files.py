@@ -1,0 +1,79 @@
+"""Reading and writing files so that a killed run leaves nothing half-written.
+
+Every writer puts its bytes under a temporary name beside the target and renames it when it is complete.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+
+@contextmanager
+def atomic(path: Path | str) -> Iterator[Path]:
+    """Path to write to; it becomes ``path`` when the block ends, and vanishes if the block raises.
+
+    The temporary name keeps the suffix of ``path``, so that writers that go by the suffix work.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> with atomic(folder / "a.txt") as part:
+        ...     _ = part.write_text("whole")
+        >>> (folder / "a.txt").read_text(), len(list(folder.iterdir()))
+        ('whole', 1)
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.stem}.{uuid.uuid4().hex[:8]}.part{target.suffix}")
+    try:
+        yield part
+        os.replace(part, target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_table(table: pd.DataFrame, path: Path | str) -> None:
+    """Write a table as Parquet or CSV, by the suffix of ``path``; floats in CSV keep nine digits."""
+    with atomic(path) as part:
+        if part.suffix == ".parquet":
+            table.to_parquet(part, index=False)
+        else:
+            table.to_csv(part, index=False, float_format="%.9g")
+
+
+def read_table(path: Path | str) -> pd.DataFrame:
+    """Read what :func:`write_table` wrote."""
+    path = Path(path)
+    return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+
+
+def write_arrays(path: Path | str, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write named arrays as an uncompressed ``.npz`` without pickles."""
+    with atomic(path) as part, part.open("wb") as stream:
+        np.savez(stream, **{name: np.asarray(array) for name, array in arrays.items()}, allow_pickle=False)
+
+
+def read_arrays(path: Path | str) -> dict[str, np.ndarray]:
+    """Read what :func:`write_arrays` wrote; refuses pickled objects."""
+    with np.load(path, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def write_json(value: Any, path: Path | str) -> None:
+    """Write JSON with sorted keys; NaN and infinity are refused."""
+    with atomic(path) as part:
+        part.write_text(json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n")
+
+
+def read_json(path: Path | str) -> Any:
+    """Read what :func:`write_json` wrote."""
+    return json.loads(Path(path).read_text())
