@@ -97,6 +97,10 @@ class Plan:
         entry = self.studies[study]
         return f"predictions/{entry.get('predicted_by', entry['model'])}/{entry['dataset']}.parquet"
 
+    def class_names_file(self, study: str) -> str:
+        """Names of the classes of a study's dataset."""
+        return f"datasets/{self.studies[study]['dataset']}/class_names.json"
+
     def model_of(self, study: str | None = None, model: str | None = None, **_: str) -> str:
         """Model that a job with these wildcards uses."""
         return self.studies[study]["model"] if study is not None else str(model)
@@ -171,9 +175,11 @@ class Plan:
 
     def figures_settings(self, study: str) -> Config:
         """Settings of the step ``figures``."""
+        recipes = self.config["recipes"]
         return {
             **self._study(study),
             "study": study,
+            "card_recipe": "recommended" if "recommended" in recipes else list(recipes)[-1],
             "rectify": self.studies[study]["rectify"],
             "recipes": self._recipes(study),
         }

@@ -4,6 +4,7 @@
 rule tables:
     input:
         predictions=[PLAN.predictions_file(study) for study in STUDIES],
+        class_names=[PLAN.class_names_file(study) for study in STUDIES],
         attributions=expand(
             "studies/{study}/attribution/{shard}.npz", study=STUDIES, shard=SHARDS
         ),
@@ -29,6 +30,7 @@ rule tables:
         code=code("tables"),
     shell:
         "python -m conceptrast.steps.tables --settings {params.settings:q} --predictions {input.predictions}"
+        " --class-names {input.class_names}"
         " --attributions {input.attributions} --components {input.components} --prediction {input.prediction}"
         " --recovery {input.recovery} --histories {input.histories}"
         " --tables {output.tables} --metrics {output.metrics} --log {log}"

@@ -23,19 +23,18 @@ def main(settings: dict[str, Any], layers: Path) -> None:
             shape, rectified = _cut(settings["models"][study["model"]], study["layer"])
         except ConceptrastError as error:
             raise LayerError(f"'studies.{name}': {error}") from error
-        rows.append(
-            {"study": name, **study, **dict(zip(("channels", "height", "width"), shape)), "rectified": rectified}
-        )
+        sizes = dict(zip(("channels", "height", "width"), shape, strict=False))
+        rows.append({"study": name, **study, **sizes, "rectified": rectified})
     write_table(pd.DataFrame(rows), layers)
 
 
 def _cut(entry: dict[str, Any], layer: str) -> tuple[tuple[int, ...], bool]:
     """Shape of a layer's activations for one image, and whether they cannot be negative; weights do not matter."""
-    family = family_of(architecture_of(entry), entry.get("options"))
-    size = family.preprocess(entry.get("input_size"), None).size
+    family = family_of(architecture_of(entry), options=entry.get("options"))
+    size = family.preprocess(entry.get("input_size")).size
     crop = entry.get("crop") or size
     height, width = (crop, crop) if isinstance(crop, int) else crop
-    module = family.network(2, (height, width), None).eval()
+    module = family.network(2, (height, width)).eval()
     image = torch.zeros(2, 3, height, width)
     split = SplitModel(module, layer, image)
     with torch.no_grad():

@@ -1,0 +1,57 @@
+# Two commands: `make reproduce` and `make test`. Each target sets up what it needs in .venv.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
+CONFIG ?= config/config.yaml
+RUN = $(shell sed -n 's/^run: *\([^ ]*\).*/\1/p' $(CONFIG))
+SNAKEMAKE := $(BIN)/snakemake
+
+export MLFLOW_DISABLE_TELEMETRY := true
+# Starts the UI in half the time; nothing here runs jobs on the server.
+export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
+
+.PHONY: help reproduce report ui test lint bench
+
+help:
+	@echo "make reproduce   every table and figure of the default run (CONFIG=config/imagenette.yaml: of another)"
+	@echo "make test        the test suite        make lint    style, types, workflow"
+	@echo "make report      report.html           make ui      MLflow on 127.0.0.1:5000"
+	@echo "make bench       our cost beside the published procedure's"
+
+reproduce: .venv/installed
+	@$(SNAKEMAKE) --quiet rules --configfile $(CONFIG)
+	@echo "tables: results/$(RUN)/tables/"
+	@echo "report: make report$(if $(filter-out config/config.yaml,$(CONFIG)), CONFIG=$(CONFIG)) (writes report.html)"
+	@echo "MLflow: make ui (http://127.0.0.1:5000)"
+
+report: .venv/installed
+	@$(SNAKEMAKE) --report $(CURDIR)/report.html --configfile $(CONFIG)
+
+ui: .venv/installed
+	@$(BIN)/mlflow ui --host 127.0.0.1 --port 5000 --backend-store-uri sqlite:///mlflow.db
+
+test: .venv/installed-dev
+	@$(BIN)/python -m pytest
+
+lint: .venv/installed-dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/snakefmt --check Snakefile workflow
+	@$(SNAKEMAKE) --lint
+	@$(BIN)/mypy
+
+bench: .venv/installed-dev
+	@$(BIN)/python -m benchmarks
+
+.venv/installed: pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing into .venv (some minutes, once)"
+	@$(PIP) -e .
+	@touch $@
+
+.venv/installed-dev: pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing into .venv, with what tests need (some minutes, once)"
+	@$(PIP) -e '.[dev,s3]'
+	@touch $@ .venv/installed

@@ -1,0 +1,64 @@
+"""Build the tables of a run and its metrics from the files of its studies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from conceptrast import concept_recovery
+from conceptrast.files import read_arrays, read_json, read_table, write_json, write_table
+from conceptrast.steps.runner import run
+from conceptrast.tables import beside_published, component_prediction, headline_metrics, model_summary, study_summary
+
+
+def main(
+    settings: dict[str, Any],
+    predictions: list[Path],
+    class_names: list[Path],
+    attributions: list[Path],
+    components: list[Path],
+    prediction: list[Path],
+    recovery: list[Path],
+    histories: list[Path],
+    tables: list[Path],
+    metrics: Path,
+) -> None:
+    """Files come in the order of ``settings``: studies, studies_with_truth, trained_models; shards of each study."""
+    studies, shards = settings["studies"], settings["shards"]
+    classes = [read_table(path) for path in prediction]
+    tested, summaries = [], []
+    for number, (name, study) in enumerate(studies.items()):
+        found = component_prediction(classes[number])
+        found.insert(0, "study", name)
+        tested.append(found)
+        own = attributions[number * shards : (number + 1) * shards]
+        summary = study_summary(
+            read_table(predictions[number]),
+            len(read_json(class_names[number])),
+            classes[number],
+            read_arrays(components[number]),
+            [read_arrays(path)["completeness_gap"] for path in own],
+        )
+        summaries.append({"study": name, **{k: study[k] for k in ("model", "dataset", "layer")}, **summary})
+    published = {name: study["published"] for name, study in studies.items() if "published" in study}
+    built = {
+        "component_prediction": beside_published(pd.concat(tested, ignore_index=True), published),
+        "studies": pd.DataFrame(summaries),
+    }
+    if recovery:
+        parts = [concept_recovery.summary(read_table(path)) for path in recovery]
+        for part, name in zip(parts, settings["studies_with_truth"], strict=True):
+            part.insert(0, "study", name)
+        built["concept_recovery"] = pd.concat(parts, ignore_index=True)
+    if histories:
+        rows = zip(settings["trained_models"], histories, strict=True)
+        built["models"] = pd.DataFrame([{"model": name, **model_summary(read_table(path))} for name, path in rows])
+    for path in tables:
+        write_table(built[path.stem], path)
+    write_json(headline_metrics(built), metrics)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,34 @@
+"""Record a run in MLflow; the receipt says under which id."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from conceptrast.files import read_json, read_table, write_json
+from conceptrast.steps.runner import run
+from conceptrast.tracking import Record, record
+
+
+def main(settings: dict[str, Any], tables: list[Path], metrics: Path, figures: list[Path], receipt: Path) -> None:
+    """Settings: config, code, data, weights, repository. The store is ``MLFLOW_TRACKING_URI`` or the clone's own."""
+    repository = Path(settings["repository"])
+    store = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(repository / 'mlflow.db').resolve()}"
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=repository, capture_output=True, text=True, check=False)
+    content = Record(
+        config=settings["config"],
+        tables={path.stem: read_table(path) for path in tables},
+        metrics=read_json(metrics),
+        figures=figures,
+        code=settings["code"],
+        data=settings["data"],
+        weights=settings["weights"],
+        commit=commit.stdout.strip(),
+    )
+    write_json(record(content, store, repository / "mlartifacts"), receipt)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,82 @@
+"""What a change reruns, and what it does not."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+
+from .copies import Copy
+
+AFTER_PROTOTYPES = {"prototypes": 2, "component_prediction": 2, "concept_recovery": 2, "figures": 2}
+
+
+def test_the_run_gives_its_tables_figures_and_record(finished: Copy) -> None:
+    tables = {path.stem: pd.read_csv(path) for path in (finished.results / "tables").glob("*.csv")}
+    assert set(tables) == {"component_prediction", "studies", "concept_recovery", "models"}
+    tested = tables["component_prediction"]
+    assert set(tested["study"]) == {"pairs-layer3", "pairs-layer4"}
+    assert set(tested["recipe"]) == {"published", "recommended"}
+    assert set(tested["baseline"]) == {"none", "random_patches", "other_class"}
+    assert not tested.isna().to_numpy().any()
+    metrics = json.loads((finished.results / "metrics.json").read_text())
+    assert metrics["pairs-layer3/match_rate_published_all"] == tested.query(
+        "study == 'pairs-layer3' and recipe == 'published' and selection == 'all' and baseline == 'none'"
+    )["match_rate"].item()
+    for study in ("pairs-layer3", "pairs-layer4"):
+        cards = pd.read_csv(finished.results / "figures" / study / "manifest.csv")
+        assert len(cards) == tables["studies"].set_index("study").loc[study, "n_classes"]
+        assert all((finished.results / "figures" / study / "cards" / name).is_file() for name in cards["file"])
+    assert json.loads((finished.results / "tracked.json").read_text())["run_id"]
+    assert (finished.folder / "mlflow.db").is_file()
+
+
+def test_a_second_run_has_nothing_to_do_and_says_so(finished: Copy) -> None:
+    done = finished.snakemake()
+    assert done.returncode == 0
+    assert "Nothing to be done" in done.stdout + done.stderr
+
+
+def test_another_value_reruns_what_reads_it(copy: Copy) -> None:
+    copy.edit("config/config.yaml", "window: 0.5", "window: 0.4")
+    jobs = copy.planned()
+    assert {rule: jobs[rule] for rule in AFTER_PROTOTYPES} == AFTER_PROTOTYPES
+    assert not {"index", "train", "predict", "attribute", "factorize"} & set(jobs)
+
+
+def test_pooling_of_one_study_leaves_the_other_alone(copy: Copy) -> None:
+    copy.edit("config/config.yaml", "pooling: {kernel: 1, stride: 1}", "pooling: {kernel: 2, stride: 1}")
+    jobs = copy.planned()
+    assert jobs["prototypes"] == jobs["figures"] == 1
+    assert not {"attribute", "factorize"} & set(jobs)
+
+
+def test_an_edited_method_reruns_what_used_it(copy: Copy) -> None:
+    with (copy.folder / "src/conceptrast/factorization/nmf.py").open("a") as stream:
+        stream.write("\n# edited\n")
+    jobs = copy.planned()
+    assert jobs["factorize"] == 2
+    assert not {"index", "train", "predict", "attribute"} & set(jobs)
+
+
+def test_an_edited_method_that_is_not_used_reruns_nothing(copy: Copy) -> None:
+    with (copy.folder / "src/conceptrast/attribution/integrated_gradients.py").open("a") as stream:
+        stream.write("\n# edited\n")
+    assert copy.planned() == {}
+
+
+def test_other_data_rerun_everything_but_the_check_of_layers(copy: Copy) -> None:
+    copy.edit("config/config.yaml", "validation: 120", "validation: 130")
+    jobs = copy.planned()
+    assert {"index", "train", "predict", "attribute"} <= set(jobs)
+    assert "check_layers" not in jobs
+
+
+def test_a_lost_result_is_made_again_and_equals_the_first(copy: Copy) -> None:
+    name = "studies/pairs-layer3/components.npz"
+    before = (copy.results / name).read_bytes()
+    (copy.results / name).unlink()
+    done = copy.snakemake(name)
+    assert done.returncode == 0, done.stderr
+    assert (copy.results / name).read_bytes() == before
+    assert copy.planned() == {}
