@@ -7,7 +7,6 @@ deviation of 0.502 per channel; ImageNet's usual values cost accuracy.
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.util
 from pathlib import Path
 
@@ -48,14 +47,6 @@ class EfficientNetLite(Family):
         """The weights of the package, read without unpickling objects."""
         path = self._file()
         return Published(read_state(path), imagenet_class_names(), file_md5(path))
-
-    def fingerprint(self) -> str:
-        """Name and version of the package that holds the weights."""
-        package = self._package().replace("_", "-")
-        try:
-            return f"{package}=={importlib.metadata.version(package)}"
-        except importlib.metadata.PackageNotFoundError:
-            return f"{package} (not installed)"
 
     def missing(self) -> str | None:
         """Names the package if it is not installed."""

@@ -74,10 +74,6 @@ class Family(ABC):
         """Fetch the published weights."""
         raise ModelError(f"{self.name} has no published weights: give a .pth or .safetensors file")
 
-    def fingerprint(self) -> str:
-        """What identifies the published weights, without fetching them."""
-        return f"{self.name}/{self.weights}"
-
     def missing(self) -> str | None:
         """What is missing to fetch the published weights, or ``None``; quick, and without the network."""
         return None

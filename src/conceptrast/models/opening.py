@@ -16,7 +16,7 @@ from conceptrast.files import read_json
 from conceptrast.models import ARCHITECTURES
 from conceptrast.models.family import Family
 from conceptrast.models.model import Model, Preprocess
-from conceptrast.models.weights import file_md5, fit, is_file_name, read_state, recorded_md5, unwrapped
+from conceptrast.models.weights import file_md5, fit, is_file_name, read_state, unwrapped
 from conceptrast.registry import resolve
 
 _PREPROCESSING = ("resize", "crop", "mean", "std", "interpolation")
@@ -131,7 +131,7 @@ def open_model(
         input_size=settings.get("input_size") or input_size,
         seed=settings.get("seed", 0),
         options=settings.get("options"),
-        **{key: settings[key] for key in _PREPROCESSING if settings.get(key) is not None},
+        **{key: settings[key] for key in _PREPROCESSING if key in settings},
     )
 
 
@@ -167,22 +167,6 @@ def missing(settings: Mapping[str, Any]) -> str | None:
         pulled = ": `dvc pull` brings it" if file.with_name(file.name + ".dvc").is_file() else ""
         return f"{architecture}: weights file {file} does not exist{pulled}"
     return family.missing() if name is not None else None
-
-
-def weights_fingerprint(settings: Mapping[str, Any]) -> str:
-    """What identifies the weights of a config entry: a changed fingerprint means that results are out of date.
-
-    md5 of a local file (from the ``.dvc`` file beside it where it has not been pulled), name of published weights,
-    version of the package that holds them.
-
-    Example:
-        >>> weights_fingerprint({"architecture": "resnet10"})
-        'none'
-    """
-    file, name = _source(settings.get("weights"))
-    if file is not None:
-        return recorded_md5(file) or f"{file} (missing)"
-    return family_of(architecture_of(settings), name).fingerprint() if name is not None else "none"
 
 
 def state_md5(state: Mapping[str, Tensor]) -> str:

@@ -94,10 +94,6 @@ class TorchvisionFamily(Family):
             ) from error
         return Published(state, list(entry.meta["categories"]), file_md5(_cached(entry)))
 
-    def fingerprint(self) -> str:
-        """The file name of the weights, which holds the head of their hash."""
-        return f"{self.name}/{Path(self._entry().url).name}"
-
     def _entry(self) -> Any:
         """The enum's entry; its first, the original recipe, where no name is given."""
         enum = torchvision.models.get_model_weights(self.name)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -44,17 +43,6 @@ def file_md5(path: Path | str) -> str:
     """md5 of a file's bytes, as DVC writes it."""
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "md5").hexdigest()
-
-
-def recorded_md5(path: Path | str) -> str | None:
-    """md5 of a file, or the one in the ``.dvc`` file beside it where the file has not been pulled; else ``None``."""
-    path = Path(path)
-    if path.is_file():
-        return file_md5(path)
-    receipt = path.with_name(path.name + ".dvc")
-    if not receipt.is_file():
-        return None
-    return str(yaml.safe_load(receipt.read_text())["outs"][0]["md5"])
 
 
 def read_state(path: Path | str) -> dict[str, Tensor]:

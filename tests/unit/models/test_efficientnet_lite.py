@@ -30,9 +30,7 @@ def top(model, pixels):
     ],
 )
 def test_photographs_are_recognised(lite0, picture, names):
-    found = top(lite0, picture())
-    print(found)
-    assert found[0] in names
+    assert top(lite0, picture())[0] in names
 
 
 @pytest.mark.parametrize(("number", "side"), [(0, 224), (1, 240), (2, 260)])

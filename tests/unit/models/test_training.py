@@ -25,7 +25,7 @@ OPTIONS = TrainOptions(epochs=3, batch_size=16, learning_rate=0.05, precision="f
 
 
 def fresh():
-    return load_model("resnet10", class_names=DATASET.class_names, input_size=48, seed=1)
+    return load_model("resnet10", class_names=DATASET.class_names, input_size=32, seed=1)
 
 
 def split(name, model, memory=2**30):
@@ -60,7 +60,7 @@ def test_history_has_a_row_per_epoch_and_the_model_ends_frozen(undisturbed):
 
 
 def test_it_learns_what_it_is_shown():
-    model, history = trained(options=TrainOptions(epochs=12, batch_size=10, learning_rate=0.05, precision="float32"))
+    _, history = trained(options=TrainOptions(epochs=12, batch_size=10, learning_rate=0.05, precision="float32"))
     assert history["train_accuracy"].iloc[-1] > 0.9  # of ten classes; chance is 0.1
     assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[0] / 2
 
@@ -92,7 +92,7 @@ def test_a_killed_training_resumes_to_the_same_bits(tmp_path, monkeypatch, undis
 def test_a_checkpoint_of_the_last_epoch_is_the_result(tmp_path, undisturbed):
     trained(tmp_path / "c.pt")
     resumed, history = trained(
-        tmp_path / "c.pt", model=load_model("resnet10", class_names=DATASET.class_names, input_size=48)
+        tmp_path / "c.pt", model=load_model("resnet10", class_names=DATASET.class_names, input_size=32)
     )
     assert same_weights(resumed, undisturbed[0])
     assert len(history) == 3
@@ -124,7 +124,7 @@ def test_a_diverging_training_stops_with_epoch_and_loss():
 
 
 def test_no_pictures_and_labels_without_an_output_are_refused():
-    model = load_model("resnet10", class_names=["only", "two"], input_size=48)
+    model = load_model("resnet10", class_names=["only", "two"], input_size=32)
     with pytest.raises(ModelError, match="has 2 outputs, but the dataset has label 9"):
         trained(model=model)
     empty = Pictures(DATASET, TABLE[TABLE["split"] == "test"], model.preprocess, 8)
@@ -159,7 +159,7 @@ def test_options_are_checked(entry, message):
 def test_steps_train_and_predict(tmp_path):
     write_table(TABLE, index := tmp_path / "index.parquet")
     write_json(DATASET.class_names, names := tmp_path / "class_names.json")
-    model = {"architecture": "resnet10", "input_size": 48, "train": {"dataset": "d", "epochs": 1, "batch_size": 16}}
+    model = {"architecture": "resnet10", "input_size": 32, "train": {"dataset": "d", "epochs": 1, "batch_size": 16}}
     settings = {"model": model, "dataset": ENTRY, "seed": 2, "precision": "float32", "batch_size": 4}
     weights, history = tmp_path / "m.safetensors", tmp_path / "m.training.csv"
     train_step.main(settings, index, names, weights, history)
@@ -171,7 +171,7 @@ def test_steps_train_and_predict(tmp_path):
     validation = TABLE[TABLE["split"] == "validation"]
     assert found["image"].tolist() == validation["image"].tolist()
     assert found["label"].tolist() == validation["label"].tolist()
-    reopened = load_model("resnet10", weights, class_names=DATASET.class_names, input_size=48)
+    reopened = load_model("resnet10", weights, class_names=DATASET.class_names, input_size=32)
     pictures = split("validation", reopened)
     views, _ = next(pictures.batches(torch.arange(10)))
     expected = predict(reopened, [(validation["image"].to_numpy(), views)])
