@@ -27,8 +27,9 @@ from torch.overrides import TorchFunctionMode
 from conceptrast.attribution.gradient import check_baseline, target_logits
 from conceptrast.models.split import SplitModel
 
-#: Below this difference of inputs the ratio of differences is rounding noise and the derivative takes its place.
-NEAR = 1e-6
+#: Below this difference of inputs, relative to input and output, the ratio of differences is rounding noise and the
+#: derivative takes its place.
+NEAR = 1e-5
 
 #: Numbers of images and of baselines among the rows that are run.
 Rows = tuple[int, int]
@@ -60,7 +61,7 @@ def deeplift(split: SplitModel, activations: Tensor, baseline: Tensor, target: i
     equations 3, 5 and 12. The sum is exact for elementwise nonlinearities and max-pooling. Products of activations,
     normalisation by their statistics and softmax pass their gradient, and
     :func:`~conceptrast.attribution.completeness.completeness_gap` says what that costs. Where
-    :math:`|x - x_0|` is below ``1e-6`` the derivative at :math:`x` stands in for the ratio.
+    :math:`|x - x_0|` is below ``1e-5`` of :math:`|x| + |y|` the derivative at :math:`x` stands in for the ratio.
 
     Example:
         >>> network = torch.nn.Sequential(torch.nn.Identity(), torch.nn.ReLU(), torch.nn.Flatten()).eval()
@@ -117,7 +118,9 @@ class _Elementwise(torch.autograd.Function):
         with torch.no_grad():
             x_difference, y_difference = difference(source, rows), difference(y, rows)
             ratio = y_difference / x_difference
-            ctx.multiplier = torch.where(x_difference.abs() < NEAR, slope[: len(ratio)], ratio)
+            images = len(ratio)
+            near = x_difference.abs() <= NEAR * (source[:images].abs() + y[:images].abs())
+            ctx.multiplier = torch.where(near, slope[:images], ratio)
             if y is not copy:
                 return y.detach().to(x.dtype)
             x.copy_(y)
@@ -140,7 +143,8 @@ class _MaxPooling(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, rows: Rows, function: Callable[..., Tensor], others: list[Any], kwargs: dict[str, Any]
     ) -> Tensor:
-        y, largest = function(x, *others, **{**kwargs, "return_indices": True})
+        pool = getattr(functional, _POOLING_NAMES[function])
+        y, largest = pool(x, *others, **{**kwargs, "return_indices": True})
         x_difference = difference(_exact(x), rows).flatten(2)
         y_difference = difference(_exact(y), rows).flatten(2)
         images = len(x_difference)
@@ -190,7 +194,7 @@ def _exact(values: Tensor) -> Tensor:
 
 
 def _share(part: Tensor, whole: Tensor, otherwise: float) -> Tensor:
-    return torch.where(whole.abs() < NEAR, torch.full_like(part, otherwise), part / whole)
+    return torch.where(whole == 0, torch.full_like(part, otherwise), part / whole)
 
 
 def _functions(names: str, *owners: Any) -> set[Callable[..., Any]]:
@@ -200,8 +204,13 @@ def _functions(names: str, *owners: Any) -> set[Callable[..., Any]]:
 
 _ACTIVATIONS = """celu elu expit gelu hardshrink hardsigmoid hardswish hardtanh leaky_relu log_sigmoid logsigmoid mish
 prelu relu relu6 selu sigmoid silu softplus softshrink softsign tanh tanhshrink threshold clamp clamp_min clamp_max"""
-_POOLINGS = "max_pool1d max_pool2d max_pool3d adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d"
+_POOLING_NAMES = {
+    getattr(owner, f"{kind}{dimensions}d"): f"{kind}{dimensions}d"
+    for kind, owners in (("max_pool", (functional, torch)), ("adaptive_max_pool", (functional,)))
+    for owner in owners
+    for dimensions in (1, 2, 3)
+}
 _RULES: dict[Callable[..., Any], type[torch.autograd.Function]] = {
     **dict.fromkeys(_functions(_ACTIVATIONS, functional, torch, torch.Tensor, torch.special), _Elementwise),
-    **dict.fromkeys(_functions(_POOLINGS, functional), _MaxPooling),
+    **dict.fromkeys(_POOLING_NAMES, _MaxPooling),
 }

@@ -175,7 +175,7 @@ def _is_size(node: fx.Node) -> bool:
 
 
 def _is_number(node: fx.Node) -> bool:
-    return _is_size(node) or _is_arithmetic(node)
+    return _is_size(node) or _is_batch_size(node) or _is_arithmetic(node)
 
 
 def _is_arithmetic(node: fx.Node) -> bool:
@@ -192,7 +192,8 @@ def _is_batch_size(node: fx.Node) -> bool:
         whole = node.args[0]
         whole_size = whole.op == "call_method" and whole.target == "size" and len(whole.all_input_nodes) == 1
         shape = whole.op == "call_function" and whole.target is getattr and whole.args[1] == "shape"
-        return node.args[1] == 0 and (shape or (whole_size and len(whole.args) == 1 and not whole.kwargs))
+        first = bool(node.args[1] == 0)
+        return first and (shape or (whole_size and len(whole.args) == 1 and not whole.kwargs))
     return False
 
 
@@ -234,7 +235,8 @@ def refusal(traced: Trace, layer: str, cut: Cut) -> LayerError:
     clean = set(cuttable_names(traced))
     names = {node: _label(traced, node) for name, node in traced.names() if name in clean}
     near = [names[node] for node in sorted(names, key=lambda node: abs(order[node] - order[cut.node]))[:3]]
-    return LayerError(f"cannot cut at layer {layer!r}: {reason}; nearest layers that can be cut: {', '.join(near)}")
+    listed = ", ".join(near) or "none"
+    return LayerError(f"cannot cut at layer {layer!r}: {reason}; nearest layers that can be cut: {listed}")
 
 
 def _label(traced: Trace, node: fx.Node) -> str:

@@ -1,0 +1,121 @@
+"""Noise averaging: what it computes, and that batches and shards change nothing."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from conceptrast.attribution.deeplift import deeplift
+from conceptrast.attribution.images import attribute_images
+from conceptrast.attribution.smooth import noisy_copies, smooth_attribution
+from conceptrast.errors import ConfigError, LayerError, ShapeError
+from conceptrast.models.model import Model, Preprocess
+from conceptrast.models.split import SplitModel
+
+
+def normal(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture(scope="module")
+def network() -> nn.Module:
+    parts = (nn.Conv2d(3, 6, 3), nn.ReLU(), nn.Conv2d(6, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(256, 3))
+    module = nn.Sequential(*parts).eval().requires_grad_(False)
+    for weight in module.parameters():
+        weight.copy_(0.3 * normal(*weight.shape))
+    return module
+
+
+def test_it_is_the_mean_over_copies_then_over_channels(network: nn.Module) -> None:
+    split, images, targets = SplitModel(network, "1"), normal(3, 3, 12, 12), torch.tensor([0, 2, 1])
+    found = smooth_attribution(split, images, targets, samples=4, noise=0.5, baseline=0.3, seed=9, batch_size=5)
+    start = split.prefix(torch.full((1, 3, 12, 12), 0.3))
+    copies = noisy_copies(images, np.arange(3), 4, 0.5, seed=9)
+    for row in range(3):
+        each = [deeplift(split, split.prefix(copy[None]), start, int(targets[row])) for copy in copies[row]]
+        mean = torch.stack(each).mean(0)[0]
+        torch.testing.assert_close(found.raw[row], mean.mean(0))
+        torch.testing.assert_close(found.rectified[row], mean.relu().mean(0))
+    assert found.gap.max() < 1e-3
+
+
+@pytest.mark.parametrize("method", ["deeplift", "gradient_x_activation", "integrated_gradients"])
+def test_batches_and_shards_change_nothing(network: nn.Module, method: str) -> None:
+    split, images, ids = SplitModel(network, "1"), normal(4, 3, 12, 12), np.array([11, 5, 900, 2])
+    whole = smooth_attribution(split, images, 1, method, samples=3, image_ids=ids)
+    for rows in (slice(0, 1), slice(1, 4)):
+        part = smooth_attribution(split, images[rows], 1, method, samples=3, image_ids=ids[rows], batch_size=1)
+        torch.testing.assert_close(part.raw, whole.raw[rows], rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(part.rectified, whole.rectified[rows], rtol=1e-4, atol=1e-6)
+
+
+def test_noise_belongs_to_seed_and_image_and_leaves_the_global_state_alone() -> None:
+    state = torch.get_rng_state()
+    images = torch.zeros(2, 3, 64, 64)
+    drawn = noisy_copies(images, np.array([3, 4]), 2, 0.25, seed=0)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.equal(drawn, noisy_copies(images, np.array([3, 4]), 2, 0.25, seed=0))
+    assert abs(drawn.std().item() - 0.25) < 0.005
+    views = [*drawn.flatten(0, 1), *noisy_copies(images, np.array([3, 4]), 2, 0.25, seed=1).flatten(0, 1)]
+    assert all(not torch.equal(a, b) for i, a in enumerate(views) for b in views[:i])
+
+
+def test_without_noise_the_image_itself_is_attributed_once(network: nn.Module) -> None:
+    split, images = SplitModel(network, "1"), normal(2, 3, 12, 12)
+    none = smooth_attribution(split, images, 0, samples=0)
+    still = smooth_attribution(split, images, 0, samples=7, noise=0.0)
+    torch.testing.assert_close(none.raw, still.raw, rtol=0, atol=0)
+
+
+def test_a_gap_above_one_percent_is_warned_of(network: nn.Module, caplog: pytest.LogCaptureFixture) -> None:
+    split = SplitModel(network, "1")
+    with caplog.at_level(logging.WARNING, "conceptrast"):
+        smooth_attribution(split, normal(2, 3, 12, 12), 0)
+        assert not caplog.records
+        smooth_attribution(split, normal(2, 3, 12, 12), 0, "gradient_x_activation")
+    assert "gradient_x_activation at layer '1' leaves a gap" in caplog.text
+
+
+def test_bfloat16_is_near_float32(network: nn.Module) -> None:
+    split, images = SplitModel(network, "1"), normal(2, 3, 12, 12)
+    exact, found = (smooth_attribution(split, images, 0, precision=each) for each in ("float32", "bfloat16"))
+    assert found.raw.dtype == torch.float32
+    assert (found.raw - exact.raw).norm() < 0.05 * exact.raw.norm()
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"samples": -1}, ConfigError, "samples is -1"),
+        ({"noise": -0.1}, ConfigError, "noise is -0.1"),
+        ({"method": "deplift"}, ConfigError, "nearest: deeplift"),
+        ({"precision": "float8"}, ConfigError, "unknown precision"),
+        ({"image_ids": np.arange(3)}, ShapeError, "3 image_ids for 2 images"),
+    ],
+)
+def test_bad_arguments_are_named(network: nn.Module, change: dict, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        smooth_attribution(SplitModel(network, "1"), normal(2, 3, 12, 12), 0, **change)
+
+
+def test_a_layer_without_positions_is_refused(network: nn.Module) -> None:
+    with pytest.raises(LayerError, match=r"'4' gives \[1, 256\]"):
+        smooth_attribution(SplitModel(network, "4"), normal(2, 3, 12, 12), 0)
+
+
+def test_a_stream_of_batches_gives_named_arrays(network: nn.Module) -> None:
+    model = Model("toy", network, Preprocess(None, 12, (0.5,) * 3, (0.5,) * 3), ["a", "b", "c"])
+    views = torch.randint(0, 256, (3, 3, 12, 12), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    batches = [(np.array([8, 3]), views[:2]), (np.array([5]), views[2:])]
+    found = attribute_images(model, "1", batches, {3: 0, 5: 2, 8: 1}, samples=2, seed=4)
+    assert found["image"].tolist() == [8, 3, 5]
+    assert found["target"].tolist() == [1, 0, 2]
+    assert found["raw"].shape == found["rectified"].shape == (3, 10, 10)
+    assert {name: array.dtype.name for name, array in found.items()}["completeness_gap"] == "float32"
+    last = attribute_images(model, "1", batches[1:], {5: 2}, samples=2, seed=4)
+    np.testing.assert_allclose(last["raw"], found["raw"][2:], rtol=1e-4, atol=1e-6)
+    assert attribute_images(model, "1", [], {})["raw"].shape == (0, 10, 10)
