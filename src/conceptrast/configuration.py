@@ -20,7 +20,7 @@ from conceptrast.provenance import WEIGHT_SUFFIXES, keywords, registry
 
 Config = dict[str, Any]
 
-DATASET_PATHS = ("root", "archive", "solution", "class_file")
+DATASET_PATHS = ("root", "solution", "synsets", "class_file")
 
 
 def load_schema(path: Path | str) -> Config:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from conceptrast.configuration import Config, checked, load_schema, seen_from
-from conceptrast.provenance import code_hash, registry, weights_fingerprint
+from conceptrast.provenance import WEIGHT_SUFFIXES, code_hash, registry, weights_fingerprint
 
 if TYPE_CHECKING:
     from conceptrast.data.dataset import Dataset
@@ -261,7 +261,11 @@ class Plan:
         if with_weights:
             from conceptrast.models.opening import missing
 
-            lines += [f"model '{name}': {missing(self.models[name])}" for name in with_weights]
+            for name in with_weights:
+                entry = self.models[name]
+                path = Path(entry["weights"])
+                weights = str(path.resolve()) if path.suffix in WEIGHT_SUFFIXES else entry["weights"]
+                lines.append(f"model '{name}': {missing({**entry, 'weights': weights})}")
         return [line for line in lines if not line.endswith(": None")]
 
     def _opened(self, dataset: str) -> Dataset:

@@ -40,7 +40,9 @@ class Copy:
 
     def run(self, *command: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         """Run a command here; `python` is the one that runs the tests."""
-        environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "MLFLOW_TRACKING_URI")}
+        environment = {
+            key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "MLFLOW_TRACKING_URI")
+        }
         environment |= {"OMP_NUM_THREADS": "1", "DVC_NO_ANALYTICS": "1", **(env or {})}
         environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment["PATH"]])
         return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)

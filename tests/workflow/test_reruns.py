@@ -20,9 +20,12 @@ def test_the_run_gives_its_tables_figures_and_record(finished: Copy) -> None:
     assert set(tested["baseline"]) == {"none", "random_patches", "other_class"}
     assert not tested.isna().to_numpy().any()
     metrics = json.loads((finished.results / "metrics.json").read_text())
-    assert metrics["pairs-layer3/match_rate_published_all"] == tested.query(
-        "study == 'pairs-layer3' and recipe == 'published' and selection == 'all' and baseline == 'none'"
-    )["match_rate"].item()
+    assert (
+        metrics["pairs-layer3/match_rate_published_all"]
+        == tested.query(
+            "study == 'pairs-layer3' and recipe == 'published' and selection == 'all' and baseline == 'none'"
+        )["match_rate"].item()
+    )
     for study in ("pairs-layer3", "pairs-layer4"):
         cards = pd.read_csv(finished.results / "figures" / study / "manifest.csv")
         assert len(cards) == tables["studies"].set_index("study").loc[study, "n_classes"]
