@@ -16,6 +16,7 @@ from torch.nn.functional import avg_pool2d
 from conceptrast.errors import ShapeError
 
 Window = Literal["cell"] | float
+BOX = ("top", "left", "height", "width")
 
 
 def pool(activations: Tensor, kernel: int, stride: int) -> Tensor:
@@ -91,6 +92,8 @@ class PatchGeometry:
 
     def _starts(self, positions: np.ndarray, axis: int) -> tuple[np.ndarray, int]:
         pixels, side = self.view[axis], self.activations[axis]
+        if not len(positions):
+            return positions.astype(np.int64), 0
         if self.window == "cell":
             cell = pixels // pooled_side(side, self.kernel, self.stride)
             return positions * cell, cell

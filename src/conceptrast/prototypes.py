@@ -11,12 +11,16 @@ and order, and with them the ties, do not depend on how the images were cut into
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
 from conceptrast.errors import ConceptrastError, ShapeError
+from conceptrast.patches import BOX, PatchGeometry, pool
+from conceptrast.recipes import Recipe
 
 SELECTIONS = ("all", "exclude_target")
 SLACK = 1e-5
@@ -139,8 +143,9 @@ class PatchSearch:
         rivals = rough.amax(2) if self._distinct else rough.flatten(1)
         waiting = (bounds == NO_BOUND).nonzero()[:, 0]
         if len(waiting) and rivals.shape[1] >= self._k:
-            bounds[waiting] = rivals[waiting].topk(self._k, dim=1).values[:, -1].clamp(min=NO_BOUND)
-        return (rough.flatten(1) >= (bounds - SLACK)[:, None]).numpy().nonzero()
+            bounds[waiting] = rivals[waiting].topk(self._k, dim=1)[0][:, -1].clamp(min=NO_BOUND)
+        rows, flat = np.nonzero((rough.flatten(1) >= (bounds - SLACK)[:, None]).numpy())
+        return rows, flat
 
     def _cosines(self, rows: np.ndarray, flat: np.ndarray, patches: np.ndarray) -> np.ndarray:
         """Similarities of pairs, each computed for itself and rounded to float32."""
@@ -207,6 +212,66 @@ def nearest_patches(
     return search.result().drop(columns="selection")
 
 
+def class_prototypes(
+    batches: Iterable[tuple[np.ndarray, Tensor]],
+    predicted: Mapping[int, int],
+    components: Mapping[str, np.ndarray],
+    recipes: Sequence[Recipe],
+    view: tuple[int, int],
+    rectify: bool = False,
+    k: int = 16,
+) -> pd.DataFrame:
+    """Prototypes of all classes by all recipes, in one pass over the images.
+
+    Args:
+        batches: pairs of image ids ``[n]`` and activations ``[n, C, h, w]``.
+        predicted: predicted class by image id.
+        components: arrays classes ``[K]`` and components_k<k> ``[K, k, C]``, as
+            :func:`conceptrast.factorization.classes.factorize_classes` gives.
+        recipes: how to pool and to cut.
+        view: ``(H, W)`` of the views in pixels.
+        rectify: whether negative activations become zero, as they did for the factorization.
+        k: ranks that are kept; more where a recipe has more components, which distinct images may need.
+
+    Returns:
+        Columns class, recipe, component, selection (``all`` or ``exclude_target``), rank, image, top, left, height,
+        width (pixels of the view), similarity.
+
+    Raises:
+        ShapeError: a recipe's pooling does not fit the activations.
+    """
+    classes = components["classes"]
+    searches = {recipe: _search(recipe, classes, components, max(k, recipe.components)) for recipe in recipes}
+    grid = (0, 0)
+    for images, activations in batches:
+        grid = (activations.shape[2], activations.shape[3])
+        values = activations.clamp(min=0) if rectify else activations
+        targets = np.array([predicted[int(image)] for image in images])
+        for recipe, search in searches.items():
+            if len(classes):
+                search.update(images, pool(values, recipe.kernel, recipe.stride), targets)
+    return pd.concat([_placed(recipe, search, classes, view, grid) for recipe, search in searches.items()])
+
+
+def _search(recipe: Recipe, classes: np.ndarray, components: Mapping[str, np.ndarray], k: int) -> PatchSearch:
+    stacked = components[f"components_k{recipe.components}"]
+    owners = np.repeat(classes, recipe.components)
+    return PatchSearch(stacked.reshape(-1, stacked.shape[2]), k, owners, recipe.distinct)
+
+
+def _placed(
+    recipe: Recipe, search: PatchSearch, classes: np.ndarray, view: tuple[int, int], grid: tuple[int, int]
+) -> pd.DataFrame:
+    """Result of a search with the class of each component and the box of each patch."""
+    found = search.result()
+    owner, component = np.divmod(found["component"].to_numpy(), recipe.components)
+    geometry = PatchGeometry(view, grid, recipe.kernel, recipe.stride, recipe.window)
+    boxes = geometry.boxes(found["row"].to_numpy(), found["column"].to_numpy())
+    columns = {"class": classes[owner], "recipe": recipe.name, "component": component}
+    kept = found[["selection", "rank", "image"]].assign(**dict(zip(BOX, boxes.T, strict=True)))
+    return pd.concat([pd.DataFrame(columns, index=found.index), kept, found[["similarity"]]], axis=1)
+
+
 def _unit(vectors: np.ndarray) -> np.ndarray:
     """Rows of ``vectors`` ``[n, C]`` divided by their length; rows of zeros stay."""
     if vectors.ndim != 2:
@@ -219,5 +284,3 @@ def _ordered(found: np.ndarray) -> np.ndarray:
     """By component, then similarity (highest first), image, row and column."""
     keys = (found["column"], found["row"], found["image"], -found["similarity"], found["component"])
     return found[np.lexsort(keys)]
-
-

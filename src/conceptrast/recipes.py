@@ -86,6 +86,16 @@ def recipes_from_settings(settings: Mapping[str, Mapping[str, Any]]) -> list[Rec
     return [Recipe.from_settings(name, entry) for name, entry in settings.items()]
 
 
+def numbers_of_components(settings: Mapping[str, Mapping[str, Any]]) -> list[int]:
+    """Every number of components that the recipes use, sorted.
+
+    Example:
+        >>> numbers_of_components({"a": {"components": 9}, "b": {"components": 6}, "c": {"components": 9}})
+        [6, 9]
+    """
+    return sorted({recipe.components for recipe in recipes_from_settings(settings)})
+
+
 def _refuse_unknown(where: str, values: Mapping[str, Any], valid: set[str]) -> None:
     for key in values:
         if key not in valid:
@@ -98,3 +108,10 @@ def _is_integer(value: object) -> bool:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+RECIPES = {
+    "published": Recipe("published"),
+    "recommended": Recipe("recommended", kernel=3, stride=1, window=0.5, layout="grid", distinct=True),
+}
+"""The two recipes of the default configuration."""
