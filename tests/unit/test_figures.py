@@ -101,7 +101,9 @@ def test_box_in_the_source_is_to_scale() -> None:
     assert bottom > top
 
 
-@pytest.mark.parametrize("draw", [lambda: draw_class_card(card()), lambda: draw_overview([card(i) for i in range(5)])])
+@pytest.mark.parametrize(
+    "draw", [lambda: draw_class_card(card()), lambda: draw_overview([card(i) for i in range(5)], "s")]
+)
 def test_nothing_is_smaller_than_seven_points_or_off_the_sheet(draw) -> None:
     figure = draw()
     width, height = figure.get_size_inches()
@@ -143,7 +145,7 @@ def test_overlay_leaves_grey_where_nothing_is_and_is_full_where_most_is() -> Non
 
 def test_overview_counts_matches_and_orders_by_index() -> None:
     cards = [card(7, "seven", (True, False)), card(2, "two", (True, True))]
-    figure = draw_overview(cards)
+    figure = draw_overview(cards, "study-a")
     text = words(figure)
     assert any("all images: 2 of 2 match" in line and "without the class: 1 of 2 match" in line for line in text)
     assert text.index("two") < text.index("seven")
@@ -151,14 +153,14 @@ def test_overview_counts_matches_and_orders_by_index() -> None:
 
 
 def test_overview_is_capped_with_a_note() -> None:
-    figure = draw_overview([card(i, f"name {i}") for i in range(5)], limit=3)
+    figure = draw_overview([card(i, f"name {i}") for i in range(5)], "study-a", limit=3)
     assert any("shown: the first 3 by index" in line for line in words(figure))
     assert "name 3" not in words(figure)
 
 
-def test_overview_needs_a_class() -> None:
-    with pytest.raises(ShapeError, match="at least one class"):
-        draw_overview([])
+def test_overview_of_no_class_says_so() -> None:
+    figure = draw_overview([], "study-a")
+    assert words(figure) == ["study-a", "no class has enough images that are predicted as it"]
 
 
 def test_png_is_small_readable_and_keeps_the_colours_that_mean_something(tmp_path) -> None:

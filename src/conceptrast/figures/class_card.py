@@ -41,7 +41,7 @@ class PatchRow:
         box: the first patch in it: top, left, height, width in pixels.
         predicted: what the model says the whole view is.
         probability: of ``predicted``.
-        chosen: rank of the patch that went into the combined image.
+        chosen: rank of the patch that went into the combined image; ``None`` if none did.
     """
 
     patches: Sequence[np.ndarray]
@@ -49,7 +49,7 @@ class PatchRow:
     box: tuple[int, int, int, int]
     predicted: str
     probability: float
-    chosen: int = 0
+    chosen: int | None = 0
 
 
 @dataclass(frozen=True)

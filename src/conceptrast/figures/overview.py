@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from conceptrast.errors import ShapeError
 from conceptrast.figures.canvas import FAINT, MATCH, MISMATCH, Sheet, component_colour, short
 from conceptrast.figures.class_card import GAP, MARGIN, WIDTH, ClassCard, Verdict, draw_combined, verdict_text
 
@@ -16,32 +15,31 @@ ENTRY, COMBINED, TOP = 1.62, 1.05, 1.0  # height of an entry, side of its combin
 TITLES = {"all": "all images", "exclude_target": "without the class"}
 
 
-def draw_overview(cards: Sequence[ClassCard], limit: int = LIMIT) -> Figure:
+def draw_overview(cards: Sequence[ClassCard], study: str, limit: int = LIMIT) -> Figure:
     """Draw all classes of a study on one sheet, two to a line, by class index.
 
     Args:
-        cards: one per class, of one study and recipe.
+        cards: one per class, of one study and recipe; without any the sheet says so.
+        study: its name.
         limit: how many classes are shown at most; a note says how many there are.
 
     Returns:
         A figure of its own, 14 inches wide.
-
-    Raises:
-        ShapeError: there is no card.
     """
-    if not cards:
-        raise ShapeError("an overview needs at least one class")
     shown = sorted(cards, key=lambda card: card.class_index)[:limit]
     sheet = Sheet(WIDTH, TOP + math.ceil(len(shown) / 2) * ENTRY + 0.1)
-    _header(sheet, cards, len(shown))
+    _header(sheet, cards, study, len(shown))
     column = (WIDTH - 2 * MARGIN) / 2
     for place, card in enumerate(shown):
         _entry(sheet, card, MARGIN + (place % 2) * column, TOP + place // 2 * ENTRY, column - 0.25)
     return sheet.figure
 
 
-def _header(sheet: Sheet, cards: Sequence[ClassCard], shown: int) -> None:
-    sheet.text(cards[0].study, MARGIN, 0.2, size=18, weight="bold")
+def _header(sheet: Sheet, cards: Sequence[ClassCard], study: str, shown: int) -> None:
+    sheet.text(study, MARGIN, 0.2, size=18, weight="bold")
+    if not cards:
+        sheet.text("no class has enough images that are predicted as it", MARGIN, 0.56, size=9, colour=FAINT)
+        return
     facts = [f"recipe: {cards[0].recipe}", f"{len(cards)} class{'es' * (len(cards) != 1)}"]
     for selection, title in TITLES.items():
         verdicts = [card.verdicts[selection] for card in cards if selection in card.verdicts]

@@ -1,0 +1,167 @@
+"""All cards of a study, one class after the other, from the files that the study's steps have written."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from torch import Tensor
+
+from conceptrast.activations import activations_of
+from conceptrast.data.dataset import Dataset
+from conceptrast.data.loading import views
+from conceptrast.figures.class_card import ClassCard, Heatmap
+from conceptrast.figures.evidence import class_card, heatmap, images_on_card
+from conceptrast.models.model import Model
+from conceptrast.models.split import SplitModel
+from conceptrast.recipes import Recipe
+
+HEATMAPS = 3
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Views of any images of an index, by id.
+
+    Args:
+        dataset: where they come from.
+        table: its index.
+        model: how pictures become views.
+        batch_size: pictures in a batch.
+        workers: processes that decode.
+    """
+
+    dataset: Dataset
+    table: pd.DataFrame
+    model: Model
+    batch_size: int = 32
+    workers: int = 0
+
+    def of(self, images: np.ndarray) -> Iterator[tuple[np.ndarray, Tensor]]:
+        """Batches of ids and views ``[n, 3, H, W]``, in the order of ``images``."""
+        rows = self.table.set_index("image", drop=False).loc[np.asarray(images)]
+        return views(self.dataset, rows, self.model.preprocess, self.batch_size, self.workers)
+
+    def by_id(self, images: np.ndarray) -> dict[int, Tensor]:
+        """Views uint8 ``[3, H, W]`` by image id."""
+        return {int(image): view for ids, batch in self.of(images) for image, view in zip(ids, batch, strict=True)}
+
+
+def study_cards(
+    pictures: Pictures,
+    layer: str,
+    study: str,
+    recipe: Recipe,
+    attribution: Mapping[str, np.ndarray],
+    components: Mapping[str, np.ndarray],
+    prototypes: pd.DataFrame,
+    predictions: pd.DataFrame,
+    verdicts: pd.DataFrame,
+    precision: str = "float32",
+) -> Iterator[ClassCard]:
+    """The card of every class that has components and prototypes; one class is in memory at a time.
+
+    Args:
+        pictures: the study's images and model.
+        layer: where the model is cut.
+        study: its name.
+        recipe: the one that the cards show.
+        attribution: image, target, rectified of all shards.
+        components: classes, n_images, ``components_k<k>``.
+        prototypes: of all classes and recipes.
+        predictions: of all images.
+        verdicts: the component predictions of all classes and recipes.
+        precision: of the heatmaps' activations.
+    """
+    split = SplitModel(pictures.model, layer)
+    prototypes = prototypes[prototypes["recipe"] == recipe.name]
+    kept = (verdicts["recipe"] == recipe.name) & (verdicts["baseline"] == "none") & (verdicts["status"] == "ok")
+    verdicts = verdicts[kept]
+    for place, target in enumerate(components["classes"].tolist()):
+        patches = prototypes[prototypes["class"] == target]
+        if patches.empty:
+            continue
+        directions = components[f"components_k{recipe.components}"][place]
+        maps = class_heatmaps(pictures, split, target, attribution, directions, predictions, precision)
+        yield class_card(
+            target,
+            pictures.model.class_names,
+            study,
+            recipe,
+            int(components["n_images"][place]),
+            patches,
+            predictions,
+            verdicts[verdicts["class"] == target],
+            pictures.by_id(images_on_card(patches, recipe)),
+            maps,
+        )
+
+
+def class_heatmaps(
+    pictures: Pictures,
+    split: SplitModel,
+    target: int,
+    attribution: Mapping[str, np.ndarray],
+    components: np.ndarray,
+    predictions: pd.DataFrame,
+    precision: str = "float32",
+) -> list[Heatmap]:
+    """Heatmaps of the class's components over the images that the model is surest of.
+
+    Args:
+        pictures: images and model.
+        split: the model, cut at the layer.
+        target: the class.
+        attribution: image, target, rectified.
+        components: ``[k, C]``.
+        predictions: image, probability.
+        precision: of the activations.
+    """
+    own = attribution["target"] == target
+    weights = dict(zip(attribution["image"][own].tolist(), attribution["rectified"][own], strict=True))
+    said = predictions[predictions["image"].isin(list(weights))]
+    surest = said.sort_values(["probability", "image"], ascending=[False, True])["image"].head(HEATMAPS)
+    found = []
+    for ids, batch in pictures.of(surest.to_numpy()):
+        for _, activations in activations_of(pictures.model, split, [(ids, batch)], precision):
+            found += [
+                heatmap(view, activation, weights[int(image)], components)
+                for image, view, activation in zip(ids, batch, activations, strict=True)
+            ]
+    return found
+
+
+def slug(name: str) -> str:
+    """A class name as part of a file name.
+
+    Example:
+        >>> slug("Bernese mountain dog, (big)"), slug("0+1"), slug("Épagneul breton")
+        ('bernese-mountain-dog', '0-1', 'epagneul-breton')
+    """
+    first = unicodedata.normalize("NFKD", name.split(",")[0]).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "-", first.lower()).strip("-")[:60] or "class"
+
+
+def file_name(class_index: int, class_name: str) -> str:
+    """File of a class's card.
+
+    Example:
+        >>> file_name(217, "English springer, English springer spaniel")
+        '217-english-springer.png'
+    """
+    return f"{class_index}-{slug(class_name)}.png"
+
+
+def recipe_for_cards(recipes: Iterable[str]) -> str:
+    """The recipe that cards show: ``recommended``, or the last where there is none of that name.
+
+    Example:
+        >>> recipe_for_cards(["recommended", "published"]), recipe_for_cards(["a", "b"])
+        ('recommended', 'b')
+    """
+    names = list(recipes)
+    return "recommended" if "recommended" in names else names[-1]

@@ -1,0 +1,67 @@
+"""Draw a card for every class of a study, and the study's overview."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from conceptrast.data.dataset import open_dataset
+from conceptrast.factorization.classes import read_attributions
+from conceptrast.figures.canvas import save_png
+from conceptrast.figures.class_card import draw_class_card
+from conceptrast.figures.overview import draw_overview
+from conceptrast.figures.study import Pictures, file_name, recipe_for_cards, study_cards
+from conceptrast.files import read_arrays, read_json, read_table, write_table
+from conceptrast.inference import default_device
+from conceptrast.models.opening import open_model
+from conceptrast.progress import progress
+from conceptrast.recipes import Recipe
+from conceptrast.steps.runner import run
+
+
+def main(
+    settings: dict[str, Any],
+    index: Path,
+    class_names: Path,
+    predictions: Path,
+    attributions: list[Path],
+    components: Path,
+    prototypes: Path,
+    prediction: Path,
+    cards: Path,
+    overview: Path,
+    manifest: Path,
+    weights: Path | None = None,
+) -> None:
+    """Write ``<cards>/<class index>-<name>.png``, ``overview``, and ``manifest``: class, class_name, file.
+
+    Settings: ``study`` is its name, ``card_recipe`` a key of ``recipes`` (``recommended``, or else the last); the rest
+    as in every step.
+    """
+    name = settings.get("card_recipe") or recipe_for_cards(settings["recipes"])
+    recipe = Recipe.from_settings(name, settings["recipes"][name])
+    model = open_model(settings["model"], weights, read_json(class_names))
+    model.module.to(default_device())
+    dataset = open_dataset(settings["dataset"], settings["seed"])
+    pictures = Pictures(dataset, read_table(index), model, settings["batch_size"], settings.get("workers", 0))
+    found = read_arrays(components)
+    cards.mkdir(parents=True, exist_ok=True)
+    drawn, files = [], []
+    stream = study_cards(
+        pictures, settings["layer"], settings["study"], recipe, read_attributions(attributions),
+        found, read_table(prototypes), read_table(predictions), read_table(prediction), settings["precision"],
+    )  # fmt: skip
+    for card in progress(stream, "drawing", len(found["classes"]), "cards"):
+        files.append((card.class_index, card.class_name, file_name(card.class_index, card.class_name)))
+        save_png(draw_class_card(card), cards / files[-1][2])
+        drawn.append(card)
+    for stale in set(cards.glob("[0-9]*-*.png")) - {cards / file for _, _, file in files}:
+        stale.unlink()
+    save_png(draw_overview(drawn, settings["study"]), overview)
+    write_table(pd.DataFrame(files, columns=["class", "class_name", "file"]), manifest)
+
+
+if __name__ == "__main__":
+    run(main)
