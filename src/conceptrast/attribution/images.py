@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from conceptrast.attribution.completeness import warn_if_incomplete
 from conceptrast.attribution.smooth import baseline_activations, smooth_attribution
 from conceptrast.inference import network_input
 from conceptrast.models.model import Model
@@ -74,12 +75,15 @@ def attribute_images(
             baseline=start,
             image_ids=ids,
             precision=precision,
+            warn=False,
             **smoothing,
         )
         arrays = (np.asarray(ids, np.int64), classes, *map(_array, (found.raw, found.rectified, found.gap)))
         for name, array in zip(parts, arrays, strict=True):
             parts[name].append(array)
-    return {name: np.concatenate(arrays) for name, arrays in parts.items()}
+    whole = {name: np.concatenate(arrays) for name, arrays in parts.items()}
+    warn_if_incomplete(torch.from_numpy(whole["completeness_gap"]), method, layer)
+    return whole
 
 
 def _array(values: Tensor) -> np.ndarray:

@@ -52,6 +52,7 @@ def smooth_attribution(
     image_ids: np.ndarray | None = None,
     precision: str = "float32",
     batch_size: int = 64,
+    warn: bool = True,
 ) -> Attribution:
     r"""Mean attribution over noisy copies of each image, reduced to one map per image.
 
@@ -73,6 +74,8 @@ def smooth_attribution(
         image_ids: ``[N]`` integers that tell images apart; their positions if ``None``.
         precision: ``float32`` or ``bfloat16`` (autocast); sums and the gap are float32 in both.
         batch_size: copies that run at once; all copies of one image always do.
+
+        warn: log a warning where the gap is above 1 %; a stream of batches logs one for all of them instead.
 
     Returns:
         raw and rectified maps, and the gap of each image's first copy (measuring all of them would cost another
@@ -108,7 +111,8 @@ def smooth_attribution(
         noisy = noisy_copies(images[rows], ids[rows], copies, noise, seed)
         parts.append(_attribute(split, noisy, targets[rows], start, explain, precision))
     found = Attribution(*(torch.cat(part) for part in zip(*parts, strict=True)))
-    warn_if_incomplete(found.gap, method, split.layer)
+    if warn:
+        warn_if_incomplete(found.gap, method, split.layer)
     return found
 
 

@@ -80,6 +80,14 @@ def test_a_gap_above_one_percent_is_warned_of(network: nn.Module, caplog: pytest
     assert "gradient_x_activation at layer '1' leaves a gap" in caplog.text
 
 
+def test_a_stream_warns_once_for_all_its_batches(network: nn.Module, caplog: pytest.LogCaptureFixture) -> None:
+    model = Model("toy", network, Preprocess(None, 12, (0.5,) * 3, (0.5,) * 3), ["a", "b", "c"])
+    batches = [(np.array([row]), torch.full((1, 3, 12, 12), 50 * row, dtype=torch.uint8)) for row in range(4)]
+    with caplog.at_level(logging.WARNING, "conceptrast"):
+        attribute_images(model, "1", batches, dict.fromkeys(range(4), 0), method="gradient_x_activation")
+    assert caplog.text.count("leaves a gap") == 1
+
+
 def test_bfloat16_is_near_float32(network: nn.Module) -> None:
     split, images = SplitModel(network, "1"), normal(2, 3, 12, 12)
     exact, found = (smooth_attribution(split, images, 0, precision=each) for each in ("float32", "bfloat16"))
