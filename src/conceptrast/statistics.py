@@ -43,7 +43,10 @@ def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[f
     centre = rate + z * z / (2 * n)
     spread = z * ((rate * (1 - rate) + z * z / (4 * n)) / n) ** 0.5
     shrink = 1 + z * z / n
-    return max(0.0, (centre - spread) / shrink), min(1.0, (centre + spread) / shrink)
+    # At the ends the formula gives 0 and 1 but for rounding.
+    low = (centre - spread) / shrink if successes > 0 else 0.0
+    high = (centre + spread) / shrink if successes < n else 1.0
+    return low, high
 
 
 def mean_sd(values: np.ndarray) -> tuple[float, float]:

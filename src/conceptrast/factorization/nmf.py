@@ -6,10 +6,12 @@ channels a row; ``W`` codes ``[n, k]``, how much of each component a position ho
 
 from __future__ import annotations
 
+import warnings
 from typing import NamedTuple
 
 import numpy as np
 from sklearn.decomposition import NMF
+from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from conceptrast.errors import ConceptrastError, ConfigError, LayerError, ShapeError
@@ -39,7 +41,8 @@ def nmf(
         rows: ``[n, C]``, not negative, any unit; an array or a tensor.
         n_components: ``k``, at most ``min(n, C)``.
         seed: of the randomized decomposition that the iteration starts from.
-        max_iter: largest number of passes of coordinate descent.
+        max_iter: largest number of passes of coordinate descent. Reaching it gives no warning: how good the
+            factorization is says :func:`reconstruction_error`, which every run reports.
         tolerance: the iteration ends when a pass changes less than this share of what the first pass changed.
 
     Returns:
@@ -71,7 +74,9 @@ def nmf(
         )
     scale = values.mean(dtype=np.float64)
     solver = NMF(n_components, solver="cd", init="nndsvda", random_state=seed, max_iter=max_iter, tol=tolerance)
-    codes = solver.fit_transform((values / scale).astype(np.float32))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        codes = solver.fit_transform((values / scale).astype(np.float32))
     return Factorization(solver.components_.astype(np.float32), (codes * scale).astype(np.float32))
 
 

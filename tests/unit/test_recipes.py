@@ -1,0 +1,39 @@
+"""Recipes say what is wrong with them."""
+
+import pytest
+
+from conceptrast.errors import ConfigError
+from conceptrast.recipes import RECIPES, Recipe
+
+
+def test_entry_of_the_configuration() -> None:
+    entry = {
+        "components": 6,
+        "pooling": {"kernel": 3, "stride": 1},
+        "window": 0.5,
+        "layout": "grid",
+        "distinct": True,
+        "resize": "native",
+    }
+    assert Recipe.from_settings("recommended", entry) == RECIPES["recommended"]
+    assert Recipe.from_settings("published", {}) == RECIPES["published"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"windw": 0.5}, r"recipes.mine: unknown key 'windw'; nearest: window"),
+        ({"pooling": {"kernal": 2}}, r"recipes.mine.pooling: unknown key 'kernal'; nearest: kernel"),
+        ({"layout": "strips"}, r"unknown layout 'strips'; nearest: strip"),
+        ({"resize": "big"}, r"unknown resize 'big'; valid: native, input"),
+        ({"window": 1.5}, r"window is 1.5; .*above 0 and at most 1"),
+        ({"window": "half"}, r"window is 'half'"),
+        ({"components": 0}, r"components is 0; it must be a whole number"),
+        ({"components": True}, r"components is True"),
+        ({"pooling": {"stride": 1.5}}, r"stride is 1.5"),
+        ({"distinct": "yes"}, r"distinct is 'yes'; it must be true or false"),
+    ],
+)
+def test_what_is_wrong_is_named(entry: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Recipe.from_settings("mine", entry)
