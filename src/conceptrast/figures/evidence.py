@@ -74,7 +74,10 @@ def images_on_card(prototypes: pd.DataFrame, recipe: Recipe) -> np.ndarray:
 
 
 def heatmap(view: Tensor, activations: Tensor, weights: np.ndarray, components: np.ndarray) -> Heatmap:
-    r"""Where the components are in one image: the codes of its attributed activations.
+    """Where the components are in one image: the codes of its attributed activations.
+
+    The attribution is divided by its highest value in the image: between images it differs by orders of magnitude, and
+    beside one object that fills a single position an image full of objects would look empty.
 
     Args:
         view: uint8 ``[3, H, W]``.
@@ -83,14 +86,15 @@ def heatmap(view: Tensor, activations: Tensor, weights: np.ndarray, components: 
         components: ``[k, C]``.
 
     Returns:
-        The picture and one map ``[h, w]`` per component, in the unit of the codes.
+        The picture and one map ``[h, w]`` per component, in units of the layer's activations.
 
     Example:
         >>> view, activations = torch.zeros(3, 4, 4, dtype=torch.uint8), torch.ones(2, 1, 2)
         >>> heatmap(view, activations, np.array([[0.0, 2.0]]), np.array([[1.0, 1.0]])).maps.round(3).tolist()
-        [[[0.0, 2.0]]]
+        [[[0.0, 1.0]]]
     """
-    rows, _ = weighted_rows(activations[None].cpu(), weights[None], rectify=True)
+    relative = weights / max(float(weights.max()), np.finfo(np.float32).tiny)
+    rows, _ = weighted_rows(activations[None].cpu(), relative[None], rectify=True)
     codes = codes_of(rows, components)
     return Heatmap(pixels(view), codes.T.reshape(-1, *weights.shape))
 

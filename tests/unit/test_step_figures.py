@@ -1,0 +1,63 @@
+"""The step that draws a study: one card per class under a name of its own, none left over from an earlier run."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from conceptrast.figures.study import file_name
+from conceptrast.steps import attribute, component_prediction, factorize, figures, index, predict, prototypes
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory) -> tuple[dict, object]:
+    """A random resnet10 on 40 pictures, up to its component predictions."""
+    folder = tmp_path_factory.mktemp("study")
+    settings = {
+        "model": {"architecture": "resnet10"}, "dataset": {"kind": "digit_pairs", "train": 0, "validation": 40},
+        "layer": "layer3", "seed": 0, "precision": "float32", "batch_size": 40, "rectify": False, "study": "pairs",
+        "recipes": {"published": {"components": 3}, "recommended": {"components": 3, "layout": "grid", "window": 0.5}},
+        "attribution": {"method": "deeplift", "samples": 0, "noise": 0.0, "baseline": 1.0},
+        "images_per_class": 6, "min_images": 2, "classes": None, "shard": 0, "shards": 1,
+    }  # fmt: skip
+    file = {
+        name: folder / f"{name}.{suffix}"
+        for suffix, names in {
+            "parquet": ("index", "truth", "predictions", "prototypes"), "csv": ("rejected", "prediction", "manifest"),
+            "npz": ("attribution", "components"), "json": ("class_names",), "png": ("overview",),
+        }.items()
+        for name in names
+    }  # fmt: skip
+
+    def run(step, *names: str, **more) -> None:
+        step.main(settings, **{name: file[name] for name in names}, **more)
+
+    run(index, "index", "rejected", "truth", "class_names")
+    run(predict, "index", "class_names", "predictions")
+    run(attribute, "index", "class_names", "predictions", "attribution")
+    run(factorize, "index", "class_names", "components", attributions=[file["attribution"]])
+    run(prototypes, "index", "class_names", "predictions", "components", "prototypes")
+    run(component_prediction, "index", "class_names", "predictions", "components", "prototypes", "prediction")
+    (folder / "cards").mkdir()
+    (folder / "cards" / "99-from-an-earlier-run.png").write_bytes(b"old")
+    names = ("index", "class_names", "predictions", "components", "prototypes", "prediction", "overview", "manifest")
+    run(figures, *names, attributions=[file["attribution"]], cards=folder / "cards")
+    return settings, folder
+
+
+def test_manifest_names_the_cards_and_no_other_is_left(study) -> None:
+    _, folder = study
+    manifest = pd.read_csv(folder / "manifest.csv")
+    classes = pd.read_csv(folder / "prediction.csv").query("status == 'ok' and baseline == 'none'")
+    assert sorted(manifest["class"]) == sorted(classes["class"].unique())
+    assert manifest["file"].tolist() == [file_name(row["class"], row["class_name"]) for _, row in manifest.iterrows()]
+    assert sorted(path.name for path in (folder / "cards").iterdir()) == sorted(manifest["file"])
+
+
+def test_cards_and_overview_can_be_read(study) -> None:
+    _, folder = study
+    for file in [*(folder / "cards").iterdir(), folder / "overview.png"]:
+        with Image.open(file) as image:
+            image.load()
+            assert image.width == 1400
