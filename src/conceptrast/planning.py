@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 TRUTH_KINDS = frozenset({"digit_pairs"})
 PICTURE_STEPS = frozenset(
-    {"train", "predict", "attribute", "factorize", "prototypes", "component_prediction", "figures"}
+    {"train", "predict", "attribute", "factorize", "prototypes", "component_prediction", "concept_recovery", "figures"}
 )
 
 
@@ -171,7 +171,12 @@ class Plan:
 
     def concept_recovery_settings(self, study: str) -> Config:
         """Settings of the step ``concept_recovery``."""
-        return {"recipes": self._recipes(study, "components", "pooling", "window"), **self._values("seed")}
+        entry = self.studies[study]
+        return {
+            "model": self.models[entry["model"]],
+            "dataset": self.datasets[entry["dataset"]],
+            **self._values("seed"),
+        }
 
     def figures_settings(self, study: str) -> Config:
         """Settings of the step ``figures``."""

@@ -127,23 +127,28 @@ rule component_prediction:
 rule concept_recovery:
     input:
         unpack(truth_inputs),
-        components="studies/{study}/components.npz",
         prototypes="studies/{study}/prototypes.parquet",
+        weights=weights_file,
     output:
         recovery="studies/{study}/concept_recovery.csv",
+        purity="studies/{study}/component_purity.csv",
     log:
         "logs/{study}/concept_recovery.log",
     conda:
         "../envs/conceptrast.yaml"
+    threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=1500,
     params:
         settings=settings("concept_recovery"),
         code=code("concept_recovery"),
+        data=data_of,
+        digest=weights_of,
+        weights=weights_option,
     shell:
         "python -m conceptrast.steps.concept_recovery --settings {params.settings:q} --index {input.index}"
         " --class-names {input.class_names} --truth {input.truth} --prototypes {input.prototypes}"
-        " --recovery {output.recovery} --log {log}"
+        " --recovery {output.recovery} --purity {output.purity} {params.weights} --threads {threads} --log {log}"
 
 
 rule figures:

@@ -11,6 +11,7 @@ rule tables:
         components=expand("studies/{study}/components.npz", study=STUDIES),
         prediction=expand("studies/{study}/component_prediction.csv", study=STUDIES),
         recovery=expand("studies/{study}/concept_recovery.csv", study=TRUTH_STUDIES),
+        purity=expand("studies/{study}/component_purity.csv", study=TRUTH_STUDIES),
         histories=expand("models/{model}.training.csv", model=TRAINED),
     output:
         tables=report(
@@ -32,7 +33,7 @@ rule tables:
         "python -m conceptrast.steps.tables --settings {params.settings:q} --predictions {input.predictions}"
         " --class-names {input.class_names}"
         " --attributions {input.attributions} --components {input.components} --prediction {input.prediction}"
-        " --recovery {input.recovery} --histories {input.histories}"
+        " --recovery {input.recovery} --purity {input.purity} --histories {input.histories}"
         " --tables {output.tables} --metrics {output.metrics} --log {log}"
 
 

@@ -21,6 +21,7 @@ def main(
     components: list[Path],
     prediction: list[Path],
     recovery: list[Path],
+    purity: list[Path],
     histories: list[Path],
     tables: list[Path],
     metrics: Path,
@@ -48,7 +49,8 @@ def main(
         "studies": pd.DataFrame(summaries),
     }
     if recovery:
-        parts = [concept_recovery.summary(read_table(path)) for path in recovery]
+        pairs = zip(recovery, purity, strict=True)
+        parts = [concept_recovery.summary(read_table(found), read_table(pure)) for found, pure in pairs]
         for part, name in zip(parts, settings["studies_with_truth"], strict=True):
             part.insert(0, "study", name)
         built["concept_recovery"] = pd.concat(parts, ignore_index=True)
