@@ -1,0 +1,41 @@
+"""The same run again updates its record; another configuration is another run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+from mlflow import MlflowClient
+
+from conceptrast.tracking import Record, record
+
+CONFIG = {
+    "run": "r", "experiment": "e", "seed": 0, "precision": "float32", "attribution": {"method": "deeplift"},
+    "images_per_class": 3, "min_images": 1, "studies": {"one": {"model": "m", "dataset": "d", "layer": "l"}},
+}  # fmt: skip
+
+
+def test_a_repeated_run_updates_its_record_and_another_config_is_a_second_run(tmp_path: Path) -> None:
+    figure = tmp_path / "figures" / "one" / "overview.png"
+    figure.parent.mkdir(parents=True)
+    figure.write_bytes(b"png")
+    store, artifacts = f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "artifacts"
+    table = pd.DataFrame({"study": ["one", "two"], "x": [1.0, 2.0]})
+    content = Record(CONFIG, {"t": table}, {"one/x": 1.0}, [figure], "c", {"d": "md5"}, {"m": "md5"}, "abc")
+    first = record(content, store, artifacts)
+    again = record(replace(content, metrics={"one/x": 3.0}), store, artifacts)
+    other = record(replace(content, config={**CONFIG, "seed": 1}), store, artifacts)
+    assert first == again
+    assert other["run_id"] != first["run_id"]
+    client = MlflowClient(tracking_uri=store)
+    experiment = client.get_experiment_by_name("e")
+    assert len(client.search_runs([experiment.experiment_id])) == 4
+    study = client.get_run(first["studies"]["one"])
+    assert study.data.metrics == {"x": 3.0}
+    assert study.data.tags["mlflow.parentRunId"] == first["run_id"]
+    assert study.data.tags["git_commit"] == "abc"
+    assert study.data.params["layer"] == "l"
+    assert [item.path for item in client.list_artifacts(study.info.run_id, "figures")] == ["figures/overview.png"]
+    path = client.download_artifacts(study.info.run_id, "tables/t.csv", str(tmp_path))
+    assert pd.read_csv(path)["x"].tolist() == [1.0]
