@@ -7,6 +7,7 @@ from sklearn.decomposition import NMF
 from conceptrast.factorization.nmf import nmf, reconstruction_error
 
 
+@pytest.mark.filterwarnings("ignore:Maximum number of iterations")
 @pytest.mark.parametrize("shape", [(30, 12), (200, 64), (9, 40)])
 def test_as_good_as_scikit_learn(shape: tuple[int, int]) -> None:
     rows = np.random.default_rng(0).gamma(0.5, size=shape).astype(np.float32)
