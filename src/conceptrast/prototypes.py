@@ -150,8 +150,8 @@ class PatchSearch:
     def _cosines(self, rows: np.ndarray, flat: np.ndarray, patches: np.ndarray) -> np.ndarray:
         """Similarities of pairs, each computed for itself and rounded to float32."""
         cosines = np.empty(len(rows))
-        for start in range(0, len(rows), 1024):
-            part = slice(start, start + 1024)
+        for start in range(0, len(rows), 256):
+            part = slice(start, start + 256)
             units = _unit(patches[flat[part]].astype(np.float64))
             cosines[part] = (units * self._exact[rows[part]]).sum(1)
         return cosines.astype(np.float32)
@@ -226,7 +226,7 @@ def class_prototypes(
     Args:
         batches: pairs of image ids ``[n]`` and activations ``[n, C, h, w]``.
         predicted: predicted class by image id.
-        components: arrays classes ``[K]`` and components_k<k> ``[K, k, C]``, as
+        components: arrays classes ``[K]`` and components_<factors> ``[K, k, C]``, as
             :func:`conceptrast.factorization.classes.factorize_classes` gives.
         recipes: how to pool and to cut.
         view: ``(H, W)`` of the views in pixels.
@@ -254,7 +254,7 @@ def class_prototypes(
 
 
 def _search(recipe: Recipe, classes: np.ndarray, components: Mapping[str, np.ndarray], k: int) -> PatchSearch:
-    stacked = components[f"components_k{recipe.components}"]
+    stacked = components[f"components_{recipe.factors.key}"]
     owners = np.repeat(classes, recipe.components)
     return PatchSearch(stacked.reshape(-1, stacked.shape[2]), k, owners, recipe.distinct)
 
