@@ -37,7 +37,7 @@ def test_a_wrong_key_or_value_is_named(plain: Copy, old: str, new: str, said: st
 
 
 def test_a_layer_that_does_not_exist_ends_the_run_before_the_training(plain: Copy) -> None:
-    plain.edit("config/config.yaml", "layer: layer3,", "layer: layr3,")
+    plain.edit("config/config.yaml", "layer: layer3}", "layer: layr3}")
     done = plain.snakemake("models/pairs_resnet.safetensors")
     assert done.returncode != 0
     assert "'studies.pairs-layer3'" in done.stdout + done.stderr
