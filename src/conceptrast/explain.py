@@ -23,7 +23,7 @@ from conceptrast.component_prediction import component_prediction, plan_assembli
 from conceptrast.data.loose_pictures import Pictures as AnyPictures
 from conceptrast.data.loose_pictures import as_dataset
 from conceptrast.errors import ConceptrastError, ConfigError, ModelError, unknown_name
-from conceptrast.factorization.classes import factorize_classes
+from conceptrast.factorization.classes import by_class, factorize_classes
 from conceptrast.figures.class_card import ClassCard, draw_class_card
 from conceptrast.figures.evidence import class_card, images_on_card
 from conceptrast.figures.study import Pictures, class_heatmaps
@@ -178,7 +178,7 @@ def explain_class(
     )  # fmt: skip
 
     found = concepts_of(pictures, split, attribution, cut, seed, rectify, precision)
-    components = found[f"components_k{cut.components}"][0]
+    components = found[f"components_{cut.factors.key}"][0]
     prototypes = class_prototypes(
         activations_of(whole, split, _batches(pictures, everything, "searching"), precision),
         dict(zip(predictions["image"].tolist(), predictions["predicted"].tolist(), strict=True)),
@@ -188,14 +188,14 @@ def explain_class(
     card = class_card(
         index, whole.class_names, f"{whole.name} at {layer}", cut, len(chosen), prototypes, predictions, verdicts,
         pictures.by_id(images_on_card(prototypes, cut)),
-        class_heatmaps(pictures, split, index, attribution, components, predictions, precision),
+        class_heatmaps(pictures, split, index, attribution, cut.weighting, components, predictions, precision),
     )  # fmt: skip
     return Explanation(
         whole.class_names[index], index, layer, cut, len(chosen), components,
         prototypes.drop(columns=["class", "recipe"]).merge(table[["image", "path"]], on="image"),
         verdicts.assign(predicted=[whole.class_names[each] for each in verdicts["predicted"]]),
         float(np.median(attribution["completeness_gap"])),
-        float(found[f"reconstruction_error_k{cut.components}"][0]),
+        float(found[f"reconstruction_error_{cut.factors.key}"][0]),
         card,
     )  # fmt: skip
 
@@ -276,9 +276,9 @@ def concepts_of(
         ConceptrastError: the attribution leaves nothing to factorize.
     """
     batches = _batches(pictures, attribution["image"], "factorizing")
-    activations = torch.cat([part for _, part in activations_of(pictures.model, split, batches, precision)])
-    classes = [(int(attribution["target"][0]), activations, attribution["rectified"])]
-    found = factorize_classes(classes, [recipe.components], seed, rectify)
+    activations = activations_of(pictures.model, split, batches, precision)
+    classes = by_class(activations, attribution["target"])
+    found = factorize_classes(classes, attribution, [recipe.factors], seed, rectify)
     if not len(found["classes"]):
         raise ConceptrastError(f"no concepts at layer {split.layer!r}: {found['skipped_reason'][0]}")
     return found

@@ -148,7 +148,7 @@ class Plan:
         return {
             **self._study(study),
             "rectify": self.studies[study]["rectify"],
-            "recipes": self._recipes(study, "components"),
+            "recipes": self._recipes(study, "components", "weighting"),
         }
 
     def prototypes_settings(self, study: str) -> Config:
@@ -156,7 +156,7 @@ class Plan:
         return {
             **self._study(study),
             "rectify": self.studies[study]["rectify"],
-            "recipes": self._recipes(study, "components", "pooling", "window"),
+            "recipes": self._recipes(study, "components", "weighting", "pooling", "window", "distinct"),
         }
 
     def component_prediction_settings(self, study: str) -> Config:

@@ -9,8 +9,32 @@ from typing import Any, Literal
 from conceptrast.errors import ConfigError, unknown_name
 from conceptrast.patches import Window
 
+WEIGHTINGS = ("position", "channel")
 LAYOUTS = ("strip", "grid")
 SIZES = ("native", "input")
+
+
+@dataclass(frozen=True, order=True)
+class Factors:
+    """What a class is factorized from and into: recipes that share it share the components.
+
+    Args:
+        weighting: see :class:`Recipe`.
+        components: number of components.
+    """
+
+    weighting: str
+    components: int
+
+    @property
+    def key(self) -> str:
+        """Part of the names of the arrays that hold the result.
+
+        Example:
+            >>> Factors("position", 6).key
+            'position_k6'
+        """
+        return f"{self.weighting}_k{self.components}"
 
 
 @dataclass(frozen=True)
@@ -20,6 +44,9 @@ class Recipe:
     Args:
         name: its key in ``recipes:``.
         components: number of components a class is factorized into.
+        weighting: how attribution weighs the activations that are factorized; ``"position"`` by its mean over the
+            channels, ``"channel"`` by each channel's mean multiplier; see
+            :func:`conceptrast.factorization.classes.class_weights`.
         kernel: of the average pooling that makes the patch bank.
         stride: of that pooling.
         window: ``"cell"`` or a fraction of the view's sides; see :class:`conceptrast.patches.PatchGeometry`.
@@ -30,6 +57,7 @@ class Recipe:
 
     name: str
     components: int = 6
+    weighting: Literal["position", "channel"] = "position"
     kernel: int = 2
     stride: int = 2
     window: Window = "cell"
@@ -46,12 +74,17 @@ class Recipe:
             self._refuse("window", self.window, "'cell' or a fraction of the input's side, above 0 and at most 1")
         if not isinstance(self.distinct, bool):
             self._refuse("distinct", self.distinct, "true or false")
-        for key, valid in (("layout", LAYOUTS), ("resize", SIZES)):
+        for key, valid in (("weighting", WEIGHTINGS), ("layout", LAYOUTS), ("resize", SIZES)):
             if getattr(self, key) not in valid:
                 raise ConfigError(f"recipes.{self.name}: {unknown_name(key, getattr(self, key), valid)}")
 
     def _refuse(self, key: str, got: object, needed: str) -> None:
         raise ConfigError(f"recipes.{self.name}.{key} is {got!r}; it must be {needed}")
+
+    @property
+    def factors(self) -> Factors:
+        """The factorization that the recipe needs."""
+        return Factors(self.weighting, self.components)
 
     @classmethod
     def from_settings(cls, name: str, settings: Mapping[str, Any]) -> Recipe:
@@ -59,7 +92,7 @@ class Recipe:
 
         Args:
             name: key of the entry.
-            settings: ``{components, pooling: {kernel, stride}, window, layout, distinct, resize}``.
+            settings: ``{components, weighting, pooling: {kernel, stride}, window, layout, distinct, resize}``.
 
         Raises:
             ConfigError: an unknown key, or a value that is not usable; the message names both.
@@ -86,14 +119,14 @@ def recipes_from_settings(settings: Mapping[str, Mapping[str, Any]]) -> list[Rec
     return [Recipe.from_settings(name, entry) for name, entry in settings.items()]
 
 
-def numbers_of_components(settings: Mapping[str, Mapping[str, Any]]) -> list[int]:
-    """Every number of components that the recipes use, sorted.
+def factors_in_use(settings: Mapping[str, Mapping[str, Any]]) -> list[Factors]:
+    """Every factorization that the recipes need, once, sorted.
 
     Example:
-        >>> numbers_of_components({"a": {"components": 9}, "b": {"components": 6}, "c": {"components": 9}})
-        [6, 9]
+        >>> [each.key for each in factors_in_use({"a": {"components": 9}, "b": {}, "c": {"layout": "grid"}})]
+        ['position_k6', 'position_k9']
     """
-    return sorted({recipe.components for recipe in recipes_from_settings(settings)})
+    return sorted({recipe.factors for recipe in recipes_from_settings(settings)})
 
 
 def _refuse_unknown(where: str, values: Mapping[str, Any], valid: set[str]) -> None:
@@ -112,6 +145,8 @@ def _is_number(value: object) -> bool:
 
 RECIPES = {
     "published": Recipe("published"),
-    "recommended": Recipe("recommended", kernel=3, stride=1, window=0.5, layout="grid", distinct=True),
+    "recommended": Recipe(
+        "recommended", weighting="channel", kernel=1, stride=1, window=0.4, layout="grid", distinct=True
+    ),
 }
 """The two recipes of the default configuration."""

@@ -107,7 +107,7 @@ def study_summary(
     for name in sorted(components):
         errors = np.asarray(components[name], dtype=float)
         errors = errors[np.isfinite(errors)]
-        if re.fullmatch(r"reconstruction_error_k\d+|removed_mass", name) and errors.size:
+        if re.fullmatch(r"(reconstruction_error|removed_mass)_\w+", name) and errors.size:
             row[name] = float(errors.mean())
     return row
 

@@ -144,11 +144,11 @@ def test_prototypes_of_classes_by_two_recipes() -> None:
     activations = torch.from_numpy(rng.random((30, 8, 4, 4), dtype=np.float32))
     arrays = {
         "classes": np.array([3, 8]),
-        "components_k2": rng.random((2, 2, 8)),
-        "components_k5": rng.random((2, 5, 8)),
+        "components_position_k2": rng.random((2, 2, 8)),
+        "components_position_k5": rng.random((2, 5, 8)),
     }
     predicted = {image: 3 if image < 10 else 8 for image in range(30)}
-    recipes = [Recipe("cells", 2), Recipe("windows", 5, 3, 1, window=0.5, distinct=True)]
+    recipes = [Recipe("cells", 2), Recipe("windows", 5, kernel=3, stride=1, window=0.5, distinct=True)]
     batches = [(np.arange(at, at + 10), activations[at : at + 10]) for at in (0, 10, 20)]
     found = class_prototypes(batches, predicted, arrays, recipes, (64, 64), k=4)
     counts = found.groupby(["class", "recipe", "component", "selection"]).size()
@@ -160,6 +160,6 @@ def test_prototypes_of_classes_by_two_recipes() -> None:
     assert (outside["image"].map(predicted) != outside["class"]).all()
     part = found[(found["class"] == 8) & (found["recipe"] == "cells") & (found["selection"] == "all")]
     pooled = torch.nn.functional.avg_pool2d(activations, 2)
-    alone = nearest_patches(pooled, arrays["components_k2"][1], k=4)
+    alone = nearest_patches(pooled, arrays["components_position_k2"][1], k=4)
     assert part["image"].tolist() == alone["image"].tolist()
     assert (part["top"] // 32).tolist() == alone["row"].tolist()

@@ -1,22 +1,20 @@
 """Recipes say what is wrong with them."""
 
+from pathlib import Path
+
 import pytest
+import yaml
 
 from conceptrast.errors import ConfigError
 from conceptrast.recipes import RECIPES, Recipe
 
 
 def test_entry_of_the_configuration() -> None:
-    entry = {
-        "components": 6,
-        "pooling": {"kernel": 3, "stride": 1},
-        "window": 0.5,
-        "layout": "grid",
-        "distinct": True,
-        "resize": "native",
-    }
+    config = yaml.safe_load((Path(__file__).parents[2] / "config" / "config.yaml").read_text())
+    entry = config["recipes"]["recommended"]
     assert Recipe.from_settings("recommended", entry) == RECIPES["recommended"]
     assert Recipe.from_settings("published", {}) == RECIPES["published"]
+    assert Recipe.from_settings("published", config["recipes"]["published"]) == RECIPES["published"]
 
 
 @pytest.mark.parametrize(

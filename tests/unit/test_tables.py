@@ -48,11 +48,11 @@ def test_published_values_stand_beside_the_published_recipe_only() -> None:
 
 def test_study_summary_leaves_out_an_accuracy_that_means_nothing() -> None:
     predictions = pd.DataFrame({"label": [0, 1], "predicted": [0, 0]})
-    arrays = {"classes": np.array([0]), "reconstruction_error_k2": np.array([0.5])}
+    arrays = {"classes": np.array([0]), "reconstruction_error_position_k2": np.array([0.5])}
     row = study_summary(predictions, 2, classes(), arrays, [np.array([0.1]), np.array([0.3])])
     assert (row["accuracy"], row["n_classes"], row["n_skipped"]) == (0.5, 1, 1)
     assert (row["completeness_gap_median"], row["completeness_gap_max"]) == pytest.approx((0.2, 0.3))
-    assert row["reconstruction_error_k2"] == 0.5
+    assert row["reconstruction_error_position_k2"] == 0.5
     many = predictions.assign(predicted=[0, 700])
     assert "accuracy" not in study_summary(many, 2, classes(), arrays, [])
 

@@ -39,7 +39,7 @@ def attribute_images(
 
     Returns:
         ``image`` ``[M]`` int64, ``target`` ``[M]`` int64, ``raw`` and ``rectified`` ``[M, h, w]`` float32,
-        ``completeness_gap`` ``[M]`` float32, in the order of the batches.
+        ``multiplier`` ``[M, C]`` float32, ``completeness_gap`` ``[M]`` float32, in the order of the batches.
 
     Raises:
         LayerError: the model cannot be cut at ``layer``.
@@ -63,6 +63,7 @@ def attribute_images(
         "target": [np.empty(0, np.int64)],
         "raw": [np.empty((0, *shape), np.float32)],
         "rectified": [np.empty((0, *shape), np.float32)],
+        "multiplier": [np.empty((0, start.shape[1]), np.float32)],
         "completeness_gap": [np.empty(0, np.float32)],
     }
     for ids, views in batches:
@@ -78,7 +79,11 @@ def attribute_images(
             warn=False,
             **smoothing,
         )
-        arrays = (np.asarray(ids, np.int64), classes, *map(_array, (found.raw, found.rectified, found.gap)))
+        arrays = (
+            np.asarray(ids, np.int64),
+            classes,
+            *map(_array, (found.raw, found.rectified, found.multiplier, found.gap)),
+        )
         for name, array in zip(parts, arrays, strict=True):
             parts[name].append(array)
     whole = {name: np.concatenate(arrays) for name, arrays in parts.items()}

@@ -31,11 +31,13 @@ class Attribution:
     Attributes:
         raw: ``[N, h, w]`` float32, mean over channels, in units of the logit.
         rectified: ``[N, h, w]`` float32, mean over channels of the positive part.
+        multiplier: ``[N, C]`` float32, mean multiplier of each channel: attribution per unit of activation.
         gap: ``[N]`` float32, relative completeness gap.
     """
 
     raw: Tensor
     rectified: Tensor
+    multiplier: Tensor
     gap: Tensor
 
 
@@ -59,7 +61,8 @@ def smooth_attribution(
     .. math:: \bar A = \frac{1}{S} \sum_s A\big(\mathrm{prefix}(x + \epsilon_s)\big), \quad
         \epsilon_s \sim \mathcal N(0, \sigma^2), \qquad
         \mathrm{raw} = \frac{1}{C} \sum_c \bar A_c, \quad
-        \mathrm{rectified} = \frac{1}{C} \sum_c \max(\bar A_c, 0)
+        \mathrm{rectified} = \frac{1}{C} \sum_c \max(\bar A_c, 0), \qquad
+        m_c = \frac{\sum_{s,y,x} A_{s c y x} \operatorname{sign}(\Delta a_{s c y x})}{\sum_{s,y,x} |\Delta a_{s c y x}|}
 
     Args:
         split: the network, cut at a layer with activations ``[N, C, h, w]``.
@@ -78,8 +81,9 @@ def smooth_attribution(
         warn: log a warning where the gap is above 1 %; a stream of batches logs one for all of them instead.
 
     Returns:
-        raw and rectified maps, and the gap of each image's first copy (measuring all of them would cost another
-        pass of the suffix).
+        raw and rectified maps, the channels' multipliers (:math:`\Delta a` is the difference from the baseline; 0 for a
+        channel that never differs; for a linear suffix the channel's weight), and the gap of each image's first copy
+        (measuring all of them would cost another pass of the suffix).
 
     Raises:
         ConfigError: unknown method or precision, or a negative number of samples or noise.
@@ -93,8 +97,8 @@ def smooth_attribution(
         >>> network = torch.nn.Sequential(torch.nn.AvgPool2d(2), torch.nn.ReLU(), torch.nn.Flatten()).eval()
         >>> images = torch.full((1, 3, 2, 2), 4.0)
         >>> found = smooth_attribution(SplitModel(network, "0"), images, target=0, samples=0)
-        >>> found.raw, found.rectified, found.gap
-        (tensor([[[1.]]]), tensor([[[1.]]]), tensor([0.]))
+        >>> found.raw, found.rectified, found.multiplier, found.gap
+        (tensor([[[1.]]]), tensor([[[1.]]]), tensor([[1., 0., 0.]]), tensor([0.]))
     """
     _check_noise(samples, noise)
     if not len(images):
@@ -118,8 +122,8 @@ def smooth_attribution(
 
 def _attribute(
     split: SplitModel, noisy: Tensor, targets: Tensor, start: Tensor, explain: Method, precision: str
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Raw map, rectified map and gap of images whose copies are ``noisy`` ``[n, S, 3, H, W]``."""
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Raw map, rectified map, multipliers and gap of images whose copies are ``noisy`` ``[n, S, 3, H, W]``."""
     copies = noisy.shape[1]
     with autocast(precision, noisy.device):
         with torch.no_grad():
@@ -127,7 +131,29 @@ def _attribute(
         attribution = explain(split, activations, start, targets.repeat_interleave(copies))
     mean = attribution.float().unflatten(0, (-1, copies)).mean(1)
     gap = completeness_gap(split, attribution[::copies], activations[::copies].float(), start.float(), targets)
-    return mean.mean(1), mean.clamp(min=0).mean(1), gap
+    multiplier = channel_multiplier(attribution, activations.float() - start.float(), copies)
+    return mean.mean(1), mean.clamp(min=0).mean(1), multiplier, gap
+
+
+def channel_multiplier(attribution: Tensor, difference: Tensor, copies: int) -> Tensor:
+    """Mean multiplier of each channel over copies and positions, weighted by the difference from the baseline.
+
+    Args:
+        attribution: ``[N · S, C, h, w]``.
+        difference: activations minus the baseline's, of the same shape.
+        copies: S.
+
+    Returns:
+        ``[N, C]`` float32; 0 where a channel never differs.
+
+    Example:
+        >>> difference = torch.tensor([[1.0, -3.0], [0.0, 0.0]]).reshape(1, 2, 1, 2)
+        >>> channel_multiplier(2 * difference, difference, copies=1)
+        tensor([[2., 0.]])
+    """
+    change = (attribution.float() * difference.sign()).unflatten(0, (-1, copies)).sum(dim=(1, 3, 4))
+    size = difference.abs().unflatten(0, (-1, copies)).sum(dim=(1, 3, 4))
+    return torch.where(size > 0, change / size, 0.0)
 
 
 def baseline_activations(split: SplitModel, images: Tensor, baseline: float | Tensor, precision: str) -> Tensor:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,12 +13,14 @@ from torch import Tensor
 from conceptrast.factorization.nmf import NothingToFactorizeError, nmf, reconstruction_error
 from conceptrast.files import read_arrays
 from conceptrast.models.split import SplitModel
+from conceptrast.recipes import Factors
 
 
 def read_attributions(paths: Sequence[Path]) -> dict[str, np.ndarray]:
-    """Attribution of all shards together: arrays image, target, rectified, by class and image, whatever the shards."""
+    """Attribution of all shards together: arrays image, target, rectified and
+    multiplier, ordered by class and image, whatever the shards."""
     shards = [read_arrays(path) for path in paths]
-    names = ("image", "target", "rectified")
+    names = ("image", "target", "rectified", "multiplier")
     joined = {
         name: np.concatenate([shard[name] for shard in shards if len(shard["image"])] or [shards[0][name]])
         for name in names
@@ -26,18 +29,15 @@ def read_attributions(paths: Sequence[Path]) -> dict[str, np.ndarray]:
     return {name: values[order] for name, values in joined.items()}
 
 
-def by_class(
-    batches: Iterable[tuple[np.ndarray, Tensor]], targets: np.ndarray, weights: np.ndarray
-) -> Iterator[tuple[int, Tensor, np.ndarray]]:
+def by_class(batches: Iterable[tuple[np.ndarray, Tensor]], targets: np.ndarray) -> Iterator[tuple[int, Tensor, slice]]:
     """Gather a stream of activations, ordered by class, into one item per class.
 
     Args:
         batches: pairs of image ids ``[n]`` and activations ``[n, C, h, w]``.
         targets: ``[M]`` class of each image of the stream.
-        weights: ``[M, h, w]`` of each image of the stream.
 
     Returns:
-        Class, its activations ``[m, C, h, w]`` and weights ``[m, h, w]``; one class is in memory at a time.
+        Class, its activations ``[m, C, h, w]`` and its place in the stream; one class is in memory at a time.
     """
     held: list[Tensor] = []
     first = done = 0
@@ -48,31 +48,60 @@ def by_class(
             done += 1
             if last:
                 held.append(activations[start : at + 1])
-                yield int(targets[done - 1]), torch.cat(held), weights[first:done]
+                yield int(targets[done - 1]), torch.cat(held), slice(first, done)
                 held, first, start = [], done, at + 1
         if start < len(activations):
             held.append(activations[start:])
 
 
+def class_weights(attribution: Mapping[str, np.ndarray], weighting: str) -> np.ndarray:
+    r"""How attribution weighs the activations that a class is factorized from.
+
+    .. math::
+        \text{position (published):}\quad w_{n y x} = \frac{1}{C} \sum_c \max(A_{n c y x}, 0), \qquad
+        \text{channel (ours):}\quad w_c = \max\Big(\frac{1}{N} \sum_n m_{n c}, 0\Big)
+
+    With the first, a position that matters brings all its channels, also those that speak for other classes. With the
+    second, an entry :math:`w_c\,a` is what the channel adds there to the class's logit (exactly so for a linear suffix
+    and a baseline of zero), and channels that speak against the class are left out.
+
+    Args:
+        attribution: of one class's images: rectified ``[N, h, w]`` and multiplier ``[N, C]``.
+        weighting: ``"position"`` or ``"channel"``.
+
+    Returns:
+        ``[N, 1, h, w]`` or ``[1, C, 1, 1]`` float32.
+
+    Example:
+        >>> attribution = {"rectified": np.ones((2, 1, 1)), "multiplier": np.array([[3.0, -1.0], [1.0, -3.0]])}
+        >>> class_weights(attribution, "channel").ravel().tolist()
+        [2.0, 0.0]
+    """
+    if weighting == "position":
+        return attribution["rectified"][:, None].astype(np.float32)
+    return np.maximum(attribution["multiplier"].mean(axis=0), 0)[None, :, None, None].astype(np.float32)
+
+
 def weighted_rows(activations: Tensor, weights: np.ndarray, rectify: bool = False) -> tuple[np.ndarray, float]:
     r"""Rows that a class is factorized from, and the share of them that rectifying takes away.
 
-    .. math:: V_{(n, y, x), c} = w_{n y x} \, a_{n c y x}
+    .. math:: V_{(n, y, x), c} = w_{n c y x} \, a_{n c y x}
 
     Args:
         activations: ``[n, C, h, w]``.
-        weights: ``[n, h, w]``, not negative: mean over channels of the rectified attribution.
+        weights: not negative, ``[n, 1, h, w]`` or ``[1, C, 1, 1]``; see :func:`class_weights`.
         rectify: whether negative activations become zero.
 
     Returns:
         ``[n h w, C]`` float32, and the removed share of :math:`\sum |V|` (0 without ``rectify``).
 
     Example:
-        >>> rows, removed = weighted_rows(torch.tensor([3.0, -1.0]).reshape(1, 2, 1, 1), np.full((1, 1, 1), 2.0), True)
+        >>> activations = torch.tensor([3.0, -1.0]).reshape(1, 2, 1, 1)
+        >>> rows, removed = weighted_rows(activations, np.full((1, 1, 1, 1), 2.0), rectify=True)
         >>> rows.tolist(), removed
         ([[6.0, 0.0]], 0.25)
     """
-    values = activations.float() * torch.from_numpy(np.asarray(weights, dtype=np.float32))[:, None]
+    values = activations.float() * torch.from_numpy(np.asarray(weights, dtype=np.float32))
     rows = values.permute(0, 2, 3, 1).reshape(-1, values.shape[1])
     if not rectify:
         return rows.numpy(), 0.0
@@ -82,54 +111,66 @@ def weighted_rows(activations: Tensor, weights: np.ndarray, rectify: bool = Fals
 
 
 def factorize_classes(
-    classes: Iterable[tuple[int, Tensor, np.ndarray]],
-    n_components: Sequence[int],
+    classes: Iterable[tuple[int, Tensor, slice]],
+    attribution: Mapping[str, np.ndarray],
+    factors: Sequence[Factors],
     seed: int = 0,
     rectify: bool = False,
 ) -> dict[str, np.ndarray]:
     """Components of every class.
 
     Args:
-        classes: class, activations ``[n, C, h, w]``, weights ``[n, h, w]``, as :func:`by_class` gives.
-        n_components: every number of components in use.
+        classes: class, activations ``[n, C, h, w]`` and place among the attributed images, as :func:`by_class` gives.
+        attribution: rectified ``[M, h, w]`` and multiplier ``[M, C]`` of all images.
+        factors: every factorization in use.
         seed: of the factorization.
         rectify: whether negative activations become zero; else they are an error.
 
     Returns:
-        Arrays by name: classes ``[K]``, n_images ``[K]``, removed_mass ``[K]``; for each k in use components_k<k>
-        ``[K, k, C]`` float32 and reconstruction_error_k<k> ``[K]``; skipped ``[S]`` and skipped_reason ``[S]`` for
-        classes that have nothing to factorize.
+        Arrays by name: classes ``[K]``, n_images ``[K]``; for each of ``factors`` components_<key> ``[K, k, C]``
+        float32, reconstruction_error_<key> ``[K]`` and removed_mass_<key> ``[K]``; skipped ``[S]`` and skipped_reason
+        ``[S]`` for classes that have nothing to factorize.
 
     Raises:
         LayerError: negative activations without ``rectify``.
     """
-    numbers, found = sorted(set(n_components)), []
+    found: list[tuple[int, int, list[_Fit]]] = []
     skipped: list[tuple[int, str]] = []
-    for target, activations, weights in classes:
-        rows, removed = weighted_rows(activations, weights, rectify)
+    for target, activations, place in classes:
+        own = {name: attribution[name][place] for name in ("rectified", "multiplier")}
         try:
-            fits = {k: _fit(rows, k, seed) for k in numbers}
+            fits = [_fit(activations, own, each, seed, rectify) for each in factors]
         except NothingToFactorizeError as error:
             skipped.append((target, f"the attribution leaves nothing: {error}"))
         else:
-            found.append((target, len(activations), removed, fits))
+            found.append((target, len(activations), fits))
     arrays = {
-        "classes": np.array([entry[0] for entry in found], dtype=np.int64),
-        "n_images": np.array([entry[1] for entry in found], dtype=np.int64),
-        "removed_mass": np.array([entry[2] for entry in found], dtype=np.float64),
+        "classes": np.array([target for target, *_ in found], dtype=np.int64),
+        "n_images": np.array([images for _, images, _ in found], dtype=np.int64),
         "skipped": np.array([target for target, _ in skipped], dtype=np.int64),
         "skipped_reason": np.array([reason for _, reason in skipped], dtype=np.str_),
     }
-    for k in numbers:
-        of_k = [entry[3][k] for entry in found]
-        arrays[f"components_k{k}"] = np.stack([fit[0] for fit in of_k]) if of_k else np.empty((0, k, 0), np.float32)
-        arrays[f"reconstruction_error_k{k}"] = np.array([fit[1] for fit in of_k], dtype=np.float64)
+    for number, each in enumerate(factors):
+        fits = [entry[2][number] for entry in found]
+        stacked = [fit.components for fit in fits]
+        arrays[f"components_{each.key}"] = np.stack(stacked) if fits else np.empty((0, each.components, 0), np.float32)
+        arrays[f"reconstruction_error_{each.key}"] = np.array([fit.error for fit in fits], dtype=np.float64)
+        arrays[f"removed_mass_{each.key}"] = np.array([fit.removed for fit in fits], dtype=np.float64)
     return arrays
 
 
-def _fit(rows: np.ndarray, k: int, seed: int) -> tuple[np.ndarray, float]:
-    components, codes = nmf(rows, k, seed)
-    return components, reconstruction_error(rows, components, codes)
+class _Fit(NamedTuple):
+    components: np.ndarray
+    error: float
+    removed: float
+
+
+def _fit(
+    activations: Tensor, attribution: Mapping[str, np.ndarray], factors: Factors, seed: int, rectify: bool
+) -> _Fit:
+    rows, removed = weighted_rows(activations, class_weights(attribution, factors.weighting), rectify)
+    components, codes = nmf(rows, factors.components, seed)
+    return _Fit(components, reconstruction_error(rows, components, codes), removed)
 
 
 def nearest_rectified(split_at: Callable[[str], SplitModel], layer: str, layers: Sequence[str]) -> str | None:

@@ -74,15 +74,15 @@ def images_on_card(prototypes: pd.DataFrame, recipe: Recipe) -> np.ndarray:
 
 
 def heatmap(view: Tensor, activations: Tensor, weights: np.ndarray, components: np.ndarray) -> Heatmap:
-    """Where the components are in one image: the codes of its attributed activations.
+    """Where the components are in one image: the codes of its weighted activations.
 
-    The attribution is divided by its highest value in the image: between images it differs by orders of magnitude, and
+    The weight is divided by its highest value in the image: between images it differs by orders of magnitude, and
     beside one object that fills a single position an image full of objects would look empty.
 
     Args:
         view: uint8 ``[3, H, W]``.
         activations: ``[C, h, w]``.
-        weights: rectified attribution ``[h, w]``.
+        weights: ``[1, h, w]`` or ``[C, 1, 1]``; see :func:`conceptrast.factorization.classes.class_weights`.
         components: ``[k, C]``.
 
     Returns:
@@ -90,13 +90,13 @@ def heatmap(view: Tensor, activations: Tensor, weights: np.ndarray, components: 
 
     Example:
         >>> view, activations = torch.zeros(3, 4, 4, dtype=torch.uint8), torch.ones(2, 1, 2)
-        >>> heatmap(view, activations, np.array([[0.0, 2.0]]), np.array([[1.0, 1.0]])).maps.round(3).tolist()
+        >>> heatmap(view, activations, np.array([[[0.0, 2.0]]]), np.array([[1.0, 1.0]])).maps.round(3).tolist()
         [[[0.0, 1.0]]]
     """
     relative = weights / max(float(weights.max()), np.finfo(np.float32).tiny)
     rows, _ = weighted_rows(activations[None].cpu(), relative[None], rectify=True)
     codes = codes_of(rows, components)
-    return Heatmap(pixels(view), codes.T.reshape(-1, *weights.shape))
+    return Heatmap(pixels(view), codes.T.reshape(-1, *activations.shape[1:]))
 
 
 def pixels(view: Tensor) -> np.ndarray:

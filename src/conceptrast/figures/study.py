@@ -14,6 +14,7 @@ from torch import Tensor
 from conceptrast.activations import activations_of
 from conceptrast.data.dataset import Dataset
 from conceptrast.data.loading import views
+from conceptrast.factorization.classes import class_weights
 from conceptrast.figures.class_card import ClassCard, Heatmap
 from conceptrast.figures.evidence import class_card, heatmap, images_on_card
 from conceptrast.models.model import Model
@@ -70,8 +71,8 @@ def study_cards(
         layer: where the model is cut.
         study: its name.
         recipe: the one that the cards show.
-        attribution: image, target, rectified of all shards.
-        components: classes, n_images, ``components_k<k>``.
+        attribution: image, target, rectified, multiplier of all shards.
+        components: classes, n_images, ``components_<factors>``.
         prototypes: of all classes and recipes.
         predictions: of all images.
         verdicts: the component predictions of all classes and recipes.
@@ -85,8 +86,10 @@ def study_cards(
         patches = prototypes[prototypes["class"] == target]
         if patches.empty:
             continue
-        directions = components[f"components_k{recipe.components}"][place]
-        maps = class_heatmaps(pictures, split, target, attribution, directions, predictions, precision)
+        directions = components[f"components_{recipe.factors.key}"][place]
+        maps = class_heatmaps(
+            pictures, split, target, attribution, recipe.weighting, directions, predictions, precision
+        )
         yield class_card(
             target,
             pictures.model.class_names,
@@ -106,6 +109,7 @@ def class_heatmaps(
     split: SplitModel,
     target: int,
     attribution: Mapping[str, np.ndarray],
+    weighting: str,
     components: np.ndarray,
     predictions: pd.DataFrame,
     precision: str = "float32",
@@ -116,20 +120,22 @@ def class_heatmaps(
         pictures: images and model.
         split: the model, cut at the layer.
         target: the class.
-        attribution: image, target, rectified.
+        attribution: image, target, rectified, multiplier.
+        weighting: the one that the components were made with.
         components: ``[k, C]``.
         predictions: image, probability.
         precision: of the activations.
     """
-    own = attribution["target"] == target
-    weights = dict(zip(attribution["image"][own].tolist(), attribution["rectified"][own], strict=True))
-    said = predictions[predictions["image"].isin(list(weights))]
+    own = {name: values[attribution["target"] == target] for name, values in attribution.items()}
+    each = np.broadcast_to(weights := class_weights(own, weighting), (len(own["image"]), *weights.shape[1:]))
+    weight_of = dict(zip(own["image"].tolist(), each, strict=True))
+    said = predictions[predictions["image"].isin(list(weight_of))]
     surest = said.sort_values(["probability", "image"], ascending=[False, True])["image"].head(HEATMAPS)
     found = []
     for ids, batch in pictures.of(surest.to_numpy()):
         for _, activations in activations_of(pictures.model, split, [(ids, batch)], precision):
             found += [
-                heatmap(view, activation, weights[int(image)], components)
+                heatmap(view, activation, weight_of[int(image)], components)
                 for image, view, activation in zip(ids, batch, activations, strict=True)
             ]
     return found

@@ -15,7 +15,7 @@ from conceptrast.inference import default_device
 from conceptrast.models.opening import open_model
 from conceptrast.models.split import SplitModel, cuttable_layers
 from conceptrast.progress import progress
-from conceptrast.recipes import numbers_of_components
+from conceptrast.recipes import factors_in_use
 from conceptrast.steps.runner import run
 
 
@@ -37,11 +37,9 @@ def main(
     batches = views(dataset, table, model.preprocess, size, settings.get("workers", 0))
     batches = progress(batches, "factorizing", -(-len(table) // size), "batches")
     activations = activations_of(model, split, batches, settings["precision"])
-    classes = by_class(activations, found["target"], found["rectified"])
+    classes, factors = by_class(activations, found["target"]), factors_in_use(settings["recipes"])
     try:
-        arrays = factorize_classes(
-            classes, numbers_of_components(settings["recipes"]), settings["seed"], settings.get("rectify", False)
-        )
+        arrays = factorize_classes(classes, found, factors, settings["seed"], settings.get("rectify", False))
     except LayerError as error:
         near = nearest_rectified(lambda name: SplitModel(model, name), split.layer, cuttable_layers(model.module))
         raise LayerError(
