@@ -40,4 +40,4 @@ rule all:
 
 
 onstart:
-    stop_if_missing(workflow.dag.needrun_jobs())
+    check_before_start(list(workflow.dag.needrun_jobs()))

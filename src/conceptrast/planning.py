@@ -119,11 +119,15 @@ class Plan:
         """Settings of the step ``index``."""
         return {"dataset": self.datasets[dataset], **self._values("seed", "max_rejected")}
 
-    def check_layers_settings(self) -> Config:
-        """Settings of the step ``check_layers``."""
-        used = {study["model"] for study in self.studies.values()}
-        layers = {name: {key: study[key] for key in ("model", "layer")} for name, study in self.studies.items()}
-        return {"models": {name: self.models[name] for name in sorted(used)}, "studies": layers}
+    def check_layers_settings(self, jobs: Iterable[Mapping[str, str]]) -> Config:
+        """Settings of the step ``check_layers``: the studies that jobs with these wildcards belong to or train for."""
+        named = [dict(wildcards.items()) for wildcards in jobs]
+        studies = {wildcards.get("study") for wildcards in named}
+        trained = {wildcards.get("model") for wildcards in named}
+        due = {name: study for name, study in self.studies.items() if name in studies or study["model"] in trained}
+        layers = {name: {key: study[key] for key in ("model", "layer")} for name, study in due.items()}
+        used = sorted({study["model"] for study in due.values()})
+        return {"models": {name: self.models[name] for name in used}, "studies": layers}
 
     def train_settings(self, model: str) -> Config:
         """Settings of the step ``train``."""
@@ -193,7 +197,9 @@ class Plan:
         """Settings of the step ``tables``."""
         keys = ("model", "dataset", "layer", "predicted_by", "published")
         return {
-            "studies": {name: {k: study[k] for k in keys if k in study} for name, study in self.studies.items()},
+            "studies": [
+                {"name": name, **{k: study[k] for k in keys if k in study}} for name, study in self.studies.items()
+            ],
             "studies_with_truth": self.studies_with_truth,
             "trained_models": self.trained_models,
             "shards": self.config["class_shards"],
@@ -219,8 +225,6 @@ class Plan:
             modules.add(self._module("data", "KINDS", self.datasets[self.dataset_of(**wildcards)]["kind"]))
         if step in PICTURE_STEPS:
             modules.add(self._module("models", "ARCHITECTURES", self._architecture(self.model_of(**wildcards))))
-        if step == "check_layers":
-            modules |= {self._module("models", "ARCHITECTURES", self._architecture(name)) for name in self.models}
         if step == "attribute":
             modules.add(self._module("attribution", "METHODS", self.config["attribution"]["method"]))
         return code_hash(modules - {""}, self.source)
@@ -251,7 +255,9 @@ class Plan:
         for name, entry in self.models.items():
             if entry.get("weights"):
                 recorded = sorted(Path("predictions", name).glob("*.weights.txt"))
-                found[name] = weights_fingerprint(entry["architecture"], entry["weights"]) or _recorded(recorded)
+                found[name] = weights_fingerprint(entry.get("architecture", ""), entry["weights"]) or _recorded(
+                    recorded
+                )
         return found
 
     def missing(self, jobs: Iterable[Mapping[str, str]]) -> list[str]:

@@ -1,6 +1,7 @@
 """What the rules share: the checked configuration, targets, settings of the steps, hashes. All functions live here."""
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -70,12 +71,11 @@ def weights_of(wildcards):
 
 
 def index_of(wildcards):
-    """Index and class names of a job's dataset, and the check of the layers that has to pass before."""
+    """Index and class names of a job's dataset."""
     folder = f"datasets/{PLAN.dataset_of(**wildcards)}"
     return {
         "index": f"{folder}/index.parquet",
         "class_names": f"{folder}/class_names.json",
-        "layers": ancient("studies/layers.csv"),
     }
 
 
@@ -85,7 +85,6 @@ def trained_index(wildcards):
     return {
         "index": f"{folder}/index.parquet",
         "class_names": f"{folder}/class_names.json",
-        "layers": ancient("studies/layers.csv"),
     }
 
 
@@ -113,6 +112,18 @@ def truth_inputs(wildcards):
     """What is where in the pictures of a study, and their index and predictions."""
     dataset = PLAN.studies[wildcards.study]["dataset"]
     return study_inputs(wildcards) | {"truth": f"datasets/{dataset}/truth.parquet"}
+
+
+def check_before_start(jobs):
+    """End within seconds where these jobs would fail after hours: data or weights that are missing, a wrong layer.
+
+    This is no rule: an input that only has to be there first would hide from Snakemake what else has changed.
+    """
+    stop_if_missing(jobs)
+    due = PLAN.check_layers_settings(job.wildcards for job in jobs)
+    command = [sys.executable, "-m", "conceptrast.steps.check_layers", "--settings"]
+    if due["studies"] and subprocess.run([*command, json.dumps(due)]).returncode:
+        raise WorkflowError("this run cannot start: see the error above")
 
 
 def stop_if_missing(jobs):

@@ -1,20 +1,4 @@
-"""Models. Checks the layers of all studies, trains the models that the workflow trains, predicts every picture."""
-
-
-rule check_layers:
-    output:
-        layers="studies/layers.csv",
-    log:
-        "logs/check_layers.log",
-    conda:
-        "../envs/conceptrast.yaml"
-    resources:
-        mem_mb=2000,
-    params:
-        settings=settings("check_layers"),
-        code=code("check_layers"),
-    shell:
-        "python -m conceptrast.steps.check_layers --settings {params.settings:q} --layers {output.layers} --log {log}"
+"""Models. Trains the models that the workflow trains and predicts every picture."""
 
 
 rule train:

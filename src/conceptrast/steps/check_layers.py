@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 
 from conceptrast.errors import ConceptrastError, LayerError
-from conceptrast.files import write_table
 from conceptrast.models.opening import architecture_of, family_of
 from conceptrast.models.split import SplitModel
-from conceptrast.steps.runner import run
+from conceptrast.steps.runner import LOGGER, run
 
 
-def main(settings: dict[str, Any], layers: Path) -> None:
-    """Settings: models (entries by name), studies (model and layer by name). Writes the shape of each layer."""
-    rows = []
+def main(settings: dict[str, Any]) -> None:
+    """Settings: models (entries by name), studies (model and layer by name). Says the shape of each layer."""
     for name, study in settings["studies"].items():
         try:
             shape, rectified = _cut(settings["models"][study["model"]], study["layer"])
         except ConceptrastError as error:
             raise LayerError(f"'studies.{name}': {error}") from error
-        sizes = dict(zip(("channels", "height", "width"), shape, strict=False))
-        rows.append({"study": name, **study, **sizes, "rectified": rectified})
-    write_table(pd.DataFrame(rows), layers)
+        sizes = "×".join(str(size) for size in shape)
+        LOGGER.info("%s: %s gives %s%s", name, study["layer"], sizes, "" if rectified else ", negative values included")
 
 
 def _cut(entry: dict[str, Any], layer: str) -> tuple[tuple[int, ...], bool]:

@@ -30,9 +30,9 @@ def main(
     studies, shards = settings["studies"], settings["shards"]
     classes = [read_table(path) for path in prediction]
     tested, summaries = [], []
-    for number, (name, study) in enumerate(studies.items()):
+    for number, study in enumerate(studies):
         found = component_prediction(classes[number])
-        found.insert(0, "study", name)
+        found.insert(0, "study", study["name"])
         tested.append(found)
         own = attributions[number * shards : (number + 1) * shards]
         summary = study_summary(
@@ -42,8 +42,9 @@ def main(
             read_arrays(components[number]),
             [read_arrays(path)["completeness_gap"] for path in own],
         )
-        summaries.append({"study": name, **{k: study[k] for k in ("model", "dataset", "layer")}, **summary})
-    published = {name: study["published"] for name, study in studies.items() if "published" in study}
+        head = {"study": study["name"], **{key: study[key] for key in ("model", "dataset", "layer")}}
+        summaries.append({**head, "predicted_by": study.get("predicted_by", study["model"]), **summary})
+    published = {study["name"]: study["published"] for study in studies if "published" in study}
     built = {
         "component_prediction": beside_published(pd.concat(tested, ignore_index=True), published),
         "studies": pd.DataFrame(summaries),
