@@ -116,7 +116,7 @@ def _nested(
     _describe(client, run_id, tables, metrics, {**study, **shared})
     for figure in content.figures:
         if name in figure.parts:
-            client.log_artifact(run_id, str(figure), "figures")
+            client.log_artifact(run_id, str(figure), "figures/cards" if "cards" in figure.parts else "figures")
     return run_id
 
 

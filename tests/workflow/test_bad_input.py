@@ -84,13 +84,13 @@ def test_no_room_leaves_nothing_half_written(finished: Copy, tmp_path: Path) -> 
 def test_a_killed_step_is_finished_by_the_next_run(copy: Copy, finished: Copy) -> None:
     name = "studies/pairs-layer4/prototypes.parquet"
     (copy.results / name).unlink()
-    # Killed as if by the system: no handler runs, the log is whatever had been written.
-    command = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
-    copy.edit("src/conceptrast/steps/prototypes.py", "from __future__ import annotations\n",
-              f"from __future__ import annotations\n{command}\n")  # fmt: skip
+    # Killed as if by the system while it writes: no handler runs, half of the file is on the disk.
+    written = "    write_table(found, prototypes)\n"
+    killed = "    import os\n\n    prototypes.write_bytes(b'half')\n    os.kill(os.getpid(), 9)\n"
+    copy.edit("src/conceptrast/steps/prototypes.py", written, killed)
     assert copy.snakemake(name).returncode != 0
     assert not (copy.results / name).exists()
-    copy.edit("src/conceptrast/steps/prototypes.py", f"{command}\n", "")
+    copy.edit("src/conceptrast/steps/prototypes.py", killed, written)
     done = copy.snakemake(name)
     assert done.returncode == 0, done.stderr
     assert (copy.results / name).read_bytes() == (finished.results / name).read_bytes()

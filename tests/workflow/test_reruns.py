@@ -41,14 +41,14 @@ def test_a_second_run_has_nothing_to_do_and_says_so(finished: Copy) -> None:
 
 
 def test_another_value_reruns_what_reads_it(copy: Copy) -> None:
-    copy.edit("config/config.yaml", "window: 0.5", "window: 0.4")
+    copy.edit("config/config.yaml", "window: 0.3333", "window: 0.4")
     jobs = copy.planned()
     assert {rule: jobs[rule] for rule in AFTER_PROTOTYPES} == AFTER_PROTOTYPES
     assert not {"index", "train", "predict", "attribute", "factorize"} & set(jobs)
 
 
 def test_pooling_of_one_study_leaves_the_other_alone(copy: Copy) -> None:
-    copy.edit("config/config.yaml", "pooling: {kernel: 1, stride: 1}", "pooling: {kernel: 2, stride: 1}")
+    copy.edit("config/config.yaml", "layer: layer4, pooling: {kernel: 1", "layer: layer4, pooling: {kernel: 2")
     jobs = copy.planned()
     assert jobs["prototypes"] == jobs["figures"] == 1
     assert not {"attribute", "factorize"} & set(jobs)
@@ -68,11 +68,28 @@ def test_an_edited_method_that_is_not_used_reruns_nothing(copy: Copy) -> None:
     assert copy.planned() == {}
 
 
-def test_other_data_rerun_everything_but_the_check_of_layers(copy: Copy) -> None:
+def test_another_study_leaves_the_others_alone(copy: Copy) -> None:
+    copy.edit(
+        "config/config.yaml",
+        "studies:\n",
+        "studies:\n  again: {model: pairs_resnet, dataset: digit_pairs, layer: layer2}\n",
+    )
+    jobs = copy.planned()
+    assert (jobs["attribute"], jobs["factorize"], jobs["prototypes"]) == (2, 1, 1)
+    assert not {"index", "train", "predict"} & set(jobs)
+
+
+def test_changes_of_several_kinds_are_all_seen(copy: Copy) -> None:
+    copy.edit("config/config.yaml", "layer: layer3}", "layer: layer2}")
+    copy.edit("config/config.yaml", "window: 0.3333", "window: 0.4")
+    jobs = copy.planned()
+    assert (jobs["attribute"], jobs["factorize"], jobs["prototypes"], jobs["tables"]) == (2, 1, 2, 1)
+
+
+def test_other_data_rerun_everything(copy: Copy) -> None:
     copy.edit("config/config.yaml", "validation: 120", "validation: 130")
     jobs = copy.planned()
     assert {"index", "train", "predict", "attribute"} <= set(jobs)
-    assert "check_layers" not in jobs
 
 
 def test_a_lost_result_is_made_again_and_equals_the_first(copy: Copy) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import boto3
 import pytest
+from moto.server import ThreadedMotoServer
 
 from .copies import Copy
 
@@ -13,8 +16,6 @@ from .copies import Copy
 @pytest.fixture(scope="module")
 def shared(finished: Copy, tmp_path_factory: pytest.TempPathFactory) -> Copy:
     """The finished run, recorded by DVC and committed."""
-    import shutil
-
     folder = tmp_path_factory.mktemp("shared") / "clone"
     shutil.copytree(finished.folder, folder, symlinks=True)
     copy = Copy(folder)
@@ -43,15 +44,14 @@ def clone_and_pull(shared: Copy, folder: Path, url: str, env: dict[str, str]) ->
 def test_a_clone_that_pulls_from_a_folder_has_nothing_to_do(shared: Copy, tmp_path: Path) -> None:
     copy = clone_and_pull(shared, tmp_path / "clone", str(tmp_path / "remote"), {})
     assert copy.planned() == {}
-    copy.edit("config/config.yaml", "window: 0.5", "window: 0.4")
+    copy.edit("config/config.yaml", "window: 0.3333", "window: 0.4")
     assert "attribute" not in copy.planned()
 
 
 @pytest.fixture
 def s3() -> Iterator[dict[str, str]]:
     """An S3 server on 127.0.0.1 with an empty bucket."""
-    boto3 = pytest.importorskip("boto3")
-    server = pytest.importorskip("moto.server").ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     server.start()
     host, port = server.get_host_and_port()
     keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}

@@ -56,4 +56,4 @@ rule track:
         code=code("track"),
     shell:
         "python -m conceptrast.steps.track --settings {params.settings:q} --tables {input.tables}"
-        " --metrics {input.metrics} --figures {input.overviews} --receipt {output.receipt} --log {log}"
+        " --metrics {input.metrics} --figures {input.overviews} --manifests {input.manifests} --receipt {output.receipt} --log {log}"

@@ -12,16 +12,27 @@ from conceptrast.steps.runner import run
 from conceptrast.tracking import Record, record
 
 
-def main(settings: dict[str, Any], tables: list[Path], metrics: Path, figures: list[Path], receipt: Path) -> None:
-    """Settings: config, code, data, weights, repository. The store is ``MLFLOW_TRACKING_URI`` or the clone's own."""
+def main(
+    settings: dict[str, Any],
+    tables: list[Path],
+    metrics: Path,
+    figures: list[Path],
+    manifests: list[Path],
+    receipt: Path,
+) -> None:
+    """Settings: config, code, data, weights, repository. Cards are those of the manifests.
+
+    The store is ``MLFLOW_TRACKING_URI`` or the clone's own.
+    """
     repository = Path(settings["repository"])
     store = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(repository / 'mlflow.db').resolve()}"
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=repository, capture_output=True, text=True, check=False)
+    cards = [path.parent / "cards" / name for path in manifests for name in read_table(path)["file"]]
     content = Record(
         config=settings["config"],
         tables={path.stem: read_table(path) for path in tables},
         metrics=read_json(metrics),
-        figures=figures,
+        figures=[*figures, *cards],
         code=settings["code"],
         data=settings["data"],
         weights=settings["weights"],

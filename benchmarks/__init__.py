@@ -1,0 +1,1 @@
+"""Our cost beside the peer's, in one run."""
