@@ -51,9 +51,7 @@ def run(main: Callable[..., None], arguments: Sequence[str] | None = None) -> No
     except ConceptrastError as error:
         _fail(str(error))
     except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        _fail(f"no room left on the disk while writing {error.filename or 'a result'}: free some space and run again")
+        _fail(_said_of(error))
     except Exception:
         LOGGER.exception("unexpected error")
         sys.exit(1)
@@ -72,6 +70,12 @@ def _limit_threads(threads: int) -> None:
     import torch
 
     torch.set_num_threads(threads)
+
+
+def _said_of(error: OSError) -> str:
+    if error.errno == errno.ENOSPC:
+        return f"no room left on the disk while writing {error.filename or 'a result'}: free some space and run again"
+    return f"{error.filename}: {error.strerror}" if error.filename else str(error)
 
 
 def _fail(message: Any) -> None:
