@@ -296,9 +296,9 @@ class Plan:
         return {**self._pictures(entry["model"], entry["dataset"]), "layer": entry["layer"]}
 
     def _recipes(self, study: str, *keys: str) -> Config:
-        """Recipes with the study's own pooling, reduced to ``keys``."""
-        pooling = self.studies[study].get("pooling")
-        recipes = {name: {**entry, **({"pooling": pooling} if pooling else {})} for name, entry in self._all_recipes()}
+        """Recipes with the study's own pooling and window, reduced to ``keys``."""
+        own = {key: self.studies[study][key] for key in ("pooling", "window") if key in self.studies[study]}
+        recipes = {name: {**entry, **own} for name, entry in self._all_recipes()}
         return {name: {key: entry[key] for key in keys or entry} for name, entry in recipes.items()}
 
     def _all_recipes(self) -> Iterable[tuple[str, Config]]:

@@ -146,7 +146,7 @@ def _is_number(value: object) -> bool:
 RECIPES = {
     "published": Recipe("published"),
     "recommended": Recipe(
-        "recommended", weighting="channel", kernel=1, stride=1, window=0.3333, layout="grid", distinct=True
+        "recommended", weighting="channel", kernel=1, stride=1, window=0.4, layout="grid", distinct=True
     ),
 }
 """The two recipes of the default configuration."""

@@ -31,7 +31,8 @@ def test_parameters_become_options(tmp_path: Path) -> None:
 
     run(main, ["--settings", '{"seed": 3}', "--class-names", "a.json", "--shards", "0.npz", "1.npz"])
     assert seen == {
-        "settings": {"seed": 3}, "class_names": Path("a.json"), "shards": [Path("0.npz"), Path("1.npz")], "weights": None,
+        "settings": {"seed": 3}, "class_names": Path("a.json"), "shards": [Path("0.npz"), Path("1.npz")],
+        "weights": None,
     }  # fmt: skip
 
 

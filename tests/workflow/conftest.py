@@ -10,11 +10,14 @@ import pytest
 from .copies import REPOSITORY, Copy
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share the finished run go to one worker of xdist, so that it is carried out once."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.workflow)
-            item.add_marker(pytest.mark.xdist_group("workflow"))
+            shares = "finished" in getattr(item, "fixturenames", ())
+            item.add_marker(pytest.mark.xdist_group("workflow" if shares else item.path.stem))
 
 
 @pytest.fixture(scope="session")

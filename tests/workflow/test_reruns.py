@@ -41,7 +41,7 @@ def test_a_second_run_has_nothing_to_do_and_says_so(finished: Copy) -> None:
 
 
 def test_another_value_reruns_what_reads_it(copy: Copy) -> None:
-    copy.edit("config/config.yaml", "window: 0.3333", "window: 0.4")
+    copy.edit("config/config.yaml", "window: 0.4", "window: 0.3")
     jobs = copy.planned()
     assert {rule: jobs[rule] for rule in AFTER_PROTOTYPES} == AFTER_PROTOTYPES
     assert not {"index", "train", "predict", "attribute", "factorize"} & set(jobs)
@@ -81,7 +81,7 @@ def test_another_study_leaves_the_others_alone(copy: Copy) -> None:
 
 def test_changes_of_several_kinds_are_all_seen(copy: Copy) -> None:
     copy.edit("config/config.yaml", "layer: layer3}", "layer: layer2}")
-    copy.edit("config/config.yaml", "window: 0.3333", "window: 0.4")
+    copy.edit("config/config.yaml", "window: 0.4", "window: 0.3")
     jobs = copy.planned()
     assert (jobs["attribute"], jobs["factorize"], jobs["prototypes"], jobs["tables"]) == (2, 1, 2, 1)
 

@@ -44,7 +44,7 @@ def clone_and_pull(shared: Copy, folder: Path, url: str, env: dict[str, str]) ->
 def test_a_clone_that_pulls_from_a_folder_has_nothing_to_do(shared: Copy, tmp_path: Path) -> None:
     copy = clone_and_pull(shared, tmp_path / "clone", str(tmp_path / "remote"), {})
     assert copy.planned() == {}
-    copy.edit("config/config.yaml", "window: 0.3333", "window: 0.4")
+    copy.edit("config/config.yaml", "window: 0.4", "window: 0.3")
     assert "attribute" not in copy.planned()
 
 
