@@ -9,3 +9,8 @@ KINDS = {
     "imagenette": "conceptrast.data.imagenette:Imagenette",
     "photographs": "conceptrast.data.photographs:Photographs",
 }
+
+#: Kinds that know what is where in their pictures, and what that is: concept recovery is measured on these.
+TRUTH = {
+    "digit_pairs": "digits and portrait, with their boxes",
+}

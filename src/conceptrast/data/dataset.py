@@ -14,6 +14,7 @@ import pandas as pd
 from PIL import Image
 
 from conceptrast.data import KINDS
+from conceptrast.data.options import wrong
 from conceptrast.errors import ConfigError, DataError, unknown_name
 from conceptrast.registry import resolve
 
@@ -124,7 +125,8 @@ def open_dataset(settings: Mapping[str, Any], seed: int = 0) -> Dataset:
         seed: seed of everything random in it.
 
     Raises:
-        ConfigError: the kind or an option does not exist, or a needed option is missing.
+        ConfigError: the kind or an option does not exist, a needed option is missing, or one has a value that the
+            kind cannot use.
 
     Example:
         >>> open_dataset({"kind": "digit_pairs", "train": 20, "validation": 10}).class_names[:3]
@@ -137,6 +139,8 @@ def open_dataset(settings: Mapping[str, Any], seed: int = 0) -> Dataset:
     if "kind" not in options:
         raise ConfigError(f"a dataset needs a kind, one of: {', '.join(sorted(KINDS))}")
     kind = options.pop("kind")
+    if not isinstance(kind, str):
+        raise wrong("kind", f"one of {', '.join(sorted(KINDS))}", kind)
     maker = resolve("dataset kind", kind, KINDS)
     parameters = {name: p for name, p in inspect.signature(maker).parameters.items() if name != "seed"}
     for name in options:

@@ -18,6 +18,7 @@ import pandas as pd
 from PIL import Image
 
 from conceptrast.data.dataset import TRUTH_TYPES, Dataset, Index, digest, empty_table
+from conceptrast.data.options import as_count
 from conceptrast.data.packaged import handwritten_digits, packaged_file, versions
 from conceptrast.errors import ConfigError, DataError
 
@@ -70,7 +71,7 @@ class DigitPairs(Dataset):
         seed: seed of the split of the digits and of all pictures.
 
     Raises:
-        ConfigError: a number is negative, or both are zero.
+        ConfigError: an option is no number of pictures, or both are zero.
 
     Example:
         >>> dataset = DigitPairs(train=10, validation=10)
@@ -80,12 +81,10 @@ class DigitPairs(Dataset):
     """
 
     def __init__(self, train: int = 6000, validation: int = 1000, seed: int = 0) -> None:
-        for name, number in (("train", train), ("validation", validation)):
-            if isinstance(number, bool) or not isinstance(number, int) or number < 0:
-                raise ConfigError(f"digit_pairs: {name} is a number of pictures, 0 or more; got {number!r}")
-        if train + validation == 0:
+        given = {"train": train, "validation": validation}
+        self.counts = {name: as_count(f"digit_pairs: {name}", number, of="pictures") for name, number in given.items()}
+        if not any(self.counts.values()):
             raise ConfigError("digit_pairs: train and validation are both 0; one has to be positive")
-        self.counts = {"train": train, "validation": validation}
         self.seed = seed
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterator
 from functools import cached_property
@@ -12,6 +11,7 @@ import numpy as np
 
 from conceptrast.data.dataset import digest
 from conceptrast.data.imagenet_names import imagenet_class_names
+from conceptrast.data.options import as_names, as_path, as_share
 from conceptrast.data.picture_files import (
     Listed,
     PictureFiles,
@@ -20,6 +20,7 @@ from conceptrast.data.picture_files import (
     pictures_below,
     subfolders,
 )
+from conceptrast.data.text_files import read_pairs, read_text
 from conceptrast.errors import ConfigError, DataError, unknown_name
 
 SPLIT_FOLDERS = {"train": "train", "val": "validation", "validation": "validation", "test": None}
@@ -41,7 +42,7 @@ class ImageFolder(PictureFiles):
         seed: which pictures ``train_share`` chooses.
 
     Raises:
-        ConfigError: ``class_names`` or ``train_share`` is not usable.
+        ConfigError: an option is not usable.
     """
 
     def __init__(
@@ -52,14 +53,12 @@ class ImageFolder(PictureFiles):
         train_share: float = 0.0,
         seed: int = 0,
     ) -> None:
-        if isinstance(class_names, str) and class_names != "imagenet":
-            raise ConfigError(f"class_names is a list of names or 'imagenet'; got {class_names!r}")
-        if not 0 <= train_share <= 1:
-            raise ConfigError(f"train_share is a share between 0 and 1; got {train_share!r}")
-        self.root = Path(root)
-        self.class_file = Path(class_file) if class_file is not None else None
+        if class_names not in (None, "imagenet"):
+            class_names = as_names("class_names", class_names, "a list of names or 'imagenet'")
+        self.root = as_path("root", root)
+        self.class_file = as_path("class_file", class_file) if class_file is not None else None
         self.given_names = class_names
-        self.train_share = train_share
+        self.train_share = as_share("train_share", train_share)
         self.seed = seed
 
     @property
@@ -155,22 +154,18 @@ def read_class_file(class_file: Path) -> dict[str, str]:
     """Folder to class (index or name, as text) from a CSV with the header ``folder,class`` or a JSON object."""
     if class_file.suffix.lower() == ".json":
         try:
-            content = json.loads(class_file.read_text())
+            content = json.loads(read_text(class_file))
         except ValueError as error:
             raise DataError(f"{class_file} is no valid JSON: {error}") from error
         if not isinstance(content, dict):
             raise DataError(f"{class_file} has to hold an object {{folder: class}}")
         return {folder: str(value) for folder, value in content.items()}
-    with class_file.open(newline="") as stream:
-        rows = csv.DictReader(stream, skipinitialspace=True)
-        if not {"folder", "class"} <= set(rows.fieldnames or ()):
-            raise DataError(f"{class_file} needs the header folder,class; it starts with {rows.fieldnames}")
-        return {row["folder"]: row["class"] for row in rows}
+    return read_pairs(class_file, "folder", "class")
 
 
 def _index_of(wanted: str, names: list[str] | None, what: str) -> int:
     """Class index of a name, or of an index written as text."""
-    if wanted.isdigit() and (names is None or wanted not in names):
+    if wanted.isdecimal() and (names is None or wanted not in names):
         if names is not None and int(wanted) >= len(names):
             raise DataError(f"{what} {wanted} does not exist: there are {len(names)} classes, counted from 0")
         return int(wanted)

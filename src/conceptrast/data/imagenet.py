@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from functools import cached_property
 from pathlib import Path
 
 from conceptrast.data.dataset import digest
 from conceptrast.data.imagenet_names import imagenet_class_names
+from conceptrast.data.options import as_path
 from conceptrast.data.picture_files import (
     Listed,
     PictureFiles,
@@ -17,6 +17,7 @@ from conceptrast.data.picture_files import (
     pictures_below,
     subfolders,
 )
+from conceptrast.data.text_files import read_pairs, read_text
 from conceptrast.errors import DataError, unknown_name
 
 SOLUTION = "LOC_val_solution.csv"
@@ -37,12 +38,15 @@ class ImageNet(PictureFiles):
         solution: Kaggle's CSV: ``ImageId``, and ``PredictionString`` that starts with the WordNet id.
         synsets: text whose lines start with a WordNet id; what follows it is the name of the class.
         seed: without effect; every kind takes it.
+
+    Raises:
+        ConfigError: an option is no path.
     """
 
     def __init__(self, root: str, solution: str | None = None, synsets: str | None = None, seed: int = 0) -> None:
-        self.root = Path(root)
-        self.solution = self._beside(solution, SOLUTION)
-        self.synsets = self._beside(synsets, SYNSETS)
+        self.root = as_path("root", root)
+        self.solution = as_path("solution", solution) if solution is not None else self._beside(SOLUTION)
+        self.synsets = as_path("synsets", synsets) if synsets is not None else self._beside(SYNSETS)
         self.seed = seed
 
     @property
@@ -77,9 +81,7 @@ class ImageNet(PictureFiles):
         """Hash of what the folder, the solution and the synsets hold."""
         return digest("imagenet", folder_identity(self.root), file_identity(self.solution), file_identity(self.synsets))
 
-    def _beside(self, given: str | None, usual: str) -> Path | None:
-        if given is not None:
-            return Path(given)
+    def _beside(self, usual: str) -> Path | None:
         places = (self.root / usual, self.root.parent / usual)
         return next((place for place in places if place.is_file()), None)
 
@@ -100,11 +102,8 @@ class ImageNet(PictureFiles):
     def _solved(self) -> dict[str, str]:
         """WordNet id by image id."""
         assert self.solution is not None  # missing() saw to it
-        with self.solution.open(newline="") as stream:
-            rows = csv.DictReader(stream)
-            if not {"ImageId", "PredictionString"} <= set(rows.fieldnames or ()):
-                raise DataError(f"{self.solution} needs the header ImageId,PredictionString; it has {rows.fieldnames}")
-            return {row["ImageId"]: row["PredictionString"].split()[0] for row in rows if row["PredictionString"]}
+        solved = read_pairs(self.solution, "ImageId", "PredictionString")
+        return {image: prediction.split()[0] for image, prediction in solved.items()}
 
     @cached_property
     def _classes(self) -> tuple[dict[str, int], list[str]]:
@@ -132,11 +131,11 @@ def read_synsets(path: Path) -> tuple[dict[str, int], list[str]]:
         Label of each WordNet id, and the names by label: the ids themselves where the text has no names.
 
     Raises:
-        DataError: a line starts with something else, or an id occurs twice.
+        DataError: a line starts with something else, an id occurs twice, or the text is not UTF-8.
     """
     labels: dict[str, int] = {}
     names = []
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+    for number, line in enumerate(read_text(path).splitlines(), 1):
         wnid, _, rest = line.strip().partition(" ")
         if not wnid:
             continue

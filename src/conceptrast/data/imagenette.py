@@ -12,6 +12,7 @@ from conceptrast.data.archives import unpack
 from conceptrast.data.dataset import Index, digest
 from conceptrast.data.image_folder import ImageFolder
 from conceptrast.data.imagenet_names import imagenet_class_names
+from conceptrast.data.options import as_switch
 from conceptrast.data.picture_files import Listed, folder_identity
 from conceptrast.errors import DataError, unknown_name
 
@@ -32,25 +33,29 @@ ARCHIVES = {
     "val": ("imagenette-160-val.tar", "c493f9b84de420daaa2651a527a0b10f"),
     "train": ("imagenette-160-train-2000.tar", "7577ec165c640b4c18699d1245d53678"),
 }
+DOWNLOAD = ("https://s3.amazonaws.com/fast-ai-imageclas/imagenette2-160.tgz", "e793b78cc4c9e9a4ccc0c1155377a412")
 # identities of the unpacked archives: what a clone without the data answers, so that it does not look changed
-UNPACKED = {"val": "46598b3579afd5db41e62b890df0d9f7", "train": "740344ae7e5cd410878a4784dcd4c8d1"}
+UNPACKED = {"val": "7a2503bd41a6f4e0d7d0a12b28009371", "train": "57ab2406e61d5655ce3c4d73e615ccbc"}
 
 
 class Imagenette(ImageFolder):
     """Photographs with a short side of 160 pixels, in ``root/val/<wnid>`` and ``root/train/<wnid>``.
 
     What is not there yet is unpacked from the archive in the folder that the environment variable
-    ``CONCEPTRAST_MIRROR`` names; where it is not set, torchvision downloads it.
+    ``CONCEPTRAST_MIRROR`` names; where it is not set, the whole of Imagenette is downloaded.
 
     Args:
         root: the folder; made if it does not exist.
         train: whether the training photographs belong to the dataset too.
         seed: without effect; every kind takes it.
+
+    Raises:
+        ConfigError: an option is not usable.
     """
 
     def __init__(self, root: str, train: bool = False, seed: int = 0) -> None:
         super().__init__(root, seed=seed)
-        self.folders = ("train", "val") if train else ("val",)
+        self.folders = ("train", "val") if as_switch("train", train) else ("val",)
 
     def build_index(self, workers: int = 0) -> Index:
         """Fetch the photographs if needed, and decode every one."""
@@ -107,10 +112,12 @@ class Imagenette(ImageFolder):
 
         self.root.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=".download.", dir=self.root))
+        url, md5 = DOWNLOAD
+        archive = part / Path(url).name
         try:
-            torchvision.datasets.Imagenette(str(part), split="val", size="160px", download=True)
+            torchvision.datasets.utils.download_url(url, part, archive.name, md5)
             for folder in absent:
-                shutil.move(part / "imagenette2-160" / folder, self.root / folder)
+                unpack(archive, self.root / folder, inner=f"imagenette2-160/{folder}")
         except (OSError, RuntimeError) as error:
             archives = " and ".join(ARCHIVES[folder][0] for folder in absent)
             raise DataError(

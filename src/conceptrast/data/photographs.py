@@ -9,6 +9,7 @@ from PIL import Image
 
 from conceptrast.data.dataset import TABLE_TYPES, Dataset, Index, digest
 from conceptrast.data.decoding import open_rgb
+from conceptrast.data.options import as_names, wrong
 from conceptrast.data.packaged import packaged_file, versions
 from conceptrast.errors import ConfigError, DataError, unknown_name
 
@@ -38,7 +39,7 @@ class Photographs(Dataset):
         seed: without effect; every kind takes it.
 
     Raises:
-        ConfigError: a name does not exist.
+        ConfigError: ``names`` is no list of names, or a name does not exist or occurs twice.
 
     Example:
         >>> dataset = Photographs(names=["cat", "rocket"])
@@ -48,12 +49,13 @@ class Photographs(Dataset):
     """
 
     def __init__(self, names: list[str] | None = None, seed: int = 0) -> None:
-        self.names = list(FILES) if names is None else list(names)
+        needs = "a list of different photographs, at least one"
+        self.names = list(FILES) if names is None else as_names("names", names, needs)
         for name in self.names:
             if name not in FILES:
                 raise ConfigError(unknown_name("photograph", name, FILES))
-        if not self.names or len(set(self.names)) < len(self.names):
-            raise ConfigError("photographs: names is a list of different photographs, at least one")
+        if len(set(self.names)) < len(self.names):
+            raise wrong("names", needs, names)
         self.seed = seed
 
     @property

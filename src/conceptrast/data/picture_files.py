@@ -14,11 +14,14 @@ import pandas as pd
 import yaml
 from PIL import Image
 
+from conceptrast.data.archives import md5_of
 from conceptrast.data.dataset import TABLE_TYPES, Dataset, Index, digest, empty_table, no_rejections
 from conceptrast.data.decoding import open_rgb
+from conceptrast.data.text_files import read_text
 from conceptrast.errors import DataError
 from conceptrast.progress import progress
 
+SMALL = 256 * 2**20  # bytes: what is read in a second
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 
 
@@ -94,11 +97,43 @@ def _reason_against(root: Path, file: Listed) -> str | None:
 
 
 def folder_identity(root: Path) -> str | None:
-    """Identity of what a folder holds: DVC's hash of it, else a hash of its paths and sizes; ``None`` without both."""
+    """Identity of what a folder holds.
+
+    With ``<root>.dvc`` beside the folder it is the hash that DVC recorded there; the folder itself is not looked at.
+    Otherwise it is a hash of the path and size of every file, and of every file's content where all files together are
+    smaller than 256 MiB. In a larger folder, a file that is replaced by another one of the same size is not seen.
+    Hidden files, dates and permissions never count.
+
+    Returns:
+        ``None`` where there is neither the folder nor DVC's file.
+
+    Raises:
+        DataError: DVC's file holds no hash.
+    """
     tracked = root.with_name(root.name + ".dvc")
     if tracked.is_file():
-        return str(yaml.safe_load(tracked.read_text())["outs"][0]["md5"])
-    return digest(_walk(root)) if root.is_dir() else None
+        return _recorded_by_dvc(tracked)
+    if not root.is_dir():
+        return None
+    files = _walk(root)
+    if sum(size for _, size in files) >= SMALL:
+        return digest(files)
+    return digest([(path, size, _content(root / path)) for path, size in files])
+
+
+def _recorded_by_dvc(tracked: Path) -> str:
+    try:
+        return str(yaml.safe_load(read_text(tracked))["outs"][0]["md5"])
+    except (yaml.YAMLError, LookupError, TypeError) as error:
+        raise DataError(f"{tracked} is no file of DVC: it holds no outs[0].md5") from error
+
+
+def _content(path: Path) -> str | None:
+    """Hash of a file; ``None`` for what cannot be read, or is no file, such as a link to nowhere."""
+    try:
+        return md5_of(path) if path.is_file() else None
+    except OSError:
+        return None
 
 
 def file_identity(path: Path | None) -> str | None:

@@ -30,6 +30,43 @@ def test_wrong_entries_name_what_is_right(settings, message):
         open_dataset(settings)
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"kind": 3}, "kind is one of digit_pairs, .*; got 3"),
+        ({"kind": ["imagenet"]}, "kind is one of"),
+        ({"kind": "digit_pairs", "train": "many"}, "train is a number of pictures, 0 or more; got 'many'"),
+        ({"kind": "digit_pairs", "validation": True}, "validation is a number of pictures.*; got True"),
+        ({"kind": "digit_pairs", "validation": 2.5}, "validation is a number of pictures.*; got 2.5"),
+        ({"kind": "digit_pairs", "train": -1}, "got -1"),
+        ({"kind": "photographs", "names": "cat"}, "names is a list of different photographs.*; got 'cat'"),
+        ({"kind": "photographs", "names": [["cat"]]}, r"names is a list .*; got \[\['cat'\]\]"),
+        ({"kind": "photographs", "names": ["cat", "cat"]}, "names is a list of different"),
+        ({"kind": "image_folder", "root": 3}, "root is a path; got 3"),
+        ({"kind": "image_folder", "root": ""}, "root is a path; got ''"),
+        ({"kind": "image_folder", "root": "x", "class_file": ["y"]}, r"class_file is a path; got \['y'\]"),
+        (
+            {"kind": "image_folder", "root": "x", "class_names": 5},
+            "class_names is a list of names or 'imagenet'; got 5",
+        ),
+        ({"kind": "image_folder", "root": "x", "class_names": [1, 2]}, r"class_names is a list .*; got \[1, 2\]"),
+        ({"kind": "image_folder", "root": "x", "train_share": 2}, "train_share is a share between 0 and 1; got 2"),
+        ({"kind": "image_folder", "root": "x", "train_share": "half"}, "between 0 and 1; got 'half'"),
+        ({"kind": "image_folder", "root": "x", "train_share": float("nan")}, "between 0 and 1; got nan"),
+        ({"kind": "image_folder", "root": "x", "train_share": True}, "between 0 and 1; got True"),
+        ({"kind": "imagenet", "root": None}, "root is a path; got None"),
+        ({"kind": "imagenet", "root": "x", "solution": 1}, "solution is a path; got 1"),
+        ({"kind": "imagenet", "root": "x", "synsets": {}}, "synsets is a path; got {}"),
+        ({"kind": "imagenette", "root": 3}, "root is a path; got 3"),
+        ({"kind": "imagenette", "root": "x", "train": "many"}, "train is true or false; got 'many'"),
+        ({"kind": "imagenette", "root": "x", "train": 1}, "train is true or false; got 1"),
+    ],
+)
+def test_options_of_the_wrong_type_name_what_is_needed(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        open_dataset(settings)
+
+
 def test_every_kind_can_be_opened():
     for kind in KINDS:
         settings = {"kind": kind} if kind in ("digit_pairs", "photographs") else {"kind": kind, "root": "nowhere"}
@@ -73,6 +110,9 @@ def test_the_step_lists_what_it_rejected_even_when_it_stops(tmp_path):
     (tmp_path / "set" / "ant" / "a.png").touch()
     paths = outputs(tmp_path)
     with pytest.raises(DataError, match="1 of 1 pictures"):
-        main({"dataset": {"kind": "image_folder", "root": str(tmp_path / "set")}, "seed": 0}, **paths)
+        main(
+            {"dataset": {"kind": "image_folder", "root": str(tmp_path / "set")}, "seed": 0, "max_rejected": 0.01},
+            **paths,
+        )
     assert read_table(paths["rejected"]).path.tolist() == ["ant/a.png"]
     assert not paths["index"].exists()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from conceptrast.data import picture_files
 from conceptrast.data.dataset import open_dataset
 from conceptrast.errors import ConfigError, DataError
 
@@ -117,6 +119,31 @@ def test_a_class_file_that_does_not_fit_is_refused(root, tmp_path, content, opti
         opened(root, class_file=str(file), **options).build_index()
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("classes.csv", b"folder,class\nowl\nant,3\n", "line 2: nothing in the column class"),
+        ("classes.csv", b"folder,class\n\nowl,1\nant, \n", "line 4: nothing in the column class"),
+        ("classes.csv", b"folder,class\nowl,1\n,3\n", "line 3: nothing in the column folder"),
+        ("classes.csv", b"folder,class\nowl,1\nant,caf\xe9\n", "line 3: not UTF-8 .*0xe9"),
+        ("classes.csv", b"folder,class\nowl," + b"1" * 200_000, "line 2: field larger"),
+        ("classes.csv", "folder,class\nowl,1\nant,²\n".encode(), "'²' is a name"),
+        ("classes.json", b'{"owl": 1,\n"\xff": 2}', "line 2: not UTF-8 .*0xff"),
+        ("classes.json", b'{"owl": 1,\n"ant"}', "no valid JSON.*line 2"),
+    ],
+)
+def test_a_class_file_with_a_broken_line_names_file_and_line(root, tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=rf"{name}.*{message}"):
+        opened(root, class_file=str(tmp_path / name)).build_index()
+
+
+def test_a_class_file_may_begin_with_a_byte_order_mark(root, tmp_path):
+    file = tmp_path / "classes.csv"
+    file.write_bytes(b"\xef\xbb\xbffolder,class\r\nowl,1\r\nant,0\r\n")
+    assert opened(root, class_file=str(file)).build_index().table.label.unique().tolist() == [0, 1]
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_bad_pictures_are_rejected_with_the_reason_and_odd_ones_converted(root, workers):
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
@@ -190,6 +217,52 @@ def test_the_fingerprint_follows_files_options_and_the_class_file(root, tmp_path
     fill(root / "owl", 5)
     seen.append(opened(root).fingerprint())
     assert len(set(seen)) == len(seen)
+
+
+def replace(picture) -> None:
+    """Other content of the same size, with the same dates."""
+    dates = (picture.stat().st_atime_ns, picture.stat().st_mtime_ns)
+    picture.write_bytes(picture.read_bytes()[::-1])
+    os.utime(picture, ns=dates)
+
+
+def test_a_picture_replaced_by_one_of_the_same_size_is_seen_in_a_small_folder(root):
+    before = opened(root).fingerprint()
+    replace(root / "owl" / "1.png")
+    changed = opened(root).fingerprint()
+    assert changed != before
+    replace(root / "owl" / "1.png")
+    assert opened(root).fingerprint() == before
+
+
+def test_of_a_large_folder_paths_and_sizes_are_compared(root, monkeypatch):
+    small = opened(root).fingerprint()
+    size = sum(path.stat().st_size for path in root.rglob("*.png"))
+    monkeypatch.setattr(picture_files, "SMALL", size + 1)
+    assert opened(root).fingerprint() == small
+    monkeypatch.setattr(picture_files, "SMALL", size)
+    seen = [opened(root).fingerprint()]
+    replace(root / "owl" / "1.png")
+    assert opened(root).fingerprint() == seen[0]
+    (root / "owl" / "1.png").rename(root / "owl" / "9.png")
+    seen.append(opened(root).fingerprint())
+    (root / "owl" / "9.png").write_bytes(b"shorter")
+    seen.append(opened(root).fingerprint())
+    assert len(set(seen)) == 3
+
+
+def test_links_to_nowhere_and_pipes_do_not_stop_the_fingerprint(root):
+    before = opened(root).fingerprint()
+    (root / "owl" / "link.png").symlink_to(root / "none.png")
+    os.mkfifo(root / "owl" / "pipe.png")
+    assert opened(root).fingerprint() != before
+
+
+@pytest.mark.parametrize("content", [b"outs: []\n", b"", b"a: [", b"\xff"])
+def test_a_file_of_dvc_without_a_hash_is_named(root, content):
+    root.with_name("pictures.dvc").write_bytes(content)
+    with pytest.raises(DataError, match=r"pictures\.dvc"):
+        opened(root).fingerprint()
 
 
 def test_with_dvc_the_fingerprint_is_its_hash_whether_the_data_are_there_or_not(root):

@@ -99,6 +99,13 @@ def test_missing_parts_are_named_by_their_keys(flat, tmp_path):
     ("file", "content", "message"),
     [
         ("LOC_val_solution.csv", "image,label\na,b\n", "ImageId,PredictionString"),
+        (
+            "LOC_val_solution.csv",
+            "ImageId,PredictionString\na,n01440764 1 2 3 4\nb, \n",
+            "line 3: nothing in .*Prediction",
+        ),
+        ("LOC_val_solution.csv", "ImageId,PredictionString\na\n", "line 2: nothing in the column PredictionString"),
+        ("LOC_val_solution.csv", "ImageId,PredictionString\na,\n", "line 2: nothing in the column PredictionString"),
         ("LOC_synset_mapping.txt", "tench\n", "line 1: expected a new WordNet id"),
         ("LOC_synset_mapping.txt", "n01440764 a\nn01440764 b\n", "line 2"),
         ("LOC_synset_mapping.txt", "n01440764 a\n", "unknown WordNet id 'n03888257'"),
@@ -107,6 +114,14 @@ def test_missing_parts_are_named_by_their_keys(flat, tmp_path):
 def test_files_of_another_form_are_refused(flat, tmp_path, file, content, message):
     (tmp_path / file).write_text(content)
     with pytest.raises(DataError, match=message):
+        opened(flat).build_index()
+
+
+@pytest.mark.parametrize("file", ["LOC_val_solution.csv", "LOC_synset_mapping.txt"])
+def test_files_that_are_not_utf_8_are_named_with_the_line(flat, tmp_path, file):
+    (tmp_path / file).write_bytes((tmp_path / file).read_bytes() + b"caf\xe9\n")
+    line = (tmp_path / file).read_bytes().count(b"\n")
+    with pytest.raises(DataError, match=rf"{file}, line {line}: not UTF-8"):
         opened(flat).build_index()
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
+import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 
 import pytest
 from PIL import Image
 
+from conceptrast.data import imagenette
+from conceptrast.data.archives import md5_of
 from conceptrast.data.dataset import open_dataset
 from conceptrast.data.imagenette import ARCHIVES, IMAGENET_INDEX, Imagenette
 from conceptrast.errors import DataError
@@ -95,11 +98,8 @@ def test_an_archive_with_another_checksum_is_refused(tmp_path, monkeypatch):
 
 
 def test_a_download_that_fails_says_what_to_set(tmp_path, monkeypatch):
-    from conceptrast.models.torchvision_ops import torchvision
-
     monkeypatch.delenv("CONCEPTRAST_MIRROR", raising=False)
-    nowhere = {"160px": ("http://127.0.0.1:9/imagenette2-160.tgz", "0" * 32)}
-    monkeypatch.setattr(torchvision.datasets.Imagenette, "_ARCHIVES", nowhere)
+    monkeypatch.setattr(imagenette, "DOWNLOAD", ("http://127.0.0.1:9/imagenette2-160.tgz", "0" * 32))
     with pytest.raises(
         DataError, match=r"cannot be downloaded.*set CONCEPTRAST_MIRROR to a folder.*imagenette-160-val"
     ):
@@ -107,20 +107,51 @@ def test_a_download_that_fails_says_what_to_set(tmp_path, monkeypatch):
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
-def test_a_download_is_put_where_the_index_looks(tmp_path, monkeypatch):
-    from conceptrast.data.archives import md5_of
-    from conceptrast.models.torchvision_ops import torchvision
-
+@pytest.fixture
+def download(tmp_path, monkeypatch) -> Iterator[Path]:
+    """An archive like the published one, on a server of this machine, where it is fetched from."""
     fill(tmp_path / "source" / "imagenette2-160", "val", "train")
-    archive = shutil.make_archive(str(tmp_path / "imagenette2-160"), "gztar", tmp_path / "source")
-    shutil.move(archive, tmp_path / "imagenette2-160.tgz")
-    source = tmp_path / "imagenette2-160.tgz"
+    archive = tmp_path / "served" / "imagenette2-160.tgz"
+    archive.parent.mkdir()
+    with tarfile.open(archive, "w:gz") as opened_archive:
+        opened_archive.add(tmp_path / "source" / "imagenette2-160", "imagenette2-160")
     monkeypatch.delenv("CONCEPTRAST_MIRROR", raising=False)
-    with served(tmp_path) as address:
-        local = {"160px": (f"{address}/{source.name}", md5_of(source))}
-        monkeypatch.setattr(torchvision.datasets.Imagenette, "_ARCHIVES", local)
-        assert len(opened(tmp_path / "root").build_index().table) == 10
-    assert [path.name for path in (tmp_path / "root").iterdir()] == ["val"]
+    with served(archive.parent) as address:
+        monkeypatch.setattr(imagenette, "DOWNLOAD", (f"{address}/{archive.name}", md5_of(archive)))
+        yield archive
+
+
+@pytest.mark.parametrize(("train", "folders"), [(False, ["val"]), (True, ["train", "val"])])
+def test_a_download_is_put_where_the_index_looks(tmp_path, download, train, folders):
+    assert len(opened(tmp_path / "root", train=train).build_index().table) == 10 * len(folders)
+    assert sorted(path.name for path in (tmp_path / "root").iterdir()) == folders
+
+
+def test_a_download_with_another_checksum_is_refused(tmp_path, download):
+    download.write_bytes(download.read_bytes()[:-20])
+    with pytest.raises(DataError, match="cannot be downloaded"):
+        opened(tmp_path / "root").build_index()
+    assert list((tmp_path / "root").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "message"),
+    [
+        ("imagenette2-160/../../escaped", tarfile.REGTYPE, "outside the folder"),
+        ("imagenette2-160/val/link", tarfile.SYMTYPE, "is a link"),
+    ],
+)
+def test_no_member_of_a_download_leaves_its_folder(tmp_path, monkeypatch, download, name, kind, message):
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname = kind, "/etc"
+    with tarfile.open(download, "w:gz") as changed:
+        changed.add(tmp_path / "source" / "imagenette2-160", "imagenette2-160")
+        changed.addfile(member)
+    monkeypatch.setattr(imagenette, "DOWNLOAD", (imagenette.DOWNLOAD[0], md5_of(download)))
+    with pytest.raises(DataError, match=message):
+        opened(tmp_path / "root").build_index()
+    assert list((tmp_path / "root").iterdir()) == []
+    assert not list(tmp_path.rglob("escaped"))
 
 
 @pytest.mark.real_data
@@ -135,3 +166,13 @@ def test_the_archive_of_the_mirror_becomes_the_index(tmp_path, mirror):
     assert dataset.fingerprint() == absent
     next((tmp_path / "root" / "val" / "n01440764").iterdir()).unlink()
     assert dataset.fingerprint() != absent
+
+
+@pytest.mark.real_data
+def test_a_clone_without_the_training_photographs_looks_like_one_with_them(tmp_path, mirror):
+    if not (mirror / ARCHIVES["train"][0]).is_file():
+        pytest.skip(f"{mirror} does not hold {ARCHIVES['train'][0]}")
+    dataset = Imagenette(str(tmp_path / "root"), train=True)
+    absent = dataset.fingerprint()
+    dataset.fetch()
+    assert dataset.fingerprint() == absent

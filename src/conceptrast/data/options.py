@@ -1,0 +1,73 @@
+"""Checks of a dataset's options: each names the option, what it needs and what it got."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from conceptrast.errors import ConfigError
+
+
+def wrong(option: str, needs: str, got: Any) -> ConfigError:
+    """The error for an option of the wrong type or value.
+
+    Example:
+        >>> wrong("root", "a path", 3)
+        ConfigError('root is a path; got 3')
+    """
+    return ConfigError(f"{option} is {needs}; got {got!r}")
+
+
+def as_path(option: str, got: Any) -> Path:
+    """A path.
+
+    Raises:
+        ConfigError: ``got`` is neither a text nor a path, or is empty.
+    """
+    if not isinstance(got, str | Path) or not str(got).strip():
+        raise wrong(option, "a path", got)
+    return Path(got)
+
+
+def as_count(option: str, got: Any, of: str) -> int:
+    """A number of things.
+
+    Raises:
+        ConfigError: ``got`` is not a whole number, or is negative.
+    """
+    if isinstance(got, bool) or not isinstance(got, int) or got < 0:
+        raise wrong(option, f"a number of {of}, 0 or more", got)
+    return got
+
+
+def as_share(option: str, got: Any) -> float:
+    """A share between 0 and 1.
+
+    Raises:
+        ConfigError: ``got`` is no number, or outside these bounds.
+    """
+    if isinstance(got, bool) or not isinstance(got, int | float) or not 0 <= got <= 1:
+        raise wrong(option, "a share between 0 and 1", got)
+    return got
+
+
+def as_switch(option: str, got: Any) -> bool:
+    """A truth value.
+
+    Raises:
+        ConfigError: ``got`` is anything else, also ``0``, ``1`` or a text.
+    """
+    if not isinstance(got, bool):
+        raise wrong(option, "true or false", got)
+    return got
+
+
+def as_names(option: str, got: Any, needs: str) -> list[str]:
+    """A list of names.
+
+    Raises:
+        ConfigError: ``got`` is no list, holds something else than texts, or is empty.
+    """
+    if not isinstance(got, list | tuple) or not got or not all(isinstance(name, str) for name in got):
+        raise wrong(option, needs, got)
+    return list(got)
