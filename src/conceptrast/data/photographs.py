@@ -50,12 +50,12 @@ class Photographs(Dataset):
 
     def __init__(self, names: list[str] | None = None, seed: int = 0) -> None:
         needs = "a list of different photographs, at least one"
-        self.names = list(FILES) if names is None else as_names("names", names, needs)
+        self.names = list(FILES) if names is None else as_names("photographs: names", names, needs)
         for name in self.names:
             if name not in FILES:
                 raise ConfigError(unknown_name("photograph", name, FILES))
         if len(set(self.names)) < len(self.names):
-            raise wrong("names", needs, names)
+            raise wrong("photographs: names", needs, names)
         self.seed = seed
 
     @property

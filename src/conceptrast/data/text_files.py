@@ -19,9 +19,8 @@ def read_text(path: Path) -> str:
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        raise DataError(
-            f"{path}, line {line}: not UTF-8 (byte {error.object[error.start]:#04x}); save it so"
-        ) from error
+        byte = error.object[error.start]
+        raise DataError(f"{path}, line {line}: not UTF-8 (byte {byte:#04x}); save it as UTF-8") from error
 
 
 def read_pairs(path: Path, key: str, value: str) -> dict[str, str]:
