@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from zlib import crc32
 
 import numpy as np
 import pandas as pd
@@ -181,7 +182,8 @@ def plan_assemblies(
         classes: classes of the study that have components.
         recipes: in the order of the table.
         view: ``(H, W)`` of the views.
-        seed: of both chance rows; each class, recipe and selection draws for itself.
+        seed: of both chance rows; each class, recipe (by its name) and selection draws for itself, whatever others
+            there are.
 
     Returns:
         In the order of class, recipe, selection, baseline.
@@ -195,23 +197,21 @@ def plan_assemblies(
     }  # fmt: skip
     plan = []
     for target in classes:
-        for number, recipe in enumerate(recipes):
+        for recipe in recipes:
             for place, selection in enumerate(SELECTIONS):
                 own = chosen[target, recipe.name, selection]
                 missing = _missing(own, recipe)
                 plan.append(Assembly(target, recipe, selection, "none", own, missing))
                 if missing:
                     continue
-                key = [seed, target, number, place]
+                key = [seed, target, crc32(recipe.name.encode()), place]
                 pool = predictions if selection == "all" else predictions[predictions["predicted"] != target]
                 box = (int(own["height"].iloc[0]), int(own["width"].iloc[0]))
                 drawn = random_patches(
                     pool["image"].to_numpy(), recipe.components, box, view, _generator("random_patches", key)
                 )
                 plan.append(Assembly(target, recipe, selection, "random_patches", drawn))
-                plan.append(
-                    _other_class(chosen, classes, target, recipe, selection, _generator("other_class", key[:2]))
-                )
+                plan.append(_other_class(chosen, classes, target, recipe, selection, _generator("other_class", key)))
     return plan
 
 

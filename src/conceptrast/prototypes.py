@@ -235,7 +235,7 @@ def class_prototypes(
 
     Returns:
         Columns class, recipe, component, selection (``all`` or ``exclude_target``), rank, image, top, left, height,
-        width (pixels of the view), similarity.
+        width (pixels of the view), similarity; no rows without classes.
 
     Raises:
         ShapeError: a recipe's pooling does not fit the activations.
@@ -256,7 +256,8 @@ def class_prototypes(
 def _search(recipe: Recipe, classes: np.ndarray, components: Mapping[str, np.ndarray], k: int) -> PatchSearch:
     stacked = components[f"components_{recipe.factors.key}"]
     owners = np.repeat(classes, recipe.components)
-    return PatchSearch(stacked.reshape(-1, stacked.shape[2]), k, owners, recipe.distinct)
+    rows = stacked.reshape(len(stacked) * recipe.components, stacked.shape[2])
+    return PatchSearch(rows, k, owners, recipe.distinct)
 
 
 def _placed(

@@ -23,7 +23,8 @@ def component_prediction(classes: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         classes: one row per class and test: class, recipe, selection, layout, baseline, status, probability, match;
-            a class that was skipped has one row with ``status`` ``skipped`` per recipe and selection.
+            a class that was skipped has one row with ``status`` ``skipped`` and ``baseline`` ``none`` per recipe and
+            selection. A chance row may be skipped where the class itself is not; it does not count.
 
     Returns:
         Columns recipe, selection, layout, baseline, n_classes, n_skipped, matched, match_rate, low, high (95 % Wilson
@@ -38,7 +39,7 @@ def component_prediction(classes: pd.DataFrame) -> pd.DataFrame:
         [2.0, 1.0, 0.5, 0.6]
     """
     tested = classes[classes["status"] == "ok"]
-    skipped = classes[classes["status"] == "skipped"].groupby(["recipe", "selection"])["class"].nunique()
+    skipped = _skipped(classes).groupby(["recipe", "selection"])["class"].nunique()
     rows = []
     for key, group in tested.groupby(TEST, sort=False):
         probability = group["probability"].to_numpy(dtype=float)
@@ -97,7 +98,7 @@ def study_summary(
         gaps: completeness gaps ``[M]`` of each shard.
     """
     gap = np.concatenate(gaps) if gaps else np.empty(0)
-    skipped = classes.loc[classes["status"] == "skipped", "class"].nunique()
+    skipped = _skipped(classes)["class"].nunique()
     row: dict[str, Any] = {"n_images": len(predictions)}
     if len(predictions) and int(predictions["predicted"].max()) < n_labels:
         row["accuracy"] = float((predictions["predicted"] == predictions["label"]).mean())
@@ -153,6 +154,11 @@ def headline_metrics(tables: Mapping[str, pd.DataFrame]) -> dict[str, float]:
                 if np.isfinite(value)
             }
     return metrics
+
+
+def _skipped(classes: pd.DataFrame) -> pd.DataFrame:
+    """Rows of classes that could not be tested, without those that only lack a chance row."""
+    return classes[(classes["status"] == "skipped") & (classes["baseline"] == "none")]
 
 
 def _records(table: pd.DataFrame | None) -> Iterable[dict[str, Any]]:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from conceptrast import tables
 from conceptrast.component_prediction import (
     assemble,
     chosen_patches,
@@ -18,6 +19,7 @@ from conceptrast.component_prediction import (
 )
 from conceptrast.errors import ShapeError
 from conceptrast.models.model import Model, Preprocess
+from conceptrast.prototypes import class_prototypes
 from conceptrast.recipes import Recipe
 
 STRIP = Recipe("strip", components=3)
@@ -164,6 +166,55 @@ def test_chance_rows_depend_on_the_seed_alone() -> None:
     # a class draws the same patches when other classes leave the study
     alone = [a.patches.to_numpy().tolist() for a in plan(prototypes_of((2,)), (2,)) if a.baseline == "random_patches"]
     assert alone == drawn[0][4:]
+
+
+def test_another_recipe_in_front_changes_no_chance_row() -> None:
+    classes = tuple(range(3))
+    prototypes = prototypes_of(classes)
+    alone, both = (
+        plan_assemblies(prototypes, PREDICTIONS, classes, recipes, VIEW, seed=0) for recipes in ([GRID], [STRIP, GRID])
+    )
+    drawn = [
+        [(a.target, a.selection, a.baseline, a.patches.to_numpy().tolist()) for a in each if a.recipe == GRID]
+        for each in (alone, both)
+    ]
+    assert len(drawn[0]) == 3 * 2 * 3
+    assert drawn[0] == drawn[1]
+
+
+def test_recipes_and_selections_draw_another_class_each_for_itself() -> None:
+    classes = tuple(range(12))
+    prototypes = pd.concat([prototypes_of((each,)).assign(image=each) for each in classes])
+    recipes = [STRIP, Recipe("again", components=3)]
+    prototypes = pd.concat([prototypes, prototypes[prototypes["recipe"] == "strip"].assign(recipe="again")])
+    plan = plan_assemblies(prototypes, PREDICTIONS, classes, recipes, VIEW, seed=0)
+    drawn: dict[tuple[str, str], list[int]] = {}
+    for each in plan:
+        if each.baseline == "other_class":
+            drawn.setdefault((each.recipe.name, each.selection), []).append(int(each.patches["image"].iloc[0]))
+    assert len({tuple(others) for others in drawn.values()}) == 4
+
+
+def test_a_study_without_components_goes_through_to_its_tables(model: Model) -> None:
+    arrays = {"classes": np.empty(0, np.int64), "components_position_k3": np.empty((0, 3, 0), np.float32)}
+    full = {"classes": np.array([1]), "components_position_k3": np.ones((1, 3, 2), np.float32)}
+    batches = [(np.arange(4), torch.ones(4, 2, 2, 2))]
+    predicted = dict.fromkeys(range(4), 0)
+    none, some = (class_prototypes(batches, predicted, each, [STRIP, GRID], VIEW) for each in (arrays, full))
+    assert none.empty
+    assert none.dtypes.to_dict() == some.dtypes.to_dict()
+    asked = component_prediction(model, plan(none, ()), red_green_blue, {})
+    missing = skipped_classes({1: (3, "few"), 2: (0, "few")}, model.class_names, [STRIP, GRID])
+    table = pd.concat([asked, missing])
+    assert table["status"].eq("skipped").all()
+    found = tables.component_prediction(table)
+    found.insert(0, "study", "pairs")
+    assert found.empty
+    summary = tables.study_summary(PREDICTIONS.assign(label=0), 3, table, arrays, [np.empty(0, np.float32)])
+    assert (summary["n_classes"], summary["n_skipped"], summary["n_attributions"]) == (0, 2, 0)
+    built = {"component_prediction": tables.beside_published(found, {"pairs": {"all": {"match_rate": 1.0}}})}
+    metrics = tables.headline_metrics({**built, "studies": pd.DataFrame([{"study": "pairs", **summary}])})
+    assert metrics["pairs/n_skipped"] == 2
 
 
 def test_random_patches_without_the_target_come_from_other_images() -> None:

@@ -17,7 +17,14 @@ def study(tmp_path_factory) -> tuple[dict, object]:
     settings = {
         "model": {"architecture": "resnet10"}, "dataset": {"kind": "digit_pairs", "train": 0, "validation": 40},
         "layer": "layer3", "seed": 0, "precision": "float32", "batch_size": 40, "rectify": False, "study": "pairs",
-        "recipes": {"published": {"components": 3}, "recommended": {"components": 3, "layout": "grid", "window": 0.5}},
+        "max_rejected": 0.01, "card_recipe": "recommended",
+        "recipes": {
+            "published": {"components": 3},
+            "recommended": {
+                "components": 3, "weighting": "channel", "pooling": {"kernel": 1, "stride": 1}, "window": 0.5,
+                "layout": "grid", "distinct": True,
+            },
+        },
         "attribution": {"method": "deeplift", "samples": 0, "noise": 0.0, "baseline": 1.0},
         "images_per_class": 6, "min_images": 2, "classes": None, "shard": 0, "shards": 1,
     }  # fmt: skip

@@ -33,6 +33,14 @@ def test_component_prediction_counts_classes() -> None:
     assert not table.isna().to_numpy().any()
 
 
+def test_a_class_that_lacks_a_chance_row_only_is_not_skipped() -> None:
+    lacking = {"class": 0, "baseline": "other_class", "status": "skipped", "probability": None, "match": None}
+    table = pd.concat([classes(), pd.DataFrame([{**classes().iloc[0], **lacking}])], ignore_index=True)
+    assert component_prediction(table)["n_skipped"].tolist() == [1, 1]
+    predictions = pd.DataFrame({"label": [0], "predicted": [0]})
+    assert study_summary(predictions, 1, table, {"classes": np.arange(3)}, [])["n_skipped"] == 1
+
+
 def test_a_study_without_tested_classes_has_no_rows() -> None:
     assert component_prediction(classes().query("status == 'skipped'")).empty
 

@@ -1,7 +1,8 @@
 """Attribution: how much each activation speaks for a class.
 
 Every method is one file with one function ``f(split, activations, baseline, target) -> attribution``, all of shape
-``[N, C, h, w]``; adding one is a new file and one line here.
+``[N, C, h, w]``; adding one is a new file and one line here (two, where it measures
+from zero).
 """
 
 METHODS = {
@@ -9,3 +10,7 @@ METHODS = {
     "gradient_x_activation": "conceptrast.attribution.gradient:gradient_x_activation",
     "integrated_gradients": "conceptrast.attribution.integrated_gradients:integrated_gradients",
 }
+
+FROM_ZERO = {"gradient_x_activation"}
+"""Methods that attribute the activations themselves, ``A = a ⊙ m``; all others attribute the way from the baseline,
+``A = (a - a0) ⊙ m``."""

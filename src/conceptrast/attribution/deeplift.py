@@ -24,7 +24,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from conceptrast.attribution.gradient import check_baseline, target_logits
+from conceptrast.attribution.gradient import check_baseline, exact, target_logits
 from conceptrast.models.split import SplitModel
 
 #: Below this difference of inputs, relative to input and output, the ratio of differences is rounding noise and the
@@ -75,7 +75,7 @@ def deeplift(split: SplitModel, activations: Tensor, baseline: Tensor, target: i
         with _RescaleRule((len(leaf), len(baseline))):
             logits = split.suffix(torch.cat([leaf, baseline.detach().to(leaf)]))
         (multiplier,) = torch.autograd.grad(target_logits(logits[: len(leaf)], target).sum(), leaf)
-    return (_exact(activations) - _exact(baseline)) * multiplier
+    return (exact(activations) - exact(baseline)) * multiplier
 
 
 class _RescaleRule(TorchFunctionMode):
@@ -111,7 +111,7 @@ class _Elementwise(torch.autograd.Function):
         ctx: Any, x: Tensor, rows: Rows, function: Callable[..., Tensor], others: list[Any], kwargs: dict[str, Any]
     ) -> Tensor:
         with torch.enable_grad():
-            source = _exact(x).requires_grad_()
+            source = exact(x).requires_grad_()
             copy = source.clone()
             y = function(copy, *others, **kwargs)
             (slope,) = torch.autograd.grad(y.sum(), source)
@@ -120,7 +120,9 @@ class _Elementwise(torch.autograd.Function):
             ratio = y_difference / x_difference
             images = len(ratio)
             near = x_difference.abs() <= NEAR * (source[:images].abs() + y[:images].abs())
-            ctx.multiplier = torch.where(near, slope[:images], ratio)
+            # Square roots have an infinite slope at 0, which must not meet a difference of 0.
+            finite = slope[:images].nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
+            ctx.multiplier = torch.where(near, finite, ratio)
             if y is not copy:
                 return y.detach().to(x.dtype)
             x.copy_(y)
@@ -145,8 +147,8 @@ class _MaxPooling(torch.autograd.Function):
     ) -> Tensor:
         pool = getattr(functional, _POOLING_NAMES[function])
         y, largest = pool(x, *others, **{**kwargs, "return_indices": True})
-        x_difference = difference(_exact(x), rows).flatten(2)
-        y_difference = difference(_exact(y), rows).flatten(2)
+        x_difference = difference(exact(x), rows).flatten(2)
+        y_difference = difference(exact(y), rows).flatten(2)
         images = len(x_difference)
         in_image, in_baseline = largest[:images].flatten(2), _per_image(largest, rows).flatten(2)
         rise = _share(y_difference.clamp(min=0), x_difference.gather(2, in_image), otherwise=1.0)
@@ -188,11 +190,6 @@ def _per_image(values: Tensor, rows: Rows) -> Tensor:
     return baseline.repeat(images, *[1] * (values.ndim - 1))
 
 
-def _exact(values: Tensor) -> Tensor:
-    """The values in float32 or better, without their history: differences in bfloat16 would be mostly rounding."""
-    return values.detach().to(torch.promote_types(values.dtype, torch.float32))
-
-
 def _share(part: Tensor, whole: Tensor, otherwise: float) -> Tensor:
     return torch.where(whole == 0, torch.full_like(part, otherwise), part / whole)
 
@@ -202,8 +199,10 @@ def _functions(names: str, *owners: Any) -> set[Callable[..., Any]]:
     return {getattr(owner, each) for owner in owners for each in spellings if hasattr(owner, each)}
 
 
-_ACTIVATIONS = """celu elu expit gelu hardshrink hardsigmoid hardswish hardtanh leaky_relu log_sigmoid logsigmoid mish
-prelu relu relu6 selu sigmoid silu softplus softshrink softsign tanh tanhshrink threshold clamp clamp_min clamp_max"""
+_ELEMENTWISE = """celu elu expit gelu hardshrink hardsigmoid hardswish hardtanh leaky_relu log_sigmoid logsigmoid mish
+prelu relu relu6 rrelu selu sigmoid silu softplus softshrink softsign tanh tanhshrink threshold
+abs absolute clamp clamp_max clamp_min clip erf exp exp2 expm1 log log10 log1p log2 reciprocal rsqrt sqrt square
+arctan atan cos sin"""
 _POOLING_NAMES = {
     getattr(owner, f"{kind}{dimensions}d"): f"{kind}{dimensions}d"
     for kind, owners in (("max_pool", (functional, torch)), ("adaptive_max_pool", (functional,)))
@@ -211,6 +210,6 @@ _POOLING_NAMES = {
     for dimensions in (1, 2, 3)
 }
 _RULES: dict[Callable[..., Any], type[torch.autograd.Function]] = {
-    **dict.fromkeys(_functions(_ACTIVATIONS, functional, torch, torch.Tensor, torch.special), _Elementwise),
+    **dict.fromkeys(_functions(_ELEMENTWISE, functional, torch, torch.Tensor, torch.special), _Elementwise),
     **dict.fromkeys(_POOLING_NAMES, _MaxPooling),
 }

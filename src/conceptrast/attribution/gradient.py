@@ -28,7 +28,7 @@ def gradient_x_activation(
         target: one class index, or ``[N]`` of them.
 
     Returns:
-        ``[N, C, h, w]``, in units of the logit.
+        ``[N, C, h, w]`` in float32 or better, in units of the logit.
 
     Raises:
         ShapeError: ``target`` does not fit the activations.
@@ -43,19 +43,30 @@ def gradient_x_activation(
         tensor([[[[3., 6.]]]])
     """
     del baseline
-    return activations.detach() * logit_gradient(split, activations, target)
+    return exact(activations) * logit_gradient(split, activations, target)
 
 
 def logit_gradient(split: SplitModel, activations: Tensor, target: int | Tensor) -> Tensor:
     """Gradient ``[N, C, h, w]`` of each image's target logit with respect to its activations.
 
-    It is taken whether or not the caller records gradients, and leaves none on the network's parameters.
+    It is taken whether or not the caller records gradients, leaves none on the network's parameters, and is float32 or
+    better.
     """
     with torch.inference_mode(False), torch.enable_grad():
-        leaf = activations.detach().clone(memory_format=torch.preserve_format).requires_grad_()
+        leaf = exact(activations).clone(memory_format=torch.preserve_format).requires_grad_()
         logits = split.suffix(leaf)
         (gradient,) = torch.autograd.grad(target_logits(logits, target).sum(), leaf)
     return gradient
+
+
+def exact(values: Tensor) -> Tensor:
+    """The values in float32 or better, without their history: differences and sums in bfloat16 are mostly rounding.
+
+    Example:
+        >>> exact(torch.ones(1, dtype=torch.bfloat16)).dtype, exact(torch.ones(1, dtype=torch.float64)).dtype
+        (torch.float32, torch.float64)
+    """
+    return values.detach().to(torch.promote_types(values.dtype, torch.float32))
 
 
 def target_logits(logits: Tensor, target: int | Tensor) -> Tensor:
@@ -73,10 +84,9 @@ def target_logits(logits: Tensor, target: int | Tensor) -> Tensor:
         raise ShapeError(
             f"target has shape {list(classes.shape)}; it needs one class index, or [{len(logits)}] of them"
         )
-    if classes.numel() and not 0 <= int(classes.min()) <= int(classes.max()) < logits.shape[1]:
-        raise ShapeError(
-            f"target has class index {int(classes.max())}; the model has {logits.shape[1]} classes, from 0"
-        )
+    wrong = classes[(classes < 0) | (classes >= logits.shape[1])]
+    if wrong.numel():
+        raise ShapeError(f"target has class index {int(wrong[0])}; the model has {logits.shape[1]} classes, from 0")
     return logits.gather(1, classes.expand(len(logits)).unsqueeze(1)).squeeze(1)
 
 

@@ -53,7 +53,7 @@ def attribute_images(
         >>> found["image"], found["target"], found["raw"].round(3)
         (array([4]), array([2]), array([[[0.333]]], dtype=float32))
     """
-    split = SplitModel(model, layer)
+    split = SplitModel(model, layer).folded()
     size = model.preprocess.size
     blank = network_input(model, torch.zeros(1, 3, *size, dtype=torch.uint8))
     start = baseline_activations(split, blank, baseline, precision)

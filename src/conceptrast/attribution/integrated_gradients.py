@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from conceptrast.attribution.gradient import check_baseline, logit_gradient
+from conceptrast.attribution.gradient import check_baseline, exact, logit_gradient
 from conceptrast.errors import ConfigError
 from conceptrast.models.split import SplitModel
 
@@ -32,7 +32,8 @@ def integrated_gradients(
         steps: number of positions (Gauss-Legendre); each costs one pass.
 
     Returns:
-        ``[N, C, h, w]``, in units of the logit. The sum over an image tends to ``f(a) - f(a0)`` with more steps.
+        ``[N, C, h, w]`` in float32 or better, in units of the logit. The sum over an image tends to ``f(a) - f(a0)``
+        with more steps.
 
     Raises:
         ShapeError: ``baseline`` or ``target`` does not fit the activations.
@@ -50,10 +51,11 @@ def integrated_gradients(
     check_baseline(activations, baseline)
     if steps < 1:
         raise ConfigError(f"steps is {steps}; integrated gradients needs at least 1")
-    way = (activations - baseline).detach()
+    start = exact(baseline)
+    way = exact(activations) - start
     total = torch.zeros_like(way)
     for position, weight in zip(*positions(steps), strict=True):
-        total += weight * logit_gradient(split, baseline.detach() + position * way, target)
+        total += weight * logit_gradient(split, start + position * way, target)
     return way * total
 
 

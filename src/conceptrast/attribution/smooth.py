@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from conceptrast.attribution import METHODS
+from conceptrast.attribution import FROM_ZERO, METHODS
 from conceptrast.attribution.completeness import completeness_gap, warn_if_incomplete
 from conceptrast.errors import ConfigError, LayerError, ShapeError
 from conceptrast.inference import autocast
@@ -77,18 +77,20 @@ def smooth_attribution(
         image_ids: ``[N]`` integers that tell images apart; their positions if ``None``.
         precision: ``float32`` or ``bfloat16`` (autocast); sums and the gap are float32 in both.
         batch_size: copies that run at once; all copies of one image always do.
-
         warn: log a warning where the gap is above 1 %; a stream of batches logs one for all of them instead.
 
     Returns:
-        raw and rectified maps, the channels' multipliers (:math:`\Delta a` is the difference from the baseline; 0 for a
-        channel that never differs; for a linear suffix the channel's weight), and the gap of each image's first copy
+        raw and rectified maps, the channels' multipliers (:math:`\Delta a` is the difference from what the method
+        measures from: the baseline, or zero for those of :data:`conceptrast.attribution.FROM_ZERO`; 0 for a channel
+        that never differs; for a linear suffix the channel's weight), and the gap of each image's first copy
         (measuring all of them would cost another pass of the suffix).
 
     Raises:
         ConfigError: unknown method or precision, or a negative number of samples or noise.
         ShapeError: ``image_ids`` or ``target`` does not fit the images.
         LayerError: the layer's activations are not ``[N, C, h, w]``.
+
+    Batch norms of the prefix are folded into its convolutions first, so activations equal the network's up to rounding.
 
     Source: Smilkov et al., *SmoothGrad: removing noise by adding noise*, 2017, here over DeepLift. The baseline gets
     no noise, so its activations are computed once.
@@ -103,17 +105,18 @@ def smooth_attribution(
     _check_noise(samples, noise)
     if not len(images):
         raise ShapeError("no images to attribute")
-    explain = resolve("attribution method", method, METHODS)
+    explain, from_zero = resolve("attribution method", method, METHODS), method in FROM_ZERO
     ids = np.arange(len(images)) if image_ids is None else np.asarray(image_ids)
     targets = torch.as_tensor(target, device=images.device).expand(len(images))
     if len(ids) != len(images):
         raise ShapeError(f"{len(ids)} image_ids for {len(images)} images")
     copies = samples if noise > 0 else min(samples, 1)
+    split = split.folded()
     start = baseline_activations(split, images, baseline, precision)
     parts = []
     for rows in _chunks(len(images), max(1, batch_size // max(1, copies))):
         noisy = noisy_copies(images[rows], ids[rows], copies, noise, seed)
-        parts.append(_attribute(split, noisy, targets[rows], start, explain, precision))
+        parts.append(_attribute(split, noisy, targets[rows], start, explain, from_zero, precision))
     found = Attribution(*(torch.cat(part) for part in zip(*parts, strict=True)))
     if warn:
         warn_if_incomplete(found.gap, method, split.layer)
@@ -121,7 +124,7 @@ def smooth_attribution(
 
 
 def _attribute(
-    split: SplitModel, noisy: Tensor, targets: Tensor, start: Tensor, explain: Method, precision: str
+    split: SplitModel, noisy: Tensor, targets: Tensor, start: Tensor, explain: Method, from_zero: bool, precision: str
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Raw map, rectified map, multipliers and gap of images whose copies are ``noisy`` ``[n, S, 3, H, W]``."""
     copies = noisy.shape[1]
@@ -131,16 +134,17 @@ def _attribute(
         attribution = explain(split, activations, start, targets.repeat_interleave(copies))
     mean = attribution.float().unflatten(0, (-1, copies)).mean(1)
     gap = completeness_gap(split, attribution[::copies], activations[::copies].float(), start.float(), targets)
-    multiplier = channel_multiplier(attribution, activations.float() - start.float(), copies)
+    way = activations.float() if from_zero else activations.float() - start.float()
+    multiplier = channel_multiplier(attribution, way, copies)
     return mean.mean(1), mean.clamp(min=0).mean(1), multiplier, gap
 
 
 def channel_multiplier(attribution: Tensor, difference: Tensor, copies: int) -> Tensor:
-    """Mean multiplier of each channel over copies and positions, weighted by the difference from the baseline.
+    """Mean multiplier of each channel over copies and positions, weighted by the size of the difference.
 
     Args:
         attribution: ``[N · S, C, h, w]``.
-        difference: activations minus the baseline's, of the same shape.
+        difference: activations minus what the method measures from, of the same shape.
         copies: S.
 
     Returns:

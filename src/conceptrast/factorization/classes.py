@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from conceptrast.factorization.nmf import NothingToFactorizeError, nmf, reconstruction_error
+from conceptrast.factorization.nmf import NothingToFactorizeError, nmf, reconstruction_error, refuse_negative
 from conceptrast.files import read_arrays
 from conceptrast.models.split import SplitModel
 from conceptrast.recipes import Factors
@@ -132,11 +132,14 @@ def factorize_classes(
         ``[S]`` for classes that have nothing to factorize.
 
     Raises:
-        LayerError: negative activations without ``rectify``.
+        LayerError: negative activations without ``rectify``, also where their weight is 0.
     """
     found: list[tuple[int, int, list[_Fit]]] = []
     skipped: list[tuple[int, str]] = []
     for target, activations, place in classes:
+        if not rectify:
+            # Before weighting, which may hide them: a channel or a position of weight 0 is 0 throughout.
+            refuse_negative(float((activations < 0).float().mean()), "activations")
         own = {name: attribution[name][place] for name in ("rectified", "multiplier")}
         try:
             fits = [_fit(activations, own, each, seed, rectify) for each in factors]

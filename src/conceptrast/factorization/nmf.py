@@ -87,17 +87,21 @@ def as_rows(rows: np.ndarray | Tensor) -> np.ndarray:
         raise ShapeError(f"rows must be a matrix [positions, channels], got shape {list(values.shape)}")
     if not np.isfinite(values).all():
         raise ConceptrastError("rows hold values that are not finite: look for overflow in the model or its precision")
-    if values.size and values.min() < 0:
-        share = float((values < 0).mean())
-        raise LayerError(
-            f"{share:.1%} of the activations are negative, and NMF needs activations that are not: "
-            "choose a layer after an activation such as ReLU, or set rectify: true"
-        )
+    refuse_negative(float((values < 0).mean()) if values.size else 0.0, "values in the rows")
     if not values.any():
         raise NothingToFactorizeError(
             "there are no rows to factorize" if not values.size else "every row is zero: there is nothing to factorize"
         )
     return values
+
+
+def refuse_negative(share: float, what: str) -> None:
+    """Raise :class:`LayerError` where a ``share`` above 0 of ``what`` is negative."""
+    if share > 0:
+        raise LayerError(
+            f"{share:.1%} of the {what} are negative, and NMF needs activations that are not: "
+            "choose a layer after an activation such as ReLU, or set rectify: true"
+        )
 
 
 def reconstruction_error(rows: np.ndarray | Tensor, components: np.ndarray, codes: np.ndarray) -> float:

@@ -76,8 +76,10 @@ def images_on_card(prototypes: pd.DataFrame, recipe: Recipe) -> np.ndarray:
 def heatmap(view: Tensor, activations: Tensor, weights: np.ndarray, components: np.ndarray) -> Heatmap:
     """Where the components are in one image: the codes of its weighted activations.
 
-    The weight is divided by its highest value in the image: between images it differs by orders of magnitude, and
-    beside one object that fills a single position an image full of objects would look empty.
+    The weights are divided by the highest of those given. Weights of positions belong to the image and differ between
+    images by orders of magnitude: undivided, an image full of objects would look empty beside one whose object fills a
+    single position, so maps are comparable within an image only. Weights of channels belong to the class: all its
+    images are divided by one number, and its maps stay comparable between them.
 
     Args:
         view: uint8 ``[3, H, W]``.
@@ -86,7 +88,8 @@ def heatmap(view: Tensor, activations: Tensor, weights: np.ndarray, components: 
         components: ``[k, C]``.
 
     Returns:
-        The picture and one map ``[h, w]`` per component, in units of the layer's activations.
+        The picture and one map ``[h, w]`` per component, in units of the layer's activations per unit of the
+        component.
 
     Example:
         >>> view, activations = torch.zeros(3, 4, 4, dtype=torch.uint8), torch.ones(2, 1, 2)

@@ -6,15 +6,17 @@ for the prefix again.
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from conceptrast.errors import LayerError, ModelError
 from conceptrast.models import graph_cut
+from conceptrast.models.folding import fold_batch_norms
 from conceptrast.models.hook_cut import HookCut
 
 if TYPE_CHECKING:
@@ -111,6 +113,19 @@ class SplitModel:
     def suffix(self, activations: Tensor) -> Tensor:
         """Logits ``[N, n_classes]`` of ``activations`` ``[N, C, h, w]``, which are left as they were."""
         return self._suffix(activations)
+
+    def folded(self) -> SplitModel:
+        """The same cut with batch norms folded into the convolutions of the prefix, for many passes.
+
+        Activations are equal up to rounding. The folded convolutions are copies: later changes of the model's weights
+        do not reach them. Itself if there is nothing to fold.
+        """
+        prefix = fold_batch_norms(self._prefix) if isinstance(self._prefix, fx.GraphModule) else None
+        if prefix is None:
+            return self
+        other = copy.copy(self)
+        other._prefix = prefix
+        return other
 
     @property
     def rectified(self) -> bool:

@@ -111,6 +111,26 @@ MODULES = [
     Call(lambda x: torch.max_pool2d(x, 2)),
     Call(lambda x: functional.silu((x * 1.0).flatten(1), inplace=True)),
     Call(lambda x: functional.gelu(x.reshape(-1, 3, 4))),
+    nn.RReLU(),
+    nn.RReLU(inplace=True),
+    Call(lambda x: torch.clip(x, -0.5, 0.5)),
+    Call(lambda x: x.clip(max=0.2)),
+    Call(lambda x: (x * 1.0).clip_(0, 1)),
+    Call(torch.exp),
+    Call(lambda x: (x * 1.0).exp_()),
+    Call(torch.expm1),
+    Call(abs),
+    Call(lambda x: (x * 1.0).abs_()),
+    Call(torch.square),
+    Call(lambda x: (x * 1.0).square_()),
+    Call(lambda x: torch.sqrt(functional.relu(x))),
+    Call(lambda x: (x.abs() + 0.1).sqrt_()),
+    Call(lambda x: (x.abs() + 0.1).rsqrt()),
+    Call(lambda x: torch.log(x.square() + 0.1)),
+    Call(lambda x: (x.abs() + 0.1).log_()),
+    Call(lambda x: torch.log1p(x.abs())),
+    Call(torch.erf),
+    Call(torch.sin),
 ]
 
 
@@ -242,6 +262,7 @@ def test_nothing_is_left_behind_by_a_failure() -> None:
         ((1, 2, 1, 1), 0, "baseline has shape"),
         ((1, 1, 1, 1), [0, 0], r"target has shape \[2\]"),
         ((1, 1, 1, 1), 5, "class index 5; the model has 1 classes"),
+        ((1, 1, 1, 1), [0, -1, 0], "class index -1; the model has 1 classes"),
     ],
 )
 def test_shapes_that_do_not_fit_are_named(baseline: tuple[int, ...], target: object, words: str) -> None:

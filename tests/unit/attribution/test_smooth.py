@@ -9,12 +9,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from conceptrast.attribution import METHODS
+from conceptrast.attribution.completeness import completeness_gap
 from conceptrast.attribution.deeplift import deeplift
 from conceptrast.attribution.images import attribute_images
+from conceptrast.attribution.integrated_gradients import integrated_gradients
 from conceptrast.attribution.smooth import noisy_copies, smooth_attribution
 from conceptrast.errors import ConfigError, LayerError, ShapeError
 from conceptrast.models.model import Model, Preprocess
 from conceptrast.models.split import SplitModel
+from conceptrast.registry import resolve
 
 
 def normal(*shape: int, seed: int = 0) -> Tensor:
@@ -51,6 +55,41 @@ def test_batches_and_shards_change_nothing(network: nn.Module, method: str) -> N
         part = smooth_attribution(split, images[rows], 1, method, samples=3, image_ids=ids[rows], batch_size=1)
         torch.testing.assert_close(part.raw, whole.raw[rows], rtol=1e-4, atol=1e-6)
         torch.testing.assert_close(part.rectified, whole.rectified[rows], rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(part.multiplier, whole.multiplier[rows], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("baseline", [0.0, 0.7])
+def test_multipliers_of_a_linear_suffix_are_its_weights(method: str, baseline: float) -> None:
+    linear = nn.Linear(4, 3).requires_grad_(False)
+    linear.weight.copy_(normal(3, 4))
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), linear).eval()
+    torch.nn.init.constant_(network[0].bias, 0.5)  # so that activations of the baseline are not zero
+    split, targets = SplitModel(network, "1"), torch.tensor([2, 0])
+    found = smooth_attribution(split, normal(2, 3, 6, 6), targets, method, samples=3, noise=0.5, baseline=baseline)
+    torch.testing.assert_close(found.multiplier, linear.weight[targets] / 16, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["gradient_x_activation", "integrated_gradients"])
+def test_sums_over_steps_are_float32_under_autocast(network: nn.Module, method: str) -> None:
+    split, explain = SplitModel(network, "1"), resolve("attribution method", method, METHODS)
+    activations, baseline = split.prefix(normal(8, 3, 12, 12)), split.prefix(torch.ones(1, 3, 12, 12))
+    exact = explain(split, activations, baseline, 1)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = explain(split, activations, baseline, 1)
+        rounded = explain(split, activations.bfloat16(), baseline.bfloat16(), 1)
+    assert found.dtype == rounded.dtype == torch.float32
+    for each in (found, rounded):
+        assert (each - exact).norm() < 0.01 * exact.norm()
+
+
+def test_integrated_gradients_of_bfloat16_activations_add_up_as_well() -> None:
+    split = SplitModel(nn.Sequential(nn.Identity(), nn.GELU(), nn.Flatten()).eval(), "0")
+    activations, baseline = normal(16, 1, 1, 1).bfloat16(), normal(1, 1, 1, 1, seed=1).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        found = integrated_gradients(split, activations, baseline, 0)
+    # The suffix rounds nothing here, so that all of the gap would come from the way, its steps and their sum.
+    assert completeness_gap(split, found, activations.float(), baseline.float(), 0).median() < 1e-5
 
 
 def test_noise_belongs_to_seed_and_image_and_leaves_the_global_state_alone() -> None:

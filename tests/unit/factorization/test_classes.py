@@ -72,6 +72,15 @@ def test_negative_activations_need_rectify(stream) -> None:
     assert arrays["removed_mass_position_k2"][0] == pytest.approx(expected, rel=1e-5)
 
 
+def test_negative_activations_are_found_where_their_weight_is_zero(stream) -> None:
+    activations, targets, weights = stream
+    activations[:, 1] -= 2
+    multiplier = np.tile(np.array([1.0, -1.0, 1.0, 1.0, 1.0], np.float32), (9, 1))
+    attribution = {"rectified": weights, "multiplier": multiplier}
+    with pytest.raises(LayerError, match=r"20\.0% of the activations are negative"):
+        factorize_classes(by_class([(np.arange(9), activations)], targets), attribution, [Factors("channel", 2)])
+
+
 def test_channels_that_speak_against_the_class_have_no_part_in_its_components(stream) -> None:
     activations, targets, weights = stream
     multiplier = np.tile(np.array([2.0, -1.0, 1.0, 0.0, 0.5], np.float32), (9, 1))
@@ -88,12 +97,13 @@ def test_shards_do_not_matter(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     whole = {"image": np.array([3, 8, 1, 5]), "target": np.array([0, 0, 2, 2])}
     whole |= {"rectified": rng.random((4, 2, 2)), "multiplier": rng.random((4, 5))}
-    parts = [[2, 3], [0, 1], []]
+    parts = [[3, 2], [1, 0], []]
     for number, part in enumerate(parts):
         write_arrays(tmp_path / f"{number}.npz", {name: values[part] for name, values in whole.items()})
     found = read_attributions([tmp_path / f"{number}.npz" for number in range(3)])
     assert found["image"].tolist() == [3, 8, 1, 5]
     assert np.array_equal(found["rectified"], whole["rectified"])
+    assert np.array_equal(found["multiplier"], whole["multiplier"])
 
 
 def test_nearest_layer_after_an_activation_is_named() -> None:

@@ -62,7 +62,7 @@ def test_nothing_to_factorize(rows: np.ndarray) -> None:
 
 
 def test_negative_values_ask_for_another_layer() -> None:
-    with pytest.raises(LayerError, match=r"25.0% .*after an activation.*rectify: true"):
+    with pytest.raises(LayerError, match=r"25.0% of the values in the rows .*after an activation.*rectify: true"):
         nmf(np.array([[1.0, -1.0], [2.0, 3.0]]), 1)
 
 
