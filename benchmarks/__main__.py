@@ -1,8 +1,12 @@
-"""All benchmarks: ``python -m benchmarks`` prints one table, ours beside the peer, and the machine."""
+"""All benchmarks: ``python -m benchmarks`` prints one table, ours beside the peer, and the machine.
+
+It exits 1 where a ratio misses its target.
+"""
 
 from __future__ import annotations
 
 import platform
+import sys
 import warnings
 from pathlib import Path
 
@@ -20,8 +24,15 @@ def processor() -> str:
     return f"{names[0] if names else platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
 
 
+def missed(rows: pd.DataFrame) -> list[str]:
+    """Benchmarks whose ratio misses its target: at least that, or at most where the name says so."""
+    at_most = rows["benchmark"].str.endswith("(at most)")
+    met = (rows["ratio"] <= rows["target"]).where(at_most, rows["ratio"] >= rows["target"])
+    return rows.loc[~met, "benchmark"].tolist()
+
+
 def main() -> None:
-    """Print the table as Markdown."""
+    """Print the table as Markdown; exit 1 where a target is missed."""
     warnings.filterwarnings("ignore", category=UserWarning, module="captum")
     rows = pd.DataFrame([*attribution.measure(), *prototypes.measure()])
     print(f"{processor()}; torch {torch.__version__}\n")
@@ -29,6 +40,8 @@ def main() -> None:
     print("|" + "---|" * len(rows.columns))
     for row in rows.itertuples(index=False):
         print("| " + " | ".join(f"{value:.2f}" if isinstance(value, float) else str(value) for value in row) + " |")
+    if late := missed(rows):
+        sys.exit("target missed: " + "; ".join(late))
 
 
 if __name__ == "__main__":

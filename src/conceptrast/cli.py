@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from conceptrast.errors import ConceptrastError
+from conceptrast.errors import ConceptrastError, ConfigError
+from conceptrast.steps.runner import said_of
 
+LEAST = {"batch_size": 1, "images_per_class": 1, "input_size": 1, "samples": 0, "noise": 0, "seed": 0}
 METHODS = "deeplift, integrated_gradients or gradient_x_activation"
 
 
@@ -22,10 +25,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.captureWarnings(True)
+    if os.getcwd() not in sys.path:  # where a factory's module is looked for; a console script has no such entry
+        sys.path.insert(0, os.getcwd())
     try:
         options.run(options)
     except ConceptrastError as error:
         sys.exit(f"error: {error}")
+    except OSError as error:
+        sys.exit(f"error: {said_of(error)}")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -78,15 +85,17 @@ def add_explain(command: argparse.ArgumentParser) -> None:
 
 def open_model(options: argparse.Namespace) -> Any:
     """The model that :func:`add_model_arguments` describes."""
-    from conceptrast.models import load_model
+    from conceptrast.models.opening import load_model, read_class_names
 
-    class_names = _class_names(options.class_names) if options.class_names else None
+    class_names = read_class_names(options.class_names) if options.class_names else None
     name = options.model or options.factory
     return load_model(name, options.weights, class_names=class_names, input_size=options.input_size, seed=options.seed)
 
 
 def explain(options: argparse.Namespace) -> None:
     """Explain one class and write ``explanation.png``, ``explanation.csv`` and ``prototypes.csv``."""
+    check_numbers(options)
+    options.out.mkdir(parents=True, exist_ok=True)  # what cannot be written is said before anything is computed
     from conceptrast.explain import explain_class
     from conceptrast.figures.canvas import save_png
     from conceptrast.files import write_table
@@ -106,6 +115,18 @@ def explain(options: argparse.Namespace) -> None:
     print("written: " + ", ".join(str(file) for file in files))
 
 
+def check_numbers(options: argparse.Namespace) -> None:
+    """Refuse numbers that nothing can be computed with.
+
+    Raises:
+        ConfigError: a number is too small; the message names the option.
+    """
+    for name, least in LEAST.items():
+        value = getattr(options, name)
+        if value is not None and not value >= least:
+            raise ConfigError(f"--{name.replace('_', '-')} must be at least {least}, got {value}")
+
+
 def class_of(text: str, class_names: Sequence[str]) -> str | int:
     """What ``--class`` means: a name if there is such a class, else an index if it is a number.
 
@@ -114,20 +135,6 @@ def class_of(text: str, class_names: Sequence[str]) -> str | int:
         ('7', 1)
     """
     return int(text) if text not in class_names and text.isdecimal() else text
-
-
-def _class_names(path: Path) -> list[str]:
-    from conceptrast.files import read_json
-
-    try:
-        names = read_json(path)
-    except FileNotFoundError:
-        raise ConceptrastError(f"file of class names {path} does not exist") from None
-    except ValueError as error:
-        raise ConceptrastError(f"{path} is not JSON: {error}") from None
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ConceptrastError(f"{path} must hold a JSON list of class names")
-    return names
 
 
 Command = tuple[str, Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], None]]

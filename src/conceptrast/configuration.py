@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from conceptrast.errors import ConfigError, unknown_name
-from conceptrast.provenance import WEIGHT_SUFFIXES, keywords, registry
+from conceptrast.provenance import is_file_name, keywords, registry, torchvision_classifiers, weights_fingerprint
 
 Config = dict[str, Any]
 
@@ -87,9 +87,10 @@ def seen_from(config: Config, folder: Path | str) -> Config:
             if isinstance(entry.get(key), str):
                 entry[key] = _moved(entry[key], folder)
     for entry in moved["models"].values():
-        for key, suffixes in (("weights", WEIGHT_SUFFIXES), ("class_names", ".json")):
-            if isinstance(entry.get(key), str) and entry[key].endswith(suffixes):
-                entry[key] = _moved(entry[key], folder)
+        if isinstance(entry.get("weights"), str) and is_file_name(entry["weights"]):
+            entry["weights"] = _moved(entry["weights"], folder)
+        if isinstance(entry.get("class_names"), str):
+            entry["class_names"] = _moved(entry["class_names"], folder)
     return moved
 
 
@@ -136,12 +137,9 @@ def _cross_checks(config: Config, source: Path) -> Iterator[str]:
     kinds = registry(source, "data", "KINDS")
     for name, entry in datasets.items():
         yield from _dataset_problems(name, entry, kinds, source)
+    architectures = [*registry(source, "models", "ARCHITECTURES"), *sorted(torchvision_classifiers())]
     for name, entry in models.items():
-        dataset = entry.get("train", {}).get("dataset")
-        if dataset is not None and dataset not in datasets:
-            yield f"'models.{name}.train': " + unknown_name("dataset", dataset, datasets)
-        if dataset is not None and entry.get("weights"):
-            yield f"'models.{name}' has 'weights' and 'train': keep the one that is meant"
+        yield from (f"'models.{name}': {problem}" for problem in _model_problems(entry, datasets, architectures))
     method = config["attribution"]["method"]
     methods = registry(source, "attribution", "METHODS")
     if method not in methods:
@@ -150,6 +148,21 @@ def _cross_checks(config: Config, source: Path) -> Iterator[str]:
         for key, valid in (("model", models), ("dataset", datasets), ("predicted_by", models)):
             if key in study and study[key] not in valid:
                 yield f"'studies.{name}.{key}': " + unknown_name(key, study[key], valid)
+
+
+def _model_problems(entry: Config, datasets: Config, architectures: list[str]) -> Iterator[str]:
+    dataset = entry.get("train", {}).get("dataset")
+    if dataset is not None and dataset not in datasets:
+        yield "train: " + unknown_name("dataset", dataset, datasets)
+    if dataset is not None and entry.get("weights"):
+        yield "it has 'weights' and 'train': keep the one that is meant"
+    if torchvision_classifiers() and "factory" not in entry and entry["architecture"] not in architectures:
+        yield unknown_name("architecture", entry["architecture"], architectures)
+    elif entry.get("weights") == "package":
+        try:
+            weights_fingerprint(entry.get("architecture", ""), "package")
+        except ConfigError as error:
+            yield str(error)
 
 
 def _dataset_problems(name: str, entry: Config, kinds: Mapping[str, str], source: Path) -> Iterator[str]:

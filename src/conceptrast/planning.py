@@ -7,19 +7,26 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from conceptrast.configuration import Config, checked, load_schema, seen_from
-from conceptrast.provenance import WEIGHT_SUFFIXES, code_hash, registry, weights_fingerprint
+from conceptrast.errors import ConceptrastError, ConfigError, unknown_name
+from conceptrast.provenance import (
+    code_hash,
+    file_fingerprint,
+    is_file_name,
+    module_fingerprint,
+    registry,
+    weights_fingerprint,
+)
 
 if TYPE_CHECKING:
     from conceptrast.data.dataset import Dataset
 
-TRUTH_KINDS = frozenset({"digit_pairs"})
 PICTURE_STEPS = frozenset(
     {"train", "predict", "attribute", "factorize", "prototypes", "component_prediction", "concept_recovery", "figures"}
 )
@@ -44,7 +51,10 @@ class Plan:
         Raises:
             ConfigError: something in the configuration is wrong.
         """
-        return cls(checked(config, load_schema(schema), source), source)
+        plan = cls(checked(config, load_schema(schema), source), source)
+        for name in plan.datasets:
+            plan._opened(name)
+        return plan
 
     @property
     def folder(self) -> str:
@@ -77,7 +87,8 @@ class Plan:
     @property
     def studies_with_truth(self) -> list[str]:
         """Studies on datasets whose concepts are known."""
-        return [name for name, study in self.studies.items() if self.datasets[study["dataset"]]["kind"] in TRUTH_KINDS]
+        kinds = registry(self.source, "data", "TRUTH")
+        return [name for name, study in self.studies.items() if self.datasets[study["dataset"]]["kind"] in kinds]
 
     @property
     def trained_models(self) -> list[str]:
@@ -131,7 +142,8 @@ class Plan:
 
     def train_settings(self, model: str) -> Config:
         """Settings of the step ``train``."""
-        return self._pictures(model, self.dataset_of(model=model))
+        dataset = self.datasets[self.dataset_of(model=model)]
+        return {"model": self.models[model], "dataset": dataset, **self._values("seed", "precision")}
 
     def predict_settings(self, model: str, dataset: str) -> Config:
         """Settings of the step ``predict``."""
@@ -184,11 +196,11 @@ class Plan:
 
     def figures_settings(self, study: str) -> Config:
         """Settings of the step ``figures``."""
-        recipes = self.config["recipes"]
+        recipes = list(self.config["recipes"])
         return {
             **self._study(study),
             "study": study,
-            "card_recipe": "recommended" if "recommended" in recipes else list(recipes)[-1],
+            "card_recipe": "recommended" if "recommended" in recipes else recipes[-1],
             "rectify": self.studies[study]["rectify"],
             "recipes": self._recipes(study),
         }
@@ -207,12 +219,12 @@ class Plan:
         }
 
     def track_settings(self) -> Config:
-        """Settings of the step ``track``."""
+        """Settings of the step ``track``; how many processes decode pictures changes nothing and is left out."""
         return {
-            "config": self.resolved,
+            "config": {key: value for key, value in self.resolved.items() if key != "workers"},
             "code": self.run_code(),
             "data": self.data_fingerprints,
-            "weights": self.weights_fingerprints,
+            "weights": self.model_fingerprints,
             "repository": os.path.relpath(".", self.folder),
         }
 
@@ -231,7 +243,7 @@ class Plan:
 
     def run_code(self) -> str:
         """Hash of all library files that the run's results depend on."""
-        steps = sorted(PICTURE_STEPS | {"index", "concept_recovery", "tables"})
+        steps = sorted(PICTURE_STEPS | {"index", "tables"})
         modules = {f"conceptrast.steps.{step}" for step in steps}
         modules |= {self._module("data", "KINDS", entry["kind"]) for entry in self.datasets.values()}
         modules |= {self._module("models", "ARCHITECTURES", self._architecture(name)) for name in self.models}
@@ -249,15 +261,26 @@ class Plan:
         return found
 
     @cached_property
-    def weights_fingerprints(self) -> dict[str, str]:
-        """Fingerprint of the weights that each model brings along; models that are trained here or random have none."""
+    def model_fingerprints(self) -> dict[str, str]:
+        """Fingerprint of what each model brings along: weights, file of class names, module of its factory.
+
+        Models that bring nothing along (trained here, or random) have none. Where a file is missing, it is the
+        fingerprint that the predictions were made with.
+        """
         found = {}
         for name, entry in self.models.items():
+            parts: list[str | None] = []
             if entry.get("weights"):
-                recorded = sorted(Path("predictions", name).glob("*.weights.txt"))
-                found[name] = weights_fingerprint(entry.get("architecture", ""), entry["weights"]) or _recorded(
-                    recorded
-                )
+                parts.append(weights_fingerprint(self._architecture(name), entry["weights"]))
+            if isinstance(entry.get("class_names"), str):
+                parts.append(file_fingerprint(Path(entry["class_names"])))
+            if "factory" in entry:
+                parts.append(module_fingerprint(entry["factory"], self.source.parents[1]))
+            known = [part for part in parts if part is not None]
+            if len(known) < len(parts):
+                found[name] = _recorded(sorted(Path("predictions", name).glob("*.weights.txt")))
+            elif any(known):
+                found[name] = " ".join(filter(None, known))
         return found
 
     def missing(self, jobs: Iterable[Mapping[str, str]]) -> list[str]:
@@ -268,27 +291,70 @@ class Plan:
             datasets.add(self.dataset_of(**named))
             models |= {self.model_of(**named)} if {"study", "model"} & set(named) else set()
         lines = [f"dataset '{name}': {self._opened(name).missing()}" for name in sorted(datasets)]
-        with_weights = sorted(models & set(self.weights_fingerprints))
-        if with_weights:
-            from conceptrast.models.opening import missing
+        for name in sorted(models):
+            entry = self.models[name]
+            names = entry.get("class_names")
+            if isinstance(names, str) and not Path(names).is_file():
+                pulled = ": `dvc pull` brings it" if Path(names + ".dvc").is_file() else ""
+                lines.append(f"model '{name}': file of class names {Path(names).resolve()} does not exist{pulled}")
+            if entry.get("weights"):
+                from conceptrast.models.opening import missing
 
-            for name in with_weights:
-                entry = self.models[name]
-                path = Path(entry["weights"])
-                weights = str(path.resolve()) if path.suffix in WEIGHT_SUFFIXES else entry["weights"]
+                weights = str(Path(entry["weights"]).resolve()) if is_file_name(entry["weights"]) else entry["weights"]
                 lines.append(f"model '{name}': {missing({**entry, 'weights': weights})}")
         return [line for line in lines if not line.endswith(": None")]
+
+    def unknown_classes(self, jobs: Iterable[Mapping[str, str]]) -> list[str]:
+        """One line per class of a study that its model does not have, for the studies of these jobs.
+
+        Where the names are not known before the model is opened, as of a file of weights alone, none is doubted.
+        """
+        due = {dict(wildcards.items()).get("study") for wildcards in jobs}
+        lines = []
+        for name in (name for name in self.studies if name in due and "classes" in self.studies[name]):
+            valid = self._class_names(name)
+            if valid is None:
+                continue
+            for wanted in self.studies[name]["classes"]:
+                known: Collection[object] = range(len(valid)) if isinstance(wanted, int) else valid
+                if wanted not in known:
+                    lines.append(f"'studies.{name}.classes': {unknown_name('class', wanted, known)}")
+        return lines
+
+    def _class_names(self, study: str) -> list[str] | None:
+        """Names of the outputs of a study's model, as far as they are known without opening it."""
+        entry = self.models[self.studies[study]["model"]]
+        names, weights = entry.get("class_names"), entry.get("weights")
+        if isinstance(names, list):
+            return names
+        if names is not None:
+            from conceptrast.models.opening import read_class_names
+
+            return read_class_names(Path(names))
+        if weights is not None and not is_file_name(weights):
+            from conceptrast.data.imagenet_names import imagenet_class_names
+
+            return imagenet_class_names()
+        if weights is not None or "factory" in entry:
+            return None
+        return self._opened(self.studies[study]["dataset"]).class_names
 
     def _opened(self, dataset: str) -> Dataset:
         from conceptrast.data.dataset import open_dataset
 
-        return open_dataset(self.datasets[dataset], self.config["seed"])
+        try:
+            return open_dataset(self.datasets[dataset], self.config["seed"])
+        except ConceptrastError as error:
+            raise ConfigError(f"config: 'datasets.{dataset}': {error}") from error
+        except (TypeError, ValueError) as error:
+            options = self.resolved["datasets"][dataset]
+            raise ConfigError(f"config: 'datasets.{dataset}' got {options}: {error}") from error
 
     def _values(self, *keys: str) -> Config:
         return {key: self.config[key] for key in keys}
 
     def _pictures(self, model: str, dataset: str) -> Config:
-        common = self._values("seed", "precision", "batch_size", "workers")
+        common = self._values("seed", "precision", "batch_size")
         return {"model": self.models[model], "dataset": self.datasets[dataset], **common}
 
     def _study(self, study: str) -> Config:
@@ -298,11 +364,8 @@ class Plan:
     def _recipes(self, study: str, *keys: str) -> Config:
         """Recipes with the study's own pooling and window, reduced to ``keys``."""
         own = {key: self.studies[study][key] for key in ("pooling", "window") if key in self.studies[study]}
-        recipes = {name: {**entry, **own} for name, entry in self._all_recipes()}
+        recipes = {name: {**entry, **own} for name, entry in self.config["recipes"].items()}
         return {name: {key: entry[key] for key in keys or entry} for name, entry in recipes.items()}
-
-    def _all_recipes(self) -> Iterable[tuple[str, Config]]:
-        return self.config["recipes"].items()
 
     def _architecture(self, model: str) -> str:
         return str(self.models[model].get("architecture", ""))
@@ -317,15 +380,17 @@ def _recorded(paths: Iterable[Path]) -> str:
     return next((path.read_text() for path in paths if path.is_file()), "missing")
 
 
-def prepare_environment(folder: Path) -> None:
-    """Let the steps run the library in ``folder`` with the Python that runs now, wherever they work.
+def prepare_environment(repository: Path) -> None:
+    """Let the steps run this clone's library with the Python that runs now, wherever they work.
 
-    So a clone runs its own code wherever the package was installed from, and ``.venv/bin/snakemake`` works without
-    activating the environment. A relative ``CONCEPTRAST_MIRROR`` is seen from the folder where Snakemake was called.
+    So a clone runs its own code wherever the package was installed from, finds a ``factory`` in a module of the
+    repository's root, and ``.venv/bin/snakemake`` works without activating the environment. A relative
+    ``CONCEPTRAST_MIRROR`` is seen from the folder where Snakemake was called.
     """
-    for name, first in (("PYTHONPATH", folder), ("PATH", Path(sys.executable).parent)):
-        others = [part for part in os.environ.get(name, "").split(os.pathsep) if part and part != str(first)]
-        os.environ[name] = os.pathsep.join([str(first), *others])
+    for name, folders in (("PYTHONPATH", (repository / "src", repository)), ("PATH", (Path(sys.executable).parent,))):
+        first = [str(folder) for folder in folders]
+        others = [part for part in os.environ.get(name, "").split(os.pathsep) if part and part not in first]
+        os.environ[name] = os.pathsep.join([*first, *others])
     if os.environ.get("CONCEPTRAST_MIRROR"):
         os.environ["CONCEPTRAST_MIRROR"] = os.path.abspath(os.environ["CONCEPTRAST_MIRROR"])
 

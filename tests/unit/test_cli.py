@@ -74,6 +74,11 @@ def test_explain_writes_figure_and_tables_and_says_where(photos, tmp_path, capsy
         ({"method": "deplift"}, "deeplift"),
         ({"precision": "float31"}, "float32"),
         ({"class-names": "nowhere.json"}, "nowhere.json does not exist"),
+        ({"batch-size": "0"}, "--batch-size must be at least 1, got 0"),
+        ({"images-per-class": "0"}, "--images-per-class must be at least 1, got 0"),
+        ({"input-size": "-3"}, "--input-size must be at least 1, got -3"),
+        ({"samples": "-1"}, "--samples must be at least 0, got -1"),
+        ({"noise": "nan"}, "--noise must be at least 0, got nan"),
     ],
 )
 def test_a_mistake_is_one_line_that_names_what_is_right(photos, tmp_path, changes, message) -> None:
@@ -117,6 +122,20 @@ def test_factory_makes_the_model(photos, tmp_path) -> None:
     assert (options.model, options.factory) == (None, "a.b:c")
     with pytest.raises(SystemExit, match=r"a\.b"):
         main(["explain", "--factory", "a.b:c", *words(photos, tmp_path)[3:]])
+
+
+def test_what_cannot_be_written_is_said_before_anything_is_computed(photos, tmp_path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SystemExit, match=r"^error: .*/file: File exists$"):
+        main(words(photos, tmp_path / "file", model="never-looked-at"))
+
+
+def test_a_factory_is_found_where_the_command_is_called(photos, tmp_path, monkeypatch) -> None:
+    (tmp_path / "networks_here.py").write_text("def build():\n    return 3\n")
+    monkeypatch.setattr(sys, "path", [part for part in sys.path if part])
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="returned int, not a torch"):
+        main(["explain", "--factory", "networks_here:build", "--input-size", "32", *words(photos, tmp_path)[3:]])
 
 
 def test_parsing_imports_no_torch(photos, tmp_path) -> None:

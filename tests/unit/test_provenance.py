@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from conceptrast.provenance import closure, code_hash, keywords, registry, weights_fingerprint
+from conceptrast.provenance import closure, code_hash, keywords, module_fingerprint, registry, weights_fingerprint
 
 FILES = {
     "__init__.py": '_PUBLIC = {"method": "conceptrast.methods.one"}\n',
@@ -67,6 +67,16 @@ def test_weights_are_known_by_content_or_by_their_dvc_file(tmp_path: Path) -> No
     assert weights_fingerprint("net", str(path)) is None
     (tmp_path / "net.pth.dvc").write_text(f"outs:\n- md5: {digest}\n  path: net.pth\n")
     assert weights_fingerprint("net", str(path)) == digest
+
+
+@pytest.mark.parametrize(
+    ("factory", "file"), [("own.networks:build", "own/networks.py"), ("own:build", "own/__init__.py")]
+)
+def test_the_module_of_a_factory_is_known_by_its_content(tmp_path: Path, factory: str, file: str) -> None:
+    assert module_fingerprint(factory, tmp_path) == ""
+    (tmp_path / "own").mkdir()
+    (tmp_path / file).write_bytes(b"weights")
+    assert module_fingerprint(factory, tmp_path) == hashlib.md5(b"weights", usedforsecurity=False).hexdigest()
 
 
 def test_planning_imports_neither_torch_nor_mlflow() -> None:

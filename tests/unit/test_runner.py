@@ -26,13 +26,21 @@ def root_logger() -> Iterator[None]:
 def test_parameters_become_options(tmp_path: Path) -> None:
     seen: dict[str, Any] = {}
 
-    def main(settings: dict[str, Any], class_names: Path, shards: list[Path], weights: Path | None = None) -> None:
-        seen.update(settings=settings, class_names=class_names, shards=shards, weights=weights)
+    def main(
+        settings: dict[str, Any],
+        class_names: Path,
+        shards: list[Path],
+        weights: Path | None = None,
+        key: str = "",
+        workers: int = 0,
+    ) -> None:
+        seen.update(settings=settings, class_names=class_names, shards=shards, weights=weights, key=key, n=workers)
 
-    run(main, ["--settings", '{"seed": 3}', "--class-names", "a.json", "--shards", "0.npz", "1.npz"])
+    given = ["--settings", '{"seed": 3}', "--class-names", "a.json", "--shards", "0.npz", "1.npz", "--workers", "2"]
+    run(main, given)
     assert seen == {
         "settings": {"seed": 3}, "class_names": Path("a.json"), "shards": [Path("0.npz"), Path("1.npz")],
-        "weights": None,
+        "weights": None, "key": "", "n": 2,
     }  # fmt: skip
 
 
@@ -41,6 +49,8 @@ def test_parameters_become_options(tmp_path: Path) -> None:
     [
         (DataError("root: the folder x does not exist"), "error: root: the folder x does not exist"),
         (OSError(errno.ENOSPC, "No space left on device", "out.npz"), "no room left on the disk while writing out.npz"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded", "out.npz"), "no room left on the disk while writing out.npz"),
+        (OSError(errno.EFBIG, "File too large"), "no room left on the disk while writing a result"),
         (PermissionError(errno.EACCES, "Permission denied", "out.npz"), "out.npz: Permission denied"),
         (OSError(errno.EROFS, "Read-only file system", "out.npz"), "out.npz: Read-only file system"),
     ],

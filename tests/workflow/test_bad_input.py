@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import subprocess
 import sys
@@ -26,6 +27,8 @@ def plain(tmp_path: Path) -> Copy:
     [
         ("images_per_class: 6", "images_per_clas: 6", "unknown key 'images_per_clas'; nearest: images_per_class"),
         ("seed: 0", "seed: often", "key 'seed' got 'often' (str); expected integer"),
+        ("train: 500", "train: many", "config: 'datasets.digit_pairs': "),
+        ("architecture: resnet10", "architecture: resnet01", "'models.pairs_resnet': unknown architecture 'resnet01'"),
     ],
 )
 def test_a_wrong_key_or_value_is_named(plain: Copy, old: str, new: str, said: str) -> None:
@@ -43,6 +46,23 @@ def test_a_layer_that_does_not_exist_ends_the_run_before_the_training(plain: Cop
     assert "'studies.pairs-layer3'" in done.stdout + done.stderr
     assert "layer3" in done.stdout + done.stderr
     assert not (plain.results / "models" / "pairs_resnet.safetensors").exists()
+
+
+def test_a_class_that_does_not_exist_ends_the_run_before_the_training(plain: Copy) -> None:
+    plain.edit("config/config.yaml", "layer: layer3}", "layer: layer3, classes: [3+77]}")
+    done = plain.snakemake()
+    assert done.returncode != 0
+    assert "'studies.pairs-layer3.classes': unknown class '3+77'; nearest: 3+7" in done.stdout + done.stderr
+    assert not (plain.results / "datasets").exists()
+
+
+def test_refused_pictures_are_in_the_log_of_the_failed_job(plain: Copy) -> None:
+    (plain.folder / "data" / "mine" / "ant").mkdir(parents=True)
+    (plain.folder / "data" / "mine" / "ant" / "a.png").write_bytes(b"no picture")
+    plain.edit("config/config.yaml", "datasets:\n", "datasets:\n  mine: {kind: image_folder, root: data/mine}\n")
+    done = plain.snakemake("datasets/mine/index.parquet")
+    assert done.returncode != 0
+    assert "rejected ant/a.png: " in (plain.results / "logs" / "index" / "mine.log").read_text()
 
 
 def test_imagenet_plans_without_data_and_a_run_says_what_is_missing(plain: Copy) -> None:
@@ -66,19 +86,19 @@ def limit_files() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
 
 
-def test_no_room_leaves_nothing_half_written(finished: Copy, tmp_path: Path) -> None:
-    source = finished.results / "datasets" / "digit_pairs" / "index.parquet"
-    program = (
-        "import sys; from conceptrast.files import read_table, write_table;"
-        "write_table(read_table(sys.argv[1]), sys.argv[2])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", f"import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); {program}",
-         str(source), str(tmp_path / "index.parquet")],
-        preexec_fn=limit_files, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode != 0
-    assert list(tmp_path.iterdir()) == []
+def test_no_room_is_one_line_and_leaves_nothing_half_written(tmp_path: Path) -> None:
+    settings = {"dataset": {"kind": "digit_pairs", "train": 60, "validation": 20}, "seed": 0, "max_rejected": 0.01}
+    names = ("index.parquet", "rejected.csv", "truth.parquet", "class_names.json")
+    options = [word for name in names for word in (f"--{name.split('.')[0].replace('_', '-')}", str(tmp_path / name))]
+    command = [sys.executable, "-m", "conceptrast.steps.index", "--settings", json.dumps(settings), *options]
+    done = subprocess.run(command, preexec_fn=limit_files, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "error: no room left on the disk while writing" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"rejected.csv"}
+    again = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert again.returncode == 0, again.stderr
+    assert {path.name for path in tmp_path.iterdir()} == set(names)
 
 
 def test_a_killed_step_is_finished_by_the_next_run(copy: Copy, finished: Copy) -> None:

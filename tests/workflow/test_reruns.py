@@ -47,6 +47,30 @@ def test_another_value_reruns_what_reads_it(copy: Copy) -> None:
     assert not {"index", "train", "predict", "attribute", "factorize"} & set(jobs)
 
 
+def test_the_number_of_processes_that_decode_reruns_nothing(copy: Copy) -> None:
+    copy.edit("config/config.yaml", "seed: 0\n", "seed: 0\nworkers: 1\n")
+    assert copy.planned() == {}
+
+
+def test_an_edited_factory_reruns_what_used_it(copy: Copy) -> None:
+    (copy.folder / "networks.py").write_text(
+        "from conceptrast.models.torchvision_ops import torchvision\n\n\n"
+        "def build():\n    return torchvision.models.resnet18(num_classes=10)\n"
+    )
+    copy.edit("config/config.yaml", "models:\n", "models:\n  own: {factory: 'networks:build', input_size: 96}\n")
+    copy.edit(
+        "config/config.yaml", "studies:\n", "studies:\n  own: {model: own, dataset: digit_pairs, layer: layer3}\n"
+    )
+    name = "predictions/own/digit_pairs.parquet"
+    assert copy.planned(name) == {"predict": 1}
+    done = copy.snakemake(name)
+    assert done.returncode == 0, done.stderr
+    assert copy.planned(name) == {}
+    with (copy.folder / "networks.py").open("a") as stream:
+        stream.write("\n# edited\n")
+    assert copy.planned(name) == {"predict": 1}
+
+
 def test_pooling_of_one_study_leaves_the_other_alone(copy: Copy) -> None:
     copy.edit("config/config.yaml", "layer: layer4, pooling: {kernel: 1", "layer: layer4, pooling: {kernel: 2")
     jobs = copy.planned()

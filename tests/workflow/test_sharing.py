@@ -45,7 +45,9 @@ def test_a_clone_that_pulls_from_a_folder_has_nothing_to_do(shared: Copy, tmp_pa
     copy = clone_and_pull(shared, tmp_path / "clone", str(tmp_path / "remote"), {})
     assert copy.planned() == {}
     copy.edit("config/config.yaml", "window: 0.4", "window: 0.3")
-    assert "attribute" not in copy.planned()
+    jobs = copy.planned()
+    assert jobs["prototypes"] == 2
+    assert "attribute" not in jobs
 
 
 @pytest.fixture

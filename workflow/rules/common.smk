@@ -14,7 +14,7 @@ sys.path.insert(0, str(SOURCE.parent))
 from conceptrast.errors import ConceptrastError
 from conceptrast.planning import Plan, has_gpu, prepare_environment
 
-prepare_environment(SOURCE.parent)
+prepare_environment(SOURCE.parents[1])
 
 
 def plan():
@@ -34,6 +34,8 @@ TRAINED = PLAN.trained_models
 SHARDS = range(PLAN.config["class_shards"])
 TABLES = expand("tables/{table}.csv", table=PLAN.table_names)
 GPU = int(has_gpu())
+# A resource and no parameter: how many processes decode pictures changes no result.
+WORKERS = PLAN.config["workers"]
 
 
 wildcard_constraints:
@@ -66,8 +68,8 @@ def data_of(wildcards):
 
 
 def weights_of(wildcards):
-    """Fingerprint of the weights that a job's model brings along; nothing for a model that the workflow trains."""
-    return PLAN.weights_fingerprints.get(PLAN.model_of(**wildcards), "")
+    """Fingerprint of the weights, class names and code that a job's model brings along; nothing where it does not."""
+    return PLAN.model_fingerprints.get(PLAN.model_of(**wildcards), "")
 
 
 def index_of(wildcards):
@@ -115,19 +117,23 @@ def truth_inputs(wildcards):
 
 
 def check_before_start(jobs):
-    """End within seconds where these jobs would fail after hours: data or weights that are missing, a wrong layer.
+    """End within seconds where these jobs would fail after hours: missing data or weights, a wrong class or layer.
 
     This is no rule: an input that only has to be there first would hide from Snakemake what else has changed.
     """
-    stop_if_missing(jobs)
+    stop_if_wrong(jobs)
     due = PLAN.check_layers_settings(job.wildcards for job in jobs)
     command = [sys.executable, "-m", "conceptrast.steps.check_layers", "--settings"]
     if due["studies"] and subprocess.run([*command, json.dumps(due)]).returncode:
         raise WorkflowError("this run cannot start: see the error above")
 
 
-def stop_if_missing(jobs):
-    """End with one line per missing dataset or weights file that these jobs would read."""
-    missing = PLAN.missing(job.wildcards for job in jobs if hasattr(job.params, "data"))
-    if missing:
-        raise WorkflowError("this run cannot start:\n" + "\n".join(missing))
+def stop_if_wrong(jobs):
+    """End with one line per missing dataset or file that these jobs would read, and per class that does not exist."""
+    named = [job.wildcards for job in jobs if hasattr(job.params, "data")]
+    try:
+        lines = PLAN.missing(named) or PLAN.unknown_classes(named)
+    except ConceptrastError as error:
+        lines = [str(error)]
+    if lines:
+        raise WorkflowError("this run cannot start:\n" + "\n".join(lines))

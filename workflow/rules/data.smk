@@ -14,11 +14,13 @@ rule index:
         "../envs/conceptrast.yaml"
     resources:
         mem_mb=1500,
+        workers=WORKERS,
     params:
         settings=settings("index"),
         code=code("index"),
         data=data_of,
     shell:
         "python -m conceptrast.steps.index --settings {params.settings:q} --index {output.index}"
-        " --rejected {output.rejected} --truth {output.truth} --class-names {output.class_names} --log {log}"
+        " --rejected {output.rejected} --truth {output.truth} --class-names {output.class_names}"
+        " --workers {resources.workers} --log {log}"
         " && printf %s {params.data:q} > {output.fingerprint}"

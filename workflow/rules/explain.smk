@@ -19,6 +19,7 @@ rule attribute:
     threads: 1
     resources:
         mem_mb=2000,
+        workers=WORKERS,
         gpu=GPU,
     params:
         settings=settings("attribute"),
@@ -29,7 +30,7 @@ rule attribute:
     shell:
         "python -m conceptrast.steps.attribute --settings {params.settings:q} --index {input.index}"
         " --class-names {input.class_names} --predictions {input.predictions} --attribution {output.attribution}"
-        " {params.weights} --threads {threads} --log {log}"
+        " {params.weights} --threads {threads} --workers {resources.workers} --log {log}"
 
 
 rule factorize:
@@ -48,6 +49,8 @@ rule factorize:
     threads: 1
     resources:
         mem_mb=2000,
+        workers=WORKERS,
+        gpu=GPU,
     params:
         settings=settings("factorize"),
         code=code("factorize"),
@@ -57,7 +60,7 @@ rule factorize:
     shell:
         "python -m conceptrast.steps.factorize --settings {params.settings:q} --index {input.index}"
         " --class-names {input.class_names} --attributions {input.attributions} --components {output.components}"
-        " {params.weights} --threads {threads} --log {log}"
+        " {params.weights} --threads {threads} --workers {resources.workers} --log {log}"
 
 
 rule prototypes:
@@ -76,6 +79,7 @@ rule prototypes:
     threads: 1
     resources:
         mem_mb=2500,
+        workers=WORKERS,
         gpu=GPU,
     params:
         settings=settings("prototypes"),
@@ -86,7 +90,7 @@ rule prototypes:
     shell:
         "python -m conceptrast.steps.prototypes --settings {params.settings:q} --index {input.index}"
         " --class-names {input.class_names} --predictions {input.predictions} --components {input.components}"
-        " --prototypes {output.prototypes} {params.weights} --threads {threads} --log {log}"
+        " --prototypes {output.prototypes} {params.weights} --threads {threads} --workers {resources.workers} --log {log}"
 
 
 rule component_prediction:
@@ -110,6 +114,7 @@ rule component_prediction:
     threads: 1
     resources:
         mem_mb=2000,
+        workers=WORKERS,
         gpu=GPU,
     params:
         settings=settings("component_prediction"),
@@ -121,7 +126,7 @@ rule component_prediction:
         "python -m conceptrast.steps.component_prediction --settings {params.settings:q} --index {input.index}"
         " --class-names {input.class_names} --predictions {input.predictions} --components {input.components}"
         " --prototypes {input.prototypes} --prediction {output.prediction} {params.weights}"
-        " --threads {threads} --log {log}"
+        " --threads {threads} --workers {resources.workers} --log {log}"
 
 
 rule concept_recovery:
@@ -182,6 +187,8 @@ rule figures:
     threads: 1
     resources:
         mem_mb=2000,
+        workers=WORKERS,
+        gpu=GPU,
     params:
         settings=settings("figures"),
         code=code("figures"),
@@ -193,4 +200,4 @@ rule figures:
         " --class-names {input.class_names} --predictions {input.predictions} --attributions {input.attributions}"
         " --components {input.components} --prototypes {input.prototypes} --prediction {input.prediction}"
         " --cards {output.cards} --overview {output.overview} --manifest {output.manifest} {params.weights}"
-        " --threads {threads} --log {log}"
+        " --threads {threads} --workers {resources.workers} --log {log}"

@@ -21,15 +21,17 @@ rule train:
     threads: all_cores()
     resources:
         mem_mb=3000,
+        workers=WORKERS,
         gpu=GPU,
     params:
         settings=settings("train"),
         code=code("train"),
         data=data_of,
+        digest=weights_of,
     shell:
         "python -m conceptrast.steps.train --settings {params.settings:q} --index {input.index}"
         " --class-names {input.class_names} --weights {output.weights} --history {output.history}"
-        " --threads {threads} --log {log}"
+        " --key {params.code:q}/{params.data:q}/{params.digest:q} --threads {threads} --workers {resources.workers} --log {log}"
 
 
 rule predict:
@@ -48,6 +50,7 @@ rule predict:
     threads: all_cores()
     resources:
         mem_mb=2500,
+        workers=WORKERS,
         gpu=GPU,
     params:
         settings=settings("predict"),
@@ -58,5 +61,5 @@ rule predict:
     shell:
         "python -m conceptrast.steps.predict --settings {params.settings:q} --index {input.index}"
         " --class-names {input.class_names} --predictions {output.predictions} {params.weights}"
-        " --threads {threads} --log {log}"
+        " --threads {threads} --workers {resources.workers} --log {log}"
         " && printf %s {params.digest:q} > {output.fingerprint}"

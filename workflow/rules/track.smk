@@ -14,11 +14,15 @@ rule tables:
         purity=expand("studies/{study}/component_purity.csv", study=TRUTH_STUDIES),
         histories=expand("models/{model}.training.csv", model=TRAINED),
     output:
-        tables=report(
-            TABLES,
-            caption="../report/table.rst",
-            category="Tables",
-        ),
+        tables=[
+            report(
+                f"tables/{name}.csv",
+                caption="../report/table.rst",
+                category="Tables",
+                labels={"table": name},
+            )
+            for name in PLAN.table_names
+        ],
         metrics="metrics.json",
     log:
         "logs/tables.log",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -160,14 +160,3 @@ def file_name(class_index: int, class_name: str) -> str:
         '217-english-springer.png'
     """
     return f"{class_index}-{slug(class_name)}.png"
-
-
-def recipe_for_cards(recipes: Iterable[str]) -> str:
-    """The recipe that cards show: ``recommended``, or the last where there is none of that name.
-
-    Example:
-        >>> recipe_for_cards(["recommended", "published"]), recipe_for_cards(["a", "b"])
-        ('recommended', 'b')
-    """
-    names = list(recipes)
-    return "recommended" if "recommended" in names else names[-1]

@@ -16,7 +16,8 @@ from conceptrast.files import read_json
 from conceptrast.models import ARCHITECTURES
 from conceptrast.models.family import Family
 from conceptrast.models.model import Model, Preprocess
-from conceptrast.models.weights import file_md5, fit, is_file_name, read_state, unwrapped
+from conceptrast.models.weights import file_md5, fit, read_state, unwrapped
+from conceptrast.provenance import is_file_name
 from conceptrast.registry import resolve
 
 _PREPROCESSING = ("resize", "crop", "mean", "std", "interpolation")
@@ -123,7 +124,7 @@ def open_model(
         raise ModelError(f"{architecture_of(settings)} is trained by the workflow: give the file of trained weights")
     own_names = settings.get("class_names")
     if isinstance(own_names, str):
-        own_names = read_json(own_names)
+        own_names = read_class_names(Path(own_names))
     return load_model(
         architecture_of(settings),
         weights if weights is not None else settings.get("weights"),
@@ -133,6 +134,23 @@ def open_model(
         options=settings.get("options"),
         **{key: settings[key] for key in _PREPROCESSING if key in settings},
     )
+
+
+def read_class_names(path: Path) -> list[str]:
+    """Names of the outputs from a JSON file.
+
+    Raises:
+        ModelError: the file does not exist, or holds no list of names.
+    """
+    try:
+        names = read_json(path)
+    except FileNotFoundError:
+        raise ModelError(f"file of class names {path} does not exist") from None
+    except ValueError as error:
+        raise ModelError(f"{path} is not JSON: {error}") from None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ModelError(f"{path} must hold a JSON list of class names")
+    return names
 
 
 def architecture_of(settings: Mapping[str, Any]) -> str:

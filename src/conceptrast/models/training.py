@@ -7,6 +7,7 @@ the same bits as an undisturbed one.
 
 from __future__ import annotations
 
+import io
 import logging
 import math
 import time
@@ -232,9 +233,12 @@ def _accuracy(model: Model, pictures: Pictures, precision: str) -> float:
 
 
 def _save(path: Path, key: str, module: nn.Module, optimiser: torch.optim.SGD, history: list[dict[str, Any]]) -> None:
+    state = {"key": key, "module": module.state_dict(), "optimiser": optimiser.state_dict(), "history": history}
+    content = io.BytesIO()
+    torch.save(state, content)
     with atomic(path) as part:
-        state = {"key": key, "module": module.state_dict(), "optimiser": optimiser.state_dict(), "history": history}
-        torch.save(state, part)
+        # Written by Python and not by torch, whose error for a full disk is no OSError.
+        part.write_bytes(content.getbuffer())
 
 
 def _resume(path: Path | None, key: str, module: nn.Module, optimiser: torch.optim.SGD) -> list[dict[str, Any]]:

@@ -11,13 +11,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from conceptrast.errors import ModelError
 from conceptrast.files import atomic
-
-SUFFIXES = (".pth", ".pt", ".safetensors", ".tar", ".ckpt", ".bin")
 
 #: Entries of a checkpoint that hold the network, in the order in which they are looked for.
 _NESTED = ("state_dict", "model_state_dict", "model")
@@ -27,16 +25,6 @@ _PREFIXES = ("module.", "_orig_mod.", "model.")
 
 #: What the ``robustness`` package keeps beside the network.
 _BESIDE = ("normalizer.", "attacker.")
-
-
-def is_file_name(weights: str) -> bool:
-    """Whether ``weights`` names a file rather than published weights.
-
-    Example:
-        >>> is_file_name("../../data/resnet50.pth"), is_file_name("IMAGENET1K_V1")
-        (True, False)
-    """
-    return "/" in weights or weights.endswith(SUFFIXES)
 
 
 def file_md5(path: Path | str) -> str:
@@ -75,7 +63,8 @@ def write_state(state: Mapping[str, Tensor], path: Path | str) -> None:
         {'bias': tensor([1., 1.])}
     """
     with atomic(path) as part:
-        save_file({name: value.detach().cpu().contiguous() for name, value in state.items()}, part)
+        # Written by Python and not by the library, whose error for a full disk is no OSError.
+        part.write_bytes(save({name: value.detach().cpu().contiguous() for name, value in state.items()}))
 
 
 def _torch_file(path: Path) -> Any:

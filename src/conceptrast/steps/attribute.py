@@ -23,11 +23,12 @@ def main(
     predictions: Path,
     attribution: Path,
     weights: Path | None = None,
+    workers: int = 0,
 ) -> None:
-    """Write image, target, raw, rectified and completeness_gap of every ``settings["shards"]``-th class."""
+    """Write image, target, raw, rectified, multiplier and completeness_gap of every ``settings["shards"]``-th class."""
     model = open_model(settings["model"], weights, read_json(class_names))
     model.module.to(default_device())
-    names = settings.get("classes")
+    names = settings["classes"]
     chosen, _ = class_images(
         read_table(predictions),
         settings["min_images"],
@@ -43,7 +44,7 @@ def main(
     copies = max(1, settings["attribution"]["samples"])
     size = max(1, settings["batch_size"] // copies)
     dataset = open_dataset(settings["dataset"], settings["seed"])
-    batches = views(dataset, table, model.preprocess, size, settings.get("workers", 0))
+    batches = views(dataset, table, model.preprocess, size, workers)
     arrays = attribute_images(
         model,
         settings["layer"],

@@ -31,6 +31,7 @@ def main(
     prototypes: Path,
     prediction: Path,
     weights: Path | None = None,
+    workers: int = 0,
 ) -> None:
     """Write one row per class, recipe, selection and baseline, and one per class that was skipped."""
     model = open_model(settings["model"], weights, read_json(class_names))
@@ -39,14 +40,14 @@ def main(
     recipes, seed = recipes_from_settings(settings["recipes"]), settings["seed"]
     dataset = open_dataset(settings["dataset"], seed)
     table = read_table(index).set_index("image", drop=False)
-    chosen = settings.get("classes")
+    chosen = settings["classes"]
     _, skipped = class_images(
         said, settings["min_images"], settings["images_per_class"], seed, len(names),
         None if chosen is None else [model.class_index(name) for name in chosen],
     )  # fmt: skip
 
     def views_of(images: np.ndarray) -> Iterator[tuple[np.ndarray, Tensor]]:
-        return views(dataset, table.loc[images], model.preprocess, settings["batch_size"], settings.get("workers", 0))
+        return views(dataset, table.loc[images], model.preprocess, settings["batch_size"], workers)
 
     counts = Counter(said["predicted"].tolist())
     few = f"fewer than min_images = {settings['min_images']} images are predicted as the class"

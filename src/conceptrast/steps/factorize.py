@@ -26,6 +26,7 @@ def main(
     attributions: list[Path],
     components: Path,
     weights: Path | None = None,
+    workers: int = 0,
 ) -> None:
     """Write components.npz for the classes of the attribution files."""
     found = read_attributions(attributions)
@@ -34,12 +35,12 @@ def main(
     model.module.to(default_device())
     split, size = SplitModel(model, settings["layer"]), settings["batch_size"]
     dataset = open_dataset(settings["dataset"], settings["seed"])
-    batches = views(dataset, table, model.preprocess, size, settings.get("workers", 0))
+    batches = views(dataset, table, model.preprocess, size, workers)
     batches = progress(batches, "factorizing", -(-len(table) // size), "batches")
     activations = activations_of(model, split, batches, settings["precision"])
     classes, factors = by_class(activations, found["target"]), factors_in_use(settings["recipes"])
     try:
-        arrays = factorize_classes(classes, found, factors, settings["seed"], settings.get("rectify", False))
+        arrays = factorize_classes(classes, found, factors, settings["seed"], settings["rectify"])
     except LayerError as error:
         near = nearest_rectified(lambda name: SplitModel(model, name), split.layer, cuttable_layers(model.module))
         raise LayerError(

@@ -12,7 +12,7 @@ from conceptrast.factorization.classes import read_attributions
 from conceptrast.figures.canvas import save_png
 from conceptrast.figures.class_card import draw_class_card
 from conceptrast.figures.overview import draw_overview
-from conceptrast.figures.study import Pictures, file_name, recipe_for_cards, study_cards
+from conceptrast.figures.study import Pictures, file_name, study_cards
 from conceptrast.files import read_arrays, read_json, read_table, write_table
 from conceptrast.inference import default_device
 from conceptrast.models.opening import open_model
@@ -34,18 +34,18 @@ def main(
     overview: Path,
     manifest: Path,
     weights: Path | None = None,
+    workers: int = 0,
 ) -> None:
     """Write ``<cards>/<class index>-<name>.png``, ``overview``, and ``manifest``: class, class_name, file.
 
-    Settings: ``study`` is its name, ``card_recipe`` a key of ``recipes`` (``recommended``, or else the last); the rest
-    as in every step.
+    Settings: ``study`` is its name, ``card_recipe`` the key of ``recipes`` that cards show; the rest as in every step.
     """
-    name = settings.get("card_recipe") or recipe_for_cards(settings["recipes"])
+    name = settings["card_recipe"]
     recipe = Recipe.from_settings(name, settings["recipes"][name])
     model = open_model(settings["model"], weights, read_json(class_names))
     model.module.to(default_device())
     dataset = open_dataset(settings["dataset"], settings["seed"])
-    pictures = Pictures(dataset, read_table(index), model, settings["batch_size"], settings.get("workers", 0))
+    pictures = Pictures(dataset, read_table(index), model, settings["batch_size"], workers)
     found = read_arrays(components)
     cards.mkdir(parents=True, exist_ok=True)
     drawn, files = [], []

@@ -7,15 +7,19 @@ from typing import Any
 
 from conceptrast.data.dataset import open_dataset
 from conceptrast.files import write_json, write_table
-from conceptrast.steps.runner import run
+from conceptrast.steps.runner import LOGGER, run
 
 
-def main(settings: dict[str, Any], index: Path, rejected: Path, truth: Path, class_names: Path) -> None:
-    """Settings: dataset (its entry in the config), seed, max_rejected (default 0.01), workers (default 0)."""
+def main(
+    settings: dict[str, Any], index: Path, rejected: Path, truth: Path, class_names: Path, workers: int = 0
+) -> None:
+    """Settings: dataset (its entry in the config), seed, max_rejected."""
     dataset = open_dataset(settings["dataset"], settings["seed"])
-    found = dataset.build_index(settings.get("workers", 0))
+    found = dataset.build_index(workers)
+    for row in found.rejected.itertuples():  # the log survives where the table of a failed job does not
+        LOGGER.warning("rejected %s: %s", row.path, row.reason)
     write_table(found.rejected, rejected)
-    found.check(settings.get("max_rejected", 0.01))
+    found.check(settings["max_rejected"])
     write_table(found.truth, truth)
     write_json(dataset.class_names, class_names)
     write_table(found.table, index)

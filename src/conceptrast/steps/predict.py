@@ -1,4 +1,4 @@
-"""Predict the class of every picture of a dataset's split."""
+"""Predict the class of every picture of a dataset's split ``validation``."""
 
 from __future__ import annotations
 
@@ -16,18 +16,23 @@ from conceptrast.steps.runner import run
 
 
 def main(
-    settings: dict[str, Any], index: Path, class_names: Path, predictions: Path, weights: Path | None = None
+    settings: dict[str, Any],
+    index: Path,
+    class_names: Path,
+    predictions: Path,
+    weights: Path | None = None,
+    workers: int = 0,
 ) -> None:
-    """Write image, label, predicted, probability for the rows of ``settings["split"]`` (``validation``)."""
-    table, split = read_table(index), settings.get("split", "validation")
-    table = table[table["split"] == split]
+    """Write image, label, predicted, probability for the rows of the split ``validation``."""
+    table = read_table(index)
+    table = table[table["split"] == "validation"]
     if table.empty:
-        raise DataError(f"the dataset has no pictures in its split {split!r}")
+        raise DataError("the dataset has no pictures in its split 'validation'")
     model = open_model(settings["model"], weights, read_json(class_names))
     model.module.to(default_device())
     dataset = open_dataset(settings["dataset"], settings["seed"])
     size = settings["batch_size"]
-    batches = views(dataset, table, model.preprocess, size, settings.get("workers", 0))
+    batches = views(dataset, table, model.preprocess, size, workers)
     found = predict(model, progress(batches, "predicting", -(-len(table) // size), "batches"), settings["precision"])
     found.insert(1, "label", table["label"].to_numpy())
     write_table(found, predictions)

@@ -26,6 +26,7 @@ def main(
     components: Path,
     prototypes: Path,
     weights: Path | None = None,
+    workers: int = 0,
 ) -> None:
     """Write the prototypes of every class and recipe, for both selections."""
     predicted = read_table(predictions).set_index("image")["predicted"]
@@ -33,10 +34,10 @@ def main(
     model = open_model(settings["model"], weights, read_json(class_names))
     model.module.to(default_device())
     dataset, size = open_dataset(settings["dataset"], settings["seed"]), settings["batch_size"]
-    batches = views(dataset, table, model.preprocess, size, settings.get("workers", 0))
+    batches = views(dataset, table, model.preprocess, size, workers)
     batches = progress(batches, "searching prototypes", -(-len(table) // size), "batches")
     activations = activations_of(model, SplitModel(model, settings["layer"]), batches, settings["precision"])
-    recipes, rectify = recipes_from_settings(settings["recipes"]), settings.get("rectify", False)
+    recipes, rectify = recipes_from_settings(settings["recipes"]), settings["rectify"]
     found = class_prototypes(
         activations,
         dict(zip(predicted.index.tolist(), predicted.tolist(), strict=True)),

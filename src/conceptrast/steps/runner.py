@@ -1,8 +1,8 @@
 """What all steps share: arguments from the signature of ``main``, a log, short errors.
 
 A step is a function ``main(settings, <inputs>, <outputs>)``. Its parameters become the command line: ``settings`` is a
-JSON object, every other parameter one path (``Path``) or several (``list[Path]``). What is logged goes to standard
-error, where a person watches, and to ``--log``.
+JSON object, every other parameter one path (``Path``), several (``list[Path]``), or a number or text (``int``,
+``str``). What is logged goes to standard error, where a person watches, and to ``--log``.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ from conceptrast.errors import ConceptrastError
 
 LOGGER = logging.getLogger("conceptrast")
 
+#: The disk is full, the user's share of it is, or a file may not become as large.
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 def parser_of(main: Callable[..., None]) -> argparse.ArgumentParser:
     """Command line of a step, read off the signature of its ``main``."""
@@ -32,6 +35,8 @@ def parser_of(main: Callable[..., None]) -> argparse.ArgumentParser:
             parser.add_argument(flag, type=json.loads, required=True)
         elif parameter.annotation == list[Path]:
             parser.add_argument(flag, type=Path, nargs="*", default=[])
+        elif parameter.annotation in (int, str):
+            parser.add_argument(flag, type=parameter.annotation, default=parameter.default)
         else:
             parser.add_argument(flag, type=Path, required=not optional, default=None)
     parser.add_argument("--log", type=Path, default=None)
@@ -51,7 +56,7 @@ def run(main: Callable[..., None], arguments: Sequence[str] | None = None) -> No
     except ConceptrastError as error:
         _fail(str(error))
     except OSError as error:
-        _fail(_said_of(error))
+        _fail(said_of(error))
     except Exception:
         LOGGER.exception("unexpected error")
         sys.exit(1)
@@ -72,8 +77,14 @@ def _limit_threads(threads: int) -> None:
     torch.set_num_threads(threads)
 
 
-def _said_of(error: OSError) -> str:
-    if error.errno == errno.ENOSPC:
+def said_of(error: OSError) -> str:
+    """What the system refused, in one line.
+
+    Example:
+        >>> said_of(OSError(errno.EACCES, "Permission denied", "out.npz"))
+        'out.npz: Permission denied'
+    """
+    if error.errno in NO_ROOM:
         return f"no room left on the disk while writing {error.filename or 'a result'}: free some space and run again"
     return f"{error.filename}: {error.strerror}" if error.filename else str(error)
 

@@ -10,28 +10,37 @@ from typing import Any
 from conceptrast.data.dataset import open_dataset
 from conceptrast.files import read_json, read_table, write_table
 from conceptrast.inference import default_device
-from conceptrast.models.opening import architecture_of, open_model
+from conceptrast.models.opening import open_model
 from conceptrast.models.pictures import Pictures
 from conceptrast.models.training import TrainOptions, train
 from conceptrast.models.weights import write_state
 from conceptrast.steps.runner import run
 
 
-def main(settings: dict[str, Any], index: Path, class_names: Path, weights: Path, history: Path) -> None:
-    """Train ``settings["model"]`` on the ``train`` rows of ``index``; write weights and a table of epochs."""
+def main(
+    settings: dict[str, Any],
+    index: Path,
+    class_names: Path,
+    weights: Path,
+    history: Path,
+    key: str = "",
+    workers: int = 0,
+) -> None:
+    """Train ``settings["model"]`` on the ``train`` rows of ``index``; write weights and a table of epochs.
+
+    ``key`` says what code and data the training is made of: a checkpoint of another key is ignored.
+    """
     table, seed = read_table(index), settings["seed"]
     entry = {"seed": seed} | settings["model"] | {"train": None}
-    options = TrainOptions.of(settings["model"]["train"], settings.get("precision", "float32"))
+    options = TrainOptions.of(settings["model"]["train"], settings["precision"])
     model = open_model(entry, class_names=read_json(class_names))
     model.module.to(default_device())
     dataset = open_dataset(settings["dataset"], seed)
     training, validation = (
-        Pictures(
-            dataset, table[table["split"] == split], model.preprocess, options.batch_size, settings.get("workers", 0)
-        )
+        Pictures(dataset, table[table["split"] == split], model.preprocess, options.batch_size, workers)
         for split in ("train", "validation")
     )
-    key = f"{architecture_of(entry)} {model.preprocess} {json.dumps(settings['dataset'], sort_keys=True)}"
+    key += f" {model.preprocess} {json.dumps(settings, sort_keys=True)} "
     key += hashlib.md5(table.to_csv(index=False).encode(), usedforsecurity=False).hexdigest()
     checkpoint = weights.with_name(weights.name + ".checkpoint.pt")
     epochs = train(model, training, validation, options, checkpoint, seed, key)

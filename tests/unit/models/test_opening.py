@@ -163,6 +163,17 @@ def test_a_model_that_the_workflow_trains_needs_its_weights(tmp_path, source):
     assert open_model(entry, path, NAMES).class_names == NAMES
 
 
+@pytest.mark.parametrize(
+    ("content", "message"), [(None, "does not exist"), ("{", "is not JSON"), ("[1]", "must hold a JSON list")]
+)
+def test_a_file_of_class_names_holds_a_list_of_names(tmp_path, content, message):
+    path = tmp_path / "names.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(ModelError, match=rf"names\.json {message}"):
+        open_model({"architecture": "resnet10", "class_names": str(path)})
+
+
 @pytest.mark.parametrize("entry", [{}, {"architecture": "resnet10", "factory": "a:b"}])
 def test_an_entry_says_what_it_is(entry):
     with pytest.raises(ConfigError, match="either `architecture`"):

@@ -1,6 +1,9 @@
 """Training: resumes to the same bits, stops when it diverges, streams like it remembers."""
 
+import errno
 import itertools
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
@@ -104,6 +107,47 @@ def test_checkpoints_of_other_settings_and_broken_ones_are_ignored(tmp_path, und
     assert same_weights(trained(tmp_path / "c.pt")[0], undisturbed[0])
     (tmp_path / "c.pt").write_bytes(b"cut off")
     assert same_weights(trained(tmp_path / "c.pt")[0], undisturbed[0])
+
+
+def test_the_key_of_a_checkpoint_says_code_data_and_options(tmp_path, monkeypatch):
+    write_table(TABLE, index := tmp_path / "index.parquet")
+    write_json(DATASET.class_names, names := tmp_path / "class_names.json")
+    keys = []
+
+    def record(model, training, validation, options, checkpoint, seed, key):
+        keys.append(key)
+        return pd.DataFrame()
+
+    monkeypatch.setattr(train_step, "train", record)
+    entry = {"architecture": "resnet10", "input_size": 32, "train": {"dataset": "d", "epochs": 1}}
+    for key, options in (("code1/data", {}), ("code2/data", {}), ("code1/data", {"width": 2})):
+        settings = {"model": {**entry, "options": options}, "dataset": ENTRY, "seed": 2, "precision": "float32"}
+        train_step.main(settings, index, names, tmp_path / "m.safetensors", tmp_path / "m.csv", key=key)
+    assert len(set(keys)) == 3
+
+
+def test_a_full_disk_is_an_error_of_the_system(tmp_path):
+    write = """
+import resource, sys
+from pathlib import Path
+import torch
+from conceptrast.models import training, weights
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+module, folder = torch.nn.Linear(100, 100), Path(sys.argv[1])
+optimiser = torch.optim.SGD(module.parameters(), lr=0.1)
+for write in (
+    lambda: weights.write_state(module.state_dict(), folder / "w.safetensors"),
+    lambda: training._save(folder / "c.pt", "key", module, optimiser, []),
+):
+    try:
+        write()
+    except OSError as error:
+        print(error.errno)
+"""
+    said = subprocess.run([sys.executable, "-c", write, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert said.stdout.split() == [str(errno.EFBIG)] * 2
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_streamed_pictures_give_the_same_weights_as_remembered_ones(undisturbed):

@@ -1,0 +1,102 @@
+"""Mistakes in a configuration: one line each, which names the key, what it got and what is right."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conceptrast.configuration import checked, load_schema, seen_from
+from conceptrast.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCE = ROOT / "src" / "conceptrast"
+SCHEMA = load_schema(ROOT / "workflow" / "schemas" / "config.schema.yaml")
+CONFIG: dict[str, Any] = {
+    "run": "small",
+    "datasets": {"pairs": {"kind": "digit_pairs", "train": 20, "validation": 10}},
+    "models": {"net": {"architecture": "resnet10", "train": {"dataset": "pairs"}}},
+    "studies": {"first": {"model": "net", "dataset": "pairs", "layer": "layer3"}},
+}
+NO_PACKAGE = "there is no installed package"
+
+
+def with_value(where: str, value: Any) -> dict[str, Any]:
+    """The configuration with one value put in, at a path of keys."""
+    config = copy.deepcopy(CONFIG)
+    part = config
+    *folders, last = where.split("/")
+    for key in folders:
+        part = part.setdefault(key, {})
+    part[last] = value
+    return config
+
+
+def refused(config: dict[str, Any]) -> list[str]:
+    with pytest.raises(ConfigError) as error:
+        checked(config, SCHEMA, SOURCE)
+    return str(error.value).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "said"),
+    [
+        ("studies/first/model", "nett", "'studies.first.model': unknown model 'nett'; nearest: net"),
+        ("studies/first/dataset", "pears", "'studies.first.dataset': unknown dataset 'pears'; nearest: pairs"),
+        ("studies/first/predicted_by", "nat", "'studies.first.predicted_by': unknown predicted_by 'nat'; nearest: net"),
+        ("attribution/method", "deplift", "'attribution.method': unknown method 'deplift'; nearest: deeplift"),
+        ("datasets/pairs/kind", "digit_pair", "'datasets.pairs.kind': unknown kind 'digit_pair'; nearest: digit_pairs"),
+        ("datasets/pairs/trian", 5, "unknown key 'trian'; nearest: train (in 'datasets.pairs')"),
+        ("models/net/train/dataset", "pear", "'models.net': train: unknown dataset 'pear'; nearest: pairs"),
+        ("models/net/weights", "V1", "'models.net': it has 'weights' and 'train': keep the one that is meant"),
+        ("models/net/architecture", "resnet_10", "'models.net': unknown architecture 'resnet_10'; nearest: resnet10"),
+        ("models/net/architecture", "resnet51", "'models.net': unknown architecture 'resnet51'; nearest: resnet"),
+        (
+            "models/other",
+            {"architecture": "resnet50", "weights": "package"},
+            f"'models.other': weights 'package' of resnet50: {NO_PACKAGE} resnet50-pytorch-model",
+        ),
+        (
+            "models/other",
+            {"factory": "networks:build", "weights": "package"},
+            f"'models.other': weights 'package' of a factory: {NO_PACKAGE}",
+        ),
+        ("models/net/weights", "", "key 'models.net.weights': '' "),
+        ("models/net/crop", [96], "key 'models.net.crop': [96] is too short"),
+        ("models/net/crop", [96, 96, 3], "key 'models.net.crop': [96, 96, 3] is too long"),
+        ("models/net/crop", [96, 1.5], "key 'models.net.crop.1' got 1.5 (float); expected integer"),
+        ("models/-net", {"architecture": "resnet10"}, "key 'models': '-net' does not match"),
+        ("studies/.first", CONFIG["studies"]["first"], "key 'studies': '.first' does not match"),
+        ("datasets/_", {"kind": "digit_pairs"}, "key 'datasets': '_' does not match"),
+    ],
+)
+def test_a_mistake_names_its_key_and_what_is_right(where: str, value: Any, said: str) -> None:
+    assert refused(with_value(where, value))[0].startswith(f"config: {said}")
+
+
+def test_every_mistake_is_said_at_once() -> None:
+    config = with_value("studies/first/model", "nett")
+    config["attribution"] = {"method": "deplift"}
+    assert len(refused(config)) == 2
+
+
+@pytest.mark.parametrize("crop", [96, [96, 64]])
+@pytest.mark.parametrize("architecture", ["resnet10", "efficientnet_lite1", "vit_b_16"])
+def test_what_is_right_passes(crop: Any, architecture: str) -> None:
+    config = with_value("models/net/crop", crop)
+    config["models"]["net"]["architecture"] = architecture
+    assert checked(config, SCHEMA, SOURCE)["models"]["net"]["crop"] == crop
+
+
+def test_files_of_a_model_are_seen_from_the_run_and_names_stay() -> None:
+    models = {
+        "file": {"weights": "data/mine", "class_names": "data/names.txt"},
+        "suffix": {"weights": "mine.tar", "class_names": ["a"]},
+        "name": {"weights": "IMAGENET1K_V1"},
+    }
+    seen = seen_from({"datasets": {}, "models": models}, "results/x")["models"]
+    assert seen["file"] == {"weights": "../../data/mine", "class_names": "../../data/names.txt"}
+    assert seen["suffix"] == {"weights": "../../mine.tar", "class_names": ["a"]}
+    assert seen["name"] == {"weights": "IMAGENET1K_V1"}

@@ -1,0 +1,123 @@
+"""The plan of a run: what its models bring along, what is missing, which classes do not exist."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conceptrast.errors import ConfigError
+from conceptrast.planning import Plan, prepare_environment
+from conceptrast.provenance import torchvision_classifiers
+
+ROOT = Path(__file__).resolve().parents[2]
+SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
+SOURCE = ROOT / "src" / "conceptrast"
+JOB = [{"study": "first", "shard": "0"}]
+
+
+def plan_of(model: dict[str, Any], source: Path = SOURCE, dataset: dict[str, Any] | None = None, **study: Any) -> Plan:
+    """A run of one study of a model on digit pairs."""
+    config = {
+        "run": "small",
+        "datasets": {"pairs": dataset or {"kind": "digit_pairs", "train": 20, "validation": 10}},
+        "models": {"net": model},
+        "studies": {"first": {"model": "net", "dataset": "pairs", "layer": "layer3", **study}},
+    }
+    return Plan.read(config, source, SCHEMA)
+
+
+@pytest.fixture
+def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository with nothing but the library; the process works in the folder of a run, as in Snakemake."""
+    (tmp_path / "results" / "small").mkdir(parents=True)
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "conceptrast").symlink_to(SOURCE)
+    monkeypatch.chdir(tmp_path / "results" / "small")
+    return tmp_path
+
+
+def test_an_edit_of_the_module_of_a_factory_changes_the_fingerprint(inside: Path) -> None:
+    entry = {"factory": "own.networks:build", "input_size": 32, "class_names": ["a", "b"]}
+    source = inside / "src" / "conceptrast"
+    assert plan_of(entry, source).model_fingerprints == {}
+    (inside / "own").mkdir()
+    (inside / "own" / "networks.py").write_text("one = 1\n")
+    one = plan_of(entry, source).model_fingerprints["net"]
+    (inside / "own" / "networks.py").write_text("two = 2\n")
+    assert plan_of(entry, source).model_fingerprints["net"] != one
+
+
+def test_a_file_of_class_names_is_missed_and_its_content_counts(inside: Path) -> None:
+    entry = {"architecture": "resnet10", "class_names": "names.json"}
+    assert plan_of(entry).missing(JOB) == [f"model 'net': file of class names {inside}/names.json does not exist"]
+    (inside / "names.json").write_text(json.dumps(["a", "b"]))
+    before = plan_of(entry).model_fingerprints["net"]
+    assert plan_of(entry).missing(JOB) == []
+    (inside / "names.json").write_text(json.dumps(["b", "a"]))
+    assert plan_of(entry).model_fingerprints["net"] != before
+
+
+def test_the_fingerprint_of_a_missing_file_is_the_recorded_one(inside: Path) -> None:
+    entry = {"architecture": "resnet10", "weights": "data/mine"}
+    assert plan_of(entry).model_fingerprints == {"net": "missing"}
+    recorded = inside / "results" / "small" / "predictions" / "net" / "pairs.weights.txt"
+    recorded.parent.mkdir(parents=True)
+    recorded.write_text("abc")
+    assert plan_of(entry).model_fingerprints == {"net": "abc"}
+
+
+@pytest.mark.parametrize(
+    ("entry", "classes", "said"),
+    [
+        ({"architecture": "resnet10"}, ["3+77", "3+7"], ["unknown class '3+77'; nearest: 3+7"]),
+        ({"architecture": "resnet10"}, [9, 10], ["unknown class '10'"]),
+        ({"architecture": "resnet10", "class_names": "names.json"}, ["cats"], ["unknown class 'cats'; nearest: cat"]),
+        ({"architecture": "resnet10", "class_names": ["cat", "dog"]}, ["dog", 0], []),
+        ({"architecture": "resnet50", "weights": "IMAGENET1K_V1"}, ["tenhc", "tench"], ["unknown class 'tenhc'; near"]),
+        ({"architecture": "resnet50", "weights": "mine.pth"}, ["whatever"], []),
+    ],
+)
+def test_classes_that_a_model_does_not_have_are_named(
+    inside: Path, entry: dict[str, Any], classes: list[Any], said: list[str]
+) -> None:
+    (inside / "names.json").write_text(json.dumps(["cat", "dog"]))
+    plan = plan_of(entry, classes=classes)
+    found = plan.unknown_classes(JOB)
+    assert len(found) == len(said)
+    assert all(line.startswith(f"'studies.first.classes': {start}") for line, start in zip(found, said, strict=True))
+    assert plan.unknown_classes([{"dataset": "pairs"}]) == []
+
+
+@pytest.mark.parametrize("options", [{"kind": "digit_pairs", "train": "many"}, {"kind": "imagenet"}])
+def test_options_that_a_dataset_refuses_name_the_dataset(options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"^config: 'datasets\.pairs': .*(train|root)"):
+        plan_of({"architecture": "resnet10"}, dataset=options)
+
+
+def test_workers_are_in_no_settings() -> None:
+    plan = plan_of({"architecture": "resnet10", "train": {"dataset": "pairs"}})
+    assert "workers" in plan.config
+    settings = [
+        plan.index_settings("pairs"), plan.train_settings("net"), plan.predict_settings("net", "pairs"),
+        plan.attribute_settings("first", "0"), plan.figures_settings("first"), plan.track_settings()["config"],
+    ]  # fmt: skip
+    assert not any("workers" in part for part in settings)
+
+
+def test_steps_find_the_library_and_modules_of_the_repository(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(["elsewhere", str(tmp_path)]))
+    monkeypatch.setenv("PATH", os.environ["PATH"])
+    prepare_environment(tmp_path)
+    assert os.environ["PYTHONPATH"].split(os.pathsep) == [str(tmp_path / "src"), str(tmp_path), "elsewhere"]
+
+
+def test_names_of_classifiers_are_those_of_torchvision() -> None:
+    program = "from conceptrast.models.torchvision_family import architectures; print(*architectures())"
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert set(said.stdout.split()) == torchvision_classifiers()
