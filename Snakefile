@@ -18,7 +18,8 @@ if not workflow.overwrite_configfiles:
 include: "workflow/rules/common.smk"
 
 
-workdir: RESULTS
+# Absolute: on a cluster, the Snakemake that a job starts is in there already.
+workdir: f"{workflow.basedir}/{RESULTS}"
 
 
 include: "workflow/rules/data.smk"
