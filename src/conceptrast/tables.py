@@ -114,16 +114,15 @@ def study_summary(
 
 
 def model_summary(history: pd.DataFrame) -> dict[str, Any]:
-    """Last epoch of a training: epochs, validation_accuracy, seconds in all.
+    """Last epoch of a training: epochs, validation_accuracy. Times are in the history: a table is the same every time.
 
     Example:
-        >>> model_summary(pd.DataFrame({"epoch": [1, 2], "validation_accuracy": [0.5, 0.9], "seconds": [3.0, 4.0]}))
-        {'epochs': 2, 'validation_accuracy': 0.9, 'seconds': 7.0}
+        >>> model_summary(pd.DataFrame({"epoch": [1, 2], "validation_accuracy": [0.5, 0.9]}))
+        {'epochs': 2, 'validation_accuracy': 0.9}
     """
     return {
         "epochs": len(history),
         "validation_accuracy": float(history["validation_accuracy"].iloc[-1]),
-        "seconds": float(history["seconds"].sum()),
     }
 
 
