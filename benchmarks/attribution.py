@@ -3,8 +3,8 @@
 16 images of 224 pixels, 5 noise samples each, ResNet-50 (random weights) at ``layer4.2``: the channel means that later
 steps need. The published procedure takes one noisy copy at a time and runs the whole network on it and on the baseline:
 Captum's ``LayerDeepLift``, called plainly. Ours runs copies in batches and the baseline once. At this layer the rest of
-the network is a pooling and a linear layer, so nearly all the time is forward passes. A second peer, ``no gradients``, is
-kinder to the published procedure than it was: the part before the layer records no gradients, which Captum's call does.
+the network is a pooling and a linear layer, so nearly all the time is forward passes. A second peer, ``no gradients``,
+is kinder than the published procedure: the part before the layer records no gradients, which Captum's call does.
 
 Run it with ``python benchmarks/attribution.py``; ours and theirs take turns, medians of three.
 """
