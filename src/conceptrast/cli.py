@@ -141,3 +141,7 @@ Command = tuple[str, Callable[[argparse.ArgumentParser], None], Callable[[argpar
 COMMANDS: dict[str, Command] = {
     "explain": ("from images to concepts to a verdict, for one class", add_explain, explain),
 }
+
+
+if __name__ == "__main__":
+    main()

@@ -81,6 +81,8 @@ class ImageFolder(PictureFiles):
             return f"root: the folder {self.root.resolve()} does not exist; expected <root>/<class>/*.jpg"
         if self.class_file is not None and not self.class_file.is_file():
             return f"class_file: {self.class_file.resolve()} does not exist"
+        if not subfolders(self.root):
+            return f"root: {self.root.resolve()} holds no class folders; expected <root>/<class>/*.jpg"
         return None
 
     def fingerprint(self) -> str:
@@ -92,7 +94,7 @@ class ImageFolder(PictureFiles):
         """Split (``None`` where there are no split folders), class folder and path of every class folder."""
         below = subfolders(self.root)
         if not below:
-            raise DataError(f"{self.root} holds no class folders; expected <root>/<class>/*.jpg")
+            raise DataError(f"{self.root.resolve()} holds no class folders; expected <root>/<class>/*.jpg")
         if not set(below) <= set(SPLIT_FOLDERS):
             yield from ((None, folder, folder) for folder in below)
             return

@@ -18,6 +18,8 @@ from conceptrast.errors import ModelError
 from conceptrast.files import atomic
 
 #: Entries of a checkpoint that hold the network, in the order in which they are looked for.
+# A zip archive, or the pickle of older versions of torch.
+_TORCH_STARTS = (b"PK", b"\x80")
 _NESTED = ("state_dict", "model_state_dict", "model")
 
 #: Wrappers that leave a prefix on every name, outermost first.
@@ -68,19 +70,25 @@ def write_state(state: Mapping[str, Tensor], path: Path | str) -> None:
 
 
 def _torch_file(path: Path) -> Any:
+    with path.open("rb") as stream:
+        start = stream.read(24)
+    if start and not start.startswith(_TORCH_STARTS):
+        raise ModelError(
+            f"weights file {path} is no torch checkpoint: it starts with {start!r}. Was it downloaded whole?"
+        )
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ModelError(
-            f"weights file {path} is no plain torch checkpoint ({_first_line(error)}). If it holds Python objects "
-            "beside its tensors, convert it once, on a machine where you trust the file: "
-            "`state = torch.load(path, weights_only=False)`, then `safetensors.torch.save_file` of the dictionary of "
-            "tensors in it, and give the .safetensors file as `weights`"
+            f"weights file {path} is no plain torch checkpoint. If it holds Python objects beside its tensors, convert "
+            "it once, on a machine where you trust the file: `state = torch.load(path, weights_only=False)`, then "
+            "`safetensors.torch.save_file` of the dictionary of tensors in it, and give the .safetensors file as "
+            "`weights`"
         ) from error
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+    return f"{type(error).__name__}: {str(error).strip()}".splitlines()[0][:200]
 
 
 def plain_state(checkpoint: Any, source: Path | str) -> dict[str, Tensor]:

@@ -13,7 +13,7 @@ from conceptrast.inference import default_device
 from conceptrast.models.opening import open_model
 from conceptrast.progress import progress
 from conceptrast.selection import class_images
-from conceptrast.steps.runner import run
+from conceptrast.steps.runner import LOGGER, run
 
 
 def main(
@@ -37,6 +37,8 @@ def main(
         len(model.class_names),
         None if names is None else [model.class_index(name) for name in names],
     )
+    if not chosen:
+        LOGGER.warning("no class is predicted for %d pictures or more: lower min_images", settings["min_images"])
     shard = list(chosen)[settings["shard"] :: settings["shards"]]
     targets = {int(image): each for each in shard for image in chosen[each]}
     table = read_table(index).set_index("image", drop=False).loc[list(targets)]

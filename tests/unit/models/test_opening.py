@@ -189,3 +189,12 @@ def test_preflight_names_what_is_missing(tmp_path):
     path.write_bytes(b"weights")
     assert missing(entry) is None
     assert "unknown model" in missing({"architecture": "resnet51"})
+
+
+@pytest.mark.parametrize("text", ["hello text", "<html>404</html>", "version https://git-lfs.github.com/spec/v1"])
+def test_a_text_in_place_of_weights_is_said_to_be_no_checkpoint(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "weights.pth"
+    path.write_text(text)
+    with pytest.raises(ModelError, match="is no torch checkpoint: it starts with") as error:
+        load_model("resnet10", path, class_names=["a", "b"])
+    assert "weights_only" not in str(error.value)
