@@ -1,5 +1,7 @@
 """Models by name: weights from files, shapes of activations, and what bad names get."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from safetensors.torch import save_file
