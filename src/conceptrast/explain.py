@@ -6,7 +6,7 @@ The same functions as the workflow's steps, in their order, for one class and in
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,23 +14,22 @@ import numpy as np
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
-from torch import Tensor, nn
+from torch import nn
 
 from conceptrast.activations import activations_of
 from conceptrast.attribution import METHODS
 from conceptrast.attribution.images import attribute_images
 from conceptrast.component_prediction import component_prediction, plan_assemblies
-from conceptrast.data.loose_pictures import Pictures as AnyPictures
-from conceptrast.data.loose_pictures import as_dataset
+from conceptrast.data.loose_pictures import AnyPictures, as_dataset
 from conceptrast.errors import ConceptrastError, ConfigError, ModelError, unknown_name
 from conceptrast.factorization.classes import by_class, factorize_classes
 from conceptrast.figures.class_card import ClassCard, draw_class_card
 from conceptrast.figures.evidence import class_card, images_on_card
-from conceptrast.figures.study import Pictures, class_heatmaps
+from conceptrast.figures.study import class_heatmaps
 from conceptrast.inference import autocast, device_of, predict
 from conceptrast.models.model import Model, Preprocess
 from conceptrast.models.split import SplitModel
-from conceptrast.progress import progress
+from conceptrast.pictures import Pictures
 from conceptrast.prototypes import class_prototypes
 from conceptrast.recipes import RECIPES, Recipe
 from conceptrast.registry import resolve
@@ -170,17 +169,17 @@ def explain_class(
     dataset, table = as_dataset(images)
     pictures = Pictures(dataset, table, whole, batch_size)
     everything = table["image"].to_numpy()
-    predictions = predict(whole, _batches(pictures, everything, "predicting"), precision)
+    predictions = predict(whole, pictures.of(everything, "predicting"), precision)
     chosen = images_of(predictions, whole, index, images_per_class, seed)
     attribution = attribute_images(
-        whole, layer, _batches(pictures, chosen, "attributing"), dict.fromkeys(chosen.tolist(), index),
+        whole, layer, pictures.of(chosen, "attributing"), dict.fromkeys(chosen.tolist(), index),
         method=method, samples=samples, noise=noise, seed=seed, precision=precision, batch_size=batch_size,
     )  # fmt: skip
 
     found = concepts_of(pictures, split, attribution, cut, seed, rectify, precision)
     components = found[f"components_{cut.factors.key}"][0]
     prototypes = class_prototypes(
-        activations_of(whole, split, _batches(pictures, everything, "searching"), precision),
+        activations_of(whole, split, pictures.of(everything, "searching"), precision),
         dict(zip(predictions["image"].tolist(), predictions["predicted"].tolist(), strict=True)),
         found, [cut], whole.preprocess.size, rectify,
     )  # fmt: skip
@@ -275,7 +274,7 @@ def concepts_of(
     Raises:
         ConceptrastError: the attribution leaves nothing to factorize.
     """
-    batches = _batches(pictures, attribution["image"], "factorizing")
+    batches = pictures.of(attribution["image"], "factorizing")
     activations = activations_of(pictures.model, split, batches, precision)
     classes = by_class(activations, attribution["target"])
     found = factorize_classes(classes, attribution, [recipe.factors], seed, rectify)
@@ -300,7 +299,3 @@ def verdicts_of(
     said = component_prediction(pictures.model, usable, pictures.of, {}, precision)
     columns = {"predicted": "int64", "probability": "float64", "match": "bool"}
     return said[["selection", *columns]].astype(columns)
-
-
-def _batches(pictures: Pictures, images: np.ndarray, what: str) -> Iterator[tuple[np.ndarray, Tensor]]:
-    return progress(pictures.of(images), what, -(-len(images) // pictures.batch_size), "batches")

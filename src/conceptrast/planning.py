@@ -181,7 +181,6 @@ class Plan:
             **self._study(study),
             **self._values("images_per_class", "min_images"),
             "classes": self.studies[study].get("classes"),
-            "rectify": self.studies[study]["rectify"],
             "recipes": self._recipes(study),
         }
 
@@ -201,7 +200,6 @@ class Plan:
             **self._study(study),
             "study": study,
             "card_recipe": "recommended" if "recommended" in recipes else recipes[-1],
-            "rectify": self.studies[study]["rectify"],
             "recipes": self._recipes(study),
         }
 
@@ -215,7 +213,6 @@ class Plan:
             "studies_with_truth": self.studies_with_truth,
             "trained_models": self.trained_models,
             "shards": self.config["class_shards"],
-            "recipes": {name: {"components": entry["components"]} for name, entry in self.config["recipes"].items()},
         }
 
     def track_settings(self) -> Config:

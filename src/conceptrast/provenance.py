@@ -16,9 +16,9 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import yaml
-
+from conceptrast.data.picture_files import recorded_by_dvc
 from conceptrast.errors import ConfigError
+from conceptrast.files import file_md5
 
 PACKAGE = "conceptrast"
 WEIGHT_SUFFIXES = (".pth", ".pt", ".safetensors", ".ckpt", ".tar", ".bin")
@@ -141,10 +141,9 @@ def weights_fingerprint(architecture: str, weights: str) -> str | None:
 def file_fingerprint(path: Path) -> str | None:
     """md5 of a file; of one that DVC knows but has not pulled what its ``.dvc`` file says; ``None`` without both."""
     if path.is_file():
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "md5").hexdigest()
+        return file_md5(path)
     tracked = path.with_name(path.name + ".dvc")
-    return str(yaml.safe_load(tracked.read_text())["outs"][0]["md5"]) if tracked.is_file() else None
+    return recorded_by_dvc(tracked) if tracked.is_file() else None
 
 
 def module_fingerprint(factory: str, repository: Path) -> str:

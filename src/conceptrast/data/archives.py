@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import tarfile
@@ -10,12 +9,7 @@ import tempfile
 from pathlib import Path, PurePosixPath
 
 from conceptrast.errors import DataError
-
-
-def md5_of(path: Path | str) -> str:
-    """MD5 of a file, in hexadecimal."""
-    with Path(path).open("rb") as stream:
-        return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+from conceptrast.files import file_md5
 
 
 def unpack(archive: Path | str, target: Path | str, inner: str = ".", md5: str | None = None) -> None:
@@ -36,7 +30,7 @@ def unpack(archive: Path | str, target: Path | str, inner: str = ".", md5: str |
         raise DataError(f"the archive {archive} does not exist")
     if target.exists():
         raise DataError(f"{target} exists already: {archive.name} is not unpacked over it")
-    if md5 and (found := md5_of(archive)) != md5:
+    if md5 and (found := file_md5(archive)) != md5:
         raise DataError(f"{archive} has the MD5 {found}, not {md5}: it is damaged or another archive; fetch it again")
     target.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))

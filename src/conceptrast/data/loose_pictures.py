@@ -19,7 +19,7 @@ from conceptrast.data.picture_files import Listed, PictureFiles, folder_identity
 from conceptrast.errors import DataError
 
 LOGGER = logging.getLogger("conceptrast")
-Pictures = str | Path | Sequence[str | Path] | Sequence[Image.Image] | tuple[Dataset, pd.DataFrame]
+AnyPictures = str | Path | Sequence[str | Path] | Sequence[Image.Image] | tuple[Dataset, pd.DataFrame]
 
 
 class LooseFiles(PictureFiles):
@@ -83,7 +83,7 @@ class OpenPictures(Dataset):
         return digest("open", *(picture.tobytes().hex() for picture in self.pictures))
 
 
-def as_dataset(images: Pictures) -> tuple[Dataset, pd.DataFrame]:
+def as_dataset(images: AnyPictures) -> tuple[Dataset, pd.DataFrame]:
     """A dataset and the table of its usable pictures, from whatever a user has.
 
     Args:

@@ -14,11 +14,11 @@ import pandas as pd
 import yaml
 from PIL import Image
 
-from conceptrast.data.archives import md5_of
 from conceptrast.data.dataset import TABLE_TYPES, Dataset, Index, digest, empty_table, no_rejections
 from conceptrast.data.decoding import open_rgb
 from conceptrast.data.text_files import read_text
 from conceptrast.errors import DataError
+from conceptrast.files import file_md5
 from conceptrast.progress import progress
 
 SMALL = 256 * 2**20  # bytes: what is read in a second
@@ -112,7 +112,7 @@ def folder_identity(root: Path) -> str | None:
     """
     tracked = root.with_name(root.name + ".dvc")
     if tracked.is_file():
-        return _recorded_by_dvc(tracked)
+        return recorded_by_dvc(tracked)
     if not root.is_dir():
         return None
     files = _walk(root)
@@ -121,7 +121,8 @@ def folder_identity(root: Path) -> str | None:
     return digest([(path, size, _content(root / path)) for path, size in files])
 
 
-def _recorded_by_dvc(tracked: Path) -> str:
+def recorded_by_dvc(tracked: Path) -> str:
+    """Hash of what a ``.dvc`` file stands for."""
     try:
         return str(yaml.safe_load(read_text(tracked))["outs"][0]["md5"])
     except (yaml.YAMLError, LookupError, TypeError) as error:
@@ -131,7 +132,7 @@ def _recorded_by_dvc(tracked: Path) -> str:
 def _content(path: Path) -> str | None:
     """Hash of a file; ``None`` for what cannot be read, or is no file, such as a link to nowhere."""
     try:
-        return md5_of(path) if path.is_file() else None
+        return file_md5(path) if path.is_file() else None
     except OSError:
         return None
 

@@ -5,51 +5,19 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from torch import Tensor
 
 from conceptrast.activations import activations_of
-from conceptrast.data.dataset import Dataset
-from conceptrast.data.loading import views
 from conceptrast.factorization.classes import class_weights
 from conceptrast.figures.class_card import ClassCard, Heatmap
 from conceptrast.figures.evidence import class_card, heatmap, images_on_card
-from conceptrast.models.model import Model
 from conceptrast.models.split import SplitModel
+from conceptrast.pictures import Pictures
 from conceptrast.recipes import Recipe
 
 HEATMAPS = 3
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """Views of any images of an index, by id.
-
-    Args:
-        dataset: where they come from.
-        table: its index.
-        model: how pictures become views.
-        batch_size: pictures in a batch.
-        workers: processes that decode.
-    """
-
-    dataset: Dataset
-    table: pd.DataFrame
-    model: Model
-    batch_size: int = 32
-    workers: int = 0
-
-    def of(self, images: np.ndarray) -> Iterator[tuple[np.ndarray, Tensor]]:
-        """Batches of ids and views ``[n, 3, H, W]``, in the order of ``images``."""
-        rows = self.table.set_index("image", drop=False).loc[np.asarray(images)]
-        return views(self.dataset, rows, self.model.preprocess, self.batch_size, self.workers)
-
-    def by_id(self, images: np.ndarray) -> dict[int, Tensor]:
-        """Views uint8 ``[3, H, W]`` by image id."""
-        return {int(image): view for ids, batch in self.of(images) for image, view in zip(ids, batch, strict=True)}
 
 
 def study_cards(

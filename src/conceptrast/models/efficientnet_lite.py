@@ -13,10 +13,11 @@ from pathlib import Path
 from torch import nn
 
 from conceptrast.errors import ModelError
+from conceptrast.files import file_md5
 from conceptrast.models.family import Family, Published
 from conceptrast.models.model import Preprocess
 from conceptrast.models.torchvision_family import imagenet_class_names
-from conceptrast.models.weights import file_md5, read_state
+from conceptrast.models.weights import read_state
 
 _SIZES = {"efficientnet_lite0": 224, "efficientnet_lite1": 240, "efficientnet_lite2": 260}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -151,3 +152,7 @@ class Model:
         if name in self.class_names:
             return self.class_names.index(name)
         raise ConfigError(unknown_name("class", name, self.class_names))
+
+    def class_indices(self, names: Sequence[str | int] | None) -> list[int] | None:
+        """Output indices of classes given by name or index; ``None``, which stands for all classes, stays ``None``."""
+        return None if names is None else [self.class_index(name) for name in names]

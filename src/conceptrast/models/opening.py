@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from conceptrast.errors import ConfigError, ModelError, unknown_name
-from conceptrast.files import read_json
+from conceptrast.files import file_md5, read_json
 from conceptrast.models import ARCHITECTURES
 from conceptrast.models.family import Family
 from conceptrast.models.model import Model, Preprocess
-from conceptrast.models.weights import file_md5, fit, read_state, unwrapped
+from conceptrast.models.weights import fit, read_state, unwrapped
 from conceptrast.provenance import is_file_name
 from conceptrast.registry import resolve
 

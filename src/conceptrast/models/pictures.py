@@ -16,7 +16,7 @@ from conceptrast.models.model import Preprocess
 MEMORY = 2**30
 
 
-class Pictures:
+class TrainingPictures:
     """Views and labels of the rows of an index, in any order, any number of times.
 
     Views are decoded once and kept as bytes if they fit into ``memory``, and decoded anew each time otherwise. What

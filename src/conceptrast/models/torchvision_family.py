@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from conceptrast.errors import ModelError, unknown_name
+from conceptrast.files import file_md5
 from conceptrast.models.family import Family, Published
 from conceptrast.models.model import Preprocess
 from conceptrast.models.torchvision_ops import torchvision
-from conceptrast.models.weights import file_md5
 
 #: torchvision's builders set this for published weights alone: these were trained on other means and deviations.
 _TRANSFORMS_INPUT = {"googlenet", "inception_v3"}

@@ -24,7 +24,7 @@ from conceptrast.errors import ConfigError, ModelError, unknown_name
 from conceptrast.files import atomic
 from conceptrast.inference import PRECISIONS, autocast, device_of, network_input
 from conceptrast.models.model import Model
-from conceptrast.models.pictures import Pictures
+from conceptrast.models.pictures import TrainingPictures
 from conceptrast.progress import progress
 
 LOGGER = logging.getLogger("conceptrast")
@@ -100,8 +100,8 @@ def learning_rate_at(step: int, total: int, highest: float) -> float:
 
 def train(
     model: Model,
-    training: Pictures,
-    validation: Pictures,
+    training: TrainingPictures,
+    validation: TrainingPictures,
     options: TrainOptions,
     checkpoint: Path | None = None,
     seed: int = 0,
@@ -139,7 +139,7 @@ def train(
     return pd.DataFrame(history)
 
 
-def _check(model: Model, training: Pictures, validation: Pictures) -> None:
+def _check(model: Model, training: TrainingPictures, validation: TrainingPictures) -> None:
     for what, pictures in (("train", training), ("validation", validation)):
         if not len(pictures):
             raise ModelError(f"{model.name} cannot be trained: the dataset has no pictures in its split {what!r}")
@@ -158,8 +158,8 @@ def _optimiser(module: nn.Module, options: TrainOptions) -> torch.optim.SGD:
 
 def _epoch(
     model: Model,
-    training: Pictures,
-    validation: Pictures,
+    training: TrainingPictures,
+    validation: TrainingPictures,
     optimiser: torch.optim.SGD,
     options: TrainOptions,
     epoch: int,
@@ -182,7 +182,7 @@ def _epoch(
 
 
 def _pass(
-    model: Model, pictures: Pictures, optimiser: torch.optim.SGD, options: TrainOptions, epoch: int, seed: int
+    model: Model, pictures: TrainingPictures, optimiser: torch.optim.SGD, options: TrainOptions, epoch: int, seed: int
 ) -> tuple[float, float]:
     """All training pictures once, in an order of the epoch's own; mean loss and accuracy while learning."""
     # Full batches only: batch norm cannot learn from a last batch of one.
@@ -221,7 +221,7 @@ def _step(
 
 
 @torch.inference_mode()
-def _accuracy(model: Model, pictures: Pictures, precision: str) -> float:
+def _accuracy(model: Model, pictures: TrainingPictures, precision: str) -> float:
     model.module.eval()
     device = device_of(model)
     hits = 0

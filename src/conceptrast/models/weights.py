@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 import zipfile
 from collections.abc import Iterable, Mapping
@@ -17,9 +16,10 @@ from torch import Tensor, nn
 from conceptrast.errors import ModelError
 from conceptrast.files import atomic
 
-#: Entries of a checkpoint that hold the network, in the order in which they are looked for.
-# A zip archive, or the pickle of older versions of torch.
+#: How a torch checkpoint starts: a zip archive, or the pickle of older versions.
 _TORCH_STARTS = (b"PK", b"\x80")
+
+#: Entries of a checkpoint that hold the network, in the order in which they are looked for.
 _NESTED = ("state_dict", "model_state_dict", "model")
 
 #: Wrappers that leave a prefix on every name, outermost first.
@@ -27,12 +27,6 @@ _PREFIXES = ("module.", "_orig_mod.", "model.")
 
 #: What the ``robustness`` package keeps beside the network.
 _BESIDE = ("normalizer.", "attacker.")
-
-
-def file_md5(path: Path | str) -> str:
-    """md5 of a file's bytes, as DVC writes it."""
-    with Path(path).open("rb") as stream:
-        return hashlib.file_digest(stream, "md5").hexdigest()
 
 
 def read_state(path: Path | str) -> dict[str, Tensor]:

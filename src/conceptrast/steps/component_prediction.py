@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from torch import Tensor
 
 from conceptrast.component_prediction import component_prediction, plan_assemblies, skipped_classes
-from conceptrast.data.dataset import open_dataset
-from conceptrast.data.loading import views
-from conceptrast.files import read_arrays, read_json, read_table, write_table
-from conceptrast.inference import default_device
-from conceptrast.models.opening import open_model
+from conceptrast.files import read_arrays, read_table, write_table
 from conceptrast.recipes import recipes_from_settings
 from conceptrast.selection import class_images
+from conceptrast.steps.opening import open_pictures
 from conceptrast.steps.runner import run
 
 
@@ -34,21 +28,12 @@ def main(
     workers: int = 0,
 ) -> None:
     """Write one row per class, recipe, selection and baseline, and one per class that was skipped."""
-    model = open_model(settings["model"], weights, read_json(class_names))
-    model.module.to(default_device())
-    names, said, found = model.class_names, read_table(predictions), read_arrays(components)
+    pictures = open_pictures(settings, index, class_names, weights, workers)
+    model, names = pictures.model, pictures.model.class_names
+    said, found = read_table(predictions), read_arrays(components)
     recipes, seed = recipes_from_settings(settings["recipes"]), settings["seed"]
-    dataset = open_dataset(settings["dataset"], seed)
-    table = read_table(index).set_index("image", drop=False)
-    chosen = settings["classes"]
-    _, skipped = class_images(
-        said, settings["min_images"], settings["images_per_class"], seed, len(names),
-        None if chosen is None else [model.class_index(name) for name in chosen],
-    )  # fmt: skip
-
-    def views_of(images: np.ndarray) -> Iterator[tuple[np.ndarray, Tensor]]:
-        return views(dataset, table.loc[images], model.preprocess, settings["batch_size"], workers)
-
+    classes = model.class_indices(settings["classes"])
+    _, skipped = class_images(said, settings["min_images"], settings["images_per_class"], seed, len(names), classes)
     counts = Counter(said["predicted"].tolist())
     few = f"fewer than min_images = {settings['min_images']} images are predicted as the class"
     reasons = {row["class"]: (row["n_images"], few) for row in skipped.to_dict("records")}
@@ -57,7 +42,7 @@ def main(
     plan = plan_assemblies(
         read_table(prototypes), said, found["classes"].tolist(), recipes, model.preprocess.size, seed
     )
-    asked = component_prediction(model, plan, views_of, counts, settings["precision"])
+    asked = component_prediction(model, plan, pictures.of, counts, settings["precision"])
     missing = skipped_classes(reasons, names, recipes)
     write_table(pd.concat([asked, missing]).sort_values("class", kind="stable"), prediction)
 

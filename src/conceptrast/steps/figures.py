@@ -7,17 +7,15 @@ from typing import Any
 
 import pandas as pd
 
-from conceptrast.data.dataset import open_dataset
 from conceptrast.factorization.classes import read_attributions
 from conceptrast.figures.canvas import save_png
 from conceptrast.figures.class_card import draw_class_card
 from conceptrast.figures.overview import draw_overview
-from conceptrast.figures.study import Pictures, file_name, study_cards
-from conceptrast.files import read_arrays, read_json, read_table, write_table
-from conceptrast.inference import default_device
-from conceptrast.models.opening import open_model
+from conceptrast.figures.study import file_name, study_cards
+from conceptrast.files import read_arrays, read_table, write_table
 from conceptrast.progress import progress
 from conceptrast.recipes import Recipe
+from conceptrast.steps.opening import open_pictures
 from conceptrast.steps.runner import run
 
 
@@ -42,10 +40,7 @@ def main(
     """
     name = settings["card_recipe"]
     recipe = Recipe.from_settings(name, settings["recipes"][name])
-    model = open_model(settings["model"], weights, read_json(class_names))
-    model.module.to(default_device())
-    dataset = open_dataset(settings["dataset"], settings["seed"])
-    pictures = Pictures(dataset, read_table(index), model, settings["batch_size"], workers)
+    pictures = open_pictures(settings, index, class_names, weights, workers)
     found = read_arrays(components)
     cards.mkdir(parents=True, exist_ok=True)
     drawn, files = [], []

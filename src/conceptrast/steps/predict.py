@@ -5,13 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from conceptrast.data.dataset import open_dataset
-from conceptrast.data.loading import views
 from conceptrast.errors import DataError
-from conceptrast.files import read_json, read_table, write_table
-from conceptrast.inference import default_device, predict
-from conceptrast.models.opening import open_model
-from conceptrast.progress import progress
+from conceptrast.files import write_table
+from conceptrast.inference import predict
+from conceptrast.steps.opening import open_pictures
 from conceptrast.steps.runner import run
 
 
@@ -24,16 +21,11 @@ def main(
     workers: int = 0,
 ) -> None:
     """Write image, label, predicted, probability for the rows of the split ``validation``."""
-    table = read_table(index)
-    table = table[table["split"] == "validation"]
+    pictures = open_pictures(settings, index, class_names, weights, workers)
+    table = pictures.table[pictures.table["split"] == "validation"]
     if table.empty:
         raise DataError("the dataset has no pictures in its split 'validation'")
-    model = open_model(settings["model"], weights, read_json(class_names))
-    model.module.to(default_device())
-    dataset = open_dataset(settings["dataset"], settings["seed"])
-    size = settings["batch_size"]
-    batches = views(dataset, table, model.preprocess, size, workers)
-    found = predict(model, progress(batches, "predicting", -(-len(table) // size), "batches"), settings["precision"])
+    found = predict(pictures.model, pictures.of(table["image"].to_numpy(), "predicting"), settings["precision"])
     found.insert(1, "label", table["label"].to_numpy())
     write_table(found, predictions)
 

@@ -6,15 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from conceptrast.activations import activations_of
-from conceptrast.data.dataset import open_dataset
-from conceptrast.data.loading import views
-from conceptrast.files import read_arrays, read_json, read_table, write_table
-from conceptrast.inference import default_device
-from conceptrast.models.opening import open_model
+from conceptrast.files import read_arrays, read_table, write_table
 from conceptrast.models.split import SplitModel
-from conceptrast.progress import progress
 from conceptrast.prototypes import class_prototypes
 from conceptrast.recipes import recipes_from_settings
+from conceptrast.steps.opening import open_pictures
 from conceptrast.steps.runner import run
 
 
@@ -30,21 +26,16 @@ def main(
 ) -> None:
     """Write the prototypes of every class and recipe, for both selections."""
     predicted = read_table(predictions).set_index("image")["predicted"]
-    table = read_table(index).set_index("image", drop=False).loc[predicted.index]
-    model = open_model(settings["model"], weights, read_json(class_names))
-    model.module.to(default_device())
-    dataset, size = open_dataset(settings["dataset"], settings["seed"]), settings["batch_size"]
-    batches = views(dataset, table, model.preprocess, size, workers)
-    batches = progress(batches, "searching prototypes", -(-len(table) // size), "batches")
-    activations = activations_of(model, SplitModel(model, settings["layer"]), batches, settings["precision"])
-    recipes, rectify = recipes_from_settings(settings["recipes"]), settings["rectify"]
+    pictures = open_pictures(settings, index, class_names, weights, workers)
+    model, split = pictures.model, SplitModel(pictures.model, settings["layer"])
+    batches = pictures.of(predicted.index.to_numpy(), "searching prototypes")
     found = class_prototypes(
-        activations,
+        activations_of(model, split, batches, settings["precision"]),
         dict(zip(predicted.index.tolist(), predicted.tolist(), strict=True)),
         read_arrays(components),
-        recipes,
+        recipes_from_settings(settings["recipes"]),
         model.preprocess.size,
-        rectify,
+        settings["rectify"],
     )
     write_table(found, prototypes)
 

@@ -11,7 +11,7 @@ from conceptrast.data.dataset import open_dataset
 from conceptrast.files import read_json, read_table, write_table
 from conceptrast.inference import default_device
 from conceptrast.models.opening import open_model
-from conceptrast.models.pictures import Pictures
+from conceptrast.models.pictures import TrainingPictures
 from conceptrast.models.training import TrainOptions, train
 from conceptrast.models.weights import write_state
 from conceptrast.steps.runner import run
@@ -37,7 +37,7 @@ def main(
     model.module.to(default_device())
     dataset = open_dataset(settings["dataset"], seed)
     training, validation = (
-        Pictures(dataset, table[table["split"] == split], model.preprocess, options.batch_size, workers)
+        TrainingPictures(dataset, table[table["split"] == split], model.preprocess, options.batch_size, workers)
         for split in ("train", "validation")
     )
     key += f" {model.preprocess} {json.dumps(settings, sort_keys=True)} "

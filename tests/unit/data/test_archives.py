@@ -7,8 +7,9 @@ import tarfile
 
 import pytest
 
-from conceptrast.data.archives import md5_of, unpack
+from conceptrast.data.archives import unpack
 from conceptrast.errors import DataError
+from conceptrast.files import file_md5
 
 
 def archive_of(path, *members: tarfile.TarInfo | str):
@@ -29,7 +30,7 @@ def special(kind: bytes, target: str = "") -> tarfile.TarInfo:
 
 def test_the_inner_folder_becomes_the_target(tmp_path):
     archive = archive_of(tmp_path / "a.tar", "set/val/c/1.txt", "set/val/c/2.txt", "set/other.txt")
-    unpack(archive, tmp_path / "deep" / "root", inner="set/val", md5=md5_of(archive))
+    unpack(archive, tmp_path / "deep" / "root", inner="set/val", md5=file_md5(archive))
     assert sorted(path.name for path in (tmp_path / "deep").rglob("*")) == ["1.txt", "2.txt", "c", "root"]
     assert (tmp_path / "deep/root/c/1.txt").read_text() == "content of set/val/c/1.txt"
 

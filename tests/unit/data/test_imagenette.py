@@ -14,10 +14,10 @@ import pytest
 from PIL import Image
 
 from conceptrast.data import imagenette
-from conceptrast.data.archives import md5_of
 from conceptrast.data.dataset import open_dataset
 from conceptrast.data.imagenette import ARCHIVES, IMAGENET_INDEX, Imagenette
 from conceptrast.errors import DataError
+from conceptrast.files import file_md5
 
 
 def fill(root, *folders: str) -> None:
@@ -117,7 +117,7 @@ def download(tmp_path, monkeypatch) -> Iterator[Path]:
         opened_archive.add(tmp_path / "source" / "imagenette2-160", "imagenette2-160")
     monkeypatch.delenv("CONCEPTRAST_MIRROR", raising=False)
     with served(archive.parent) as address:
-        monkeypatch.setattr(imagenette, "DOWNLOAD", (f"{address}/{archive.name}", md5_of(archive)))
+        monkeypatch.setattr(imagenette, "DOWNLOAD", (f"{address}/{archive.name}", file_md5(archive)))
         yield archive
 
 
@@ -147,7 +147,7 @@ def test_no_member_of_a_download_leaves_its_folder(tmp_path, monkeypatch, downlo
     with tarfile.open(download, "w:gz") as changed:
         changed.add(tmp_path / "source" / "imagenette2-160", "imagenette2-160")
         changed.addfile(member)
-    monkeypatch.setattr(imagenette, "DOWNLOAD", (imagenette.DOWNLOAD[0], md5_of(download)))
+    monkeypatch.setattr(imagenette, "DOWNLOAD", (imagenette.DOWNLOAD[0], file_md5(download)))
     with pytest.raises(DataError, match=message):
         opened(tmp_path / "root").build_index()
     assert list((tmp_path / "root").iterdir()) == []

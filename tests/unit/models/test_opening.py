@@ -7,8 +7,8 @@ import torch
 from safetensors.torch import save_file
 
 from conceptrast.errors import ConfigError, ModelError
+from conceptrast.files import file_md5
 from conceptrast.models.opening import load_model, missing, open_model
-from conceptrast.models.weights import file_md5
 
 IMAGES = torch.rand(2, 3, 96, 96, generator=torch.Generator().manual_seed(0))
 NAMES = [f"class {number}" for number in range(5)]

@@ -15,7 +15,7 @@ from conceptrast.files import read_table, write_json, write_table
 from conceptrast.inference import predict
 from conceptrast.models import training as module_under_test
 from conceptrast.models.opening import load_model
-from conceptrast.models.pictures import Pictures
+from conceptrast.models.pictures import TrainingPictures
 from conceptrast.models.training import TrainOptions, learning_rate_at, train
 from conceptrast.models.weights import read_state
 from conceptrast.steps import predict as predict_step
@@ -32,7 +32,7 @@ def fresh():
 
 
 def split(name, model, memory=2**30):
-    return Pictures(DATASET, TABLE[TABLE["split"] == name], model.preprocess, OPTIONS.batch_size, memory=memory)
+    return TrainingPictures(DATASET, TABLE[TABLE["split"] == name], model.preprocess, OPTIONS.batch_size, memory=memory)
 
 
 def trained(checkpoint=None, model=None, options=OPTIONS, memory=2**30, key="", seed=0):
@@ -171,7 +171,7 @@ def test_no_pictures_and_labels_without_an_output_are_refused():
     model = load_model("resnet10", class_names=["only", "two"], input_size=32)
     with pytest.raises(ModelError, match="has 2 outputs, but the dataset has label 9"):
         trained(model=model)
-    empty = Pictures(DATASET, TABLE[TABLE["split"] == "test"], model.preprocess, 8)
+    empty = TrainingPictures(DATASET, TABLE[TABLE["split"] == "test"], model.preprocess, 8)
     with pytest.raises(ModelError, match="no pictures in its split 'train'"):
         train(model, empty, empty, OPTIONS)
 

@@ -1,0 +1,56 @@
+"""The pictures of a dataset as a model sees them, by image id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from torch import Tensor
+
+from conceptrast.data.dataset import Dataset
+from conceptrast.data.loading import views
+from conceptrast.models.model import Model
+from conceptrast.progress import progress
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Views of any images of an index, by id.
+
+    Args:
+        dataset: where they come from.
+        table: its index.
+        model: how pictures become views.
+        batch_size: pictures in a batch.
+        workers: processes that decode.
+
+    Example:
+        >>> from conceptrast.data.dataset import open_dataset
+        >>> from conceptrast.models import load_model
+        >>> dataset = open_dataset({"kind": "digit_pairs", "train": 0, "validation": 5})
+        >>> model = load_model("resnet10", class_names=dataset.class_names)
+        >>> pictures = Pictures(dataset, dataset.build_index().table, model, batch_size=2)
+        >>> [(ids.tolist(), tuple(batch.shape)) for ids, batch in pictures.of(np.array([4, 0, 2]))]
+        [([4, 0], (2, 3, 96, 96)), ([2], (1, 3, 96, 96))]
+    """
+
+    dataset: Dataset
+    table: pd.DataFrame
+    model: Model
+    batch_size: int = 32
+    workers: int = 0
+
+    def of(self, images: np.ndarray, what: str = "") -> Iterator[tuple[np.ndarray, Tensor]]:
+        """Batches of ids ``[n]`` and views uint8 ``[n, 3, H, W]``, in the order of ``images``.
+
+        ``what`` says what is being done with them, and makes the progress show.
+        """
+        rows = self.table.set_index("image", drop=False).loc[np.asarray(images)]
+        batches = views(self.dataset, rows, self.model.preprocess, self.batch_size, self.workers)
+        return progress(batches, what, -(-len(rows) // self.batch_size), "batches") if what else batches
+
+    def by_id(self, images: np.ndarray) -> dict[int, Tensor]:
+        """Views uint8 ``[3, H, W]`` by image id."""
+        return {int(image): view for ids, batch in self.of(images) for image, view in zip(ids, batch, strict=True)}
