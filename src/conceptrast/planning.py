@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from conceptrast import step_settings
 from conceptrast.configuration import Config, checked, load_schema, seen_from
 from conceptrast.errors import ConceptrastError, ConfigError, unknown_name
 from conceptrast.provenance import (
@@ -97,11 +98,11 @@ class Plan:
         return [name for name, entry in self.models.items() if "train" in entry and name in used]
 
     @property
-    def table_names(self) -> list[str]:
-        """Tables of the run."""
-        names = ["component_prediction", "studies"]
-        names += ["concept_recovery"] if self.studies_with_truth else []
-        return names + (["models"] if self.trained_models else [])
+    def tables(self) -> dict[str, list[str]]:
+        """Tables of the run by the step that writes them."""
+        explained = ["component_prediction", "studies"]
+        explained += ["concept_recovery"] if self.studies_with_truth else []
+        return {"tables": explained + (["models"] if self.trained_models else [])}
 
     def predictions_file(self, study: str) -> str:
         """Predictions that say which images belong to which class of a study."""
@@ -124,106 +125,10 @@ class Plan:
             return str(self.studies[study]["dataset"])
         return str(dataset) if dataset is not None else str(self.models[str(model)]["train"]["dataset"])
 
-    # Settings: no more than the step needs, so that a changed value reruns only what depends on it.
-
-    def index_settings(self, dataset: str) -> Config:
-        """Settings of the step ``index``."""
-        return {"dataset": self.datasets[dataset], **self._values("seed", "max_rejected")}
-
-    def check_layers_settings(self, jobs: Iterable[Mapping[str, str]]) -> Config:
-        """Settings of the step ``check_layers``: the studies that jobs with these wildcards belong to or train for."""
-        named = [dict(wildcards.items()) for wildcards in jobs]
-        studies = {wildcards.get("study") for wildcards in named}
-        trained = {wildcards.get("model") for wildcards in named}
-        due = {name: study for name, study in self.studies.items() if name in studies or study["model"] in trained}
-        layers = {name: {key: study[key] for key in ("model", "layer")} for name, study in due.items()}
-        used = sorted({study["model"] for study in due.values()})
-        return {"models": {name: self.models[name] for name in used}, "studies": layers}
-
-    def train_settings(self, model: str) -> Config:
-        """Settings of the step ``train``."""
-        dataset = self.datasets[self.dataset_of(model=model)]
-        return {"model": self.models[model], "dataset": dataset, **self._values("seed", "precision")}
-
-    def predict_settings(self, model: str, dataset: str) -> Config:
-        """Settings of the step ``predict``."""
-        return self._pictures(model, dataset)
-
-    def attribute_settings(self, study: str, shard: str) -> Config:
-        """Settings of the step ``attribute``."""
-        return {
-            **self._study(study),
-            **self._values("attribution", "images_per_class", "min_images"),
-            "classes": self.studies[study].get("classes"),
-            "shard": int(shard),
-            "shards": self.config["class_shards"],
-        }
-
-    def factorize_settings(self, study: str) -> Config:
-        """Settings of the step ``factorize``."""
-        return {
-            **self._study(study),
-            "rectify": self.studies[study]["rectify"],
-            "recipes": self._recipes(study, "components", "weighting"),
-        }
-
-    def prototypes_settings(self, study: str) -> Config:
-        """Settings of the step ``prototypes``."""
-        return {
-            **self._study(study),
-            "rectify": self.studies[study]["rectify"],
-            "recipes": self._recipes(study, "components", "weighting", "pooling", "window", "distinct"),
-        }
-
-    def component_prediction_settings(self, study: str) -> Config:
-        """Settings of the step ``component_prediction``."""
-        return {
-            **self._study(study),
-            **self._values("images_per_class", "min_images"),
-            "classes": self.studies[study].get("classes"),
-            "recipes": self._recipes(study),
-        }
-
-    def concept_recovery_settings(self, study: str) -> Config:
-        """Settings of the step ``concept_recovery``."""
-        entry = self.studies[study]
-        return {
-            "model": self.models[entry["model"]],
-            "dataset": self.datasets[entry["dataset"]],
-            **self._values("seed"),
-        }
-
-    def figures_settings(self, study: str) -> Config:
-        """Settings of the step ``figures``."""
-        recipes = list(self.config["recipes"])
-        return {
-            **self._study(study),
-            "study": study,
-            "card_recipe": "recommended" if "recommended" in recipes else recipes[-1],
-            "recipes": self._recipes(study),
-        }
-
-    def tables_settings(self) -> Config:
-        """Settings of the step ``tables``."""
-        keys = ("model", "dataset", "layer", "predicted_by", "published")
-        return {
-            "studies": [
-                {"name": name, **{k: study[k] for k in keys if k in study}} for name, study in self.studies.items()
-            ],
-            "studies_with_truth": self.studies_with_truth,
-            "trained_models": self.trained_models,
-            "shards": self.config["class_shards"],
-        }
-
-    def track_settings(self) -> Config:
-        """Settings of the step ``track``; how many processes decode pictures changes nothing and is left out."""
-        return {
-            "config": {key: value for key, value in self.resolved.items() if key != "workers"},
-            "code": self.run_code(),
-            "data": self.data_fingerprints,
-            "weights": self.model_fingerprints,
-            "repository": os.path.relpath(".", self.folder),
-        }
+    def settings(self, step: str, **wildcards: Any) -> Config:
+        """Settings of a step: no more than it needs, so that a changed value reruns only what depends on it."""
+        found: Config = getattr(step_settings, step)(self, **wildcards)
+        return found
 
     # What a result was made from.
 
@@ -240,7 +145,7 @@ class Plan:
 
     def run_code(self) -> str:
         """Hash of all library files that the run's results depend on."""
-        steps = sorted(PICTURE_STEPS | {"index", "tables"})
+        steps = sorted(PICTURE_STEPS | {"index", "metrics", *self.tables})
         modules = {f"conceptrast.steps.{step}" for step in steps}
         modules |= {self._module("data", "KINDS", entry["kind"]) for entry in self.datasets.values()}
         modules |= {self._module("models", "ARCHITECTURES", self._architecture(name)) for name in self.models}
@@ -346,23 +251,6 @@ class Plan:
         except (TypeError, ValueError) as error:
             options = self.resolved["datasets"][dataset]
             raise ConfigError(f"config: 'datasets.{dataset}' got {options}: {error}") from error
-
-    def _values(self, *keys: str) -> Config:
-        return {key: self.config[key] for key in keys}
-
-    def _pictures(self, model: str, dataset: str) -> Config:
-        common = self._values("seed", "precision", "batch_size")
-        return {"model": self.models[model], "dataset": self.datasets[dataset], **common}
-
-    def _study(self, study: str) -> Config:
-        entry = self.studies[study]
-        return {**self._pictures(entry["model"], entry["dataset"]), "layer": entry["layer"]}
-
-    def _recipes(self, study: str, *keys: str) -> Config:
-        """Recipes with the study's own pooling and window, reduced to ``keys``."""
-        own = {key: self.studies[study][key] for key in ("pooling", "window") if key in self.studies[study]}
-        recipes = {name: {**entry, **own} for name, entry in self.config["recipes"].items()}
-        return {name: {key: entry[key] for key in keys or entry} for name, entry in recipes.items()}
 
     def _architecture(self, model: str) -> str:
         return str(self.models[model].get("architecture", ""))

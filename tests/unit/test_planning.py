@@ -104,8 +104,9 @@ def test_workers_are_in_no_settings() -> None:
     plan = plan_of({"architecture": "resnet10", "train": {"dataset": "pairs"}})
     assert "workers" in plan.config
     settings = [
-        plan.index_settings("pairs"), plan.train_settings("net"), plan.predict_settings("net", "pairs"),
-        plan.attribute_settings("first", "0"), plan.figures_settings("first"), plan.track_settings()["config"],
+        plan.settings("index", dataset="pairs"), plan.settings("train", model="net"),
+        plan.settings("predict", model="net", dataset="pairs"), plan.settings("attribute", study="first", shard="0"),
+        plan.settings("figures", study="first"), plan.settings("track")["config"],
     ]  # fmt: skip
     assert not any("workers" in part for part in settings)
 

@@ -85,7 +85,7 @@ def test_planning_imports_neither_torch_nor_mlflow() -> None:
         "root = Path(sys.argv[1]);"
         "plan = Plan.read(yaml.safe_load((root / 'config/config.yaml').read_text()), root / 'src/conceptrast',"
         " root / 'workflow/schemas/config.schema.yaml');"
-        "plan.code('attribute', study='pairs-layer3'); plan.data_fingerprints; plan.track_settings();"
+        "plan.code('attribute', study='pairs-layer3'); plan.data_fingerprints; plan.settings('track');"
         "assert not {'torch', 'mlflow', 'torchvision'} & set(sys.modules)"
     )
     root = Path(__file__).resolve().parents[2]

@@ -32,7 +32,7 @@ STUDIES = list(PLAN.studies)
 TRUTH_STUDIES = PLAN.studies_with_truth
 TRAINED = PLAN.trained_models
 SHARDS = range(PLAN.config["class_shards"])
-TABLES = expand("tables/{table}.csv", table=PLAN.table_names)
+TABLES = expand("tables/{table}.csv", table=sum(PLAN.tables.values(), []))
 GPU = int(has_gpu())
 # A resource and no parameter: how many processes decode pictures changes no result.
 WORKERS = PLAN.config["workers"]
@@ -53,7 +53,7 @@ def all_cores():
 def settings(step):
     """Function of the wildcards that gives a step's settings as JSON."""
     return lambda wildcards: json.dumps(
-        getattr(PLAN, f"{step}_settings")(**wildcards), sort_keys=True
+        PLAN.settings(step, **wildcards), sort_keys=True
     )
 
 
@@ -122,7 +122,7 @@ def check_before_start(jobs):
     This is no rule: an input that only has to be there first would hide from Snakemake what else has changed.
     """
     stop_if_wrong(jobs)
-    due = PLAN.check_layers_settings(job.wildcards for job in jobs)
+    due = PLAN.settings("check_layers", jobs=[job.wildcards for job in jobs])
     command = [sys.executable, "-m", "conceptrast.steps.check_layers", "--settings"]
     if due["studies"] and subprocess.run([*command, json.dumps(due)]).returncode:
         raise WorkflowError("this run cannot start: see the error above")

@@ -1,4 +1,4 @@
-"""Results. From the files of all studies to the tables of the run, its metrics, and its record in MLflow."""
+"""Results. From the files of all studies to the tables that explain classes, the run's metrics, its record in MLflow."""
 
 
 rule tables:
@@ -21,9 +21,8 @@ rule tables:
                 category="Tables",
                 labels={"table": name},
             )
-            for name in PLAN.table_names
+            for name in PLAN.tables["tables"]
         ],
-        metrics="metrics.json",
     log:
         "logs/tables.log",
     conda:
@@ -38,7 +37,24 @@ rule tables:
         " --class-names {input.class_names}"
         " --attributions {input.attributions} --components {input.components} --prediction {input.prediction}"
         " --recovery {input.recovery} --purity {input.purity} --histories {input.histories}"
-        " --tables {output.tables} --metrics {output.metrics} --log {log}"
+        " --tables {output.tables} --log {log}"
+
+
+rule metrics:
+    input:
+        tables=TABLES,
+    output:
+        metrics="metrics.json",
+    log:
+        "logs/metrics.log",
+    conda:
+        "../envs/conceptrast.yaml"
+    params:
+        settings=settings("metrics"),
+        code=code("metrics"),
+    shell:
+        "python -m conceptrast.steps.metrics --settings {params.settings:q} --tables {input.tables}"
+        " --metrics {output.metrics} --log {log}"
 
 
 rule track:

@@ -1,4 +1,4 @@
-"""Build the tables of a run and its metrics from the files of its studies."""
+"""Build the tables that explain a run's classes from the files of its studies."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 
 from conceptrast import concept_recovery
-from conceptrast.files import read_arrays, read_json, read_table, write_json, write_table
+from conceptrast.files import read_arrays, read_json, read_table, write_table
 from conceptrast.steps.runner import run
-from conceptrast.tables import beside_published, component_prediction, headline_metrics, model_summary, study_summary
+from conceptrast.tables import beside_published, component_prediction, model_summary, study_summary
 
 
 def main(
@@ -24,7 +24,6 @@ def main(
     purity: list[Path],
     histories: list[Path],
     tables: list[Path],
-    metrics: Path,
 ) -> None:
     """Files come in the order of ``settings``: studies, studies_with_truth, trained_models; shards of each study."""
     studies, shards = settings["studies"], settings["shards"]
@@ -60,7 +59,6 @@ def main(
         built["models"] = pd.DataFrame([{"model": name, **model_summary(read_table(path))} for name, path in rows])
     for path in tables:
         write_table(built[path.stem], path)
-    write_json(headline_metrics(built), metrics)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,150 @@
+"""Settings of every step of a run, one function a step, named like it.
+
+A step gets no more of the configuration than it needs, so that a changed value reruns only what depends on it.
+Functions take the plan and the wildcards of a job.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from conceptrast.configuration import Config
+
+if TYPE_CHECKING:
+    from conceptrast.planning import Plan
+
+
+def index(plan: Plan, dataset: str) -> Config:
+    """Of a dataset."""
+    return {"dataset": plan.datasets[dataset], **_values(plan, "seed", "max_rejected")}
+
+
+def check_layers(plan: Plan, jobs: Iterable[Mapping[str, str]]) -> Config:
+    """The studies that jobs with these wildcards belong to or train for."""
+    named = [dict(wildcards.items()) for wildcards in jobs]
+    studies = {wildcards.get("study") for wildcards in named}
+    trained = {wildcards.get("model") for wildcards in named}
+    due = {name: study for name, study in plan.studies.items() if name in studies or study["model"] in trained}
+    layers = {name: {key: study[key] for key in ("model", "layer")} for name, study in due.items()}
+    used = sorted({study["model"] for study in due.values()})
+    return {"models": {name: plan.models[name] for name in used}, "studies": layers}
+
+
+def train(plan: Plan, model: str) -> Config:
+    """Of a model that the workflow trains."""
+    dataset = plan.datasets[plan.dataset_of(model=model)]
+    return {"model": plan.models[model], "dataset": dataset, **_values(plan, "seed", "precision")}
+
+
+def predict(plan: Plan, model: str, dataset: str) -> Config:
+    """Of a model on a dataset."""
+    return _pictures(plan, model, dataset)
+
+
+def attribute(plan: Plan, study: str, shard: str) -> Config:
+    """Of one shard of a study's classes."""
+    return {
+        **_study(plan, study),
+        **_values(plan, "attribution", "images_per_class", "min_images"),
+        "classes": plan.studies[study].get("classes"),
+        "shard": int(shard),
+        "shards": plan.config["class_shards"],
+    }
+
+
+def factorize(plan: Plan, study: str) -> Config:
+    """Of a study."""
+    recipes = _recipes(plan, study, "components", "weighting")
+    return {**_study(plan, study), "rectify": plan.studies[study]["rectify"], "recipes": recipes}
+
+
+def prototypes(plan: Plan, study: str) -> Config:
+    """Of a study."""
+    recipes = _recipes(plan, study, "components", "weighting", "pooling", "window", "distinct")
+    return {**_study(plan, study), "rectify": plan.studies[study]["rectify"], "recipes": recipes}
+
+
+def component_prediction(plan: Plan, study: str) -> Config:
+    """Of a study."""
+    return {
+        **_study(plan, study),
+        **_values(plan, "images_per_class", "min_images"),
+        "classes": plan.studies[study].get("classes"),
+        "recipes": _recipes(plan, study),
+    }
+
+
+def concept_recovery(plan: Plan, study: str) -> Config:
+    """Of a study whose truth is known."""
+    entry = plan.studies[study]
+    pictures = {"model": plan.models[entry["model"]], "dataset": plan.datasets[entry["dataset"]]}
+    return {**pictures, **_values(plan, "seed")}
+
+
+def figures(plan: Plan, study: str) -> Config:
+    """Of a study."""
+    recipes = _recipes(plan, study)
+    return {**_study(plan, study), "study": study, "card_recipe": card_recipe(recipes), "recipes": recipes}
+
+
+def tables(plan: Plan) -> Config:
+    """Of the run."""
+    keys = ("model", "dataset", "layer", "predicted_by", "published")
+    return {
+        "studies": [
+            {"name": name, **{k: study[k] for k in keys if k in study}} for name, study in plan.studies.items()
+        ],
+        "studies_with_truth": plan.studies_with_truth,
+        "trained_models": plan.trained_models,
+        "shards": plan.config["class_shards"],
+    }
+
+
+def metrics(plan: Plan) -> Config:  # noqa: ARG001 - every step has settings
+    """Of the run: none."""
+    return {}
+
+
+def track(plan: Plan) -> Config:
+    """Of the run; how many processes decode pictures changes nothing and is left out."""
+    return {
+        "config": {key: value for key, value in plan.resolved.items() if key != "workers"},
+        "code": plan.run_code(),
+        "data": plan.data_fingerprints,
+        "weights": plan.model_fingerprints,
+        "repository": os.path.relpath(".", plan.folder),
+    }
+
+
+def card_recipe(recipes: Iterable[str]) -> str:
+    """The recipe that figures of one class show.
+
+    Example:
+        >>> card_recipe(["published", "recommended", "other"]), card_recipe(["published", "other"])
+        ('recommended', 'other')
+    """
+    names = list(recipes)
+    return "recommended" if "recommended" in names else names[-1]
+
+
+def _values(plan: Plan, *keys: str) -> Config:
+    return {key: plan.config[key] for key in keys}
+
+
+def _pictures(plan: Plan, model: str, dataset: str) -> Config:
+    common = _values(plan, "seed", "precision", "batch_size")
+    return {"model": plan.models[model], "dataset": plan.datasets[dataset], **common}
+
+
+def _study(plan: Plan, study: str) -> Config:
+    entry = plan.studies[study]
+    return {**_pictures(plan, entry["model"], entry["dataset"]), "layer": entry["layer"]}
+
+
+def _recipes(plan: Plan, study: str, *keys: str) -> Config:
+    """Recipes with the study's own pooling and window, reduced to ``keys``."""
+    own = {key: plan.studies[study][key] for key in ("pooling", "window") if key in plan.studies[study]}
+    recipes = {name: {**entry, **own} for name, entry in plan.config["recipes"].items()}
+    return {name: {key: entry[key] for key in keys or entry} for name, entry in recipes.items()}
