@@ -25,6 +25,18 @@ workdir: f"{workflow.basedir}/{RESULTS}"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/predict.smk"
 include: "workflow/rules/explain.smk"
+
+
+if CONTRASTED:
+
+    include: "workflow/rules/contrast.smk"
+
+
+if INSERTIONS:
+
+    include: "workflow/rules/insertion.smk"
+
+
 include: "workflow/rules/track.smk"
 
 
@@ -36,7 +48,8 @@ rule all:
     default_target: True
     input:
         TABLES,
-        expand("figures/{study}/manifest.csv", study=STUDIES),
+        MANIFESTS,
+        expand("figures/insertion/{insertion}.png", insertion=INSERTIONS),
         "tracked.json",
 
 

@@ -16,6 +16,7 @@ from typing import Any
 _PUBLIC = {
     "Model": "conceptrast.models.model",
     "SplitModel": "conceptrast.models.split",
+    "contrast_classes": "conceptrast.contrast.classes",
     "deeplift": "conceptrast.attribution.deeplift",
     "explain_class": "conceptrast.explain",
     "gradient_x_activation": "conceptrast.attribution.gradient",

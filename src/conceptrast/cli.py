@@ -1,4 +1,4 @@
-"""The command line: ``conceptrast explain …`` explains one class of one model, without a workflow.
+"""The command line: ``conceptrast explain …`` and ``conceptrast contrast …`` on one model, without a workflow.
 
 A later subcommand is one function that adds its parser and one that runs it, and a line in ``COMMANDS``.
 """
@@ -74,6 +74,18 @@ def add_model_arguments(command: argparse.ArgumentParser) -> None:
 def add_explain(command: argparse.ArgumentParser) -> None:
     """Arguments of ``conceptrast explain``."""
     add_model_arguments(command)
+    add_concept_arguments(command)
+
+
+def add_contrast(command: argparse.ArgumentParser) -> None:
+    """Arguments of ``conceptrast contrast``."""
+    add_model_arguments(command)
+    add_concept_arguments(command)
+    command.add_argument("--versus", required=True, metavar="CLASS", help="name or index of the class to compare with")
+
+
+def add_concept_arguments(command: argparse.ArgumentParser) -> None:
+    """Arguments that say whose concepts are looked for, and how."""
     command.add_argument("--class", required=True, dest="target", metavar="CLASS", help="name or index of the class")
     command.add_argument("--recipe", default="recommended", help="how to cut and combine patches (default recommended)")
     command.add_argument("--method", default="deeplift", help=f"{METHODS} (default deeplift)")
@@ -115,6 +127,30 @@ def explain(options: argparse.Namespace) -> None:
     print("written: " + ", ".join(str(file) for file in files))
 
 
+def contrast(options: argparse.Namespace) -> None:
+    """Contrast two classes and write ``contrast.png``, ``contrast.csv``, ``shift.csv`` and ``prototypes.csv``."""
+    check_numbers(options)
+    options.out.mkdir(parents=True, exist_ok=True)  # what cannot be written is said before anything is computed
+    from conceptrast.contrast.classes import contrast_classes
+    from conceptrast.figures.canvas import save_png
+    from conceptrast.files import write_table
+
+    model = open_model(options)
+    first, second = (class_of(name, model.class_names) for name in (options.target, options.versus))
+    found = contrast_classes(
+        model, options.images, first, second, options.layer,
+        recipe=options.recipe, method=options.method, samples=options.samples, noise=options.noise,
+        images_per_class=options.images_per_class, seed=options.seed, rectify=options.rectify,
+        precision=options.precision, batch_size=options.batch_size,
+    )  # fmt: skip
+    files = [options.out / name for name in ("contrast.png", "contrast.csv", "shift.csv", "prototypes.csv")]
+    save_png(found.plot(), files[0])
+    for table, file in zip((found.table(), found.shift, found.prototypes), files[1:], strict=True):
+        write_table(table, file)
+    print(found)
+    print("written: " + ", ".join(str(file) for file in files))
+
+
 def check_numbers(options: argparse.Namespace) -> None:
     """Refuse numbers that nothing can be computed with.
 
@@ -139,6 +175,7 @@ def class_of(text: str, class_names: Sequence[str]) -> str | int:
 
 Command = tuple[str, Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], None]]
 COMMANDS: dict[str, Command] = {
+    "contrast": ("why the model says one class and not another", add_contrast, contrast),
     "explain": ("from images to concepts to a verdict, for one class", add_explain, explain),
 }
 

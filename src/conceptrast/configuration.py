@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from conceptrast.crops import crop_of
 from conceptrast.errors import ConfigError, unknown_name
 from conceptrast.provenance import is_file_name, keywords, registry, torchvision_classifiers, weights_fingerprint
 
@@ -91,6 +92,9 @@ def seen_from(config: Config, folder: Path | str) -> Config:
             entry["weights"] = _moved(entry["weights"], folder)
         if isinstance(entry.get("class_names"), str):
             entry["class_names"] = _moved(entry["class_names"], folder)
+    for entry in moved.get("insertions", {}).values():
+        if "file" in entry["crop"]:
+            entry["crop"]["file"] = _moved(entry["crop"]["file"], folder)
     return moved
 
 
@@ -148,6 +152,29 @@ def _cross_checks(config: Config, source: Path) -> Iterator[str]:
         for key, valid in (("model", models), ("dataset", datasets), ("predicted_by", models)):
             if key in study and study[key] not in valid:
                 yield f"'studies.{name}.{key}': " + unknown_name(key, study[key], valid)
+        yield from _pair_problems(f"'studies.{name}.contrast'", study.get("contrast", []))
+    offsets = config["contrast"]["offsets"]
+    if offsets != sorted(offsets) or offsets[0] != 0:
+        yield f"'contrast.offsets' got {offsets}: they start with 0 and rise"
+    for name, insertion in config["insertions"].items():
+        yield from (f"'insertions.{name}{problem}" for problem in _insertion_problems(insertion, datasets, models))
+
+
+def _pair_problems(where: str, pairs: list[list[str | int]]) -> Iterator[str]:
+    for first, second in pairs:
+        if first == second:
+            yield f"{where}: a pair needs two classes, got {first!r} twice"
+
+
+def _insertion_problems(entry: Config, datasets: Config, models: Config) -> Iterator[str]:
+    for key, valid in (("model", models), ("dataset", datasets)):
+        if entry[key] not in valid:
+            yield f".{key}': " + unknown_name(key, entry[key], valid)
+    yield from _pair_problems(".pairs'", entry["pairs"])
+    try:
+        crop_of(entry["crop"])
+    except ConfigError as error:
+        yield f".crop': {error}"
 
 
 def _model_problems(entry: Config, datasets: Config, architectures: list[str]) -> Iterator[str]:

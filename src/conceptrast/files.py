@@ -69,6 +69,12 @@ def read_arrays(path: Path | str) -> dict[str, np.ndarray]:
         return {name: arrays[name] for name in arrays.files}
 
 
+def read_array(path: Path | str, name: str) -> np.ndarray:
+    """Read one array of what :func:`write_arrays` wrote, without the others."""
+    with np.load(path, allow_pickle=False) as arrays:
+        return arrays[name]
+
+
 def write_json(value: Any, path: Path | str) -> None:
     """Write JSON with sorted keys; NaN and infinity are refused."""
     with atomic(path) as part:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -29,8 +29,13 @@ if TYPE_CHECKING:
     from conceptrast.data.dataset import Dataset
 
 PICTURE_STEPS = frozenset(
-    {"train", "predict", "attribute", "factorize", "prototypes", "component_prediction", "concept_recovery", "figures"}
+    {
+        *("train", "predict", "attribute", "factorize", "prototypes", "component_prediction", "concept_recovery"),
+        *("figures", "features", "shift", "mask", "contrastive_components", "contrast_recovery", "contrast_figures"),
+        "insertion",
+    }
 )
+"""Steps that open a model and look at pictures."""
 
 
 @dataclass(frozen=True)
@@ -86,15 +91,31 @@ class Plan:
         return self.config["datasets"]
 
     @property
+    def insertions(self) -> dict[str, Config]:
+        """Insertion tests by name."""
+        return self.config["insertions"]
+
+    @property
+    def contrasted(self) -> list[str]:
+        """Studies that name pairs of classes to contrast."""
+        return [name for name, study in self.studies.items() if "contrast" in study]
+
+    @property
     def studies_with_truth(self) -> list[str]:
         """Studies on datasets whose concepts are known."""
         kinds = registry(self.source, "data", "TRUTH")
         return [name for name, study in self.studies.items() if self.datasets[study["dataset"]]["kind"] in kinds]
 
     @property
+    def contrasted_with_truth(self) -> list[str]:
+        """Contrasted studies on datasets whose concepts are known."""
+        return [name for name in self.contrasted if name in self.studies_with_truth]
+
+    @property
     def trained_models(self) -> list[str]:
-        """Models that the workflow trains and some study needs."""
+        """Models that the workflow trains and some study or insertion test needs."""
         used = {study.get(key) for study in self.studies.values() for key in ("model", "predicted_by")}
+        used |= {entry["model"] for entry in self.insertions.values()}
         return [name for name, entry in self.models.items() if "train" in entry and name in used]
 
     @property
@@ -102,7 +123,13 @@ class Plan:
         """Tables of the run by the step that writes them."""
         explained = ["component_prediction", "studies"]
         explained += ["concept_recovery"] if self.studies_with_truth else []
-        return {"tables": explained + (["models"] if self.trained_models else [])}
+        tables = {"tables": explained + (["models"] if self.trained_models else [])}
+        if self.contrasted:
+            tables["contrast_tables"] = ["contrast_classes", "contrast_pairs", "hyperplanes", "shift", "mask"]
+            tables["contrast_tables"] += ["contrast_recovery"] if self.contrasted_with_truth else []
+        if self.insertions:
+            tables["insertion_tables"] = ["insertion"]
+        return tables
 
     def predictions_file(self, study: str) -> str:
         """Predictions that say which images belong to which class of a study."""
@@ -113,16 +140,22 @@ class Plan:
         """Names of the classes of a study's dataset."""
         return f"datasets/{self.studies[study]['dataset']}/class_names.json"
 
-    def model_of(self, study: str | None = None, model: str | None = None, **_: str) -> str:
-        """Model that a job with these wildcards uses."""
-        return self.studies[study]["model"] if study is not None else str(model)
-
-    def dataset_of(
-        self, study: str | None = None, model: str | None = None, dataset: str | None = None, **_: str
-    ) -> str:
-        """Dataset that a job with these wildcards uses."""
+    def _entry(self, study: str | None = None, insertion: str | None = None, **_: str) -> Config | None:
+        """Study or insertion test that a job with these wildcards belongs to."""
         if study is not None:
-            return str(self.studies[study]["dataset"])
+            return self.studies[study]
+        return None if insertion is None else self.insertions[insertion]
+
+    def model_of(self, model: str | None = None, **wildcards: str) -> str:
+        """Model that a job with these wildcards uses."""
+        entry = self._entry(**wildcards)
+        return str(model if entry is None else entry["model"])
+
+    def dataset_of(self, model: str | None = None, dataset: str | None = None, **wildcards: str) -> str:
+        """Dataset that a job with these wildcards uses."""
+        entry = self._entry(**wildcards)
+        if entry is not None:
+            return str(entry["dataset"])
         return str(dataset) if dataset is not None else str(self.models[str(model)]["train"]["dataset"])
 
     def settings(self, step: str, **wildcards: Any) -> Config:
@@ -185,13 +218,19 @@ class Plan:
                 found[name] = " ".join(filter(None, known))
         return found
 
+    def crop_fingerprint(self, insertion: str) -> str:
+        """What identifies the picture that an insertion test takes its crop from: md5 of a file of the user's own."""
+        file = self.insertions[insertion]["crop"].get("file")
+        return "" if file is None else file_fingerprint(Path(file)) or "missing"
+
     def missing(self, jobs: Iterable[Mapping[str, str]]) -> list[str]:
         """One line per dataset or weights file that jobs with these wildcards read and that is not there."""
-        datasets, models = set(), set()
+        datasets, models, crops = set(), set(), set()
         for wildcards in jobs:
             named = dict(wildcards.items())
             datasets.add(self.dataset_of(**named))
-            models |= {self.model_of(**named)} if {"study", "model"} & set(named) else set()
+            models |= {self.model_of(**named)} if {"study", "model", "insertion"} & set(named) else set()
+            crops |= {named["insertion"]} if "insertion" in named else set()
         lines = [f"dataset '{name}': {self._opened(name).missing()}" for name in sorted(datasets)]
         for name in sorted(models):
             entry = self.models[name]
@@ -204,28 +243,48 @@ class Plan:
 
                 weights = str(Path(entry["weights"]).resolve()) if is_file_name(entry["weights"]) else entry["weights"]
                 lines.append(f"model '{name}': {missing({**entry, 'weights': weights})}")
+        for name in sorted(crops):
+            file = self.insertions[name]["crop"].get("file")
+            if file is not None and not Path(file).is_file():
+                lines.append(f"insertion '{name}': file {Path(file).resolve()} does not exist")
         return [line for line in lines if not line.endswith(": None")]
 
     def unknown_classes(self, jobs: Iterable[Mapping[str, str]]) -> list[str]:
-        """One line per class of a study that its model does not have, for the studies of these jobs.
+        """One line per class that its model does not have, for the studies and insertion tests of these jobs.
 
         Where the names are not known before the model is opened, as of a file of weights alone, none is doubted.
         """
-        due = {dict(wildcards.items()).get("study") for wildcards in jobs}
+        named = [dict(wildcards.items()) for wildcards in jobs]
+        due = {key: {wildcards.get(key) for wildcards in named} for key in ("study", "insertion")}
         lines = []
-        for name in (name for name in self.studies if name in due and "classes" in self.studies[name]):
-            valid = self._class_names(name)
-            if valid is None:
-                continue
-            for wanted in self.studies[name]["classes"]:
-                known: Collection[object] = range(len(valid)) if isinstance(wanted, int) else valid
-                if wanted not in known:
-                    lines.append(f"'studies.{name}.classes': {unknown_name('class', wanted, known)}")
+        for name in (name for name in self.studies if name in due["study"]):
+            study = self.studies[name]
+            pairs = [wanted for pair in study.get("contrast", []) for wanted in pair]
+            for key, classes in (("classes", study.get("classes", [])), ("contrast", pairs)):
+                lines += self._unknown(f"'studies.{name}.{key}'", study, classes)
+        for name in (name for name in self.insertions if name in due["insertion"]):
+            entry = self.insertions[name]
+            lines += self._unknown(
+                f"'insertions.{name}.pairs'", entry, [each for pair in entry["pairs"] for each in pair]
+            )
         return lines
 
-    def _class_names(self, study: str) -> list[str] | None:
-        """Names of the outputs of a study's model, as far as they are known without opening it."""
-        entry = self.models[self.studies[study]["model"]]
+    def _unknown(self, where: str, entry: Config, classes: Iterable[str | int]) -> list[str]:
+        """One line per class that the model of a study or insertion test does not have."""
+        classes = list(dict.fromkeys(classes))
+        valid = self._class_names(entry) if classes else None
+        if valid is None:
+            return []
+        known = {str: valid, int: range(len(valid))}
+        return [
+            f"{where}: {unknown_name('class', wanted, known[type(wanted)])}"
+            for wanted in classes
+            if wanted not in known[type(wanted)]
+        ]
+
+    def _class_names(self, user: Config) -> list[str] | None:
+        """Names of the outputs of the model of a study or insertion test, as far as known without opening it."""
+        entry = self.models[user["model"]]
         names, weights = entry.get("class_names"), entry.get("weights")
         if isinstance(names, list):
             return names
@@ -239,7 +298,7 @@ class Plan:
             return imagenet_class_names()
         if weights is not None or "factory" in entry:
             return None
-        return self._opened(self.studies[study]["dataset"]).class_names
+        return self._opened(user["dataset"]).class_names
 
     def _opened(self, dataset: str) -> Dataset:
         from conceptrast.data.dataset import open_dataset

@@ -28,8 +28,14 @@ def check_layers(plan: Plan, jobs: Iterable[Mapping[str, str]]) -> Config:
     trained = {wildcards.get("model") for wildcards in named}
     due = {name: study for name, study in plan.studies.items() if name in studies or study["model"] in trained}
     layers = {name: {key: study[key] for key in ("model", "layer")} for name, study in due.items()}
-    used = sorted({study["model"] for study in due.values()})
-    return {"models": {name: plan.models[name] for name in used}, "studies": layers}
+    insertions = {wildcards.get("insertion") for wildcards in named}
+    pasted = {
+        name: {key: entry[key] for key in ("model", "corner", "crop")}
+        for name, entry in plan.insertions.items()
+        if name in insertions
+    }
+    used = sorted({entry["model"] for entry in [*due.values(), *pasted.values()]})
+    return {"models": {name: plan.models[name] for name in used}, "studies": layers, "insertions": pasted}
 
 
 def train(plan: Plan, model: str) -> Config:
@@ -87,6 +93,86 @@ def figures(plan: Plan, study: str) -> Config:
     """Of a study."""
     recipes = _recipes(plan, study)
     return {**_study(plan, study), "study": study, "card_recipe": card_recipe(recipes), "recipes": recipes}
+
+
+def features(plan: Plan, study: str, shard: str) -> Config:  # noqa: ARG001 - the shard is in the attribution file
+    """Of one shard of a study's classes."""
+    chosen = {key: plan.config["contrast"][key] for key in ("attribution", "threshold")}
+    return {**_study(plan, study), "contrast": chosen}
+
+
+def hyperplanes(plan: Plan, study: str, shard: str) -> Config:  # noqa: ARG001 - all studies have the same solvers
+    """Of one shard of a study's pairs of classes."""
+    return {
+        **_values(plan, "seed", "precision"),
+        **_contrast(plan, "heldout"),
+        "hyperplanes": _solvers(plan),
+        "shard": int(shard),
+        "shards": plan.config["class_shards"],
+    }
+
+
+def shift(plan: Plan, study: str, shard: str) -> Config:  # noqa: ARG001 - the shard is in the attribution file
+    """Of one shard of a study's classes."""
+    return {
+        **_study(plan, study),
+        **_contrast(plan, "offsets", "pairs_per_draw", "runs", "images_per_pair"),
+        "hyperplanes": list(plan.config["contrast"]["hyperplanes"]),
+    }
+
+
+def mask(plan: Plan, study: str) -> Config:
+    """Of a study."""
+    return {
+        **_study(plan, study),
+        **_contrast(plan, "pairs_per_draw", "mask_pairs", "images_per_pair"),
+        **_pairs(plan, study),
+        "fill": plan.config["attribution"]["baseline"],
+    }
+
+
+def contrastive_components(plan: Plan, study: str) -> Config:
+    """Of a study."""
+    recipes = _recipes(plan, study, "components", "weighting", "pooling", "window", "distinct")
+    name = card_recipe(recipes)
+    rectify = plan.studies[study]["rectify"]
+    return {**_study(plan, study), **_pairs(plan, study), "rectify": rectify, "recipe": {name: recipes[name]}}
+
+
+def contrast_recovery(plan: Plan, study: str) -> Config:
+    """Of a study whose truth is known."""
+    return {**_study(plan, study), **_pairs(plan, study)}
+
+
+def contrast_figures(plan: Plan, study: str) -> Config:
+    """Of a study."""
+    fill = plan.config["attribution"]["baseline"]
+    return {**_study(plan, study), **_pairs(plan, study), **_contrast(plan, "offsets"), "study": study, "fill": fill}
+
+
+def contrast_tables(plan: Plan) -> Config:
+    """Of the run."""
+    return {
+        "studies": plan.contrasted,
+        "studies_with_truth": plan.contrasted_with_truth,
+        "shards": plan.config["class_shards"],
+        "hyperplanes": _solvers(plan),
+    }
+
+
+def insertion(plan: Plan, insertion: str) -> Config:
+    """Of an insertion test."""
+    entry = plan.insertions[insertion]
+    own = {key: entry[key] for key in ("pairs", "corner", "crop")}
+    return {
+        **_pictures(plan, entry["model"], entry["dataset"]), **_values(plan, "images_per_class"), **own,
+        "insertion": insertion,
+    }  # fmt: skip
+
+
+def insertion_tables(plan: Plan) -> Config:
+    """Of the run."""
+    return {"insertions": list(plan.insertions), **_values(plan, "seed")}
 
 
 def tables(plan: Plan) -> Config:
@@ -148,3 +234,17 @@ def _recipes(plan: Plan, study: str, *keys: str) -> Config:
     own = {key: plan.studies[study][key] for key in ("pooling", "window") if key in plan.studies[study]}
     recipes = {name: {**entry, **own} for name, entry in plan.config["recipes"].items()}
     return {name: {key: entry[key] for key in keys or entry} for name, entry in recipes.items()}
+
+
+def _contrast(plan: Plan, *keys: str) -> Config:
+    return {key: plan.config["contrast"][key] for key in keys}
+
+
+def _solvers(plan: Plan) -> list[Config]:
+    """Every way to fit hyperplanes, in the order of the configuration."""
+    return [{"name": name, **entry} for name, entry in plan.config["contrast"]["hyperplanes"].items()]
+
+
+def _pairs(plan: Plan, study: str) -> Config:
+    """Named pairs of a study, and the solver whose planes they are contrasted by."""
+    return {"pairs": plan.studies[study]["contrast"], "hyperplane": next(iter(plan.config["contrast"]["hyperplanes"]))}

@@ -29,7 +29,7 @@ class Record:
         config: the resolved configuration, with ``run``, ``experiment`` and ``studies``.
         tables: by name; those with a column ``study`` are also split over the nested runs.
         metrics: flat, ``study/metric`` (or ``model/metric``) to number.
-        figures: pictures; one in a folder named like a study belongs to that study's run.
+        figures: pictures; one in a folder named like a study belongs to that study's run, others to the whole.
         code: hash of the library files.
         data: fingerprints by dataset.
         weights: fingerprints by model.
@@ -79,6 +79,9 @@ def record(content: Record, store: str, artifacts: Path) -> dict[str, Any]:
     parent = _run(client, experiment, content.config["run"], content.identity, tags)
     _describe(client, parent, content.tables, content.metrics, content.config)
     client.log_dict(parent, dict(content.config), "config.yaml")
+    for figure in content.figures:
+        if not set(figure.parts) & set(content.config["studies"]):
+            client.log_artifact(parent, str(figure), "figures")
     studies = {
         name: _nested(client, experiment, parent, name, study, content, tags)
         for name, study in content.config["studies"].items()
@@ -116,7 +119,8 @@ def _nested(
     _describe(client, run_id, tables, metrics, {**study, **shared})
     for figure in content.figures:
         if name in figure.parts:
-            client.log_artifact(run_id, str(figure), "figures/cards" if "cards" in figure.parts else "figures")
+            inside = figure.parts[figure.parts.index(name) + 1 : -1]
+            client.log_artifact(run_id, str(figure), "/".join(("figures", *inside)))
     return run_id
 
 

@@ -27,7 +27,7 @@ def test_the_run_gives_its_tables_figures_and_record(finished: Copy) -> None:
         )["match_rate"].item()
     )
     for study in ("pairs-layer3", "pairs-layer4"):
-        cards = pd.read_csv(finished.results / "figures" / study / "manifest.csv")
+        cards = pd.read_csv(finished.results / "figures" / study / "cards.csv")
         assert len(cards) == tables["studies"].set_index("study").loc[study, "n_classes"]
         assert all((finished.results / "figures" / study / "cards" / name).is_file() for name in cards["file"])
     assert json.loads((finished.results / "tracked.json").read_text())["run_id"]

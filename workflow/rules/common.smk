@@ -30,9 +30,14 @@ config.update(PLAN.resolved)
 RESULTS = PLAN.folder
 STUDIES = list(PLAN.studies)
 TRUTH_STUDIES = PLAN.studies_with_truth
+CONTRASTED = PLAN.contrasted
+CONTRAST_TRUTH_STUDIES = PLAN.contrasted_with_truth
+INSERTIONS = list(PLAN.insertions)
 TRAINED = PLAN.trained_models
 SHARDS = range(PLAN.config["class_shards"])
 TABLES = expand("tables/{table}.csv", table=sum(PLAN.tables.values(), []))
+MANIFESTS = expand("figures/{study}/cards.csv", study=STUDIES)
+MANIFESTS += expand("figures/{study}/contrasts.csv", study=CONTRASTED)
 GPU = int(has_gpu())
 # A resource and no parameter: how many processes decode pictures changes no result.
 WORKERS = PLAN.config["workers"]
@@ -42,6 +47,7 @@ wildcard_constraints:
     dataset="[A-Za-z0-9_.-]+",
     model="[A-Za-z0-9_.-]+",
     study="[A-Za-z0-9_.-]+",
+    insertion="[A-Za-z0-9_.-]+",
     shard=r"\d+",
 
 
@@ -116,6 +122,39 @@ def truth_inputs(wildcards):
     return study_inputs(wildcards) | {"truth": f"datasets/{dataset}/truth.parquet"}
 
 
+def plane_inputs(wildcards):
+    """Features and hyperplanes of all shards of a study."""
+    return {
+        part: [f"studies/{wildcards.study}/{part}/{shard}.npz" for shard in SHARDS]
+        for part in ("features", "hyperplanes")
+    }
+
+
+def truth_of(wildcards):
+    """What is where in the pictures of a study, if it is known."""
+    study = wildcards.study
+    folder = f"datasets/{PLAN.studies[study]['dataset']}"
+    return [f"{folder}/truth.parquet"] if study in TRUTH_STUDIES else []
+
+
+def truth_option(wildcards, input):
+    """`--truth` with the file, if there is one."""
+    return f"--truth {input.truth}" if input.truth else ""
+
+
+def insertion_inputs(wildcards):
+    """Index, class names and predictions of an insertion test's dataset."""
+    entry = PLAN.insertions[wildcards.insertion]
+    return index_of(wildcards) | {
+        "predictions": f"predictions/{entry['model']}/{entry['dataset']}.parquet"
+    }
+
+
+def crop_of(wildcards):
+    """Fingerprint of the picture that an insertion test takes its crop from."""
+    return PLAN.crop_fingerprint(wildcards.insertion)
+
+
 def check_before_start(jobs):
     """End within seconds where these jobs would fail after hours: missing data or weights, a wrong class or layer.
 
@@ -124,7 +163,9 @@ def check_before_start(jobs):
     stop_if_wrong(jobs)
     due = PLAN.settings("check_layers", jobs=[job.wildcards for job in jobs])
     command = [sys.executable, "-m", "conceptrast.steps.check_layers", "--settings"]
-    if due["studies"] and subprocess.run([*command, json.dumps(due)]).returncode:
+    if (due["studies"] or due["insertions"]) and subprocess.run(
+        [*command, json.dumps(due)]
+    ).returncode:
         raise WorkflowError("this run cannot start: see the error above")
 
 

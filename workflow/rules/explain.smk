@@ -179,7 +179,7 @@ rule figures:
             category="Overview",
             labels={"study": "{study}", "figure": "all classes"},
         ),
-        manifest="figures/{study}/manifest.csv",
+        manifest="figures/{study}/cards.csv",
     log:
         "logs/{study}/figures.log",
     conda:

@@ -61,8 +61,13 @@ rule track:
     input:
         tables=TABLES,
         metrics="metrics.json",
-        manifests=expand("figures/{study}/manifest.csv", study=STUDIES),
-        overviews=expand("figures/{study}/overview.png", study=STUDIES),
+        manifests=MANIFESTS,
+        figures=[
+            *expand("figures/{study}/overview.png", study=STUDIES),
+            *expand("figures/{study}/shift.png", study=CONTRASTED),
+            *expand("figures/{study}/mask.png", study=CONTRASTED),
+            *expand("figures/insertion/{insertion}.png", insertion=INSERTIONS),
+        ],
     output:
         receipt="tracked.json",
     log:
@@ -76,4 +81,4 @@ rule track:
         code=code("track"),
     shell:
         "python -m conceptrast.steps.track --settings {params.settings:q} --tables {input.tables}"
-        " --metrics {input.metrics} --figures {input.overviews} --manifests {input.manifests} --receipt {output.receipt} --log {log}"
+        " --metrics {input.metrics} --figures {input.figures} --manifests {input.manifests} --receipt {output.receipt} --log {log}"

@@ -17,10 +17,10 @@ from conceptrast.recipes import Factors
 
 
 def read_attributions(paths: Sequence[Path]) -> dict[str, np.ndarray]:
-    """Attribution of all shards together: arrays image, target, rectified and
+    """Attribution of all shards together: arrays image, target, raw, rectified and
     multiplier, ordered by class and image, whatever the shards."""
     shards = [read_arrays(path) for path in paths]
-    names = ("image", "target", "rectified", "multiplier")
+    names = ("image", "target", "raw", "rectified", "multiplier")
     joined = {
         name: np.concatenate([shard[name] for shard in shards if len(shard["image"])] or [shards[0][name]])
         for name in names

@@ -28,7 +28,8 @@ COMPONENT_COLOURS = (
     *("#4477AA", "#EE6677", "#CCBB44", "#66CCEE", "#AA3377", "#228833"),
     *("#EE8866", "#332288", "#44BB99", "#882255"),
 )
-FIXED_COLOURS = ("white", INK, FAINT, MATCH, MISMATCH, *COMPONENT_COLOURS)
+FIRST, SECOND = "#0072B2", "#D55E00"  # the two classes of a contrast
+FIXED_COLOURS = ("white", INK, FAINT, MATCH, MISMATCH, FIRST, *COMPONENT_COLOURS)
 
 
 def component_colour(component: int) -> str:
@@ -91,6 +92,10 @@ class Sheet:
         """Numbered disc in the component's colour, centred at (x, y)."""
         self.axes.add_patch(Circle((x, y), radius, color=component_colour(component), linewidth=0))
         self.text(str(component + 1), x, y + 0.005, size=9, colour="white", weight="bold", ha="center", va="center")
+
+    def bar(self, x: float, y: float, width: float, height: float, colour: str) -> None:
+        """Filled bar that starts at ``x``, centred on ``y``."""
+        self.axes.add_patch(Rectangle((x, y - height / 2), width, height, color=colour, linewidth=0))
 
     def rule(self, y: float, left: float, right: float) -> None:
         """Thin line across the sheet."""

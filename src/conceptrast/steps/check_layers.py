@@ -1,4 +1,7 @@
-"""Cut every study's model at its layer before anything is computed: a wrong name ends the run in seconds, not hours."""
+"""Cut every study's model at its layer, and place every insertion test's crop, before anything is computed.
+
+A wrong name or box ends the run in seconds, not hours.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,18 @@ from typing import Any
 
 import torch
 
-from conceptrast.errors import ConceptrastError, LayerError
+from conceptrast.crops import corner_box, crop_of
+from conceptrast.errors import ConceptrastError, ConfigError, LayerError
 from conceptrast.models.opening import architecture_of, family_of
 from conceptrast.models.split import SplitModel
 from conceptrast.steps.runner import LOGGER, run
 
 
 def main(settings: dict[str, Any]) -> None:
-    """Settings: models (entries by name), studies (model and layer by name). Says the shape of each layer."""
+    """Settings: entries of models by name, model and layer of studies, model, corner and crop of insertion tests.
+
+    Says the shape of each layer.
+    """
     for name, study in settings["studies"].items():
         try:
             shape, rectified = _cut(settings["models"][study["model"]], study["layer"])
@@ -21,19 +28,32 @@ def main(settings: dict[str, Any]) -> None:
             raise LayerError(f"'studies.{name}': {error}") from error
         sizes = "×".join(str(size) for size in shape)
         LOGGER.info("%s: %s gives %s%s", name, study["layer"], sizes, "" if rectified else ", negative values included")
+    for name, insertion in settings["insertions"].items():
+        try:
+            height, width, _ = crop_of(insertion["crop"]).pixels().shape
+            corner_box((height, width), _size(settings["models"][insertion["model"]]), insertion["corner"])
+        except ConceptrastError as error:
+            raise ConfigError(f"'insertions.{name}': {error}") from error
 
 
 def _cut(entry: dict[str, Any], layer: str) -> tuple[tuple[int, ...], bool]:
     """Shape of a layer's activations for one image, and whether they cannot be negative; weights do not matter."""
     family = family_of(architecture_of(entry), options=entry.get("options"))
-    size = family.preprocess(entry.get("input_size")).size
-    crop = entry.get("crop") or size
-    height, width = (crop, crop) if isinstance(crop, int) else crop
+    height, width = _size(entry)
     module = family.network(2, (height, width)).eval()
     image = torch.zeros(2, 3, height, width)
     split = SplitModel(module, layer, image)
     with torch.no_grad():
         return tuple(split.prefix(image).shape[1:]), split.rectified
+
+
+def _size(entry: dict[str, Any]) -> tuple[int, int]:
+    """Height and width of what a model sees."""
+    crop = entry.get("crop")
+    if crop is None:
+        family = family_of(architecture_of(entry), options=entry.get("options"))
+        return family.preprocess(entry.get("input_size")).size
+    return (crop, crop) if isinstance(crop, int) else (crop[0], crop[1])
 
 
 if __name__ == "__main__":

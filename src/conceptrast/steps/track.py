@@ -20,19 +20,20 @@ def main(
     manifests: list[Path],
     receipt: Path,
 ) -> None:
-    """Settings: config, code, data, weights, repository. Cards are those of the manifests.
+    """Settings: config, code, data, weights, repository. A manifest lists the files of the folder
+    that it lies beside and that has its name.
 
     The store is ``MLFLOW_TRACKING_URI`` or the clone's own.
     """
     repository = Path(settings["repository"])
     store = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(repository / 'mlflow.db').resolve()}"
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=repository, capture_output=True, text=True, check=False)
-    cards = [path.parent / "cards" / name for path in manifests for name in read_table(path)["file"]]
+    listed = [path.with_suffix("") / name for path in manifests for name in read_table(path)["file"]]
     content = Record(
         config=settings["config"],
         tables={path.stem: read_table(path) for path in tables},
         metrics=read_json(metrics),
-        figures=[*figures, *cards],
+        figures=[*figures, *listed],
         code=settings["code"],
         data=settings["data"],
         weights=settings["weights"],

@@ -1,0 +1,246 @@
+r"""Contrastive components: the concepts that speak for A and against B, and those that speak for B and against A.
+
+Notation: ``a`` activations ``[N, C, h, w]`` of one class's images; ``d`` signed distances ``[N, h, w]`` to the
+hyperplane between A and B, negative on A's side; ``H`` components ``[k, C]``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from torch import Tensor
+
+from conceptrast.contrast.hyperplanes import Hyperplane, Pair
+from conceptrast.contrast.pairs import skipped_pairs
+from conceptrast.contrast.planes import Planes
+from conceptrast.factorization.classes import weighted_rows
+from conceptrast.factorization.nmf import NothingToFactorizeError, nmf, reconstruction_error
+
+SIDES = ("for", "against")
+"""``for``: A's images on A's side; ``against``: B's images on B's side."""
+
+
+@dataclass(frozen=True)
+class ContrastiveComponents:
+    """Components of one class on its own side of a hyperplane, strongest first.
+
+    Attributes:
+        components: ``[k, C]`` float32, not negative.
+        strength: ``[k]`` share of the factorized mass that each accounts for.
+        error: relative Frobenius error of the factorization.
+    """
+
+    components: np.ndarray
+    strength: np.ndarray
+    error: float
+
+
+def own_side(plane: Hyperplane, activations: Tensor) -> np.ndarray:
+    r"""How far each position lies on the first class's side: ``[N, h, w]``, 0 on the other side.
+
+    .. math:: \max(-d_{n y x}, 0)
+
+    For the second class's images pass ``plane.reversed()``.
+
+    Source: the published code flips the normal and leaves the bias as it is, which moves the plane; we follow the
+    geometry, so that a position lies on one side only.
+
+    Example:
+        >>> import torch
+        >>> plane = Hyperplane(np.array([1.0], np.float32), -3.0)
+        >>> own_side(plane, torch.tensor([[[[1.0, 5.0]]]])).tolist()
+        [[[2.0, 0.0]]]
+    """
+    return np.maximum(-plane.distances(activations).cpu().numpy(), 0)
+
+
+def contrastive_components(
+    activations: Tensor, plane: Hyperplane, n_components: int = 6, seed: int = 0, rectify: bool = False
+) -> ContrastiveComponents:
+    r"""Factorize a class's activations, weighted by how far each position lies on the class's side.
+
+    .. math:: V_{(n, y, x), c} = \max(-d_{n y x}, 0) \, a_{n c y x} \approx (W H)_{(n, y, x), c}, \qquad
+        s_j = \frac{\sum_i W_{i j} \sum_c H_{j c}}{\sum_{i, j', c} W_{i j'} H_{j' c}}
+
+    Args:
+        activations: ``[N, C, h, w]`` of the class that ``plane`` has on its negative side.
+        plane: between the class and another one.
+        n_components: ``k``.
+        seed: of the factorization.
+        rectify: whether negative activations become zero; else they are an error.
+
+    Returns:
+        Components in the order of their strength :math:`s`.
+
+    Raises:
+        LayerError: negative activations without ``rectify``.
+        NothingToFactorizeError: no position lies on the class's side.
+        ConfigError: more components than positions.
+        ConceptrastError: the normal is zero.
+
+    Source: arXiv 2502.03422, contrastive concept extraction.
+
+    Example:
+        >>> import torch
+        >>> activations = torch.tensor([[2.0, 0.0], [0.0, 1.0]]).reshape(1, 2, 1, 2)
+        >>> found = contrastive_components(activations, Hyperplane(np.array([-1.0, -1.0], np.float32), 0.0), 2)
+        >>> found.strength.round(3).tolist(), (found.components > 0.01).tolist()
+        ([0.8, 0.2], [[True, False], [False, True]])
+    """
+    weights = own_side(plane, activations)[:, None]
+    rows, _ = weighted_rows(activations.cpu(), weights, rectify)
+    components, codes = nmf(rows, n_components, seed)
+    mass = codes.sum(axis=0, dtype=np.float64) * components.sum(axis=1, dtype=np.float64)
+    order = np.argsort(-mass, kind="stable")
+    strength = mass[order] / mass.sum() if mass.sum() > 0 else mass[order]
+    return ContrastiveComponents(components[order], strength, reconstruction_error(rows, components, codes))
+
+
+def contrast_sets(
+    classes: Iterable[tuple[int, Tensor]],
+    planes: Mapping[str, Mapping[Pair, Hyperplane]],
+    n_components: int = 6,
+    seed: int = 0,
+    rectify: bool = False,
+) -> dict[str, np.ndarray]:
+    """Contrastive components of both sides of many hyperplanes.
+
+    Args:
+        classes: class and activations ``[N, C, h, w]`` of its images, each class once.
+        planes: by baseline (``none``, or the name of a chance row) and pair.
+        n_components: of each side.
+        seed: of the factorizations.
+        rectify: see :func:`contrastive_components`.
+
+    Returns:
+        Arrays by name, one row a set: first ``[S]``, second ``[S]``, baseline ``[S]``, side ``[S]``, components
+        ``[S, k, C]``, strength ``[S, k]``, error ``[S]``; and for sides with nothing to factorize skipped ``[T, 2]``
+        (the pair), skipped_baseline ``[T]``, skipped_side ``[T]``, skipped_reason ``[T]``.
+    """
+    heads: list[tuple[int, int, str, str]] = []
+    found: list[ContrastiveComponents] = []
+    skipped: list[tuple[int, int, str, str, str]] = []
+    for target, activations in classes:
+        for baseline, by_pair in planes.items():
+            for pair, plane in by_pair.items():
+                if target not in pair:
+                    continue
+                side, own = (SIDES[0], plane) if pair[0] == target else (SIDES[1], plane.reversed())
+                try:
+                    found.append(contrastive_components(activations, own, n_components, seed, rectify))
+                    heads.append((*pair, baseline, side))
+                except NothingToFactorizeError as error:
+                    skipped.append((*pair, baseline, side, f"no position lies on the side of class {target}: {error}"))
+    kinds = (("first", np.int64), ("second", np.int64), ("baseline", np.str_), ("side", np.str_))
+    columns = list(zip(*heads, strict=True)) or [()] * len(kinds)
+    missing = list(zip(*skipped, strict=True)) or [()] * 5
+    return {
+        **{name: np.array(column, kind) for (name, kind), column in zip(kinds, columns, strict=True)},
+        "components": np.array([each.components for each in found], np.float32).reshape(
+            len(found), n_components, -1 if found else 0
+        ),
+        "strength": np.array([each.strength for each in found], np.float64).reshape(len(found), n_components),
+        "error": np.array([each.error for each in found], np.float64),
+        "skipped": np.array(missing[:2], np.int64).T.reshape(-1, 2),
+        **{f"skipped_{name}": np.array(missing[at], np.str_) for at, name in ((2, "baseline"), (3, "side"))},
+        "skipped_reason": np.array(missing[4], np.str_),
+    }
+
+
+def set_names(sets: Mapping[str, np.ndarray], prototypes: pd.DataFrame) -> pd.DataFrame:
+    """Prototypes with the names of their set in place of its number.
+
+    Args:
+        sets: as :func:`contrast_sets` gives.
+        prototypes: as :func:`conceptrast.prototypes.set_prototypes` gives for ``sets["components"]``.
+
+    Returns:
+        first, second, baseline, side, then the prototypes' columns without ``set``.
+    """
+    rows = prototypes["set"].to_numpy()
+    names = {name: sets[name][rows] for name in ("first", "second", "baseline", "side")}
+    return pd.concat([pd.DataFrame(names, index=prototypes.index), prototypes.drop(columns="set")], axis=1)
+
+
+def set_owners(sets: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Class that each set speaks for: ``[S]``.
+
+    Example:
+        >>> set_owners({"first": np.array([3, 3]), "second": np.array([5, 5]), "side": np.array(["for", "against"])})
+        array([3, 5])
+    """
+    return np.where(sets["side"] == SIDES[0], sets["first"], sets["second"])
+
+
+def sides_of(pair: Pair, first: np.ndarray, second: np.ndarray, side: np.ndarray) -> np.ndarray:
+    """Side of each set as seen from a pair, whichever way round it was contrasted; empty for other pairs' sets.
+
+    Example:
+        >>> sides_of((5, 3), np.array([3, 3]), np.array([5, 7]), np.array(["for", "for"])).tolist()
+        ['against', '']
+    """
+    turned = np.where(side == SIDES[0], SIDES[1], SIDES[0])
+    same = (first == pair[0]) & (second == pair[1])
+    flipped = (first == pair[1]) & (second == pair[0])
+    return np.where(same, side, np.where(flipped, turned, ""))
+
+
+def of_pair(sets: Mapping[str, np.ndarray], name: str, pair: Pair) -> dict[str, np.ndarray]:
+    """An array of both sides of a pair, such as ``strength``; chance rows do not count.
+
+    Args:
+        sets: as :func:`contrast_sets` gives.
+        name: of the array.
+        pair: of classes.
+    """
+    seen = np.where(sets["baseline"] == "none", sides_of(pair, sets["first"], sets["second"], sets["side"]), "")
+    return {side: sets[name][seen == side][0] for side in SIDES if (seen == side).any()}
+
+
+def patches_of_pair(prototypes: pd.DataFrame, pair: Pair) -> pd.DataFrame:
+    """Patches of both sides of a pair, over all images, with the side as seen from it.
+
+    Args:
+        prototypes: as :func:`set_names` gives.
+        pair: of classes.
+    """
+    kept = prototypes[(prototypes["baseline"] == "none") & (prototypes["selection"] == "all")]
+    seen = sides_of(pair, *(kept[name].to_numpy() for name in ("first", "second", "side")))
+    return kept.assign(side=seen)[seen != ""]
+
+
+def pair_table(
+    pairs: Sequence[Pair], names: Sequence[str], planes: Planes, usable: Collection[int], sets: Mapping[str, np.ndarray]
+) -> pd.DataFrame:
+    """What came of each named pair.
+
+    Args:
+        pairs: in the order of the table.
+        names: of the classes.
+        planes: their hyperplanes.
+        usable: classes with features.
+        sets: as :func:`contrast_sets` gives.
+
+    Returns:
+        from_class, from_name, to_class, to_name, status (``ok`` or ``skipped``), reason, train_accuracy and
+        heldout_accuracy (of features), normal_length, error_for and error_against (relative, of both factorizations).
+    """
+    reasons = skipped_pairs(pairs, usable, planes)
+    for pair, reason in zip(sets["skipped"].tolist(), sets["skipped_reason"].tolist(), strict=True):
+        for named in ((pair[0], pair[1]), (pair[1], pair[0])):
+            reasons.setdefault(named, reason)
+    rows = []
+    for pair in pairs:
+        row: dict[str, Any] = {}
+        for end, target in zip(("from", "to"), pair, strict=True):
+            row |= {f"{end}_class": target, f"{end}_name": names[target]}
+        row |= {"status": "skipped" if pair in reasons else "ok", "reason": reasons.get(pair, "")}
+        if pair not in reasons:
+            row |= planes.accuracy[pair] | {"normal_length": planes[pair].length}
+            row |= {f"error_{side}": float(error) for side, error in of_pair(sets, "error", pair).items()}
+        rows.append(row)
+    return pd.DataFrame(rows)

@@ -1,0 +1,314 @@
+r"""Hyperplanes between the features of pairs of classes, many pairs at once.
+
+Notation: ``F_i`` features ``[n_i, C]`` of class ``i``; a pair ``p = (A, B)`` labels A's features 0 and B's 1; ``W``
+normals ``[P, C]`` and ``b`` biases ``[P]`` of all pairs, a normal pointing from A towards B; logits ``z = F W^T + b``,
+negative on A's side. A step of all pairs costs two matrix products a class: of its features with the normals of all
+pairs that it is in, and back. There is no loop over pairs.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from torch import Tensor
+
+from conceptrast.contrast.solvers import Solver
+from conceptrast.errors import ConceptrastError, ShapeError
+from conceptrast.inference import PRECISIONS, default_device
+
+LOGGER = logging.getLogger("conceptrast")
+NO_PLANE = "no separating plane: all features of both classes are the same"
+_START, _CHANCE = 21, 22  # streams of draws, apart from all others that use the run's seed
+
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Hyperplane:
+    r"""The plane :math:`w \cdot a + b = 0` between two classes; :math:`w` points from the first to the second.
+
+    Attributes:
+        normal: ``[C]`` float32, not of length 1.
+        bias: in the same unit as ``normal @ activation``.
+    """
+
+    normal: np.ndarray
+    bias: float
+
+    @property
+    def length(self) -> float:
+        """Of the normal."""
+        return float(np.linalg.norm(self.normal.astype(np.float64)))
+
+    def reversed(self) -> Hyperplane:
+        """The same plane seen from the other class."""
+        return Hyperplane(-self.normal, -self.bias)
+
+    def distances(self, activations: Tensor) -> Tensor:
+        r"""Signed distance of every position: negative on the first class's side.
+
+        .. math:: d_{n y x} = (w \cdot a_{n y x} + b) / \lVert w \rVert
+
+        Args:
+            activations: ``[N, C, h, w]``.
+
+        Returns:
+            ``[N, h, w]`` float32, in units of the activations.
+
+        Raises:
+            ConceptrastError: the normal is zero.
+
+        Example:
+            >>> plane = Hyperplane(np.array([3.0, 4.0], np.float32), -5.0)
+            >>> plane.distances(torch.tensor([3.0, 4.0]).reshape(1, 2, 1, 1))
+            tensor([[[4.]]])
+        """
+        if not self.length > 0:
+            raise ConceptrastError(NO_PLANE)
+        normal = torch.from_numpy(self.normal).to(activations.device)
+        return (torch.einsum("nchw,c->nhw", activations.float(), normal) + self.bias) / self.length
+
+
+def random_hyperplane(plane: Hyperplane, between: np.ndarray, seed: int, pair: Pair) -> Hyperplane:
+    """Chance: a random direction as long as the normal, through a point between the classes.
+
+    Args:
+        plane: whose length counts.
+        between: ``[C]`` a point of the plane, such as the middle of the two classes' mean features.
+        seed: of the draw.
+        pair: each draws for itself.
+
+    Example:
+        >>> plane = Hyperplane(np.array([3.0, 4.0], np.float32), 0.0)
+        >>> round(random_hyperplane(plane, np.zeros(2), 0, (0, 1)).length, 4)
+        5.0
+    """
+    drawn = np.random.default_rng([seed, *pair, _CHANCE]).standard_normal(len(plane.normal))
+    normal = (drawn * (plane.length / np.linalg.norm(drawn))).astype(np.float32)
+    return Hyperplane(normal, -float(normal.astype(np.float64) @ between))
+
+
+def descent_step(
+    features: Mapping[int, Tensor],
+    members: Mapping[int, tuple[Tensor, Tensor]],
+    counts: Tensor,
+    normals: Tensor,
+    biases: Tensor,
+    learning_rate: float,
+) -> None:
+    r"""One step of gradient descent on the binary cross-entropy of all pairs, in place.
+
+    .. math:: W_p \leftarrow W_p - \frac{\eta}{n_A + n_B} \sum_f (\sigma(z_{fp}) - y_{fp}) f, \qquad
+        b_p \leftarrow b_p - \frac{\eta}{n_A + n_B} \sum_f (\sigma(z_{fp}) - y_{fp})
+
+    Args:
+        features: ``[n_i, C]`` by class; their type is that of the matrix products.
+        members: by class, the pairs that it is in ``[K]`` and its label in each ``[K]``: 0 as first, 1 as second.
+        counts: ``[P, 1]`` features of both classes of each pair.
+        normals: ``[P, C]`` float32.
+        biases: ``[P, 1]`` float32.
+        learning_rate: :math:`\eta`.
+
+    Example:
+        >>> features = {0: torch.tensor([[1.0]]), 1: torch.tensor([[3.0]])}
+        >>> members = {0: (torch.tensor([0]), torch.zeros(1)), 1: (torch.tensor([0]), torch.ones(1))}
+        >>> normals, biases = torch.zeros(1, 1), torch.zeros(1, 1)
+        >>> descent_step(features, members, torch.tensor([[2.0]]), normals, biases, learning_rate=1.0)
+        >>> normals, biases
+        (tensor([[0.5000]]), tensor([[0.]]))
+    """
+    steps, shifts = torch.zeros_like(normals), torch.zeros_like(biases)
+    for target, rows in features.items():
+        pairs, labels = members[target]
+        logits = (rows @ normals[pairs].to(rows.dtype).T).float() + biases[pairs].T
+        residuals = torch.sigmoid(logits) - labels
+        steps.index_add_(0, pairs, (residuals.to(rows.dtype).T @ rows).float())
+        shifts.index_add_(0, pairs, residuals.sum(0)[:, None])
+    normals.addcdiv_(steps, counts, value=-learning_rate)
+    biases.addcdiv_(shifts, counts, value=-learning_rate)
+
+
+def descend(
+    features: Mapping[int, np.ndarray],
+    pairs: Sequence[Pair],
+    solver: Solver,
+    seed: int = 0,
+    precision: str = "float32",
+) -> tuple[np.ndarray, np.ndarray]:
+    """Hyperplanes of many pairs by full-batch gradient descent.
+
+    Args:
+        features: ``[n_i, C]`` by class, for the classes of the pairs and no others.
+        pairs: ordered pairs of classes, none twice.
+        solver: start, steps and learning rate.
+        seed: of a random start; each ordered pair draws for itself, whatever others there are.
+        precision: of the matrix products, ``float32`` or ``bfloat16``; normals and biases are float32 in both.
+
+    Returns:
+        Normals ``[P, C]`` and biases ``[P]``, float32.
+
+    Raises:
+        ConceptrastError: the descent gives numbers that are not finite.
+
+    Source: arXiv 2502.03422 and its code: ``torch.nn.Linear``, BCE, SGD 0.01, 100 steps, the whole batch.
+
+    Example:
+        >>> features = {4: np.array([[1.0, 0.0]], np.float32), 9: np.array([[0.0, 1.0]], np.float32)}
+        >>> normals, biases = descend(features, [(4, 9)], Solver("zero", steps=1, learning_rate=4.0))
+        >>> normals.tolist(), biases.tolist()
+        ([[-1.0, 1.0]], [0.0])
+    """
+    device, kind = default_device(), torch.bfloat16 if precision == PRECISIONS[1] else torch.float32
+    channels = next(iter(features.values())).shape[1]
+    normals, biases = _start(pairs, channels, solver.init, seed)
+    normals, biases = normals.to(device), biases.to(device)
+    rows = {target: torch.from_numpy(values).to(device, kind) for target, values in features.items()}
+    members = {}
+    for target in rows:
+        own = [(number, float(pair[1] == target)) for number, pair in enumerate(pairs) if target in pair]
+        members[target] = tuple(torch.tensor(column, device=device) for column in zip(*own, strict=True))
+    counts = torch.tensor([[len(features[first]) + len(features[second])] for first, second in pairs], device=device)
+    for _ in range(solver.steps):
+        descent_step(rows, members, counts, normals, biases, solver.learning_rate)  # type: ignore[arg-type]
+    if not (normals.isfinite().all() and biases.isfinite().all()):
+        raise ConceptrastError(
+            f"hyperplanes '{solver.name}' are not finite after {solver.steps} steps: lower the learning rate "
+            f"{solver.learning_rate}"
+        )
+    return normals.cpu().numpy(), biases[:, 0].cpu().numpy()
+
+
+def _start(pairs: Sequence[Pair], channels: int, init: str, seed: int) -> tuple[Tensor, Tensor]:
+    """Normals ``[P, C]`` and biases ``[P, 1]`` to start from: zeros, or as torch starts a linear layer."""
+    drawn = np.zeros((len(pairs), channels + 1), np.float32)
+    if init == "random":
+        bound = channels**-0.5
+        for row, pair in zip(drawn, pairs, strict=True):
+            row[:] = np.random.default_rng([seed, *pair, _START]).uniform(-bound, bound, channels + 1)
+    start = torch.from_numpy(drawn)
+    return start[:, :-1].clone(), start[:, -1:].clone()
+
+
+def regress(features: Mapping[int, np.ndarray], pairs: Sequence[Pair], name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Hyperplanes by scikit-learn's logistic regression, one pair after the other.
+
+    Args:
+        features: ``[n_i, C]`` by class.
+        pairs: pairs of classes.
+        name: of the solver, for a warning where some regression does not converge.
+
+    Returns:
+        Normals ``[P, C]`` and biases ``[P]``, float32.
+    """
+    normals, biases, late = [], [], 0
+    for first, second in pairs:
+        rows = np.concatenate([features[first], features[second]])
+        labels = np.repeat([0, 1], [len(features[first]), len(features[second])])
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always", ConvergenceWarning)
+            fitted = LogisticRegression(max_iter=10_000).fit(rows, labels)
+        late += any(issubclass(each.category, ConvergenceWarning) for each in said)
+        normals.append(fitted.coef_[0].astype(np.float32))
+        biases.append(float(fitted.intercept_[0]))
+    if late:
+        LOGGER.warning("hyperplanes '%s': %d of %d regressions did not converge", name, late, len(pairs))
+    return np.stack(normals), np.array(biases, np.float32)
+
+
+def fit_pairs(
+    features: Mapping[int, tuple[np.ndarray, np.ndarray]],
+    pairs: Sequence[Pair],
+    solver: Solver,
+    seed: int = 0,
+    precision: str = "float32",
+) -> dict[str, np.ndarray]:
+    """Hyperplanes of pairs of classes, and how well they tell the classes apart.
+
+    Args:
+        features: by class, the features to fit with and those of held-out images, as :meth:`Features.split` gives.
+        pairs: unordered pairs, each once; a solver that is not antisymmetric also fits each the other way round.
+        solver: how.
+        seed: see :func:`descend`.
+        precision: of the matrix products of gradient descent.
+
+    Returns:
+        Arrays by name: first ``[P]``, second ``[P]``, normals ``[P, C]``, biases ``[P]``, train_accuracy ``[P]`` and,
+        where images are held out, heldout_accuracy ``[P]``; skipped ``[S, 2]`` pairs that no plane separates, because
+        all features of both are the same.
+
+    Raises:
+        ShapeError: a pair of a class with itself, or of a class without features.
+        ConceptrastError: the descent gives numbers that are not finite.
+
+    Example:
+        >>> features = {3: (np.array([[1.0, 0.0]], np.float32),) * 2, 5: (np.array([[0.0, 1.0]], np.float32),) * 2}
+        >>> found = fit_pairs(features, [(3, 5)], Solver("zero"))
+        >>> (found["normals"] > 0).tolist(), found["heldout_accuracy"].tolist()
+        ([[False, True]], [1.0])
+    """
+    for first, second in pairs:
+        if first == second:
+            raise ShapeError(f"a pair needs two classes, got {first} twice")
+        if missing := [target for target in (first, second) if target not in features]:
+            raise ShapeError(f"class {missing[0]} has no features")
+    usable = [pair for pair in pairs if not _indistinct(*(features[target][0] for target in pair))]
+    skipped = sorted(set(pairs) - set(usable))
+    if not solver.antisymmetric:
+        usable += [(second, first) for first, second in usable]
+    fit = {target: features[target][0] for target in sorted({target for pair in usable for target in pair})}
+    if not usable:
+        normals, biases = np.empty((0, 0), np.float32), np.empty(0, np.float32)
+    elif solver.solver == "logistic":
+        normals, biases = regress(fit, usable, solver.name)
+    else:
+        normals, biases = descend(fit, usable, solver, seed, precision)
+    found: dict[str, np.ndarray] = {
+        "first": np.array([first for first, _ in usable], np.int64),
+        "second": np.array([second for _, second in usable], np.int64),
+        "normals": normals,
+        "biases": biases,
+        "train_accuracy": accuracies(fit, usable, normals, biases),
+        "skipped": np.array(skipped, np.int64).reshape(-1, 2),
+    }
+    held_out = {target: features[target][1] for target in fit}
+    if held_out and all(len(rows) for rows in held_out.values()):
+        found["heldout_accuracy"] = accuracies(held_out, usable, normals, biases)
+    return found
+
+
+def accuracies(
+    features: Mapping[int, np.ndarray], pairs: Sequence[Pair], normals: np.ndarray, biases: np.ndarray
+) -> np.ndarray:
+    """Share of the features of both classes of each pair that lie on their own side: ``[P]``.
+
+    Args:
+        features: ``[n_i, C]`` by class.
+        pairs: ordered pairs of classes.
+        normals: ``[P, C]``.
+        biases: ``[P]``.
+
+    Example:
+        >>> features = {0: np.array([[1.0], [4.0]]), 1: np.array([[3.0]])}
+        >>> accuracies(features, [(0, 1)], np.array([[1.0]]), np.array([-2.0])).round(3).tolist()
+        [0.667]
+    """
+    right, total = np.zeros(len(pairs)), np.zeros(len(pairs))
+    for target, rows in features.items():
+        own = np.array([number for number, pair in enumerate(pairs) if target in pair], np.int64)
+        second = np.array([pairs[number][1] == target for number in own], bool)
+        logits = rows @ normals[own].T + biases[own]
+        right[own] += ((logits > 0) == second).sum(axis=0)
+        total[own] += len(rows)
+    return right / np.maximum(total, 1)
+
+
+def _indistinct(first: np.ndarray, second: np.ndarray) -> bool:
+    """Whether all features of two classes are one and the same vector."""
+    return bool((first == first[0]).all() and (second == first[0]).all())

@@ -1,0 +1,65 @@
+"""Images and activations of the classes that are contrasted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+from torch import Tensor
+
+from conceptrast.activations import activations_of
+from conceptrast.factorization.classes import by_class
+from conceptrast.models.split import SplitModel
+from conceptrast.pictures import Pictures
+
+_IMAGES = 32  # stream of the draw, apart from all others that use the run's seed
+
+
+def images_by_class(attribution: Mapping[str, np.ndarray]) -> dict[int, np.ndarray]:
+    """Ids of the attributed images of each class.
+
+    Args:
+        attribution: image ``[M]`` and target ``[M]``.
+
+    Example:
+        >>> images_by_class({"image": np.array([4, 9, 5]), "target": np.array([0, 2, 0])})
+        {0: array([4, 5]), 2: array([9])}
+    """
+    targets = attribution["target"]
+    return {int(target): attribution["image"][targets == target] for target in np.unique(targets)}
+
+
+def drawn_images(images: np.ndarray, target: int, most: int, seed: int) -> np.ndarray:
+    """At most so many images of a class, sorted; each class draws for itself.
+
+    Args:
+        images: ids ``[N]``.
+        target: the class.
+        most: largest number of them.
+        seed: of the draw.
+
+    Example:
+        >>> drawn_images(np.array([7, 8]), target=3, most=5, seed=0)
+        array([7, 8])
+    """
+    if len(images) <= most:
+        return images
+    return np.sort(np.random.default_rng([seed, target, _IMAGES]).choice(images, most, replace=False))
+
+
+def class_activations(
+    pictures: Pictures, split: SplitModel, images: Mapping[int, np.ndarray], precision: str, what: str
+) -> Iterator[tuple[int, Tensor]]:
+    """Activations ``[N, C, h, w]`` of the images of every class; one class is in memory at a time.
+
+    Args:
+        pictures: the images, and the model that sees them.
+        split: the model, cut at a layer.
+        images: ids ``[N]`` by class; a class without any is left out.
+        precision: ``float32`` or ``bfloat16``.
+        what: is being done, for the progress.
+    """
+    chosen = np.concatenate([np.empty(0, np.int64), *images.values()])
+    targets = np.repeat(np.array(list(images), np.int64), [len(found) for found in images.values()])
+    batches = activations_of(pictures.model, split, pictures.of(chosen, what), precision)
+    return ((target, found) for target, found, _ in by_class(batches, targets))

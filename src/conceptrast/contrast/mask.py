@@ -1,0 +1,225 @@
+r"""The mask test: hide the places of A's images that lie deepest on A's side of the hyperplane; does B appear?
+
+Notation: ``d`` signed distances ``[N, h, w]`` of the positions of A's images, negative on A's side; a place is the
+rectangle of the image that a position of the grid stands for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from conceptrast.activations import activations_of
+from conceptrast.contrast.hyperplanes import Hyperplane, Pair
+from conceptrast.errors import ShapeError
+from conceptrast.inference import autocast, device_of, network_input
+from conceptrast.models.model import Model
+from conceptrast.models.split import SplitModel
+from conceptrast.pictures import Pictures
+
+STEPS = 10
+BASELINES = ("none", "random_order")
+_ORDER = 41  # stream of the random order
+
+
+def ranks_by_distance(distances: np.ndarray) -> np.ndarray:
+    """Place of every position in the common order of all images, those most on A's side first.
+
+    Args:
+        distances: ``[N, h, w]``.
+
+    Returns:
+        ``[N, h, w]`` int64, 0 to ``N h w - 1``; ties go to the lower image, row and column.
+
+    Example:
+        >>> ranks_by_distance(np.array([[[0.5, -2.0]], [[-1.0, 3.0]]])).tolist()
+        [[[2, 0]], [[1, 3]]]
+    """
+    return _ranks(np.argsort(distances, axis=None, kind="stable"), distances.shape)
+
+
+def random_ranks(shape: tuple[int, ...], seed: int, pair: tuple[int, int]) -> np.ndarray:
+    """Chance: the positions in a random order, drawn for each pair."""
+    return _ranks(np.random.default_rng([seed, *pair, _ORDER]).permutation(int(np.prod(shape))), shape)
+
+
+def _ranks(order: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    ranks = np.empty(order.size, np.int64)
+    ranks[order] = np.arange(order.size)
+    return ranks.reshape(shape)
+
+
+def hidden_places(ranks: np.ndarray, share: float, total: int, size: tuple[int, int]) -> Tensor:
+    """Pixels of images whose place is among the first of the common order.
+
+    Args:
+        ranks: ``[n, h, w]`` of these images in the order of all.
+        share: of all positions that is hidden, 0 to 1.
+        total: number of positions of all images.
+        size: ``(H, W)`` of the images.
+
+    Returns:
+        ``[n, 1, H, W]`` bool.
+
+    Example:
+        >>> hidden_places(np.array([[[0, 1]]]), share=0.5, total=2, size=(1, 4)).tolist()
+        [[[[True, True, False, False]]]]
+    """
+    hidden = torch.from_numpy(ranks < round(share * total))[:, None]
+    return interpolate(hidden.float(), size, mode="nearest") > 0.5
+
+
+@torch.inference_mode()
+def masked_probabilities(
+    model: Model,
+    images: Tensor,
+    ranks: np.ndarray,
+    classes: Sequence[int],
+    fill: float = 1.0,
+    steps: int = STEPS,
+    precision: str = "float32",
+    batch_size: int = 64,
+) -> np.ndarray:
+    """Mean probabilities of classes while more and more is hidden.
+
+    Args:
+        model: the whole network.
+        images: ``[N, 3, H, W]`` normalised.
+        ranks: ``[N, h, w]`` order in which places are hidden.
+        classes: whose probabilities are wanted, ``[K]``.
+        fill: value of hidden pixels, in normalised units.
+        steps: of equal share of all places; step 0 hides nothing, the last everything.
+        precision: ``float32`` or ``bfloat16``; the softmax is float64.
+        batch_size: images that run at once.
+
+    Returns:
+        ``[steps + 1, K]`` float64; the images stay as they were.
+
+    Raises:
+        ShapeError: there is not one grid of ranks per image.
+    """
+    if len(images) != len(ranks):
+        raise ShapeError(f"{len(images)} images and ranks of {len(ranks)}")
+    device, total = device_of(model), ranks.size
+    means = np.zeros((steps + 1, len(classes)))
+    for step in range(steps + 1):
+        for start in range(0, len(images), batch_size):
+            part = slice(start, start + batch_size)
+            inputs = images[part].to(device)
+            hidden = hidden_places(ranks[part], step / steps, total, (inputs.shape[2], inputs.shape[3])).to(device)
+            with autocast(precision, device):
+                logits = model.module(inputs.masked_fill(hidden, fill).contiguous(memory_format=torch.channels_last))
+            means[step] += logits.double().softmax(1)[:, list(classes)].sum(0).cpu().numpy()
+    return means / len(images)
+
+
+@dataclass(frozen=True)
+class MaskTest:
+    """The mask test of one pair.
+
+    Attributes:
+        pair: A and B.
+        rows: baseline (``none`` or ``random_order``), share (of places hidden), p_from, p_to (means over A's images).
+        image: the image that lies deepest on A's side: an example.
+        ranks: by baseline, the order ``[h, w]`` in which the example's places are hidden.
+        positions: number of positions of all images, in which that order is.
+    """
+
+    pair: Pair
+    rows: pd.DataFrame
+    image: int
+    ranks: Mapping[str, np.ndarray]
+    positions: int
+
+
+def mask_test(
+    model: Model,
+    images: Tensor,
+    distances: np.ndarray,
+    ids: np.ndarray,
+    pair: Pair,
+    *,
+    fill: float = 1.0,
+    steps: int = STEPS,
+    seed: int = 0,
+    precision: str = "float32",
+    batch_size: int = 64,
+) -> MaskTest:
+    """Mean probability of both classes while A's images are hidden in the order of the hyperplane, and at random.
+
+    Args:
+        model: the whole network.
+        images: ``[N, 3, H, W]`` normalised, of the class ``pair[0]``.
+        distances: ``[N, h, w]`` signed, negative on the side of ``pair[0]``.
+        ids: ``[N]`` of the images.
+        pair: A and B.
+        fill: value of hidden pixels, in normalised units.
+        steps: of equal share.
+        seed: of the random order.
+        precision: of the network.
+        batch_size: images that run at once.
+
+    Source: arXiv 2502.03422, masking test: all positions of all images are ranked together, so an image may be hidden
+    whole before another is touched.
+    """
+    orders = {"none": ranks_by_distance(distances), "random_order": random_ranks(distances.shape, seed, pair)}
+    example = int(distances.mean(axis=(1, 2)).argmin())
+    parts = []
+    for baseline, ranks in orders.items():
+        found = masked_probabilities(model, images, ranks, pair, fill, steps, precision, batch_size)
+        shares = np.arange(steps + 1) / steps
+        parts.append(pd.DataFrame({"baseline": baseline, "share": shares, "p_from": found[:, 0], "p_to": found[:, 1]}))
+    shown = {baseline: ranks[example] for baseline, ranks in orders.items()}
+    return MaskTest(pair, pd.concat(parts, ignore_index=True), int(ids[example]), shown, distances.size)
+
+
+def mask_tests(
+    pictures: Pictures,
+    split: SplitModel,
+    planes: Mapping[Pair, Hyperplane],
+    images: Mapping[int, np.ndarray],
+    **options: Any,
+) -> Iterator[MaskTest]:
+    """The mask test of every pair that has a hyperplane.
+
+    Args:
+        pictures: the images, and the model that sees them.
+        split: the model, cut at the layer.
+        planes: by pair.
+        images: ids of the images of each class.
+        options: fill, steps, seed, precision: see :func:`mask_test`.
+    """
+    model, precision = pictures.model, options.get("precision", "float32")
+    for pair, plane in planes.items():
+        ids = images[pair[0]]
+        batches = list(pictures.of(ids, f"masking pair {pair}"))
+        activations = torch.cat([found for _, found in activations_of(model, split, batches, precision)])
+        inputs = torch.cat([network_input(model, views).cpu() for _, views in batches])
+        distances = plane.distances(activations).numpy()
+        yield mask_test(model, inputs, distances, ids, pair, batch_size=pictures.batch_size, **options)
+
+
+def mask_summary(mask: pd.DataFrame) -> pd.DataFrame:
+    """Mean over pairs at every share.
+
+    Args:
+        mask: rows of several pairs, as :class:`MaskTest` has them, with their status.
+
+    Returns:
+        baseline, share, n_pairs, p_from_mean, p_to_mean.
+
+    Example:
+        >>> rows = {"status": "ok", "baseline": "none", "share": [0.5, 0.5], "p_from": [0.2, 0.4], "p_to": [0.5, 0.3]}
+        >>> mask_summary(pd.DataFrame(rows)).round(2).to_dict("records")
+        [{'baseline': 'none', 'share': 0.5, 'n_pairs': 2, 'p_from_mean': 0.3, 'p_to_mean': 0.4}]
+    """
+    groups = mask[mask["status"] == "ok"].groupby(["baseline", "share"], sort=False)
+    found = groups.agg(n_pairs=("p_from", "size"), p_from_mean=("p_from", "mean"), p_to_mean=("p_to", "mean"))
+    return found.reset_index()

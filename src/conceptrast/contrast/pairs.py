@@ -1,0 +1,86 @@
+"""Which pairs of classes a study looks at closely."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+import pandas as pd
+
+from conceptrast.contrast.hyperplanes import Pair
+from conceptrast.contrast.planes import Planes
+from conceptrast.errors import ConfigError
+from conceptrast.models.model import Model
+
+
+def named_pairs(model: Model, pairs: Sequence[Sequence[str | int]]) -> list[Pair]:
+    """Class indices of pairs that are named, each pair once.
+
+    Raises:
+        ConfigError: a class that does not exist, or a pair of a class with itself.
+
+    Example:
+        >>> from torch import nn
+        >>> from conceptrast.models.model import Preprocess
+        >>> model = Model("net", nn.Flatten(), Preprocess(None, 2, (0.5,) * 3, (0.5,) * 3), ["cat", "dog"])
+        >>> named_pairs(model, [["dog", "cat"]])
+        [(1, 0)]
+    """
+    found = []
+    for first, second in pairs:
+        pair = (model.class_index(first), model.class_index(second))
+        if pair[0] == pair[1]:
+            raise ConfigError(f"a pair needs two classes, got {first!r} and {second!r}, which are the same")
+        found.append(pair)
+    return list(dict.fromkeys(found))
+
+
+def mask_pairs(named: Sequence[Pair], drawn: Sequence[Pair], most: int) -> list[Pair]:
+    """The named pairs, then drawn ones, ``most`` in all.
+
+    Example:
+        >>> mask_pairs([(0, 1)], [(2, 3), (0, 1), (4, 5)], most=2)
+        [(0, 1), (2, 3)]
+    """
+    return list(dict.fromkeys([*named, *drawn]))[:most]
+
+
+def with_sharing(named: Sequence[Pair], sharing: Iterable[Pair]) -> list[Pair]:
+    """The named pairs and those that share a concept; of two that differ in their order alone, the first one.
+
+    Example:
+        >>> with_sharing([(4, 1)], [(0, 1), (1, 0), (1, 4)])
+        [(4, 1), (0, 1)]
+    """
+    found: dict[frozenset[int], Pair] = {}
+    for pair in [*named, *sharing]:
+        found.setdefault(frozenset(pair), pair)
+    return list(found.values())
+
+
+def skipped_pairs(pairs: Sequence[Pair], usable: Collection[int], planes: Planes) -> dict[Pair, str]:
+    """Why pairs cannot be contrasted, for those that cannot.
+
+    Args:
+        pairs: of classes.
+        usable: classes with features.
+        planes: hyperplanes of these pairs.
+    """
+    reasons = {}
+    for pair in pairs:
+        missing = [str(target) for target in pair if target not in usable]
+        if missing:
+            reasons[pair] = f"no features of class {' and '.join(missing)}: see tables/contrast_classes.csv"
+        elif pair in planes.skipped:
+            reasons[pair] = planes.skipped[pair]
+    return reasons
+
+
+def skipped_rows(reasons: Mapping[Pair, str]) -> pd.DataFrame:
+    """Rows of pairs that cannot be contrasted: from_class, to_class, status, reason.
+
+    Example:
+        >>> skipped_rows({(0, 1): "why"}).to_dict("records")
+        [{'from_class': 0, 'to_class': 1, 'status': 'skipped', 'reason': 'why'}]
+    """
+    rows = [(*pair, "skipped", reason) for pair, reason in reasons.items()]
+    return pd.DataFrame(rows, columns=["from_class", "to_class", "status", "reason"])

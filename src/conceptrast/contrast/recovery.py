@@ -1,0 +1,249 @@
+r"""Contrast recovery: does the contrast of two classes find the concept that tells them apart, where it is known?
+
+For pairs of classes (A, B) that share a concept in a dataset whose truth is known, such as ``3+7`` and ``3+8``: A's
+*own* concept is the one that B lacks (``7``), the *shared* one is in both (``3``).
+
+Notation: ``m`` mass ``[N, h, w]`` of A's images: how far each position lies on A's side of the hyperplane, times its
+mean activation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from torch import Tensor
+
+from conceptrast.concept_recovery import HITS, PATCHES, contents
+from conceptrast.contrast.components import own_side
+from conceptrast.contrast.hyperplanes import Hyperplane, Pair
+from conceptrast.data.digit_pairs import CELL
+from conceptrast.errors import DataError
+from conceptrast.patches import BOX
+from conceptrast.statistics import wilson_interval
+
+BASELINES = ("none", "random_direction")
+
+
+def sharing_pairs(concepts: Mapping[int, Sequence[str]], classes: Sequence[int]) -> dict[Pair, tuple[str, str]]:
+    """Ordered pairs of classes that share one concept and differ in one: the own and the shared concept of each.
+
+    Args:
+        concepts: true concepts by class, as :func:`conceptrast.concept_recovery.true_concepts` gives.
+        classes: those that can be contrasted.
+
+    Example:
+        >>> sharing_pairs({0: ["3", "7"], 1: ["3", "8"], 2: ["0", "1"]}, [0, 1, 2])
+        {(0, 1): ('7', '3'), (1, 0): ('8', '3')}
+    """
+    found = {}
+    for first in classes:
+        for second in classes:
+            one, other = set(concepts.get(first, ())), set(concepts.get(second, ()))
+            if first != second and len(one - other) == 1 and len(one & other) == 1:
+                found[first, second] = ((one - other).pop(), (one & other).pop())
+    return found
+
+
+def side_mass(plane: Hyperplane, activations: Tensor) -> np.ndarray:
+    r"""Activation mass on the first class's side: :math:`\max(-d_{n y x}, 0) \cdot \frac{1}{C} \sum_c a_{n c y x}`.
+
+    Args:
+        plane: between the class of the images and another one.
+        activations: ``[N, C, h, w]``.
+
+    Returns:
+        ``[N, h, w]``.
+    """
+    return own_side(plane, activations) * activations.float().mean(1).cpu().numpy()
+
+
+def mass_in_cell(mass: np.ndarray, box: Sequence[int], view: tuple[int, int], cell: int) -> float:
+    """Mass of one image in the cell that holds a box.
+
+    Args:
+        mass: ``[h, w]``; a position's mass lies evenly over the rectangle of the view that it stands for.
+        box: top, left, height, width in pixels of the view.
+        view: ``(H, W)`` of the view.
+        cell: side of a cell in pixels; the cell is the one with the centre of the box.
+
+    Example:
+        >>> mass_in_cell(np.array([[1.0, 2.0], [3.0, 4.0]]), (33, 2, 20, 20), view=(64, 64), cell=32)
+        3.0
+    """
+    sides = []
+    for axis in (0, 1):
+        start = int(box[axis] + box[axis + 2] / 2) // cell * cell
+        step = view[axis] / mass.shape[axis]
+        edges = step * np.arange(mass.shape[axis] + 1)
+        inside = np.minimum(edges[1:], start + cell) - np.maximum(edges[:-1], start)
+        sides.append(np.clip(inside, 0, None) / step)
+    return float(sides[0] @ mass @ sides[1])
+
+
+def mass_rows(
+    mass: np.ndarray,
+    images: np.ndarray,
+    truth: pd.DataFrame,
+    concepts: tuple[str, str],
+    view: tuple[int, int],
+    cell: int,
+) -> list[dict[str, Any]]:
+    """Mass in the cells of the own and of the shared concept, image by image.
+
+    Args:
+        mass: ``[N, h, w]`` of A's images.
+        images: ``[N]`` ids.
+        truth: image, concept, top, left, height, width.
+        concepts: own and shared concept.
+        view: ``(H, W)`` of the views.
+        cell: side of a cell in pixels.
+
+    Returns:
+        Rows image, own, shared, for the images in which both concepts are (the model may have named a picture A that
+        is none).
+    """
+    keys = zip(truth["image"].tolist(), truth["concept"].tolist(), strict=True)
+    boxes = dict(zip(keys, truth[list(BOX)].to_numpy().tolist(), strict=True))
+    rows = []
+    for image, values in zip(images.tolist(), mass, strict=True):
+        if all((image, concept) in boxes for concept in concepts):
+            own, shared = (mass_in_cell(values, boxes[image, concept], view, cell) for concept in concepts)
+            rows.append({"image": image, "own": own, "shared": shared})
+    return rows
+
+
+def strongest_concepts(prototypes: pd.DataFrame, truth: pd.DataFrame, concepts: Sequence[str]) -> pd.DataFrame:
+    """The concept that the strongest telling component of every contrast holds.
+
+    A component holds a concept if at least :data:`~conceptrast.concept_recovery.HITS` of its best
+    :data:`~conceptrast.concept_recovery.PATCHES` patches do; pictures with a faint concept are left out before.
+
+    Args:
+        prototypes: contrast (any label), component (strongest first), rank, image, top, left, height, width.
+        truth: image, concept, top, left, height, width, faint.
+        concepts: those that count.
+
+    Returns:
+        contrast, component, concept; without contrasts none of whose components holds one.
+
+    Raises:
+        DataError: nothing is known about what is in the pictures.
+    """
+    if truth.empty:
+        raise DataError("the dataset does not know what is in its pictures: contrast recovery needs a truth table")
+    faint = set(truth.loc[truth["faint"].astype(bool), "image"])
+    kept = prototypes[~prototypes["image"].isin(faint)].sort_values(["contrast", "component", "rank"], kind="stable")
+    kept = kept.groupby(["contrast", "component"], sort=False).head(PATCHES).reset_index(drop=True)
+    held = contents(kept, truth, concepts).merge(kept[["contrast", "component"]], left_on="patch", right_index=True)
+    counts = held.groupby(["contrast", "component", "concept"])["patch"].nunique().reset_index(name="hits")
+    telling = counts[counts["hits"] >= HITS].sort_values(
+        ["contrast", "component", "hits", "concept"], ascending=[True, True, False, True]
+    )
+    return telling.drop_duplicates("contrast")[["contrast", "component", "concept"]].reset_index(drop=True)
+
+
+def mass_table(
+    classes: Iterable[tuple[int, Tensor]],
+    images: Mapping[int, np.ndarray],
+    planes: Mapping[str, Mapping[Pair, Hyperplane]],
+    sharing: Mapping[Pair, tuple[str, str]],
+    truth: pd.DataFrame,
+    view: tuple[int, int],
+    cell: int = CELL,
+) -> pd.DataFrame:
+    """Mass in the cells of the own and the shared concept for all ordered pairs of classes that share one.
+
+    Args:
+        classes: class and activations ``[N, C, h, w]`` of its images.
+        images: ids ``[N]`` by class.
+        planes: by baseline and pair; one order of each pair is enough.
+        sharing: own and shared concept by ordered pair.
+        truth: image, concept, top, left, height, width.
+        view: ``(H, W)`` of the views.
+        cell: side of a cell in pixels.
+
+    Returns:
+        baseline, from_class (A), to_class (B), image, own, shared.
+    """
+    rows = []
+    for target, activations in classes:
+        for baseline, by_pair in planes.items():
+            for pair, plane in by_pair.items():
+                ordered, own = (pair, plane) if pair[0] == target else (pair[::-1], plane.reversed())
+                if ordered[0] != target or ordered not in sharing:
+                    continue
+                found = mass_rows(side_mass(own, activations), images[target], truth, sharing[ordered], view, cell)
+                head = {"baseline": baseline, "from_class": ordered[0], "to_class": ordered[1]}
+                rows += [head | row for row in found]
+    return pd.DataFrame(rows, columns=["baseline", "from_class", "to_class", "image", "own", "shared"])
+
+
+def strongest_table(
+    prototypes: pd.DataFrame, sharing: Mapping[Pair, tuple[str, str]], truth: pd.DataFrame
+) -> pd.DataFrame:
+    """The concept of the strongest telling component for all ordered pairs of classes that share one.
+
+    Args:
+        prototypes: of the selection ``all`` and others: first, second, baseline, side, selection, component, rank,
+            image, top, left, height, width.
+        sharing: own and shared concept by ordered pair.
+        truth: image, concept, top, left, height, width, faint.
+
+    Returns:
+        baseline, from_class (A), to_class (B), own (the concept that B lacks), component, concept; the last two are
+        empty where no component holds any.
+    """
+    kept = prototypes[prototypes["selection"] == "all"]
+    forward = kept["side"] == "for"
+    ends = {
+        "from_class": kept["first"].where(forward, kept["second"]),
+        "to_class": kept["second"].where(forward, kept["first"]),
+    }
+    kept = kept.assign(**ends)
+    keys = ["baseline", "from_class", "to_class"]
+    contrasts = kept[keys].drop_duplicates()
+    shared = [pair in sharing for pair in zip(contrasts["from_class"], contrasts["to_class"], strict=True)]
+    contrasts = contrasts[shared].reset_index(drop=True)
+    numbered = kept.merge(contrasts.reset_index(names="contrast"), on=keys)
+    concepts = sorted({concept for pair in sharing.values() for concept in pair})
+    found = strongest_concepts(numbered, truth, concepts)
+    own = [sharing[pair][0] for pair in zip(contrasts["from_class"], contrasts["to_class"], strict=True)]
+    table = contrasts.assign(own=own).merge(found, left_index=True, right_on="contrast", how="left")
+    return table.astype({"component": "Int64"})[[*keys, "own", "component", "concept"]]
+
+
+def summary(masses: pd.DataFrame, strongest: pd.DataFrame) -> pd.DataFrame:
+    """Both shares, for the hyperplanes and for random directions.
+
+    Args:
+        masses: baseline, from_class, to_class, image, own, shared.
+        strongest: baseline, from_class, to_class, own (the concept that B lacks), concept (what the strongest telling
+            component holds; empty where none holds any).
+
+    Returns:
+        baseline, n_images, mass_share (images in which the own concept's cell has more mass), mass_low, mass_high,
+        n_pairs, component_share (pairs whose strongest telling component holds the own concept), component_low,
+        component_high, n_without (pairs in which no component holds any); intervals are 95 % Wilson intervals.
+
+    Example:
+        >>> masses = pd.DataFrame({"baseline": "none", "own": [2.0, 1.0], "shared": [1.0, 3.0]})
+        >>> strongest = pd.DataFrame({"baseline": ["none"], "own": ["7"], "concept": ["7"]})
+        >>> summary(masses, strongest)[["mass_share", "component_share"]].iloc[0].tolist()
+        [0.5, 1.0]
+    """
+    rows = []
+    for baseline in BASELINES:
+        part, pairs = masses[masses["baseline"] == baseline], strongest[strongest["baseline"] == baseline]
+        if part.empty or pairs.empty:
+            continue
+        more, right = int((part["own"] > part["shared"]).sum()), int((pairs["concept"] == pairs["own"]).sum())
+        row: dict[str, Any] = {"baseline": baseline}
+        for name, hits, n in (("mass", more, len(part)), ("component", right, len(pairs))):
+            low, high = wilson_interval(hits, n)
+            row |= {"n_images" if name == "mass" else "n_pairs": n, f"{name}_share": hits / n}
+            row |= {f"{name}_low": low, f"{name}_high": high}
+        rows.append(row | {"n_without": int(pairs["concept"].isna().sum())})
+    return pd.DataFrame(rows)

@@ -1,0 +1,276 @@
+r"""The shift test: do activations of A, moved along the normal from A towards B, become B?
+
+Notation: ``a`` activations ``[N, C, h, w]`` of A's images, ``n`` a normal ``[C]`` pointing from A towards B, ``t``
+offsets ``[T]``. Only the suffix of the network runs; the activations are there already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from conceptrast.contrast.hyperplanes import Hyperplane, Pair, random_hyperplane
+from conceptrast.contrast.planes import Planes
+from conceptrast.errors import ConceptrastError, ShapeError
+from conceptrast.inference import autocast
+from conceptrast.models.split import SplitModel
+from conceptrast.statistics import mean_sd
+
+OFFSETS = (0.0, 0.5, 1.0, 2.0, 10.0, 15.0, 20.0, 35.0, 50.0, 200.0)
+"""Published offsets along the normal."""
+
+BASELINES = ("none", "random_direction")
+COLUMNS = (
+    "draw", "hyperplane", "baseline", "from_class", "to_class", "status", "reason", "offset", "p_from", "p_to",
+)  # fmt: skip
+_PAIRS = 31  # stream of the draw of pairs
+
+
+def draw_pairs(classes: Sequence[int], pairs_per_draw: int, runs: int, seed: int) -> list[list[Pair]]:
+    """Ordered pairs of different classes, drawn without replacement, anew for every run.
+
+    Args:
+        classes: all of them can be drawn, on both sides.
+        pairs_per_draw: pairs of a draw; all pairs where there are not as many.
+        runs: number of draws.
+        seed: of the draws; each draws for itself.
+
+    Example:
+        >>> [sorted(pairs) for pairs in draw_pairs([4, 7], pairs_per_draw=20, runs=2, seed=0)]
+        [[(4, 7), (7, 4)], [(4, 7), (7, 4)]]
+    """
+    n = len(classes)
+    draws = []
+    for run in range(runs):
+        count = min(pairs_per_draw, n * (n - 1))
+        drawn = np.random.default_rng([seed, run, _PAIRS]).choice(max(n * (n - 1), 1), count, replace=False)
+        first, other = np.divmod(drawn, max(n - 1, 1))
+        second = other + (other >= first)
+        draws.append([(classes[one], classes[two]) for one, two in zip(first, second, strict=True)])
+    return draws
+
+
+@torch.inference_mode()
+def shifted_probabilities(
+    split: SplitModel,
+    activations: Tensor,
+    normal: np.ndarray | Tensor,
+    classes: Sequence[int],
+    offsets: Sequence[float] = OFFSETS,
+    rectify: bool | None = None,
+    precision: str = "float32",
+    batch_size: int = 64,
+) -> Tensor:
+    r"""Probabilities of classes while activations are shifted along a direction.
+
+    .. math:: p_{t n k} = \mathrm{softmax}\big(f(\max(a_n + t\, n, 0))\big)_k
+
+    Args:
+        split: the network, cut at the layer.
+        activations: ``[N, C, h, w]``, on the device of the network.
+        normal: ``[C]`` direction, added at every position; not normalised, as published.
+        classes: whose probabilities are wanted, ``[K]``.
+        offsets: ``[T]``.
+        rectify: whether negative values become zero; by default where the layer's own output cannot be negative.
+        precision: of the suffix, ``float32`` or ``bfloat16``; the softmax is float64, because what is compared may be
+            as small as 1e-30.
+        batch_size: shifted activations that run at once.
+
+    Returns:
+        ``[T, N, K]`` float64 on the CPU.
+
+    Raises:
+        ShapeError: the direction does not have the activations' channels.
+        ConceptrastError: logits that are not finite.
+
+    Source: arXiv 2502.03422, shifting test, and its code.
+
+    Example:
+        >>> network = torch.nn.Sequential(torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()).eval()
+        >>> split, activations = SplitModel(network, "0"), torch.tensor([[2.0, 0.0]]).reshape(1, 2, 1, 1)
+        >>> found = shifted_probabilities(split, activations, np.array([-1.0, 1.0]), [0, 1], offsets=[0.0, 1.0])
+        >>> found[:, 0].round(decimals=2)
+        tensor([[0.8800, 0.1200],
+                [0.5000, 0.5000]], dtype=torch.float64)
+    """
+    direction = torch.as_tensor(normal, dtype=activations.dtype, device=activations.device)
+    if direction.shape != activations.shape[1:2]:
+        raise ShapeError(f"a direction {list(direction.shape)} does not fit activations {list(activations.shape)}")
+    clamp = split.rectified if rectify is None else rectify
+    steps = torch.tensor(list(offsets), dtype=activations.dtype, device=activations.device)[:, None] * direction
+    # A whole image's offsets are neighbours, so that a batch reads few images and writes many copies.
+    found = []
+    for rows in torch.arange(len(activations) * len(steps), device=activations.device).split(batch_size):
+        image, step = rows // len(steps), rows % len(steps)
+        moved = activations[image] + steps[step][:, :, None, None]
+        if clamp:
+            moved.clamp_(min=0)
+        with autocast(precision, activations.device):
+            logits = split.suffix(moved.contiguous(memory_format=torch.channels_last))
+        found.append(logits.double().softmax(1)[:, list(classes)].cpu())
+    probabilities = torch.cat(found).unflatten(0, (len(activations), len(steps))).transpose(0, 1)
+    if not probabilities.isfinite().all():
+        raise ConceptrastError(f"shifting along the normal gives logits that are not finite, offsets {list(offsets)}")
+    return probabilities
+
+
+def shift_rows(
+    split: SplitModel,
+    activations: Tensor,
+    planes: Mapping[str, Mapping[Pair, Hyperplane]],
+    pair: Pair,
+    offsets: Sequence[float] = OFFSETS,
+    seed: int = 0,
+    precision: str = "float32",
+    batch_size: int = 64,
+) -> pd.DataFrame:
+    """Mean probability of both classes along the normal of each solver, and along a random direction as long.
+
+    Args:
+        split: the network, cut at the layer.
+        activations: ``[N, C, h, w]`` of the images of ``pair[0]``.
+        planes: by solver and pair; a solver without a plane for the pair has no rows.
+        pair: from which class to which.
+        offsets: of the shift.
+        seed: of the random direction.
+        precision: of the suffix.
+        batch_size: shifted activations that run at once.
+
+    Returns:
+        hyperplane (name of the solver), baseline (``none`` or ``random_direction``), from_class, to_class, offset,
+        p_from, p_to (means over the images).
+    """
+    parts = []
+    for name, by_pair in planes.items():
+        if pair not in by_pair:
+            continue
+        plane = by_pair[pair]
+        chance = random_hyperplane(plane, np.zeros(len(plane.normal)), seed, pair)
+        for baseline, direction in zip(BASELINES, (plane, chance), strict=True):
+            mean = shifted_probabilities(
+                split, activations, direction.normal, pair, offsets, None, precision, batch_size
+            ).mean(1)
+            head: dict[str, Any] = {
+                "hyperplane": name, "baseline": baseline, "from_class": pair[0], "to_class": pair[1],
+            }  # fmt: skip
+            parts.append(
+                pd.DataFrame(head | {"offset": list(offsets), "p_from": mean[:, 0].numpy(), "p_to": mean[:, 1].numpy()})
+            )
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def shift_table(
+    split: SplitModel,
+    classes: Iterable[tuple[int, Tensor]],
+    planes: Mapping[str, Planes],
+    draws: Sequence[Sequence[Pair]],
+    **options: Any,
+) -> pd.DataFrame:
+    """The shift test of all drawn pairs that start from the given classes.
+
+    Args:
+        split: the network, cut at the layer.
+        classes: class and activations ``[N, C, h, w]`` of its images.
+        planes: by solver.
+        draws: pairs of every draw; one that is drawn twice is computed once.
+        options: offsets, seed, precision, batch_size: see :func:`shift_rows`.
+
+    Returns:
+        draw, hyperplane, baseline, from_class, to_class, status (``ok`` or ``skipped``), reason, offset, p_from, p_to;
+        a pair that no plane separates has one row with the reason and no numbers.
+    """
+    parts = [pd.DataFrame(columns=list(COLUMNS))]
+    for target, activations in classes:
+        for pair in sorted({pair for pairs in draws for pair in pairs if pair[0] == target}):
+            found = shift_rows(split, activations, planes, pair, **options).assign(status="ok", reason="")
+            found = pd.concat([found, _skipped(planes, pair)], ignore_index=True)
+            parts += [found.assign(draw=number) for number, pairs in enumerate(draws) if pair in pairs]
+    return _typed(pd.concat([part for part in parts if len(part)] or parts)[list(COLUMNS)])
+
+
+def _skipped(planes: Mapping[str, Planes], pair: Pair) -> pd.DataFrame:
+    rows = [
+        {"hyperplane": name, "baseline": "none", "from_class": pair[0], "to_class": pair[1], "status": "skipped"}
+        | {"reason": each.skipped[pair]}
+        for name, each in planes.items()
+        if pair in each.skipped
+    ]
+    return pd.DataFrame(rows)
+
+
+def _typed(table: pd.DataFrame) -> pd.DataFrame:
+    whole, numbers = ("draw", "from_class", "to_class"), ("offset", "p_from", "p_to")
+    return table.astype(dict.fromkeys(whole, "int64") | dict.fromkeys(numbers, "float64"))
+
+
+def pair_outcomes(shift: pd.DataFrame) -> pd.DataFrame:
+    r"""What the shift did to each pair.
+
+    The best offset is the one above 0 with the highest probability of B. A pair is swapped if there
+    :math:`p_B \ge p_A` and :math:`p_B > 1/2`. The published script compares :math:`p_B` at its best offset with
+    :math:`p_A` one offset earlier, in ``swapped_published``.
+
+    Args:
+        shift: draw, hyperplane, baseline, from_class, to_class, offset, p_from, p_to; offset 0 among them.
+
+    Returns:
+        draw, hyperplane, baseline, from_class, to_class, before (p of B at offset 0), after (at the best), offset,
+        factor (after / before; empty where before is 0), swapped, swapped_published.
+    """
+    keys = ["draw", "hyperplane", "baseline", "from_class", "to_class"]
+    rows = []
+    for key, part in shift.groupby(keys, sort=False):
+        part = part.sort_values("offset")
+        to, away, offsets = (part[name].to_numpy(float) for name in ("p_to", "p_from", "offset"))
+        best = 1 + int(to[1:].argmax())
+        found = dict(zip(keys, key, strict=True)) | {"before": to[0], "after": to[best], "offset": offsets[best]}
+        found["factor"] = to[best] / to[0] if to[0] > 0 else None
+        found["swapped"] = bool(to[best] >= away[best] and to[best] > 0.5)
+        found["swapped_published"] = bool(to[best] >= away[best - 1] and to[best] > 0.5)
+        rows.append(found)
+    columns = [*keys, "before", "after", "offset", "factor", "swapped", "swapped_published"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def shift_summary(shift: pd.DataFrame) -> pd.DataFrame:
+    """Table 3: what shifting does over all pairs, mean ± standard deviation over draws.
+
+    Args:
+        shift: as :func:`shift_table` gives it.
+
+    Returns:
+        One row per hyperplane and baseline: runs, n_pairs (of a draw), then with endings ``_mean`` and ``_sd`` (over
+        draws): before, after (means over the pairs of a draw), factor_of_means (after / before of a draw),
+        mean_of_factors (over the pairs of a draw), swap_rate, swap_rate_published; and n_factors, the pairs of all
+        draws that have a factor.
+    """
+    outcomes = pair_outcomes(shift[shift["status"] == "ok"])
+    rows: list[dict[str, Any]] = []
+    for (name, baseline), group in outcomes.groupby(["hyperplane", "baseline"], sort=False):
+        draws = [_of_draw(part) for _, part in group.groupby("draw")]
+        row: dict[str, Any] = {"hyperplane": name, "baseline": baseline, "runs": len(draws)}
+        row |= {"n_pairs": len(group) // len(draws), "n_factors": int(group["factor"].notna().sum())}
+        for key in ("before", "after", "factor_of_means", "mean_of_factors", "swap_rate", "swap_rate_published"):
+            values = np.array([draw[key] for draw in draws if draw[key] is not None], float)
+            if values.size:
+                row[f"{key}_mean"], row[f"{key}_sd"] = mean_sd(values)
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _of_draw(pairs: pd.DataFrame) -> dict[str, float | None]:
+    before, after = float(pairs["before"].mean()), float(pairs["after"].mean())
+    factors = pairs["factor"].dropna().to_numpy(float)
+    return {
+        "before": before,
+        "after": after,
+        "factor_of_means": after / before if before > 0 else None,
+        "mean_of_factors": float(factors.mean()) if factors.size else None,
+        "swap_rate": float(pairs["swapped"].mean()),
+        "swap_rate_published": float(pairs["swapped_published"].mean()),
+    }

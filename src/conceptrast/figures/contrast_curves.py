@@ -1,0 +1,94 @@
+"""The tests of a study's hyperplanes as curves: shifting along normals, hiding places."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from conceptrast.figures.canvas import FAINT, FIRST, SECOND, Sheet, short
+from conceptrast.figures.contrast_card import probability_axes
+
+MARGIN, PANEL, HEIGHT = 0.5, 4.1, 2.6
+CURVES = (("p_from", FIRST, "p(A)"), ("p_to", SECOND, "p(B)"))
+CHANCE = ("random_direction", "random_order")
+CELL, GAP, CHART = 0.92, 0.06, 3.6
+
+
+def draw_shift(shift: pd.DataFrame, study: str) -> Figure:
+    """Probabilities of A and B along the offset, a panel for each solver.
+
+    Args:
+        shift: as :func:`conceptrast.contrast.shift.shift_table` gives; a pair that was drawn twice counts once.
+        study: its name.
+
+    Returns:
+        A figure of its own; without pairs it says so.
+    """
+    pairs = shift[shift["status"] == "ok"].drop(columns="draw").drop_duplicates()
+    solvers = list(dict.fromkeys(pairs["hyperplane"]))
+    sheet = Sheet(MARGIN + max(len(solvers), 2) * PANEL, 0.95 + HEIGHT + 0.75)
+    count = len(pairs[["from_class", "to_class"]].drop_duplicates())
+    sheet.text(f"{study}: activations of A shifted towards B", 0.35, 0.18, size=14, weight="bold")
+    note = f"mean over {count} pairs of classes, each pair a thin line; dotted: a random direction as long"
+    sheet.text(note if solvers else "no pair of classes could be shifted", 0.35, 0.5, size=9, colour=FAINT)
+    for place, solver in enumerate(solvers):
+        part = pairs[pairs["hyperplane"] == solver]
+        offsets = sorted(part["offset"].unique())
+        x = MARGIN + place * PANEL
+        axes = probability_axes(sheet, x, 1.05, PANEL - 0.5, HEIGHT, [f"{offset:g}" for offset in offsets])
+        axes.set_title(f"hyperplanes: {solver}", fontsize=10, loc="left")
+        axes.set_xlabel("offset along the normal", fontsize=8)
+        for column, colour, label in CURVES:
+            for _, pair in part[part["baseline"] == "none"].groupby(["from_class", "to_class"]):
+                axes.plot(
+                    range(len(offsets)), pair.sort_values("offset")[column], color=colour, alpha=0.12, linewidth=0.7
+                )
+            for baseline, style in (("none", "-"), ("random_direction", ":")):
+                mean = part[part["baseline"] == baseline].groupby("offset")[column].mean()
+                name = label if baseline == "none" else None
+                axes.plot(range(len(mean)), mean, style, color=colour, linewidth=2.2, label=name)
+        axes.legend(fontsize=9, frameon=False, loc="center left")
+    return sheet.figure
+
+
+def draw_mask(
+    mask: pd.DataFrame, pictures: Mapping[tuple[int, int], Sequence[np.ndarray]], names: Sequence[str], study: str
+) -> Figure:
+    """For each pair the probabilities while places are hidden, and an image of A on the way.
+
+    Args:
+        mask: from_class, to_class, baseline, status, share, p_from, p_to.
+        pictures: by pair the image at the shares that are shown, each ``[H, W, 3]`` uint8.
+        names: of the classes.
+        study: its name.
+
+    Returns:
+        A figure of its own; without pairs it says so.
+    """
+    done = mask[mask["status"] == "ok"]
+    shown = max((len(steps) for steps in pictures.values()), default=0)
+    row = 1.75
+    sheet = Sheet(max(0.6 + CHART + 0.3 + shown * (CELL + GAP) + 0.35, 9.0), 1.0 + row * max(len(pictures), 1) + 0.2)
+    sheet.text(f"{study}: places on A's side of the hyperplane hidden first", 0.35, 0.18, size=14, weight="bold")
+    note = "solid: in the order of the hyperplane, over all images of A; dotted: in a random order"
+    sheet.text(note if len(pictures) else "no pair of classes could be masked", 0.35, 0.5, size=9, colour=FAINT)
+    for place, (pair, steps) in enumerate(pictures.items()):
+        y = 1.0 + place * row
+        part = done[(done["from_class"] == pair[0]) & (done["to_class"] == pair[1])]
+        shares = sorted(part["share"].unique())
+        axes = probability_axes(sheet, 0.6, y + 0.2, CHART, row - 0.6, [f"{100 * share:.0f}" for share in shares])
+        first, second = (short(names[target], 22) for target in pair)
+        sheet.text(f"A = {first}, B = {second}; % of places hidden", 0.6, y - 0.05, size=8)
+        for column, colour, label in CURVES:
+            for baseline in dict.fromkeys(part["baseline"]):
+                own = part[part["baseline"] == baseline].sort_values("share")
+                style, name = (":", None) if baseline in CHANCE else ("-", label)
+                axes.plot(range(len(own)), own[column], style, color=colour, linewidth=1.8, label=name)
+        if place == 0:
+            axes.legend(fontsize=8, frameon=False, loc="upper right")
+        for step, picture in enumerate(steps):
+            sheet.picture(picture, 0.6 + CHART + 0.3 + step * (CELL + GAP), y + 0.2, CELL, CELL)
+    return sheet.figure

@@ -1,0 +1,176 @@
+"""Hyperplanes: one step by hand, the sign of the other order, many pairs at once, and what no plane separates."""
+
+from __future__ import annotations
+
+from itertools import combinations, permutations
+
+import numpy as np
+import pytest
+import torch
+
+from conceptrast.contrast.hyperplanes import (
+    NO_PLANE,
+    Hyperplane,
+    accuracies,
+    descend,
+    fit_pairs,
+    random_hyperplane,
+    regress,
+)
+from conceptrast.contrast.solvers import Solver, solvers_from_settings
+from conceptrast.errors import ConceptrastError, ConfigError, ShapeError
+
+ZERO, RANDOM, LOGISTIC = Solver("zero"), Solver("random", init="random"), Solver("logistic", solver="logistic")
+CHANNELS = 12
+
+
+@pytest.fixture
+def features() -> dict[int, np.ndarray]:
+    """Five classes of different size, each around a mean of its own."""
+    generator = np.random.default_rng(3)
+    sizes = {2: 30, 5: 18, 6: 41, 9: 25, 10: 7}
+    return {
+        target: (generator.random((n, CHANNELS)) + 2 * generator.random(CHANNELS)).astype(np.float32)
+        for target, n in sizes.items()
+    }
+
+
+def test_two_steps_by_hand():
+    """From zero, A = {1}, B = {3}: z = 0, residuals ½ and -½, so w = -½(½·1 - ½·3) = ½ and b = 0. Then z = ½ and 3/2:
+    w = ½ - ½(σ(½) - 3(1 - σ(3/2))), b = -½(σ(½) - (1 - σ(3/2)))."""
+    given = {0: np.array([[1.0]], np.float32), 1: np.array([[3.0]], np.float32)}
+    normals, biases = descend(given, [(0, 1)], Solver("zero", steps=2, learning_rate=1.0))
+    half, most = 1 / (1 + np.exp(-0.5)), 1 / (1 + np.exp(-1.5))
+    assert normals[0, 0] == pytest.approx(0.5 - 0.5 * (half - 3 * (1 - most)), abs=1e-6)
+    assert biases[0] == pytest.approx(-0.5 * (half - (1 - most)), abs=1e-6)
+
+
+def test_the_other_order_is_the_negative_from_zero(features):
+    pairs = list(combinations(features, 2))
+    normals, biases = descend(features, pairs, ZERO)
+    turned, turned_biases = descend(features, [pair[::-1] for pair in pairs], ZERO)
+    np.testing.assert_allclose(turned, -normals, atol=1e-6)
+    np.testing.assert_allclose(turned_biases, -biases, atol=1e-6)
+
+
+def test_from_zero_and_by_logistic_regression_half_of_the_pairs_is_computed(features):
+    pairs = list(combinations(features, 2))
+    split = {target: (rows, rows[:2]) for target, rows in features.items()}
+    for solver in (ZERO, LOGISTIC):
+        found = fit_pairs(split, pairs, solver)
+        assert list(zip(found["first"].tolist(), found["second"].tolist(), strict=True)) == pairs
+    found = fit_pairs(split, pairs, RANDOM)
+    assert set(zip(found["first"].tolist(), found["second"].tolist(), strict=True)) == set(permutations(features, 2))
+
+
+@pytest.mark.parametrize("solver", [ZERO, RANDOM])
+def test_many_pairs_at_once_are_each_pair_alone(features, solver):
+    pairs = list(permutations(features, 2))
+    together, biases = descend(features, pairs, solver, seed=4)
+    for pair, normal, bias in zip(pairs, together, biases, strict=True):
+        two = {target: features[target] for target in pair}
+        alone, own = descend(two, [pair], solver, seed=4)
+        np.testing.assert_allclose(alone[0], normal, atol=1e-6)
+        np.testing.assert_allclose(own[0], bias, atol=1e-6)
+
+
+def test_products_in_bfloat16_give_nearly_the_same_planes(features):
+    pairs = list(combinations(features, 2))
+    full, _ = descend(features, pairs, ZERO)
+    half, _ = descend(features, pairs, ZERO, precision="bfloat16")
+    cosine = (full * half).sum(1) / np.linalg.norm(full, axis=1) / np.linalg.norm(half, axis=1)
+    assert cosine.min() > 0.999
+
+
+def test_a_random_start_depends_on_seed_and_pair(features):
+    start = Solver("random", init="random", steps=1, learning_rate=1e-12)
+    three = {target: features[target] for target in (2, 5, 6)}
+    normals, biases = descend(three, [(2, 5), (5, 2), (2, 6)], start, seed=1)
+    assert len({tuple(normal) for normal in normals.round(6).tolist()}) == 3
+    assert np.abs(np.column_stack([normals, biases])).max() <= CHANNELS**-0.5
+    alone = {target: features[target] for target in (2, 6)}
+    again, _ = descend(alone, [(2, 6)], start, seed=1)
+    np.testing.assert_allclose(again[0], normals[2])
+    other, _ = descend(alone, [(2, 6)], start, seed=2)
+    assert not np.allclose(other[0], normals[2])
+
+
+def test_accuracies_count_both_sides():
+    given = {0: np.array([[1.0], [4.0], [0.0]]), 1: np.array([[3.0]]), 2: np.array([[9.0], [-1.0]])}
+    found = accuracies(given, [(0, 1), (1, 2)], np.array([[1.0], [1.0]]), np.array([-2.0, -5.0]))
+    assert found.tolist() == [3 / 4, 2 / 3]
+
+
+@pytest.mark.parametrize("solver", [ZERO, RANDOM, LOGISTIC])
+def test_classes_whose_features_are_all_the_same_are_skipped(features, solver):
+    same = np.full((4, CHANNELS), 0.7, np.float32)
+    split = {target: (rows, rows) for target, rows in {2: features[2], 5: same, 6: same[:2]}.items()}
+    found = fit_pairs(split, [(2, 5), (2, 6), (5, 6)], solver)
+    assert found["skipped"].tolist() == [[5, 6]]
+    assert {(2, 5), (2, 6)} <= set(zip(found["first"].tolist(), found["second"].tolist(), strict=True))
+    assert all(np.isfinite(values).all() for values in found.values())
+
+
+def test_nothing_but_indistinct_classes_gives_no_plane_and_no_error():
+    same = np.ones((3, 2), np.float32)
+    found = fit_pairs({0: (same, same), 1: (same, same)}, [(0, 1)], ZERO)
+    assert len(found["first"]) == 0
+    assert found["skipped"].tolist() == [[0, 1]]
+
+
+def test_a_class_twice_and_a_class_without_features_are_named(features):
+    split = {target: (rows, rows) for target, rows in features.items()}
+    with pytest.raises(ShapeError, match="a pair needs two classes, got 5 twice"):
+        fit_pairs(split, [(5, 5)], ZERO)
+    with pytest.raises(ShapeError, match="class 7 has no features"):
+        fit_pairs(split, [(5, 7)], ZERO)
+
+
+def test_a_descent_that_runs_away_is_an_error(features):
+    huge = {target: features[target] * 1e30 for target in (2, 5)}
+    with pytest.raises(ConceptrastError, match="not finite after 100 steps: lower the learning rate"):
+        descend(huge, [(2, 5)], Solver("zero", learning_rate=1e9))
+
+
+def test_logistic_regression_is_converged(features):
+    normals, biases = regress(features, [(2, 5)], "logistic")
+    rows = torch.from_numpy(np.concatenate([features[2], features[5]])).double()
+    labels = torch.tensor([0.0] * len(features[2]) + [1.0] * len(features[5])).double()
+    weights = torch.from_numpy(normals[0]).double().requires_grad_()
+    bias = torch.tensor(float(biases[0]), dtype=torch.float64, requires_grad=True)
+    loss = torch.nn.functional.binary_cross_entropy_with_logits(rows @ weights + bias, labels, reduction="sum")
+    (loss + weights.square().sum() / 2).backward()
+    assert weights.grad is not None
+    assert float(weights.grad.abs().max()) < 1e-2
+
+
+def test_distances_are_signed_and_in_units_of_the_activations():
+    plane = Hyperplane(np.array([3.0, 4.0], np.float32), -5.0)
+    activations = torch.tensor([[[[0.0, 3.0]], [[0.0, 4.0]]]])
+    assert plane.distances(activations).tolist() == [[[-1.0, 4.0]]]
+    assert plane.reversed().distances(activations).tolist() == [[[1.0, -4.0]]]
+    with pytest.raises(ConceptrastError, match=NO_PLANE):
+        Hyperplane(np.zeros(2, np.float32), 0.0).distances(activations)
+
+
+def test_a_random_plane_is_as_long_and_goes_through_the_middle():
+    plane, middle = Hyperplane(np.array([3.0, 4.0, 0.0], np.float32), 1.0), np.array([1.0, -2.0, 0.5])
+    chance = random_hyperplane(plane, middle, seed=0, pair=(1, 2))
+    assert chance.length == pytest.approx(5, rel=1e-6)
+    assert float(chance.normal @ middle + chance.bias) == pytest.approx(0, abs=1e-5)
+    assert not np.allclose(chance.normal, random_hyperplane(plane, middle, seed=0, pair=(2, 1)).normal)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"solver": "svm"}, "unknown solver 'svm'"),
+        ({"init": "zeros"}, "unknown init 'zeros'; nearest: zero"),
+        ({"step": 5}, "unknown key 'step'; nearest: steps"),
+        ({"steps": 0}, r"contrast\.hyperplanes\.a\.steps is 0"),
+        ({"learning_rate": 0}, "learning_rate is 0; it must be above 0"),
+    ],
+)
+def test_wrong_solvers_are_named(settings, said):
+    with pytest.raises(ConfigError, match=said):
+        solvers_from_settings([{"name": "a", **settings}])
