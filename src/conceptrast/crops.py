@@ -58,7 +58,10 @@ class Crop:
         Raises:
             DataError: the picture cannot be read, or the box leaves it.
         """
-        picture = open_rgb(self.path)
+        try:
+            picture = open_rgb(self.path)
+        except DataError as error:
+            raise DataError(f"{self.path}: {error}") from error
         if self.box is not None:
             top, left, height, width = self.box
             inside = 0 <= top <= picture.height - height and 0 <= left <= picture.width - width

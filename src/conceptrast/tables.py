@@ -15,6 +15,17 @@ import pandas as pd
 from conceptrast.statistics import mean_sd, wilson_interval
 
 THRESHOLDS = (0.1, 0.2, 0.5)
+FIRST_SHARE = 0.1
+"""Share of hidden places at which the mask test is a headline: those deepest on A's side."""
+
+CONTRASTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "hyperplanes": (("hyperplane",), ("train_accuracy_mean", "heldout_accuracy_mean", "normal_length_mean")),
+    "shift": (("hyperplane", "baseline"), ("before_mean", "after_mean", "factor_of_means_mean", "swap_rate_mean")),
+    "contrast_recovery": (("baseline",), ("mass_share", "component_share")),
+    "insertion": (("condition", "first", "second"), ("p_first", "change_first", "change_second")),
+}
+"""Of every table of contrasts the words that tell its rows apart (``none`` is left out) and its headline numbers."""
+
 TEST = ["recipe", "selection", "layout", "baseline"]
 
 
@@ -130,7 +141,7 @@ def headline_metrics(tables: Mapping[str, pd.DataFrame]) -> dict[str, float]:
     """Headline numbers of all tables by ``study/metric`` (or ``model/metric``).
 
     Args:
-        tables: ``component_prediction``, ``studies``, and ``concept_recovery`` and ``models`` where there are any.
+        tables: ``component_prediction``, ``studies``, and those of the other parts of a run where there are any.
 
     Example:
         >>> models = pd.DataFrame({"model": ["net"], "epochs": [2], "validation_accuracy": [0.9]})
@@ -144,15 +155,22 @@ def headline_metrics(tables: Mapping[str, pd.DataFrame]) -> dict[str, float]:
             metrics[f"{row['study']}/{name}_{test}"] = float(row[name])
     for table in ("studies", "concept_recovery", "models"):
         for row in _records(tables.get(table)):
-            words = [str(value) for key, value in row.items() if key in ("recipe", "selection")]
-            ending = "".join(f"_{word}" for word in words)
-            numbers = {key: value for key, value in row.items() if isinstance(value, int | float) and key != "layer"}
-            metrics |= {
-                f"{row.get('study', row.get('model'))}/{key}{ending}": float(value)
-                for key, value in numbers.items()
-                if np.isfinite(value)
-            }
+            numbers = [key for key, value in row.items() if isinstance(value, int | float) and key != "layer"]
+            metrics |= _named(row, numbers, [row.get(key) for key in ("recipe", "selection")])
+    for table, (words, headlines) in CONTRASTS.items():
+        for row in _records(tables.get(table)):
+            metrics |= _named(row, headlines, [word for key in words if (word := row.get(key)) != "none"])
+    for row in _records(tables.get("mask")):
+        if row["share"] == FIRST_SHARE:
+            metrics |= _named(row, ("p_from_mean", "p_to_mean"), ["mask", row["baseline"]])
     return metrics
+
+
+def _named(row: Mapping[str, Any], numbers: Iterable[str], words: Iterable[Any]) -> dict[str, float]:
+    """The numbers of a row that are known, by ``study/number_words``."""
+    owner = next(row[key] for key in ("study", "model", "insertion") if key in row)
+    ending = "".join(f"_{word}" for word in words if word is not None)
+    return {f"{owner}/{key}{ending}": float(row[key]) for key in numbers if key in row and np.isfinite(row[key])}
 
 
 def _skipped(classes: pd.DataFrame) -> pd.DataFrame:

@@ -144,3 +144,49 @@ def test_parsing_imports_no_torch(photos, tmp_path) -> None:
         f"parser().parse_args({words(photos, tmp_path)!r}); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+COLOURS = """
+import torch
+from torch import nn
+
+
+def build():
+    network = nn.Sequential(
+        nn.AvgPool2d(8), nn.Conv2d(3, 9, 1, bias=False), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+        nn.Linear(9, 3, bias=False),
+    )
+    network[1].weight.data = torch.eye(3).repeat(3, 1)[:, :, None, None]
+    network[5].weight.data = 10 * torch.eye(3).repeat(1, 3)
+    return network
+"""
+
+
+def test_contrast_writes_figure_and_tables_and_says_where(tmp_path, monkeypatch, capsys) -> None:
+    """A network of one's own that names the colour there is most of, and pictures with spots of two colours."""
+    (tmp_path / "colour_network.py").write_text(COLOURS)
+    (tmp_path / "names.json").write_text(json.dumps(["red", "green", "blue"]))
+    (tmp_path / "photos").mkdir()
+    for number in range(12):
+        picture = Image.new("RGB", (32, 32), (20, 20, 20))
+        spot = "red" if number % 2 else "blue"
+        for cell in (number, number + 2, 15 - number):
+            picture.paste(spot, (8 * (cell % 4), 8 * (cell // 4 % 4), 8 * (cell % 4) + 8, 8 * (cell // 4 % 4) + 8))
+        picture.save(tmp_path / "photos" / f"{number}.png")
+    monkeypatch.chdir(tmp_path)
+    options = "--factory colour_network:build --input-size 32 --class-names names.json --layer 2 --images photos"
+    main(["contrast", *options.split(), "--class", "red", "--versus", "blue", "--samples", "0", "--out", "out"])
+    names = ["contrast.csv", "contrast.png", "prototypes.csv", "shift.csv"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
+    table = pd.read_csv(tmp_path / "out" / "contrast.csv").query("baseline == 'none'")
+    assert table["swapped"].tolist() == [True, True]
+    with Image.open(tmp_path / "out" / "contrast.png") as image:
+        assert image.width == 1400
+    assert "red and not blue at 2" in capsys.readouterr().out
+
+
+def test_contrast_refuses_a_class_with_itself(photos, tmp_path) -> None:
+    options = words(photos, tmp_path / "out", **{"class": "3+7"})
+    with pytest.raises(SystemExit) as error:
+        main(["contrast", *options[1:], "--versus", "3+7"])
+    assert str(error.value) == "error: a pair needs two classes, got '3+7' and '3+7', which are the same"

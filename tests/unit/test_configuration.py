@@ -20,6 +20,9 @@ CONFIG: dict[str, Any] = {
     "models": {"net": {"architecture": "resnet10", "train": {"dataset": "pairs"}}},
     "studies": {"first": {"model": "net", "dataset": "pairs", "layer": "layer3"}},
 }
+INSERTION: dict[str, Any] = {
+    "model": "net", "dataset": "pairs", "pairs": [["a", "b"]], "crop": {"photograph": "cat"},
+}  # fmt: skip
 NO_PACKAGE = "there is no installed package"
 
 
@@ -68,6 +71,25 @@ def refused(config: dict[str, Any]) -> list[str]:
         ("models/net/crop", [96, 96, 3], "key 'models.net.crop': [96, 96, 3] is too long"),
         ("models/net/crop", [96, 1.5], "key 'models.net.crop.1' got 1.5 (float); expected integer"),
         ("models/-net", {"architecture": "resnet10"}, "key 'models': '-net' does not match"),
+        ("studies/first/contrast", [["a", "a"]], "'studies.first.contrast': a pair needs two classes, got 'a' twice"),
+        ("studies/first/contrast", [["a"]], "key 'studies.first.contrast.0': ['a'] is too short"),
+        ("contrast/atribution", "raw", "unknown key 'atribution'; nearest: attribution (in 'contrast')"),
+        ("contrast/attribution", "row", "unknown value of 'contrast.attribution' 'row'; nearest: raw"),
+        ("contrast/offsets", [1, 2], "'contrast.offsets' got [1, 2]: they start with 0 and rise"),
+        ("contrast/offsets", [0, 2, 1], "'contrast.offsets' got [0, 2, 1]: they start with 0 and rise"),
+        ("contrast/heldout", 1, "key 'contrast.heldout': 1 "),
+        ("contrast/hyperplanes", {"a": {"solver": "svm"}}, "unknown value of 'contrast.hyperplanes.a.solver' 'svm'"),
+        ("contrast/hyperplanes", {"a": {"int": "zero"}}, "unknown key 'int'; nearest: init"),
+        ("insertions/x", INSERTION | {"model": "nett"}, "'insertions.x.model': unknown model 'nett'; nearest: net"),
+        ("insertions/x", INSERTION | {"dataset": "pear"}, "'insertions.x.dataset': unknown dataset 'pear'"),
+        ("insertions/x", INSERTION | {"pairs": [["a", "a"]]}, "'insertions.x.pairs': a pair needs two classes"),
+        ("insertions/x", INSERTION | {"corner": "left"}, "unknown value of 'insertions.x.corner' 'left'"),
+        ("insertions/x", INSERTION | {"crop": {}}, "'insertions.x.crop': a crop needs either 'photograph' or 'file'"),
+        (
+            "insertions/x",
+            INSERTION | {"crop": {"photograph": "cats"}},
+            "'insertions.x.crop': unknown photograph 'cats'; nearest: cat",
+        ),
         ("studies/.first", CONFIG["studies"]["first"], "key 'studies': '.first' does not match"),
         ("datasets/_", {"kind": "digit_pairs"}, "key 'datasets': '_' does not match"),
     ],
@@ -100,3 +122,20 @@ def test_files_of_a_model_are_seen_from_the_run_and_names_stay() -> None:
     assert seen["file"] == {"weights": "../../data/mine", "class_names": "../../data/names.txt"}
     assert seen["suffix"] == {"weights": "../../mine.tar", "class_names": ["a"]}
     assert seen["name"] == {"weights": "IMAGENET1K_V1"}
+
+
+def test_the_second_half_of_the_method_has_defaults_and_solvers_too() -> None:
+    filled = checked(with_value("contrast/hyperplanes", {"mine": {"init": "random"}}), SCHEMA, SOURCE)
+    assert filled["contrast"]["offsets"][0] == 0
+    assert filled["contrast"]["hyperplanes"]["mine"] == {
+        "solver": "gradient_descent", "init": "random", "steps": 100, "learning_rate": 0.01,
+    }  # fmt: skip
+    defaults = checked(CONFIG, SCHEMA, SOURCE)["contrast"]["hyperplanes"]
+    assert list(defaults) == ["zero", "random", "logistic"]
+    assert checked(CONFIG, SCHEMA, SOURCE)["insertions"] == {}
+
+
+def test_the_file_of_a_crop_is_seen_from_the_run() -> None:
+    entry = {"crop": {"file": "data/person.png"}}
+    seen = seen_from({"datasets": {}, "models": {}, "insertions": {"x": entry}}, "results/x")
+    assert seen["insertions"]["x"]["crop"]["file"] == "../../data/person.png"

@@ -94,6 +94,51 @@ def test_classes_that_a_model_does_not_have_are_named(
     assert plan.unknown_classes([{"dataset": "pairs"}]) == []
 
 
+def test_classes_of_pairs_that_a_model_does_not_have_are_named(inside: Path) -> None:
+    plan = plan_of({"architecture": "resnet10"}, contrast=[["3+7", "3+9"], [0, 10]])
+    assert plan.unknown_classes(JOB) == [
+        "'studies.first.contrast': unknown class '3+9'; nearest: 3+8, 3+7",
+        "'studies.first.contrast': unknown class '10'; nearest: 1, 0",
+    ]
+
+
+def inserting(crop: dict[str, Any], pairs: list[list[Any]]) -> Plan:
+    """A run of one study and one insertion test."""
+    config = {
+        "run": "small",
+        "datasets": {"pairs": {"kind": "digit_pairs", "train": 20, "validation": 10}},
+        "models": {"net": {"architecture": "resnet10", "train": {"dataset": "pairs"}}},
+        "studies": {"first": {"model": "net", "dataset": "pairs", "layer": "layer3"}},
+        "insertions": {"thing": {"model": "net", "dataset": "pairs", "pairs": pairs, "crop": crop}},
+    }
+    return Plan.read(config, SOURCE, SCHEMA)
+
+
+def test_a_crops_file_is_missed_and_its_content_counts(inside: Path) -> None:
+    plan, job = inserting({"file": "data/person.png"}, [["3+7", "3+8"]]), [{"insertion": "thing"}]
+    assert plan.missing(job) == [f"insertion 'thing': file {inside}/data/person.png does not exist"]
+    assert plan.crop_fingerprint("thing") == "missing"
+    (inside / "data").mkdir()
+    (inside / "data" / "person.png").write_bytes(b"one")
+    first = plan.crop_fingerprint("thing")
+    (inside / "data" / "person.png").write_bytes(b"two")
+    assert plan.missing(job) == []
+    assert plan.crop_fingerprint("thing") != first
+
+
+def test_an_insertion_test_needs_its_model_and_names_its_classes(inside: Path) -> None:
+    plan = inserting({"photograph": "astronaut"}, [["3+7", "3+77"]])
+    assert plan.trained_models == ["net"]
+    assert plan.model_of(insertion="thing") == "net"
+    assert plan.dataset_of(insertion="thing") == "pairs"
+    assert plan.crop_fingerprint("thing") == ""
+    assert plan.unknown_classes([{"insertion": "thing"}]) == [
+        "'insertions.thing.pairs': unknown class '3+77'; nearest: 3+7, 3+8, 1+7, 0+7"
+    ]
+    assert plan.tables["insertion_tables"] == ["insertion"]
+    assert "contrast_tables" not in plan.tables
+
+
 @pytest.mark.parametrize("options", [{"kind": "digit_pairs", "train": "many"}, {"kind": "imagenet"}])
 def test_options_that_a_dataset_refuses_name_the_dataset(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=r"^config: 'datasets\.pairs': .*(train|root)"):

@@ -28,6 +28,17 @@ def plain(tmp_path: Path) -> Copy:
         ("images_per_class: 6", "images_per_clas: 6", "unknown key 'images_per_clas'; nearest: images_per_class"),
         ("seed: 0", "seed: often", "key 'seed' got 'often' (str); expected integer"),
         ("train: 500", "train: many", "config: 'datasets.digit_pairs': "),
+        (
+            "[[3+7, 3+8]]}",
+            "[[3+7, 3+7]]}",
+            "'studies.pairs-layer4.contrast': a pair needs two classes, got '3+7' twice",
+        ),
+        (
+            "photograph: astronaut",
+            "photograph: cosmonaut",
+            "'insertions.portrait.crop': unknown photograph 'cosmonaut'",
+        ),
+        ("    crop: {", "    corner: middle\n    crop: {", "unknown value of 'insertions.portrait.corner' 'middle'"),
         ("architecture: resnet10", "architecture: resnet01", "'models.pairs_resnet': unknown architecture 'resnet01'"),
     ],
 )
@@ -54,6 +65,31 @@ def test_a_class_that_does_not_exist_ends_the_run_before_the_training(plain: Cop
     assert done.returncode != 0
     assert "'studies.pairs-layer3.classes': unknown class '3+77'; nearest: 3+7" in done.stdout + done.stderr
     assert not (plain.results / "datasets").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("[[3+7, 3+8]]}", "[[3+7, 3+88]]}", "'studies.pairs-layer4.contrast': unknown class '3+88'; nearest: 3+8"),
+        ("size: 32", "size: 97", "'insertions.portrait': the crop has 97×97 pixels and the model's view 96×96"),
+        (
+            "box: [50, 160",
+            "box: [450, 160",
+            "'insertions.portrait': box [top 450, left 160, height 140, width 140] is not",
+        ),
+        ("pairs: [[3+7, 3+8], [", "pairs: [[3+7, 33], [", "'insertions.portrait.pairs': unknown class '33'"),
+        ("photograph: astronaut", "file: data/me.png", "insertion 'portrait': file "),
+    ],
+)
+def test_a_contrast_or_crop_that_cannot_be_ends_the_run_before_the_training(
+    plain: Copy, old: str, new: str, said: str
+) -> None:
+    plain.edit("config/config.yaml", old, new)
+    done = plain.snakemake()
+    assert done.returncode != 0
+    assert said in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert not (plain.results / "models" / "pairs_resnet.safetensors").exists()
 
 
 def test_refused_pictures_are_in_the_log_of_the_failed_job(plain: Copy) -> None:

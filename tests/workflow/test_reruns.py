@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 
 import pandas as pd
+import pytest
 
 from .copies import Copy
 
+CONTRASTS = {
+    *("contrast_classes", "contrast_pairs", "contrast_recovery", "hyperplanes", "shift", "mask", "insertion"),
+}
 AFTER_PROTOTYPES = {"prototypes": 2, "component_prediction": 2, "concept_recovery": 2, "figures": 2}
 
 
 def test_the_run_gives_its_tables_figures_and_record(finished: Copy) -> None:
     tables = {path.stem: pd.read_csv(path) for path in (finished.results / "tables").glob("*.csv")}
-    assert set(tables) == {"component_prediction", "studies", "concept_recovery", "models"}
+    assert set(tables) == {"component_prediction", "studies", "concept_recovery", "models", *CONTRASTS}
     tested = tables["component_prediction"]
     assert set(tested["study"]) == {"pairs-layer3", "pairs-layer4"}
     assert set(tested["recipe"]) == {"published", "recommended"}
@@ -32,6 +36,41 @@ def test_the_run_gives_its_tables_figures_and_record(finished: Copy) -> None:
         assert all((finished.results / "figures" / study / "cards" / name).is_file() for name in cards["file"])
     assert json.loads((finished.results / "tracked.json").read_text())["run_id"]
     assert (finished.folder / "mlflow.db").is_file()
+
+
+def test_contrasts_have_tables_with_chance_rows_and_figures(finished: Copy) -> None:
+    tables = {name: pd.read_csv(finished.results / "tables" / f"{name}.csv") for name in CONTRASTS}
+    classes, solvers, shift = (tables[name] for name in ("contrast_classes", "hyperplanes", "shift"))
+    assert set(classes["study"]) == {"pairs-layer4"}
+    usable = int((classes["status"] == "ok").sum())
+    assert usable >= 2, "the tiny run must name enough classes, or nothing is contrasted"
+    assert solvers["hyperplane"].tolist() == ["zero", "random", "logistic"]
+    pairs = usable * (usable - 1) // 2
+    assert (solvers["n_pairs"] + solvers["n_skipped"]).tolist() == [pairs, 2 * pairs, pairs]
+    assert not solvers.drop(columns=["init", "reason"]).isna().to_numpy().any()
+    assert set(zip(shift["hyperplane"], shift["baseline"], strict=True)) == {
+        (solver, baseline) for solver in solvers["hyperplane"] for baseline in ("none", "random_direction")
+    }
+    assert not shift.isna().to_numpy().any()
+    assert set(tables["mask"]["baseline"]) == {"none", "random_order"}
+    assert tables["mask"].groupby("baseline")["share"].apply(len).tolist() == [11, 11]
+    assert set(tables["contrast_recovery"]["baseline"]) == {"none", "random_direction"}
+    inserted = tables["insertion"]
+    ok = inserted[inserted["status"] == "ok"]
+    assert set(ok["condition"]) == {"none", "crop", "zeros", "shuffled", "crop-zeros", "crop-shuffled"}
+    assert not ok[["change_first", "low_first", "high_first"]].isna().to_numpy().any()
+    figures = finished.results / "figures"
+    listed = pd.read_csv(figures / "pairs-layer4" / "contrasts.csv")
+    named = tables["contrast_pairs"]
+    assert len(listed) == int((named["status"] == "ok").sum())
+    assert named.loc[named["status"] == "skipped", "reason"].notna().all()
+    assert all((figures / "pairs-layer4" / "contrasts" / name).is_file() for name in listed["file"])
+    for name in ("pairs-layer4/shift.png", "pairs-layer4/mask.png", "insertion/portrait.png"):
+        assert (figures / name).is_file()
+    metrics = json.loads((finished.results / "metrics.json").read_text())
+    assert metrics["pairs-layer4/swap_rate_mean_zero_random_direction"] == pytest.approx(
+        shift.query("hyperplane == 'zero' and baseline == 'random_direction'")["swap_rate_mean"].item()
+    )
 
 
 def test_a_second_run_has_nothing_to_do_and_says_so(finished: Copy) -> None:
@@ -84,6 +123,27 @@ def test_an_edited_method_reruns_what_used_it(copy: Copy) -> None:
     jobs = copy.planned()
     assert jobs["factorize"] == 2
     assert not {"index", "train", "predict", "attribute"} & set(jobs)
+
+
+def test_an_edited_contrast_reruns_contrasts_alone(copy: Copy) -> None:
+    with (copy.folder / "src/conceptrast/contrast/shift.py").open("a") as stream:
+        stream.write("\n# edited\n")
+    jobs = copy.planned()
+    assert jobs["shift"] == 2
+    assert jobs["contrast_tables"] == 1
+    assert not {"index", "train", "predict", "attribute", "factorize", "features", "hyperplanes", "tables"} & set(jobs)
+
+
+def test_another_threshold_of_features_keeps_the_attributions(copy: Copy) -> None:
+    copy.edit("config/config.yaml", "contrast: {pairs_per_draw", "contrast: {threshold: 0.5, pairs_per_draw")
+    jobs = copy.planned()
+    assert (jobs["features"], jobs["hyperplanes"], jobs["shift"]) == (2, 2, 2)
+    assert not {"attribute", "factorize", "prototypes", "insertion"} & set(jobs)
+
+
+def test_another_corner_reruns_the_insertion_test_alone(copy: Copy) -> None:
+    copy.edit("config/config.yaml", "    crop: {photograph", "    corner: top_left\n    crop: {photograph")
+    assert copy.planned() == {"insertion": 1, "insertion_tables": 1, "metrics": 1, "track": 1}
 
 
 def test_an_edited_method_that_is_not_used_reruns_nothing(copy: Copy) -> None:

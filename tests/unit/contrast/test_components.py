@@ -1,0 +1,132 @@
+"""Contrastive components: what lies on either side of a plane that is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from conceptrast.contrast.components import (
+    contrast_sets,
+    contrastive_components,
+    of_pair,
+    own_side,
+    pair_table,
+    patches_of_pair,
+    set_owners,
+    sides_of,
+)
+from conceptrast.contrast.hyperplanes import Hyperplane
+from conceptrast.errors import ConceptrastError, LayerError
+from conceptrast.factorization.nmf import NothingToFactorizeError
+
+# Channel 0 speaks for class 3, channel 2 for class 5; channel 1 is in both.
+PLANE = Hyperplane(np.array([-1.0, 0.0, 1.0], np.float32), 0.0)
+
+
+def activations(*positions: tuple[float, float, float]) -> torch.Tensor:
+    """One image with these vectors in a row: ``[1, 3, 1, n]``."""
+    return torch.tensor(positions).T[None, :, None, :]
+
+
+OF_3 = activations((4.0, 0.0, 0.0), (0.0, 3.0, 0.0), (2.0, 0.0, 0.0), (0.0, 0.0, 1.0))
+OF_5 = activations((0.0, 0.0, 3.0), (0.0, 2.0, 0.0), (0.0, 4.0, 4.0), (1.0, 0.0, 0.0))
+
+
+def test_each_side_is_the_distance_there_and_zero_beyond():
+    np.testing.assert_allclose(own_side(PLANE, OF_3), [[[8**0.5, 0, 2**0.5, 0]]], rtol=1e-6)
+    np.testing.assert_allclose(own_side(PLANE.reversed(), OF_3), [[[0, 0, 0, 0.5**0.5]]], rtol=1e-6)
+
+
+def test_only_what_lies_on_the_own_side_is_factorized():
+    found = contrastive_components(OF_3, PLANE, n_components=1)
+    direction = found.components[0] / found.components[0].max()
+    assert direction.round(4).tolist() == [1, 0, 0]
+    assert found.error < 1e-3
+    assert found.strength.tolist() == [1]
+
+
+def test_the_bias_moves_the_plane_with_the_normal():
+    """The published code flips the normal alone; then a position could lie on both sides, or on none."""
+    plane = Hyperplane(PLANE.normal, 2.0)
+    here, there = own_side(plane, OF_3), own_side(plane.reversed(), OF_3)
+    assert (here * there == 0).all()
+    np.testing.assert_allclose(there - here, plane.distances(OF_3).numpy(), rtol=1e-6)
+
+
+def test_components_come_strongest_first():
+    found = contrastive_components(
+        activations((9.0, 0.0, 0.0), (1.0, 4.0, 0.0)), Hyperplane(np.array([-1.0, -1.0, 0.0], np.float32), 0.0), 2
+    )
+    assert found.strength.tolist() == sorted(found.strength, reverse=True)
+    assert found.strength.sum() == pytest.approx(1)
+    assert found.components[0].argmax() == 0
+
+
+def test_nothing_on_a_side_negative_activations_and_a_zero_normal_are_errors():
+    with pytest.raises(NothingToFactorizeError):
+        contrastive_components(activations((0.0, 0.0, 1.0)), PLANE, 1)
+    with pytest.raises(LayerError, match="rectify: true"):
+        contrastive_components(activations((2.0, -1.0, 0.0)), PLANE, 1)
+    assert contrastive_components(activations((2.0, -1.0, 0.0)), PLANE, 1, rectify=True).components[0, 1] == 0
+    with pytest.raises(ConceptrastError, match="no separating plane"):
+        contrastive_components(OF_3, Hyperplane(np.zeros(3, np.float32), 0.0), 1)
+
+
+@pytest.fixture
+def sets() -> dict[str, np.ndarray]:
+    """3 against 5, and a random plane that leaves nothing of 5 on its side."""
+    never = Hyperplane(np.array([0.0, 0.0, 1.0], np.float32), -100.0)
+    planes = {"none": {(3, 5): PLANE}, "random_direction": {(3, 5): never}}
+    return contrast_sets([(3, OF_3), (5, OF_5), (7, OF_3)], planes, n_components=1)
+
+
+def test_every_class_is_factorized_on_its_side_of_every_plane(sets):
+    names = zip(*(sets[name].tolist() for name in ("first", "second", "baseline", "side")), strict=True)
+    assert list(names) == [(3, 5, "none", "for"), (3, 5, "random_direction", "for"), (3, 5, "none", "against")]
+    assert set_owners(sets).tolist() == [3, 3, 5]
+    assert sets["skipped"].tolist() == [[3, 5]]
+    assert sets["skipped_baseline"].tolist() == ["random_direction"]
+    assert "no position lies on the side of class 5" in sets["skipped_reason"][0]
+    speaks_for_5 = sets["components"][2, 0]
+    assert speaks_for_5[2] > 0
+    assert speaks_for_5[0] == 0
+
+
+def test_a_pair_is_found_either_way_round(sets):
+    assert sides_of((5, 3), sets["first"], sets["second"], sets["side"]).tolist() == ["against", "against", "for"]
+    one, other = of_pair(sets, "components", (3, 5)), of_pair(sets, "components", (5, 3))
+    assert np.array_equal(one["for"], other["against"])
+    assert np.array_equal(one["against"], other["for"])
+    assert of_pair(sets, "components", (3, 7)) == {}
+
+
+def test_patches_of_a_pair_are_its_own_over_all_images():
+    rows = [
+        (3, 5, "none", "for", "all", 10),
+        (3, 5, "none", "against", "all", 11),
+        (3, 5, "none", "for", "exclude_target", 12),
+        (3, 5, "random_direction", "for", "all", 13),
+        (3, 7, "none", "for", "all", 14),
+    ]
+    table = pd.DataFrame(rows, columns=["first", "second", "baseline", "side", "selection", "image"])
+    found = patches_of_pair(table, (5, 3))
+    assert dict(zip(found["side"], found["image"], strict=True)) == {"against": 10, "for": 11}
+
+
+def test_a_pair_that_cannot_be_contrasted_has_a_row_with_the_reason(sets):
+    class Known(dict):
+        def __init__(self, planes):
+            super().__init__(planes)
+            self.skipped = {(5, 9): "no plane"}
+            self.accuracy = {(3, 5): {"train_accuracy": 1.0, "heldout_accuracy": 0.5}}
+
+    names = [str(number) for number in range(10)]
+    none = {**sets, "skipped": np.empty((0, 2), np.int64), "skipped_reason": np.empty(0, np.str_)}
+    found = pair_table([(3, 5), (3, 8), (5, 9)], names, Known({(3, 5): PLANE}), {3, 5, 9}, none)
+    assert found["status"].tolist() == ["ok", "skipped", "skipped"]
+    assert found["reason"][1].startswith("no features of class 8")
+    assert found["reason"][2] == "no plane"
+    assert found["heldout_accuracy"][0] == 0.5
+    assert found["normal_length"][0] == pytest.approx(2**0.5)

@@ -1,0 +1,169 @@
+"""The shift test: by hand on a linear network, against the whole network, and its table from known curves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from conceptrast.contrast.hyperplanes import Hyperplane
+from conceptrast.contrast.shift import (
+    OFFSETS,
+    draw_pairs,
+    pair_outcomes,
+    shift_rows,
+    shift_summary,
+    shift_table,
+    shifted_probabilities,
+)
+from conceptrast.errors import ConceptrastError, ShapeError
+from conceptrast.models.split import SplitModel
+
+
+class Reused(nn.Module):
+    """A network whose layer ``relu`` is rectified and whose ``linear`` is not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear, self.relu = nn.Conv2d(3, 4, 1), nn.ReLU()
+        self.last, self.pool = nn.Conv2d(4, 5, 3, padding=1), nn.AdaptiveAvgPool2d(1)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.pool(self.last(self.relu(self.linear(images)))).flatten(1)
+
+
+@pytest.fixture
+def network() -> Reused:
+    torch.manual_seed(0)
+    return Reused().eval()
+
+
+IMAGES = torch.randn(7, 3, 6, 6, generator=torch.Generator().manual_seed(1))
+NORMAL = torch.randn(4, generator=torch.Generator().manual_seed(2))
+
+
+@pytest.mark.parametrize(("layer", "rectified"), [("relu", True), ("linear", False)])
+@pytest.mark.parametrize("batch_size", [3, 64])
+def test_it_is_what_the_whole_network_says_of_replaced_activations(network, layer, rectified, batch_size):
+    split = SplitModel(network, layer)
+    with torch.no_grad():
+        activations = split.prefix(IMAGES)
+    before = activations.clone()
+    found = shifted_probabilities(split, activations, NORMAL.numpy(), [2, 0], OFFSETS, batch_size=batch_size)
+    assert torch.equal(activations, before)
+    assert found.shape == (len(OFFSETS), 7, 2)
+    for number, offset in enumerate(OFFSETS):
+
+        def shift(_module, _inputs, output, offset=offset):
+            moved = output + offset * NORMAL[:, None, None]
+            return moved.relu() if rectified else moved
+
+        handle = network.get_submodule(layer).register_forward_hook(shift)
+        with torch.no_grad():
+            expected = network(IMAGES).double().softmax(1)[:, [2, 0]]
+        handle.remove()
+        torch.testing.assert_close(found[number], expected, rtol=1e-4, atol=1e-6)
+
+
+def test_the_prefix_does_not_run(network):
+    split = SplitModel(network, "relu")
+    activations = split.prefix(IMAGES).detach()
+    network.linear.weight.data.fill_(torch.nan)
+    assert shifted_probabilities(split, activations, NORMAL.numpy(), [0]).isfinite().all()
+
+
+def test_a_direction_of_other_channels_and_logits_that_overflow_are_named(network):
+    split = SplitModel(network, "relu")
+    activations = split.prefix(IMAGES).detach()
+    with pytest.raises(ShapeError, match=r"a direction \[3\] does not fit activations \[7, 4, 6, 6\]"):
+        shifted_probabilities(split, activations, np.ones(3), [0])
+    with pytest.raises(ConceptrastError, match="not finite"):
+        shifted_probabilities(split, activations, NORMAL.numpy(), [0], [0.0, 1e39])
+
+
+def test_all_classes_are_drawn_on_both_sides_and_none_with_itself():
+    draws = draw_pairs([3, 5, 9, 11], pairs_per_draw=6, runs=40, seed=0)
+    assert all(len(set(pairs)) == 6 for pairs in draws)
+    drawn = {pair for pairs in draws for pair in pairs}
+    assert drawn == {(one, other) for one in (3, 5, 9, 11) for other in (3, 5, 9, 11) if one != other}
+
+
+def test_draws_depend_on_the_seed_and_their_number():
+    first = draw_pairs(list(range(50)), 20, 2, seed=0)
+    assert first == draw_pairs(list(range(50)), 20, 2, seed=0)
+    assert first[0] != first[1]
+    assert first != draw_pairs(list(range(50)), 20, 2, seed=1)
+
+
+@pytest.mark.parametrize("classes", [[], [4]])
+def test_fewer_than_two_classes_give_no_pairs(classes):
+    assert draw_pairs(classes, 20, 2, seed=0) == [[], []]
+
+
+def curve(draw: int, pair: tuple[int, int], p_from: list[float], p_to: list[float], **head: str) -> pd.DataFrame:
+    names = {"hyperplane": "zero", "baseline": "none", "status": "ok", "reason": "", **head}
+    ends = {"draw": draw, "from_class": pair[0], "to_class": pair[1]}
+    return pd.DataFrame({**names, **ends, "offset": [0.0, 1.0, 2.0], "p_from": p_from, "p_to": p_to})
+
+
+def test_a_pair_is_swapped_where_its_best_offset_names_b():
+    found = pair_outcomes(
+        pd.concat(
+            [
+                curve(0, (0, 1), [0.9, 0.5, 0.1], [0.1, 0.4, 0.8]),
+                curve(0, (0, 2), [0.9, 0.8, 0.4], [0.1, 0.2, 0.6]),  # p(A) one offset before the best is higher
+                curve(0, (1, 2), [0.9, 0.1, 0.1], [0.01, 0.45, 0.2]),  # never above one half
+                curve(0, (2, 1), [0.1, 0.2, 0.2], [0.6, 0.3, 0.2]),  # best before any shift: that does not count
+            ]
+        )
+    )
+    assert found["before"].tolist() == [0.1, 0.1, 0.01, 0.6]
+    assert found["after"].tolist() == [0.8, 0.6, 0.45, 0.3]
+    assert found["offset"].tolist() == [2, 2, 1, 1]
+    assert found["swapped"].tolist() == [True, True, False, False]
+    assert found["swapped_published"].tolist() == [True, False, False, False]
+    assert found["factor"].tolist() == pytest.approx([8, 6, 45, 0.5])
+
+
+def test_the_summary_is_over_draws():
+    table = pd.concat(
+        [
+            curve(0, (0, 1), [0.9, 0.5, 0.1], [0.1, 0.4, 0.8]),
+            curve(0, (0, 2), [0.9, 0.8, 0.8], [0.3, 0.2, 0.2]),
+            curve(1, (0, 1), [0.9, 0.5, 0.1], [0.1, 0.4, 0.8]),
+            curve(1, (1, 0), [0.9, 0.5, 0.1], [0.1, 0.4, 0.8]),
+            curve(1, (2, 0), [0.0] * 3, [0.0] * 3, status="skipped"),
+        ]
+    )
+    row = shift_summary(table).iloc[0]
+    assert (row["runs"], row["n_pairs"], row["n_factors"]) == (2, 2, 4)
+    assert row["swap_rate_mean"] == pytest.approx(0.75)
+    assert row["swap_rate_sd"] == pytest.approx(np.std([0.5, 1], ddof=1))
+    assert row["before_mean"] == pytest.approx((0.2 + 0.1) / 2)
+    assert row["factor_of_means_mean"] == pytest.approx((0.5 / 0.2 + 8) / 2)
+    assert row["mean_of_factors_mean"] == pytest.approx(((8 + 0.2 / 0.3) / 2 + 8) / 2)
+
+
+def test_a_probability_of_zero_before_has_no_factor():
+    row = shift_summary(curve(0, (0, 1), [1.0, 0.5, 0.1], [0.0, 0.4, 0.8])).iloc[0]
+    assert row["n_factors"] == 0
+    assert "factor_of_means_mean" not in row
+    assert row["swap_rate_mean"] == 1
+
+
+def test_no_pairs_give_an_empty_summary():
+    assert shift_summary(shift_table(None, [], {}, [[], []])).empty
+
+
+def test_both_the_normal_and_a_random_direction_as_long_are_shifted_along(network):
+    split = SplitModel(network, "relu")
+    activations = split.prefix(IMAGES).detach()
+    planes = {"zero": {(1, 3): Hyperplane(NORMAL.numpy(), 0.5)}, "other": {}}
+    found = shift_rows(split, activations, planes, (1, 3), [0.0, 4.0])
+    assert found["baseline"].tolist() == ["none", "none", "random_direction", "random_direction"]
+    own = shifted_probabilities(split, activations, NORMAL, (1, 3), [0.0, 4.0]).mean(1)
+    np.testing.assert_allclose(found[["p_from", "p_to"]].to_numpy()[:2], own.numpy())
+    assert found["p_to"][0] == found["p_to"][2]
+    assert found["p_to"][1] != found["p_to"][3]
