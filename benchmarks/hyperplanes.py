@@ -26,10 +26,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from conceptrast.contrast.descent import descend
 from conceptrast.contrast.features import HEADS, FeatureBank
-from conceptrast.contrast.hyperplanes import Pair, descend
 from conceptrast.contrast.planes import fit_shard
-from conceptrast.contrast.solvers import Solver
+from conceptrast.contrast.solvers import Pair, Solver
 from conceptrast.files import write_arrays
 
 CLASSES, FEATURES, CHANNELS, TENTH = 20, 600, 1024, 10

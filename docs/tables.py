@@ -7,7 +7,7 @@ A document holds ``<!-- table: NAME -->`` and ``<!-- end -->``; what stands betw
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -62,11 +62,97 @@ def recovery() -> str:
     return markdown(pd.DataFrame({**shown, "purity of components": rows["purity"].map("{:.2f}".format)}))
 
 
+def shifts(run: str) -> str:
+    """Hyperplanes of a run by solver, and what shifting along their normals does, beside chance."""
+    planes, moved = table(run, "hyperplanes"), table(run, "shift")
+    keys = ["study", "hyperplane"]
+    own, chance = (moved[moved["baseline"] == baseline].set_index(keys) for baseline in ("none", "random_direction"))
+    rows = []
+    for plane in planes.to_dict("records"):
+        one, other = (part.loc[(plane["study"], plane["hyperplane"])] for part in (own, chance))
+        rows.append(
+            {
+                "study": plane["study"],
+                "hyperplanes": plane["hyperplane"],
+                "accuracy, held out": _spread(plane, "heldout_accuracy"),
+                "length": _spread(plane, "normal_length"),
+                "p(B) before": f"{one['before_mean']:.2g}",
+                "p(B) after": _spread(one, "after"),
+                "swapped": _spread(one, "swap_rate"),
+                "swapped, random direction": _spread(other, "swap_rate"),
+                "swapped, as published": _spread(one, "swap_rate_published"),
+            }
+        )
+    return markdown(pd.DataFrame(rows))
+
+
+def _spread(row: Mapping[str, float], name: str) -> str:
+    return f"{row[f'{name}_mean']:.2f} ± {row[f'{name}_sd']:.2f}"
+
+
+def masks(run: str) -> str:
+    """Probabilities of A and B with nothing hidden and with a tenth and three tenths, beside a random order."""
+    rows = table(run, "mask").set_index(["study", "baseline", "share"])
+    found = []
+    for study in dict.fromkeys(rows.index.get_level_values("study")):
+        for share in (0.0, 0.1, 0.3):
+            row: dict[str, str] = {"study": study, "hidden": f"{100 * share:.0f} %"}
+            for column, name in (("p_from_mean", "p(A)"), ("p_to_mean", "p(B)")):
+                for baseline, title in (("none", "by the hyperplane"), ("random_order", "at random")):
+                    row[f"{name}, {title}"] = f"{rows.loc[(study, baseline, share), column]:.2f}"
+            found.append(row)
+    return markdown(pd.DataFrame(found))
+
+
+def contrast_recovery() -> str:
+    """Whether the contrasts of the default run find the digit that is known to tell two classes apart."""
+    rows = []
+    for row in table("default", "contrast_recovery").to_dict("records"):
+        found = {"study": row["study"], "plane": row["baseline"].replace("none", "hyperplane").replace("_", " ")}
+        for name, title in (("mass", "more mass on the own digit"), ("component", "own digit strongest")):
+            interval = f"{100 * row[f'{name}_low']:.0f}–{100 * row[f'{name}_high']:.0f} %"
+            n = row["n_images" if name == "mass" else "n_pairs"]
+            found[title] = f"{100 * row[f'{name}_share']:.1f} % of {n} ({interval})"
+        rows.append(found)
+    return markdown(pd.DataFrame(rows))
+
+
+def insertions(run: str) -> str:
+    """What a pasted crop does to p(A) in images of B, beyond both controls."""
+    rows = table(run, "insertion")
+    found = []
+    for (first, second), part in rows[rows["status"] == "ok"].groupby(["first_name", "second_name"], sort=False):
+        said = part.set_index("condition")
+        found.append(
+            {
+                "A": first,
+                "pasted into images of B": second,
+                "images": f"{said.loc['none', 'n_images']:.0f}",
+                "p(A) before": f"{said.loc['none', 'p_first']:.3f}",
+                "p(A) with the crop": f"{said.loc['crop', 'p_first']:.3f}",
+                **{
+                    f"beyond {control}": "{change_first:+.3f} ({low_first:+.3f} to {high_first:+.3f})".format(
+                        **said.loc[f"crop-{control}"]
+                    )
+                    for control in ("zeros", "shuffled")
+                },
+            }
+        )
+    return markdown(pd.DataFrame(found))
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "default": lambda: prediction("default"),
     "recovery": recovery,
     "imagenette": lambda: prediction("imagenette"),
     "recipes": lambda: prediction("recipes"),
+    "shift": lambda: shifts("default"),
+    "mask": lambda: masks("default"),
+    "contrast-recovery": contrast_recovery,
+    "insertion": lambda: insertions("default"),
+    "imagenette-shift": lambda: shifts("imagenette"),
+    "imagenette-mask": lambda: masks("imagenette"),
+    "imagenette-insertion": lambda: insertions("imagenette"),
 }
 
 

@@ -29,7 +29,7 @@ class Crop:
         size: ``(height, width)`` in pixels of the model's view, or its height alone; as it is if ``None``.
 
     Raises:
-        ConfigError: not exactly one source, or a name, box or size that cannot be.
+        ConfigError: not exactly one source, an unknown photograph, or a box or size that cannot be.
 
     Example:
         >>> Crop(photograph="astronaut", box=(50, 160, 140, 140), size=32).pixels().shape
@@ -46,6 +46,11 @@ class Crop:
             raise ConfigError("a crop needs either 'photograph' or 'file'")
         if self.photograph is not None and self.photograph not in FILES:
             raise ConfigError(unknown_name("photograph", self.photograph, FILES))
+        size = (self.size,) if isinstance(self.size, int) else self.size
+        if size is not None and (len(size) > 2 or min(size) < 1):
+            raise ConfigError(f"size is {self.size}; it must be a height, or height and width, of at least 1 pixel")
+        if self.box is not None and len(self.box) != 4:
+            raise ConfigError(f"box is {list(self.box)}; it must be top, left, height and width")
 
     @property
     def path(self) -> Path:

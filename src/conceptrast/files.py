@@ -75,6 +75,12 @@ def read_array(path: Path | str, name: str) -> np.ndarray:
         return arrays[name]
 
 
+def read_optional(path: Path | str, name: str) -> np.ndarray | None:
+    """Read one array, or nothing where the file holds none of that name."""
+    with np.load(path, allow_pickle=False) as arrays:
+        return arrays[name] if name in arrays.files else None
+
+
 def write_json(value: Any, path: Path | str) -> None:
     """Write JSON with sorted keys; NaN and infinity are refused."""
     with atomic(path) as part:

@@ -1,4 +1,4 @@
-"""What a run consists of, worked out of its configuration: settings of each step, hashes, what is missing.
+"""What a run consists of, worked out of its configuration: studies, files, tables, hashes, what is missing.
 
 The rules ask this module; it imports neither torch nor mlflow when a run is planned.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -178,7 +178,7 @@ class Plan:
 
     def run_code(self) -> str:
         """Hash of all library files that the run's results depend on."""
-        steps = sorted(PICTURE_STEPS | {"index", "metrics", *self.tables})
+        steps = sorted(PICTURE_STEPS | {"index", "hyperplanes", "metrics", *self.tables})
         modules = {f"conceptrast.steps.{step}" for step in steps}
         modules |= {self._module("data", "KINDS", entry["kind"]) for entry in self.datasets.values()}
         modules |= {self._module("models", "ARCHITECTURES", self._architecture(name)) for name in self.models}
@@ -262,12 +262,21 @@ class Plan:
             pairs = [wanted for pair in study.get("contrast", []) for wanted in pair]
             for key, classes in (("classes", study.get("classes", [])), ("contrast", pairs)):
                 lines += self._unknown(f"'studies.{name}.{key}'", study, classes)
+            lines += self._same(f"'studies.{name}.contrast'", study, study.get("contrast", []))
         for name in (name for name in self.insertions if name in due["insertion"]):
-            entry = self.insertions[name]
-            lines += self._unknown(
-                f"'insertions.{name}.pairs'", entry, [each for pair in entry["pairs"] for each in pair]
-            )
+            entry, where = self.insertions[name], f"'insertions.{name}.pairs'"
+            lines += self._unknown(where, entry, [each for pair in entry["pairs"] for each in pair])
+            lines += self._same(where, entry, entry["pairs"])
         return lines
+
+    def _same(self, where: str, entry: Config, pairs: Sequence[Sequence[str | int]]) -> list[str]:
+        """One line per pair whose name and index are the same class."""
+        valid = self._class_names(entry) if pairs else None
+        return [
+            f"{where}: a pair needs two classes, got {first!r} and {second!r}, which are the same"
+            for first, second in pairs
+            if valid and {type(first), type(second)} == {str, int} and _named(first, valid) == _named(second, valid)
+        ]
 
     def _unknown(self, where: str, entry: Config, classes: Iterable[str | int]) -> list[str]:
         """One line per class that the model of a study or insertion test does not have."""
@@ -317,6 +326,13 @@ class Plan:
     def _module(self, package: str, table: str, name: str) -> str:
         """Module that implements ``name``; empty where the registry has no line of its own for it."""
         return registry(self.source, package, table).get(name, ":").split(":")[0]
+
+
+def _named(wanted: str | int, names: Sequence[str]) -> str | None:
+    """Name of a class that is given by name or index; nothing for an index that does not exist."""
+    if isinstance(wanted, str):
+        return wanted
+    return names[wanted] if 0 <= wanted < len(names) else None
 
 
 def _recorded(paths: Iterable[Path]) -> str:

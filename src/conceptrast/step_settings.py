@@ -133,7 +133,7 @@ def mask(plan: Plan, study: str) -> Config:
 
 def contrastive_components(plan: Plan, study: str) -> Config:
     """Of a study."""
-    recipes = _recipes(plan, study, "components", "weighting", "pooling", "window", "distinct")
+    recipes = _recipes(plan, study, "components", "pooling", "window", "distinct")
     name = card_recipe(recipes)
     rectify = plan.studies[study]["rectify"]
     return {**_study(plan, study), **_pairs(plan, study), "rectify": rectify, "recipe": {name: recipes[name]}}
@@ -165,7 +165,7 @@ def insertion(plan: Plan, insertion: str) -> Config:
     entry = plan.insertions[insertion]
     own = {key: entry[key] for key in ("pairs", "corner", "crop")}
     return {
-        **_pictures(plan, entry["model"], entry["dataset"]), **_values(plan, "images_per_class"), **own,
+        **_pictures(plan, entry["model"], entry["dataset"]), **_values(plan, "images_per_class", "min_images"), **own,
         "insertion": insertion,
     }  # fmt: skip
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from conceptrast.contrast.hyperplanes import _start, descend
+from conceptrast.contrast.descent import _start, descend
 from conceptrast.contrast.solvers import Solver
 
 

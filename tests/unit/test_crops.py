@@ -54,6 +54,9 @@ def test_a_file_that_is_no_picture_is_named(tmp_path):
     [
         ({}, "either 'photograph' or 'file'"),
         ({"photograph": "cat", "file": "cat.png"}, "either 'photograph' or 'file'"),
+        ({"photograph": "cat", "size": 0}, "size is 0; it must be a height"),
+        ({"photograph": "cat", "size": [5, 5, 5]}, r"size is \(5, 5, 5\)"),
+        ({"photograph": "cat", "box": [1, 2, 3]}, r"box is \[1, 2, 3\]; it must be top, left, height and width"),
         ({"photograph": "astronout"}, "unknown photograph 'astronout'; nearest: astronaut"),
     ],
 )

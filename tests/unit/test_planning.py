@@ -102,6 +102,13 @@ def test_classes_of_pairs_that_a_model_does_not_have_are_named(inside: Path) -> 
     ]
 
 
+def test_the_same_class_by_name_and_index_is_named(inside: Path) -> None:
+    plan = plan_of({"architecture": "resnet10"}, contrast=[["3+7", 7], ["3+7", 8]])
+    assert plan.unknown_classes(JOB) == [
+        "'studies.first.contrast': a pair needs two classes, got '3+7' and 7, which are the same"
+    ]
+
+
 def inserting(crop: dict[str, Any], pairs: list[list[Any]]) -> Plan:
     """A run of one study and one insertion test."""
     config = {

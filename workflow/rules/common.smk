@@ -1,6 +1,7 @@
 """What the rules share: the checked configuration, targets, settings of the steps, hashes. All functions live here."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -46,7 +47,7 @@ WORKERS = PLAN.config["workers"]
 wildcard_constraints:
     dataset="[A-Za-z0-9_.-]+",
     model="[A-Za-z0-9_.-]+",
-    study="[A-Za-z0-9_.-]+",
+    study="|".join(map(re.escape, PLAN.studies)),
     insertion="[A-Za-z0-9_.-]+",
     shard=r"\d+",
 
@@ -118,8 +119,7 @@ def study_inputs(wildcards):
 
 def truth_inputs(wildcards):
     """What is where in the pictures of a study, and their index and predictions."""
-    dataset = PLAN.studies[wildcards.study]["dataset"]
-    return study_inputs(wildcards) | {"truth": f"datasets/{dataset}/truth.parquet"}
+    return study_inputs(wildcards) | {"truth": truth_of(wildcards)}
 
 
 def plane_inputs(wildcards):

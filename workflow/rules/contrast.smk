@@ -160,9 +160,10 @@ rule contrastive_components:
 
 rule contrast_recovery:
     input:
-        unpack(truth_inputs),
+        unpack(index_of),
         unpack(plane_inputs),
         attributions=expand("studies/{{study}}/attribution/{shard}.npz", shard=SHARDS),
+        truth=truth_of,
         prototypes="studies/{study}/contrastive_prototypes.parquet",
         weights=weights_file,
     output:

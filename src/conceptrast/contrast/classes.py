@@ -18,11 +18,11 @@ from conceptrast.attribution import METHODS
 from conceptrast.attribution.images import attribute_images
 from conceptrast.contrast.components import contrast_sets, of_pair, patches_of_pair, set_names, set_owners
 from conceptrast.contrast.features import MAPS, THRESHOLD, Features, features_of_classes
-from conceptrast.contrast.hyperplanes import NO_PLANE, Hyperplane, Pair, fit_pairs
+from conceptrast.contrast.hyperplanes import NO_PLANE, Hyperplane, fit_pairs
 from conceptrast.contrast.images import class_activations
 from conceptrast.contrast.pairs import named_pairs
 from conceptrast.contrast.shift import pair_outcomes
-from conceptrast.contrast.solvers import Solver
+from conceptrast.contrast.solvers import Pair, Solver
 from conceptrast.data.loose_pictures import AnyPictures, as_dataset
 from conceptrast.errors import ConceptrastError, ConfigError, unknown_name
 from conceptrast.explain import as_model, images_of, recipe_named

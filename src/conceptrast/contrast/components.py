@@ -14,11 +14,12 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from conceptrast.contrast.hyperplanes import Hyperplane, Pair
+from conceptrast.contrast.hyperplanes import Hyperplane
 from conceptrast.contrast.pairs import skipped_pairs
 from conceptrast.contrast.planes import Planes
+from conceptrast.contrast.solvers import Pair
 from conceptrast.factorization.classes import weighted_rows
-from conceptrast.factorization.nmf import NothingToFactorizeError, nmf, reconstruction_error
+from conceptrast.factorization.nmf import NothingToFactorizeError, nmf, reconstruction_error, refuse_negative
 
 SIDES = ("for", "against")
 """``for``: A's images on A's side; ``against``: B's images on B's side."""
@@ -32,11 +33,13 @@ class ContrastiveComponents:
         components: ``[k, C]`` float32, not negative.
         strength: ``[k]`` share of the factorized mass that each accounts for.
         error: relative Frobenius error of the factorization.
+        removed: share of the weighted activations that rectifying took away.
     """
 
     components: np.ndarray
     strength: np.ndarray
     error: float
+    removed: float
 
 
 def own_side(plane: Hyperplane, activations: Tensor) -> np.ndarray:
@@ -91,13 +94,16 @@ def contrastive_components(
         >>> found.strength.round(3).tolist(), (found.components > 0.01).tolist()
         ([0.8, 0.2], [[True, False], [False, True]])
     """
+    if not rectify:
+        # Before weighting, which hides those on the other side.
+        refuse_negative(float((activations < 0).float().mean()), "activations")
     weights = own_side(plane, activations)[:, None]
-    rows, _ = weighted_rows(activations.cpu(), weights, rectify)
+    rows, removed = weighted_rows(activations.cpu(), weights, rectify)
     components, codes = nmf(rows, n_components, seed)
     mass = codes.sum(axis=0, dtype=np.float64) * components.sum(axis=1, dtype=np.float64)
     order = np.argsort(-mass, kind="stable")
     strength = mass[order] / mass.sum() if mass.sum() > 0 else mass[order]
-    return ContrastiveComponents(components[order], strength, reconstruction_error(rows, components, codes))
+    return ContrastiveComponents(components[order], strength, reconstruction_error(rows, components, codes), removed)
 
 
 def contrast_sets(
@@ -118,12 +124,12 @@ def contrast_sets(
 
     Returns:
         Arrays by name, one row a set: first ``[S]``, second ``[S]``, baseline ``[S]``, side ``[S]``, components
-        ``[S, k, C]``, strength ``[S, k]``, error ``[S]``; and for sides with nothing to factorize skipped ``[T, 2]``
-        (the pair), skipped_baseline ``[T]``, skipped_side ``[T]``, skipped_reason ``[T]``.
+        ``[S, k, C]``, strength ``[S, k]``, error ``[S]``, removed ``[S]``; and for sides with nothing to factorize
+        skipped ``[T, 2]`` (the pair), skipped_baseline ``[T]``, skipped_reason ``[T]``.
     """
     heads: list[tuple[int, int, str, str]] = []
     found: list[ContrastiveComponents] = []
-    skipped: list[tuple[int, int, str, str, str]] = []
+    skipped: list[tuple[int, int, str, str]] = []
     for target, activations in classes:
         for baseline, by_pair in planes.items():
             for pair, plane in by_pair.items():
@@ -134,10 +140,10 @@ def contrast_sets(
                     found.append(contrastive_components(activations, own, n_components, seed, rectify))
                     heads.append((*pair, baseline, side))
                 except NothingToFactorizeError as error:
-                    skipped.append((*pair, baseline, side, f"no position lies on the side of class {target}: {error}"))
+                    skipped.append((*pair, baseline, f"no position lies on the side of class {target}: {error}"))
     kinds = (("first", np.int64), ("second", np.int64), ("baseline", np.str_), ("side", np.str_))
     columns = list(zip(*heads, strict=True)) or [()] * len(kinds)
-    missing = list(zip(*skipped, strict=True)) or [()] * 5
+    missing = list(zip(*skipped, strict=True)) or [()] * 4
     return {
         **{name: np.array(column, kind) for (name, kind), column in zip(kinds, columns, strict=True)},
         "components": np.array([each.components for each in found], np.float32).reshape(
@@ -145,9 +151,10 @@ def contrast_sets(
         ),
         "strength": np.array([each.strength for each in found], np.float64).reshape(len(found), n_components),
         "error": np.array([each.error for each in found], np.float64),
+        "removed": np.array([each.removed for each in found], np.float64),
         "skipped": np.array(missing[:2], np.int64).T.reshape(-1, 2),
-        **{f"skipped_{name}": np.array(missing[at], np.str_) for at, name in ((2, "baseline"), (3, "side"))},
-        "skipped_reason": np.array(missing[4], np.str_),
+        "skipped_baseline": np.array(missing[2], np.str_),
+        "skipped_reason": np.array(missing[3], np.str_),
     }
 
 
@@ -201,6 +208,18 @@ def of_pair(sets: Mapping[str, np.ndarray], name: str, pair: Pair) -> dict[str, 
     return {side: sets[name][seen == side][0] for side in SIDES if (seen == side).any()}
 
 
+def plane_of(sets: Mapping[str, np.ndarray], planes: Mapping[Pair, Hyperplane], pair: Pair) -> Hyperplane:
+    """The plane that a pair was contrasted by, seen from its first class, also where the other order was contrasted.
+
+    Args:
+        sets: as :func:`contrast_sets` gives.
+        planes: by pair, of both orders.
+        pair: of classes.
+    """
+    same = (sets["first"] == pair[0]) & (sets["second"] == pair[1]) & (sets["baseline"] == "none")
+    return planes[pair] if same.any() else planes[pair[::-1]].reversed()
+
+
 def patches_of_pair(prototypes: pd.DataFrame, pair: Pair) -> pd.DataFrame:
     """Patches of both sides of a pair, over all images, with the side as seen from it.
 
@@ -227,10 +246,12 @@ def pair_table(
 
     Returns:
         from_class, from_name, to_class, to_name, status (``ok`` or ``skipped``), reason, train_accuracy and
-        heldout_accuracy (of features), normal_length, error_for and error_against (relative, of both factorizations).
+        heldout_accuracy (of features), normal_length, and of both factorizations error_for, error_against (relative)
+        and removed_for, removed_against (share that rectifying took away).
     """
-    reasons = skipped_pairs(pairs, usable, planes)
-    for pair, reason in zip(sets["skipped"].tolist(), sets["skipped_reason"].tolist(), strict=True):
+    reasons = skipped_pairs(pairs, names, usable, planes)
+    own = sets["skipped_baseline"] == "none"
+    for pair, reason in zip(sets["skipped"][own].tolist(), sets["skipped_reason"][own].tolist(), strict=True):
         for named in ((pair[0], pair[1]), (pair[1], pair[0])):
             reasons.setdefault(named, reason)
     rows = []
@@ -240,7 +261,8 @@ def pair_table(
             row |= {f"{end}_class": target, f"{end}_name": names[target]}
         row |= {"status": "skipped" if pair in reasons else "ok", "reason": reasons.get(pair, "")}
         if pair not in reasons:
-            row |= planes.accuracy[pair] | {"normal_length": planes[pair].length}
-            row |= {f"error_{side}": float(error) for side, error in of_pair(sets, "error", pair).items()}
+            row |= planes.accuracy[pair] | {"normal_length": plane_of(sets, planes, pair).length}
+            for name in ("error", "removed"):
+                row |= {f"{name}_{side}": float(value) for side, value in of_pair(sets, name, pair).items()}
         rows.append(row)
     return pd.DataFrame(rows)

@@ -17,7 +17,8 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from conceptrast.activations import activations_of
-from conceptrast.contrast.hyperplanes import Hyperplane, Pair
+from conceptrast.contrast.hyperplanes import Hyperplane
+from conceptrast.contrast.solvers import Pair
 from conceptrast.errors import ShapeError
 from conceptrast.inference import autocast, device_of, network_input
 from conceptrast.models.model import Model
@@ -25,7 +26,6 @@ from conceptrast.models.split import SplitModel
 from conceptrast.pictures import Pictures
 
 STEPS = 10
-BASELINES = ("none", "random_order")
 _ORDER = 41  # stream of the random order
 
 
@@ -128,14 +128,14 @@ class MaskTest:
         pair: A and B.
         rows: baseline (``none`` or ``random_order``), share (of places hidden), p_from, p_to (means over A's images).
         image: the image that lies deepest on A's side: an example.
-        ranks: by baseline, the order ``[h, w]`` in which the example's places are hidden.
+        ranks: ``[h, w]`` place of the example's positions in the order in which all are hidden.
         positions: number of positions of all images, in which that order is.
     """
 
     pair: Pair
     rows: pd.DataFrame
     image: int
-    ranks: Mapping[str, np.ndarray]
+    ranks: np.ndarray
     positions: int
 
 
@@ -176,8 +176,8 @@ def mask_test(
         found = masked_probabilities(model, images, ranks, pair, fill, steps, precision, batch_size)
         shares = np.arange(steps + 1) / steps
         parts.append(pd.DataFrame({"baseline": baseline, "share": shares, "p_from": found[:, 0], "p_to": found[:, 1]}))
-    shown = {baseline: ranks[example] for baseline, ranks in orders.items()}
-    return MaskTest(pair, pd.concat(parts, ignore_index=True), int(ids[example]), shown, distances.size)
+    rows = pd.concat(parts, ignore_index=True)
+    return MaskTest(pair, rows, int(ids[example]), orders["none"][example], distances.size)
 
 
 def mask_tests(

@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import pandas as pd
 
-from conceptrast.contrast.hyperplanes import Pair
 from conceptrast.contrast.planes import Planes
+from conceptrast.contrast.solvers import Pair
 from conceptrast.errors import ConfigError
 from conceptrast.models.model import Model
 
@@ -57,19 +57,33 @@ def with_sharing(named: Sequence[Pair], sharing: Iterable[Pair]) -> list[Pair]:
     return list(found.values())
 
 
-def skipped_pairs(pairs: Sequence[Pair], usable: Collection[int], planes: Planes) -> dict[Pair, str]:
+def both_orders(pairs: Iterable[Pair]) -> list[Pair]:
+    """The pairs and their reverses, each once.
+
+    Example:
+        >>> both_orders([(0, 1), (1, 0), (2, 3)])
+        [(0, 1), (1, 0), (2, 3), (3, 2)]
+    """
+    return list(dict.fromkeys(ordered for pair in pairs for ordered in (pair, pair[::-1])))
+
+
+def skipped_pairs(
+    pairs: Sequence[Pair], names: Sequence[str], usable: Collection[int], planes: Planes
+) -> dict[Pair, str]:
     """Why pairs cannot be contrasted, for those that cannot.
 
     Args:
         pairs: of classes.
+        names: of the classes.
         usable: classes with features.
         planes: hyperplanes of these pairs.
     """
     reasons = {}
     for pair in pairs:
-        missing = [str(target) for target in pair if target not in usable]
+        missing = [names[target] for target in pair if target not in usable]
         if missing:
-            reasons[pair] = f"no features of class {' and '.join(missing)}: see tables/contrast_classes.csv"
+            few = "fewer than min_images images are predicted as it, or its images speak for it nowhere"
+            reasons[pair] = f"no features of {' and '.join(missing)}: {few}"
         elif pair in planes.skipped:
             reasons[pair] = planes.skipped[pair]
     return reasons

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from conceptrast.contrast.features import FeatureBank, Features
-from conceptrast.contrast.hyperplanes import NO_PLANE, Hyperplane, Pair, fit_pairs, random_hyperplane
-from conceptrast.contrast.solvers import Solver
-from conceptrast.files import read_array
+from conceptrast.contrast.hyperplanes import NO_PLANE, Hyperplane, fit_pairs, random_hyperplane
+from conceptrast.contrast.solvers import Pair, Solver
+from conceptrast.files import read_array, read_optional
 from conceptrast.progress import progress
 
 ACCURACIES = ("train_accuracy", "heldout_accuracy")
@@ -65,7 +65,7 @@ def fit_shard(
         heldout: share of each class's images that no plane is fitted with.
         seed: of the draw of held-out images and of random starts.
         precision: of matrix products.
-        block: classes on each side of a block; memory grows with it, results do not depend on it.
+        block: classes on each side of a block; memory grows with it, results change by rounding alone.
 
     Returns:
         For each solver the arrays of :func:`~conceptrast.contrast.hyperplanes.fit_pairs`, as ``<array>_<solver>``.
@@ -113,7 +113,7 @@ class Planes(Mapping[Pair, Hyperplane]):
             here = [pair for pair in wanted if pair in rows or pair[::-1] in rows]
             if not here:
                 continue
-            found = {name: values for name in ARRAYS if (values := _optional(path, f"{name}_{solver}")) is not None}
+            found = {name: values for name in ARRAYS if (values := read_optional(path, f"{name}_{solver}")) is not None}
             for pair in here:
                 row = rows[pair] if pair in rows else rows[pair[::-1]]
                 plane = Hyperplane(found["normals"][row].copy(), float(found["biases"][row]))
@@ -129,12 +129,6 @@ class Planes(Mapping[Pair, Hyperplane]):
 
     def __len__(self) -> int:
         return len(self._planes)
-
-
-def _optional(path: Path, name: str) -> np.ndarray | None:
-    """An array of a file, or nothing where there is none of that name."""
-    with np.load(path, allow_pickle=False) as arrays:
-        return arrays[name] if name in arrays.files else None
 
 
 def chance_planes(planes: Mapping[Pair, Hyperplane], bank: Mapping[int, Features], seed: int) -> dict[Pair, Hyperplane]:

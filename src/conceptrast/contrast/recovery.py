@@ -16,15 +16,13 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from conceptrast.concept_recovery import HITS, PATCHES, contents
-from conceptrast.contrast.components import own_side
-from conceptrast.contrast.hyperplanes import Hyperplane, Pair
-from conceptrast.data.digit_pairs import CELL
+from conceptrast.concept_recovery import HITS, PATCHES, contents, true_concepts
+from conceptrast.contrast.components import SIDES, own_side
+from conceptrast.contrast.hyperplanes import CHANCE, Hyperplane
+from conceptrast.contrast.solvers import Pair
 from conceptrast.errors import DataError
 from conceptrast.patches import BOX
 from conceptrast.statistics import wilson_interval
-
-BASELINES = ("none", "random_direction")
 
 
 def sharing_pairs(concepts: Mapping[int, Sequence[str]], classes: Sequence[int]) -> dict[Pair, tuple[str, str]]:
@@ -47,8 +45,30 @@ def sharing_pairs(concepts: Mapping[int, Sequence[str]], classes: Sequence[int])
     return found
 
 
+def concepts_of_classes(index: pd.DataFrame, truth: pd.DataFrame, names: Sequence[str]) -> dict[int, list[str]]:
+    """True concepts by class of the model, whatever numbers the dataset's labels have; classes it lacks are left out.
+
+    Args:
+        index: image, label, label_name.
+        truth: image, concept.
+        names: of the model's classes.
+
+    Example:
+        >>> index = pd.DataFrame({"image": [0], "label": [4], "label_name": ["3+7"]})
+        >>> truth = pd.DataFrame({"image": [0, 0], "concept": ["3", "7"]})
+        >>> concepts_of_classes(index, truth, ["0+1", "3+7"])
+        {1: ['3', '7']}
+    """
+    called = dict(zip(index["label"].tolist(), index["label_name"].tolist(), strict=True))
+    number_of = {name: number for number, name in enumerate(names)}
+    known = {called[label]: concepts for label, concepts in true_concepts(index, truth).items()}
+    return {number_of[name]: concepts for name, concepts in known.items() if name in number_of}
+
+
 def side_mass(plane: Hyperplane, activations: Tensor) -> np.ndarray:
-    r"""Activation mass on the first class's side: :math:`\max(-d_{n y x}, 0) \cdot \frac{1}{C} \sum_c a_{n c y x}`.
+    r"""Activation mass on the first class's side.
+
+    .. math:: m_{n y x} = \max(-d_{n y x}, 0) \cdot \frac{1}{C} \sum_c \max(a_{n c y x}, 0)
 
     Args:
         plane: between the class of the images and another one.
@@ -57,7 +77,7 @@ def side_mass(plane: Hyperplane, activations: Tensor) -> np.ndarray:
     Returns:
         ``[N, h, w]``.
     """
-    return own_side(plane, activations) * activations.float().mean(1).cpu().numpy()
+    return own_side(plane, activations) * activations.float().clamp(min=0).mean(1).cpu().numpy()
 
 
 def mass_in_cell(mass: np.ndarray, box: Sequence[int], view: tuple[int, int], cell: int) -> float:
@@ -152,7 +172,7 @@ def mass_table(
     sharing: Mapping[Pair, tuple[str, str]],
     truth: pd.DataFrame,
     view: tuple[int, int],
-    cell: int = CELL,
+    cell: int,
 ) -> pd.DataFrame:
     """Mass in the cells of the own and the shared concept for all ordered pairs of classes that share one.
 
@@ -189,30 +209,26 @@ def strongest_table(
     Args:
         prototypes: of the selection ``all`` and others: first, second, baseline, side, selection, component, rank,
             image, top, left, height, width.
-        sharing: own and shared concept by ordered pair.
+        sharing: own and shared concept by ordered pair, of the pairs that have a plane.
         truth: image, concept, top, left, height, width, faint.
 
     Returns:
         baseline, from_class (A), to_class (B), own (the concept that B lacks), component, concept; the last two are
-        empty where no component holds any.
+        empty where no component holds any, or there was nothing to factorize.
     """
     kept = prototypes[prototypes["selection"] == "all"]
-    forward = kept["side"] == "for"
-    ends = {
-        "from_class": kept["first"].where(forward, kept["second"]),
-        "to_class": kept["second"].where(forward, kept["first"]),
-    }
-    kept = kept.assign(**ends)
+    forward = kept["side"] == SIDES[0]
+    kept = kept.assign(
+        from_class=kept["first"].where(forward, kept["second"]), to_class=kept["second"].where(forward, kept["first"])
+    )
+    rows = [(baseline, *pair, own) for baseline in ("none", CHANCE) for pair, (own, _) in sharing.items()]
     keys = ["baseline", "from_class", "to_class"]
-    contrasts = kept[keys].drop_duplicates()
-    shared = [pair in sharing for pair in zip(contrasts["from_class"], contrasts["to_class"], strict=True)]
-    contrasts = contrasts[shared].reset_index(drop=True)
-    numbered = kept.merge(contrasts.reset_index(names="contrast"), on=keys)
+    contrasts = pd.DataFrame(rows, columns=[*keys, "own"])
+    numbered = kept.merge(contrasts[keys].reset_index(names="contrast"), on=keys)
     concepts = sorted({concept for pair in sharing.values() for concept in pair})
     found = strongest_concepts(numbered, truth, concepts)
-    own = [sharing[pair][0] for pair in zip(contrasts["from_class"], contrasts["to_class"], strict=True)]
-    table = contrasts.assign(own=own).merge(found, left_index=True, right_on="contrast", how="left")
-    return table.astype({"component": "Int64"})[[*keys, "own", "component", "concept"]]
+    table = contrasts.merge(found, left_index=True, right_on="contrast", how="left")
+    return table.astype({"component": "Int64"})[[*keys, "own", "component", "concept"]].reset_index(drop=True)
 
 
 def summary(masses: pd.DataFrame, strongest: pd.DataFrame) -> pd.DataFrame:
@@ -235,7 +251,7 @@ def summary(masses: pd.DataFrame, strongest: pd.DataFrame) -> pd.DataFrame:
         [0.5, 1.0]
     """
     rows = []
-    for baseline in BASELINES:
+    for baseline in ("none", CHANCE):
         part, pairs = masses[masses["baseline"] == baseline], strongest[strongest["baseline"] == baseline]
         if part.empty or pairs.empty:
             continue

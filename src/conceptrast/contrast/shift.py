@@ -14,8 +14,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from conceptrast.contrast.hyperplanes import Hyperplane, Pair, random_hyperplane
+from conceptrast.contrast.hyperplanes import CHANCE, Hyperplane, random_hyperplane
 from conceptrast.contrast.planes import Planes
+from conceptrast.contrast.solvers import Pair
 from conceptrast.errors import ConceptrastError, ShapeError
 from conceptrast.inference import autocast
 from conceptrast.models.split import SplitModel
@@ -24,7 +25,9 @@ from conceptrast.statistics import mean_sd
 OFFSETS = (0.0, 0.5, 1.0, 2.0, 10.0, 15.0, 20.0, 35.0, 50.0, 200.0)
 """Published offsets along the normal."""
 
-BASELINES = ("none", "random_direction")
+SMALLEST = 1e-300
+"""Probabilities below are no denominators: the quotient would overflow."""
+
 COLUMNS = (
     "draw", "hyperplane", "baseline", "from_class", "to_class", "status", "reason", "offset", "p_from", "p_to",
 )  # fmt: skip
@@ -151,7 +154,7 @@ def shift_rows(
             continue
         plane = by_pair[pair]
         chance = random_hyperplane(plane, np.zeros(len(plane.normal)), seed, pair)
-        for baseline, direction in zip(BASELINES, (plane, chance), strict=True):
+        for baseline, direction in zip(("none", CHANCE), (plane, chance), strict=True):
             mean = shifted_probabilities(
                 split, activations, direction.normal, pair, offsets, None, precision, batch_size
             ).mean(1)
@@ -182,7 +185,7 @@ def shift_table(
 
     Returns:
         draw, hyperplane, baseline, from_class, to_class, status (``ok`` or ``skipped``), reason, offset, p_from, p_to;
-        a pair that no plane separates has one row with the reason and no numbers.
+        a pair that no plane separates has one row a solver with the reason and no numbers.
     """
     parts = [pd.DataFrame(columns=list(COLUMNS))]
     for target, activations in classes:
@@ -190,7 +193,7 @@ def shift_table(
             found = shift_rows(split, activations, planes, pair, **options).assign(status="ok", reason="")
             found = pd.concat([found, _skipped(planes, pair)], ignore_index=True)
             parts += [found.assign(draw=number) for number, pairs in enumerate(draws) if pair in pairs]
-    return _typed(pd.concat([part for part in parts if len(part)] or parts)[list(COLUMNS)])
+    return _typed(pd.concat([part for part in parts if len(part)] or parts).reindex(columns=list(COLUMNS)))
 
 
 def _skipped(planes: Mapping[str, Planes], pair: Pair) -> pd.DataFrame:
@@ -220,7 +223,7 @@ def pair_outcomes(shift: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         draw, hyperplane, baseline, from_class, to_class, before (p of B at offset 0), after (at the best), offset,
-        factor (after / before; empty where before is 0), swapped, swapped_published.
+        factor (after / before; empty where before is 0 or nearly), swapped, swapped_published.
     """
     keys = ["draw", "hyperplane", "baseline", "from_class", "to_class"]
     rows = []
@@ -229,7 +232,7 @@ def pair_outcomes(shift: pd.DataFrame) -> pd.DataFrame:
         to, away, offsets = (part[name].to_numpy(float) for name in ("p_to", "p_from", "offset"))
         best = 1 + int(to[1:].argmax())
         found = dict(zip(keys, key, strict=True)) | {"before": to[0], "after": to[best], "offset": offsets[best]}
-        found["factor"] = to[best] / to[0] if to[0] > 0 else None
+        found["factor"] = to[best] / to[0] if to[0] > SMALLEST else None
         found["swapped"] = bool(to[best] >= away[best] and to[best] > 0.5)
         found["swapped_published"] = bool(to[best] >= away[best - 1] and to[best] > 0.5)
         rows.append(found)
@@ -244,17 +247,18 @@ def shift_summary(shift: pd.DataFrame) -> pd.DataFrame:
         shift: as :func:`shift_table` gives it.
 
     Returns:
-        One row per hyperplane and baseline: runs, n_pairs (of a draw), then with endings ``_mean`` and ``_sd`` (over
-        draws): before, after (means over the pairs of a draw), factor_of_means (after / before of a draw),
-        mean_of_factors (over the pairs of a draw), swap_rate, swap_rate_published; and n_factors, the pairs of all
-        draws that have a factor.
+        One row per hyperplane and baseline: runs, n_pairs and n_skipped (of all draws), n_factors (pairs that have a
+        factor), then with endings ``_mean`` and ``_sd`` (over draws): before, after (means over the pairs of a draw),
+        factor_of_means (after / before of a draw), mean_of_factors (over the pairs of a draw), swap_rate,
+        swap_rate_published.
     """
     outcomes = pair_outcomes(shift[shift["status"] == "ok"])
     rows: list[dict[str, Any]] = []
     for (name, baseline), group in outcomes.groupby(["hyperplane", "baseline"], sort=False):
         draws = [_of_draw(part) for _, part in group.groupby("draw")]
         row: dict[str, Any] = {"hyperplane": name, "baseline": baseline, "runs": len(draws)}
-        row |= {"n_pairs": len(group) // len(draws), "n_factors": int(group["factor"].notna().sum())}
+        lost = (shift["status"] == "skipped") & (shift["hyperplane"] == name)
+        row |= {"n_pairs": len(group), "n_skipped": int(lost.sum()), "n_factors": int(group["factor"].notna().sum())}
         for key in ("before", "after", "factor_of_means", "mean_of_factors", "swap_rate", "swap_rate_published"):
             values = np.array([draw[key] for draw in draws if draw[key] is not None], float)
             if values.size:
@@ -269,7 +273,7 @@ def _of_draw(pairs: pd.DataFrame) -> dict[str, float | None]:
     return {
         "before": before,
         "after": after,
-        "factor_of_means": after / before if before > 0 else None,
+        "factor_of_means": after / before if before > SMALLEST else None,
         "mean_of_factors": float(factors.mean()) if factors.size else None,
         "swap_rate": float(pairs["swapped"].mean()),
         "swap_rate_published": float(pairs["swapped_published"].mean()),

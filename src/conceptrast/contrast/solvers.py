@@ -11,6 +11,9 @@ from conceptrast.errors import ConfigError, unknown_name
 KINDS = ("gradient_descent", "logistic")
 INITS = ("zero", "random")
 
+Pair = tuple[int, int]
+"""Two classes, A and B."""
+
 
 @dataclass(frozen=True)
 class Solver:

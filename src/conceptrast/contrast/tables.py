@@ -1,8 +1,8 @@
-"""Tables of the contrasts of a run: hyperplanes by solver, and what was skipped."""
+"""Tables of the contrasts of a run: hyperplanes by solver, and rows that say why there are no numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,13 @@ import numpy as np
 import pandas as pd
 
 from conceptrast.contrast.solvers import Solver
-from conceptrast.files import read_arrays
+from conceptrast.files import read_optional
 from conceptrast.statistics import mean_sd
 
-ARRAYS = ("first", "skipped", "normals", "train_accuracy", "heldout_accuracy")
+NUMBERS = {"train_accuracy": "train_accuracy", "heldout_accuracy": "heldout_accuracy", "lengths": "normal_length"}
+"""Arrays of a solver that the table gives mean and standard deviation of, and their names there."""
+
+NO_PAIRS = "no pair of classes has features and a plane between them: see contrast_classes.csv; lower min_images"
 
 
 def hyperplane_summary(files: Sequence[Path], solvers: Sequence[Solver], shift: pd.DataFrame) -> pd.DataFrame:
@@ -25,34 +28,53 @@ def hyperplane_summary(files: Sequence[Path], solvers: Sequence[Solver], shift: 
         shift: as :func:`conceptrast.contrast.shift.shift_summary` gives.
 
     Returns:
-        hyperplane, solver, init (of gradient descent), n_pairs (fitted), n_skipped (pairs that no plane separates), and
-        with endings ``_mean`` and ``_sd`` (over pairs): train_accuracy, heldout_accuracy (where images are held out),
-        normal_length; and swap_rate_mean, swap_rate_sd of the shift test. Without pairs there is a reason instead of
-        numbers.
+        hyperplane, solver, init (of gradient descent), n_pairs (unordered, with a plane), n_skipped (without one),
+        status (``ok``, or ``skipped`` without pairs), reason, and with endings ``_mean`` and ``_sd``
+        (over planes): train_accuracy, heldout_accuracy (where images are held out), normal_length; and swap_rate_mean,
+        swap_rate_sd of the shift test.
     """
-    shards = [read_arrays(path) for path in files]
     rows = []
     for solver in solvers:
-        found = _joined(shards, solver.name)
+        found = _joined(files, solver.name)
+        pairs = np.sort(np.stack([found["first"], found["second"]], axis=1), axis=1)
         row: dict[str, Any] = {"hyperplane": solver.name, "solver": solver.solver}
         row["init"] = solver.init if solver.solver == "gradient_descent" else ""
-        row |= {"n_pairs": len(found["first"]), "n_skipped": len(found["skipped"])}
-        few = "fewer than two classes have features" if not len(found["skipped"]) else "no plane separates any pair"
-        row |= {"status": "ok", "reason": ""} if row["n_pairs"] else {"status": "skipped", "reason": few}
-        if "normals" in found:
-            found["normal_length"] = np.linalg.norm(found["normals"].astype(np.float64), axis=1)
-        for name in ("train_accuracy", "heldout_accuracy", "normal_length"):
-            if name in found:
-                row[f"{name}_mean"], row[f"{name}_sd"] = mean_sd(found[name])
-        row |= _swap_rate(shift, solver.name)
-        rows.append(row)
+        row |= {"n_pairs": len(np.unique(pairs, axis=0)), "n_skipped": len(found["skipped"])}
+        row |= {"status": "ok", "reason": ""} if row["n_pairs"] else {"status": "skipped", "reason": NO_PAIRS}
+        for name, title in NUMBERS.items():
+            if name in found and found[name].size:
+                row[f"{title}_mean"], row[f"{title}_sd"] = mean_sd(found[name])
+        rows.append(row | _swap_rate(shift, solver.name))
     return pd.DataFrame(rows)
 
 
-def _joined(shards: Sequence[Mapping[str, np.ndarray]], name: str) -> dict[str, np.ndarray]:
-    """Arrays of one solver, of all shards."""
-    found = {array: [shard[f"{array}_{name}"] for shard in shards if f"{array}_{name}" in shard] for array in ARRAYS}
-    return {array: np.concatenate(parts) for array, parts in found.items() if parts}
+def or_skipped(table: pd.DataFrame, reason: str = NO_PAIRS) -> pd.DataFrame:
+    """The table with status ``ok``; one row with the reason in place of a table without rows.
+
+    Example:
+        >>> or_skipped(pd.DataFrame(), "why").to_dict("records")
+        [{'status': 'skipped', 'reason': 'why'}]
+        >>> or_skipped(pd.DataFrame({"n": [1]})).to_dict("records")
+        [{'n': 1, 'status': 'ok', 'reason': ''}]
+    """
+    if table.empty:
+        return pd.DataFrame([{"status": "skipped", "reason": reason}])
+    return table.assign(status="ok", reason="")
+
+
+def joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Tables of all shards; those without rows, which know no types, are left out where others have some."""
+    return pd.concat([table for table in tables if len(table)] or list(tables)[:1], ignore_index=True)
+
+
+def _joined(files: Sequence[Path], name: str) -> dict[str, np.ndarray]:
+    """Small arrays of one solver, of all shards; normals stay on the disk."""
+    found: dict[str, list[np.ndarray]] = {}
+    for path in files:
+        for array in ("first", "second", "skipped", *NUMBERS):
+            if (values := read_optional(path, f"{array}_{name}")) is not None:
+                found.setdefault(array, []).append(values)
+    return {array: np.concatenate(parts) for array, parts in found.items()}
 
 
 def _swap_rate(shift: pd.DataFrame, name: str) -> dict[str, float]:

@@ -7,9 +7,11 @@ to the right and ``y`` downwards, from the top left corner; colours are told apa
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
@@ -100,6 +102,17 @@ class Sheet:
     def rule(self, y: float, left: float, right: float) -> None:
         """Thin line across the sheet."""
         self.axes.plot([left, right], [y, y], color="#CCCCCC", linewidth=0.8)
+
+    def probability_axes(self, x: float, y: float, width: float, height: float, ticks: Sequence[str]) -> Axes:
+        """Axes for probabilities at equally spaced steps, one for each tick, in the box at (x, y)."""
+        box = (x / self.width, 1 - (y + height) / self.height, width / self.width, height / self.height)
+        axes = self.figure.add_axes(box)
+        axes.set(xlim=(-0.2, len(ticks) - 0.8), ylim=(-0.02, 1.02))
+        axes.set_xticks(range(len(ticks)), ticks)
+        axes.tick_params(labelsize=8, colors=INK)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(axis="y", color="#DDDDDD", linewidth=0.6)
+        return axes
 
     def text(
         self, text: str, x: float, y: float, size: float = 8, colour: str = INK, weight: str = "normal",

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 
+from conceptrast.contrast.hyperplanes import CHANCE
 from conceptrast.figures.canvas import FAINT, FIRST, INK, SECOND, Sheet, component_colour, short
 
 WIDTH, MARGIN, GUTTER, GAP = 14.0, 0.35, 0.4, 0.06
@@ -107,18 +107,6 @@ def two_sided(picture: np.ndarray, distances: np.ndarray, own: str, other: str, 
     return np.round(grey * (1 - alpha) + 255 * alpha * colour).astype(np.uint8)
 
 
-def probability_axes(sheet: Sheet, x: float, y: float, width: float, height: float, ticks: Sequence[str]) -> Axes:
-    """Axes for probabilities at equally spaced steps, at a place of the sheet in inches."""
-    box = (x / sheet.width, 1 - (y + height) / sheet.height, width / sheet.width, height / sheet.height)
-    axes = sheet.figure.add_axes(box)
-    axes.set(xlim=(-0.2, len(ticks) - 0.8), ylim=(-0.02, 1.02))
-    axes.set_xticks(range(len(ticks)), ticks)
-    axes.tick_params(labelsize=8, colors=INK)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", color="#DDDDDD", linewidth=0.6)
-    return axes
-
-
 def _header(sheet: Sheet, card: ContrastCard) -> None:
     first, second = (short(side.class_name, 40) for side in card.sides.values())
     sheet.text(f"Why {first}, and why not {second}?", MARGIN, 0.2, size=18, weight="bold")
@@ -159,14 +147,14 @@ def _curve(sheet: Sheet, side: Side, other: str, name: str, x: float, y: float) 
     title = f"Images of {short(side.class_name, 18)} shifted towards {short(other, 18)}"
     sheet.text(title, x, y + 0.1, size=11, weight="bold")
     offsets = list(dict.fromkeys(side.curve["offset"]))
-    axes = probability_axes(sheet, x + 0.45, y + 0.45, COLUMN - 0.6, CURVE, [f"{offset:g}" for offset in offsets])
+    axes = sheet.probability_axes(x + 0.45, y + 0.45, COLUMN - 0.6, CURVE, [f"{offset:g}" for offset in offsets])
     colours = {"p_own": COLOURS[name], "p_other": next(c for key, c in COLOURS.items() if key != name)}
     names = {"p_own": side.class_name, "p_other": other}
-    for baseline, style in (("none", "-"), ("random_direction", ":")):
+    for baseline, style in (("none", "-"), (CHANCE, ":")):
         part = side.curve[side.curve["baseline"] == baseline]
         for column, colour in colours.items():
             label = f"p({short(names[column], 16)})" if baseline == "none" else None
             axes.plot(range(len(part)), part[column], style, color=colour, linewidth=1.8, label=label)
     axes.plot([], [], ":", color=FAINT, label="random direction")
     axes.set_xlabel("offset along the normal", fontsize=8, color=INK)
-    axes.legend(fontsize=8, frameon=False, loc="center left")
+    axes.legend(fontsize=8, facecolor="white", framealpha=0.85, edgecolor="none", loc="center left")

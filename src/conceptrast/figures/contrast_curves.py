@@ -8,12 +8,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from conceptrast.contrast.hyperplanes import CHANCE
 from conceptrast.figures.canvas import FAINT, FIRST, SECOND, Sheet, short
-from conceptrast.figures.contrast_card import probability_axes
 
 MARGIN, PANEL, HEIGHT = 0.5, 4.1, 2.6
 CURVES = (("p_from", FIRST, "p(A)"), ("p_to", SECOND, "p(B)"))
-CHANCE = ("random_direction", "random_order")
 CELL, GAP, CHART = 0.92, 0.06, 3.6
 
 
@@ -38,7 +37,7 @@ def draw_shift(shift: pd.DataFrame, study: str) -> Figure:
         part = pairs[pairs["hyperplane"] == solver]
         offsets = sorted(part["offset"].unique())
         x = MARGIN + place * PANEL
-        axes = probability_axes(sheet, x, 1.05, PANEL - 0.5, HEIGHT, [f"{offset:g}" for offset in offsets])
+        axes = sheet.probability_axes(x, 1.05, PANEL - 0.5, HEIGHT, [f"{offset:g}" for offset in offsets])
         axes.set_title(f"hyperplanes: {solver}", fontsize=10, loc="left")
         axes.set_xlabel("offset along the normal", fontsize=8)
         for column, colour, label in CURVES:
@@ -46,7 +45,7 @@ def draw_shift(shift: pd.DataFrame, study: str) -> Figure:
                 axes.plot(
                     range(len(offsets)), pair.sort_values("offset")[column], color=colour, alpha=0.12, linewidth=0.7
                 )
-            for baseline, style in (("none", "-"), ("random_direction", ":")):
+            for baseline, style in (("none", "-"), (CHANCE, ":")):
                 mean = part[part["baseline"] == baseline].groupby("offset")[column].mean()
                 name = label if baseline == "none" else None
                 axes.plot(range(len(mean)), mean, style, color=colour, linewidth=2.2, label=name)
@@ -79,13 +78,13 @@ def draw_mask(
         y = 1.0 + place * row
         part = done[(done["from_class"] == pair[0]) & (done["to_class"] == pair[1])]
         shares = sorted(part["share"].unique())
-        axes = probability_axes(sheet, 0.6, y + 0.2, CHART, row - 0.6, [f"{100 * share:.0f}" for share in shares])
+        axes = sheet.probability_axes(0.6, y + 0.2, CHART, row - 0.6, [f"{100 * share:.0f}" for share in shares])
         first, second = (short(names[target], 22) for target in pair)
         sheet.text(f"A = {first}, B = {second}; % of places hidden", 0.6, y - 0.05, size=8)
         for column, colour, label in CURVES:
             for baseline in dict.fromkeys(part["baseline"]):
                 own = part[part["baseline"] == baseline].sort_values("share")
-                style, name = (":", None) if baseline in CHANCE else ("-", label)
+                style, name = ("-", label) if baseline == "none" else (":", None)
                 axes.plot(range(len(own)), own[column], style, color=colour, linewidth=1.8, label=name)
         if place == 0:
             axes.legend(fontsize=8, frameon=False, loc="upper right")

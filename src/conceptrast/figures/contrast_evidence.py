@@ -11,15 +11,15 @@ from torch import Tensor
 
 from conceptrast.activations import activations_of
 from conceptrast.contrast.components import SIDES
-from conceptrast.contrast.hyperplanes import Hyperplane, Pair
+from conceptrast.contrast.hyperplanes import Hyperplane
 from conceptrast.contrast.mask import STEPS, hidden_places
 from conceptrast.contrast.shift import OFFSETS, shift_rows
+from conceptrast.contrast.solvers import Pair
 from conceptrast.figures.contrast_card import IMAGES, PATCHES, ContrastCard, Side
-from conceptrast.figures.evidence import pixels
+from conceptrast.figures.evidence import patch_of, pixels
 from conceptrast.inference import device_of
 from conceptrast.models.model import Preprocess
 from conceptrast.models.split import SplitModel
-from conceptrast.patches import BOX, crop
 from conceptrast.pictures import Pictures
 
 SHOWN_STEPS = (0, 1, 2, 3, 5, 7, 9)
@@ -81,7 +81,7 @@ def contrast_card(
             pictures.model.class_names[target],
             len(ids),
             strength[side],
-            [[_patch(row, views) for _, row in part.iterrows()] for _, part in rows.groupby("component")],
+            [[pixels(patch_of(row, views)) for _, row in part.iterrows()] for _, part in rows.groupby("component")],
             [pixels(shown[int(image)]) for image in surest],
             list(-own.distances(_activations(pictures, split, surest, precision)).numpy()),
             curve.rename(columns={"p_from": "p_own", "p_to": "p_other"}),
@@ -109,7 +109,7 @@ def masked_pictures(
 
     Args:
         pictures: the study's images and model.
-        examples: arrays pair ``[P, 2]``, image ``[P]``, positions ``[P]``, ranks_none ``[P, h, w]``.
+        examples: arrays pair ``[P, 2]``, image ``[P]``, positions ``[P]``, ranks ``[P, h, w]``.
         fill: value of hidden pixels, in normalised units.
     """
     if not len(examples["image"]):
@@ -120,7 +120,7 @@ def masked_pictures(
         view = views[int(examples["image"][row])]
         steps = []
         for step in SHOWN_STEPS:
-            total, ranks = int(examples["positions"][row]), examples["ranks_none"][row][None]
+            total, ranks = int(examples["positions"][row]), examples["ranks"][row][None]
             places = hidden_places(ranks, step / STEPS, total, (view.shape[1], view.shape[2]))[0]
             steps.append(pixels(torch.where(places, _filling(pictures.model.preprocess, fill), view)))
         found[pair[0], pair[1]] = steps
@@ -142,8 +142,3 @@ def _surest(ids: np.ndarray, predictions: pd.DataFrame) -> np.ndarray:
 
 def _activations(pictures: Pictures, split: SplitModel, ids: np.ndarray, precision: str) -> Tensor:
     return torch.cat([found for _, found in activations_of(pictures.model, split, pictures.of(ids), precision)])
-
-
-def _patch(row: pd.Series, views: Mapping[int, Tensor]) -> np.ndarray:
-    top, left, height, width = (int(row[side]) for side in BOX)
-    return pixels(crop(views[int(row["image"])], (top, left, height, width)))

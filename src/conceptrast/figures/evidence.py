@@ -111,7 +111,7 @@ def _row(
     table: pd.DataFrame, chosen: int | None, said: pd.DataFrame, class_names: Sequence[str], views: Mapping[int, Tensor]
 ) -> PatchRow:
     table = table.sort_values("rank")
-    patches = [pixels(_patch(row, views)) for _, row in table.head(PATCHES).iterrows()]
+    patches = [pixels(patch_of(row, views)) for _, row in table.head(PATCHES).iterrows()]
     first = table.iloc[0]
     box = tuple(int(first[side]) for side in BOX)
     prediction = said.loc[first["image"]]
@@ -123,7 +123,7 @@ def _row(
 def _verdict(
     verdict: pd.Series, chosen: pd.DataFrame, recipe: Recipe, class_names: Sequence[str], views: Mapping[int, Tensor]
 ) -> Verdict:
-    patches = torch.stack([_patch(row, views) for _, row in chosen.iterrows()])
+    patches = torch.stack([patch_of(row, views) for _, row in chosen.iterrows()])
     combined = assemble(patches, recipe.layout)
     name = class_names[int(verdict["predicted"])]
     return Verdict(
@@ -131,7 +131,8 @@ def _verdict(
     )
 
 
-def _patch(row: pd.Series, views: Mapping[int, Tensor]) -> Tensor:
+def patch_of(row: pd.Series, views: Mapping[int, Tensor]) -> Tensor:
+    """The patch ``[3, h, w]`` of a row with image, top, left, height and width, cut from its view."""
     top, left, height, width = (int(row[side]) for side in BOX)
     return crop(views[int(row["image"])], (top, left, height, width))
 

@@ -97,7 +97,7 @@ def draw_insertion(
 def _changes(sheet: Sheet, own: Mapping[str, Mapping[str, float]], y: float) -> None:
     """Mean changes of p(A) with their intervals, and the effect beyond the controls, in words."""
     before = own["none"]
-    lines = [(f"n = {before['n_images']}, p(A) before: {before['p_first']:.3f}", FAINT)]
+    lines = [(f"n = {before['n_images']:.0f}, p(A) before: {before['p_first']:.3f}", FAINT)]
     lines += [(f"{TITLES[condition]}: {_interval(own[condition])}", FIRST) for condition in CONDITIONS[1:]]
     lines += [(f"crop beyond {control}: {_interval(own[f'crop-{control}'])}", FIRST) for control in CONTROLS]
     for number, (line, colour) in enumerate(lines):

@@ -7,10 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from conceptrast.contrast.components import of_pair, patches_of_pair
+from conceptrast.contrast.components import of_pair, patches_of_pair, plane_of
 from conceptrast.contrast.images import images_by_class
-from conceptrast.contrast.pairs import named_pairs
+from conceptrast.contrast.pairs import both_orders, named_pairs
 from conceptrast.contrast.planes import Planes
+from conceptrast.contrast.tables import joined
 from conceptrast.factorization.classes import read_attributions
 from conceptrast.figures.canvas import save_png
 from conceptrast.figures.contrast_card import draw_contrast_card
@@ -42,11 +43,14 @@ def main(
     weights: Path | None = None,
     workers: int = 0,
 ) -> None:
-    """Write ``<contrasts>/<A>-not-<B>.png``, ``manifest`` (from_class, to_class, file) and both figures of curves."""
+    """Write ``<contrasts>/<number>-<A>-not-<number>-<B>.png`` and both figures of curves.
+
+    The ``manifest`` lists from_class, to_class, file.
+    """
     pictures = open_pictures(settings, index, class_names, weights, workers)
     names, split = pictures.model.class_names, SplitModel(pictures.model, settings["layer"])
     pairs = named_pairs(pictures.model, settings["pairs"])
-    planes = Planes(hyperplanes, settings["hyperplane"], pairs)
+    planes = Planes(hyperplanes, settings["hyperplane"], both_orders(pairs))
     sets, patches, said = read_arrays(components), read_table(prototypes), read_table(predictions)
     images = images_by_class(read_attributions(attributions))
     contrasts.mkdir(parents=True, exist_ok=True)
@@ -58,16 +62,19 @@ def main(
                 "%s and %s are not contrasted: see tables/contrast_pairs.csv", *(names[each] for each in pair)
             )
             continue
+        plane = plane_of(sets, planes, pair)
         card = contrast_card(
-            pictures, split, pair, planes[pair], images, strength, patches_of_pair(patches, pair), said,
-            study=settings["study"], facts=facts_of(planes[pair], planes.accuracy[pair]), offsets=settings["offsets"],
+            pictures, split, pair, plane, images, strength, patches_of_pair(patches, pair), said,
+            study=settings["study"], facts=facts_of(plane, planes.accuracy[pair]), offsets=settings["offsets"],
             seed=settings["seed"], precision=settings["precision"],
         )  # fmt: skip
-        files.append((*pair, f"{slug(names[pair[0]])}-not-{slug(names[pair[1]])}.png"))
+        # Numbers first: two classes may have the same name, or one that is no part of a file name.
+        first, second = (f"{target}-{slug(names[target])}" for target in pair)
+        files.append((*pair, f"{first}-not-{second}.png"))
         save_png(draw_contrast_card(card), contrasts / files[-1][2])
     for stale in set(contrasts.glob("*-not-*.png")) - {contrasts / file for *_, file in files}:
         stale.unlink()
-    save_png(draw_shift(pd.concat([read_table(path) for path in shifts]), settings["study"]), shift_figure)
+    save_png(draw_shift(joined([read_table(path) for path in shifts]), settings["study"]), shift_figure)
     shown = masked_pictures(pictures, read_arrays(examples), settings["fill"])
     save_png(draw_mask(read_table(mask), shown, names, settings["study"]), mask_figure)
     write_table(pd.DataFrame(files, columns=["from_class", "to_class", "file"]), manifest)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from conceptrast.concept_recovery import refuse_other_size, true_concepts
+from conceptrast.concept_recovery import refuse_other_size
 from conceptrast.contrast.features import FeatureBank
+from conceptrast.contrast.hyperplanes import CHANCE
 from conceptrast.contrast.images import class_activations, images_by_class
 from conceptrast.contrast.pairs import named_pairs, with_sharing
 from conceptrast.contrast.planes import Planes, chance_planes
-from conceptrast.contrast.recovery import BASELINES, mass_table, sharing_pairs, strongest_table
+from conceptrast.contrast.recovery import concepts_of_classes, mass_table, sharing_pairs, strongest_table
+from conceptrast.data.digit_pairs import CELL
 from conceptrast.factorization.classes import read_attributions
 from conceptrast.files import read_table, write_table
 from conceptrast.models.split import SplitModel
@@ -37,14 +39,16 @@ def main(
     width, height = pictures.dataset.picture(pictures.table.iloc[0]).size
     refuse_other_size((height, width), pictures.model.preprocess.size)
     known, bank = read_table(truth), FeatureBank(features)
-    sharing = sharing_pairs(true_concepts(pictures.table, known), list(bank))
+    concepts = concepts_of_classes(pictures.table, known, pictures.model.class_names)
+    sharing = sharing_pairs(concepts, list(bank))
     pairs = with_sharing(named_pairs(pictures.model, settings["pairs"]), sharing)
     own = Planes(hyperplanes, settings["hyperplane"], pairs)
-    planes = {"none": dict(own), BASELINES[1]: chance_planes(own, bank, settings["seed"])}
+    sharing = {pair: found for pair, found in sharing.items() if pair in own or pair[::-1] in own}
+    planes = {"none": dict(own), CHANCE: chance_planes(own, bank, settings["seed"])}
     images = images_by_class(read_attributions(attributions))
     split = SplitModel(pictures.model, settings["layer"])
     classes = class_activations(pictures, split, images, settings["precision"], "weighing")
-    write_table(mass_table(classes, images, planes, sharing, known, (height, width)), mass)
+    write_table(mass_table(classes, images, planes, sharing, known, (height, width), CELL), mass)
     write_table(strongest_table(read_table(prototypes), sharing, known), strongest)
 
 

@@ -12,7 +12,7 @@ from conceptrast.contrast.features import class_table
 from conceptrast.contrast.mask import mask_summary
 from conceptrast.contrast.shift import shift_summary
 from conceptrast.contrast.solvers import solvers_from_settings
-from conceptrast.contrast.tables import hyperplane_summary
+from conceptrast.contrast.tables import hyperplane_summary, joined, or_skipped
 from conceptrast.files import read_table, write_table
 from conceptrast.steps.runner import run
 
@@ -33,17 +33,18 @@ def main(
     parts: dict[str, list[pd.DataFrame]] = {path.stem: [] for path in tables}
     for number, study in enumerate(settings["studies"]):
         own = slice(number * shards, (number + 1) * shards)
-        shift = shift_summary(pd.concat([read_table(path) for path in shifts[own]]))
+        shift = shift_summary(joined([read_table(path) for path in shifts[own]]))
         found = {
             "contrast_classes": class_table(features[own]),
             "contrast_pairs": read_table(pairs[number]),
             "hyperplanes": hyperplane_summary(hyperplanes[own], solvers, shift),
-            "shift": shift,
-            "mask": mask_summary(read_table(masks[number])),
+            "shift": or_skipped(shift),
+            "mask": or_skipped(mask_summary(read_table(masks[number]))),
         }
         if study in settings["studies_with_truth"]:
             place = settings["studies_with_truth"].index(study)
-            found["contrast_recovery"] = recovery.summary(read_table(masses[place]), read_table(strongest[place]))
+            known = recovery.summary(read_table(masses[place]), read_table(strongest[place]))
+            found["contrast_recovery"] = or_skipped(known, "no two classes with a plane share a concept")
         for name, table in found.items():
             table.insert(0, "study", study)
             parts[name].append(table)

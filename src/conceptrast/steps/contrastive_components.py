@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from conceptrast.activations import activations_of
-from conceptrast.concept_recovery import true_concepts
 from conceptrast.contrast.components import contrast_sets, pair_table, set_names, set_owners
 from conceptrast.contrast.features import FeatureBank
-from conceptrast.contrast.hyperplanes import Pair
+from conceptrast.contrast.hyperplanes import CHANCE
 from conceptrast.contrast.images import class_activations, images_by_class
-from conceptrast.contrast.pairs import named_pairs, with_sharing
+from conceptrast.contrast.pairs import both_orders, named_pairs, with_sharing
 from conceptrast.contrast.planes import Planes, chance_planes
-from conceptrast.contrast.recovery import BASELINES, sharing_pairs
+from conceptrast.contrast.recovery import concepts_of_classes, sharing_pairs
+from conceptrast.contrast.solvers import Pair
 from conceptrast.factorization.classes import read_attributions
 from conceptrast.files import read_table, write_arrays, write_table
 from conceptrast.models.split import SplitModel
@@ -43,12 +43,13 @@ def main(
     bank, split = FeatureBank(features), SplitModel(pictures.model, settings["layer"])
     named, sharing = named_pairs(pictures.model, settings["pairs"]), dict[Pair, tuple[str, str]]()
     if truth is not None:
-        sharing = sharing_pairs(true_concepts(pictures.table, read_table(truth)), list(bank))
-    own = Planes(hyperplanes, settings["hyperplane"], [*named, *with_sharing(named, sharing)])
+        known = concepts_of_classes(pictures.table, read_table(truth), pictures.model.class_names)
+        sharing = sharing_pairs(known, list(bank))
+    own = Planes(hyperplanes, settings["hyperplane"], both_orders(with_sharing(named, sharing)))
     contrasts = {pair: own[pair] for pair in with_sharing(named, sharing) if pair in own}
     planes = {"none": contrasts}
     if truth is not None:
-        planes |= {BASELINES[1]: chance_planes(contrasts, bank, settings["seed"])}
+        planes |= {CHANCE: chance_planes(contrasts, bank, settings["seed"])}
     wanted = {target for pair in contrasts for target in pair}
     images = images_by_class(read_attributions(attributions))
     images = {target: found for target, found in images.items() if target in wanted}

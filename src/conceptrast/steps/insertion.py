@@ -32,12 +32,14 @@ def main(
     pictures = open_pictures(settings, index, class_names, weights, workers)
     model, seed, precision = pictures.model, settings["seed"], settings["precision"]
     pairs, crop = named_pairs(model, settings["pairs"]), crop_of(settings["crop"]).pixels()
-    said, most, names = read_table(predictions), settings["images_per_class"], model.class_names
-    images, _ = class_images(said, 1, most, seed, len(names), [second for _, second in pairs])
+    said, names = read_table(predictions), model.class_names
+    least, most = settings["min_images"], settings["images_per_class"]
+    images, _ = class_images(said, least, most, seed, len(names), [second for _, second in pairs])
     parts, examples = [], {}
     for pair in pairs:
         if pair[1] not in images:
-            parts.append(skipped_insertion(model, pair, "no image is predicted as the second class"))
+            few = f"fewer than min_images = {least} images are predicted as the second class"
+            parts.append(skipped_insertion(model, pair, few))
             continue
         batches = pictures.of(images[pair[1]], f"pasting into images of {names[pair[1]]}")
         parts.append(insertion_rows(model, batches, crop, settings["corner"], pair, seed, precision))

@@ -10,7 +10,7 @@ import pandas as pd
 
 from conceptrast.contrast.features import FeatureBank
 from conceptrast.contrast.images import drawn_images, images_by_class
-from conceptrast.contrast.mask import BASELINES, mask_tests
+from conceptrast.contrast.mask import mask_tests
 from conceptrast.contrast.pairs import mask_pairs, named_pairs, skipped_pairs, skipped_rows
 from conceptrast.contrast.planes import Planes
 from conceptrast.contrast.shift import draw_pairs
@@ -35,7 +35,7 @@ def main(
     weights: Path | None = None,
     workers: int = 0,
 ) -> None:
-    """Write the probabilities of both classes at every share, and the order of hiding of one image of each pair."""
+    """Write the probabilities of both classes at every share, and in which order one image of each pair is hidden."""
     pictures = open_pictures(settings, index, class_names, weights, workers)
     bank, seed = FeatureBank(features), settings["seed"]
     drawn = draw_pairs(list(bank), settings["pairs_per_draw"], 1, seed)[0]
@@ -48,17 +48,14 @@ def main(
     options = {"fill": settings["fill"], "seed": seed, "precision": settings["precision"]}
     tests = list(mask_tests(pictures, SplitModel(pictures.model, settings["layer"]), planes, images, **options))
     rows = [test.rows.assign(from_class=test.pair[0], to_class=test.pair[1], status="ok", reason="") for test in tests]
-    skipped = skipped_rows(skipped_pairs(pairs, bank, planes)).assign(baseline="none")
+    skipped = skipped_rows(skipped_pairs(pairs, pictures.model.class_names, bank, planes)).assign(baseline="none")
     write_table(pd.concat([*rows, skipped], ignore_index=True).reindex(columns=COLUMNS), mask)
     arrays = {
         "pair": np.array([test.pair for test in tests], np.int64).reshape(-1, 2),
         "image": np.array([test.image for test in tests], np.int64),
         "positions": np.array([test.positions for test in tests], np.int64),
     }
-    arrays |= {
-        f"ranks_{baseline}": np.array([test.ranks[baseline] for test in tests], np.int64) for baseline in BASELINES
-    }
-    write_arrays(examples, arrays)
+    write_arrays(examples, arrays | {"ranks": np.array([test.ranks for test in tests], np.int64)})
 
 
 if __name__ == "__main__":

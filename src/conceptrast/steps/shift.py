@@ -31,15 +31,11 @@ def main(
     """Write the probabilities of both classes of every drawn pair whose first class is in the attribution file."""
     pictures = open_pictures(settings, index, class_names, weights, workers)
     seed, precision = settings["seed"], settings["precision"]
+    here, most = images_by_class(read_attributions([attribution])), settings["images_per_pair"]
     draws = draw_pairs(list(FeatureBank(features)), settings["pairs_per_draw"], settings["runs"], seed)
-    drawn = {pair for pairs in draws for pair in pairs}
+    drawn = sorted({pair for pairs in draws for pair in pairs if pair[0] in here})
     planes = {name: Planes(hyperplanes, name, drawn) for name in settings["hyperplanes"]}
-    images = images_by_class(read_attributions([attribution]))
-    images = {
-        target: drawn_images(found, target, settings["images_per_pair"], seed)
-        for target, found in images.items()
-        if any(first == target for first, _ in drawn)
-    }
+    images = {first: drawn_images(here[first], first, most, seed) for first, _ in drawn}
     split, device = SplitModel(pictures.model, settings["layer"]), device_of(pictures.model)
     found = class_activations(pictures, split, images, precision, "shifting")
     classes = ((target, activations.to(device)) for target, activations in found)

@@ -12,7 +12,6 @@ from torch import nn
 from conceptrast.contrast.classes import Contrast, _plane, contrast_classes
 from conceptrast.contrast.solvers import Solver
 from conceptrast.errors import ConceptrastError, ConfigError, LayerError, ModelError
-from conceptrast.figures.contrast_card import draw_contrast_card
 from conceptrast.models.model import Model, Preprocess
 from conceptrast.recipes import Recipe
 
@@ -86,10 +85,15 @@ def test_shifting_swaps_both_ways_and_the_table_says_so(contrast):
 
 
 def test_the_figure_is_the_card(contrast):
-    drawn, card = contrast.plot(), draw_contrast_card(contrast.card)
-    assert [text.get_text() for text in drawn.axes[0].texts] == [text.get_text() for text in card.axes[0].texts]
-    assert drawn.axes[0].texts[0].get_text() == "Why red, and why not blue?"
-    assert len(drawn.axes) == 3
+    drawn = contrast.plot()
+    said = [text.get_text() for text in drawn.axes[0].texts]
+    assert said[0] == "Why red, and why not blue?"
+    assert "What speaks for red and against blue" in said
+    assert f"{100 * contrast.strength['against'][1]:.0f} %" in said
+    sheet, *curves = drawn.axes
+    # On either side two components with six patches and three images with their painted copies.
+    assert len(sheet.images) == 2 * (2 * 6 + 2 * 3)
+    assert [axes.get_lines()[0].get_ydata()[0] > 0.5 for axes in curves] == [True, True]
     blue_of = contrast.card.sides["for"].distances[0]
     assert blue_of.shape == (4, 4)
     assert (blue_of > 0).any()
@@ -141,7 +145,7 @@ def test_a_class_with_one_image_cannot_be_contrasted(model, pictures):
 
 def test_features_that_are_all_the_same_have_no_plane():
     same = np.ones((4, 3), np.float32)
-    with pytest.raises(ConceptrastError, match="no separating plane: all features of both classes are the same"):
+    with pytest.raises(ConceptrastError, match="no separating plane: the features of both classes are the same"):
         _plane({0: (same, same), 2: (same, same)}, (0, 2), Solver("zero"), 0, "float32")
 
 

@@ -14,12 +14,15 @@ from conceptrast.contrast.components import (
     own_side,
     pair_table,
     patches_of_pair,
+    plane_of,
     set_owners,
     sides_of,
 )
-from conceptrast.contrast.hyperplanes import Hyperplane
+from conceptrast.contrast.hyperplanes import NO_PLANE, Hyperplane
+from conceptrast.contrast.planes import Planes
 from conceptrast.errors import ConceptrastError, LayerError
 from conceptrast.factorization.nmf import NothingToFactorizeError
+from conceptrast.files import write_arrays
 
 # Channel 0 speaks for class 3, channel 2 for class 5; channel 1 is in both.
 PLANE = Hyperplane(np.array([-1.0, 0.0, 1.0], np.float32), 0.0)
@@ -115,18 +118,28 @@ def test_patches_of_a_pair_are_its_own_over_all_images():
     assert dict(zip(found["side"], found["image"], strict=True)) == {"against": 10, "for": 11}
 
 
-def test_a_pair_that_cannot_be_contrasted_has_a_row_with_the_reason(sets):
-    class Known(dict):
-        def __init__(self, planes):
-            super().__init__(planes)
-            self.skipped = {(5, 9): "no plane"}
-            self.accuracy = {(3, 5): {"train_accuracy": 1.0, "heldout_accuracy": 0.5}}
+@pytest.fixture
+def planes(tmp_path) -> Planes:
+    """A file with the plane between 3 and 5, and none between 5 and 9."""
+    arrays = {"first": [3], "second": [5], "normals": PLANE.normal[None], "biases": [0.0], "train_accuracy": [1.0]}
+    arrays |= {"heldout_accuracy": [0.5], "lengths": [2**0.5], "skipped": [[5, 9]]}
+    write_arrays(tmp_path / "0.npz", {f"{name}_zero": np.array(values) for name, values in arrays.items()})
+    return Planes([tmp_path / "0.npz"], "zero", [(3, 5), (5, 3), (5, 9)])
 
-    names = [str(number) for number in range(10)]
-    none = {**sets, "skipped": np.empty((0, 2), np.int64), "skipped_reason": np.empty(0, np.str_)}
-    found = pair_table([(3, 5), (3, 8), (5, 9)], names, Known({(3, 5): PLANE}), {3, 5, 9}, none)
+
+def test_a_pair_that_cannot_be_contrasted_has_a_row_with_the_reason(sets, planes):
+    """What a chance row could not factorize says nothing of the pair itself."""
+    names = [f"class {number}" for number in range(10)]
+    found = pair_table([(3, 5), (3, 8), (5, 9)], names, planes, {3, 5, 9}, sets)
     assert found["status"].tolist() == ["ok", "skipped", "skipped"]
-    assert found["reason"][1].startswith("no features of class 8")
-    assert found["reason"][2] == "no plane"
+    assert found["reason"][1].startswith("no features of class 8: fewer than min_images")
+    assert found["reason"][2] == NO_PLANE
     assert found["heldout_accuracy"][0] == 0.5
     assert found["normal_length"][0] == pytest.approx(2**0.5)
+    assert found[["error_for", "removed_against"]].notna().all(axis=1).tolist() == [True, False, False]
+
+
+def test_a_pair_named_the_other_way_round_is_seen_by_the_plane_it_was_contrasted_by(sets, planes):
+    turned = plane_of(sets, planes, (5, 3))
+    assert turned.normal.tolist() == (-PLANE.normal).tolist()
+    assert plane_of(sets, planes, (3, 5)).normal.tolist() == PLANE.normal.tolist()

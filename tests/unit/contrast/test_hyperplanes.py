@@ -8,15 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from conceptrast.contrast.hyperplanes import (
-    NO_PLANE,
-    Hyperplane,
-    accuracies,
-    descend,
-    fit_pairs,
-    random_hyperplane,
-    regress,
-)
+from conceptrast.contrast.descent import descend
+from conceptrast.contrast.hyperplanes import NO_PLANE, Hyperplane, accuracies, fit_pairs, random_hyperplane, regress
 from conceptrast.contrast.solvers import Solver, solvers_from_settings
 from conceptrast.errors import ConceptrastError, ConfigError, ShapeError
 
@@ -109,6 +102,14 @@ def test_classes_whose_features_are_all_the_same_are_skipped(features, solver):
     assert found["skipped"].tolist() == [[5, 6]]
     assert {(2, 5), (2, 6)} <= set(zip(found["first"].tolist(), found["second"].tolist(), strict=True))
     assert all(np.isfinite(values).all() for values in found.values())
+
+
+def test_classes_whose_normal_stays_at_zero_are_skipped():
+    """As many features with the same sum: from zero no step moves the plane."""
+    both = np.eye(2, dtype=np.float32)
+    found = fit_pairs({0: (both, both), 1: (both[::-1].copy(), both)}, [(0, 1)], ZERO)
+    assert found["skipped"].tolist() == [[0, 1]]
+    assert len(found["normals"]) == 0
 
 
 def test_nothing_but_indistinct_classes_gives_no_plane_and_no_error():

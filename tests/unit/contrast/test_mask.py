@@ -80,7 +80,7 @@ def test_the_example_is_the_image_deepest_on_the_side_of_a(model):
     found = mask_test(model, torch.zeros(2, 3, 4, 4), DISTANCES, np.array([40, 50]), (0, 1), steps=2)
     assert found.image == 50
     assert found.positions == 8
-    assert found.ranks["none"].tolist() == [[2, 0], [3, 6]]
+    assert found.ranks.tolist() == [[2, 0], [3, 6]]
     assert found.rows.groupby("baseline")["share"].apply(list).to_dict() == {
         "none": [0.0, 0.5, 1.0], "random_order": [0.0, 0.5, 1.0],
     }  # fmt: skip

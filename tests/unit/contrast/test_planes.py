@@ -5,12 +5,14 @@ from __future__ import annotations
 from itertools import combinations, permutations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from conceptrast.contrast.features import HEADS, FeatureBank
 from conceptrast.contrast.hyperplanes import NO_PLANE
 from conceptrast.contrast.planes import Planes, blocks_of_pairs, chance_planes, fit_shard
 from conceptrast.contrast.solvers import Solver
+from conceptrast.contrast.tables import hyperplane_summary
 from conceptrast.files import write_arrays
 
 CLASSES = [1, 4, 5, 8, 9, 12, 20]
@@ -85,13 +87,21 @@ def test_a_file_holds_no_other_solvers_arrays(files):
         }
 
 
-def test_fewer_than_two_classes_give_an_empty_file(bank, tmp_path):
-    class One(dict):
-        pass
-
-    found = fit_shard(One({1: bank[1]}), SOLVERS)
-    write_arrays(tmp_path / "0.npz", found)
+def test_fewer_than_two_classes_give_an_empty_file(tmp_path):
+    facts = {name: np.zeros(1, kind) for name, kind in HEADS.items()} | {"classes": np.array([1])}
+    write_arrays(tmp_path / "f.npz", facts | {"vectors_1": np.ones((4, 5)), "images_1": np.arange(4)})
+    write_arrays(tmp_path / "0.npz", fit_shard(FeatureBank([tmp_path / "f.npz"]), SOLVERS))
     assert len(Planes([tmp_path / "0.npz"], "zero", permutations([1, 4], 2))) == 0
+
+
+def test_the_table_counts_unordered_pairs_and_averages_over_planes(files):
+    table = hyperplane_summary(files, SOLVERS, pd.DataFrame()).set_index("hyperplane")
+    assert table["n_pairs"].tolist() == [20, 20, 20]
+    assert table["n_skipped"].tolist() == [1, 1, 1]
+    planes = Planes(files, "zero", combinations(CLASSES, 2))
+    assert table.loc["zero", "normal_length_mean"] == pytest.approx(np.mean([each.length for each in planes.values()]))
+    accuracy = [planes.accuracy[pair]["train_accuracy"] for pair in planes]
+    assert table.loc["zero", "train_accuracy_mean"] == pytest.approx(np.mean(accuracy))
 
 
 def test_chance_planes_go_through_the_middle_of_the_mean_features(bank, files):

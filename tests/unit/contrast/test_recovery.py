@@ -9,6 +9,7 @@ import torch
 
 from conceptrast.contrast.hyperplanes import Hyperplane
 from conceptrast.contrast.recovery import (
+    concepts_of_classes,
     mass_in_cell,
     mass_table,
     sharing_pairs,
@@ -60,7 +61,7 @@ def test_masses_of_both_orders_come_from_one_plane(truth):
     of_0, of_1 = torch.zeros(2, 2, 2, 2), torch.zeros(1, 2, 2, 2)
     of_0[0, 0, 0, 0] = of_0[1, 0, 1, 1] = of_1[0, 1, 0, 0] = 2
     images = {0: np.array([0, 1]), 1: np.array([2])}
-    found = mass_table([(0, of_0), (1, of_1)], images, {"none": {(0, 1): plane}}, SHARING, truth, (64, 64))
+    found = mass_table([(0, of_0), (1, of_1)], images, {"none": {(0, 1): plane}}, SHARING, truth, (64, 64), 32)
     assert found[["from_class", "to_class", "image"]].to_numpy().tolist() == [[0, 1, 0], [0, 1, 1], [1, 0, 2]]
     assert (found["own"] > found["shared"]).tolist() == [True, False, True]
 
@@ -68,7 +69,7 @@ def test_masses_of_both_orders_come_from_one_plane(truth):
 def test_a_picture_that_the_model_misnames_does_not_count(truth):
     plane = Hyperplane(np.array([-1.0], np.float32), 0.0)
     found = mass_table(
-        [(0, torch.ones(1, 1, 2, 2))], {0: np.array([2])}, {"none": {(0, 1): plane}}, SHARING, truth, (64, 64)
+        [(0, torch.ones(1, 1, 2, 2))], {0: np.array([2])}, {"none": {(0, 1): plane}}, SHARING, truth, (64, 64), 32
     )
     assert found.empty
 
@@ -87,15 +88,32 @@ def test_the_strongest_component_that_holds_a_digit_counts(truth):
     rows += patches("against", 0, 3, 0, 8) + patches("against", 1, 2, 32, 8)
     table = pd.DataFrame(rows, columns=[*COLUMNS, "height", "width"])
     found = strongest_table(table, SHARING, truth)
-    assert found["own"].tolist() == ["7", "8"]
-    assert found["component"].tolist() == [1, 1]
-    assert found["concept"].tolist() == ["7", "3"]
+    own = found[found["baseline"] == "none"]
+    assert own["own"].tolist() == ["7", "8"]
+    assert own["component"].tolist() == [1, 1]
+    assert own["concept"].tolist() == ["7", "3"]
+    # A contrast that could not be factorized keeps its row, and counts as one without a concept.
+    assert found[found["baseline"] == "random_direction"]["concept"].isna().tolist() == [True, True]
 
 
 def test_too_few_patches_with_a_digit_hold_none(truth):
     rows = patches("for", 0, 0, 0, 5) + patches("for", 0, 0, 16, 3, start=5)
     found = strongest_table(pd.DataFrame(rows, columns=[*COLUMNS, "height", "width"]), SHARING, truth)
-    assert found["concept"].isna().tolist() == [True]
+    assert found["concept"].isna().all()
+
+
+def test_without_contrasts_there_are_no_rows_and_no_error(truth):
+    table = pd.DataFrame(patches("for", 0, 0, 0, 8), columns=[*COLUMNS, "height", "width"])
+    assert strongest_table(table, {}, truth).empty
+    assert strongest_table(table.iloc[:0], SHARING, truth)["concept"].isna().all()
+    assert summary(pd.DataFrame({"baseline": []}), strongest_table(table, {}, truth)).empty
+
+
+def test_concepts_belong_to_the_models_classes_whatever_the_labels():
+    index = pd.DataFrame({"image": [0, 1], "label": [0, 1], "label_name": ["3+7", "3+8"]})
+    known = pd.DataFrame({"image": [0, 0, 1, 1], "concept": ["3", "7", "3", "8"]})
+    assert concepts_of_classes(index, known, ["3+8", "0+1", "3+7"]) == {2: ["3", "7"], 0: ["3", "8"]}
+    assert concepts_of_classes(index, known, ["3+8"]) == {0: ["3", "8"]}
 
 
 def test_a_dataset_without_truth_is_named(truth):

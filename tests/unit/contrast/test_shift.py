@@ -67,13 +67,6 @@ def test_it_is_what_the_whole_network_says_of_replaced_activations(network, laye
         torch.testing.assert_close(found[number], expected, rtol=1e-4, atol=1e-6)
 
 
-def test_the_prefix_does_not_run(network):
-    split = SplitModel(network, "relu")
-    activations = split.prefix(IMAGES).detach()
-    network.linear.weight.data.fill_(torch.nan)
-    assert shifted_probabilities(split, activations, NORMAL.numpy(), [0]).isfinite().all()
-
-
 def test_a_direction_of_other_channels_and_logits_that_overflow_are_named(network):
     split = SplitModel(network, "relu")
     activations = split.prefix(IMAGES).detach()
@@ -138,7 +131,7 @@ def test_the_summary_is_over_draws():
         ]
     )
     row = shift_summary(table).iloc[0]
-    assert (row["runs"], row["n_pairs"], row["n_factors"]) == (2, 2, 4)
+    assert (row["runs"], row["n_pairs"], row["n_skipped"], row["n_factors"]) == (2, 4, 3, 4)
     assert row["swap_rate_mean"] == pytest.approx(0.75)
     assert row["swap_rate_sd"] == pytest.approx(np.std([0.5, 1], ddof=1))
     assert row["before_mean"] == pytest.approx((0.2 + 0.1) / 2)
@@ -146,15 +139,38 @@ def test_the_summary_is_over_draws():
     assert row["mean_of_factors_mean"] == pytest.approx(((8 + 0.2 / 0.3) / 2 + 8) / 2)
 
 
-def test_a_probability_of_zero_before_has_no_factor():
-    row = shift_summary(curve(0, (0, 1), [1.0, 0.5, 0.1], [0.0, 0.4, 0.8])).iloc[0]
+@pytest.mark.parametrize("before", [0.0, 1e-310])
+def test_a_probability_of_zero_before_has_no_factor(before):
+    row = shift_summary(curve(0, (0, 1), [1.0, 0.5, 0.1], [before, 0.4, 0.8])).iloc[0]
     assert row["n_factors"] == 0
     assert "factor_of_means_mean" not in row
     assert row["swap_rate_mean"] == 1
 
 
-def test_no_pairs_give_an_empty_summary():
+class Given(dict):
+    """Planes by pair, and the reasons for those that have none."""
+
+    skipped: dict = {(1, 2): "no plane"}  # noqa: RUF012
+
+
+def test_a_pair_drawn_twice_is_in_both_draws_and_one_without_a_plane_has_its_reason(network):
+    split, plane = SplitModel(network, "relu"), Hyperplane(NORMAL.numpy(), 0.5)
+    activations = split.prefix(IMAGES).detach()
+    draws = [[(1, 3), (1, 2)], [(1, 3), (3, 1)]]
+    table = shift_table(split, [(1, activations)], {"zero": Given({(1, 3): plane})}, draws, offsets=[0.0, 4.0])
+    ok, lost = table[table["status"] == "ok"], table[table["status"] == "skipped"]
+    assert ok.groupby("draw").size().tolist() == [4, 4]
+    assert lost[["draw", "to_class", "reason"]].to_numpy().tolist() == [[0, 2, "no plane"]]
+    row = shift_summary(table).iloc[0]
+    assert (row["runs"], row["n_pairs"], row["n_skipped"]) == (2, 2, 1)
+
+
+def test_no_pairs_and_pairs_without_planes_give_an_empty_summary(network):
     assert shift_summary(shift_table(None, [], {}, [[], []])).empty
+    split = SplitModel(network, "relu")
+    lost = shift_table(split, [(1, split.prefix(IMAGES).detach())], {"zero": Given()}, [[(1, 2)]], offsets=[0.0])
+    assert lost["status"].tolist() == ["skipped"]
+    assert shift_summary(lost).empty
 
 
 def test_both_the_normal_and_a_random_direction_as_long_are_shifted_along(network):

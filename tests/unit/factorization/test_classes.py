@@ -96,7 +96,7 @@ def test_channels_that_speak_against_the_class_have_no_part_in_its_components(st
 def test_shards_do_not_matter(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     whole = {"image": np.array([3, 8, 1, 5]), "target": np.array([0, 0, 2, 2])}
-    whole |= {"rectified": rng.random((4, 2, 2)), "multiplier": rng.random((4, 5))}
+    whole |= {"raw": rng.random((4, 2, 2)), "rectified": rng.random((4, 2, 2)), "multiplier": rng.random((4, 5))}
     parts = [[3, 2], [1, 0], []]
     for number, part in enumerate(parts):
         write_arrays(tmp_path / f"{number}.npz", {name: values[part] for name, values in whole.items()})
