@@ -105,6 +105,7 @@ def test_imagenet_plans_without_data_and_a_run_says_what_is_missing(plain: Copy)
     config = ("--configfile", "config/imagenet.yaml")
     jobs = plain.planned(*config)
     assert (jobs["attribute"], jobs["prototypes"], jobs["predict"]) == (240, 6, 3)
+    assert (jobs["hyperplanes"], jobs["shift"], jobs["mask"], jobs["insertion"]) == (240, 240, 6, 1)
     assert "train" not in jobs
     done = plain.snakemake(*config)
     assert done.returncode != 0
