@@ -161,7 +161,7 @@ def headline_metrics(tables: Mapping[str, pd.DataFrame]) -> dict[str, float]:
         for row in _records(tables.get(table)):
             metrics |= _named(row, headlines, [word for key in words if (word := row.get(key)) != "none"])
     for row in _records(tables.get("mask")):
-        if row["share"] == FIRST_SHARE:
+        if row.get("share") == FIRST_SHARE:
             metrics |= _named(row, ("p_from_mean", "p_to_mean"), ["mask", row["baseline"]])
     return metrics
 

@@ -71,3 +71,22 @@ def test_metrics_are_flat_and_finite() -> None:
     assert metrics["s/match_rate_published_all"] == pytest.approx(2 / 3)
     assert metrics["s/probability_mean_published_all_random_patches"] == pytest.approx(0.05)
     assert all(np.isfinite(list(metrics.values())))
+
+
+def test_headlines_of_contrasts_name_solver_chance_and_classes() -> None:
+    shift = {
+        "study": "s", "hyperplane": "zero", "baseline": ["none", "random_direction"], "n_pairs": 4,
+        "swap_rate_mean": [0.9, 0.1], "after_mean": [0.8, None], "status": "ok", "reason": "",
+    }  # fmt: skip
+    mask = {"study": "s", "baseline": "none", "share": [0.0, 0.1], "p_from_mean": [0.9, 0.5]}
+    insertion = {"insertion": "i", "condition": ["crop"], "first": 7, "second": 8, "change_first": 0.2}
+    tables = {"shift": shift, "mask": mask, "insertion": insertion}
+    assert headline_metrics({name: pd.DataFrame(table) for name, table in tables.items()}) == {
+        "s/swap_rate_mean_zero": 0.9, "s/after_mean_zero": 0.8, "s/swap_rate_mean_zero_random_direction": 0.1,
+        "s/p_from_mean_mask_none": 0.5, "i/change_first_crop_7_8": 0.2,
+    }  # fmt: skip
+
+
+def test_tables_that_were_skipped_have_no_headlines() -> None:
+    skipped = pd.DataFrame({"study": ["s"], "status": "skipped", "reason": "why"})
+    assert headline_metrics(dict.fromkeys(("shift", "mask", "contrast_recovery", "hyperplanes"), skipped)) == {}

@@ -135,7 +135,7 @@ def test_an_edited_contrast_reruns_contrasts_alone(copy: Copy) -> None:
 
 
 def test_another_threshold_of_features_keeps_the_attributions(copy: Copy) -> None:
-    copy.edit("config/config.yaml", "contrast: {pairs_per_draw", "contrast: {threshold: 0.5, pairs_per_draw")
+    copy.edit("config/config.yaml", "{attribution: rectified", "{threshold: 0.5, attribution: rectified")
     jobs = copy.planned()
     assert (jobs["features"], jobs["hyperplanes"], jobs["shift"]) == (2, 2, 2)
     assert not {"attribute", "factorize", "prototypes", "insertion"} & set(jobs)
