@@ -133,6 +133,13 @@ def test_a_crops_file_is_missed_and_its_content_counts(inside: Path) -> None:
     assert plan.crop_fingerprint("thing") != first
 
 
+def test_the_same_class_by_name_and_index_is_named_in_an_insertion_test_too(inside: Path) -> None:
+    plan = inserting({"photograph": "astronaut"}, [[7, "3+7"]])
+    assert plan.unknown_classes([{"insertion": "thing"}]) == [
+        "'insertions.thing.pairs': a pair needs two classes, got 7 and '3+7', which are the same"
+    ]
+
+
 def test_an_insertion_test_needs_its_model_and_names_its_classes(inside: Path) -> None:
     plan = inserting({"photograph": "astronaut"}, [["3+7", "3+77"]])
     assert plan.trained_models == ["net"]

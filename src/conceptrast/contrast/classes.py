@@ -91,7 +91,8 @@ class Contrast:
     def __str__(self) -> str:
         lines = [f"{self.class_names[0]} and not {self.class_names[1]} at {self.layer}"]
         said = ", ".join(f"{name.removesuffix('_accuracy')} {value:.2f}" for name, value in self.accuracy.items())
-        lines.append(f"  hyperplane: accuracy {said}")
+        counts = " and ".join(f"{n} of {name}" for name, n in zip(self.class_names, self.n_images, strict=True))
+        lines.append(f"  hyperplane from {counts} images: accuracy {said}")
         table = self.table()
         for row in table[table["baseline"] == "none"].to_dict("records"):
             what = "swapped" if row["swapped"] else "not swapped"
@@ -178,7 +179,7 @@ def contrast_classes(
     dataset, table = as_dataset(images)
     pictures = Pictures(dataset, table, whole, batch_size)
     predictions = predict(whole, pictures.of(table["image"].to_numpy(), "predicting"), precision)
-    chosen = {target: images_of(predictions, whole, target, images_per_class, seed) for target in sorted(pair)}
+    chosen = {target: images_of(predictions, whole, target, images_per_class, seed) for target in pair}
     attribution = attribute_images(
         whole, layer, pictures.of(np.concatenate(list(chosen.values())), "attributing"),
         {int(image): target for target, found in chosen.items() for image in found},

@@ -27,6 +27,7 @@ THRESHOLD = 0.25
 LEAST_IMAGES = 2
 """Images with features that a class needs: one to fit with and one to hold out."""
 
+#: What a file of features says of its classes, with the types of the arrays.
 HEADS = {"classes": np.int64, "class_names": np.str_, "n_images": np.int64, "n_features": np.int64, "reason": np.str_}
 _HELD_OUT = 11  # stream of the draw, apart from all others that use the run's seed
 
@@ -76,15 +77,13 @@ def telling_positions(maps: np.ndarray, threshold: float = THRESHOLD) -> np.ndar
     Returns:
         ``[N, h, w]`` bool; nowhere in an image whose attribution is nowhere positive.
 
-    Source: arXiv 2502.03422 and its code, which takes the *raw* channel mean here and the rectified one for NMF. An
-    image that speaks nowhere for the class gives no features here; the published inequality would turn round.
+    Source: arXiv 2502.03422 and its code, which takes the *raw* channel mean here and the rectified one for NMF.
 
     Example:
         >>> telling_positions(np.array([[[1.0, 0.25, 0.5]], [[-1.0, -2.0, 0.0]]])).tolist()
         [[[True, False, True]], [[False, False, False]]]
     """
-    highest = maps.max(axis=(1, 2), keepdims=True)
-    return (maps > threshold * highest) & (highest > 0)
+    return maps > threshold * maps.max(axis=(1, 2), keepdims=True)
 
 
 def contrast_features(

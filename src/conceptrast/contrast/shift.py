@@ -65,7 +65,6 @@ def shifted_probabilities(
     normal: np.ndarray | Tensor,
     classes: Sequence[int],
     offsets: Sequence[float] = OFFSETS,
-    rectify: bool | None = None,
     precision: str = "float32",
     batch_size: int = 64,
 ) -> Tensor:
@@ -73,13 +72,14 @@ def shifted_probabilities(
 
     .. math:: p_{t n k} = \mathrm{softmax}\big(f(\max(a_n + t\, n, 0))\big)_k
 
+    Negative values become zero only where the layer's own output cannot be negative.
+
     Args:
         split: the network, cut at the layer.
         activations: ``[N, C, h, w]``, on the device of the network.
         normal: ``[C]`` direction, added at every position; not normalised, as published.
         classes: whose probabilities are wanted, ``[K]``.
         offsets: ``[T]``.
-        rectify: whether negative values become zero; by default where the layer's own output cannot be negative.
         precision: of the suffix, ``float32`` or ``bfloat16``; the softmax is float64, because what is compared may be
             as small as 1e-30.
         batch_size: shifted activations that run at once.
@@ -104,14 +104,13 @@ def shifted_probabilities(
     direction = torch.as_tensor(normal, dtype=activations.dtype, device=activations.device)
     if direction.shape != activations.shape[1:2]:
         raise ShapeError(f"a direction {list(direction.shape)} does not fit activations {list(activations.shape)}")
-    clamp = split.rectified if rectify is None else rectify
     steps = torch.tensor(list(offsets), dtype=activations.dtype, device=activations.device)[:, None] * direction
     # A whole image's offsets are neighbours, so that a batch reads few images and writes many copies.
     found = []
     for rows in torch.arange(len(activations) * len(steps), device=activations.device).split(batch_size):
         image, step = rows // len(steps), rows % len(steps)
         moved = activations[image] + steps[step][:, :, None, None]
-        if clamp:
+        if split.rectified:
             moved.clamp_(min=0)
         with autocast(precision, activations.device):
             logits = split.suffix(moved.contiguous(memory_format=torch.channels_last))
@@ -156,7 +155,7 @@ def shift_rows(
         chance = random_hyperplane(plane, np.zeros(len(plane.normal)), seed, pair)
         for baseline, direction in zip(("none", CHANCE), (plane, chance), strict=True):
             mean = shifted_probabilities(
-                split, activations, direction.normal, pair, offsets, None, precision, batch_size
+                split, activations, direction.normal, pair, offsets, precision, batch_size
             ).mean(1)
             head: dict[str, Any] = {
                 "hyperplane": name, "baseline": baseline, "from_class": pair[0], "to_class": pair[1],

@@ -66,7 +66,7 @@ def draw_contrast_card(card: ContrastCard) -> Figure:
         A figure of its own, 14 inches wide; pyplot knows nothing of it.
     """
     rows = max(len(side.patches) for side in card.sides.values())
-    parts = (0.95, 0.72 + rows * (PATCH + GAP), 0.72 + PICTURE, 0.5 + CURVE + 0.5)
+    parts = (0.95, 0.72 + rows * (PATCH + GAP), 0.72 + PICTURE, 0.7 + CURVE + 0.5)
     sheet = Sheet(WIDTH, sum(parts))
     _header(sheet, card)
     for name, x in zip(card.sides, (MARGIN, MARGIN + COLUMN + GUTTER), strict=True):
@@ -147,7 +147,7 @@ def _curve(sheet: Sheet, side: Side, other: str, name: str, x: float, y: float) 
     title = f"Images of {short(side.class_name, 18)} shifted towards {short(other, 18)}"
     sheet.text(title, x, y + 0.1, size=11, weight="bold")
     offsets = list(dict.fromkeys(side.curve["offset"]))
-    axes = sheet.probability_axes(x + 0.45, y + 0.45, COLUMN - 0.6, CURVE, [f"{offset:g}" for offset in offsets])
+    axes = sheet.probability_axes(x + 0.45, y + 0.65, COLUMN - 0.6, CURVE, [f"{offset:g}" for offset in offsets])
     colours = {"p_own": COLOURS[name], "p_other": next(c for key, c in COLOURS.items() if key != name)}
     names = {"p_own": side.class_name, "p_other": other}
     for baseline, style in (("none", "-"), (CHANCE, ":")):
@@ -156,5 +156,6 @@ def _curve(sheet: Sheet, side: Side, other: str, name: str, x: float, y: float) 
             label = f"p({short(names[column], 16)})" if baseline == "none" else None
             axes.plot(range(len(part)), part[column], style, color=colour, linewidth=1.8, label=label)
     axes.plot([], [], ":", color=FAINT, label="random direction")
-    axes.set_xlabel("offset along the normal", fontsize=8, color=INK)
-    axes.legend(fontsize=8, facecolor="white", framealpha=0.85, edgecolor="none", loc="center left")
+    axes.set_xlabel("offset, in multiples of the normal", fontsize=8, color=INK)
+    # Above the curves: they may start anywhere.
+    axes.legend(fontsize=8, frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0.1)

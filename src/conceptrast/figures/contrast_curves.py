@@ -39,7 +39,7 @@ def draw_shift(shift: pd.DataFrame, study: str) -> Figure:
         x = MARGIN + place * PANEL
         axes = sheet.probability_axes(x, 1.05, PANEL - 0.5, HEIGHT, [f"{offset:g}" for offset in offsets])
         axes.set_title(f"hyperplanes: {solver}", fontsize=10, loc="left")
-        axes.set_xlabel("offset along the normal", fontsize=8)
+        axes.set_xlabel("offset, in multiples of the normal", fontsize=8)
         for column, colour, label in CURVES:
             for _, pair in part[part["baseline"] == "none"].groupby(["from_class", "to_class"]):
                 axes.plot(
@@ -54,13 +54,13 @@ def draw_shift(shift: pd.DataFrame, study: str) -> Figure:
 
 
 def draw_mask(
-    mask: pd.DataFrame, pictures: Mapping[tuple[int, int], Sequence[np.ndarray]], names: Sequence[str], study: str
+    mask: pd.DataFrame, pictures: Mapping[tuple[int, int], Mapping[float, np.ndarray]], names: Sequence[str], study: str
 ) -> Figure:
     """For each pair the probabilities while places are hidden, and an image of A on the way.
 
     Args:
         mask: from_class, to_class, baseline, status, share, p_from, p_to.
-        pictures: by pair the image at the shares that are shown, each ``[H, W, 3]`` uint8.
+        pictures: by pair an image by the share that is hidden of the places of all images, ``[H, W, 3]`` uint8.
         names: of the classes.
         study: its name.
 
@@ -70,24 +70,26 @@ def draw_mask(
     done = mask[mask["status"] == "ok"]
     shown = max((len(steps) for steps in pictures.values()), default=0)
     row = 1.75
-    sheet = Sheet(max(0.6 + CHART + 0.3 + shown * (CELL + GAP) + 0.35, 9.0), 1.0 + row * max(len(pictures), 1) + 0.2)
+    sheet = Sheet(max(0.6 + CHART + 0.3 + shown * (CELL + GAP) + 0.35, 9.0), 1.1 + row * max(len(pictures), 1) + 0.2)
     sheet.text(f"{study}: places on A's side of the hyperplane hidden first", 0.35, 0.18, size=14, weight="bold")
-    note = "solid: in the order of the hyperplane, over all images of A; dotted: in a random order"
+    note = "solid: in the order of the hyperplane, places of all images of A together; dotted: in a random order"
     sheet.text(note if len(pictures) else "no pair of classes could be masked", 0.35, 0.5, size=9, colour=FAINT)
+    for number, (_, colour, label) in enumerate(CURVES):
+        sheet.text(label, 0.6 + 0.5 * number, 0.74, size=9, colour=colour, weight="bold")
     for place, (pair, steps) in enumerate(pictures.items()):
-        y = 1.0 + place * row
+        y = 1.1 + place * row
         part = done[(done["from_class"] == pair[0]) & (done["to_class"] == pair[1])]
         shares = sorted(part["share"].unique())
         axes = sheet.probability_axes(0.6, y + 0.2, CHART, row - 0.6, [f"{100 * share:.0f}" for share in shares])
         first, second = (short(names[target], 22) for target in pair)
         sheet.text(f"A = {first}, B = {second}; % of places hidden", 0.6, y - 0.05, size=8)
-        for column, colour, label in CURVES:
+        for column, colour, _ in CURVES:
             for baseline in dict.fromkeys(part["baseline"]):
                 own = part[part["baseline"] == baseline].sort_values("share")
-                style, name = ("-", label) if baseline == "none" else (":", None)
-                axes.plot(range(len(own)), own[column], style, color=colour, linewidth=1.8, label=name)
-        if place == 0:
-            axes.legend(fontsize=8, frameon=False, loc="upper right")
-        for step, picture in enumerate(steps):
-            sheet.picture(picture, 0.6 + CHART + 0.3 + step * (CELL + GAP), y + 0.2, CELL, CELL)
+                style = "-" if baseline == "none" else ":"
+                axes.plot(range(len(own)), own[column], style, color=colour, linewidth=1.8)
+        for step, (share, picture) in enumerate(steps.items()):
+            left = 0.6 + CHART + 0.3 + step * (CELL + GAP)
+            sheet.picture(picture, left, y + 0.2, CELL, CELL)
+            sheet.text(f"{100 * share:.0f} %", left, y + 0.22 + CELL, size=8, colour=FAINT)
     return sheet.figure

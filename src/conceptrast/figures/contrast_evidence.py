@@ -104,8 +104,8 @@ def facts_of(plane: Hyperplane, accuracy: Mapping[str, float]) -> str:
 
 def masked_pictures(
     pictures: Pictures, examples: Mapping[str, np.ndarray], fill: float
-) -> dict[Pair, list[np.ndarray]]:
-    """The example image of every mask test at :data:`SHOWN_STEPS`.
+) -> dict[Pair, dict[float, np.ndarray]]:
+    """The example image of every mask test at :data:`SHOWN_STEPS`, by the share of all places that is hidden.
 
     Args:
         pictures: the study's images and model.
@@ -118,11 +118,11 @@ def masked_pictures(
     found = {}
     for row, pair in enumerate(examples["pair"].tolist()):
         view = views[int(examples["image"][row])]
-        steps = []
+        steps = {}
         for step in SHOWN_STEPS:
             total, ranks = int(examples["positions"][row]), examples["ranks"][row][None]
             places = hidden_places(ranks, step / STEPS, total, (view.shape[1], view.shape[2]))[0]
-            steps.append(pixels(torch.where(places, _filling(pictures.model.preprocess, fill), view)))
+            steps[step / STEPS] = pixels(torch.where(places, _filling(pictures.model.preprocess, fill), view))
         found[pair[0], pair[1]] = steps
     return found
 

@@ -48,6 +48,8 @@ def test_a_step_hides_its_share_and_whole_cells():
     assert hidden[1, 0, :3, :3].all()
     assert hidden[1, 0, :3, 3:].all()
     assert not hidden[0, 0, 3:].any()
+    one = hidden_places(np.array([[[0, 1, 2], [3, 4, 5], [6, 7, 8]]]), 1 / 9, 9, (9, 9))
+    assert one[0, 0].nonzero().tolist() == [[row, column] for row in range(3) for column in range(3)]
 
 
 def test_probabilities_from_nothing_hidden_to_everything(model):

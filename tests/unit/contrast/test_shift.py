@@ -23,7 +23,7 @@ from conceptrast.models.split import SplitModel
 
 
 class Reused(nn.Module):
-    """A network whose layer ``relu`` is rectified and whose ``linear`` is not."""
+    """A network whose layer ``relu`` is rectified and whose ``last`` is not; clamping there would change the logits."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,20 +44,21 @@ IMAGES = torch.randn(7, 3, 6, 6, generator=torch.Generator().manual_seed(1))
 NORMAL = torch.randn(4, generator=torch.Generator().manual_seed(2))
 
 
-@pytest.mark.parametrize(("layer", "rectified"), [("relu", True), ("linear", False)])
+@pytest.mark.parametrize(("layer", "rectified"), [("relu", True), ("last", False)])
 @pytest.mark.parametrize("batch_size", [3, 64])
 def test_it_is_what_the_whole_network_says_of_replaced_activations(network, layer, rectified, batch_size):
     split = SplitModel(network, layer)
     with torch.no_grad():
         activations = split.prefix(IMAGES)
     before = activations.clone()
-    found = shifted_probabilities(split, activations, NORMAL.numpy(), [2, 0], OFFSETS, batch_size=batch_size)
+    normal = torch.randn(activations.shape[1], generator=torch.Generator().manual_seed(2))
+    found = shifted_probabilities(split, activations, normal.numpy(), [2, 0], OFFSETS, batch_size=batch_size)
     assert torch.equal(activations, before)
     assert found.shape == (len(OFFSETS), 7, 2)
     for number, offset in enumerate(OFFSETS):
 
         def shift(_module, _inputs, output, offset=offset):
-            moved = output + offset * NORMAL[:, None, None]
+            moved = output + offset * normal[:, None, None]
             return moved.relu() if rectified else moved
 
         handle = network.get_submodule(layer).register_forward_hook(shift)
