@@ -7,7 +7,6 @@ the same bits as an undisturbed one.
 
 from __future__ import annotations
 
-import io
 import logging
 import math
 import time
@@ -21,8 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from conceptrast.errors import ConfigError, ModelError, unknown_name
-from conceptrast.files import atomic
 from conceptrast.inference import PRECISIONS, autocast, device_of, network_input
+from conceptrast.models.checkpoints import Checkpoint
 from conceptrast.models.model import Model
 from conceptrast.models.pictures import TrainingPictures
 from conceptrast.progress import progress
@@ -128,12 +127,12 @@ def train(
     key = f"{key} {options} {seed} {len(training)} {len(validation)}"
     model.module.requires_grad_(True)
     optimiser = _optimiser(model.module, options)
-    history = _resume(checkpoint, key, model.module, optimiser)
+    kept = Checkpoint(checkpoint, key, {"module": model.module, "optimiser": optimiser})
+    history = kept.resume()
     try:
         for epoch in range(len(history) + 1, options.epochs + 1):
             history.append(_epoch(model, training, validation, optimiser, options, epoch, seed))
-            if checkpoint is not None:
-                _save(checkpoint, key, model.module, optimiser, history)
+            kept.save(history)
     finally:
         model.module.eval().requires_grad_(False)
     return pd.DataFrame(history)
@@ -230,31 +229,3 @@ def _accuracy(model: Model, pictures: TrainingPictures, precision: str) -> float
             logits = model.module(network_input(model, views))
         hits += int((logits.argmax(dim=1).cpu() == labels).sum())
     return hits / len(pictures)
-
-
-def _save(path: Path, key: str, module: nn.Module, optimiser: torch.optim.SGD, history: list[dict[str, Any]]) -> None:
-    state = {"key": key, "module": module.state_dict(), "optimiser": optimiser.state_dict(), "history": history}
-    content = io.BytesIO()
-    torch.save(state, content)
-    with atomic(path) as part:
-        # Written by Python and not by torch, whose error for a full disk is no OSError.
-        part.write_bytes(content.getbuffer())
-
-
-def _resume(path: Path | None, key: str, module: nn.Module, optimiser: torch.optim.SGD) -> list[dict[str, Any]]:
-    """Put a checkpoint's state back and return its history; an empty one if there is none of this training."""
-    if path is None or not path.is_file():
-        return []
-    try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a checkpoint only saves time: whatever is wrong with it, training starts anew
-        LOGGER.warning("checkpoint %s cannot be read and is ignored: %s", path, type(error).__name__)
-        return []
-    if found.get("key") != key:
-        LOGGER.info("checkpoint %s belongs to other settings and is ignored", path)
-        return []
-    module.load_state_dict(found["module"])
-    optimiser.load_state_dict(found["optimiser"])
-    history: list[dict[str, Any]] = found["history"]
-    LOGGER.info("resuming after epoch %d", len(history))
-    return history

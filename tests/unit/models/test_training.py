@@ -131,14 +131,14 @@ def test_a_full_disk_is_an_error_of_the_system(tmp_path):
 import resource, sys
 from pathlib import Path
 import torch
-from conceptrast.models import training, weights
+from conceptrast.models import checkpoints, weights
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
 module, folder = torch.nn.Linear(100, 100), Path(sys.argv[1])
 optimiser = torch.optim.SGD(module.parameters(), lr=0.1)
 for write in (
     lambda: weights.write_state(module.state_dict(), folder / "w.safetensors"),
-    lambda: training._save(folder / "c.pt", "key", module, optimiser, []),
+    lambda: checkpoints.Checkpoint(folder / "c.pt", "key", {"module": module, "optimiser": optimiser}).save([]),
 ):
     try:
         write()

@@ -1,0 +1,67 @@
+"""The state of a training after an epoch, kept so that a kill costs at most one epoch."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from conceptrast.files import atomic
+
+LOGGER = logging.getLogger("conceptrast")
+History = list[dict[str, Any]]
+
+
+class Checkpoint:
+    """Saves and restores the parts of a training, and its history.
+
+    Args:
+        path: where it is kept; ``None`` keeps nothing.
+        key: what the training depends on; a checkpoint of another key is ignored.
+        parts: networks and optimisers by name.
+
+    Example:
+        >>> import tempfile
+        >>> path, layer = Path(tempfile.mkdtemp(), "training.pt"), nn.Linear(1, 1)
+        >>> checkpoint = Checkpoint(path, "key", {"layer": layer})
+        >>> checkpoint.resume(), checkpoint.save([{"epoch": 1}]), checkpoint.resume()
+        ([], None, [{'epoch': 1}])
+    """
+
+    def __init__(self, path: Path | None, key: str, parts: Mapping[str, nn.Module | Optimizer]) -> None:
+        self.path, self.key, self.parts = path, key, parts
+
+    def save(self, history: History) -> None:
+        """Write all parts and the history under a temporary name, then rename."""
+        if self.path is None:
+            return
+        state = {name: part.state_dict() for name, part in self.parts.items()}
+        content = io.BytesIO()
+        torch.save({"key": self.key, "parts": state, "history": history}, content)
+        with atomic(self.path) as part:
+            # Written by Python and not by torch, whose error for a full disk is no OSError.
+            part.write_bytes(content.getbuffer())
+
+    def resume(self) -> History:
+        """Put the parts' states back and return the history; an empty one if there is no checkpoint of this key."""
+        if self.path is None or not self.path.is_file():
+            return []
+        try:
+            found = torch.load(self.path, map_location="cpu", weights_only=True)
+        except Exception as error:  # a checkpoint only saves time: whatever is wrong with it, training starts anew
+            LOGGER.warning("checkpoint %s cannot be read and is ignored: %s", self.path, type(error).__name__)
+            return []
+        if found.get("key") != self.key:
+            LOGGER.info("checkpoint %s belongs to other settings and is ignored", self.path)
+            return []
+        for name, part in self.parts.items():
+            part.load_state_dict(found["parts"][name])
+        history: History = found["history"]
+        LOGGER.info("resuming after epoch %d", len(history))
+        return history
