@@ -32,6 +32,11 @@ if CONTRASTED:
     include: "workflow/rules/contrast.smk"
 
 
+if DECODED:
+
+    include: "workflow/rules/latent.smk"
+
+
 if INSERTIONS:
 
     include: "workflow/rules/insertion.smk"

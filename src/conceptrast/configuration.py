@@ -152,7 +152,8 @@ def _cross_checks(config: Config, source: Path) -> Iterator[str]:
         for key, valid in (("model", models), ("dataset", datasets), ("predicted_by", models)):
             if key in study and study[key] not in valid:
                 yield f"'studies.{name}.{key}': " + unknown_name(key, study[key], valid)
-        yield from _pair_problems(f"'studies.{name}.contrast'", study.get("contrast", []))
+        for key in ("contrast", "counterfactual"):
+            yield from _pair_problems(f"'studies.{name}.{key}'", study.get(key, []))
     offsets = config["contrast"]["offsets"]
     if offsets != sorted(offsets) or offsets[0] != 0:
         yield f"'contrast.offsets' got {offsets}: they start with 0 and rise"

@@ -32,7 +32,7 @@ PICTURE_STEPS = frozenset(
     {
         *("train", "predict", "attribute", "factorize", "prototypes", "component_prediction", "concept_recovery"),
         *("figures", "features", "shift", "mask", "contrastive_components", "contrast_recovery", "contrast_figures"),
-        "insertion",
+        *("insertion", "decoder", "counterfactual"),
     }
 )
 """Steps that open a model and look at pictures."""
@@ -101,6 +101,11 @@ class Plan:
         return [name for name, study in self.studies.items() if "contrast" in study]
 
     @property
+    def decoded(self) -> list[str]:
+        """Studies that name pairs of classes to decode counterfactuals of."""
+        return [name for name, study in self.studies.items() if "counterfactual" in study]
+
+    @property
     def studies_with_truth(self) -> list[str]:
         """Studies on datasets whose concepts are known."""
         kinds = registry(self.source, "data", "TRUTH")
@@ -127,6 +132,8 @@ class Plan:
         if self.contrasted:
             tables["contrast_tables"] = ["contrast_classes", "contrast_pairs", "hyperplanes", "shift", "mask"]
             tables["contrast_tables"] += ["contrast_recovery"] if self.contrasted_with_truth else []
+        if self.decoded:
+            tables["counterfactual_tables"] = ["decoder", "counterfactual"]
         if self.insertions:
             tables["insertion_tables"] = ["insertion"]
         return tables
@@ -259,10 +266,11 @@ class Plan:
         lines = []
         for name in (name for name in self.studies if name in due["study"]):
             study = self.studies[name]
-            pairs = [wanted for pair in study.get("contrast", []) for wanted in pair]
-            for key, classes in (("classes", study.get("classes", [])), ("contrast", pairs)):
-                lines += self._unknown(f"'studies.{name}.{key}'", study, classes)
-            lines += self._same(f"'studies.{name}.contrast'", study, study.get("contrast", []))
+            lines += self._unknown(f"'studies.{name}.classes'", study, study.get("classes", []))
+            for key in ("contrast", "counterfactual"):
+                pairs, where = study.get(key, []), f"'studies.{name}.{key}'"
+                lines += self._unknown(where, study, [wanted for pair in pairs for wanted in pair])
+                lines += self._same(where, study, pairs)
         for name in (name for name in self.insertions if name in due["insertion"]):
             entry, where = self.insertions[name], f"'insertions.{name}.pairs'"
             lines += self._unknown(where, entry, [each for pair in entry["pairs"] for each in pair])

@@ -7,7 +7,9 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from conceptrast.errors import ConfigError
+from conceptrast.errors import ConfigError, DataError
+
+_ROWS = 62  # stream of the draw of rows
 
 
 def class_images(
@@ -62,3 +64,27 @@ def _draw(images: np.ndarray, most: int, generator: np.random.Generator) -> np.n
     if len(images) <= most:
         return images
     return np.sort(generator.choice(images, most, replace=False))
+
+
+def drawn_rows(table: pd.DataFrame, split: str, most: int, seed: int) -> pd.DataFrame:
+    """At most so many rows of a split of an index, drawn without replacement, in the order of the index.
+
+    Args:
+        table: the index.
+        split: ``train`` or ``validation``.
+        most: largest number of rows.
+        seed: of the draw.
+
+    Raises:
+        DataError: the index has no row of the split.
+
+    Example:
+        >>> index = pd.DataFrame({"image": [0, 1, 2], "split": ["train", "train", "validation"]})
+        >>> drawn_rows(index, "train", 5, seed=0)["image"].tolist()
+        [0, 1]
+    """
+    rows = table[table["split"] == split]
+    if rows.empty:
+        raise DataError(f"the dataset has no pictures in its split {split!r}, which a decoder needs")
+    places = _draw(np.arange(len(rows)), most, np.random.default_rng([seed, _ROWS]))
+    return rows.iloc[places]

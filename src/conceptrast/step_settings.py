@@ -160,6 +160,29 @@ def contrast_tables(plan: Plan) -> Config:
     }
 
 
+def decoder(plan: Plan, study: str) -> Config:
+    """Of a study."""
+    return {**_study(plan, study), **_values(plan, "decoder")}
+
+
+def counterfactual(plan: Plan, study: str) -> Config:
+    """Of a study."""
+    recipes = _recipes(plan, study, "components", "weighting")
+    recipe = recipes[card_recipe(recipes)]
+    return {
+        **_study(plan, study),
+        **_values(plan, "min_images", "counterfactual"),
+        **_pairs(plan, study, "counterfactual"),
+        "components": f"components_{recipe['weighting']}_k{recipe['components']}",
+        "study": study,
+    }
+
+
+def counterfactual_tables(plan: Plan) -> Config:
+    """Of the run."""
+    return {"studies": plan.decoded}
+
+
 def insertion(plan: Plan, insertion: str) -> Config:
     """Of an insertion test."""
     entry = plan.insertions[insertion]
@@ -245,6 +268,6 @@ def _solvers(plan: Plan) -> list[Config]:
     return [{"name": name, **entry} for name, entry in plan.config["contrast"]["hyperplanes"].items()]
 
 
-def _pairs(plan: Plan, study: str) -> Config:
-    """Named pairs of a study, and the solver whose planes they are contrasted by."""
-    return {"pairs": plan.studies[study]["contrast"], "hyperplane": next(iter(plan.config["contrast"]["hyperplanes"]))}
+def _pairs(plan: Plan, study: str, key: str = "contrast") -> Config:
+    """Pairs that a study names under a key, and the solver whose planes are used."""
+    return {"pairs": plan.studies[study][key], "hyperplane": next(iter(plan.config["contrast"]["hyperplanes"]))}

@@ -33,12 +33,14 @@ STUDIES = list(PLAN.studies)
 TRUTH_STUDIES = PLAN.studies_with_truth
 CONTRASTED = PLAN.contrasted
 CONTRAST_TRUTH_STUDIES = PLAN.contrasted_with_truth
+DECODED = PLAN.decoded
 INSERTIONS = list(PLAN.insertions)
 TRAINED = PLAN.trained_models
 SHARDS = range(PLAN.config["class_shards"])
 TABLES = expand("tables/{table}.csv", table=sum(PLAN.tables.values(), []))
 MANIFESTS = expand("figures/{study}/cards.csv", study=STUDIES)
 MANIFESTS += expand("figures/{study}/contrasts.csv", study=CONTRASTED)
+MANIFESTS += expand("figures/{study}/counterfactuals.csv", study=DECODED)
 GPU = int(has_gpu())
 # A resource and no parameter: how many processes decode pictures changes no result.
 WORKERS = PLAN.config["workers"]
@@ -128,6 +130,22 @@ def plane_inputs(wildcards):
         part: [f"studies/{wildcards.study}/{part}/{shard}.npz" for shard in SHARDS]
         for part in ("features", "hyperplanes")
     }
+
+
+def direction_inputs(wildcards):
+    """What the other parts of a study have found that gives directions: components, hyperplanes, concept vectors."""
+    study = wildcards.study
+    shards = SHARDS if study in CONTRASTED else []
+    return {
+        "components": f"studies/{study}/components.npz",
+        "hyperplanes": [f"studies/{study}/hyperplanes/{shard}.npz" for shard in shards],
+        "ace": [f"studies/{study}/ace.npz"] if study in ACE_STUDIES else [],
+    }
+
+
+def ace_option(wildcards, input):
+    """`--ace` with the concept vectors, if there are any."""
+    return f"--ace {input.ace}" if input.ace else ""
 
 
 def truth_of(wildcards):

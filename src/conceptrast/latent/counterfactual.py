@@ -1,0 +1,381 @@
+r"""Counterfactuals: activations are moved along a direction until the class changes, and decoded on the way.
+
+Notation: ``a`` activations ``[N, C, h, w]``, ``u`` unit directions of the same shape, ``λ`` how far, relative to the
+length of the activations:
+
+.. math:: a(\lambda) = a + \lambda \lVert a \rVert u
+
+with negative values set to zero where the layer's own output cannot be negative.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from conceptrast.errors import ConfigError, unknown_name
+from conceptrast.inference import autocast
+from conceptrast.latent.decoder import Decoder
+from conceptrast.latent.decoder_training import decoded_input
+from conceptrast.latent.directions import CHANCE, Direction, random_direction
+from conceptrast.models.model import Model
+from conceptrast.models.split import SplitModel
+from conceptrast.statistics import wilson_interval
+
+STOPS = ("suffix", "picture")
+PAIR = ["from_class", "from_name", "to_class", "to_name"]
+DOUBLINGS = 7
+BISECTIONS = 5
+ALL = -1
+"""In place of both classes: all pairs together."""
+
+WEAK = "no decoded start has the class of its image: the decoder is too weak"
+
+
+def moved(split: SplitModel, activations: Tensor, units: Tensor, lambdas: Tensor) -> Tensor:
+    r"""Activations at some distance along their directions.
+
+    .. math:: a_n + \lambda_n \lVert a_n \rVert u_n
+
+    Args:
+        split: says whether the layer's output is rectified; then negative values become zero.
+        activations: ``[N, C, h, w]``.
+        units: ``[N, C, h, w]``, each of length 1.
+        lambdas: ``[N]``.
+
+    Example:
+        >>> network = torch.nn.Sequential(torch.nn.ReLU(), torch.nn.Flatten()).eval()
+        >>> a, u = torch.tensor([3.0, 4.0]).view(1, 2, 1, 1), torch.tensor([-1.0, 0.0]).view(1, 2, 1, 1)
+        >>> moved(SplitModel(network, "0"), a, u, torch.tensor([1.0])).flatten()
+        tensor([0., 4.])
+    """
+    lengths = activations.flatten(1).norm(dim=1)
+    step = (lambdas.to(activations) * lengths)[:, None, None, None] * units.to(activations)
+    found = activations + step
+    return found.clamp_(min=0) if split.rectified else found
+
+
+Reached = Callable[[Tensor], Tensor]
+
+
+def by_suffix(
+    split: SplitModel, activations: Tensor, units: Tensor, target: int, probability: float, precision: str = "float32"
+) -> Reached:
+    """Whether the rest of the network gives moved activations the class: of ``λ`` ``[N]``, ``[N]`` bool."""
+
+    def reached(lambdas: Tensor) -> Tensor:
+        with autocast(precision, activations.device):
+            logits = split.suffix(moved(split, activations, units, lambdas))
+        return logits.double().softmax(dim=1)[:, target] >= probability
+
+    return reached
+
+
+def by_picture(
+    model: Model,
+    split: SplitModel,
+    decoder: Decoder,
+    activations: Tensor,
+    units: Tensor,
+    target: int,
+    probability: float,
+    precision: str = "float32",
+) -> Reached:
+    """Whether the whole network gives the decoded picture the class: as :func:`by_suffix`."""
+
+    def reached(lambdas: Tensor) -> Tensor:
+        with autocast(precision, activations.device):
+            picture = decoder(moved(split, activations, units, lambdas)).float()
+            logits = model.module(decoded_input(model, picture))
+        return logits.double().softmax(dim=1)[:, target] >= probability
+
+    return reached
+
+
+@torch.inference_mode()
+def search(reached: Reached, count: int, limit: float, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
+    r"""The way after which each image has reached its class, to within 1/64 of it.
+
+    ``λ`` doubles from ``limit / 64``; the step in which the class is reached first is halved five times.
+
+    Args:
+        reached: function of ``λ`` ``[N]`` that says for each image whether it has.
+        count: ``N``.
+        limit: largest ``λ``.
+        device: of ``λ``.
+
+    Returns:
+        ``λ`` ``[N]``, ``limit`` where the class is not reached; and whether it is, ``[N]`` bool.
+
+    Example:
+        >>> lambdas, found = search(lambda way: way >= torch.tensor([0.3, 5.0]), count=2, limit=1.0)
+        >>> lambdas.numpy().round(2).tolist(), found.tolist()
+        ([0.3, 1.0], [True, False])
+    """
+    low, high = torch.zeros(count, device=device), torch.full((count,), limit, device=device)
+    found = torch.zeros(count, dtype=torch.bool, device=device)
+    for doubling in range(1 - DOUBLINGS, 1):
+        here = torch.full((count,), limit * 2.0**doubling, device=device)
+        now = reached(here) & ~found
+        high = torch.where(now, here, high)
+        found |= now
+        low = torch.where(found, low, here)
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2
+        enough = reached(middle)
+        high, low = torch.where(found & enough, middle, high), torch.where(found & ~enough, middle, low)
+    return high, found
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Images on their way along directions.
+
+    Args:
+        lambdas: ``[N]`` how far each goes.
+        found: ``[N]`` bool, whether the class was reached.
+        fractions: ``[F]`` of the way, from 0 to 1.
+        suffix: ``[N, F, n_classes]`` probabilities by the rest of the network.
+        decoded: ``[N, F, n_classes]`` probabilities of the decoded pictures by the whole network.
+        frames: ``[N, F, 3, H, W]`` uint8 decoded pictures.
+    """
+
+    lambdas: np.ndarray
+    found: np.ndarray
+    fractions: np.ndarray
+    suffix: np.ndarray
+    decoded: np.ndarray
+    frames: Tensor
+
+
+@torch.inference_mode()
+def walk(
+    model: Model,
+    split: SplitModel,
+    decoder: Decoder,
+    activations: Tensor,
+    units: Tensor,
+    lambdas: Tensor,
+    found: Tensor,
+    fractions: Sequence[float],
+    precision: str = "float32",
+) -> Walk:
+    """Decode images at fractions of their way and ask the whole network about the decoded pictures.
+
+    Args:
+        model: the whole classifier.
+        split: the same, cut at the decoder's layer.
+        decoder: of the layer.
+        activations, units: ``[N, C, h, w]``.
+        lambdas, found: as :func:`search` gives.
+        fractions: of ``λ``, from 0 to 1.
+        precision: ``float32`` or ``bfloat16``; softmax in float64.
+    """
+    suffix, decoded, frames = [], [], []
+    for fraction in fractions:
+        with autocast(precision, activations.device):
+            at = moved(split, activations, units, fraction * lambdas)
+            said = split.suffix(at)
+            picture = decoder(at).float()
+            # Asked about as bytes, so that what is shown is what was judged.
+            shown = (255 * picture).round().to(torch.uint8)
+            again = model.module(decoded_input(model, shown.float() / 255))
+        suffix.append(said.double().softmax(dim=1).cpu().numpy())
+        decoded.append(again.double().softmax(dim=1).cpu().numpy())
+        frames.append(shown.cpu())
+    return Walk(
+        lambdas.cpu().numpy(), found.cpu().numpy(), np.asarray(fractions, float),
+        np.stack(suffix, axis=1), np.stack(decoded, axis=1), torch.stack(frames, dim=1),
+    )  # fmt: skip
+
+
+def counterfactuals(
+    model: Model,
+    split: SplitModel,
+    decoder: Decoder,
+    activations: Tensor,
+    directions: Sequence[Direction],
+    target: int,
+    *,
+    stop: str = "suffix",
+    fractions: Sequence[float] = (0.0, 0.25, 0.5, 0.75, 1.0),
+    probability: float = 0.9,
+    limit: float = 1.0,
+    precision: str = "float32",
+) -> Walk:
+    """Move images until they have another class, and decode them on the way.
+
+    Args:
+        model: the whole classifier.
+        split: the same, cut at the decoder's layer.
+        decoder: of the layer.
+        activations: ``[N, C, h, w]`` of the images, on the model's device.
+        directions: one for each image.
+        target: the class that is moved towards.
+        stop: who has to give the class: ``suffix``, the rest of the network to the moved activations, or ``picture``,
+            the whole network to the decoded picture.
+        fractions: of the way at which pictures are decoded.
+        probability: of the class at which the way ends.
+        limit: longest way, relative to the length of the activations.
+        precision: ``float32`` or ``bfloat16``.
+
+    Raises:
+        ConfigError: there is no such stop.
+        LayerError: decoder, direction and cut do not belong to one layer.
+        ShapeError: a direction does not fit the activations.
+
+    Source: latent shift (Cohen et al. 2021, arXiv 2102.09475), along any direction; lengths relative to the
+    activations' are ours, so that directions of different origin can be compared.
+    """
+    for layer in dict.fromkeys([split.layer, *(direction.layer for direction in directions)]):
+        decoder.check_layer(layer)
+    units = _units(activations, directions)
+    if stop not in STOPS:
+        raise ConfigError(unknown_name("stop", stop, STOPS))
+    reached = (
+        by_suffix(split, activations, units, target, probability, precision)
+        if stop == "suffix"
+        else by_picture(model, split, decoder, activations, units, target, probability, precision)
+    )
+    lambdas, found = search(reached, len(activations), limit, activations.device)
+    return walk(model, split, decoder, activations, units, lambdas, found, fractions, precision)
+
+
+def random_counterfactuals(
+    model: Model,
+    split: SplitModel,
+    decoder: Decoder,
+    activations: Tensor,
+    directions: Sequence[Direction],
+    way: Walk,
+    images: Sequence[int],
+    seed: int = 0,
+    precision: str = "float32",
+) -> Walk:
+    """The chance row: every image goes as far, in a random direction of the same form.
+
+    Args:
+        model, split, decoder, activations, directions: as in :func:`counterfactuals`.
+        way: what that gave; its distances are taken over.
+        images: ids ``[N]``; each draws for itself.
+        seed: of the draws.
+        precision: ``float32`` or ``bfloat16``.
+    """
+    shape = activations.shape[1:]
+    drawn = [random_direction(each, shape, seed, int(image)) for each, image in zip(directions, images, strict=True)]
+    lambdas = torch.from_numpy(way.lambdas).to(activations)
+    found, ends = torch.zeros(len(activations), dtype=torch.bool), (0.0, 1.0)
+    return walk(model, split, decoder, activations, _units(activations, drawn), lambdas, found, ends, precision)
+
+
+def _units(activations: Tensor, directions: Sequence[Direction]) -> Tensor:
+    shape = tuple(activations.shape[1:])
+    return torch.stack([direction.unit(shape) for direction in directions]).to(activations)
+
+
+def counterfactual_rows(
+    images: Sequence[int], way: Walk, direction: Direction, pair: tuple[int, int], stop: str, baseline: str = "none"
+) -> pd.DataFrame:
+    """What is said of every image at every fraction of its way.
+
+    Args:
+        images: ids ``[N]``.
+        way: of these images.
+        direction: that they took, or of whose form a random one is.
+        pair: class that they are taken from, class that they are moved towards.
+        stop: who ended the way.
+        baseline: ``none``, or ``random``.
+
+    Returns:
+        image, from_class, to_class, direction, origin, stop, baseline, found, fraction, lambda, p_from, p_to, predicted
+        (by the rest of the network), p_from_decoded, p_to_decoded, predicted_decoded (the picture, by all of it).
+    """
+    count, steps = len(images), len(way.fractions)
+    first, second = pair
+    columns: dict[str, Any] = {
+        "image": np.repeat(np.asarray(images), steps),
+        "from_class": first,
+        "to_class": second,
+        "direction": direction.name,
+        "origin": direction.origin if baseline == "none" else CHANCE,
+        "stop": stop,
+        "baseline": baseline,
+        "found": np.repeat(way.found, steps),
+        "fraction": np.tile(way.fractions, count),
+        "lambda": (way.lambdas[:, None] * way.fractions).ravel(),
+    }
+    for said, ending in ((way.suffix, ""), (way.decoded, "_decoded")):
+        columns |= {f"p_from{ending}": said[..., first].ravel(), f"p_to{ending}": said[..., second].ravel()}
+        columns[f"predicted{ending}"] = said.argmax(axis=-1).ravel()
+    return pd.DataFrame(columns)
+
+
+def with_names(rows: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Rows with the names of their classes: from_name, to_name.
+
+    Example:
+        >>> with_names(pd.DataFrame({"from_class": [1], "to_class": [0]}), ["cat", "dog"]).iloc[0].tolist()
+        [1, 'dog', 0, 'cat']
+    """
+    found = rows.copy()
+    for end in ("from", "to"):
+        found.insert(
+            list(found).index(f"{end}_class") + 1, f"{end}_name", [names[each] for each in rows[f"{end}_class"]]
+        )
+    return found
+
+
+def counterfactual_summary(rows: pd.DataFrame) -> pd.DataFrame:
+    """How often the decoded picture changes its class: per pair, direction, stop and baseline, and over all pairs.
+
+    Args:
+        rows: as :func:`counterfactual_rows` gives, with names, status and reason; a pair that was skipped has one row.
+
+    Returns:
+        from_class, from_name, to_class, to_name (:data:`ALL` and ``all``: all pairs), direction, stop, baseline,
+        n_images, n_kept (images whose decoded start has the class that the model gives the image), lambda_median, found
+        (share that reach the class within the limit, by what stops them), changed (share of the kept whose decoded end
+        has another class), low, high (95 % Wilson interval), reached (share of the kept whose decoded end has the class
+        moved towards), p_to_before, p_to_after (means over the kept, decoded), status, reason.
+    """
+    skipped = rows[rows["status"] == "skipped"][[*PAIR, "status", "reason"]]
+    ends = _ends(rows[rows["status"] == "ok"])
+    if len(ends[PAIR].drop_duplicates()) > 1:
+        ends = pd.concat([ends, ends.assign(from_class=ALL, from_name="all", to_class=ALL, to_name="all")])
+    keys = [*PAIR, "direction", "stop", "baseline"]
+    found = [dict(zip(keys, key, strict=True)) | _summary(group) for key, group in ends.groupby(keys, sort=False)]
+    return pd.DataFrame([*found, *skipped.to_dict("records")])
+
+
+def _ends(rows: pd.DataFrame) -> pd.DataFrame:
+    """One row for every image's way: its start beside its end."""
+    keys = ["image", *PAIR, "direction", "stop", "baseline"]
+    start, end = (rows[rows["fraction"] == at] for at in (0, 1))
+    found = start.merge(end, on=keys, suffixes=("_start", ""), validate="1:1")
+    kept = found["predicted_decoded_start"] == found["predicted_start"]
+    changed = found["predicted_decoded"] != found["predicted_decoded_start"]
+    return found.assign(kept=kept, changed=changed, reached=found["predicted_decoded"] == found["to_class"])
+
+
+def _summary(group: pd.DataFrame) -> dict[str, Any]:
+    kept = group[group["kept"]]
+    row: dict[str, Any] = {
+        "n_images": len(group),
+        "n_kept": len(kept),
+        "lambda_median": float(group["lambda"].median()),
+    }
+    if (group["baseline"] == "none").all():
+        row["found"] = float(group["found"].mean())
+    if kept.empty:
+        return row | {"status": "skipped", "reason": WEAK}
+    changed = int(kept["changed"].sum())
+    low, high = wilson_interval(changed, len(kept))
+    row |= {"changed": changed / len(kept), "low": low, "high": high, "reached": float(kept["reached"].mean())}
+    row |= {"p_to_before": float(kept["p_to_decoded_start"].mean()), "p_to_after": float(kept["p_to_decoded"].mean())}
+    return row | {"status": "ok", "reason": ""}

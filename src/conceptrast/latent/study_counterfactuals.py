@@ -1,0 +1,111 @@
+"""The counterfactuals of one pair of classes: along every direction, to both stops, beside chance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from torch import Tensor
+
+from conceptrast.figures.counterfactual import Story, story_of
+from conceptrast.latent.counterfactual import (
+    STOPS,
+    counterfactual_rows,
+    counterfactuals,
+    random_counterfactuals,
+)
+from conceptrast.latent.decoder import Decoder
+from conceptrast.latent.directions import CHANCE, Direction
+from conceptrast.models.model import Model
+from conceptrast.models.split import SplitModel
+
+Directions = Mapping[str, Sequence[Direction]]
+FRACTIONS = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+@dataclass(frozen=True)
+class Moved:
+    """Images of A, and how they are moved towards B.
+
+    Args:
+        model, split, decoder: of one layer.
+        images: ids ``[N]``.
+        activations: ``[N, C, h, w]``, on the model's device.
+        pair: A and B.
+        probability: of B at which a way ends.
+        limit: longest way.
+        seed: of the random directions.
+        precision: ``float32`` or ``bfloat16``.
+    """
+
+    model: Model
+    split: SplitModel
+    decoder: Decoder
+    images: np.ndarray
+    activations: Tensor
+    pair: tuple[int, int]
+    probability: float = 0.5
+    limit: float = 1.0
+    seed: int = 0
+    precision: str = "float32"
+
+    def rows(self, directions: Directions) -> pd.DataFrame:
+        """What is said on every way: by direction, stop, and in a random direction as far.
+
+        Args:
+            directions: for every kind one for each image.
+
+        Returns:
+            As :func:`~conceptrast.latent.counterfactual.counterfactual_rows`.
+        """
+        parts = []
+        halves = (self.model, self.split, self.decoder, self.activations)
+        for kind in directions.values():
+            for stop in STOPS:
+                way = counterfactuals(
+                    *halves, kind, self.pair[1], stop=stop, fractions=FRACTIONS, probability=self.probability,
+                    limit=self.limit, precision=self.precision,
+                )  # fmt: skip
+                chance = random_counterfactuals(*halves, kind, way, self.images.tolist(), self.seed, self.precision)
+                parts.append(counterfactual_rows(self.images.tolist(), way, kind[0], self.pair, stop))
+                parts.append(counterfactual_rows(self.images.tolist(), chance, kind[0], self.pair, stop, CHANCE))
+        return pd.concat(parts, ignore_index=True)
+
+    def stories(self, directions: Directions, image: int, view: np.ndarray, frames: int) -> list[Story]:
+        """The way of one image along every direction, until its decoded picture is B.
+
+        Args:
+            directions: for every kind one for each image.
+            image: id of the one.
+            view: ``[H, W, 3]`` uint8, the image.
+            frames: decoded pictures on the way.
+        """
+        place = self.images.tolist().index(image)
+        found = []
+        for kind in directions.values():
+            way = counterfactuals(
+                self.model, self.split, self.decoder, self.activations[place : place + 1], [kind[place]], self.pair[1],
+                stop="picture", fractions=np.linspace(0, 1, frames).tolist(), probability=self.probability,
+                limit=self.limit, precision=self.precision,
+            )  # fmt: skip
+            found.append(story_of(way, 0, kind[place], view, self.pair))
+        return found
+
+
+def example_image(rows: pd.DataFrame) -> int:
+    """The image that figures show: the one whose decoded pictures come nearest to B, over all directions.
+
+    Args:
+        rows: of one pair, as :meth:`Moved.rows` gives.
+
+    Example:
+        >>> rows = pd.DataFrame({"image": [4, 5], "baseline": "none", "stop": "picture", "fraction": 1.0,
+        ...     "p_to_decoded": [0.2, 0.7]})
+        >>> example_image(rows)
+        5
+    """
+    ends = rows[(rows["baseline"] == "none") & (rows["stop"] == "picture") & (rows["fraction"] == 1)]
+    mean = ends.groupby("image")["p_to_decoded"].mean()
+    return int(mean.index[int(mean.to_numpy().argmax())])

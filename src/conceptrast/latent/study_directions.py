@@ -1,0 +1,107 @@
+"""The directions of a study: what its other parts have found, as one list for a pair of classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from conceptrast.contrast.hyperplanes import Hyperplane
+from conceptrast.latent.decoder import Decoder
+from conceptrast.latent.directions import (
+    Direction,
+    latent_shift_gradients,
+    log_probability_gradients,
+    strongest_component,
+)
+from conceptrast.models.model import Model
+from conceptrast.models.split import SplitModel
+
+KINDS = {
+    "gradient": "gradient of the class's log probability by the rest of the network",
+    "latent_shift": "the same through decoder and whole network: the original latent shift",
+    "hyperplane": "normal of the hyperplane between the two classes",
+    "component": "component of the class along which its probability grows most",
+    "cav": "concept activation vector of the class with the highest TCAV score",
+}
+"""What the names of directions mean, in the order of tables and figures."""
+
+
+def directions_towards(
+    model: Model,
+    split: SplitModel,
+    decoder: Decoder,
+    activations: Tensor,
+    pair: tuple[int, int],
+    *,
+    plane: Hyperplane | None = None,
+    components: np.ndarray | None = None,
+    cav: tuple[str, np.ndarray] | None = None,
+    precision: str = "float32",
+) -> dict[str, list[Direction]]:
+    """For every kind of direction that is known, one direction for each image.
+
+    Args:
+        model, split, decoder: of one layer.
+        activations: ``[N, C, h, w]`` of images of the first class of the pair.
+        pair: class that images are taken from, class that they are moved towards.
+        plane: hyperplane whose normal points from the first to the second.
+        components: ``[k, C]`` of the second class.
+        cav: name and concept activation vector ``[C]`` of the second class.
+        precision: of the gradients.
+
+    Returns:
+        By name of :data:`KINDS`, in that order.
+    """
+    target, layer, names = pair[1], split.layer, model.class_names
+    gradients = log_probability_gradients(split, activations, target, precision)
+    shifts = latent_shift_gradients(model, decoder, activations, target, precision)
+    found = {
+        "gradient": [Direction("gradient", f"log p({names[target]})", layer, each) for each in gradients.cpu()],
+        "latent_shift": [
+            Direction("latent_shift", f"log p({names[target]}), decoded", layer, each) for each in shifts.cpu()
+        ],
+    }
+    known = _vectors(plane, components, cav, gradients, [names[each] for each in pair])
+    for kind, (origin, values) in known.items():
+        vector = torch.as_tensor(np.asarray(values), dtype=torch.float32)
+        found[kind] = [Direction(kind, origin, layer, vector)] * len(activations)
+    return {kind: found[kind] for kind in KINDS if kind in found}
+
+
+def _vectors(
+    plane: Hyperplane | None,
+    components: np.ndarray | None,
+    cav: tuple[str, np.ndarray] | None,
+    gradients: Tensor,
+    names: Sequence[str],
+) -> Mapping[str, tuple[str, np.ndarray]]:
+    """Origin and vector of every direction that is the same for all images."""
+    found: dict[str, tuple[str, np.ndarray]] = {}
+    if plane is not None:
+        found["hyperplane"] = (f"{names[0]} to {names[1]}", plane.normal)
+    if components is not None and len(components):
+        best = strongest_component(torch.from_numpy(components).to(gradients), gradients)
+        found["component"] = (f"component {best + 1} of {names[1]}", components[best])
+    if cav is not None:
+        found["cav"] = (f"{cav[0]} of {names[1]}", cav[1])
+    return found
+
+
+def components_of(sets: Mapping[str, np.ndarray], name: str, target: int) -> np.ndarray | None:
+    """Components ``[k, C]`` of a class among those of a study; ``None`` if it has none.
+
+    Args:
+        sets: classes ``[K]`` and, by name, ``[K, k, C]``.
+        name: of the array.
+        target: class index.
+
+    Example:
+        >>> components_of({"classes": np.array([4]), "components_position_k1": np.ones((1, 1, 2))},
+        ...     "components_position_k1", 4)
+        array([[1., 1.]])
+    """
+    place = np.flatnonzero(sets["classes"] == target)
+    return sets[name][place[0]] if len(place) else None

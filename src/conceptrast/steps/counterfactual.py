@@ -1,0 +1,95 @@
+"""Move images of one class towards another along every direction that the study knows, and decode them on the way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from conceptrast.contrast.images import class_activations
+from conceptrast.contrast.pairs import named_pairs, skipped_rows
+from conceptrast.contrast.planes import Planes
+from conceptrast.contrast.tables import joined
+from conceptrast.figures.canvas import save_png, short
+from conceptrast.figures.counterfactual import animation, draw_counterfactual, save_gif
+from conceptrast.figures.evidence import pixels
+from conceptrast.figures.study import slug
+from conceptrast.files import read_arrays, read_table, write_table
+from conceptrast.inference import device_of
+from conceptrast.latent.ace import strongest_cav
+from conceptrast.latent.counterfactual import with_names
+from conceptrast.latent.decoder import read_decoder
+from conceptrast.latent.study_counterfactuals import Moved, example_image
+from conceptrast.latent.study_directions import components_of, directions_towards
+from conceptrast.models.split import SplitModel
+from conceptrast.selection import class_images
+from conceptrast.steps.opening import open_pictures
+from conceptrast.steps.runner import run
+
+FEW = "fewer than min_images images are predicted as the first class"
+NOTE = "whose decoded pictures come nearest to B over all directions; activations move until the picture is B"
+
+
+def main(
+    settings: dict[str, Any],
+    index: Path,
+    class_names: Path,
+    predictions: Path,
+    decoder: Path,
+    components: Path,
+    counterfactual: Path,
+    pictures_folder: Path,
+    manifest: Path,
+    hyperplanes: list[Path],
+    ace: Path | None = None,
+    weights: Path | None = None,
+    workers: int = 0,
+) -> None:
+    """Write what is said on the way, strips and animations; the ``manifest`` lists from_class, to_class, file."""
+    pictures = open_pictures(settings, index, class_names, weights, workers)
+    model, names = pictures.model, pictures.model.class_names
+    split, device = SplitModel(model, settings["layer"]), device_of(pictures.model)
+    found, chosen = read_decoder(decoder).to(device), settings["counterfactual"]
+    pairs = named_pairs(model, settings["pairs"])
+    planes = Planes(hyperplanes, settings["hyperplane"], pairs)
+    sets, cavs = read_arrays(components), read_arrays(ace) if ace else None
+    images, _ = class_images(
+        read_table(predictions), settings["min_images"], chosen["images"], settings["seed"], len(names),
+        [first for first, _ in pairs],
+    )  # fmt: skip
+    few = skipped_rows({pair: FEW for pair in pairs if pair[0] not in images})
+    parts, files = [few], []
+    pictures_folder.mkdir(parents=True, exist_ok=True)
+    activations = dict(class_activations(pictures, split, images, settings["precision"], "moving"))
+    for pair in (pair for pair in pairs if pair[0] in images):
+        moved = Moved(
+            model, split, found, images[pair[0]], activations[pair[0]].to(device), pair, chosen["probability"],
+            chosen["limit"], settings["seed"], settings["precision"],
+        )  # fmt: skip
+        directions = directions_towards(
+            model, split, found, moved.activations, pair, plane=planes.get(pair),
+            components=components_of(sets, settings["components"], pair[1]),
+            cav=None if cavs is None else strongest_cav(cavs, pair[1]), precision=settings["precision"],
+        )  # fmt: skip
+        rows = moved.rows(directions)
+        parts.append(rows.assign(status="ok", reason=""))
+        image = example_image(rows)
+        stories = moved.stories(directions, image, pixels(pictures.by_id(np.array([image]))[image]), chosen["frames"])
+        stem = "-to-".join(f"{each}-{slug(names[each])}" for each in pair)
+        ends = [names[each] for each in pair]
+        title = f"{settings['study']}: from {short(ends[0])} to {short(ends[1])}"
+        save_png(draw_counterfactual(stories, ends, title, f"image {image}, {NOTE}"), pictures_folder / f"{stem}.png")
+        files.append((*pair, f"{stem}.png"))
+        for story in stories:
+            files.append((*pair, f"{stem}-{story.direction.name}.gif"))
+            save_gif(animation(story, ends), pictures_folder / files[-1][2])
+    for stale in set(pictures_folder.glob("*-to-*")) - {pictures_folder / file for *_, file in files}:
+        stale.unlink()
+    write_table(with_names(joined(parts), names), counterfactual)
+    write_table(pd.DataFrame(files, columns=["from_class", "to_class", "file"]), manifest)
+
+
+if __name__ == "__main__":
+    run(main)
