@@ -32,7 +32,7 @@ PICTURE_STEPS = frozenset(
     {
         *("train", "predict", "attribute", "factorize", "prototypes", "component_prediction", "concept_recovery"),
         *("figures", "features", "shift", "mask", "contrastive_components", "contrast_recovery", "contrast_figures"),
-        "insertion",
+        *("insertion", "ace"),
     }
 )
 """Steps that open a model and look at pictures."""
@@ -112,6 +112,11 @@ class Plan:
         return [name for name in self.contrasted if name in self.studies_with_truth]
 
     @property
+    def studies_with_ace(self) -> list[str]:
+        """Studies that name classes whose concepts are found among superpixels."""
+        return [name for name, study in self.studies.items() if "ace" in study]
+
+    @property
     def trained_models(self) -> list[str]:
         """Models that the workflow trains and some study or insertion test needs."""
         used = {study.get(key) for study in self.studies.values() for key in ("model", "predicted_by")}
@@ -129,6 +134,9 @@ class Plan:
             tables["contrast_tables"] += ["contrast_recovery"] if self.contrasted_with_truth else []
         if self.insertions:
             tables["insertion_tables"] = ["insertion"]
+        if self.studies_with_ace:
+            known = set(self.studies_with_ace) & set(self.studies_with_truth)
+            tables["ace_tables"] = ["ace", *(["ace_recovery"] if known else [])]
         return tables
 
     def predictions_file(self, study: str) -> str:
@@ -260,7 +268,8 @@ class Plan:
         for name in (name for name in self.studies if name in due["study"]):
             study = self.studies[name]
             pairs = [wanted for pair in study.get("contrast", []) for wanted in pair]
-            for key, classes in (("classes", study.get("classes", [])), ("contrast", pairs)):
+            named_classes = {key: study.get(key, []) for key in ("classes", "ace")} | {"contrast": pairs}
+            for key, classes in named_classes.items():
                 lines += self._unknown(f"'studies.{name}.{key}'", study, classes)
             lines += self._same(f"'studies.{name}.contrast'", study, study.get("contrast", []))
         for name in (name for name in self.insertions if name in due["insertion"]):

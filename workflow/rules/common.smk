@@ -34,11 +34,13 @@ TRUTH_STUDIES = PLAN.studies_with_truth
 CONTRASTED = PLAN.contrasted
 CONTRAST_TRUTH_STUDIES = PLAN.contrasted_with_truth
 INSERTIONS = list(PLAN.insertions)
+ACE_STUDIES = PLAN.studies_with_ace
 TRAINED = PLAN.trained_models
 SHARDS = range(PLAN.config["class_shards"])
 TABLES = expand("tables/{table}.csv", table=sum(PLAN.tables.values(), []))
 MANIFESTS = expand("figures/{study}/cards.csv", study=STUDIES)
 MANIFESTS += expand("figures/{study}/contrasts.csv", study=CONTRASTED)
+MANIFESTS += expand("figures/{study}/ace.csv", study=ACE_STUDIES)
 GPU = int(has_gpu())
 # A resource and no parameter: how many processes decode pictures changes no result.
 WORKERS = PLAN.config["workers"]
