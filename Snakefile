@@ -42,6 +42,11 @@ if INSERTIONS:
     include: "workflow/rules/insertion.smk"
 
 
+if ACE_STUDIES:
+
+    include: "workflow/rules/concepts.smk"
+
+
 include: "workflow/rules/track.smk"
 
 

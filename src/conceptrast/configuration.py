@@ -157,6 +157,9 @@ def _cross_checks(config: Config, source: Path) -> Iterator[str]:
     offsets = config["contrast"]["offsets"]
     if offsets != sorted(offsets) or offsets[0] != 0:
         yield f"'contrast.offsets' got {offsets}: they start with 0 and rise"
+    if config["ace"]["max_segments"] < config["ace"]["min_segments"]:
+        least, most = config["ace"]["min_segments"], config["ace"]["max_segments"]
+        yield f"'ace.max_segments' got {most}, which is less than 'ace.min_segments' ({least})"
     for name, insertion in config["insertions"].items():
         yield from (f"'insertions.{name}{problem}" for problem in _insertion_problems(insertion, datasets, models))
 

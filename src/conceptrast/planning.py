@@ -32,7 +32,7 @@ PICTURE_STEPS = frozenset(
     {
         *("train", "predict", "attribute", "factorize", "prototypes", "component_prediction", "concept_recovery"),
         *("figures", "features", "shift", "mask", "contrastive_components", "contrast_recovery", "contrast_figures"),
-        *("insertion", "decoder", "counterfactual"),
+        *("insertion", "decoder", "counterfactual", "ace"),
     }
 )
 """Steps that open a model and look at pictures."""
@@ -117,6 +117,11 @@ class Plan:
         return [name for name in self.contrasted if name in self.studies_with_truth]
 
     @property
+    def studies_with_ace(self) -> list[str]:
+        """Studies that name classes whose concepts are found among superpixels."""
+        return [name for name, study in self.studies.items() if "ace" in study]
+
+    @property
     def trained_models(self) -> list[str]:
         """Models that the workflow trains and some study or insertion test needs."""
         used = {study.get(key) for study in self.studies.values() for key in ("model", "predicted_by")}
@@ -136,6 +141,9 @@ class Plan:
             tables["counterfactual_tables"] = ["decoder", "counterfactual"]
         if self.insertions:
             tables["insertion_tables"] = ["insertion"]
+        if self.studies_with_ace:
+            known = set(self.studies_with_ace) & set(self.studies_with_truth)
+            tables["ace_tables"] = ["ace", *(["ace_recovery"] if known else [])]
         return tables
 
     def predictions_file(self, study: str) -> str:
@@ -266,7 +274,8 @@ class Plan:
         lines = []
         for name in (name for name in self.studies if name in due["study"]):
             study = self.studies[name]
-            lines += self._unknown(f"'studies.{name}.classes'", study, study.get("classes", []))
+            for key in ("classes", "ace"):
+                lines += self._unknown(f"'studies.{name}.{key}'", study, study.get(key, []))
             for key in ("contrast", "counterfactual"):
                 pairs, where = study.get(key, []), f"'studies.{name}.{key}'"
                 lines += self._unknown(where, study, [wanted for pair in pairs for wanted in pair])

@@ -198,6 +198,18 @@ def insertion_tables(plan: Plan) -> Config:
     return {"insertions": list(plan.insertions), **_values(plan, "seed")}
 
 
+def ace(plan: Plan, study: str) -> Config:
+    """Of a study."""
+    own = {"study": study, "classes": plan.studies[study]["ace"]}
+    return {**_study(plan, study), **_values(plan, "min_images", "ace"), **own}
+
+
+def ace_tables(plan: Plan) -> Config:
+    """Of the run."""
+    known = [name for name in plan.studies_with_ace if name in plan.studies_with_truth]
+    return {"studies": plan.studies_with_ace, "studies_with_truth": known}
+
+
 def tables(plan: Plan) -> Config:
     """Of the run."""
     keys = ("model", "dataset", "layer", "predicted_by", "published")

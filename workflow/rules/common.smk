@@ -35,12 +35,14 @@ CONTRASTED = PLAN.contrasted
 CONTRAST_TRUTH_STUDIES = PLAN.contrasted_with_truth
 DECODED = PLAN.decoded
 INSERTIONS = list(PLAN.insertions)
+ACE_STUDIES = PLAN.studies_with_ace
 TRAINED = PLAN.trained_models
 SHARDS = range(PLAN.config["class_shards"])
 TABLES = expand("tables/{table}.csv", table=sum(PLAN.tables.values(), []))
 MANIFESTS = expand("figures/{study}/cards.csv", study=STUDIES)
 MANIFESTS += expand("figures/{study}/contrasts.csv", study=CONTRASTED)
 MANIFESTS += expand("figures/{study}/counterfactuals.csv", study=DECODED)
+MANIFESTS += expand("figures/{study}/ace.csv", study=ACE_STUDIES)
 GPU = int(has_gpu())
 # A resource and no parameter: how many processes decode pictures changes no result.
 WORKERS = PLAN.config["workers"]

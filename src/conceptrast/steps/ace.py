@@ -1,0 +1,78 @@
+"""Find the concepts of a study's named classes among superpixels of their images, and test them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from conceptrast.concept_recovery import refuse_other_size
+from conceptrast.contrast.recovery import concepts_of_classes as true_concepts_of_classes
+from conceptrast.figures.ace import ace_card, draw_ace_card
+from conceptrast.figures.canvas import save_png
+from conceptrast.figures.study import file_name
+from conceptrast.files import read_table, write_arrays, write_table
+from conceptrast.latent.ace import AceSettings, cav_arrays, nothing_found
+from conceptrast.latent.discovery import concepts_of_classes
+from conceptrast.latent.recovery import described, labels_of
+from conceptrast.models.split import SplitModel
+from conceptrast.selection import class_images
+from conceptrast.steps.opening import open_pictures
+from conceptrast.steps.runner import LOGGER, run
+
+
+def main(
+    settings: dict[str, Any],
+    index: Path,
+    class_names: Path,
+    predictions: Path,
+    cavs: Path,
+    concepts: Path,
+    figures: Path,
+    manifest: Path,
+    truth: Path | None = None,
+    weights: Path | None = None,
+    workers: int = 0,
+) -> None:
+    """Write the CAVs of the first shape of segments, the table of all, ``<figures>/<class>.png`` and ``manifest``."""
+    pictures = open_pictures(settings, index, class_names, weights, workers)
+    names, how, seed = pictures.model.class_names, AceSettings.of(settings["ace"]), settings["seed"]
+    wanted, said = dict.fromkeys(pictures.model.class_indices(settings["classes"]) or ()), read_table(predictions)
+    images, few = class_images(said, settings["min_images"], how.images, seed, len(names), wanted)
+    known, labels = {}, None
+    if truth is not None:
+        width, height = pictures.dataset.picture(pictures.table.iloc[0]).size
+        refuse_other_size((height, width), pictures.model.preprocess.size)
+        boxes = read_table(truth)
+        known, labels = true_concepts_of_classes(pictures.table, boxes, names), labels_of(boxes)
+    stream = concepts_of_classes(
+        pictures, SplitModel(pictures.model, settings["layer"]), said, images, how, seed, settings["precision"], labels
+    )
+    figures.mkdir(parents=True, exist_ok=True)
+    tables, main_concepts, files = [], [], []
+    for found in stream:
+        for each in found.concepts:
+            rows = each.table if labels is None else described(each, found.segments, known.get(found.target, []))
+            tables.append(_named(rows, found.target, names))
+        main_concepts.append(found.concepts[0])
+        files.append((found.target, names[found.target], file_name(found.target, names[found.target])))
+        save_png(draw_ace_card(ace_card(pictures, found, how, settings["study"])), figures / files[-1][2])
+    for target, n_images in few.itertuples(index=False):
+        reason = f"{n_images} images are predicted as it, fewer than min_images = {settings['min_images']}"
+        LOGGER.warning("%s has no concepts: %s", names[target], reason)
+        tables += [_named(nothing_found(target, shape, [reason]).table, target, names) for shape in how.segments_as]
+    for stale in set(figures.glob("[0-9]*-*.png")) - {figures / file for *_, file in files}:
+        stale.unlink()
+    write_arrays(cavs, cav_arrays(main_concepts, names))
+    write_table(pd.concat(tables, ignore_index=True), concepts)
+    write_table(pd.DataFrame(files, columns=["class", "class_name", "file"]), manifest)
+
+
+def _named(table: pd.DataFrame, target: int, names: list[str]) -> pd.DataFrame:
+    head = pd.DataFrame({"class": target, "class_name": names[target]}, index=table.index)
+    return pd.concat([head, table], axis=1)
+
+
+if __name__ == "__main__":
+    run(main)
