@@ -129,10 +129,7 @@ def test_the_layer_is_what_it_gave_before_the_next_overwrote_it(resnet50: nn.Mod
 @pytest.mark.parametrize(
     ("layer", "words"),
     [
-        (
-            "layer4.2.conv1",
-            ["'layer4.2.conv1'", "'layer4.1'", "skip connection", "layer4.2 (the whole block), layer4.1"],
-        ),
+        ("layer4.2.conv1", ["'layer4.2.conv1'", "'layer4.1' also", "skip", "layer4.2 (the whole block), layer4.1"]),
         ("layr3.5", ["unknown layer 'layr3.5'", "layer3.5"]),
         ("layer3.5.relu:9", ["unknown layer", "layer3.5.relu"]),
         ("", ["unknown layer ''"]),
