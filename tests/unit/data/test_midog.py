@@ -178,9 +178,8 @@ def test_the_step_writes_what_was_rejected_before_it_stops(root: Path, tmp_path:
 
 def test_what_is_not_there_is_named(root: Path) -> None:
     assert opened(root).missing() is None
-    assert (
-        opened(root / "no").missing().endswith("expected <root>/MIDOG.json and <root>/*.tiff, or <root>/images/*.tiff")
-    )
+    expected = "expected <root>/MIDOG.json and <root>/*.tiff, or <root>/images/*.tiff"
+    assert opened(root / "no").missing() == f"root: the folder {root / 'no'} does not exist; {expected}"
     assert "there is MIDOG.json: name it as `annotations`" in opened(root, annotations="MIDOG++.json").missing()
     for path in root.glob("*.tiff"):
         path.unlink()

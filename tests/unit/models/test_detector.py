@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,13 @@ from PIL import Image
 from torch import Tensor, nn
 
 from conceptrast.errors import ConfigError, LayerError, ModelError
+from conceptrast.files import read_json, read_table
 from conceptrast.models import DETECTORS
 from conceptrast.models.opening import family_of, load_model, open_model
 from conceptrast.models.split import SplitModel
 from conceptrast.models.torchvision_ops import torchvision
 from conceptrast.models.weights import write_state
+from conceptrast.steps import index, train
 
 DETECTION = torchvision.models.detection
 NAME = "fasterrcnn_resnet50_fpn"
@@ -190,3 +193,19 @@ def test_a_study_cuts_whole_blocks_and_is_told_which(checkpoint: Path) -> None:
         torch.testing.assert_close(split.suffix(activations), model.module(IMAGES), rtol=1e-4, atol=1e-4)
     with pytest.raises(LayerError, match=r"'layer4\.1' also .* can be cut: layer4\.2 \(the whole block\), layer4\.1,"):
         SplitModel(model, "layer4.2.conv1")
+
+
+def test_a_head_on_the_body_tells_cells_apart(checkpoint: Path, midog: Callable[..., Path], tmp_path: Path) -> None:
+    root = midog(tmp_path / "midog", slides=3, cells=8)
+    dataset = {"kind": "midog", "root": str(root), "tile": 64, "validation": 0.34}
+    files = [tmp_path / name for name in ("index.parquet", "rejected.csv", "truth.parquet", "class_names.json")]
+    index.main({"dataset": dataset, "seed": 0, "max_rejected": 0}, *files)
+    entry = {"architecture": NAME, "weights": str(checkpoint), "extract": "backbone.body", "input_size": 64}
+    entry["train"] = {"dataset": "midog", "only": "head", "batch_size": 16, "precision": "float32"}
+    settings = {"model": entry, "dataset": dataset, "seed": 0, "precision": "float32"}
+    weights, history = tmp_path / "net.safetensors", tmp_path / "net.csv"
+    train.main(settings, files[0], files[3], weights, history)
+    assert read_table(history)["validation_accuracy"].item() > 0.75  # even random filters see the stain
+    fitted = open_model(entry, weights, read_json(files[3]))
+    assert fitted.class_names == NAMES
+    assert SplitModel(fitted, "layer4.2").rectified
