@@ -1,10 +1,13 @@
-"""Real photographs for the tests that need them; elsewhere those tests are skipped and say why."""
+"""Pictures that several tests need: real photographs, or the reason to skip; a small set in the format of MIDOG."""
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 MIRROR = "CONCEPTRAST_MIRROR"
@@ -36,3 +39,41 @@ def mirror() -> Path:
     if reason:
         pytest.skip(reason)
     return Path(os.environ[MIRROR]).resolve()
+
+
+def write_midog(folder: Path, slides: int = 4, cells: int = 8, side: int = 30) -> Path:
+    """Slides of 1024×1024 pixels made of scikit-image's stained tissue, and `MIDOG.json` with their cells.
+
+    Brown spots (DAB) are the mitotic figures, blue ones without any brown the hard negatives: `cells` of each a slide,
+    with boxes of `side` pixels.
+    """
+    import tifffile
+    from skimage.color import rgb2hed
+    from skimage.data import immunohistochemistry
+    from skimage.feature import peak_local_max
+    from skimage.filters import gaussian
+
+    folder.mkdir(parents=True, exist_ok=True)
+    tissue = immunohistochemistry()
+    names = {1: "mitotic figure", 2: "hard negative"}
+    images, annotations = [], []
+    for number in range(1, slides + 1):
+        part = np.rot90(np.roll(tissue, 97 * number, axis=(0, 1)), number)
+        slide = np.block([[[part], [part[:, ::-1]]], [[part[::-1]], [part[::-1, ::-1]]]])
+        tifffile.imwrite(folder / f"{number:03d}.tiff", slide, photometric="rgb", tile=(256, 256), compression="zlib")
+        images.append({"id": number, "file_name": f"{number:03d}.tiff", "width": 1024, "height": 1024})
+        blue, _, brown = np.moveaxis(gaussian(rgb2hed(slide), 3, channel_axis=2), 2, 0)
+        for category, stain in ((1, brown), (2, blue - 2 * brown)):
+            for y, x in peak_local_max(stain, min_distance=20, num_peaks=cells).tolist():
+                box = [x - side // 2, y - side // 2, x + side // 2, y + side // 2]
+                annotations.append({"id": len(annotations), "image_id": number, "category_id": category, "bbox": box})
+    content = {"images": images, "annotations": annotations}
+    content["categories"] = [{"id": key, "name": name} for key, name in names.items()]
+    (folder / "MIDOG.json").write_text(json.dumps(content))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def midog() -> Callable[..., Path]:
+    """`midog(folder, slides=4, cells=8, side=30)` writes such a set and gives the folder."""
+    return write_midog

@@ -48,6 +48,8 @@ def checked(config: Mapping[str, Any], schema: Mapping[str, Any], source: Path |
     if errors:
         raise ConfigError("\n".join(f"config: {line}" for error in errors for line in _explain(error)))
     filled = with_defaults(config, schema)
+    for entry in filled["models"].values():
+        _drop_descent(entry.get("train", {}))
     problems = list(_cross_checks(filled, Path(source)))
     if problems:
         raise ConfigError("\n".join(f"config: {problem}" for problem in problems))
@@ -71,6 +73,13 @@ def with_defaults(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]
     absent = {key: part["default"] for key, part in known.items() if key not in value and "default" in part}
     parts = {key: known.get(key, others if isinstance(others, Mapping) else {}) for key in {**value, **absent}}
     return {key: with_defaults(item, parts[key], root) for key, item in {**value, **absent}.items()}
+
+
+def _drop_descent(train: Config) -> None:
+    """Leave out of the settings of a head what only a descent needs and the schema has filled in."""
+    if train.get("only") == "head":
+        for key in ("epochs", "learning_rate", "momentum", "weight_decay"):
+            train.pop(key, None)
 
 
 def seen_from(config: Config, folder: Path | str) -> Config:
@@ -107,9 +116,9 @@ def _explain(error: Any) -> Iterator[str]:
     """Lines for one error of jsonschema."""
     where = ".".join(map(str, error.absolute_path))
     if error.validator == "additionalProperties":
-        known = error.schema.get("properties", {})
+        known, title = error.schema.get("properties", {}), error.schema.get("title", "key")
         for key in sorted(set(error.instance) - set(known), key=str):
-            yield unknown_name("key", key, known) + (f" (in '{where}')" if where else "")
+            yield unknown_name(title if where else "key", key, known) + (f" (in '{where}')" if where else "")
     elif error.validator == "type":
         expected = error.validator_value
         expected = expected if isinstance(expected, str) else " or ".join(expected)
@@ -142,8 +151,10 @@ def _cross_checks(config: Config, source: Path) -> Iterator[str]:
     for name, entry in datasets.items():
         yield from _dataset_problems(name, entry, kinds, source)
     architectures = [*registry(source, "models", "ARCHITECTURES"), *sorted(torchvision_classifiers())]
+    detectors = registry(source, "models", "DETECTORS")
     for name, entry in models.items():
-        yield from (f"'models.{name}': {problem}" for problem in _model_problems(entry, datasets, architectures))
+        problems = [*_model_problems(entry, datasets, architectures), *_extract_problems(entry, detectors)]
+        yield from (f"'models.{name}': {problem}" for problem in problems)
     method = config["attribution"]["method"]
     methods = registry(source, "attribution", "METHODS")
     if method not in methods:
@@ -182,11 +193,12 @@ def _insertion_problems(entry: Config, datasets: Config, models: Config) -> Iter
 
 
 def _model_problems(entry: Config, datasets: Config, architectures: list[str]) -> Iterator[str]:
-    dataset = entry.get("train", {}).get("dataset")
+    train = entry.get("train", {})
+    dataset = train.get("dataset")
     if dataset is not None and dataset not in datasets:
         yield "train: " + unknown_name("dataset", dataset, datasets)
-    if dataset is not None and entry.get("weights"):
-        yield "it has 'weights' and 'train': keep the one that is meant"
+    if dataset is not None and entry.get("weights") and train.get("only") != "head":
+        yield "it has 'weights' and 'train': keep the one that is meant, or fit the last layer alone, 'only: head'"
     if torchvision_classifiers() and "factory" not in entry and entry["architecture"] not in architectures:
         yield unknown_name("architecture", entry["architecture"], architectures)
     elif entry.get("weights") == "package":
@@ -194,6 +206,22 @@ def _model_problems(entry: Config, datasets: Config, architectures: list[str]) -
             weights_fingerprint(entry.get("architecture", ""), "package")
         except ConfigError as error:
             yield str(error)
+
+
+def _extract_problems(entry: Config, detectors: Mapping[str, str]) -> Iterator[str]:
+    """What is wrong with a detector, of which a part is extracted, or with another model that wants a part."""
+    architecture, part = entry.get("architecture", ""), entry.get("extract")
+    if architecture not in detectors:
+        if part is not None:
+            yield "extract: " + unknown_name("detector", architecture or entry["factory"], detectors)
+        return
+    if part != detectors[architecture]:
+        got = "" if part is None else f", got {part!r}"
+        yield f"a detector explains no classes of its own: it needs 'extract: {detectors[architecture]}'{got}"
+    if not is_file_name(entry.get("weights") or ""):
+        yield f"{architecture} needs 'weights', a .pth or .safetensors file of the whole detector"
+    if entry.get("train", {}).get("only") != "head":
+        yield "what is extracted of a detector has no head: fit one, 'train: {dataset: …, only: head}'"
 
 
 def _dataset_problems(name: str, entry: Config, kinds: Mapping[str, str], source: Path) -> Iterator[str]:

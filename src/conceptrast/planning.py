@@ -311,7 +311,7 @@ class Plan:
     def _class_names(self, user: Config) -> list[str] | None:
         """Names of the outputs of the model of a study or insertion test, as far as known without opening it."""
         entry = self.models[user["model"]]
-        names, weights = entry.get("class_names"), entry.get("weights")
+        names, weights = entry.get("class_names"), None if "train" in entry else entry.get("weights")
         if isinstance(names, list):
             return names
         if names is not None:

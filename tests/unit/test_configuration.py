@@ -25,6 +25,14 @@ INSERTION: dict[str, Any] = {
 }  # fmt: skip
 NO_PACKAGE = "there is no installed package"
 
+NO_CLASSES = "'models.other': a detector explains no classes of its own"
+DETECTOR = {
+    "architecture": "fasterrcnn_resnet50_fpn",
+    "weights": "data/detector.pth",
+    "extract": "backbone.body",
+    "train": {"dataset": "pairs", "only": "head"},
+}
+
 
 def with_value(where: str, value: Any) -> dict[str, Any]:
     """The configuration with one value put in, at a path of keys."""
@@ -54,6 +62,23 @@ def refused(config: dict[str, Any]) -> list[str]:
         ("datasets/pairs/trian", 5, "unknown key 'trian'; nearest: train (in 'datasets.pairs')"),
         ("models/net/train/dataset", "pear", "'models.net': train: unknown dataset 'pear'; nearest: pairs"),
         ("models/net/weights", "V1", "'models.net': it has 'weights' and 'train': keep the one that is meant"),
+        ("models/net/train/only", "hed", "unknown value of 'models.net.train.only' 'hed'; nearest: head"),
+        (
+            "models/net/train",
+            {"dataset": "pairs", "only": "head", "epochs": 3},
+            "unknown key beside 'only' 'epochs'; valid: dataset, only, batch_size, precision (in 'models.net.train')",
+        ),
+        ("models/net/extract", "body", "'models.net': extract: unknown detector 'resnet10'; nearest: "),
+        ("models/other", DETECTOR | {"extract": "backbone"}, f"{NO_CLASSES}: it needs 'extract: backbone.body', got "),
+        ("models/other", {"architecture": DETECTOR["architecture"]}, f"{NO_CLASSES}: it needs 'extract: backbone."),
+        ("models/other", DETECTOR | {"weights": "COCO_V1"}, "'models.other': fasterrcnn_resnet50_fpn needs 'weights'"),
+        ("models/other", DETECTOR | {"train": {"dataset": "pairs"}}, "'models.other': it has 'weights' and 'train': "),
+        ("models/other", DETECTOR | {"train": {"dataset": "pear", "only": "head"}}, "'models.other': train: unknown "),
+        (
+            "models/other",
+            {key: DETECTOR[key] for key in ("architecture", "weights", "extract")},
+            "'models.other': what is extracted of a detector has no head: fit one, 'train: {dataset: …, only: head}'",
+        ),
         ("models/net/architecture", "resnet_10", "'models.net': unknown architecture 'resnet_10'; nearest: resnet10"),
         ("models/net/architecture", "resnet51", "'models.net': unknown architecture 'resnet51'; nearest: resnet"),
         (
@@ -96,6 +121,13 @@ def refused(config: dict[str, Any]) -> list[str]:
 )
 def test_a_mistake_names_its_key_and_what_is_right(where: str, value: Any, said: str) -> None:
     assert refused(with_value(where, value))[0].startswith(f"config: {said}")
+
+
+@pytest.mark.parametrize("entry", [{}, {"architecture": "resnet50", "weights": "IMAGENET1K_V1", "extract": None}])
+def test_a_head_is_fitted_to_weights_of_any_kind(entry: dict[str, Any]) -> None:
+    wanted = {key: value for key, value in (DETECTOR | entry).items() if value is not None}
+    filled = checked(with_value("models/other", wanted), SCHEMA, SOURCE)["models"]["other"]["train"]
+    assert filled == {"dataset": "pairs", "only": "head", "batch_size": 64, "precision": "bfloat16"}
 
 
 def test_every_mistake_is_said_at_once() -> None:

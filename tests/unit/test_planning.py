@@ -6,10 +6,12 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from conceptrast.errors import ConfigError
 from conceptrast.planning import Plan, prepare_environment
@@ -18,6 +20,7 @@ from conceptrast.provenance import torchvision_classifiers
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
 SOURCE = ROOT / "src" / "conceptrast"
+PAIRS = "0+1, 0+3, 0+7, 0+8, 1+3, 1+7, 1+8, 3+7, 3+8, 7+8"
 JOB = [{"study": "first", "shard": "0"}]
 
 
@@ -100,6 +103,30 @@ def test_classes_of_pairs_that_a_model_does_not_have_are_named(inside: Path) -> 
         "'studies.first.contrast': unknown class '3+9'; nearest: 3+8, 3+7",
         "'studies.first.contrast': unknown class '10'; nearest: 1, 0",
     ]
+
+
+def test_classes_of_a_probe_are_those_of_its_dataset(inside: Path) -> None:
+    head = {"dataset": "pairs", "only": "head"}
+    plan = plan_of({"architecture": "resnet50", "weights": "IMAGENET1K_V1", "train": head}, classes=["3+7", "tench"])
+    assert plan.unknown_classes(JOB) == ["'studies.first.classes': unknown class 'tench'; valid: " + PAIRS]
+    assert plan.trained_models == ["net"]
+    assert plan.model_fingerprints == {"net": "resnet50/IMAGENET1K_V1"}
+    assert "epochs" not in plan.settings("train", model="net")["model"]["train"]
+
+
+def test_the_run_on_midog_is_planned_and_says_what_it_lacks(inside: Path, midog: Callable[..., Path]) -> None:
+    plan = Plan.read(yaml.safe_load((ROOT / "config" / "midog.yaml").read_text()), SOURCE, SCHEMA)
+    job = [{"model": "midog_body"}]
+    assert plan.trained_models == ["midog_body"]
+    assert plan.contrasted == list(plan.studies)
+    assert [line.partition(" does not exist")[0] for line in plan.missing(job)] == [
+        f"dataset 'midog': root: the folder {inside}/data/midog",
+        f"model 'midog_body': fasterrcnn_resnet50_fpn: weights file {inside}/data/midog-fasterrcnn.pth",
+    ]
+    midog(inside / "data" / "midog", slides=1, cells=1)
+    (inside / "data" / "midog-fasterrcnn.pth").write_bytes(b"weights")
+    assert plan.missing(job) == []
+    assert plan.unknown_classes([{"study": name} for name in plan.studies]) == []
 
 
 def test_the_same_class_by_name_and_index_is_named(inside: Path) -> None:

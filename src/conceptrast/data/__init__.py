@@ -7,6 +7,7 @@ KINDS = {
     "image_folder": "conceptrast.data.image_folder:ImageFolder",
     "imagenet": "conceptrast.data.imagenet:ImageNet",
     "imagenette": "conceptrast.data.imagenette:Imagenette",
+    "midog": "conceptrast.data.midog:Midog",
     "photographs": "conceptrast.data.photographs:Photographs",
 }
 

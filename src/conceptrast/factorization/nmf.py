@@ -100,7 +100,8 @@ def refuse_negative(share: float, what: str) -> None:
     if share > 0:
         raise LayerError(
             f"{share:.1%} of the {what} are negative, and NMF needs activations that are not: "
-            "choose a layer after an activation such as ReLU, or set rectify: true"
+            "choose a layer after an activation such as ReLU, or count them as zero "
+            "(rectify: true in a study, --rectify on the command line)"
         )
 
 

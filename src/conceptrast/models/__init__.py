@@ -13,9 +13,29 @@ ARCHITECTURES: dict[str, str] = {
     "efficientnet_lite0": "conceptrast.models.efficientnet_lite:EfficientNetLite",
     "efficientnet_lite1": "conceptrast.models.efficientnet_lite:EfficientNetLite",
     "efficientnet_lite2": "conceptrast.models.efficientnet_lite:EfficientNetLite",
+    "fasterrcnn_resnet50_fpn": "conceptrast.models.detector:DetectorBody",
+    "fasterrcnn_resnet50_fpn_v2": "conceptrast.models.detector:DetectorBody",
+    "fcos_resnet50_fpn": "conceptrast.models.detector:DetectorBody",
+    "keypointrcnn_resnet50_fpn": "conceptrast.models.detector:DetectorBody",
+    "maskrcnn_resnet50_fpn": "conceptrast.models.detector:DetectorBody",
+    "maskrcnn_resnet50_fpn_v2": "conceptrast.models.detector:DetectorBody",
+    "retinanet_resnet50_fpn": "conceptrast.models.detector:DetectorBody",
+    "retinanet_resnet50_fpn_v2": "conceptrast.models.detector:DetectorBody",
 }
 
-__all__ = ["ARCHITECTURES", "load_model"]
+#: Detectors, and the part of each that ``extract:`` takes out of its checkpoint.
+DETECTORS: dict[str, str] = {
+    "fasterrcnn_resnet50_fpn": "backbone.body",
+    "fasterrcnn_resnet50_fpn_v2": "backbone.body",
+    "fcos_resnet50_fpn": "backbone.body",
+    "keypointrcnn_resnet50_fpn": "backbone.body",
+    "maskrcnn_resnet50_fpn": "backbone.body",
+    "maskrcnn_resnet50_fpn_v2": "backbone.body",
+    "retinanet_resnet50_fpn": "backbone.body",
+    "retinanet_resnet50_fpn_v2": "backbone.body",
+}
+
+__all__ = ["ARCHITECTURES", "DETECTORS", "load_model"]
 
 
 def __getattr__(name: str) -> Any:

@@ -26,9 +26,8 @@ class Factory(Family):
     brings_weights = True
 
     def __init__(self, name: str, weights: str | None = None, options: Mapping[str, Any] | None = None) -> None:
-        super().__init__(name, weights)
+        super().__init__(name, weights, options)
         module, _, attribute = name.partition(":")
-        self.options = dict(options or {})
         try:
             found = importlib.import_module(module)
         except Exception as error:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -33,6 +35,7 @@ class Family(ABC):
         name: the architecture, as in ``architecture:`` of the configuration.
         weights: name of the published weights that the network will get, one of :meth:`published_names`; ``None`` if
             it gets others, or stays as it is made.
+        options: ``options:`` of the configuration, for families that have any.
 
     Raises:
         ModelError: there are no published weights of that name; the message lists the nearest ones.
@@ -44,8 +47,8 @@ class Family(ABC):
     #: whether a fresh network comes with weights that are not drawn from the seed.
     brings_weights: bool = False
 
-    def __init__(self, name: str, weights: str | None = None) -> None:
-        self.name, self.weights = name, weights
+    def __init__(self, name: str, weights: str | None = None, options: Mapping[str, Any] | None = None) -> None:
+        self.name, self.weights, self.options = name, weights, dict(options or {})
         if weights is not None and weights not in self.published_names():
             known = unknown_name(f"weights of {name}", weights, self.published_names())
             raise ModelError(f"{known}; or a .pth or .safetensors file")

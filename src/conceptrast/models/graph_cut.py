@@ -232,11 +232,20 @@ def refusal(traced: Trace, layer: str, cut: Cut) -> LayerError:
     else:
         reason = f"the output of {_label(traced, value)!r} also reaches the logits around it, as a skip connection does"
     order = {node: position for position, node in enumerate(traced.graph.nodes)}
+    nodes = dict(traced.names())
     clean = set(cuttable_names(traced))
-    names = {node: _label(traced, node) for name, node in traced.names() if name in clean}
-    near = [names[node] for node in sorted(names, key=lambda node: abs(order[node] - order[cut.node]))[:3]]
-    listed = ", ".join(near) or "none"
+    block = [name for name in _around(layer) if name in clean][:1]
+    others = {nodes[name] for name in clean} - {nodes[name] for name in block}
+    near = sorted(others, key=lambda node: abs(order[node] - order[cut.node]))
+    found = [f"{name} (the whole block)" for name in block] + [_label(traced, node) for node in near]
+    listed = ", ".join(found[:3]) or "none"
     return LayerError(f"cannot cut at layer {layer!r}: {reason}; nearest layers that can be cut: {listed}")
+
+
+def _around(layer: str) -> Iterator[str]:
+    """Names of the modules that a layer lies in, from inside to outside."""
+    parts = layer.partition(":")[0].split(".")
+    return (".".join(parts[:depth]) for depth in range(len(parts) - 1, 0, -1))
 
 
 def _label(traced: Trace, node: fx.Node) -> str:

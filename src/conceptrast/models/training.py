@@ -53,7 +53,7 @@ class TrainOptions:
 
     @classmethod
     def of(cls, settings: Mapping[str, Any], precision: str) -> TrainOptions:
-        """Options of a config entry ``train``, whose ``dataset`` is left to the workflow.
+        """Options of a config entry ``train``, whose ``dataset`` and ``only`` are left to the workflow.
 
         Raises:
             ConfigError: there is no such option, or a value is not positive.
@@ -63,7 +63,7 @@ class TrainOptions:
             2
         """
         names = [field.name for field in fields(cls)]
-        given = {key: value for key, value in settings.items() if key != "dataset"}
+        given = {key: value for key, value in settings.items() if key not in ("dataset", "only")}
         for key in given:
             if key not in names:
                 raise ConfigError(unknown_name("option of train", key, names))

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from conceptrast.errors import ModelError
+from conceptrast.errors import ModelError, unknown_name
 from conceptrast.files import atomic
 
 #: How a torch checkpoint starts: a zip archive, or the pickle of older versions.
@@ -136,6 +136,38 @@ def unwrapped(state: Mapping[str, Tensor], own: Iterable[str]) -> dict[str, Tens
         found = {name.removeprefix(prefix): value for name, value in found.items()}
         found = {name: value for name, value in found.items() if not name.startswith(_BESIDE)}
     return found
+
+
+def extracted(state: Mapping[str, Tensor], part: str, own: Iterable[str], source: str) -> dict[str, Tensor]:
+    """Tensors of one part of a larger network, under the names that the part gives them.
+
+    Args:
+        state: tensors of the whole network by name, also with the prefixes that :func:`unwrapped` takes away.
+        part: where the part lies in it, ``backbone.body``.
+        own: names of the part's own weights.
+        source: where the weights come from, for the message.
+
+    Raises:
+        ModelError: there is no such part; the message says what there is.
+
+    Example:
+        >>> detector = {"backbone.body.conv1.weight": torch.ones(1), "rpn.head.weight": torch.ones(1)}
+        >>> list(extracted(detector, "backbone.body", ["conv1.weight"], "detector.pth"))
+        ['conv1.weight']
+    """
+    own = list(own)
+    whole = unwrapped(state, [f"{part}.{name}" for name in own])
+    found = {name.removeprefix(f"{part}."): value for name, value in whole.items() if name.startswith(f"{part}.")}
+    if found:
+        return found
+    if set(own) <= set(unwrapped(state, own)):
+        raise ModelError(f"weights {source} have no part {part!r}: they are the part itself, or the network made of it")
+    parts = {".".join(name.split(".")[:depth]) for name in whole for depth in (1, 2) if name.count(".") >= depth}
+    raise ModelError(
+        f"weights {source} have no part {part!r}, and a checkpoint of the whole network is needed; "
+        f"they hold {_few(sorted({name.partition('.')[0] for name in whole}), 8)}; "
+        + unknown_name("part", part, sorted(parts)).partition("; ")[2]
+    )
 
 
 def fit(module: nn.Module, state: Mapping[str, Tensor], what: str, source: str) -> None:

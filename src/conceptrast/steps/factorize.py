@@ -33,7 +33,7 @@ def main(
     try:
         arrays = factorize_classes(classes, found, factors, settings["seed"], settings["rectify"])
     except LayerError as error:
-        near = nearest_rectified(lambda name: SplitModel(model, name), split.layer, cuttable_layers(model.module))
+        near = nearest_rectified(lambda name: SplitModel(model, name), split.layer, cuttable_layers(model))
         raise LayerError(
             f"layer {split.layer}: {error}" + (f"; the nearest such layer is {near!r}" if near else "")
         ) from error

@@ -1,4 +1,4 @@
-"""Train a model on a dataset; resumes a training that was killed."""
+"""Train a model on a dataset, or its last layer alone; resumes a training that was killed."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from conceptrast.data.dataset import open_dataset
 from conceptrast.files import read_json, read_table, write_table
 from conceptrast.inference import default_device
+from conceptrast.models.head import fit_head
 from conceptrast.models.opening import open_model
 from conceptrast.models.pictures import TrainingPictures
 from conceptrast.models.training import TrainOptions, train
@@ -33,7 +34,8 @@ def main(
     table, seed = read_table(index), settings["seed"]
     entry = {"seed": seed} | settings["model"] | {"train": None}
     options = TrainOptions.of(settings["model"]["train"], settings["precision"])
-    model = open_model(entry, class_names=read_json(class_names))
+    only_head = settings["model"]["train"].get("only") == "head"
+    model = open_model(entry, class_names=read_json(class_names), new_head=only_head)
     model.module.to(default_device())
     dataset = open_dataset(settings["dataset"], seed)
     training, validation = (
@@ -43,7 +45,10 @@ def main(
     key += f" {model.preprocess} {json.dumps(settings, sort_keys=True)} "
     key += hashlib.md5(table.to_csv(index=False).encode(), usedforsecurity=False).hexdigest()
     checkpoint = weights.with_name(weights.name + ".checkpoint.pt")
-    epochs = train(model, training, validation, options, checkpoint, seed, key)
+    if only_head:
+        epochs = fit_head(model, training, validation, options.precision, seed)
+    else:
+        epochs = train(model, training, validation, options, checkpoint, seed, key)
     write_table(epochs, history)
     write_state(model.module.state_dict(), weights)
     checkpoint.unlink(missing_ok=True)

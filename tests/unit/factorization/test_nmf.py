@@ -62,8 +62,11 @@ def test_nothing_to_factorize(rows: np.ndarray) -> None:
 
 
 def test_negative_values_ask_for_another_layer() -> None:
-    with pytest.raises(LayerError, match=r"25.0% of the values in the rows .*after an activation.*rectify: true"):
+    with pytest.raises(
+        LayerError, match=r"25.0% of the values in the rows .*after an activation.*rectify: true"
+    ) as error:
         nmf(np.array([[1.0, -1.0], [2.0, 3.0]]), 1)
+    assert "--rectify on the command line" in str(error.value)
 
 
 @pytest.mark.parametrize("k", [0, 4])

@@ -129,7 +129,7 @@ def test_the_layer_is_what_it_gave_before_the_next_overwrote_it(resnet50: nn.Mod
 @pytest.mark.parametrize(
     ("layer", "words"),
     [
-        ("layer4.2.conv1", ["layer4.2.conv1", "'layer4.1'", "skip connection", "nearest layers", "layer4.2"]),
+        ("layer4.2.conv1", ["'layer4.2.conv1'", "'layer4.1' also", "skip", "layer4.2 (the whole block), layer4.1"]),
         ("layr3.5", ["unknown layer 'layr3.5'", "layer3.5"]),
         ("layer3.5.relu:9", ["unknown layer", "layer3.5.relu"]),
         ("", ["unknown layer ''"]),
@@ -152,6 +152,11 @@ def test_every_layer_that_is_called_cuttable_is(resnet50: nn.Module) -> None:
     assert not {"layer4.2.conv1", "layer1.0.downsample", "layer2.1.relu:0"} & set(names)
     for name in names[:: len(names) // 8]:
         SplitModel(resnet50, name, images(2, 33))  # an example makes it check itself
+
+
+def test_layers_of_a_model_are_those_of_its_network(resnet50: nn.Module) -> None:
+    model = Model("net", resnet50, Preprocess(64, 64, (0.5,) * 3, (0.5,) * 3))
+    assert cuttable_layers(model) == cuttable_layers(resnet50)
 
 
 def test_training_mode_is_refused(resnet50: nn.Module) -> None:
