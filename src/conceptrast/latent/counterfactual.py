@@ -115,7 +115,7 @@ def search(reached: Reached, count: int, limit: float, device: torch.device | st
 
     Example:
         >>> lambdas, found = search(lambda way: way >= torch.tensor([0.3, 5.0]), count=2, limit=1.0)
-        >>> lambdas.numpy().round(2).tolist(), found.tolist()
+        >>> [round(way, 2) for way in lambdas.tolist()], found.tolist()
         ([0.3, 1.0], [True, False])
     """
     low, high = torch.zeros(count, device=device), torch.full((count,), limit, device=device)
@@ -320,8 +320,8 @@ def with_names(rows: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     """Rows with the names of their classes: from_name, to_name.
 
     Example:
-        >>> with_names(pd.DataFrame({"from_class": [1], "to_class": [0]}), ["cat", "dog"]).iloc[0].tolist()
-        [1, 'dog', 0, 'cat']
+        >>> with_names(pd.DataFrame({"from_class": [1], "to_class": [0]}), ["cat", "dog"]).columns.tolist()
+        ['from_class', 'from_name', 'to_class', 'to_name']
     """
     found = rows.copy()
     for end in ("from", "to"):

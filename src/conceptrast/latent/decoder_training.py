@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from skimage.metrics import structural_similarity
 from torch import Tensor
 
 from conceptrast.errors import ModelError
@@ -32,6 +32,9 @@ from conceptrast.progress import progress
 from conceptrast.statistics import mean_sd, wilson_interval
 
 LOGGER = logging.getLogger("conceptrast")
+FINEST = (0.5 / 255) ** 2
+"""Mean squared error below which a reconstruction counts as exact."""
+
 _ORDER = 1_000_003  # an epoch's order of the pictures has the seed: seed · this + epoch
 
 
@@ -226,7 +229,9 @@ def reconstruction_rows(
 ) -> pd.DataFrame:
     r"""How well pictures come back from their activations, beside the mean picture.
 
-    .. math:: \mathrm{PSNR} = -10 \log_{10} \overline{(D(a) - v)^2}
+    .. math:: \mathrm{PSNR} = -10 \log_{10} \max\left(\overline{(D(a) - v)^2},\; (0.5 / 255)^2\right)
+
+    Errors below half a byte do not count: an exact reconstruction has 54 dB and not infinity.
 
     Args:
         model: the classifier.
@@ -242,7 +247,7 @@ def reconstruction_rows(
     Raises:
         LayerError: the decoder belongs to another layer.
 
-    Source: PSNR and SSIM (Wang et al. 2004) by scikit-image, uniform 7×7 windows.
+    Source: SSIM (Wang et al. 2004) by scikit-image, uniform 7×7 windows.
     """
     decoder.check_layer(split.layer)
     device, parts = device_of(model), []
@@ -263,7 +268,7 @@ def reconstruction_rows(
 def _similarity(pictures: Tensor, decoded: Tensor) -> dict[str, list[float]]:
     pairs = [(one.numpy(), other.numpy()) for one, other in zip(pictures, decoded, strict=True)]
     return {
-        "psnr": [float(peak_signal_noise_ratio(one, other, data_range=1)) for one, other in pairs],
+        "psnr": [-10 * math.log10(max(float(((one - other) ** 2).mean()), FINEST)) for one, other in pairs],
         "ssim": [float(structural_similarity(one, other, data_range=1, channel_axis=0)) for one, other in pairs],
     }
 
