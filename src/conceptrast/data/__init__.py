@@ -7,7 +7,9 @@ KINDS = {
     "image_folder": "conceptrast.data.image_folder:ImageFolder",
     "imagenet": "conceptrast.data.imagenet:ImageNet",
     "imagenette": "conceptrast.data.imagenette:Imagenette",
+    "pets": "conceptrast.data.pets:Pets",
     "photographs": "conceptrast.data.photographs:Photographs",
+    "rotated_pair": "conceptrast.data.rotated_pair:RotatedPair",
 }
 
 #: Kinds that know what is where in their pictures, and what that is: concept recovery is measured on these.

@@ -43,7 +43,7 @@ def main(
     key += f" {model.preprocess} {json.dumps(settings, sort_keys=True)} "
     key += hashlib.md5(table.to_csv(index=False).encode(), usedforsecurity=False).hexdigest()
     checkpoint = weights.with_name(weights.name + ".checkpoint.pt")
-    epochs = train(model, training, validation, options, checkpoint, seed, key)
+    epochs = train(model, training, validation, options, checkpoint, entry["seed"], key)
     write_table(epochs, history)
     write_state(model.module.state_dict(), weights)
     checkpoint.unlink(missing_ok=True)

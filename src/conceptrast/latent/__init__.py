@@ -1,0 +1,1 @@
+"""Latent spaces: decoders and counterfactuals, concept activation vectors, the autoencoder."""
