@@ -24,7 +24,11 @@ workdir: f"{workflow.basedir}/{RESULTS}"
 
 include: "workflow/rules/data.smk"
 include: "workflow/rules/predict.smk"
-include: "workflow/rules/explain.smk"
+
+
+if STUDIES:
+
+    include: "workflow/rules/explain.smk"
 
 
 if CONTRASTED:
@@ -35,6 +39,11 @@ if CONTRASTED:
 if INSERTIONS:
 
     include: "workflow/rules/insertion.smk"
+
+
+if BIASES:
+
+    include: "workflow/rules/bias.smk"
 
 
 include: "workflow/rules/track.smk"
@@ -50,6 +59,7 @@ rule all:
         TABLES,
         MANIFESTS,
         expand("figures/insertion/{insertion}.png", insertion=INSERTIONS),
+        FIGURES_OF_BIASES,
         "tracked.json",
 
 

@@ -161,6 +161,8 @@ def _cross_checks(config: Config, source: Path) -> Iterator[str]:
             if key in study and study[key] not in valid:
                 yield f"'studies.{name}.{key}': " + unknown_name(key, study[key], valid)
         yield from _pair_problems(f"'studies.{name}.contrast'", study.get("contrast", []))
+    if not any(config[key] for key in ("studies", "insertions", "latent_bias")):
+        yield "key 'studies' is missing: the run has nothing to do"
     offsets = config["contrast"]["offsets"]
     if offsets != sorted(offsets) or offsets[0] != 0:
         yield f"'contrast.offsets' got {offsets}: they start with 0 and rise"

@@ -100,6 +100,12 @@ class Plan:
         """Comparisons of latent spaces on pictures with a planted bias, by name."""
         return self.config["latent_bias"]
 
+    def bias_networks(self, bias: str) -> list[str]:
+        """``<condition>/<network>-<seed>`` of every network of a comparison, in the order of its files."""
+        seeds = self.biases[bias]["seeds"]
+        networks = [f"{network}-{seed}" for network in ("autoencoder", "resnet") for seed in seeds]
+        return [f"{condition}/{network}" for condition in ("biased", "control") for network in networks]
+
     @property
     def contrasted(self) -> list[str]:
         """Studies that name pairs of classes to contrast."""

@@ -184,7 +184,11 @@ def train_autoencoder(plan: Plan, bias: str, condition: str, seed: str) -> Confi
 def train_latent_resnet(plan: Plan, bias: str, condition: str, seed: str) -> Config:
     """Of one training of the plain ResNet beside it, as the step ``train`` takes them."""
     data = _bias_data(plan, bias, condition)
-    return {"model": _latent_resnet(plan, bias, int(seed)), "dataset": data["dataset"], **_values(plan, "seed", "precision")}
+    return {
+        "model": _latent_resnet(plan, bias, int(seed)),
+        "dataset": data["dataset"],
+        **_values(plan, "seed", "precision"),
+    }
 
 
 def latent_bias(plan: Plan, bias: str) -> Config:

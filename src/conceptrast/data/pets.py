@@ -55,11 +55,16 @@ class Pets(ImageFolder):
         """
         if self.root.is_dir():
             return
-        if os.environ.get(MIRROR):
-            name, md5 = ARCHIVE
-            unpack(Path(os.environ[MIRROR]) / name, self.root, inner="cats-dogs-160", md5=md5)
-        else:
-            self._download()
+        try:
+            if os.environ.get(MIRROR):
+                name, md5 = ARCHIVE
+                unpack(Path(os.environ[MIRROR]) / name, self.root, inner="cats-dogs-160", md5=md5)
+            else:
+                self._download()
+        except (OSError, DataError):
+            # Two datasets of a run may take the same photographs: whoever comes second finds them there.
+            if not self.root.is_dir():
+                raise
 
     def missing(self) -> str | None:
         """The archive that the mirror should hold; ``None`` where a download is to be tried."""
