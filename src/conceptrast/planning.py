@@ -32,7 +32,7 @@ PICTURE_STEPS = frozenset(
     {
         *("train", "predict", "attribute", "factorize", "prototypes", "component_prediction", "concept_recovery"),
         *("figures", "features", "shift", "mask", "contrastive_components", "contrast_recovery", "contrast_figures"),
-        *("insertion", "train_autoencoder", "latent_bias"),
+        *("insertion", "latent_bias"),
     }
 )
 """Steps that open a model and look at pictures."""
@@ -190,7 +190,7 @@ class Plan:
     def code(self, step: str, **wildcards: str) -> str:
         """Hash of the library files that a job of ``step`` can reach."""
         modules = {f"conceptrast.steps.{step}"}
-        if step == "index" or step in PICTURE_STEPS:
+        if step in ("index", "train_autoencoder") or step in PICTURE_STEPS:
             modules |= self._kinds(self.datasets[self.dataset_of(**wildcards)])
         if step in PICTURE_STEPS and "bias" in wildcards:
             architecture = self.biases[wildcards["bias"]]["resnet"]["architecture"]
@@ -203,7 +203,7 @@ class Plan:
 
     def run_code(self) -> str:
         """Hash of all library files that the run's results depend on."""
-        steps = sorted(PICTURE_STEPS | {"index", "hyperplanes", "metrics", *self.tables})
+        steps = sorted(PICTURE_STEPS | {"index", "train_autoencoder", "hyperplanes", "metrics", *self.tables})
         modules = {f"conceptrast.steps.{step}" for step in steps}
         modules |= {module for entry in self.datasets.values() for module in self._kinds(entry)}
         modules |= {self._module("models", "ARCHITECTURES", self._architecture(name)) for name in self.models}

@@ -29,7 +29,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, huber_loss
 
 from conceptrast.errors import ModelError
 from conceptrast.inference import autocast
-from conceptrast.latent.autoencoder import CODE, Autoencoder, Passed, batch_statistics, critic
+from conceptrast.latent.autoencoder import CODE, Autoencoder, Passed, as_input, batch_statistics, critic
 from conceptrast.models.checkpoints import Checkpoint, History
 from conceptrast.models.pictures import TrainingPictures
 from conceptrast.progress import progress
@@ -371,13 +371,3 @@ def _held_out(
         total += float(weighted(losses(passed, inputs, wanted, judge), phase)) * len(labels)
         hits += int(((passed.logits > 0) == (wanted > 0)).sum())
     return total / len(rows), hits / len(rows)
-
-
-def as_input(views: Tensor, device: torch.device | str = "cpu") -> Tensor:
-    """Views uint8 ``[N, 3, s, s]`` as the autoencoder takes them: 0 to 1, channels last.
-
-    Example:
-        >>> as_input(torch.full((1, 3, 8, 8), 255, dtype=torch.uint8)).max()
-        tensor(1.)
-    """
-    return (views.to(device).float() / 255).contiguous(memory_format=torch.channels_last)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from conceptrast.latent.sizes import check_size
+from conceptrast.models.model import Preprocess
 
 CODE = 128
 FIRST_CHANNELS = 16
@@ -70,6 +71,21 @@ class Autoencoder(nn.Module):
     def decode(self, codes: Tensor) -> Tensor:
         """Pictures ``[N, 3, s, s]`` in 0 to 1 of codes ``[N, 128]``."""
         return self.decoder(codes)
+
+
+def plain_preprocess(size: int) -> Preprocess:
+    """How pictures become views for the autoencoder: resized, nothing taken off."""
+    return Preprocess(size, size, (0.0,) * 3, (1.0,) * 3)
+
+
+def as_input(views: Tensor, device: torch.device | str = "cpu") -> Tensor:
+    """Views uint8 ``[N, 3, s, s]`` as the autoencoder takes them: 0 to 1, channels last.
+
+    Example:
+        >>> as_input(torch.full((1, 3, 8, 8), 255, dtype=torch.uint8)).max()
+        tensor(1.)
+    """
+    return (views.to(device).float() / 255).contiguous(memory_format=torch.channels_last)
 
 
 def critic(seed: int = 0) -> nn.Sequential:

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from conceptrast.data.dataset import Dataset
 from conceptrast.data.loading import views
-from conceptrast.latent.autoencoder import Autoencoder
+from conceptrast.latent.autoencoder import Autoencoder, plain_preprocess
 from conceptrast.latent.discriminant import Direction, discriminant_direction
-from conceptrast.latent.spaces import Encoded, encode_autoencoder, encode_resnet, plain_preprocess
+from conceptrast.latent.spaces import Encoded, encode_autoencoder, encode_resnet
 from conceptrast.models.model import Model, Preprocess
 
 CONDITIONS = ("biased", "control")

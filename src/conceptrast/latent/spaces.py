@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from conceptrast.inference import autocast, device_of, network_input
-from conceptrast.latent.adversarial_training import as_input
-from conceptrast.latent.autoencoder import Autoencoder
-from conceptrast.models.model import Model, Preprocess
+from conceptrast.latent.autoencoder import Autoencoder, as_input
+from conceptrast.models.model import Model
 from conceptrast.models.split import SplitModel
 
 POOLED = "avgpool"
@@ -25,11 +24,6 @@ class Encoded(NamedTuple):
     codes: np.ndarray
     probability: np.ndarray
     images: np.ndarray
-
-
-def plain_preprocess(size: int) -> Preprocess:
-    """How pictures become views for the autoencoder: resized, values 0 to 1."""
-    return Preprocess(size, size, (0.0,) * 3, (1.0,) * 3)
 
 
 @torch.inference_mode()

@@ -11,8 +11,7 @@ from conceptrast.data.dataset import open_dataset
 from conceptrast.files import read_table, write_table
 from conceptrast.inference import default_device
 from conceptrast.latent.adversarial_training import AutoencoderOptions, train_autoencoder
-from conceptrast.latent.autoencoder import Autoencoder
-from conceptrast.latent.spaces import plain_preprocess
+from conceptrast.latent.autoencoder import Autoencoder, plain_preprocess
 from conceptrast.models.pictures import TrainingPictures
 from conceptrast.models.weights import write_state
 from conceptrast.steps.runner import run
