@@ -24,7 +24,11 @@ workdir: f"{workflow.basedir}/{RESULTS}"
 
 include: "workflow/rules/data.smk"
 include: "workflow/rules/predict.smk"
-include: "workflow/rules/explain.smk"
+
+
+if STUDIES:
+
+    include: "workflow/rules/explain.smk"
 
 
 if CONTRASTED:
@@ -47,6 +51,11 @@ if ACE_STUDIES:
     include: "workflow/rules/concepts.smk"
 
 
+if BIASES:
+
+    include: "workflow/rules/bias.smk"
+
+
 include: "workflow/rules/track.smk"
 
 
@@ -60,6 +69,7 @@ rule all:
         TABLES,
         MANIFESTS,
         expand("figures/insertion/{insertion}.png", insertion=INSERTIONS),
+        FIGURES_OF_BIASES,
         "tracked.json",
 
 

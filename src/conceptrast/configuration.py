@@ -17,6 +17,7 @@ import yaml
 
 from conceptrast.crops import crop_of
 from conceptrast.errors import ConfigError, unknown_name
+from conceptrast.latent.sizes import check_size
 from conceptrast.provenance import is_file_name, keywords, registry, torchvision_classifiers, weights_fingerprint
 
 Config = dict[str, Any]
@@ -93,9 +94,10 @@ def seen_from(config: Config, folder: Path | str) -> Config:
     """
     moved = copy.deepcopy(config)
     for entry in moved["datasets"].values():
-        for key in DATASET_PATHS:
-            if isinstance(entry.get(key), str):
-                entry[key] = _moved(entry[key], folder)
+        for part in (entry, inner_dataset(entry)):
+            for key in DATASET_PATHS:
+                if isinstance(part.get(key), str):
+                    part[key] = _moved(part[key], folder)
     for entry in moved["models"].values():
         if isinstance(entry.get("weights"), str) and is_file_name(entry["weights"]):
             entry["weights"] = _moved(entry["weights"], folder)
@@ -105,6 +107,12 @@ def seen_from(config: Config, folder: Path | str) -> Config:
         if "file" in entry["crop"]:
             entry["crop"]["file"] = _moved(entry["crop"]["file"], folder)
     return moved
+
+
+def inner_dataset(entry: Config) -> Config:
+    """The dataset whose pictures another one takes; empty where it takes none."""
+    inner = entry.get("pictures")
+    return inner if isinstance(inner, dict) else {}
 
 
 def _moved(path: str, folder: Path | str) -> str:
@@ -165,6 +173,8 @@ def _cross_checks(config: Config, source: Path) -> Iterator[str]:
                 yield f"'studies.{name}.{key}': " + unknown_name(key, study[key], valid)
         for key in ("contrast", "counterfactual"):
             yield from _pair_problems(f"'studies.{name}.{key}'", study.get(key, []))
+    if not any(config[key] for key in ("studies", "insertions", "latent_bias")):
+        yield "key 'studies' is missing: the run has nothing to do"
     offsets = config["contrast"]["offsets"]
     if offsets != sorted(offsets) or offsets[0] != 0:
         yield f"'contrast.offsets' got {offsets}: they start with 0 and rise"
@@ -173,6 +183,8 @@ def _cross_checks(config: Config, source: Path) -> Iterator[str]:
         yield f"'ace.max_segments' got {most}, which is less than 'ace.min_segments' ({least})"
     for name, insertion in config["insertions"].items():
         yield from (f"'insertions.{name}{problem}" for problem in _insertion_problems(insertion, datasets, models))
+    for name, bias in config["latent_bias"].items():
+        yield from (f"'latent_bias.{name}.{problem}" for problem in _bias_problems(bias, datasets, architectures))
 
 
 def _pair_problems(where: str, pairs: list[list[str | int]]) -> Iterator[str]:
@@ -190,6 +202,24 @@ def _insertion_problems(entry: Config, datasets: Config, models: Config) -> Iter
         crop_of(entry["crop"])
     except ConfigError as error:
         yield f".crop': {error}"
+
+
+def _bias_problems(entry: Config, datasets: Config, architectures: list[str]) -> Iterator[str]:
+    for key in ("biased", "control"):
+        named = datasets.get(entry[key])
+        if named is None:
+            yield f"{key}': " + unknown_name("dataset", entry[key], datasets)
+        elif named["kind"] != "rotated_pair":
+            yield f"{key}': dataset '{entry[key]}' is of kind {named['kind']}; it needs rotated_pair"
+        elif named.get("biased", True) != (key == "biased"):
+            yield f"{key}': dataset '{entry[key]}' needs `biased: {str(key == 'biased').lower()}`"
+    try:
+        check_size(entry["size"])
+    except ConfigError as error:
+        yield f"size': {error}"
+    architecture = entry["resnet"]["architecture"]
+    if torchvision_classifiers() and architecture not in architectures:
+        yield "resnet.architecture': " + unknown_name("architecture", architecture, architectures)
 
 
 def _model_problems(entry: Config, datasets: Config, architectures: list[str]) -> Iterator[str]:
@@ -231,3 +261,5 @@ def _dataset_problems(name: str, entry: Config, kinds: Mapping[str, str], source
     known = keywords(source, kinds[entry["kind"]])
     for key in sorted(set(entry) - {"kind"} - known):
         yield unknown_name("key", key, sorted(known - {"seed"})) + f" (in 'datasets.{name}')"
+    if inner := inner_dataset(entry):
+        yield from _dataset_problems(f"{name}.pictures", {"kind": "", **inner}, kinds, source)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from conceptrast import step_settings
-from conceptrast.configuration import Config, checked, load_schema, seen_from
+from conceptrast.configuration import Config, checked, inner_dataset, load_schema, seen_from
 from conceptrast.errors import ConceptrastError, ConfigError, unknown_name
 from conceptrast.provenance import (
     code_hash,
@@ -32,7 +32,7 @@ PICTURE_STEPS = frozenset(
     {
         *("train", "predict", "attribute", "factorize", "prototypes", "component_prediction", "concept_recovery"),
         *("figures", "features", "shift", "mask", "contrastive_components", "contrast_recovery", "contrast_figures"),
-        *("insertion", "decoder", "counterfactual", "ace"),
+        *("insertion", "decoder", "counterfactual", "ace", "latent_bias"),
     }
 )
 """Steps that open a model and look at pictures."""
@@ -96,6 +96,17 @@ class Plan:
         return self.config["insertions"]
 
     @property
+    def biases(self) -> dict[str, Config]:
+        """Comparisons of latent spaces on pictures with a planted bias, by name."""
+        return self.config["latent_bias"]
+
+    def bias_networks(self, bias: str) -> list[str]:
+        """``<condition>/<network>-<seed>`` of every network of a comparison, in the order of its files."""
+        seeds = self.biases[bias]["seeds"]
+        networks = [f"{network}-{seed}" for network in ("autoencoder", "resnet") for seed in seeds]
+        return [f"{condition}/{network}" for condition in ("biased", "control") for network in networks]
+
+    @property
     def contrasted(self) -> list[str]:
         """Studies that name pairs of classes to contrast."""
         return [name for name, study in self.studies.items() if "contrast" in study]
@@ -131,9 +142,10 @@ class Plan:
     @property
     def tables(self) -> dict[str, list[str]]:
         """Tables of the run by the step that writes them."""
-        explained = ["component_prediction", "studies"]
+        explained = ["component_prediction", "studies"] if self.studies else []
         explained += ["concept_recovery"] if self.studies_with_truth else []
-        tables = {"tables": explained + (["models"] if self.trained_models else [])}
+        explained += ["models"] if self.trained_models else []
+        tables = {"tables": explained} if explained else {}
         if self.contrasted:
             tables["contrast_tables"] = ["contrast_classes", "contrast_pairs", "hyperplanes", "shift", "mask"]
             tables["contrast_tables"] += ["contrast_recovery"] if self.contrasted_with_truth else []
@@ -144,6 +156,8 @@ class Plan:
         if self.studies_with_ace:
             known = set(self.studies_with_ace) & set(self.studies_with_truth)
             tables["ace_tables"] = ["ace", *(["ace_recovery"] if known else [])]
+        if self.biases:
+            tables["latent_bias_tables"] = ["latent_bias", "latent_bias_summary"]
         return tables
 
     def predictions_file(self, study: str) -> str:
@@ -169,9 +183,17 @@ class Plan:
     def dataset_of(self, model: str | None = None, dataset: str | None = None, **wildcards: str) -> str:
         """Dataset that a job with these wildcards uses."""
         entry = self._entry(**wildcards)
+        if "bias" in wildcards:
+            return str(self.biases[wildcards["bias"]][wildcards.get("condition", "biased")])
         if entry is not None:
             return str(entry["dataset"])
         return str(dataset) if dataset is not None else str(self.models[str(model)]["train"]["dataset"])
+
+    def datasets_of(self, **wildcards: str) -> list[str]:
+        """All datasets that a job with these wildcards reads."""
+        if "bias" in wildcards and "condition" not in wildcards:
+            return [self.dataset_of(condition=condition, **wildcards) for condition in ("biased", "control")]
+        return [self.dataset_of(**wildcards)]
 
     def settings(self, step: str, **wildcards: Any) -> Config:
         """Settings of a step: no more than it needs, so that a changed value reruns only what depends on it."""
@@ -183,9 +205,12 @@ class Plan:
     def code(self, step: str, **wildcards: str) -> str:
         """Hash of the library files that a job of ``step`` can reach."""
         modules = {f"conceptrast.steps.{step}"}
-        if step == "index" or step in PICTURE_STEPS:
-            modules.add(self._module("data", "KINDS", self.datasets[self.dataset_of(**wildcards)]["kind"]))
-        if step in PICTURE_STEPS:
+        if step in ("index", "train_autoencoder") or step in PICTURE_STEPS:
+            modules |= self._kinds(self.datasets[self.dataset_of(**wildcards)])
+        if step in PICTURE_STEPS and "bias" in wildcards:
+            architecture = self.biases[wildcards["bias"]]["resnet"]["architecture"]
+            modules.add(self._module("models", "ARCHITECTURES", architecture))
+        elif step in PICTURE_STEPS:
             modules.add(self._module("models", "ARCHITECTURES", self._architecture(self.model_of(**wildcards))))
         if step == "attribute":
             modules.add(self._module("attribution", "METHODS", self.config["attribution"]["method"]))
@@ -193,9 +218,9 @@ class Plan:
 
     def run_code(self) -> str:
         """Hash of all library files that the run's results depend on."""
-        steps = sorted(PICTURE_STEPS | {"index", "hyperplanes", "metrics", *self.tables})
+        steps = sorted(PICTURE_STEPS | {"index", "train_autoencoder", "hyperplanes", "metrics", *self.tables})
         modules = {f"conceptrast.steps.{step}" for step in steps}
-        modules |= {self._module("data", "KINDS", entry["kind"]) for entry in self.datasets.values()}
+        modules |= {module for entry in self.datasets.values() for module in self._kinds(entry)}
         modules |= {self._module("models", "ARCHITECTURES", self._architecture(name)) for name in self.models}
         modules.add(self._module("attribution", "METHODS", self.config["attribution"]["method"]))
         return code_hash(modules - {""}, self.source)
@@ -243,7 +268,7 @@ class Plan:
         datasets, models, crops = set(), set(), set()
         for wildcards in jobs:
             named = dict(wildcards.items())
-            datasets.add(self.dataset_of(**named))
+            datasets |= set(self.datasets_of(**named))
             models |= {self.model_of(**named)} if {"study", "model", "insertion"} & set(named) else set()
             crops |= {named["insertion"]} if "insertion" in named else set()
         lines = [f"dataset '{name}': {self._opened(name).missing()}" for name in sorted(datasets)]
@@ -336,6 +361,11 @@ class Plan:
         except (TypeError, ValueError) as error:
             options = self.resolved["datasets"][dataset]
             raise ConfigError(f"config: 'datasets.{dataset}' got {options}: {error}") from error
+
+    def _kinds(self, dataset: Config) -> set[str]:
+        """Modules that make the pictures of a dataset, and of the one that it takes its pictures from."""
+        entries = [entry for entry in (dataset, inner_dataset(dataset)) if entry]
+        return {self._module("data", "KINDS", entry["kind"]) for entry in entries}
 
     def _architecture(self, model: str) -> str:
         return str(self.models[model].get("architecture", ""))

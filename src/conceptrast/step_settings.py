@@ -210,6 +210,42 @@ def ace_tables(plan: Plan) -> Config:
     return {"studies": plan.studies_with_ace, "studies_with_truth": known}
 
 
+def train_autoencoder(plan: Plan, bias: str, condition: str, seed: str) -> Config:
+    """Of one training of an adversarial autoencoder."""
+    entry = plan.biases[bias]
+    return {**_bias_data(plan, bias, condition), "autoencoder": entry["autoencoder"], "network_seed": int(seed)}
+
+
+def train_latent_resnet(plan: Plan, bias: str, condition: str, seed: str) -> Config:
+    """Of one training of the plain ResNet beside it, as the step ``train`` takes them."""
+    data = _bias_data(plan, bias, condition)
+    return {
+        "model": _latent_resnet(plan, bias, int(seed)),
+        "dataset": data["dataset"],
+        **_values(plan, "seed", "precision"),
+    }
+
+
+def latent_bias(plan: Plan, bias: str) -> Config:
+    """Of a comparison of latent spaces."""
+    entry = plan.biases[bias]
+    return {
+        "bias": bias, "size": entry["size"], "seeds": entry["seeds"], "resnet": _latent_resnet(plan, bias, 0),
+        "datasets": {condition: plan.datasets[entry[condition]] for condition in ("biased", "control")},
+        **_values(plan, "seed", "precision", "batch_size"),
+    }  # fmt: skip
+
+
+def latent_bias_tables(plan: Plan) -> Config:
+    """Of the run."""
+    planned = {
+        name: {"autoencoder": sum(entry["autoencoder"]["epochs"].values()), "resnet": entry["resnet"]["epochs"]}
+        for name, entry in plan.biases.items()
+    }
+    biases = [{"name": name, "seeds": entry["seeds"], "planned": planned[name]} for name, entry in plan.biases.items()]
+    return {"biases": biases, **_values(plan, "seed")}
+
+
 def tables(plan: Plan) -> Config:
     """Of the run."""
     keys = ("model", "dataset", "layer", "predicted_by", "published")
@@ -262,6 +298,19 @@ def _pictures(plan: Plan, model: str, dataset: str) -> Config:
 def _study(plan: Plan, study: str) -> Config:
     entry = plan.studies[study]
     return {**_pictures(plan, entry["model"], entry["dataset"]), "layer": entry["layer"]}
+
+
+def _bias_data(plan: Plan, bias: str, condition: str) -> Config:
+    entry = plan.biases[bias]
+    return {"dataset": plan.datasets[entry[condition]], "size": entry["size"], **_values(plan, "seed")}
+
+
+def _latent_resnet(plan: Plan, bias: str, seed: int) -> Config:
+    """The plain ResNet of a comparison as an entry of ``models``."""
+    entry = plan.biases[bias]
+    options = {key: value for key, value in entry["resnet"].items() if key != "architecture"}
+    own = {"architecture": entry["resnet"]["architecture"], "input_size": entry["size"], "seed": seed}
+    return {**own, "train": {"dataset": "", **options}}
 
 
 def _recipes(plan: Plan, study: str, *keys: str) -> Config:

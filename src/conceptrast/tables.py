@@ -22,6 +22,10 @@ CONTRASTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "hyperplanes": (("hyperplane",), ("train_accuracy_mean", "heldout_accuracy_mean", "normal_length_mean")),
     "shift": (("hyperplane", "baseline"), ("before_mean", "after_mean", "factor_of_means_mean", "swap_rate_mean")),
     "contrast_recovery": (("baseline",), ("mass_share", "component_share")),
+    "latent_bias_summary": (
+        ("condition", "network"),
+        ("rho_within_mean", "rho_within_sd", "rho_all_mean", "accuracy_mean", "auc_mean"),
+    ),
     "insertion": (("condition", "first", "second"), ("p_first", "change_first", "change_second")),
 }
 """Of every table of contrasts the words that tell its rows apart (``none`` is left out) and its headline numbers."""
@@ -168,7 +172,7 @@ def headline_metrics(tables: Mapping[str, pd.DataFrame]) -> dict[str, float]:
 
 def _named(row: Mapping[str, Any], numbers: Iterable[str], words: Iterable[Any]) -> dict[str, float]:
     """The numbers of a row that are known, by ``study/number_words``."""
-    owner = next(row[key] for key in ("study", "model", "insertion") if key in row)
+    owner = next(row[key] for key in ("study", "model", "insertion", "bias") if key in row)
     ending = "".join(f"_{word}" for word in words if word is not None)
     return {f"{owner}/{key}{ending}": float(row[key]) for key in numbers if key in row and np.isfinite(row[key])}
 

@@ -81,7 +81,8 @@ def record(content: Record, store: str, artifacts: Path) -> dict[str, Any]:
     client.log_dict(parent, dict(content.config), "config.yaml")
     for figure in content.figures:
         if not set(figure.parts) & set(content.config["studies"]):
-            client.log_artifact(parent, str(figure), "figures")
+            folder = figure.parts[figure.parts.index("figures") : -1] if "figures" in figure.parts else ("figures",)
+            client.log_artifact(parent, str(figure), "/".join(folder))
     studies = {
         name: _nested(client, experiment, parent, name, study, content, tags)
         for name, study in content.config["studies"].items()

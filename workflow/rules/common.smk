@@ -36,6 +36,8 @@ CONTRAST_TRUTH_STUDIES = PLAN.contrasted_with_truth
 DECODED = PLAN.decoded
 INSERTIONS = list(PLAN.insertions)
 ACE_STUDIES = PLAN.studies_with_ace
+BIASES = list(PLAN.biases)
+BIAS_FIGURES = ["maps", "rotations", "navigation-biased", "navigation-control"]
 TRAINED = PLAN.trained_models
 SHARDS = range(PLAN.config["class_shards"])
 TABLES = expand("tables/{table}.csv", table=sum(PLAN.tables.values(), []))
@@ -43,6 +45,9 @@ MANIFESTS = expand("figures/{study}/cards.csv", study=STUDIES)
 MANIFESTS += expand("figures/{study}/contrasts.csv", study=CONTRASTED)
 MANIFESTS += expand("figures/{study}/counterfactuals.csv", study=DECODED)
 MANIFESTS += expand("figures/{study}/ace.csv", study=ACE_STUDIES)
+FIGURES_OF_BIASES = expand(
+    "figures/latent_bias/{bias}/{figure}.png", bias=BIASES, figure=BIAS_FIGURES
+)
 GPU = int(has_gpu())
 # A resource and no parameter: how many processes decode pictures changes no result.
 WORKERS = PLAN.config["workers"]
@@ -53,6 +58,9 @@ wildcard_constraints:
     model="[A-Za-z0-9_.-]+",
     study="|".join(map(re.escape, PLAN.studies)),
     insertion="[A-Za-z0-9_.-]+",
+    bias="[A-Za-z0-9_.-]+",
+    condition="biased|control",
+    seed=r"\d+",
     shard=r"\d+",
 
 
@@ -75,7 +83,9 @@ def code(step):
 
 def data_of(wildcards):
     """Fingerprint of the pictures a job reads."""
-    return PLAN.data_fingerprints[PLAN.dataset_of(**wildcards)]
+    return " ".join(
+        PLAN.data_fingerprints[name] for name in PLAN.datasets_of(**wildcards)
+    )
 
 
 def weights_of(wildcards):
@@ -167,6 +177,30 @@ def insertion_inputs(wildcards):
     entry = PLAN.insertions[wildcards.insertion]
     return index_of(wildcards) | {
         "predictions": f"predictions/{entry['model']}/{entry['dataset']}.parquet"
+    }
+
+
+def bias_index(wildcards):
+    """Index of the pictures that a network of a comparison of latent spaces is trained on."""
+    return index_of(wildcards)["index"]
+
+
+def bias_class_names(wildcards):
+    """Names of both classes; those of the control are the same."""
+    return index_of(wildcards)["class_names"]
+
+
+def bias_networks(wildcards):
+    """Indices of both conditions and the weights of all networks of a comparison of latent spaces."""
+    bias = wildcards.bias
+    return {
+        "indices": [
+            f"datasets/{name}/index.parquet" for name in PLAN.datasets_of(bias=bias)
+        ],
+        "weights": [
+            f"latent_bias/{bias}/{name}.safetensors"
+            for name in PLAN.bias_networks(bias)
+        ],
     }
 
 

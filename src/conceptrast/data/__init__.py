@@ -8,7 +8,9 @@ KINDS = {
     "imagenet": "conceptrast.data.imagenet:ImageNet",
     "imagenette": "conceptrast.data.imagenette:Imagenette",
     "midog": "conceptrast.data.midog:Midog",
+    "pets": "conceptrast.data.pets:Pets",
     "photographs": "conceptrast.data.photographs:Photographs",
+    "rotated_pair": "conceptrast.data.rotated_pair:RotatedPair",
 }
 
 #: Kinds that know what is where in their pictures, and what that is: concept recovery is measured on these.

@@ -43,11 +43,11 @@ def main(
         )
         head = {"study": study["name"], **{key: study[key] for key in ("model", "dataset", "layer")}}
         summaries.append({**head, "predicted_by": study.get("predicted_by", study["model"]), **summary})
+    built = {}
     published = {study["name"]: study["published"] for study in studies if "published" in study}
-    built = {
-        "component_prediction": beside_published(pd.concat(tested, ignore_index=True), published),
-        "studies": pd.DataFrame(summaries),
-    }
+    if studies:
+        built["component_prediction"] = beside_published(pd.concat(tested, ignore_index=True), published)
+        built["studies"] = pd.DataFrame(summaries)
     if recovery:
         pairs = zip(recovery, purity, strict=True)
         parts = [concept_recovery.summary(read_table(found), read_table(pure)) for found, pure in pairs]

@@ -69,7 +69,11 @@ def test_options_of_the_wrong_type_name_what_is_needed(settings, message):
 
 def test_every_kind_can_be_opened():
     for kind in KINDS:
-        settings = {"kind": kind} if kind in ("digit_pairs", "photographs") else {"kind": kind, "root": "nowhere"}
+        settings = (
+            {"kind": kind}
+            if kind in ("digit_pairs", "photographs", "rotated_pair")
+            else {"kind": kind, "root": "nowhere"}
+        )
         assert open_dataset(settings, seed=3).seed == 3
 
 

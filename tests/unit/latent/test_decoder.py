@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -26,7 +28,7 @@ def test_a_picture_of_any_size_comes_out(shape, size):
 def test_resolutions_at_most_double_and_end_at_half_the_picture(positions, size):
     found = resolutions(positions, size)
     assert found[-1] == ((size[0] + 1) // 2, (size[1] + 1) // 2)
-    for small, large in zip(found, found[1:], strict=False):
+    for small, large in pairwise(found):
         assert all(b <= 2 * a for a, b in zip(small, large, strict=True))
     assert all(side >= least for side, least in zip(found[0], positions, strict=True))
 

