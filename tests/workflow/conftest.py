@@ -9,7 +9,7 @@ import pytest
 from .copies import REPOSITORY, Copy, made_once
 
 MOST_OF_A_RUN = 900
-"""Seconds: the first test that needs the finished run carries it out within its own time."""
+"""Seconds a test may take: one of them carries out the whole run, another waits for it, on whatever machine."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -23,7 +23,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     sharing = [item for item in ours if "finished" in getattr(item, "fixturenames", ())]
     for item in ours:
         item.add_marker(pytest.mark.workflow)
-    for item in sharing:
         item.add_marker(pytest.mark.timeout(MOST_OF_A_RUN))
     rank = {id(item): 1 for item in ours} | {id(item): 3 for item in sharing} | {id(item): 0 for item in sharing[:1]}
     items.sort(key=lambda item: rank.get(id(item), 2))
