@@ -2,38 +2,47 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
-from .copies import REPOSITORY, Copy
+from .copies import REPOSITORY, Copy, made_once
+
+MOST_OF_A_RUN = 900
+"""Seconds a test may take: one of them carries out the whole run, another waits for it, on whatever machine."""
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share the finished run go to one worker of xdist, so that it is carried out once."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.workflow)
-            shares = "finished" in getattr(item, "fixturenames", ())
-            item.add_marker(pytest.mark.xdist_group("workflow" if shares else item.path.stem))
+    """What takes longest starts first.
+
+    The order is: one test that needs the finished run, which carries it out; the workflow tests that need none; all
+    other tests; the rest of those that need the finished run, which is there by then. xdist deals tests out in this
+    order (``--maxschedchunk 1``), so no worker waits for the run while there is something else to do.
+    """
+    ours = [item for item in items if Path(__file__).parent in item.path.parents]
+    sharing = [item for item in ours if "finished" in getattr(item, "fixturenames", ())]
+    for item in ours:
+        item.add_marker(pytest.mark.workflow)
+        item.add_marker(pytest.mark.timeout(MOST_OF_A_RUN))
+    rank = {id(item): 1 for item in ours} | {id(item): 3 for item in sharing} | {id(item): 0 for item in sharing[:1]}
+    items.sort(key=lambda item: rank.get(id(item), 2))
+
+
+def carry_out_the_tiny_run(folder: Path) -> None:
+    copy = Copy.of_repository(folder)
+    tiny = (REPOSITORY / "config" / "tiny.yaml").read_text().replace("run: tiny", "run: default")
+    (copy.folder / "config" / "config.yaml").write_text(tiny)
+    copy.commit("tiny run")
+    copy.must("snakemake", "--cores", "2")
 
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Copy:
-    """The run, done. Tests must not change it: they take `copy`."""
-    copy = Copy.of_repository(tmp_path_factory.mktemp("finished") / "clone")
-    tiny = (REPOSITORY / "config" / "tiny.yaml").read_text().replace("run: tiny", "run: default")
-    (copy.folder / "config" / "config.yaml").write_text(tiny)
-    copy.commit("tiny run")
-    done = copy.snakemake()
-    assert done.returncode == 0, done.stdout + done.stderr
-    return copy
+    """The run, done. Tests only read it; those that work in it take `copy`."""
+    return made_once(tmp_path_factory, "finished", carry_out_the_tiny_run)
 
 
 @pytest.fixture
 def copy(finished: Copy, tmp_path: Path) -> Copy:
     """A copy of the finished run that a test may change."""
-    shutil.copytree(finished.folder, tmp_path / "clone", symlinks=True, ignore=shutil.ignore_patterns("locks"))
-    return Copy(tmp_path / "clone")
+    return finished.copied(tmp_path / "clone")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 JOB = re.compile(r"^(?:local)?rule (\w+):", re.MULTILINE)
@@ -37,6 +40,11 @@ class Copy:
         (folder / "dvc.lock").unlink(missing_ok=True)
         copy.run("git", "init", "-q")
         return copy
+
+    def copied(self, folder: Path) -> Copy:
+        """All of it again at `folder`, results and history included; no locks."""
+        shutil.copytree(self.folder, folder, symlinks=True, ignore=shutil.ignore_patterns("locks"))
+        return Copy(folder)
 
     def run(self, *command: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         """Run a command here; `python` is the one that runs the tests."""
@@ -80,3 +88,20 @@ class Copy:
     def results(self) -> Path:
         """Results of the default run."""
         return self.folder / "results" / "default"
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Copy:
+    """The folder that `make` fills, the same one for all workers of xdist: the first to ask makes it, others wait.
+
+    xdist's groups would do it by one worker alone, and with pytest 9.2 do nothing (pytest-xdist, issue 1386).
+    """
+    own = factory.getbasetemp()
+    place = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / name
+    place.mkdir(exist_ok=True)
+    with (place / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (place / "made").exists():
+            assert not (place / "clone").exists(), f"another test could not make {place / 'clone'}: see its error"
+            make(place / "clone")
+            (place / "made").touch()
+    return Copy(place / "clone")

@@ -73,8 +73,8 @@ def test_contrasts_have_tables_with_chance_rows_and_figures(finished: Copy) -> N
     )
 
 
-def test_a_second_run_has_nothing_to_do_and_says_so(finished: Copy) -> None:
-    done = finished.snakemake()
+def test_a_second_run_has_nothing_to_do_and_says_so(copy: Copy) -> None:
+    done = copy.snakemake()
     assert done.returncode == 0
     assert "Nothing to be done" in done.stdout + done.stderr
 

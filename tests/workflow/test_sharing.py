@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,21 +9,22 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from .copies import Copy
+from .copies import Copy, made_once
 
 
-@pytest.fixture(scope="module")
-def shared(finished: Copy, tmp_path_factory: pytest.TempPathFactory) -> Copy:
-    """The finished run, recorded by DVC and committed."""
-    folder = tmp_path_factory.mktemp("shared") / "clone"
-    shutil.copytree(finished.folder, folder, symlinks=True)
-    copy = Copy(folder)
-    copy.must("dvc", "init", "-q", "-f")
-    copy.must("dvc", "config", "core.analytics", "false")
-    output = copy.must("dvc", "repro", "default")
-    assert "Nothing to be done" in output
-    copy.commit("results")
-    return copy
+@pytest.fixture
+def shared(finished: Copy, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Copy:
+    """The finished run, recorded by DVC and committed; a repository of this test's own."""
+
+    def record(folder: Path) -> None:
+        copy = finished.copied(folder)
+        copy.must("dvc", "init", "-q", "-f")
+        copy.must("dvc", "config", "core.analytics", "false")
+        output = copy.must("dvc", "repro", "default")
+        assert "Nothing to be done" in output
+        copy.commit("results")
+
+    return made_once(tmp_path_factory, "recorded", record).copied(tmp_path / "shared")
 
 
 def clone_and_pull(shared: Copy, folder: Path, url: str, env: dict[str, str]) -> Copy:
