@@ -89,6 +89,16 @@ def test_a_file_that_is_cut_off_says_so(tmp_path: Path, layout: str) -> None:
         read_region(path, 0, 0, 150, 190)
 
 
+@pytest.mark.parametrize(("layout", "part"), [("one strip", "1 of 1"), ("strips", "10 of 10"), ("tiles", "18 of 18")])
+def test_a_part_that_is_cut_off_is_named_and_the_others_are_read(tmp_path: Path, layout: str, part: str) -> None:
+    path = write(tmp_path / "a.tiff", layout)
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(DataError, match=f"the file ends before part {part}"):
+        read_region(path, 0, 0, 150, 190)
+    if part != "1 of 1":
+        np.testing.assert_array_equal(read_region(path, 0, 0, 50, 50), PIXELS[:50, :50])
+
+
 @pytest.mark.parametrize(("content", "said"), [(None, "does not exist"), (b"", "0 bytes"), (b"text", "not a TIFF")])
 def test_what_is_no_tiff_says_so(tmp_path: Path, content: bytes | None, said: str) -> None:
     path = tmp_path / "a.tiff"

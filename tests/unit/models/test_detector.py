@@ -196,8 +196,8 @@ def test_a_study_cuts_whole_blocks_and_is_told_which(checkpoint: Path) -> None:
 
 
 def test_a_head_on_the_body_tells_cells_apart(checkpoint: Path, midog: Callable[..., Path], tmp_path: Path) -> None:
-    root = midog(tmp_path / "midog", slides=3, cells=8)
-    dataset = {"kind": "midog", "root": str(root), "tile": 64, "validation": 0.34}
+    root = midog(tmp_path / "midog", slides=2, cells=6)
+    dataset = {"kind": "midog", "root": str(root), "tile": 64, "validation": 0.5}
     files = [tmp_path / name for name in ("index.parquet", "rejected.csv", "truth.parquet", "class_names.json")]
     index.main({"dataset": dataset, "seed": 0, "max_rejected": 0}, *files)
     entry = {"architecture": NAME, "weights": str(checkpoint), "extract": "backbone.body", "input_size": 64}
