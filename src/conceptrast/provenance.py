@@ -54,7 +54,7 @@ def closure(modules: Iterable[str], source: Path) -> list[str]:
         module = waiting.pop()
         if module not in found and module not in WITHOUT_EFFECT and _file(module, source).is_file():
             found.add(module)
-            waiting.extend(_imports(module, source))
+            waiting.extend(_imported(module, source))
     return sorted(found)
 
 
@@ -179,6 +179,12 @@ def _is_table(node: ast.stmt) -> bool:
 def _target(node: ast.stmt) -> str | None:
     target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
     return target.id if isinstance(target, ast.Name) else None
+
+
+@cache
+def _imported(module: str, source: Path) -> frozenset[str]:
+    """What :func:`_imports` gives: found once, since a run asks for every job."""
+    return frozenset(_imports(module, source))
 
 
 def _imports(module: str, source: Path) -> Iterator[str]:
