@@ -82,7 +82,7 @@ def concepts_by_class(index: pd.DataFrame, truth: pd.DataFrame, names: Sequence[
     Example:
         >>> index = pd.DataFrame({"image": [0], "label": [4], "label_name": ["3+7"]})
         >>> truth = pd.DataFrame({"image": [0, 0], "concept": ["3", "7"]})
-        >>> concepts_of_classes(index, truth, ["0+1", "3+7"])
+        >>> concepts_by_class(index, truth, ["0+1", "3+7"])
         {1: ['3', '7']}
     """
     called = dict(zip(index["label"].tolist(), index["label_name"].tolist(), strict=True))
