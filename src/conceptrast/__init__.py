@@ -18,6 +18,7 @@ _PUBLIC = {
     "SplitModel": "conceptrast.models.split",
     "contrast_classes": "conceptrast.contrast.classes",
     "deeplift": "conceptrast.attribution.deeplift",
+    "discover_concepts": "conceptrast.latent.classes",
     "explain_class": "conceptrast.explain",
     "gradient_x_activation": "conceptrast.attribution.gradient",
     "integrated_gradients": "conceptrast.attribution.integrated_gradients",

@@ -71,6 +71,26 @@ def true_concepts(index: pd.DataFrame, truth: pd.DataFrame) -> dict[int, list[st
     return found
 
 
+def concepts_by_class(index: pd.DataFrame, truth: pd.DataFrame, names: Sequence[str]) -> dict[int, list[str]]:
+    """True concepts by class of the model, whatever numbers the dataset's labels have; classes it lacks are left out.
+
+    Args:
+        index: image, label, label_name.
+        truth: image, concept.
+        names: of the model's classes.
+
+    Example:
+        >>> index = pd.DataFrame({"image": [0], "label": [4], "label_name": ["3+7"]})
+        >>> truth = pd.DataFrame({"image": [0, 0], "concept": ["3", "7"]})
+        >>> concepts_by_class(index, truth, ["0+1", "3+7"])
+        {1: ['3', '7']}
+    """
+    called = dict(zip(index["label"].tolist(), index["label_name"].tolist(), strict=True))
+    number_of = {name: number for number, name in enumerate(names)}
+    known = {called[label]: concepts for label, concepts in true_concepts(index, truth).items()}
+    return {number_of[name]: concepts for name, concepts in known.items() if name in number_of}
+
+
 def best_patches(prototypes: pd.DataFrame, truth: pd.DataFrame, n: int = PATCHES) -> pd.DataFrame:
     """The ``n`` best patches of each component outside its class's images, from pictures without a faint concept.
 

@@ -18,6 +18,12 @@ THRESHOLDS = (0.1, 0.2, 0.5)
 FIRST_SHARE = 0.1
 """Share of hidden places at which the mask test is a headline: those deepest on A's side."""
 
+ALL_CLASSES = "all classes"
+"""Name of the rows that sum up a study's classes."""
+
+RECOVERED = ("own_share", "n_found", "own_for", "texture_for", "texture_against")
+"""Headline numbers of the concepts that ACE finds where the true ones are known."""
+
 CONTRASTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "hyperplanes": (("hyperplane",), ("train_accuracy_mean", "heldout_accuracy_mean", "normal_length_mean")),
     "shift": (("hyperplane", "baseline"), ("before_mean", "after_mean", "factor_of_means_mean", "swap_rate_mean")),
@@ -167,6 +173,9 @@ def headline_metrics(tables: Mapping[str, pd.DataFrame]) -> dict[str, float]:
     for row in _records(tables.get("mask")):
         if row.get("share") == FIRST_SHARE:
             metrics |= _named(row, ("p_from_mean", "p_to_mean"), ["mask", row["baseline"]])
+    for row in _records(tables.get("ace_recovery")):
+        if row.get("class_name") == ALL_CLASSES:
+            metrics |= _named(row, RECOVERED, [row[key] for key in ("segments_as", "baseline") if row[key] != "none"])
     return metrics
 
 

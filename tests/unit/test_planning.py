@@ -129,6 +129,18 @@ def test_the_run_on_midog_is_planned_and_says_what_it_lacks(inside: Path, midog:
     assert plan.unknown_classes([{"study": name} for name in plan.studies]) == []
 
 
+def test_classes_whose_concepts_are_wanted_are_checked_and_opt_their_study_in(inside: Path) -> None:
+    plan = plan_of({"architecture": "resnet10"}, ace=["3+7", "3+77", 10])
+    assert plan.unknown_classes(JOB) == [
+        "'studies.first.ace': unknown class '3+77'; nearest: 3+7, 3+8, 1+7, 0+7",
+        "'studies.first.ace': unknown class '10'; nearest: 1, 0",
+    ]
+    assert plan.studies_with_ace == ["first"]
+    assert plan.tables["ace_tables"] == ["ace", "ace_recovery"]
+    assert plan.settings("ace", study="first")["ace"]["segments"] == [15, 50, 80]
+    assert "ace_tables" not in plan_of({"architecture": "resnet10"}).tables
+
+
 def test_the_same_class_by_name_and_index_is_named(inside: Path) -> None:
     plan = plan_of({"architecture": "resnet10"}, contrast=[["3+7", 7], ["3+7", 8]])
     assert plan.unknown_classes(JOB) == [

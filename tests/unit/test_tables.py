@@ -87,6 +87,19 @@ def test_headlines_of_contrasts_name_solver_chance_and_classes() -> None:
     }  # fmt: skip
 
 
+def test_headlines_of_concepts_are_those_of_all_classes() -> None:
+    rows = pd.DataFrame(
+        {
+            "study": "s", "class_name": ["3+7", "all classes", "all classes"], "segments_as": "in_place",
+            "baseline": ["none", "none", "random_segments"], "own_share": [1.0, 0.75, None], "n_found": [2, 5, 0],
+        }
+    )  # fmt: skip
+    assert headline_metrics({"ace_recovery": rows}) == {
+        "s/own_share_in_place": 0.75, "s/n_found_in_place": 5, "s/n_found_in_place_random_segments": 0,
+    }  # fmt: skip
+
+
 def test_tables_that_were_skipped_have_no_headlines() -> None:
     skipped = pd.DataFrame({"study": ["s"], "status": "skipped", "reason": "why"})
-    assert headline_metrics(dict.fromkeys(("shift", "mask", "contrast_recovery", "hyperplanes"), skipped)) == {}
+    tables = ("shift", "mask", "contrast_recovery", "hyperplanes", "ace_recovery")
+    assert headline_metrics(dict.fromkeys(tables, skipped)) == {}

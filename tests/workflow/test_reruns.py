@@ -12,12 +12,13 @@ from .copies import Copy
 CONTRASTS = {
     *("contrast_classes", "contrast_pairs", "contrast_recovery", "hyperplanes", "shift", "mask", "insertion"),
 }
+CONCEPTS = {"ace", "ace_recovery"}
 AFTER_PROTOTYPES = {"prototypes": 2, "component_prediction": 2, "concept_recovery": 2, "figures": 2}
 
 
 def test_the_run_gives_its_tables_figures_and_record(finished: Copy) -> None:
     tables = {path.stem: pd.read_csv(path) for path in (finished.results / "tables").glob("*.csv")}
-    assert set(tables) == {"component_prediction", "studies", "concept_recovery", "models", *CONTRASTS}
+    assert set(tables) == {"component_prediction", "studies", "concept_recovery", "models", *CONTRASTS, *CONCEPTS}
     tested = tables["component_prediction"]
     assert set(tested["study"]) == {"pairs-layer3", "pairs-layer4"}
     assert set(tested["recipe"]) == {"published", "recommended"}
@@ -139,6 +140,25 @@ def test_another_threshold_of_features_keeps_the_attributions(copy: Copy) -> Non
     jobs = copy.planned()
     assert (jobs["features"], jobs["hyperplanes"], jobs["shift"]) == (2, 2, 2)
     assert not {"attribute", "factorize", "prototypes", "insertion"} & set(jobs)
+
+
+def test_concepts_have_tables_with_chance_rows_and_figures(finished: Copy) -> None:
+    tables = {name: pd.read_csv(finished.results / "tables" / f"{name}.csv") for name in CONCEPTS}
+    assert set(tables["ace"]["study"]) == {"pairs-layer4"}
+    ok = tables["ace"][tables["ace"]["status"] == "ok"]
+    assert set(ok["baseline"]) == {"none", "random_segments"}
+    assert set(ok["segments_as"]) == {"in_place", "resized"}
+    assert not ok.drop(columns="reason").isna().to_numpy().any()
+    assert tables["ace_recovery"].query("class_name == 'all classes'")["n_true"].tolist() == [2, 2, 2, 2]
+    figures = finished.results / "figures" / "pairs-layer4"
+    listed = pd.read_csv(figures / "ace.csv")
+    assert listed["class_name"].tolist() == ["3+7"]
+    assert all((figures / "ace" / name).is_file() for name in listed["file"])
+
+
+def test_other_superpixels_rerun_concepts_alone(copy: Copy) -> None:
+    copy.edit("config/config.yaml", "segments: [9]", "segments: [8]")
+    assert copy.planned() == {"ace": 1, "ace_tables": 1, "metrics": 1, "track": 1}
 
 
 def test_another_corner_reruns_the_insertion_test_alone(copy: Copy) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from conceptrast.concept_recovery import HITS, PATCHES, contents, true_concepts
+from conceptrast.concept_recovery import HITS, PATCHES, contents
 from conceptrast.contrast.components import SIDES, own_side
 from conceptrast.contrast.hyperplanes import CHANCE, Hyperplane
 from conceptrast.contrast.solvers import Pair
@@ -43,26 +43,6 @@ def sharing_pairs(concepts: Mapping[int, Sequence[str]], classes: Sequence[int])
             if first != second and len(one - other) == 1 and len(one & other) == 1:
                 found[first, second] = ((one - other).pop(), (one & other).pop())
     return found
-
-
-def concepts_of_classes(index: pd.DataFrame, truth: pd.DataFrame, names: Sequence[str]) -> dict[int, list[str]]:
-    """True concepts by class of the model, whatever numbers the dataset's labels have; classes it lacks are left out.
-
-    Args:
-        index: image, label, label_name.
-        truth: image, concept.
-        names: of the model's classes.
-
-    Example:
-        >>> index = pd.DataFrame({"image": [0], "label": [4], "label_name": ["3+7"]})
-        >>> truth = pd.DataFrame({"image": [0, 0], "concept": ["3", "7"]})
-        >>> concepts_of_classes(index, truth, ["0+1", "3+7"])
-        {1: ['3', '7']}
-    """
-    called = dict(zip(index["label"].tolist(), index["label_name"].tolist(), strict=True))
-    number_of = {name: number for number, name in enumerate(names)}
-    known = {called[label]: concepts for label, concepts in true_concepts(index, truth).items()}
-    return {number_of[name]: concepts for name, concepts in known.items() if name in number_of}
 
 
 def side_mass(plane: Hyperplane, activations: Tensor) -> np.ndarray:

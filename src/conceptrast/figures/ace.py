@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -16,7 +17,7 @@ from conceptrast.latent.discovery import ClassConcepts
 from conceptrast.latent.superpixels import superpixels
 from conceptrast.pictures import Pictures
 
-WIDTH, MARGIN, CELL, GAP, HEAD, FOOT = 14.0, 0.35, 0.98, 0.06, 1.28, 0.62
+WIDTH, MARGIN, CELL, GAP, HEAD, FOOT = 14.0, 0.35, 0.98, 0.06, 1.28, 0.78
 EXAMPLES = 8
 LEFT = MARGIN + 0.4  # where example segments start
 STRIP = LEFT + EXAMPLES * (CELL + GAP) + 0.25  # where the scores start
@@ -26,7 +27,9 @@ PALE = 0.72  # share of white in what surrounds a segment
 LOOKS = {"resized": "each enlarged to the whole input", "in_place": "each in its place, the rest in the mean colour"}
 NOTE = (
     "TCAV score: share of the class's images whose logit rises towards the concept. Up, coloured: the concept's CAVs, "
-    "one for every draw of random segments; down, grey: CAVs between random segments; dashed: means."
+    "one for every draw of random segments; down, grey: CAVs between random segments;\n"
+    "dashed: means. Derivative: of the logit, per unit along the CAV at every position, mean over images and draws. "
+    "Holm: p corrected for the number of concepts."
 )
 
 
@@ -65,14 +68,13 @@ def ace_card(pictures: Pictures, found: ClassConcepts, settings: AceSettings, st
     examples = concepts.examples(found.segments)
     views = pictures.by_id(np.unique(examples["image"].to_numpy(np.int64)))
     table = concepts.table[concepts.table["baseline"] == "none"]
+    masks = cache(lambda image: superpixels(pixels(views[image]), settings.segments))
     rows = []
     for place, said in enumerate(table[table["status"] == "ok"].itertuples()):
         own = examples[examples["concept"] == said.concept]
         chosen = _first_of_each_image(own["image"].to_numpy(np.int64))[:EXAMPLES]
-        shown = []
-        for image, segment in own.iloc[chosen][["image", "segment"]].to_numpy(np.int64).tolist():
-            picture = pixels(views[image])
-            shown.append((picture, superpixels(picture, settings.segments)[segment]))
+        pairs = own.iloc[chosen][["image", "segment"]].to_numpy(np.int64).tolist()
+        shown = [(pixels(views[image]), masks(image)[segment]) for image, segment in pairs]
         facts = [
             f"TCAV {said.tcav:.2f}, random CAVs {said.tcav_random:.2f}",
             f"p = {said.p_corrected:.2g} (Holm), derivative {said.derivative:+.2f}",
@@ -118,7 +120,7 @@ def draw_ace_card(card: AceCard) -> Figure:
     sheet.rule(bottom - 0.04, MARGIN, WIDTH - MARGIN)
     sheet.text(NOTE if card.rows else "", MARGIN, bottom + 0.02, size=8, colour=FAINT)
     left_out = f"left out: {'; '.join(card.left_out)}" if card.left_out else ""
-    sheet.text(short_line(left_out), MARGIN, bottom + 0.22, size=8, colour=FAINT)
+    sheet.text(short_line(left_out), MARGIN, bottom + 0.42, size=8, colour=FAINT)
     return sheet.figure
 
 

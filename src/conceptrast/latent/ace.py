@@ -262,12 +262,12 @@ def strongest_cav(arrays: Mapping[str, np.ndarray], target: int) -> tuple[str, n
     return str(arrays["concepts"][order[0]]), arrays["cavs"][order[0]]
 
 
-def cav_arrays(found: Sequence[Concepts], names: Sequence[str]) -> dict[str, np.ndarray]:
+def cav_arrays(found: Sequence[Concepts], names: Sequence[str] | Mapping[int, str]) -> dict[str, np.ndarray]:
     """The kept concepts of all classes as arrays: ``n`` of them, ``D`` draws.
 
     Args:
         found: one of each class, all with the same shape of segments.
-        names: of the model's classes.
+        names: of the model's classes, by index.
 
     Returns:
         classes ``[n]``, concepts ``[n]`` (names), cavs ``[n, C]`` float32 of length 1, tcav, tcav_random, derivative,

@@ -18,10 +18,10 @@ from conceptrast.latent.ace import AGAINST, FOR, Concepts
 from conceptrast.latent.segments import Labels, Segments
 from conceptrast.patches import BOX
 from conceptrast.statistics import wilson_interval
+from conceptrast.tables import ALL_CLASSES
 
 TEXTURE = "texture"
 ROLES = ("own", "other", TEXTURE)
-ALL = "all classes"
 
 
 def shown(masks: np.ndarray, boxes: np.ndarray, things: Sequence[str]) -> list[str]:
@@ -61,9 +61,12 @@ def labels_of(truth: pd.DataFrame) -> Labels:
     Args:
         truth: image, concept, top, left, height, width in pixels of the view.
     """
-    known = {image: (part[list(BOX)].to_numpy(), part["concept"].to_list()) for image, part in truth.groupby("image")}
-    nothing: tuple[np.ndarray, list[str]] = (np.empty((0, 4), np.int64), [])
-    return lambda image, masks: shown(masks, *known.get(image, nothing))
+
+    def labels(image: int, masks: np.ndarray) -> list[str]:
+        inside = truth[truth["image"] == image]
+        return shown(masks, inside[list(BOX)].to_numpy(np.int64), inside["concept"].to_list())
+
+    return labels
 
 
 def described(concepts: Concepts, segments: Segments, own: Sequence[str]) -> pd.DataFrame:
@@ -104,9 +107,9 @@ def recovery_table(concepts: pd.DataFrame) -> pd.DataFrame:
     for (shape, baseline), part in tested.groupby(["segments_as", "baseline"], sort=False):
         counts = [_counts(own) for _, own in part.groupby("class_name", sort=False)]
         whole = {key: sum(count[key] for count in counts) for key in counts[0]}
-        names = [*part["class_name"].drop_duplicates(), ALL]
+        names = [*part["class_name"].drop_duplicates(), ALL_CLASSES]
         for name, count in zip(names, [*counts, whole], strict=True):
-            purity = part if name == ALL else part[part["class_name"] == name]
+            purity = part if name == ALL_CLASSES else part[part["class_name"] == name]
             row = {"class_name": name, "segments_as": shape, "baseline": baseline, **count, **_share(count)}
             rows.append(row | {"purity": float(purity["purity"].astype(float).mean())})
     return pd.DataFrame(rows)

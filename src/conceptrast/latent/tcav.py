@@ -7,6 +7,7 @@ Notation: ``P`` activations of a concept's segments, ``R`` of random segments, e
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import comb
 
 import numpy as np
 import torch
@@ -132,7 +133,8 @@ def two_sided_p(scores: np.ndarray, random: np.ndarray) -> float:
         random: of CAVs of random segments ``[m]``.
 
     Returns:
-        Between 0 and 1; where neither side varies, 1 if both are equal and 0 if not.
+        Above 0, at most 1. Where neither side varies: 1 if both are equal; if not, the share of all divisions of the
+        ``n + m`` scores that part them so cleanly, which is the exact permutation test.
 
     Source: Kim et al. 2018, section 3.5 (Student's test). Deviation: Welch's, since a concept's scores hardly vary and
     those of random CAVs cover the whole range.
@@ -141,14 +143,14 @@ def two_sided_p(scores: np.ndarray, random: np.ndarray) -> float:
         >>> round(two_sided_p(np.array([1.0, 1.0, 0.9]), np.array([0.0, 1.0, 0.0, 0.5])), 3)
         0.089
         >>> two_sided_p(np.ones(3), np.ones(4)), two_sided_p(np.ones(3), np.zeros(3))
-        (1.0, 0.0)
+        (1.0, 0.1)
     """
     samples = (np.asarray(scores, np.float64), np.asarray(random, np.float64))
     difference = samples[0].mean() - samples[1].mean()
     parts = np.array([each.var(ddof=1) / len(each) for each in samples])
-    # scipy's own test warns where one side does not vary, as the scores of a strong concept do not.
     if parts.max() < 1e-18:
-        return float(abs(difference) < 1e-9)
+        return 1.0 if abs(difference) < 1e-9 else 2 / comb(sum(map(len, samples)), len(samples[0]))
+    # By hand, since scipy warns where one side does not vary, as the scores of a strong concept do not.
     freedom = parts.sum() ** 2 / sum(part**2 / (len(each) - 1) for part, each in zip(parts, samples, strict=True))
     return float(2 * stats.t.sf(abs(difference) / np.sqrt(parts.sum()), freedom))
 

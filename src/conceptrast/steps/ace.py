@@ -7,8 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from conceptrast.concept_recovery import refuse_other_size
-from conceptrast.contrast.recovery import concepts_of_classes as true_concepts_of_classes
+from conceptrast.concept_recovery import concepts_by_class, refuse_other_size
 from conceptrast.figures.ace import ace_card, draw_ace_card
 from conceptrast.figures.canvas import save_png
 from conceptrast.figures.study import file_name
@@ -45,7 +44,7 @@ def main(
         width, height = pictures.dataset.picture(pictures.table.iloc[0]).size
         refuse_other_size((height, width), pictures.model.preprocess.size)
         boxes = read_table(truth)
-        known, labels = true_concepts_of_classes(pictures.table, boxes, names), labels_of(boxes)
+        known, labels = concepts_by_class(pictures.table, boxes, names), labels_of(boxes)
     stream = concepts_of_classes(
         pictures, SplitModel(pictures.model, settings["layer"]), said, images, how, seed, settings["precision"], labels
     )

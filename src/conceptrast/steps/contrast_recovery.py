@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from conceptrast.concept_recovery import refuse_other_size
+from conceptrast.concept_recovery import concepts_by_class, refuse_other_size
 from conceptrast.contrast.features import FeatureBank
 from conceptrast.contrast.hyperplanes import CHANCE
 from conceptrast.contrast.images import class_activations, images_by_class
 from conceptrast.contrast.pairs import named_pairs, with_sharing
 from conceptrast.contrast.planes import Planes, chance_planes
-from conceptrast.contrast.recovery import concepts_of_classes, mass_table, sharing_pairs, strongest_table
+from conceptrast.contrast.recovery import mass_table, sharing_pairs, strongest_table
 from conceptrast.data.digit_pairs import CELL
 from conceptrast.factorization.classes import read_attributions
 from conceptrast.files import read_table, write_table
@@ -39,7 +39,7 @@ def main(
     width, height = pictures.dataset.picture(pictures.table.iloc[0]).size
     refuse_other_size((height, width), pictures.model.preprocess.size)
     known, bank = read_table(truth), FeatureBank(features)
-    concepts = concepts_of_classes(pictures.table, known, pictures.model.class_names)
+    concepts = concepts_by_class(pictures.table, known, pictures.model.class_names)
     sharing = sharing_pairs(concepts, list(bank))
     pairs = with_sharing(named_pairs(pictures.model, settings["pairs"]), sharing)
     own = Planes(hyperplanes, settings["hyperplane"], pairs)

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from conceptrast.activations import activations_of
+from conceptrast.concept_recovery import concepts_by_class
 from conceptrast.contrast.components import contrast_sets, pair_table, set_names, set_owners
 from conceptrast.contrast.features import FeatureBank
 from conceptrast.contrast.hyperplanes import CHANCE
 from conceptrast.contrast.images import class_activations, images_by_class
 from conceptrast.contrast.pairs import both_orders, named_pairs, with_sharing
 from conceptrast.contrast.planes import Planes, chance_planes
-from conceptrast.contrast.recovery import concepts_of_classes, sharing_pairs
+from conceptrast.contrast.recovery import sharing_pairs
 from conceptrast.contrast.solvers import Pair
 from conceptrast.factorization.classes import read_attributions
 from conceptrast.files import read_table, write_arrays, write_table
@@ -43,7 +44,7 @@ def main(
     bank, split = FeatureBank(features), SplitModel(pictures.model, settings["layer"])
     named, sharing = named_pairs(pictures.model, settings["pairs"]), dict[Pair, tuple[str, str]]()
     if truth is not None:
-        known = concepts_of_classes(pictures.table, read_table(truth), pictures.model.class_names)
+        known = concepts_by_class(pictures.table, read_table(truth), pictures.model.class_names)
         sharing = sharing_pairs(known, list(bank))
     own = Planes(hyperplanes, settings["hyperplane"], both_orders(with_sharing(named, sharing)))
     contrasts = {pair: own[pair] for pair in with_sharing(named, sharing) if pair in own}

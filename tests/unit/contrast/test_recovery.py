@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 import torch
 
+from conceptrast.concept_recovery import concepts_by_class
 from conceptrast.contrast.hyperplanes import Hyperplane
 from conceptrast.contrast.recovery import (
-    concepts_of_classes,
     mass_in_cell,
     mass_table,
     sharing_pairs,
@@ -112,8 +112,8 @@ def test_without_contrasts_there_are_no_rows_and_no_error(truth):
 def test_concepts_belong_to_the_models_classes_whatever_the_labels():
     index = pd.DataFrame({"image": [0, 1], "label": [0, 1], "label_name": ["3+7", "3+8"]})
     known = pd.DataFrame({"image": [0, 0, 1, 1], "concept": ["3", "7", "3", "8"]})
-    assert concepts_of_classes(index, known, ["3+8", "0+1", "3+7"]) == {2: ["3", "7"], 0: ["3", "8"]}
-    assert concepts_of_classes(index, known, ["3+8"]) == {0: ["3", "8"]}
+    assert concepts_by_class(index, known, ["3+8", "0+1", "3+7"]) == {2: ["3", "7"], 0: ["3", "8"]}
+    assert concepts_by_class(index, known, ["3+8"]) == {0: ["3", "8"]}
 
 
 def test_a_dataset_without_truth_is_named(truth):
