@@ -17,6 +17,8 @@ _PUBLIC = {
     "Model": "conceptrast.models.model",
     "SplitModel": "conceptrast.models.split",
     "contrast_classes": "conceptrast.contrast.classes",
+    "counterfactual_of": "conceptrast.latent.image",
+    "decoder_of": "conceptrast.latent.image",
     "deeplift": "conceptrast.attribution.deeplift",
     "discover_concepts": "conceptrast.latent.classes",
     "explain_class": "conceptrast.explain",

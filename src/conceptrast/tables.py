@@ -33,6 +33,7 @@ CONTRASTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("rho_within_mean", "rho_within_sd", "rho_all_mean", "accuracy_mean", "auc_mean"),
     ),
     "insertion": (("condition", "first", "second"), ("p_first", "change_first", "change_second")),
+    "decoder": (("baseline",), ("psnr_mean", "ssim_mean", "same_class")),
 }
 """Of every table of contrasts the words that tell its rows apart (``none`` is left out) and its headline numbers."""
 
@@ -173,6 +174,10 @@ def headline_metrics(tables: Mapping[str, pd.DataFrame]) -> dict[str, float]:
     for row in _records(tables.get("mask")):
         if row.get("share") == FIRST_SHARE:
             metrics |= _named(row, ("p_from_mean", "p_to_mean"), ["mask", row["baseline"]])
+    for row in _records(tables.get("counterfactual")):
+        if row["to_name"] == "all":
+            ways = [row[key] for key in ("direction", "stop", "baseline") if row[key] != "none"]
+            metrics |= _named(row, ("found", "changed", "reached"), ways)
     for row in _records(tables.get("ace_recovery")):
         if row.get("class_name") == ALL_CLASSES:
             metrics |= _named(row, RECOVERED, [row[key] for key in ("segments_as", "baseline") if row[key] != "none"])

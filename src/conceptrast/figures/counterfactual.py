@@ -21,7 +21,7 @@ from conceptrast.latent.directions import Direction
 MARGIN, CELL, GAP, HEAD, ROW, LABEL = 0.35, 1.15, 0.08, 1.25, 1.78, 2.0
 SIDE, SPACE, LINE = 176, 10, 17  # of an animation, in pixels
 PAUSE, STEP = 900, 90  # milliseconds at either end, and at every frame between
-MOST_BYTES = 1_000_000
+MOST_BYTES, MOST_FRAMES = 1_000_000, 6
 
 
 @dataclass(frozen=True)
@@ -66,12 +66,12 @@ def draw_counterfactual(stories: Sequence[Story], names: Sequence[str], title: s
     """A strip for every direction: decoded pictures on the way, what the model says of them, and where they change.
 
     Args:
-        stories: of one image, one for each direction, with equally many frames.
+        stories: of one image, one for each direction, with equally many frames; at most six of them are shown.
         names: of A and B.
         title: heading.
         note: line below it.
     """
-    steps = len(stories[0].frames)
+    steps = len(_shown(stories[0]))
     width = 2 * MARGIN + LABEL + (steps + 2) * (CELL + GAP) + 0.3
     sheet = Sheet(width, HEAD + ROW * len(stories) + 0.1)
     sheet.text(title, MARGIN, 0.18, size=15, weight="bold")
@@ -96,16 +96,23 @@ def _strip(sheet: Sheet, story: Story, x: float, y: float) -> None:
     """Original, frames and change of one story."""
     sheet.picture(story.original, x, y, CELL, CELL)
     sheet.text("original", x, y + CELL + 0.05, size=8, colour=FAINT)
-    for step, frame in enumerate(story.frames):
-        left = x + (step + 1) * (CELL + GAP) + 0.15
-        sheet.picture(frame, left, y, CELL, CELL)
+    shown = _shown(story)
+    for place, step in enumerate(shown):
+        left = x + (place + 1) * (CELL + GAP) + 0.15
+        sheet.picture(story.frames[step], left, y, CELL, CELL)
         _bars(sheet, story.decoded[step], left, y + CELL + 0.1)
         said = f"λ {story.lambdas[step]:.2f}   suffix p(B) {story.suffix[step, 1]:.2f}"
         sheet.text(said, left, y + CELL + 0.24, size=7, colour=FAINT)
-    left = x + (len(story.frames) + 1) * (CELL + GAP) + 0.3
+    left = x + (len(shown) + 1) * (CELL + GAP) + 0.3
     change = story.change
     sheet.picture(heat(change), left, y, CELL, CELL)
     sheet.text(f"change, up to {change.max():.2f}", left, y + CELL + 0.05, size=8, colour=FAINT)
+
+
+def _shown(story: Story) -> list[int]:
+    """Frames of a strip: both ends and others at equal distances."""
+    count = len(story.frames)
+    return np.linspace(0, count - 1, min(count, MOST_FRAMES)).round().astype(int).tolist()
 
 
 def _bars(sheet: Sheet, said: np.ndarray, x: float, y: float) -> None:

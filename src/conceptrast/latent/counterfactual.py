@@ -346,8 +346,7 @@ def counterfactual_summary(rows: pd.DataFrame) -> pd.DataFrame:
     """
     skipped = rows[rows["status"] == "skipped"][[*PAIR, "status", "reason"]]
     ends = _ends(rows[rows["status"] == "ok"])
-    if len(ends[PAIR].drop_duplicates()) > 1:
-        ends = pd.concat([ends, ends.assign(from_class=ALL, from_name="all", to_class=ALL, to_name="all")])
+    ends = pd.concat([ends, ends.assign(from_class=ALL, from_name="all", to_class=ALL, to_name="all")])
     keys = [*PAIR, "direction", "stop", "baseline"]
     found = [dict(zip(keys, key, strict=True)) | _summary(group) for key, group in ends.groupby(keys, sort=False)]
     return pd.DataFrame([*found, *skipped.to_dict("records")])

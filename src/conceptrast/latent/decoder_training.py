@@ -59,6 +59,9 @@ class DecoderOptions:
     precision: str = "bfloat16"
 
 
+DEFAULTS = DecoderOptions()
+
+
 def reconstruction_loss(
     pictures: Tensor, decoded: Tensor, activations: Tensor, again: Tensor, perceptual: float
 ) -> Tensor:
@@ -93,7 +96,7 @@ def train_decoder(
     model: Model,
     split: SplitModel,
     training: TrainingPictures,
-    options: DecoderOptions = DecoderOptions(),
+    options: DecoderOptions = DEFAULTS,
     checkpoint: Path | None = None,
     seed: int = 0,
     key: str = "",

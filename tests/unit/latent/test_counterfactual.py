@@ -137,7 +137,8 @@ def rows_of(ends: dict[int, tuple[int, int, int]], **head) -> pd.DataFrame:
 
 def test_the_summary_counts_images_whose_decoded_start_was_right():
     rows = rows_of({1: (0, 0, 2), 2: (0, 0, 1), 3: (0, 0, 0), 4: (0, 1, 2)})
-    [row] = counterfactual_summary(rows).to_dict("records")
+    row, whole = counterfactual_summary(rows).to_dict("records")
+    assert {**whole, "from_class": 0, "from_name": "red", "to_class": 2, "to_name": "blue"} == row
     assert (row["n_images"], row["n_kept"], row["lambda_median"]) == (4, 3, 2.5)
     assert (row["changed"], row["reached"]) == (pytest.approx(2 / 3), pytest.approx(1 / 3))
     assert row["low"] < 2 / 3 < row["high"]
@@ -155,7 +156,7 @@ def test_all_pairs_together_and_pairs_that_were_skipped_have_their_rows():
 
 
 def test_a_decoder_that_keeps_no_class_is_said_to_be_too_weak():
-    [row] = counterfactual_summary(rows_of({1: (0, 1, 2)})).to_dict("records")
+    row = counterfactual_summary(rows_of({1: (0, 1, 2)})).iloc[0]
     assert (row["status"], row["reason"], row["n_kept"]) == ("skipped", WEAK, 0)
 
 

@@ -1,0 +1,44 @@
+"""Decoders and counterfactuals from Python: what a user gets, and what a user is told."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from PIL import Image
+
+import conceptrast as cc
+from conceptrast.errors import ConfigError, DataError, LayerError
+from conceptrast.latent.directions import Direction
+
+from .toys import Blocks, colours
+
+
+def test_a_picture_is_moved_and_every_direction_has_its_strip(tmp_path):
+    Image.new("RGB", (8, 8), (130, 20, 20)).save(tmp_path / "red.png")
+    blue = Direction("cav", "blue", "0", torch.tensor([-1.0, 0.0, 1.0]))
+    found = cc.counterfactual_of(colours(), Blocks().eval(), tmp_path / "red.png", "blue", [blue], frames=5)
+    assert found.names == ("red", "blue")
+    assert [story.direction.name for story in found.stories] == ["gradient", "latent_shift", "cav"]
+    assert all(story.found and story.decoded[-1, 1] >= 0.49 for story in found.stories)
+    assert set(found.table()["to_name"]) == {"blue"}
+    assert "cav: p(blue) of the decoded picture 0.0" in str(found)
+    assert found.plot().axes
+    found.save_gif(tmp_path / "way.gif", "cav")
+    with Image.open(tmp_path / "way.gif") as gif:
+        assert gif.n_frames == 8
+        assert gif.info["loop"] == 0
+
+
+def test_what_cannot_be_is_said(tmp_path):
+    model, decoder, red = colours(), Blocks().eval(), Image.new("RGB", (8, 8), (130, 20, 20))
+    with pytest.raises(ConfigError, match="the model says 'red' of this picture already"):
+        cc.counterfactual_of(model, decoder, red, "red")
+    with pytest.raises(ConfigError, match="unknown class 'blu'; nearest: blue"):
+        cc.counterfactual_of(model, decoder, red, "blu")
+    with pytest.raises(LayerError, match="decoder of '0'"):
+        cc.counterfactual_of(model, decoder, red, "blue", [Direction("cav", "x", "1", torch.ones(3))])
+    with pytest.raises(ConfigError, match="unknown direction 'cav'; valid: gradient, latent_shift"):
+        cc.counterfactual_of(model, decoder, red, "blue", frames=2).save_gif(tmp_path / "x.gif", "cav")
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG")
+    with pytest.raises(DataError, match="not a picture"):
+        cc.counterfactual_of(model, decoder, tmp_path / "broken.png", "blue")
