@@ -141,6 +141,41 @@ def insertions(run: str) -> str:
     return markdown(pd.DataFrame(found))
 
 
+def decoders(run: str) -> str:
+    """How near decoded pictures of a run are, and how often they keep their class, beside the mean picture."""
+    rows = []
+    for row in table(run, "decoder").to_dict("records"):
+        interval = f"({100 * row['low']:.0f}–{100 * row['high']:.0f} %)"
+        rows.append(
+            {
+                "study": row["study"],
+                "picture": row["baseline"].replace("none", "decoded").replace("_", " "),
+                "PSNR": f"{row['psnr_mean']:.1f} ± {row['psnr_sd']:.1f} dB",
+                "SSIM": f"{row['ssim_mean']:.2f} ± {row['ssim_sd']:.2f}",
+                "same class": f"{100 * row['same_class']:.1f} % of {row['n_images']} {interval}",
+            }
+        )
+    return markdown(pd.DataFrame(rows))
+
+
+def counterfactuals(run: str) -> str:
+    """Shares of images of a run whose activations, and whose decoded pictures, become another class; beside chance."""
+    rows = table(run, "counterfactual")
+    whole = rows[(rows["to_name"] == "all") & (rows["status"] == "ok")].set_index(["direction", "stop", "baseline"])
+    found = []
+    for study, part in whole.groupby("study", sort=False):
+        for direction in dict.fromkeys(part.index.get_level_values("direction")):
+            row: dict[str, str] = {"study": study, "direction": direction.replace("_", " ")}
+            for stop, title in (("suffix", "activations are B"), ("picture", "picture is B")):
+                own, chance = (part.loc[(direction, stop, baseline)] for baseline in ("none", "random"))
+                row[title] = f"{100 * own['found']:.0f} %, λ = {own['lambda_median']:.2f}"
+                interval = f"({100 * own['low']:.0f}–{100 * own['high']:.0f} %)"
+                row[f"picture changes, {stop}"] = f"{100 * own['changed']:.0f} % of {own['n_kept']:.0f} {interval}"
+                row[f"chance, {stop}"] = f"{100 * chance['changed']:.0f} %"
+            found.append(row)
+    return markdown(pd.DataFrame(found))
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "default": lambda: prediction("default"),
     "recovery": recovery,
@@ -150,6 +185,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "mask": lambda: masks("default"),
     "contrast-recovery": contrast_recovery,
     "insertion": lambda: insertions("default"),
+    "decoder": lambda: decoders("default"),
+    "counterfactual": lambda: counterfactuals("default"),
     "imagenette-shift": lambda: shifts("imagenette"),
     "imagenette-mask": lambda: masks("imagenette"),
     "imagenette-insertion": lambda: insertions("imagenette"),
