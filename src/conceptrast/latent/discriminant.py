@@ -60,7 +60,7 @@ def discriminant_direction(codes: np.ndarray, labels: np.ndarray) -> Direction:
     Example:
         >>> codes = np.array([[0.0, 1.0], [0.0, 3.0], [4.0, 1.0], [4.0, 3.0]])
         >>> found = discriminant_direction(codes, np.array([0, 0, 1, 1]))
-        >>> found.unit.round(6).tolist(), found.positions(np.array([[4.0, 9.0]])).round(6).tolist()
+        >>> np.abs(found.unit).round(6).tolist(), found.positions(np.array([[4.0, 9.0]])).round(6).tolist()
         ([1.0, 0.0], [2.0])
     """
     values, labels = np.asarray(codes, np.float64), np.asarray(labels)
