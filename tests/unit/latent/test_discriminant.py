@@ -69,6 +69,15 @@ def test_codes_on_the_line_lie_where_they_were_asked_for():
     np.testing.assert_allclose(found.positions(found.codes([-3.0, 0.0, 2.0])), [-3, 0, 2], atol=1e-9)
 
 
+def test_typical_codes_are_the_regression_of_codes_on_position():
+    codes, labels = drawn(25, 60)
+    found = discriminant_direction(codes, labels)
+    np.testing.assert_allclose(found.positions(found.typical_codes([-1.0, 4.0])), [-1, 4], atol=1e-9)
+    weights = 1 / np.bincount(labels)[labels]
+    reference = LinearRegression().fit(found.positions(codes)[:, None], codes, sample_weight=weights)
+    np.testing.assert_allclose(found.typical_codes([0.5]), reference.predict([[0.5]]), atol=1e-9)
+
+
 @pytest.mark.parametrize(
     ("codes", "labels", "error", "said"),
     [

@@ -10,12 +10,12 @@ from PIL import Image
 
 from conceptrast.data.dataset import open_dataset
 from conceptrast.errors import LayerError
-from conceptrast.figures.latent_bias import arrow, draw_rotations, tsne
+from conceptrast.figures.latent_bias import draw_rotations, tsne, turned_right
 from conceptrast.files import read_arrays, read_table, write_json, write_table
 from conceptrast.latent.autoencoder import Autoencoder
 from conceptrast.latent.bias import Source, latent_space
 from conceptrast.latent.discriminant import discriminant_direction
-from conceptrast.latent.spaces import decoded_along, encode_autoencoder, encode_resnet
+from conceptrast.latent.spaces import decoded, encode_autoencoder, encode_resnet
 from conceptrast.models import load_model
 from conceptrast.models.weights import write_state
 from conceptrast.steps import latent_bias as step
@@ -82,20 +82,22 @@ def step_preprocess():
 
 def test_decoding_takes_negative_places_as_zero():
     network, codes = Autoencoder(8).eval(), np.random.default_rng(0).normal(size=(3, 128))
-    found = decoded_along(network, codes)
+    found = decoded(network, codes)
     assert found.shape == (3, 8, 8, 3)
     assert found.dtype == np.uint8
-    np.testing.assert_array_equal(found, decoded_along(network, codes.clip(min=0)))
+    np.testing.assert_array_equal(found, decoded(network, codes.clip(min=0)))
 
 
-def test_the_arrow_explains_what_a_flat_map_can_show():
+def test_maps_are_turned_so_that_positions_rise_to_the_right():
     rng = np.random.default_rng(0)
-    places = rng.normal(size=(200, 2))
-    start, end, explained = arrow(places, 3 * places[:, 0] + 5)
+    places = rng.normal(size=(200, 2)) + 7
+    turned, start, end, explained = turned_right(places, 5 - 3 * places[:, 1])
+    np.testing.assert_allclose(turned[:, 0], -(places[:, 1] - places[:, 1].mean()))
+    assert start < 0 < end
     assert explained == pytest.approx(1)
-    assert end[0] > start[0]
-    assert end[1] == pytest.approx(start[1])
-    assert arrow(places, rng.normal(size=200))[2] < 0.1
+    distances = [np.linalg.norm(each - each[0], axis=1) for each in (places, turned)]
+    np.testing.assert_allclose(*distances)  # turned, not stretched
+    assert turned_right(places, rng.normal(size=200))[3] < 0.1
 
 
 def test_maps_follow_the_seed():
@@ -104,15 +106,14 @@ def test_maps_follow_the_seed():
     assert tsne(codes[:5], 0).shape == (5, 2)
 
 
-def test_titles_of_rotations_print_the_correlation_within_each_class():
+def test_panels_of_rotations_print_the_correlation_within_each_class():
     space = latent_space(Autoencoder(8).eval(), source())
     turned = space.positions.assign(position=space.positions["rotation"])
     told = type(space)(space.direction, space.codes, turned)
     keys = [(condition, network) for condition in ENTRIES for network in ("autoencoder", "resnet")]
     figure = draw_rotations(dict.fromkeys(keys, told), "digits")
-    titles = [axes.get_title(loc="left") for axes in figure.axes[1:]]
-    assert len(titles) == 4
-    assert all("ρ = +1.00 in 3, ρ = +1.00 in 4" in title for title in titles)
+    said = [text.get_text() for axes in figure.axes[1:] for text in axes.texts]
+    assert said == ["ρ = +1.00 in 3, ρ = +1.00 in 4"] * 4
 
 
 def test_the_step_writes_codes_positions_and_figures(tmp_path):
