@@ -15,18 +15,18 @@ from conceptrast.latent.autoencoder import Autoencoder, plain_preprocess
 from conceptrast.latent.bias import CONDITIONS, NETWORKS, LatentSpace, Source
 from conceptrast.latent.bias_table import spearman
 from conceptrast.latent.discriminant import nearest_pictures, steps_along
-from conceptrast.latent.spaces import decoded_along
+from conceptrast.latent.spaces import decoded
 
 Spaces = Mapping[tuple[str, str], LatentSpace]
 TITLES = {"autoencoder": "adversarial autoencoder", "resnet": "plain ResNet"}
-SAID = {
-    "biased": "biased: class 1 turned by 0° to 90°, class 2 by 90° to 180°",
-    "control": "control: both turned by 0° to 180°",
+TURNED = {
+    "biased": ("turned by 0° to 90°", "turned by 90° to 180°"),
+    "control": ("turned by 0° to 180°", "turned by 0° to 180°"),
 }
 COLOURS = (FIRST, SECOND)
-PANEL, GAP, MARGIN, HEAD = 4.6, 0.75, 0.7, 1.35
-STEPS, NEAREST, CELL = 10, 2, 0.98
-LABELS = 1.75
+PANEL, HEIGHT, MARGIN, HEAD, GAP, BELOW = 4.7, 3.3, 0.75, 1.25, 0.75, 1.05
+STEPS, NEAREST, CELL, LABELS = 10, 2, 0.98, 1.95
+PITCH = CELL + 0.06
 _MAP = 97  # stream of the maps
 
 
@@ -34,36 +34,27 @@ def draw_maps(spaces: Spaces, bias: str, seed: int = 0) -> Figure:
     """t-SNE maps of the validation codes, a panel for each condition and network, with the discriminant direction.
 
     A map is no projection, so the direction has no place of its own in it: the arrow points where positions rise
-    fastest when they are fitted linearly to the map's two coordinates. It runs through the middle of the map, from the
-    5th to the 95th percentile of what it meets; the share of the positions' variance that it explains stands beside it.
+    fastest when they are fitted linearly to the map's two coordinates, from the 5th to the 95th percentile of the
+    pictures, through their middle. Each map, which has no up or down, is turned so that the arrow points to the right.
 
     Args:
         spaces: by condition and network.
         bias: its name.
         seed: of the maps.
     """
-    sheet = _grid(
-        f"{bias}: validation pictures in both latent spaces, t-SNE",
-        "the arrow points to class 2 as well as a flat map can",
-        spaces,
-    )
+    note = "t-SNE of validation pictures; the arrow is the discriminant direction as far as a flat map can show it"
+    sheet = _grid(f"{bias}: two latent spaces", note, spaces)
     for axes, space in _panels(sheet, spaces):
-        table = space.positions
-        places = tsne(space.codes, seed)
+        places, start, end, explained = turned_right(tsne(space.codes, seed), space.positions["position"].to_numpy())
         for label, colour in enumerate(COLOURS):
-            own = (table["label"] == label).to_numpy()
-            axes.scatter(places[own, 0], places[own, 1], s=14, color=colour, alpha=0.75, linewidth=0)
-        start, end, explained = arrow(places, table["position"].to_numpy())
-        axes.annotate(
-            "", end, start, arrowprops={"arrowstyle": "-|>", "color": INK, "linewidth": 2.2, "mutation_scale": 20}
-        )
-        axes.set_title(
-            axes.get_title(loc="left") + f"\nthe arrow explains {100 * explained:.0f} % of the positions",
-            fontsize=10,
-            loc="left",
-        )
+            own = (space.positions["label"] == label).to_numpy()
+            axes.scatter(places[own, 0], places[own, 1], s=16, color=colour, alpha=0.7, linewidth=0)
+        style = {"arrowstyle": "-|>", "color": INK, "linewidth": 2.2, "mutation_scale": 20, "shrinkA": 0, "shrinkB": 0}
+        axes.annotate("", (end, 0), (start, 0), arrowprops=style)
+        _said(axes, f"the arrow accounts for {100 * explained:.0f} % of the variance of the positions")
         axes.set(xticks=[], yticks=[])
         axes.set_aspect("equal", adjustable="datalim")
+        axes.spines[:].set(visible=True, color="#CCCCCC")
     return sheet.figure
 
 
@@ -77,47 +68,44 @@ def tsne(codes: np.ndarray, seed: int) -> np.ndarray:
     return TSNE(perplexity=perplexity, init="pca", random_state=state, n_jobs=1).fit_transform(codes)
 
 
-def arrow(places: np.ndarray, positions: np.ndarray) -> tuple[tuple[float, float], tuple[float, float], float]:
-    """Start, end and explained share of variance of the direction in which positions rise fastest on a map.
+def turned_right(places: np.ndarray, positions: np.ndarray) -> tuple[np.ndarray, float, float, float]:
+    """A map turned about its middle so that positions rise to the right, and the arrow that shows it.
 
     Args:
         places: ``[n, 2]`` on the map.
         positions: ``[n]``.
 
+    Returns:
+        Places ``[n, 2]``, start and end of the arrow on the horizontal through 0, and the share of the positions'
+        variance that a linear function of the place accounts for.
+
     Example:
-        >>> grid = np.array([[0.0, 0.0], [0.0, 2.0], [4.0, 0.0], [4.0, 2.0]])
-        >>> start, end, explained = arrow(grid, np.array([0.0, 0.0, 1.0, 1.0]))
-        >>> np.subtract(end, start).round(3).tolist(), round(explained, 3)
-        ([4.0, 0.0], 1.0)
+        >>> places, start, end, explained = turned_right(
+        ...     np.array([[0.0, 0.0], [2.0, 0.0], [0.0, 4.0], [2.0, 4.0]]), np.array([1.0, 1.0, 0.0, 0.0]))
+        >>> np.abs(places).round(6).tolist()[0], round(start, 6), round(end, 6), round(explained, 6)
+        ([2.0, 1.0], -2.0, 2.0, 1.0)
     """
-    middle = places.mean(axis=0)
-    around, centred = places - middle, positions - positions.mean()
+    around, centred = places - places.mean(axis=0), positions - positions.mean()
     slope = np.linalg.lstsq(around, centred, rcond=None)[0]
     unit = slope / max(float(np.linalg.norm(slope)), 1e-12)
-    low, high = np.quantile(around @ unit, [0.05, 0.95])
+    turned = around @ np.array([[unit[0], -unit[1]], [unit[1], unit[0]]])
+    start, end = np.quantile(turned[:, 0], [0.05, 0.95]).tolist()
     total = float((centred**2).sum())
-    explained = 1 - float(((centred - around @ slope) ** 2).sum()) / total if total > 0 else 0.0
-    start, end = ((float(x), float(y)) for x, y in (middle + low * unit, middle + high * unit))
-    return start, end, explained
+    return turned, start, end, 1 - float(((centred - around @ slope) ** 2).sum()) / total if total > 0 else 0.0
 
 
 def draw_rotations(spaces: Spaces, bias: str) -> Figure:
     """The rotation of every validation picture against its position, a panel for each condition and network."""
-    sheet = _grid(
-        f"{bias}: does the most discriminant direction carry the rotation?",
-        "ρ: Spearman's correlation of rotation with position within each class; 0 if it knows the class alone",
-        spaces,
-    )
+    note = "ρ: Spearman's correlation of rotation with position within a class; 0 if it knows the class alone"
+    sheet = _grid(f"{bias}: does the most discriminant direction carry the rotation?", note, spaces)
     for axes, space in _panels(sheet, spaces):
         found = []
         for label, colour in enumerate(COLOURS):
             own = space.positions[space.positions["label"] == label]
-            axes.scatter(own["position"], own["rotation"], s=14, color=colour, alpha=0.75, linewidth=0)
+            axes.scatter(own["position"], own["rotation"], s=16, color=colour, alpha=0.7, linewidth=0)
             found.append(float(spearman(own["rotation"].to_numpy(), own["position"].to_numpy())))
-        said = ", ".join(
-            f"ρ = {rho:+.2f} in {short(name, 12)}" for rho, name in zip(found, _names(space.positions), strict=True)
-        )
-        axes.set_title(f"{axes.get_title(loc='left')}\n{said}", fontsize=10, loc="left")
+        names = [short(name, 12) for name in _names(space.positions)]
+        _said(axes, ", ".join(f"ρ = {rho:+.2f} in {name}" for rho, name in zip(found, names, strict=True)))
         axes.set(ylim=(-4, 184), yticks=[0, 45, 90, 135, 180])
         axes.set_ylabel("rotation, degrees", fontsize=9)
         axes.set_xlabel("position along the direction, towards class 2", fontsize=9)
@@ -128,7 +116,11 @@ def draw_rotations(spaces: Spaces, bias: str) -> Figure:
 def draw_navigation(
     spaces: Mapping[str, LatentSpace], autoencoder: Autoencoder, source: Source, bias: str, condition: str
 ) -> Figure:
-    """Pictures at ten steps along the direction: decoded by the autoencoder, and the nearest real ones of both.
+    """Ten steps along the direction: decoded pictures of the autoencoder, nearest real pictures of both networks.
+
+    Decoded twice: straight along the direction from the middle, and the typical code at each position (see
+    :class:`~conceptrast.latent.discriminant.Direction`). Below the nearest real pictures, the autoencoder's own
+    reconstruction of the first row.
 
     Args:
         spaces: of one condition by network.
@@ -137,85 +129,94 @@ def draw_navigation(
         bias: its name.
         condition: ``biased`` or ``control``.
     """
-    width = LABELS + STEPS * (CELL + 0.06) + 0.3
-    block = NEAREST * (CELL + 0.06) + 0.62
-    sheet = Sheet(width, 1.0 + CELL + 0.3 + 2 * block)
-    sheet.text(f"{bias}: along the most discriminant direction", 0.3, 0.18, size=15, weight="bold")
-    sheet.text(SAID[condition], 0.3, 0.54, size=9, colour=FAINT)
-    first, second = _names(spaces[NETWORKS[0]].positions)
-    sheet.text(f"← {short(first, 16)}", LABELS, 0.72, size=10, colour=FIRST, weight="bold")
-    sheet.text(f"{short(second, 16)} →", width - 0.3, 0.72, size=10, colour=SECOND, weight="bold", ha="right")
-    y = 1.0
+    width, y = LABELS + STEPS * PITCH + 0.25, 1.2
+    sheet = Sheet(width, y + (3 + 2 * NEAREST) * PITCH + 1.35)
+    sheet.text(f"{bias}, {condition}: along the most discriminant direction", 0.3, 0.18, size=15, weight="bold")
+    note = "from the 1st to the 99th percentile of the validation pictures; frames have the colour of the class"
+    sheet.text(note, 0.3, 0.54, size=9, colour=FAINT)
+    _ends(sheet, _names(spaces[NETWORKS[0]].positions), condition, width)
     for network in NETWORKS:
         space = spaces[network]
         steps = steps_along(space.positions["position"].to_numpy(), STEPS)
+        rows = nearest_pictures(space.positions["position"].to_numpy(), steps, NEAREST)
         if network == "autoencoder":
-            decoded = decoded_along(autoencoder, space.direction.codes(steps))
-            sheet.text("decoded", LABELS - 0.15, y + CELL / 2, size=9, ha="right", va="center")
-            for step, picture in enumerate(decoded):
-                sheet.picture(picture, LABELS + step * (CELL + 0.06), y, CELL, CELL)
-            y += CELL + 0.14
-        _nearest(sheet, space, steps, source, autoencoder.size, y)
-        sheet.text(
-            f"{TITLES[network].split()[-1]}:\nnearest real\npictures",
-            LABELS - 0.15,
-            y + CELL,
-            size=9,
-            ha="right",
-            va="center",
-        )
-        y += block
+            straight, typical = space.direction.codes(steps), space.direction.typical_codes(steps)
+            y = _strip(sheet, "autoencoder:\ndecoded along\nthe direction", decoded(autoencoder, straight), y)
+            y = _strip(sheet, "decoded: typical\ncode there", decoded(autoencoder, typical), y)
+        y = _nearest(sheet, TITLES[network].split()[-1], space, rows, source, autoencoder.size, y)
+        if network == "autoencoder":
+            y = _strip(sheet, "first row of these,\nreconstructed", decoded(autoencoder, space.codes[rows[:, 0]]), y)
+        for step, position in enumerate(steps):
+            x = LABELS + step * PITCH + CELL / 2
+            sheet.text(f"{position:+.2g}", x, y, size=8, colour=FAINT, ha="center")
+        sheet.text("position", LABELS - 0.15, y, size=8, colour=FAINT, ha="right")
+        y += 0.5
     return sheet.figure
 
 
-def _nearest(sheet: Sheet, space: LatentSpace, steps: np.ndarray, source: Source, size: int, y: float) -> None:
-    """Real pictures whose positions are nearest to the steps, framed in the colour of their class."""
-    rows = nearest_pictures(space.positions["position"].to_numpy(), steps, NEAREST)
+def _ends(sheet: Sheet, names: list[str], condition: str, width: float) -> None:
+    """What lies on the left and on the right."""
+    first, second = (f"{short(name, 16)}, {turned}" for name, turned in zip(names, TURNED[condition], strict=True))
+    sheet.text(f"← {first}", LABELS, 0.86, size=10, colour=FIRST, weight="bold")
+    sheet.text(f"{second} →", width - 0.3, 0.86, size=10, colour=SECOND, weight="bold", ha="right")
+
+
+def _strip(sheet: Sheet, label: str, pictures: np.ndarray, y: float) -> float:
+    """A row of pictures, one a step; returns where the next row starts."""
+    sheet.text(label, LABELS - 0.15, y + CELL / 2, size=9, ha="right", va="center")
+    for step, picture in enumerate(pictures):
+        sheet.picture(picture, LABELS + step * PITCH, y, CELL, CELL)
+    return y + PITCH
+
+
+def _nearest(
+    sheet: Sheet, network: str, space: LatentSpace, rows: np.ndarray, source: Source, size: int, y: float
+) -> float:
+    """Real pictures at the steps; returns where the next row starts."""
     table = space.positions.iloc[rows.ravel()]
     pictures = source.table.set_index("image", drop=False).loc[table["image"]]
-    preprocess = plain_preprocess(size)
-    for number, (row, placed) in enumerate(zip(pictures.itertuples(), table.itertuples(), strict=True)):
-        step, place = divmod(number, rows.shape[1])
-        x, top = LABELS + step * (CELL + 0.06), y + place * (CELL + 0.06)
+    preprocess, n_rows = plain_preprocess(size), rows.shape[1]
+    label = f"{network}:\nnearest real\npictures"
+    sheet.text(label, LABELS - 0.15, y + n_rows * PITCH / 2, size=9, ha="right", va="center")
+    for number, (row, true) in enumerate(zip(pictures.itertuples(), table["label"], strict=True)):
+        step, place = divmod(number, n_rows)
+        x, top = LABELS + step * PITCH, y + place * PITCH
         picture = pixels(preprocess.view(source.dataset.picture(row)))
-        sheet.picture(picture, x + 0.03, top + 0.03, CELL - 0.06, CELL - 0.06, COLOURS[int(str(placed.label))], 1.8)
-    for step, position in enumerate(steps):
-        x = LABELS + step * (CELL + 0.06) + CELL / 2
-        sheet.text(f"{position:+.2g}", x, y + rows.shape[1] * (CELL + 0.06) + 0.02, size=8, colour=FAINT, ha="center")
+        sheet.picture(picture, x + 0.03, top + 0.03, CELL - 0.06, CELL - 0.06, COLOURS[true], 1.8)
+    return y + n_rows * PITCH
 
 
 def _grid(title: str, note: str, spaces: Spaces) -> Sheet:
     """A sheet with room for a panel per condition and network, and a key of the classes."""
-    sheet = Sheet(MARGIN + 2 * (PANEL + GAP), HEAD + 2 * (PANEL + 0.9) + 0.1)
+    sheet = Sheet(MARGIN + 2 * PANEL + GAP + 0.3, HEAD + 2 * (HEIGHT + BELOW))
     sheet.text(title, 0.35, 0.18, size=15, weight="bold")
     sheet.text(note, 0.35, 0.54, size=9, colour=FAINT)
     for label, name in enumerate(_names(next(iter(spaces.values())).positions)):
-        sheet.text(
-            f"● class {label + 1}: {short(name, 16)}",
-            0.35 + 2.2 * label,
-            0.78,
-            size=10,
-            colour=COLOURS[label],
-            weight="bold",
-        )
+        key = f"● class {label + 1}: {short(name, 16)}"
+        sheet.text(key, 0.35 + 2.2 * label, 0.8, size=10, colour=COLOURS[label], weight="bold")
     return sheet
 
 
 def _panels(sheet: Sheet, spaces: Spaces) -> list[tuple[Axes, LatentSpace]]:
-    """Axes by condition (rows) and network (columns), each titled."""
+    """Axes by condition (rows) and network (columns)."""
     found = []
     for row, condition in enumerate(CONDITIONS):
+        first, second = TURNED[condition]
+        turned = f"both {first}" if first == second else f"{first} and {second.removeprefix('turned by ')}"
         for column, network in enumerate(NETWORKS):
-            x, y = MARGIN + column * (PANEL + GAP), HEAD + 0.3 + row * (PANEL + 0.9)
-            height = PANEL - 0.35
-            axes = sheet.figure.add_axes(
-                (x / sheet.width, 1 - (y + height) / sheet.height, PANEL / sheet.width, height / sheet.height)
-            )
-            axes.set_title(f"{TITLES[network]}, {condition}", fontsize=10, loc="left")
+            x, y = MARGIN + column * (PANEL + GAP), HEAD + 0.4 + row * (HEIGHT + BELOW)
+            bottom = 1 - (y + HEIGHT) / sheet.height
+            axes = sheet.figure.add_axes((x / sheet.width, bottom, PANEL / sheet.width, HEIGHT / sheet.height))
+            axes.set_title(f"{TITLES[network]}, {condition}: {turned}", fontsize=10, loc="left", y=1.055)
             axes.tick_params(labelsize=8, colors=INK)
             axes.spines[["top", "right"]].set_visible(False)
             found.append((axes, spaces[condition, network]))
     return found
+
+
+def _said(axes: Axes, text: str) -> None:
+    """A line between the title and the panel."""
+    axes.text(0, 1.015, text, transform=axes.transAxes, fontsize=9, color=FAINT)
 
 
 def _names(positions: pd.DataFrame) -> list[str]:

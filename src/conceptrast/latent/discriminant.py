@@ -23,10 +23,12 @@ class Direction:
     Args:
         middle: ``[C]``, half-way between the classes: the mean of all codes with both classes weighing the same.
         unit: ``[C]``, of length 1, towards class 2.
+        typical: ``[C]``, how codes change on average where their position rises by 1.
     """
 
     middle: np.ndarray
     unit: np.ndarray
+    typical: np.ndarray
 
     def positions(self, codes: np.ndarray) -> np.ndarray:
         """Where codes ``[n, C]`` lie along the line: ``[n]``, in the units of the codes, 0 in the middle."""
@@ -36,12 +38,23 @@ class Direction:
         """The codes ``[n, C]`` on the line at positions ``[n]``."""
         return self.middle + np.asarray(positions, np.float64)[:, None] * self.unit
 
+    def typical_codes(self, positions: np.ndarray) -> np.ndarray:
+        """What codes at positions ``[n]`` are on average, by linear regression: ``[n, C]``.
+
+        They lie at the same positions as those on the line, but where codes are: a regression's direction may well be
+        one in which codes hardly vary.
+        """
+        return self.middle + np.asarray(positions, np.float64)[:, None] * self.typical
+
 
 def discriminant_direction(codes: np.ndarray, labels: np.ndarray) -> Direction:
     r"""The direction along which a linear regression tells both classes apart, each class weighing the same.
 
     .. math:: w = \arg\min_w \sum_i \frac{1}{2 n_{y_i}} \left(t_i - w \cdot (c_i - m)\right)^2, \qquad
               m = \sum_i \frac{c_i}{2 n_{y_i}}, \quad t_i = \pm 1, \qquad u = w / \lVert w \rVert
+
+    Codes at position ``p`` are on average :math:`m + p\,q` with
+    :math:`q = \sum_i p_i (c_i - m) / 2 n_{y_i} \,\big/ \sum_i p_i^2 / 2 n_{y_i}`; :math:`q \cdot u = 1`.
 
     Where several :math:`w` are equally good (places of the code that are always zero, or fewer pictures than places)
     the shortest is taken, by singular values: directions in which the codes do not vary have no part in it.
@@ -54,13 +67,13 @@ def discriminant_direction(codes: np.ndarray, labels: np.ndarray) -> Direction:
         ShapeError: the numbers of codes and labels differ.
         ConceptrastError: a class has no code, a code is not finite, or no direction tells the classes apart.
 
-    Source: the weights are the inverse of the label distribution; ours in that they are fitted in the latent space
-    itself and not in a map of it.
+    Source: a regression weighted by the inverse of the label distribution; fitted in the latent space itself and not
+    in a map of it. Typical codes: Haufe et al. 2014, where ``u`` is a filter and ``q`` its pattern.
 
     Example:
         >>> codes = np.array([[0.0, 1.0], [0.0, 3.0], [4.0, 1.0], [4.0, 3.0]])
         >>> found = discriminant_direction(codes, np.array([0, 0, 1, 1]))
-        >>> found.unit.round(6).tolist(), found.positions(np.array([[4.0, 9.0]])).round(6).tolist()
+        >>> np.abs(found.unit).round(6).tolist(), found.positions(np.array([[4.0, 9.0]])).round(6).tolist()
         ([1.0, 0.0], [2.0])
     """
     values, labels = np.asarray(codes, np.float64), np.asarray(labels)
@@ -74,11 +87,14 @@ def discriminant_direction(codes: np.ndarray, labels: np.ndarray) -> Direction:
     weights = 0.5 / counts[labels]
     middle = weights @ values
     root = np.sqrt(weights)
-    solution = np.linalg.lstsq(root[:, None] * (values - middle), root * (2.0 * labels - 1.0), rcond=RANK)[0]
+    around = values - middle
+    solution = np.linalg.lstsq(root[:, None] * around, root * (2.0 * labels - 1.0), rcond=RANK)[0]
     length = float(np.linalg.norm(solution))
     if not length > 0:
         raise ConceptrastError("no direction tells the classes apart: both have the same mean code")
-    return Direction(middle, solution / length)
+    unit = solution / length
+    positions = around @ unit
+    return Direction(middle, unit, (weights * positions) @ around / (weights @ positions**2))
 
 
 def steps_along(positions: np.ndarray, n_steps: int = 10) -> np.ndarray:

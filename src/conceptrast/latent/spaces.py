@@ -64,7 +64,7 @@ def _joined(parts: list[tuple[Tensor, Tensor, np.ndarray]]) -> Encoded:
 
 
 @torch.inference_mode()
-def decoded_along(autoencoder: Autoencoder, codes: np.ndarray) -> np.ndarray:
+def decoded(autoencoder: Autoencoder, codes: np.ndarray) -> np.ndarray:
     """Decoded pictures uint8 ``[n, s, s, 3]`` of codes ``[n, 128]``; negative places, which no code has, count as 0."""
     device = next(autoencoder.parameters()).device
     pictures = autoencoder.decode(torch.from_numpy(codes).float().clamp(min=0).to(device))
