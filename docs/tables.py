@@ -176,6 +176,61 @@ def counterfactuals(run: str) -> str:
     return markdown(pd.DataFrame(found))
 
 
+def superpixels(run: str) -> str:
+    """What ACE's concepts of a run truly show, and which way they speak, over all classes; beside random segments."""
+    rows = table(run, "ace_recovery")
+    found = []
+    for row in rows[(rows["class_name"] == "all classes") & (rows["status"] == "ok")].to_dict("records"):
+        kinds = {"digits of the class": "own", "other digits, portrait": "other", "textures": "texture"}
+        counts = {
+            f"{title}: for, against, neither": f"{row[f'{key}_for']}, {row[f'{key}_against']}, "
+            f"{row[key] - row[f'{key}_for'] - row[f'{key}_against']}"
+            for title, key in kinds.items()
+        }
+        found.append(
+            {
+                "study": row["study"],
+                "segments": f"{row['segments_as'].replace('_', ' ')}{_chance(row['baseline'])}",
+                **counts,
+                "digits found": f"{row['n_found']:.0f} of {row['n_true']:.0f}" if row["baseline"] == "none" else "",
+            }
+        )
+    return markdown(pd.DataFrame(found))
+
+
+def _chance(baseline: str) -> str:
+    return "" if baseline == "none" else f", chance: {baseline.replace('_', ' ')}"
+
+
+def biases(run: str) -> str:
+    """How far the planted rotation goes along with the position, by network and condition, and how well both learned."""
+    trained, means = table(run, "latent_bias"), table(run, "latent_bias_summary")
+    found = []
+    for row in means.to_dict("records"):
+        part = trained[(trained["condition"] == row["condition"]) & (trained["network"] == row["network"])]
+        done, planned = (sorted(set(part[name])) for name in ("epochs", "epochs_planned"))
+        several = row["n_seeds"] > 1
+        within = f"{row['rho_within_mean']:+.2f}"
+        one = part.iloc[0]
+        spread = f" ± {row['rho_within_sd']:.2f}" if several else _interval(one, "rho_within")
+        found.append(
+            {
+                "pictures": row["condition"],
+                "network": row["network"],
+                "epochs": f"{'–'.join(map(str, done))} of {planned[0]}",
+                "accuracy": f"{row['accuracy_mean']:.2f}" + (f" ± {row['accuracy_sd']:.2f}" if several else ""),
+                "AUC": f"{row['auc_mean']:.2f}" + (f" ± {row['auc_sd']:.2f}" if several else ""),
+                "ρ within classes": within + spread,
+                "ρ over all": f"{row['rho_all_mean']:+.2f}",
+            }
+        )
+    return markdown(pd.DataFrame(found))
+
+
+def _interval(row: pd.Series, name: str) -> str:
+    return f" ({row[f'{name}_low']:+.2f} to {row[f'{name}_high']:+.2f})"
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "default": lambda: prediction("default"),
     "recovery": recovery,
@@ -187,6 +242,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "insertion": lambda: insertions("default"),
     "decoder": lambda: decoders("default"),
     "counterfactual": lambda: counterfactuals("default"),
+    "ace": lambda: superpixels("default"),
+    "bias": lambda: biases("default"),
+    "pets": lambda: biases("pets"),
     "imagenette-shift": lambda: shifts("imagenette"),
     "imagenette-mask": lambda: masks("imagenette"),
     "imagenette-insertion": lambda: insertions("imagenette"),
