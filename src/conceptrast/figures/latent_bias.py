@@ -130,7 +130,7 @@ def draw_navigation(
         condition: ``biased`` or ``control``.
     """
     width, y = LABELS + STEPS * PITCH + 0.25, 1.2
-    sheet = Sheet(width, y + (3 + 2 * NEAREST) * PITCH + 1.35)
+    sheet = Sheet(width, y + (3 + 2 * NEAREST) * PITCH + 1.1)
     sheet.text(f"{bias}, {condition}: along the most discriminant direction", 0.3, 0.18, size=15, weight="bold")
     note = "from the 1st to the 99th percentile of the validation pictures; frames have the colour of the class"
     sheet.text(note, 0.3, 0.54, size=9, colour=FAINT)
