@@ -203,7 +203,7 @@ def _chance(baseline: str) -> str:
 
 
 def biases(run: str) -> str:
-    """How far the planted rotation goes along with the position, by network and condition, and how well both learned."""
+    """How far the planted rotation goes along with the position, by network and condition; how well they learned."""
     trained, means = table(run, "latent_bias"), table(run, "latent_bias_summary")
     found = []
     for row in means.to_dict("records"):

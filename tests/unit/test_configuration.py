@@ -175,3 +175,61 @@ def test_the_file_of_a_crop_is_seen_from_the_run() -> None:
     entry = {"crop": {"file": "data/person.png"}}
     seen = seen_from({"datasets": {}, "models": {}, "insertions": {"x": entry}}, "results/x")
     assert seen["insertions"]["x"]["crop"]["file"] == "../../data/person.png"
+
+
+ROTATED = {
+    "run": "small",
+    "datasets": {
+        "turned": {"kind": "rotated_pair"},
+        "free": {"kind": "rotated_pair", "biased": False},
+        "pairs": {"kind": "digit_pairs"},
+    },
+    "latent_bias": {"digits": {"biased": "turned", "control": "free"}},
+}
+
+
+def test_a_run_may_do_without_studies_and_models():
+    resolved = checked(ROTATED, SCHEMA, SOURCE)
+    assert resolved["studies"] == resolved["models"] == {}
+    entry = resolved["latent_bias"]["digits"]
+    assert (entry["size"], entry["seeds"], entry["resnet"]["architecture"]) == (32, [0], "resnet10")
+    assert set(entry["autoencoder"]["epochs"]) == {"reconstruction", "adversarial", "classification"}
+
+
+def test_a_run_without_anything_to_do_is_refused():
+    with pytest.raises(ConfigError, match="key 'studies' is missing: the run has nothing to do"):
+        checked({**ROTATED, "latent_bias": {}}, SCHEMA, SOURCE)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"biased": "trned"}, "'latent_bias.digits.biased': unknown dataset 'trned'; nearest: turned"),
+        (
+            {"control": "pairs"},
+            "'latent_bias.digits.control': dataset 'pairs' is of kind digit_pairs; it needs rotated",
+        ),
+        ({"control": "turned"}, "'latent_bias.digits.control': dataset 'turned' needs `biased: false`"),
+        ({"biased": "free"}, "'latent_bias.digits.biased': dataset 'free' needs `biased: true`"),
+        ({"size": 64}, "'latent_bias.digits.size': size 64: strides 2, 4, 4, … bring only 8, 32, 128, 512 pixels"),
+        ({"resnet": {"architecture": "resnet35"}}, "'latent_bias.digits.resnet.architecture': unknown architecture"),
+        ({"seeds": []}, "key 'latent_bias.digits.seeds': [] "),
+        ({"autoencoder": {"epoch": 3}}, "unknown key 'epoch'; nearest: epochs (in 'latent_bias.digits.autoencoder')"),
+    ],
+)
+def test_mistakes_in_a_comparison_of_latent_spaces_are_named(change, said):
+    entry = {**ROTATED["latent_bias"]["digits"], **change}
+    with pytest.raises(ConfigError) as error:
+        checked({**ROTATED, "latent_bias": {"digits": entry}}, SCHEMA, SOURCE)
+    assert said in str(error.value)
+
+
+def test_options_of_a_dataset_inside_another_are_checked_and_its_root_moves():
+    inner = {"kind": "pets", "root": "data/pets"}
+    config = copy.deepcopy(ROTATED)
+    config["datasets"]["turned"]["pictures"] = inner
+    moved = seen_from(checked(config, SCHEMA, SOURCE), "results/x")
+    assert moved["datasets"]["turned"]["pictures"]["root"] == "../../data/pets"
+    config["datasets"]["turned"]["pictures"] = {"kind": "pets", "rot": "data/pets"}
+    with pytest.raises(ConfigError, match=r"unknown key 'rot'; nearest: root \(in 'datasets.turned.pictures'\)"):
+        checked(config, SCHEMA, SOURCE)

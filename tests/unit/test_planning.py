@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -220,3 +221,60 @@ def test_names_of_classifiers_are_those_of_torchvision() -> None:
     program = "from conceptrast.models.torchvision_family import architectures; print(*architectures())"
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert set(said.stdout.split()) == torchvision_classifiers()
+
+
+def rotating(**change: Any) -> Plan:
+    """A run of nothing but a comparison of latent spaces on another dataset's pictures."""
+    pictures = {"kind": "image_folder", "root": "data/mine", "train_share": 0.5}
+    config = {
+        "run": "small",
+        "seed": 3,
+        "datasets": {
+            "turned": {"kind": "rotated_pair", "pictures": pictures},
+            "free": {"kind": "rotated_pair", "biased": False, **change},
+        },
+        "latent_bias": {"digits": {"biased": "turned", "control": "free", "seeds": [4, 1]}},
+    }
+    return Plan.read(config, SOURCE, SCHEMA)
+
+
+def test_a_run_without_studies_has_the_tables_of_its_other_parts_alone(inside: Path) -> None:
+    plan = rotating()
+    assert plan.tables == {"latent_bias_tables": ["latent_bias", "latent_bias_summary"]}
+    assert plan.bias_networks("digits") == [
+        *("biased/autoencoder-4", "biased/autoencoder-1", "biased/resnet-4", "biased/resnet-1"),
+        *("control/autoencoder-4", "control/autoencoder-1", "control/resnet-4", "control/resnet-1"),
+    ]
+    assert plan.settings("track")["config"]["studies"] == {}
+
+
+def test_jobs_of_a_comparison_read_the_dataset_of_their_condition(inside: Path) -> None:
+    plan = rotating()
+    job = {"bias": "digits", "condition": "control", "seed": "1"}
+    assert plan.datasets_of(**job) == ["free"]
+    assert plan.datasets_of(bias="digits") == ["turned", "free"]
+    assert plan.missing([{"bias": "digits"}])[0].startswith("dataset 'turned': root: the folder")
+    assert plan.missing([job]) == []
+
+
+def test_seeds_of_a_comparison_vary_the_training_and_not_the_pictures(inside: Path) -> None:
+    plan = rotating()
+    job = {"bias": "digits", "condition": "control", "seed": "1"}
+    resnet, autoencoder = plan.settings("train_latent_resnet", **job), plan.settings("train_autoencoder", **job)
+    assert (resnet["seed"], resnet["model"]["seed"], resnet["model"]["input_size"]) == (3, 1, 32)
+    assert (autoencoder["seed"], autoencoder["network_seed"]) == (3, 1)
+
+
+def test_an_edit_of_the_kind_inside_another_reruns_what_shows_its_pictures(inside: Path) -> None:
+    plan, job = rotating(), {"bias": "digits", "condition": "biased", "seed": "1"}
+    copied = inside / "copied" / "conceptrast"
+    shutil.copytree(SOURCE, copied, ignore=shutil.ignore_patterns("__pycache__"))
+    changed = Plan(plan.resolved, copied)
+    assert changed.code("train_autoencoder", **job) == plan.code("train_autoencoder", **job)
+    with (copied / "data" / "image_folder.py").open("a") as file:
+        file.write("\n# changed\n")
+    again = Plan(plan.resolved, copied)
+    assert again.code("train_autoencoder", **job) != plan.code("train_autoencoder", **job)
+    assert again.code("train_autoencoder", **{**job, "condition": "control"}) == plan.code(
+        "train_autoencoder", **{**job, "condition": "control"}
+    )

@@ -39,3 +39,18 @@ def test_a_repeated_run_updates_its_record_and_another_config_is_a_second_run(tm
     assert [item.path for item in client.list_artifacts(study.info.run_id, "figures")] == ["figures/overview.png"]
     path = client.download_artifacts(study.info.run_id, "tables/t.csv", str(tmp_path))
     assert pd.read_csv(path)["x"].tolist() == [1.0]
+
+
+def test_figures_of_a_run_without_studies_keep_their_folders(tmp_path: Path) -> None:
+    figures = [tmp_path / "figures" / "latent_bias" / name / "maps.png" for name in ("digits", "pets")]
+    for figure in figures:
+        figure.parent.mkdir(parents=True)
+        figure.write_bytes(b"png")
+    store = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    content = Record({**CONFIG, "studies": {}}, {}, {"digits/x": 1.0}, figures)
+    receipt = record(content, store, tmp_path / "artifacts")
+    client = MlflowClient(tracking_uri=store)
+    assert receipt["studies"] == {}
+    assert client.get_run(receipt["run_id"]).data.metrics == {"digits/x": 1.0}
+    kept = [item.path for item in client.list_artifacts(receipt["run_id"], "figures/latent_bias")]
+    assert kept == ["figures/latent_bias/digits", "figures/latent_bias/pets"]

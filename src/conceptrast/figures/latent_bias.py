@@ -87,7 +87,8 @@ def turned_right(places: np.ndarray, positions: np.ndarray) -> tuple[np.ndarray,
     """
     around, centred = places - places.mean(axis=0), positions - positions.mean()
     slope = np.linalg.lstsq(around, centred, rcond=None)[0]
-    unit = slope / max(float(np.linalg.norm(slope)), 1e-12)
+    length = float(np.linalg.norm(slope))
+    unit = slope / length if length > 0 else np.array([1.0, 0.0])
     turned = around @ np.array([[unit[0], -unit[1]], [unit[1], unit[0]]])
     start, end = np.quantile(turned[:, 0], [0.05, 0.95]).tolist()
     total = float((centred**2).sum())
@@ -105,7 +106,8 @@ def draw_rotations(spaces: Spaces, bias: str) -> Figure:
             axes.scatter(own["position"], own["rotation"], s=16, color=colour, alpha=0.7, linewidth=0)
             found.append(float(spearman(own["rotation"].to_numpy(), own["position"].to_numpy())))
         names = [short(name, 12) for name in _names(space.positions)]
-        _said(axes, ", ".join(f"ρ = {rho:+.2f} in {name}" for rho, name in zip(found, names, strict=True)))
+        known = [f"ρ = {rho:+.2f}" if np.isfinite(rho) else "no position" for rho in found]
+        _said(axes, ", ".join(f"{rho} in {name}" for rho, name in zip(known, names, strict=True)))
         axes.set(ylim=(-4, 184), yticks=[0, 45, 90, 135, 180])
         axes.set_ylabel("rotation, degrees", fontsize=9)
         axes.set_xlabel("position along the direction, towards class 2", fontsize=9)
@@ -130,14 +132,14 @@ def draw_navigation(
         condition: ``biased`` or ``control``.
     """
     width, y = LABELS + STEPS * PITCH + 0.25, 1.2
-    sheet = Sheet(width, y + (3 + 2 * NEAREST) * PITCH + 1.35)
+    sheet = Sheet(width, y + (3 + 2 * NEAREST) * PITCH + 1.1)
     sheet.text(f"{bias}, {condition}: along the most discriminant direction", 0.3, 0.18, size=15, weight="bold")
     note = "from the 1st to the 99th percentile of the validation pictures; frames have the colour of the class"
     sheet.text(note, 0.3, 0.54, size=9, colour=FAINT)
     _ends(sheet, _names(spaces[NETWORKS[0]].positions), condition, width)
     for network in NETWORKS:
         space = spaces[network]
-        steps = steps_along(space.positions["position"].to_numpy(), STEPS)
+        steps = steps_along(space.positions["position"].to_numpy(), min(STEPS, len(space.positions)))
         rows = nearest_pictures(space.positions["position"].to_numpy(), steps, NEAREST)
         if network == "autoencoder":
             straight, typical = space.direction.codes(steps), space.direction.typical_codes(steps)

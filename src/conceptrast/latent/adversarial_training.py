@@ -146,6 +146,11 @@ class Players:
         self.optimiser = torch.optim.Adam(autoencoder.parameters(), lr=rate)
         self.critics_optimiser = torch.optim.Adam(self.critic.parameters(), lr=rate)
 
+    def forget(self) -> None:
+        """Clear what the optimisers remember: after losses a hundred times smaller, their first steps would be huge."""
+        self.optimiser.state.clear()
+        self.critics_optimiser.state.clear()
+
     def parts(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
         """What a checkpoint holds."""
         networks = {"autoencoder": self.autoencoder, "critic": self.critic, "balance": self.balance}
@@ -203,7 +208,7 @@ def train_autoencoder(
     Args:
         autoencoder: on the device where it is trained; ends frozen and in eval mode.
         pictures: to learn from; a tenth of them, drawn by the seed, only says when a phase has ended.
-        options: how to train.
+        options: how to train; every phase starts with fresh optimisers.
         checkpoint: written after every epoch and resumed from; the caller removes it when it has kept the weights.
         seed: of the critic's weights, of all orders and of the normal samples.
         key: what else the result depends on; a checkpoint of another key is ignored.
@@ -229,6 +234,8 @@ def train_autoencoder(
     history = kept.resume()
     try:
         while (phase := next_phase(history, options)) is not None:
+            if history and history[-1]["phase"] != phase.name:
+                players.forget()
             history.append(_epoch(players, pictures, (learnt, watched), phase, options, len(history) + 1, seed))
             kept.save(history)
     finally:

@@ -56,9 +56,6 @@ def latent_space(network: Autoencoder | Model, source: Source, precision: str = 
         network: trained.
         source: the pictures.
         precision: ``float32`` or ``bfloat16``.
-
-    Raises:
-        ConceptrastError: no direction tells the classes apart.
     """
     train, validation = (source.table[source.table["split"] == split] for split in ("train", "validation"))
     fitted = _encoded(network, source, train, precision)

@@ -69,7 +69,7 @@ def bias_measures(positions: pd.DataFrame, seed: int = 0) -> dict[str, Any]:
     if counts.min() < 3:
         return _skipped(n_images, f"a class has {counts.min()} validation pictures; 3 are needed")
     if table.groupby("label")["position"].nunique().min() < 2:
-        return _skipped(n_images, "all codes of a class have the same position")
+        return _skipped(n_images, "all codes of a class have the same position: the network tells nothing apart")
     values = {name: table[name].to_numpy(float) for name in ("rotation", "position", "probability")}
     correct = int(((values["probability"] > 0.5) == (labels == 1)).sum())
     low, high = wilson_interval(correct, n_images)

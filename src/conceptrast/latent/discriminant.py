@@ -63,9 +63,12 @@ def discriminant_direction(codes: np.ndarray, labels: np.ndarray) -> Direction:
         codes: ``[N, C]``.
         labels: ``[N]``, 0 or 1.
 
+    Returns:
+        The direction; of zeros, which places every code at 0, where both classes have the same mean code.
+
     Raises:
         ShapeError: the numbers of codes and labels differ.
-        ConceptrastError: a class has no code, a code is not finite, or no direction tells the classes apart.
+        ConceptrastError: a class has no code, or a code is not finite.
 
     Source: a regression weighted by the inverse of the label distribution; fitted in the latent space itself and not
     in a map of it. Typical codes: Haufe et al. 2014, where ``u`` is a filter and ``q`` its pattern.
@@ -91,7 +94,7 @@ def discriminant_direction(codes: np.ndarray, labels: np.ndarray) -> Direction:
     solution = np.linalg.lstsq(root[:, None] * around, root * (2.0 * labels - 1.0), rcond=RANK)[0]
     length = float(np.linalg.norm(solution))
     if not length > 0:
-        raise ConceptrastError("no direction tells the classes apart: both have the same mean code")
+        return Direction(middle, np.zeros_like(middle), np.zeros_like(middle))
     unit = solution / length
     positions = around @ unit
     return Direction(middle, unit, (weights * positions) @ around / (weights @ positions**2))

@@ -91,7 +91,10 @@ def test_intervals_hold_their_measures_and_follow_the_seed_not_the_order_of_rows
             lambda table: table[(table["label"] == 0) | (table["image"] < 4)],
             "a class has 2 validation pictures; 3 are needed",
         ),
-        (lambda table: table.assign(position=table["label"]), "all codes of a class have the same position"),
+        (
+            lambda table: table.assign(position=table["label"]),
+            "all codes of a class have the same position: the network tells nothing apart",
+        ),
     ],
 )
 def test_what_cannot_be_measured_is_skipped_with_the_reason(change, reason):

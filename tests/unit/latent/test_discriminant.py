@@ -78,10 +78,15 @@ def test_typical_codes_are_the_regression_of_codes_on_position():
     np.testing.assert_allclose(found.typical_codes([0.5]), reference.predict([[0.5]]), atol=1e-9)
 
 
+def test_codes_that_tell_nothing_apart_all_lie_at_zero():
+    found = discriminant_direction(np.ones((4, 2)), np.array([0, 0, 1, 1]))
+    assert found.positions([[3.0, 4.0], [1.0, 1.0]]).tolist() == [0, 0]
+    assert found.typical_codes([1.0]).tolist() == [[1, 1]]
+
+
 @pytest.mark.parametrize(
     ("codes", "labels", "error", "said"),
     [
-        (np.ones((4, 2)), np.array([0, 0, 1, 1]), ConceptrastError, "same mean code"),
         (np.ones((4, 2)), np.zeros(4, int), ConceptrastError, r"got \[4, 0\] of each"),
         (np.ones((4, 2)), np.array([0, 1]), ShapeError, r"codes \(4, 2\) need as many labels"),
         (np.array([[np.nan], [1.0]]), np.array([0, 1]), ConceptrastError, "not finite"),

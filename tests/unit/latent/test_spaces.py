@@ -10,11 +10,11 @@ from PIL import Image
 
 from conceptrast.data.dataset import open_dataset
 from conceptrast.errors import LayerError
-from conceptrast.figures.latent_bias import draw_rotations, tsne, turned_right
+from conceptrast.figures.latent_bias import draw_maps, draw_navigation, draw_rotations, tsne, turned_right
 from conceptrast.files import read_arrays, read_table, write_json, write_table
 from conceptrast.latent.autoencoder import Autoencoder
-from conceptrast.latent.bias import Source, latent_space
-from conceptrast.latent.discriminant import discriminant_direction
+from conceptrast.latent.bias import LatentSpace, Source, latent_space
+from conceptrast.latent.discriminant import Direction, discriminant_direction
 from conceptrast.latent.spaces import decoded, encode_autoencoder, encode_resnet
 from conceptrast.models import load_model
 from conceptrast.models.weights import write_state
@@ -161,3 +161,15 @@ def test_the_step_writes_codes_positions_and_figures(tmp_path):
         own[["image", "rotation"]].reset_index(drop=True),
         source("control").table.query("split == 'validation'")[["image", "rotation"]].reset_index(drop=True),
     )
+
+
+def test_figures_of_a_network_that_tells_nothing_apart_say_so():
+    network, given = Autoencoder(8).eval(), source()
+    space = latent_space(network, given)
+    nothing = Direction(space.direction.middle, *(np.zeros_like(space.direction.unit),) * 2)
+    blind = LatentSpace(nothing, space.codes, space.positions.assign(position=0.0))
+    spaces = {(condition, name): blind for condition in ENTRIES for name in ("autoencoder", "resnet")}
+    draw_maps(spaces, "digits")
+    draw_navigation({name: blind for _, name in spaces}, network, given, "digits", "biased")
+    said = [text.get_text() for axes in draw_rotations(spaces, "digits").axes[1:] for text in axes.texts]
+    assert said == ["no position in 3, no position in 4"] * 4
