@@ -65,7 +65,9 @@ def tsne(codes: np.ndarray, seed: int) -> np.ndarray:
     state = int(np.random.default_rng([seed, _MAP]).integers(2**31))
     perplexity = min(30.0, (len(codes) - 1) / 3)
     # One thread: the sum of forces over several is rounded in another order each time.
-    return TSNE(perplexity=perplexity, init="pca", random_state=state, n_jobs=1).fit_transform(codes)
+    # Half of the usual steps: some hundred points have settled by then.
+    map_of = TSNE(perplexity=perplexity, init="pca", max_iter=500, random_state=state, n_jobs=1)
+    return map_of.fit_transform(codes)
 
 
 def turned_right(places: np.ndarray, positions: np.ndarray) -> tuple[np.ndarray, float, float, float]:
