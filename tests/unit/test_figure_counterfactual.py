@@ -7,8 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from conceptrast.figures.counterfactual import Story, animation, draw_counterfactual, heat, save_gif
+from conceptrast.figures.counterfactual import animation, draw_counterfactual, heat, save_gif
 from conceptrast.latent.directions import Direction
+from conceptrast.latent.study_counterfactuals import Story
 
 RNG = np.random.default_rng(0)
 

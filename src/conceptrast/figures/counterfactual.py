@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,53 +12,13 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
 from conceptrast.figures.canvas import FAINT, FIRST, INK, SECOND, Sheet, short
-from conceptrast.figures.evidence import pixels
 from conceptrast.files import atomic
-from conceptrast.latent.counterfactual import Walk
-from conceptrast.latent.directions import Direction
+from conceptrast.latent.study_counterfactuals import Story
 
 MARGIN, CELL, GAP, HEAD, ROW, LABEL = 0.35, 1.15, 0.08, 1.25, 1.78, 2.0
 SIDE, SPACE, LINE = 176, 10, 17  # of an animation, in pixels
 PAUSE, STEP = 900, 90  # milliseconds at either end, and at every frame between
 MOST_BYTES, MOST_FRAMES = 1_000_000, 6
-
-
-@dataclass(frozen=True)
-class Story:
-    """One image on its way along one direction.
-
-    Args:
-        direction: the way.
-        original: ``[H, W, 3]`` uint8, what the model is shown.
-        frames: ``[F, H, W, 3]`` uint8, decoded.
-        lambdas: ``[F]`` how far.
-        suffix: ``[F, 2]`` probabilities of A and B by the rest of the network.
-        decoded: ``[F, 2]`` of the decoded pictures, by the whole network.
-        found: whether the decoded picture reached B.
-    """
-
-    direction: Direction
-    original: np.ndarray
-    frames: np.ndarray
-    lambdas: np.ndarray
-    suffix: np.ndarray
-    decoded: np.ndarray
-    found: bool
-
-    @property
-    def change(self) -> np.ndarray:
-        """``[H, W]`` mean absolute change over colours from the first to the last frame, 0 to 1."""
-        difference: np.ndarray = np.abs(self.frames[-1].astype(float) - self.frames[0]).mean(axis=-1) / 255
-        return difference
-
-
-def story_of(way: Walk, place: int, direction: Direction, original: np.ndarray, pair: tuple[int, int]) -> Story:
-    """The story of the image at ``place`` of a walk."""
-    frames = np.stack([pixels(frame) for frame in way.frames[place]])
-    return Story(
-        direction, original, frames, way.lambdas[place] * way.fractions,
-        way.suffix[place][:, list(pair)], way.decoded[place][:, list(pair)], bool(way.found[place]),
-    )  # fmt: skip
 
 
 def draw_counterfactual(stories: Sequence[Story], names: Sequence[str], title: str, note: str) -> Figure:

@@ -38,6 +38,27 @@ ALL = -1
 WEAK = "no decoded start has the class of its image: the decoder is too weak"
 
 
+@dataclass(frozen=True)
+class DecodableLayer:
+    """A layer of a model whose activations can be decoded.
+
+    Args:
+        model: the whole classifier.
+        split: the same, cut at the layer.
+        decoder: of the layer.
+
+    Raises:
+        LayerError: cut and decoder do not belong to one layer.
+    """
+
+    model: Model
+    split: SplitModel
+    decoder: Decoder
+
+    def __post_init__(self) -> None:
+        self.decoder.check_layer(self.split.layer)
+
+
 def moved(split: SplitModel, activations: Tensor, units: Tensor, lambdas: Tensor) -> Tensor:
     r"""Activations at some distance along their directions.
 
@@ -78,9 +99,7 @@ def by_suffix(
 
 
 def by_picture(
-    model: Model,
-    split: SplitModel,
-    decoder: Decoder,
+    layer: DecodableLayer,
     activations: Tensor,
     units: Tensor,
     target: int,
@@ -91,8 +110,8 @@ def by_picture(
 
     def reached(lambdas: Tensor) -> Tensor:
         with autocast(precision, activations.device):
-            picture = decoder(moved(split, activations, units, lambdas)).float()
-            logits = model.module(decoded_input(model, picture))
+            picture = layer.decoder(moved(layer.split, activations, units, lambdas)).float()
+            logits = layer.model.module(decoded_input(layer.model, picture))
         return logits.double().softmax(dim=1)[:, target] >= probability
 
     return reached
@@ -156,9 +175,7 @@ class Walk:
 
 @torch.inference_mode()
 def walk(
-    model: Model,
-    split: SplitModel,
-    decoder: Decoder,
+    layer: DecodableLayer,
     activations: Tensor,
     units: Tensor,
     lambdas: Tensor,
@@ -169,9 +186,7 @@ def walk(
     """Decode images at fractions of their way and ask the whole network about the decoded pictures.
 
     Args:
-        model: the whole classifier.
-        split: the same, cut at the decoder's layer.
-        decoder: of the layer.
+        layer: whose activations are moved.
         activations, units: ``[N, C, h, w]``.
         lambdas, found: as :func:`search` gives.
         fractions: of ``λ``, from 0 to 1.
@@ -180,12 +195,12 @@ def walk(
     suffix, decoded, frames = [], [], []
     for fraction in fractions:
         with autocast(precision, activations.device):
-            at = moved(split, activations, units, fraction * lambdas)
-            said = split.suffix(at)
-            picture = decoder(at).float()
+            at = moved(layer.split, activations, units, fraction * lambdas)
+            said = layer.split.suffix(at)
+            picture = layer.decoder(at).float()
             # Asked about as bytes, so that what is shown is what was judged.
             shown = (255 * picture).round().to(torch.uint8)
-            again = model.module(decoded_input(model, shown.float() / 255))
+            again = layer.model.module(decoded_input(layer.model, shown.float() / 255))
         suffix.append(said.double().softmax(dim=1).cpu().numpy())
         decoded.append(again.double().softmax(dim=1).cpu().numpy())
         frames.append(shown.cpu())
@@ -196,9 +211,7 @@ def walk(
 
 
 def counterfactuals(
-    model: Model,
-    split: SplitModel,
-    decoder: Decoder,
+    layer: DecodableLayer,
     activations: Tensor,
     directions: Sequence[Direction],
     target: int,
@@ -212,9 +225,7 @@ def counterfactuals(
     """Move images until they have another class, and decode them on the way.
 
     Args:
-        model: the whole classifier.
-        split: the same, cut at the decoder's layer.
-        decoder: of the layer.
+        layer: whose activations are moved.
         activations: ``[N, C, h, w]`` of the images, on the model's device.
         directions: one for each image.
         target: the class that is moved towards.
@@ -227,30 +238,28 @@ def counterfactuals(
 
     Raises:
         ConfigError: there is no such stop.
-        LayerError: decoder, direction and cut do not belong to one layer.
+        LayerError: a direction belongs to another layer.
         ShapeError: a direction does not fit the activations.
 
     Source: latent shift (Cohen et al. 2021, arXiv 2102.09475), along any direction; lengths relative to the
     activations' are ours, so that directions of different origin can be compared.
     """
-    for layer in dict.fromkeys([split.layer, *(direction.layer for direction in directions)]):
-        decoder.check_layer(layer)
+    for name in dict.fromkeys(direction.layer for direction in directions):
+        layer.decoder.check_layer(name)
     units = _units(activations, directions)
     if stop not in STOPS:
         raise ConfigError(unknown_name("stop", stop, STOPS))
     reached = (
-        by_suffix(split, activations, units, target, probability, precision)
+        by_suffix(layer.split, activations, units, target, probability, precision)
         if stop == "suffix"
-        else by_picture(model, split, decoder, activations, units, target, probability, precision)
+        else by_picture(layer, activations, units, target, probability, precision)
     )
     lambdas, found = search(reached, len(activations), limit, activations.device)
-    return walk(model, split, decoder, activations, units, lambdas, found, fractions, precision)
+    return walk(layer, activations, units, lambdas, found, fractions, precision)
 
 
 def random_counterfactuals(
-    model: Model,
-    split: SplitModel,
-    decoder: Decoder,
+    layer: DecodableLayer,
     activations: Tensor,
     directions: Sequence[Direction],
     way: Walk,
@@ -261,7 +270,7 @@ def random_counterfactuals(
     """The chance row: every image goes as far, in a random direction of the same form.
 
     Args:
-        model, split, decoder, activations, directions: as in :func:`counterfactuals`.
+        layer, activations, directions: as in :func:`counterfactuals`.
         way: what that gave; its distances are taken over.
         images: ids ``[N]``; each draws for itself.
         seed: of the draws.
@@ -271,7 +280,7 @@ def random_counterfactuals(
     drawn = [random_direction(each, shape, seed, int(image)) for each, image in zip(directions, images, strict=True)]
     lambdas = torch.from_numpy(way.lambdas).to(activations)
     found, ends = torch.zeros(len(activations), dtype=torch.bool), (0.0, 1.0)
-    return walk(model, split, decoder, activations, _units(activations, drawn), lambdas, found, ends, precision)
+    return walk(layer, activations, _units(activations, drawn), lambdas, found, ends, precision)
 
 
 def _units(activations: Tensor, directions: Sequence[Direction]) -> Tensor:

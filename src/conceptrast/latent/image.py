@@ -21,14 +21,14 @@ from conceptrast.data.loose_pictures import AnyPictures, as_dataset
 from conceptrast.errors import ConfigError, unknown_name
 from conceptrast.explain import as_model
 from conceptrast.figures.canvas import short
-from conceptrast.figures.counterfactual import Story, animation, draw_counterfactual, save_gif
+from conceptrast.figures.counterfactual import animation, draw_counterfactual, save_gif
 from conceptrast.figures.evidence import pixels
 from conceptrast.inference import autocast, device_of, network_input
-from conceptrast.latent.counterfactual import with_names
+from conceptrast.latent.counterfactual import DecodableLayer, with_names
 from conceptrast.latent.decoder import Decoder
 from conceptrast.latent.decoder_training import DEFAULTS, DecoderOptions, train_decoder
 from conceptrast.latent.directions import Direction
-from conceptrast.latent.study_counterfactuals import Moved
+from conceptrast.latent.study_counterfactuals import Moved, Story
 from conceptrast.latent.study_directions import directions_towards
 from conceptrast.models.model import Model, Preprocess
 from conceptrast.models.pictures import TrainingPictures
@@ -179,6 +179,7 @@ def counterfactual_of(
     """
     whole = as_model(model, preprocess, class_names)
     index, split = whole.class_index(target), SplitModel(whole, decoder.layer)
+    decodable = DecodableLayer(whole, split, decoder)
     picture = image if isinstance(image, Image.Image) else open_rgb(image)
     view = whole.preprocess.view(picture)
     with torch.inference_mode(), autocast(precision, device_of(whole)):
@@ -186,10 +187,8 @@ def counterfactual_of(
         said = int(split.suffix(activations).argmax())
     if said == index:
         raise ConfigError(f"the model says {whole.class_names[index]!r} of this picture already: name another class")
-    subject = Moved(
-        whole, split, decoder, np.zeros(1, np.int64), activations, (said, index), probability, limit, seed, precision
-    )
-    tried = directions_towards(whole, split, decoder, activations, (said, index), precision=precision)
+    subject = Moved(decodable, np.zeros(1, np.int64), activations, (said, index), probability, limit, seed, precision)
+    tried = directions_towards(decodable, activations, (said, index), precision=precision)
     tried |= {each.name: [each] for each in directions}
     names = whole.class_names
     return Counterfactual(

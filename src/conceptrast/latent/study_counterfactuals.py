@@ -9,20 +9,56 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from conceptrast.figures.counterfactual import Story, story_of
 from conceptrast.latent.counterfactual import (
     STOPS,
+    DecodableLayer,
+    Walk,
     counterfactual_rows,
     counterfactuals,
     random_counterfactuals,
 )
-from conceptrast.latent.decoder import Decoder
 from conceptrast.latent.directions import CHANCE, Direction
-from conceptrast.models.model import Model
-from conceptrast.models.split import SplitModel
 
 Directions = Mapping[str, Sequence[Direction]]
 FRACTIONS = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+@dataclass(frozen=True)
+class Story:
+    """One image on its way along one direction.
+
+    Args:
+        direction: the way.
+        original: ``[H, W, 3]`` uint8, what the model is shown.
+        frames: ``[F, H, W, 3]`` uint8, decoded.
+        lambdas: ``[F]`` how far.
+        suffix: ``[F, 2]`` probabilities of A and B by the rest of the network.
+        decoded: ``[F, 2]`` of the decoded pictures, by the whole network.
+        found: whether the decoded picture reached B.
+    """
+
+    direction: Direction
+    original: np.ndarray
+    frames: np.ndarray
+    lambdas: np.ndarray
+    suffix: np.ndarray
+    decoded: np.ndarray
+    found: bool
+
+    @property
+    def change(self) -> np.ndarray:
+        """``[H, W]`` mean absolute change over colours from the first to the last frame, 0 to 1."""
+        difference: np.ndarray = np.abs(self.frames[-1].astype(float) - self.frames[0]).mean(axis=-1) / 255
+        return difference
+
+
+def story_of(way: Walk, place: int, direction: Direction, original: np.ndarray, pair: tuple[int, int]) -> Story:
+    """The story of the image at ``place`` of a walk."""
+    frames = way.frames[place].permute(0, 2, 3, 1).numpy()
+    return Story(
+        direction, original, frames, way.lambdas[place] * way.fractions,
+        way.suffix[place][:, list(pair)], way.decoded[place][:, list(pair)], bool(way.found[place]),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -30,7 +66,7 @@ class Moved:
     """Images of A, and how they are moved towards B.
 
     Args:
-        model, split, decoder: of one layer.
+        layer: whose activations are moved.
         images: ids ``[N]``.
         activations: ``[N, C, h, w]``, on the model's device.
         pair: A and B.
@@ -40,9 +76,7 @@ class Moved:
         precision: ``float32`` or ``bfloat16``.
     """
 
-    model: Model
-    split: SplitModel
-    decoder: Decoder
+    layer: DecodableLayer
     images: np.ndarray
     activations: Tensor
     pair: tuple[int, int]
@@ -61,14 +95,15 @@ class Moved:
             As :func:`~conceptrast.latent.counterfactual.counterfactual_rows`.
         """
         parts = []
-        halves = (self.model, self.split, self.decoder, self.activations)
         for kind in directions.values():
             for stop in STOPS:
                 way = counterfactuals(
-                    *halves, kind, self.pair[1], stop=stop, fractions=FRACTIONS, probability=self.probability,
-                    limit=self.limit, precision=self.precision,
+                    self.layer, self.activations, kind, self.pair[1], stop=stop, fractions=FRACTIONS,
+                    probability=self.probability, limit=self.limit, precision=self.precision,
                 )  # fmt: skip
-                chance = random_counterfactuals(*halves, kind, way, self.images.tolist(), self.seed, self.precision)
+                chance = random_counterfactuals(
+                    self.layer, self.activations, kind, way, self.images.tolist(), self.seed, self.precision
+                )
                 parts.append(counterfactual_rows(self.images.tolist(), way, kind[0], self.pair, stop))
                 parts.append(counterfactual_rows(self.images.tolist(), chance, kind[0], self.pair, stop, CHANCE))
         return pd.concat(parts, ignore_index=True)
@@ -86,7 +121,7 @@ class Moved:
         found = []
         for kind in directions.values():
             way = counterfactuals(
-                self.model, self.split, self.decoder, self.activations[place : place + 1], [kind[place]], self.pair[1],
+                self.layer, self.activations[place : place + 1], [kind[place]], self.pair[1],
                 stop="picture", fractions=np.linspace(0, 1, frames).tolist(), probability=self.probability,
                 limit=self.limit, precision=self.precision,
             )  # fmt: skip

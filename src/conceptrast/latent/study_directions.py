@@ -9,15 +9,13 @@ import torch
 from torch import Tensor
 
 from conceptrast.contrast.hyperplanes import Hyperplane
-from conceptrast.latent.decoder import Decoder
+from conceptrast.latent.counterfactual import DecodableLayer
 from conceptrast.latent.directions import (
     Direction,
     latent_shift_gradients,
     log_probability_gradients,
     strongest_component,
 )
-from conceptrast.models.model import Model
-from conceptrast.models.split import SplitModel
 
 KINDS = {
     "gradient": "gradient of the class's log probability by the rest of the network",
@@ -30,9 +28,7 @@ KINDS = {
 
 
 def directions_towards(
-    model: Model,
-    split: SplitModel,
-    decoder: Decoder,
+    layer: DecodableLayer,
     activations: Tensor,
     pair: tuple[int, int],
     *,
@@ -44,7 +40,7 @@ def directions_towards(
     """For every kind of direction that is known, one direction for each image.
 
     Args:
-        model, split, decoder: of one layer.
+        layer: whose activations are moved.
         activations: ``[N, C, h, w]`` of images of the first class of the pair.
         pair: class that images are taken from, class that they are moved towards.
         plane: hyperplane whose normal points from the first to the second.
@@ -55,19 +51,19 @@ def directions_towards(
     Returns:
         By name of :data:`KINDS`, in that order.
     """
-    target, layer, names = pair[1], split.layer, model.class_names
-    gradients = log_probability_gradients(split, activations, target, precision)
-    shifts = latent_shift_gradients(model, decoder, activations, target, precision)
+    target, where, names = pair[1], layer.split.layer, layer.model.class_names
+    gradients = log_probability_gradients(layer.split, activations, target, precision)
+    shifts = latent_shift_gradients(layer.model, layer.decoder, activations, target, precision)
     found = {
-        "gradient": [Direction("gradient", f"log p({names[target]})", layer, each) for each in gradients.cpu()],
+        "gradient": [Direction("gradient", f"log p({names[target]})", where, each) for each in gradients.cpu()],
         "latent_shift": [
-            Direction("latent_shift", f"log p({names[target]}), decoded", layer, each) for each in shifts.cpu()
+            Direction("latent_shift", f"log p({names[target]}), decoded", where, each) for each in shifts.cpu()
         ],
     }
     known = _vectors(plane, components, cav, gradients, [names[each] for each in pair])
     for kind, (origin, values) in known.items():
         vector = torch.as_tensor(np.asarray(values), dtype=torch.float32)
-        found[kind] = [Direction(kind, origin, layer, vector)] * len(activations)
+        found[kind] = [Direction(kind, origin, where, vector)] * len(activations)
     return {kind: found[kind] for kind in KINDS if kind in found}
 
 

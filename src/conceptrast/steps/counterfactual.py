@@ -19,7 +19,7 @@ from conceptrast.figures.study import slug
 from conceptrast.files import read_arrays, read_table, write_table
 from conceptrast.inference import device_of
 from conceptrast.latent.ace import strongest_cav
-from conceptrast.latent.counterfactual import with_names
+from conceptrast.latent.counterfactual import DecodableLayer, with_names
 from conceptrast.latent.decoder import read_decoder
 from conceptrast.latent.study_counterfactuals import Moved, example_image
 from conceptrast.latent.study_directions import components_of, directions_towards
@@ -51,7 +51,7 @@ def main(
     pictures = open_pictures(settings, index, class_names, weights, workers)
     model, names = pictures.model, pictures.model.class_names
     split, device = SplitModel(model, settings["layer"]), device_of(pictures.model)
-    found, chosen = read_decoder(decoder).to(device), settings["counterfactual"]
+    layer, chosen = DecodableLayer(model, split, read_decoder(decoder).to(device)), settings["counterfactual"]
     pairs = named_pairs(model, settings["pairs"])
     planes = Planes(hyperplanes, settings["hyperplane"], pairs)
     sets, cavs = read_arrays(components), read_arrays(ace) if ace else None
@@ -65,11 +65,11 @@ def main(
     activations = dict(class_activations(pictures, split, images, settings["precision"], "moving"))
     for pair in (pair for pair in pairs if pair[0] in images):
         moved = Moved(
-            model, split, found, images[pair[0]], activations[pair[0]].to(device), pair, chosen["probability"],
+            layer, images[pair[0]], activations[pair[0]].to(device), pair, chosen["probability"],
             chosen["limit"], settings["seed"], settings["precision"],
         )  # fmt: skip
         directions = directions_towards(
-            model, split, found, moved.activations, pair, plane=planes.get(pair),
+            layer, moved.activations, pair, plane=planes.get(pair),
             components=components_of(sets, settings["components"], pair[1]),
             cav=None if cavs is None else strongest_cav(cavs, pair[1]), precision=settings["precision"],
         )  # fmt: skip

@@ -11,6 +11,7 @@ from conceptrast.errors import ConfigError, LayerError
 from conceptrast.latent.counterfactual import (
     ALL,
     WEAK,
+    DecodableLayer,
     counterfactual_rows,
     counterfactual_summary,
     counterfactuals,
@@ -27,6 +28,11 @@ from .toys import toy
 
 BLUE = Direction("hyperplane", "towards blue", "0", torch.tensor([-1.0, 0.0, 1.0]))
 NAMES = ["red", "green", "blue"]
+
+
+def subject_of_toy() -> tuple[DecodableLayer, torch.Tensor]:
+    model, split, decoder, activations = toy()
+    return DecodableLayer(model, split, decoder), activations
 
 
 def test_activations_move_by_their_own_length():
@@ -48,17 +54,17 @@ def test_negative_activations_become_zero_only_after_a_relu():
 
 def test_the_way_ends_where_the_class_is_reached():
     """Red 5, blue 0 on the way −1, +1 over √2: blue has half of the two at 5 − s = s, λ = s √2 / 5 = 0.707."""
-    model, split, decoder, activations = toy()
-    way = counterfactuals(model, split, decoder, activations[:1], [BLUE], 2, probability=0.49)
+    layer, activations = subject_of_toy()
+    way = counterfactuals(layer, activations[:1], [BLUE], 2, probability=0.49)
     assert way.found.tolist() == [True]
     assert way.lambdas[0] == pytest.approx(2.5 * np.sqrt(2) / 5, rel=0.03)
     assert way.suffix[0, -1, 2] == pytest.approx(0.49, abs=0.03)
 
 
 def test_the_decoded_picture_says_the_same_where_the_decoder_is_exact():
-    model, split, decoder, activations = toy()
+    layer, activations = subject_of_toy()
     for stop in ("suffix", "picture"):
-        way = counterfactuals(model, split, decoder, activations[:1] + 1, [BLUE], 2, stop=stop)
+        way = counterfactuals(layer, activations[:1] + 1, [BLUE], 2, stop=stop)
         np.testing.assert_allclose(way.decoded, way.suffix, atol=0.03)  # pictures are bytes
         assert way.frames.shape == (1, 5, 3, 8, 8)
         assert way.frames[0, 0, :, 0, 0].tolist() == [153, 26, 26]
@@ -67,21 +73,21 @@ def test_the_decoded_picture_says_the_same_where_the_decoder_is_exact():
 
 def test_where_the_picture_cannot_change_the_suffix_alone_is_fooled():
     """Activations beyond what pixels can show: the suffix sees them, the decoded picture is clamped."""
-    model, split, decoder, activations = toy()
+    layer, activations = subject_of_toy()
     beyond = Direction("gradient", "up", "0", torch.tensor([0.0, 0.0, 1.0]))
     full = 4 * activations[:1]  # red 20, shown as 10
     full[:, 1] = 9.9
-    by_suffix = counterfactuals(model, split, decoder, full, [beyond], 2, probability=0.9)
-    by_picture = counterfactuals(model, split, decoder, full, [beyond], 2, stop="picture", probability=0.9)
+    by_suffix = counterfactuals(layer, full, [beyond], 2, probability=0.9)
+    by_picture = counterfactuals(layer, full, [beyond], 2, stop="picture", probability=0.9)
     assert by_suffix.found.tolist() == [True]
     assert by_picture.found.tolist() == [False]
     assert by_picture.lambdas.tolist() == [1.0]
 
 
 def test_a_class_that_is_not_reached_goes_to_the_limit():
-    model, split, decoder, activations = toy()
+    layer, activations = subject_of_toy()
     away = Direction("random", "away", "0", torch.tensor([1.0, 0.0, 0.0]))
-    way = counterfactuals(model, split, decoder, activations, [away, away], 2, limit=0.7)
+    way = counterfactuals(layer, activations, [away, away], 2, limit=0.7)
     assert way.found.tolist() == [False, False]
     np.testing.assert_allclose(way.lambdas, 0.7)
 
@@ -96,17 +102,17 @@ def test_the_search_takes_the_first_place_of_several():
 
 
 def test_images_do_not_depend_on_their_neighbours():
-    model, split, decoder, activations = toy()
-    both = counterfactuals(model, split, decoder, activations, [BLUE, BLUE], 2)
-    alone = counterfactuals(model, split, decoder, activations[1:], [BLUE], 2)
+    layer, activations = subject_of_toy()
+    both = counterfactuals(layer, activations, [BLUE, BLUE], 2)
+    alone = counterfactuals(layer, activations[1:], [BLUE], 2)
     assert both.lambdas[1] == alone.lambdas[0]
     np.testing.assert_allclose(both.suffix[1], alone.suffix[0], rtol=1e-6)
 
 
 def test_chance_goes_as_far_and_elsewhere():
-    model, split, decoder, activations = toy()
-    way = counterfactuals(model, split, decoder, activations, [BLUE, BLUE], 2)
-    chance = random_counterfactuals(model, split, decoder, activations, [BLUE, BLUE], way, [7, 8], seed=3)
+    layer, activations = subject_of_toy()
+    way = counterfactuals(layer, activations, [BLUE, BLUE], 2)
+    chance = random_counterfactuals(layer, activations, [BLUE, BLUE], way, [7, 8], seed=3)
     assert chance.lambdas.tolist() == way.lambdas.tolist()
     assert chance.fractions.tolist() == [0, 1]
     np.testing.assert_allclose(chance.suffix[:, 0], way.suffix[:, 0])
@@ -114,14 +120,14 @@ def test_chance_goes_as_far_and_elsewhere():
 
 
 def test_what_belongs_to_another_layer_and_an_unknown_stop_are_refused():
-    model, split, decoder, activations = toy()
+    layer, activations = subject_of_toy()
     other = Direction("cav", "one", "1", torch.ones(3))
     with pytest.raises(LayerError, match="a direction in '1' cannot be decoded by the decoder of '0'"):
-        counterfactuals(model, split, decoder, activations[:1], [other], 2)
+        counterfactuals(layer, activations[:1], [other], 2)
     with pytest.raises(LayerError, match="decoder of '0'"):
-        counterfactuals(model, SplitModel(model, "1"), decoder, activations[:1], [BLUE], 2)
+        DecodableLayer(layer.model, SplitModel(layer.model, "1"), layer.decoder)
     with pytest.raises(ConfigError, match="unknown stop 'decoder'; valid: suffix, picture"):
-        counterfactuals(model, split, decoder, activations[:1], [BLUE], 2, stop="decoder")
+        counterfactuals(layer, activations[:1], [BLUE], 2, stop="decoder")
 
 
 def rows_of(ends: dict[int, tuple[int, int, int]], **head) -> pd.DataFrame:
@@ -161,8 +167,8 @@ def test_a_decoder_that_keeps_no_class_is_said_to_be_too_weak():
 
 
 def test_rows_of_a_pair_have_every_direction_stop_and_chance():
-    model, split, decoder, activations = toy()
-    subject = Moved(model, split, decoder, np.array([7, 9]), activations + 1, (0, 2))
+    layer, activations = subject_of_toy()
+    subject = Moved(layer, np.array([7, 9]), activations + 1, (0, 2))
     rows = subject.rows({"hyperplane": [BLUE, BLUE]})
     assert len(rows) == 2 * 2 * (5 + 2)
     assert set(rows["stop"]) == {"suffix", "picture"}
@@ -177,8 +183,8 @@ def test_rows_of_a_pair_have_every_direction_stop_and_chance():
 
 
 def test_a_row_says_what_each_half_said():
-    model, split, decoder, activations = toy()
-    way = counterfactuals(model, split, decoder, activations, [BLUE, BLUE], 2)
+    layer, activations = subject_of_toy()
+    way = counterfactuals(layer, activations, [BLUE, BLUE], 2)
     rows = counterfactual_rows([7, 9], way, BLUE, (0, 2), "suffix")
     row = rows[(rows["image"] == 9) & (rows["fraction"] == 0.5)].iloc[0]
     assert row["lambda"] == pytest.approx(way.lambdas[1] / 2)

@@ -7,6 +7,7 @@ import torch
 
 from conceptrast.contrast.hyperplanes import Hyperplane
 from conceptrast.errors import ShapeError
+from conceptrast.latent.counterfactual import DecodableLayer
 from conceptrast.latent.directions import (
     Direction,
     latent_shift_gradients,
@@ -76,11 +77,12 @@ def test_the_strongest_component_counts_direction_and_not_length():
 
 
 def test_a_study_gives_what_it_knows_in_a_fixed_order():
-    model, split, decoder, activations = toy()
+    *parts, activations = toy()
+    layer = DecodableLayer(*parts)
     plane = Hyperplane(torch.tensor([-1.0, 0.0, 1.0]).numpy(), 0.0)
     components = torch.eye(3).numpy()
     found = directions_towards(
-        model, split, decoder, activations + 1, (0, 2), plane=plane, components=components,
+        layer, activations + 1, (0, 2), plane=plane, components=components,
         cav=("concept 4", components[2]),
     )  # fmt: skip
     assert list(found) == list(KINDS)
@@ -90,4 +92,4 @@ def test_a_study_gives_what_it_knows_in_a_fixed_order():
     assert found["hyperplane"][0].origin == "red to blue"
     assert found["cav"][0].origin == "concept 4 of blue"
     assert not torch.equal(found["gradient"][0].values, found["gradient"][1].values)
-    assert list(directions_towards(model, split, decoder, activations + 1, (0, 2))) == ["gradient", "latent_shift"]
+    assert list(directions_towards(layer, activations + 1, (0, 2))) == ["gradient", "latent_shift"]
