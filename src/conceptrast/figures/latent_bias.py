@@ -123,7 +123,7 @@ def draw_navigation(
     """Ten steps along the direction: decoded pictures of the autoencoder, nearest real pictures of both networks.
 
     Decoded twice: straight along the direction from the middle, and the typical code at each position (see
-    :class:`~conceptrast.latent.discriminant.Direction`). Below the nearest real pictures, the autoencoder's own
+    :class:`~conceptrast.latent.discriminant.Discriminant`). Below the nearest real pictures, the autoencoder's own
     reconstruction of the first row.
 
     Args:

@@ -12,7 +12,7 @@ from torch import Tensor
 from conceptrast.data.dataset import Dataset
 from conceptrast.data.loading import views
 from conceptrast.latent.autoencoder import Autoencoder, plain_preprocess
-from conceptrast.latent.discriminant import Direction, discriminant_direction
+from conceptrast.latent.discriminant import Discriminant, discriminant_direction
 from conceptrast.latent.spaces import Encoded, encode_autoencoder, encode_resnet
 from conceptrast.models.model import Model, Preprocess
 
@@ -44,7 +44,7 @@ class LatentSpace:
         positions: one row per validation picture: image, label, label_name, rotation, position, probability.
     """
 
-    direction: Direction
+    direction: Discriminant
     codes: np.ndarray
     positions: pd.DataFrame
 

@@ -17,7 +17,7 @@ RANK = 1e-6
 
 
 @dataclass(frozen=True)
-class Direction:
+class Discriminant:
     """A line through a latent space.
 
     Args:
@@ -47,7 +47,7 @@ class Direction:
         return self.middle + np.asarray(positions, np.float64)[:, None] * self.typical
 
 
-def discriminant_direction(codes: np.ndarray, labels: np.ndarray) -> Direction:
+def discriminant_direction(codes: np.ndarray, labels: np.ndarray) -> Discriminant:
     r"""The direction along which a linear regression tells both classes apart, each class weighing the same.
 
     .. math:: w = \arg\min_w \sum_i \frac{1}{2 n_{y_i}} \left(t_i - w \cdot (c_i - m)\right)^2, \qquad
@@ -94,10 +94,10 @@ def discriminant_direction(codes: np.ndarray, labels: np.ndarray) -> Direction:
     solution = np.linalg.lstsq(root[:, None] * around, root * (2.0 * labels - 1.0), rcond=RANK)[0]
     length = float(np.linalg.norm(solution))
     if not length > 0:
-        return Direction(middle, np.zeros_like(middle), np.zeros_like(middle))
+        return Discriminant(middle, np.zeros_like(middle), np.zeros_like(middle))
     unit = solution / length
     positions = around @ unit
-    return Direction(middle, unit, (weights * positions) @ around / (weights @ positions**2))
+    return Discriminant(middle, unit, (weights * positions) @ around / (weights @ positions**2))
 
 
 def steps_along(positions: np.ndarray, n_steps: int = 10) -> np.ndarray:

@@ -245,3 +245,12 @@ def test_the_step_writes_weights_and_history_and_clears_its_checkpoint(tmp_path,
     assert all(torch.equal(value, read_state(weights)[name]) for name, value in undisturbed[0].state_dict().items())
     assert len(read_table(history)) == 5
     assert {path.name for path in tmp_path.iterdir()} == {"index.parquet", "w.safetensors", "h.csv"}
+
+
+def test_every_phase_starts_with_fresh_optimisers(tmp_path):
+    """40 of 44 pictures in batches of 16 are two steps an epoch: what the optimiser has counted is the phase's own."""
+    for epochs, counted in (((2, 0, 0), 4), ((2, 1, 0), 2), ((2, 1, 2), 4)):
+        path = tmp_path / f"{epochs}.pt"
+        trained(path, AutoencoderOptions(*epochs, batch_size=16))
+        state = torch.load(path, weights_only=True)["parts"]["optimiser"]["state"]
+        assert {int(each["step"]) for each in state.values()} == {counted}

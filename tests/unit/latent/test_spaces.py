@@ -14,7 +14,7 @@ from conceptrast.figures.latent_bias import draw_maps, draw_navigation, draw_rot
 from conceptrast.files import read_arrays, read_table, write_json, write_table
 from conceptrast.latent.autoencoder import Autoencoder
 from conceptrast.latent.bias import LatentSpace, Source, latent_space
-from conceptrast.latent.discriminant import Direction, discriminant_direction
+from conceptrast.latent.discriminant import Discriminant, discriminant_direction
 from conceptrast.latent.spaces import decoded, encode_autoencoder, encode_resnet
 from conceptrast.models import load_model
 from conceptrast.models.weights import write_state
@@ -166,7 +166,7 @@ def test_the_step_writes_codes_positions_and_figures(tmp_path):
 def test_figures_of_a_network_that_tells_nothing_apart_say_so():
     network, given = Autoencoder(8).eval(), source()
     space = latent_space(network, given)
-    nothing = Direction(space.direction.middle, *(np.zeros_like(space.direction.unit),) * 2)
+    nothing = Discriminant(space.direction.middle, *(np.zeros_like(space.direction.unit),) * 2)
     blind = LatentSpace(nothing, space.codes, space.positions.assign(position=0.0))
     spaces = {(condition, name): blind for condition in ENTRIES for name in ("autoencoder", "resnet")}
     draw_maps(spaces, "digits")
