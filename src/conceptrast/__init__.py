@@ -14,6 +14,7 @@ import importlib
 from typing import Any
 
 _PUBLIC = {
+    "Direction": "conceptrast.latent.directions",
     "Model": "conceptrast.models.model",
     "SplitModel": "conceptrast.models.split",
     "contrast_classes": "conceptrast.contrast.classes",
@@ -27,6 +28,8 @@ _PUBLIC = {
     "load_model": "conceptrast.models",
     "nearest_patches": "conceptrast.prototypes",
     "nmf": "conceptrast.factorization.nmf",
+    "read_decoder": "conceptrast.latent.decoder",
+    "write_decoder": "conceptrast.latent.decoder",
 }
 
 __all__ = sorted(_PUBLIC)

@@ -176,7 +176,7 @@ def headline_metrics(tables: Mapping[str, pd.DataFrame]) -> dict[str, float]:
             metrics |= _named(row, ("p_from_mean", "p_to_mean"), ["mask", row["baseline"]])
     for row in _records(tables.get("counterfactual")):
         if row["to_name"] == "all":
-            ways = [row[key] for key in ("direction", "stop", "baseline") if row[key] != "none"]
+            ways = [row["direction"], row["stop"]]
             metrics |= _named(row, ("found", "changed", "reached"), ways)
     for row in _records(tables.get("ace_recovery")):
         if row.get("class_name") == ALL_CLASSES:

@@ -13,12 +13,14 @@ CONTRASTS = {
     *("contrast_classes", "contrast_pairs", "contrast_recovery", "hyperplanes", "shift", "mask", "insertion"),
 }
 CONCEPTS = {"ace", "ace_recovery"}
+COUNTERFACTUALS = {"decoder", "counterfactual"}
 AFTER_PROTOTYPES = {"prototypes": 2, "component_prediction": 2, "concept_recovery": 2, "figures": 2}
 
 
 def test_the_run_gives_its_tables_figures_and_record(finished: Copy) -> None:
     tables = {path.stem: pd.read_csv(path) for path in (finished.results / "tables").glob("*.csv")}
-    assert set(tables) == {"component_prediction", "studies", "concept_recovery", "models", *CONTRASTS, *CONCEPTS}
+    studies = {"component_prediction", "studies", "concept_recovery", "models"}
+    assert set(tables) == {*studies, *CONTRASTS, *CONCEPTS, *COUNTERFACTUALS}
     tested = tables["component_prediction"]
     assert set(tested["study"]) == {"pairs-layer3", "pairs-layer4"}
     assert set(tested["recipe"]) == {"published", "recommended"}
@@ -156,9 +158,37 @@ def test_concepts_have_tables_with_chance_rows_and_figures(finished: Copy) -> No
     assert all((figures / "ace" / name).is_file() for name in listed["file"])
 
 
-def test_other_superpixels_rerun_concepts_alone(copy: Copy) -> None:
+def test_counterfactuals_have_tables_with_chance_rows_strips_and_animations(finished: Copy) -> None:
+    tables = {name: pd.read_csv(finished.results / "tables" / f"{name}.csv") for name in COUNTERFACTUALS}
+    assert tables["decoder"]["baseline"].tolist() == ["none", "mean_picture"]
+    assert not tables["decoder"].isna().to_numpy().any()
+    ways = tables["counterfactual"].query("to_name == 'all'")
+    assert set(ways["baseline"]) == {"none", "random"}
+    assert {"gradient", "latent_shift", "hyperplane", "component", "random_vector", "random_map"} <= set(
+        ways["direction"]
+    )
+    assert not ways[["n_images", "n_kept", "found", "lambda_median"]].isna().to_numpy().any()
+    rows = pd.read_csv(finished.results / "studies" / "pairs-layer4" / "counterfactual.csv")
+    assert (
+        rows.query("status == 'ok'")[["p_from", "p_to", "p_from_decoded", "p_to_decoded"]].stack().between(0, 1).all()
+    )
+    figures = finished.results / "figures" / "pairs-layer4"
+    listed = pd.read_csv(figures / "counterfactuals.csv")["file"]
+    assert {name.rpartition(".")[2] for name in listed} == {"png", "gif"}
+    assert {path.name for path in (figures / "counterfactuals").iterdir()} == set(listed)
+    assert all((figures / "counterfactuals" / name).stat().st_size < 1_000_000 for name in listed)
+
+
+def test_other_superpixels_rerun_concepts_and_what_moves_along_them(copy: Copy) -> None:
     copy.edit("config/config.yaml", "segments: [9]", "segments: [8]")
-    assert copy.planned() == {"ace": 1, "ace_tables": 1, "metrics": 1, "track": 1}
+    moved = {"counterfactual": 1, "counterfactual_tables": 1}
+    assert copy.planned() == {"ace": 1, "ace_tables": 1, **moved, "metrics": 1, "track": 1}
+
+
+def test_another_decoder_keeps_the_rest_of_the_study(copy: Copy) -> None:
+    copy.edit("config/config.yaml", "decoder: {images: 32", "decoder: {images: 24")
+    moved = {"decoder": 1, "counterfactual": 1, "counterfactual_tables": 1}
+    assert copy.planned() == {**moved, "metrics": 1, "track": 1}
 
 
 def test_another_corner_reruns_the_insertion_test_alone(copy: Copy) -> None:

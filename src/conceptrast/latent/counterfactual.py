@@ -23,7 +23,7 @@ from conceptrast.errors import ConfigError, unknown_name
 from conceptrast.inference import autocast
 from conceptrast.latent.decoder import Decoder
 from conceptrast.latent.decoder_training import decoded_input
-from conceptrast.latent.directions import CHANCE, Direction, random_direction
+from conceptrast.latent.directions import CHANCE, RANDOM, Direction
 from conceptrast.models.model import Model
 from conceptrast.models.split import SplitModel
 from conceptrast.statistics import wilson_interval
@@ -82,6 +82,20 @@ def moved(split: SplitModel, activations: Tensor, units: Tensor, lambdas: Tensor
     return found.clamp_(min=0) if split.rectified else found
 
 
+def seen(layer: DecodableLayer, activations: Tensor) -> tuple[Tensor, Tensor]:
+    """Decoded pictures, and what the whole network says of them, as the bytes that are shown.
+
+    Args:
+        layer: of the activations.
+        activations: ``[N, C, h, w]``.
+
+    Returns:
+        Pictures uint8 ``[N, 3, H, W]`` and logits ``[N, n_classes]``.
+    """
+    shown = (255 * layer.decoder(activations).float()).round().to(torch.uint8)
+    return shown, layer.model.module(decoded_input(layer.model, shown.float() / 255))
+
+
 Reached = Callable[[Tensor], Tensor]
 
 
@@ -106,12 +120,11 @@ def by_picture(
     probability: float,
     precision: str = "float32",
 ) -> Reached:
-    """Whether the whole network gives the decoded picture the class: as :func:`by_suffix`."""
+    """Whether the whole network gives the decoded picture the class: as :func:`by_suffix`, and as :func:`seen` says."""
 
     def reached(lambdas: Tensor) -> Tensor:
         with autocast(precision, activations.device):
-            picture = layer.decoder(moved(layer.split, activations, units, lambdas)).float()
-            logits = layer.model.module(decoded_input(layer.model, picture))
+            _, logits = seen(layer, moved(layer.split, activations, units, lambdas))
         return logits.double().softmax(dim=1)[:, target] >= probability
 
     return reached
@@ -119,7 +132,7 @@ def by_picture(
 
 @torch.inference_mode()
 def search(reached: Reached, count: int, limit: float, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
-    r"""The way after which each image has reached its class, to within 1/64 of it.
+    r"""The way after which each image has reached its class, to within 1/32 of it (limit/2048 below limit/64).
 
     ``λ`` doubles from ``limit / 64``; the step in which the class is reached first is halved five times.
 
@@ -197,10 +210,7 @@ def walk(
         with autocast(precision, activations.device):
             at = moved(layer.split, activations, units, fraction * lambdas)
             said = layer.split.suffix(at)
-            picture = layer.decoder(at).float()
-            # Asked about as bytes, so that what is shown is what was judged.
-            shown = (255 * picture).round().to(torch.uint8)
-            again = layer.model.module(decoded_input(layer.model, shown.float() / 255))
+            shown, again = seen(layer, at)
         suffix.append(said.double().softmax(dim=1).cpu().numpy())
         decoded.append(again.double().softmax(dim=1).cpu().numpy())
         frames.append(shown.cpu())
@@ -218,11 +228,14 @@ def counterfactuals(
     *,
     stop: str = "suffix",
     fractions: Sequence[float] = (0.0, 0.25, 0.5, 0.75, 1.0),
-    probability: float = 0.9,
+    probability: float = 0.5,
     limit: float = 1.0,
     precision: str = "float32",
 ) -> Walk:
-    """Move images until they have another class, and decode them on the way.
+    r"""Move images until they have another class, and decode them on the way.
+
+    .. math:: \lambda_n = \min \{\lambda : p_c(a_n(\lambda)) \ge p\}, \qquad
+              p_c = \mathrm{softmax}(f(a))_c \text{ or } \mathrm{softmax}(\mathrm{model}(D(a)))_c
 
     Args:
         layer: whose activations are moved.
@@ -236,6 +249,9 @@ def counterfactuals(
         limit: longest way, relative to the length of the activations.
         precision: ``float32`` or ``bfloat16``.
 
+    Returns:
+        Distances, and at every fraction of them decoded pictures and what both networks say.
+
     Raises:
         ConfigError: there is no such stop.
         LayerError: a direction belongs to another layer.
@@ -243,6 +259,8 @@ def counterfactuals(
 
     Source: latent shift (Cohen et al. 2021, arXiv 2102.09475), along any direction; lengths relative to the
     activations' are ours, so that directions of different origin can be compared.
+
+    Example: see :func:`conceptrast.latent.counterfactual_of.counterfactual_of`, which takes a picture.
     """
     for name in dict.fromkeys(direction.layer for direction in directions):
         layer.decoder.check_layer(name)
@@ -258,48 +276,22 @@ def counterfactuals(
     return walk(layer, activations, units, lambdas, found, fractions, precision)
 
 
-def random_counterfactuals(
-    layer: DecodableLayer,
-    activations: Tensor,
-    directions: Sequence[Direction],
-    way: Walk,
-    images: Sequence[int],
-    seed: int = 0,
-    precision: str = "float32",
-) -> Walk:
-    """The chance row: every image goes as far, in a random direction of the same form.
-
-    Args:
-        layer, activations, directions: as in :func:`counterfactuals`.
-        way: what that gave; its distances are taken over.
-        images: ids ``[N]``; each draws for itself.
-        seed: of the draws.
-        precision: ``float32`` or ``bfloat16``.
-    """
-    shape = activations.shape[1:]
-    drawn = [random_direction(each, shape, seed, int(image)) for each, image in zip(directions, images, strict=True)]
-    lambdas = torch.from_numpy(way.lambdas).to(activations)
-    found, ends = torch.zeros(len(activations), dtype=torch.bool), (0.0, 1.0)
-    return walk(layer, activations, _units(activations, drawn), lambdas, found, ends, precision)
-
-
 def _units(activations: Tensor, directions: Sequence[Direction]) -> Tensor:
     shape = tuple(activations.shape[1:])
     return torch.stack([direction.unit(shape) for direction in directions]).to(activations)
 
 
 def counterfactual_rows(
-    images: Sequence[int], way: Walk, direction: Direction, pair: tuple[int, int], stop: str, baseline: str = "none"
+    images: Sequence[int], way: Walk, direction: Direction, pair: tuple[int, int], stop: str
 ) -> pd.DataFrame:
     """What is said of every image at every fraction of its way.
 
     Args:
         images: ids ``[N]``.
         way: of these images.
-        direction: that they took, or of whose form a random one is.
+        direction: that the first of them took; its name tells chance from the others.
         pair: class that they are taken from, class that they are moved towards.
         stop: who ended the way.
-        baseline: ``none``, or ``random``.
 
     Returns:
         image, from_class, to_class, direction, origin, stop, baseline, found, fraction, lambda, p_from, p_to, predicted
@@ -312,9 +304,9 @@ def counterfactual_rows(
         "from_class": first,
         "to_class": second,
         "direction": direction.name,
-        "origin": direction.origin if baseline == "none" else CHANCE,
+        "origin": direction.origin,
         "stop": stop,
-        "baseline": baseline,
+        "baseline": CHANCE if direction.name in RANDOM else "none",
         "found": np.repeat(way.found, steps),
         "fraction": np.tile(way.fractions, count),
         "lambda": (way.lambdas[:, None] * way.fractions).ravel(),
@@ -344,7 +336,8 @@ def counterfactual_summary(rows: pd.DataFrame) -> pd.DataFrame:
     """How often the decoded picture changes its class: per pair, direction, stop and baseline, and over all pairs.
 
     Args:
-        rows: as :func:`counterfactual_rows` gives, with names, status and reason; a pair that was skipped has one row.
+        rows: as :func:`counterfactual_rows` gives, with names, status and reason; a pair that was skipped, or one
+            direction of a pair, has one row.
 
     Returns:
         from_class, from_name, to_class, to_name (:data:`ALL` and ``all``: all pairs), direction, stop, baseline,
@@ -353,7 +346,10 @@ def counterfactual_summary(rows: pd.DataFrame) -> pd.DataFrame:
         has another class), low, high (95 % Wilson interval), reached (share of the kept whose decoded end has the class
         moved towards), p_to_before, p_to_after (means over the kept, decoded), status, reason.
     """
-    skipped = rows[rows["status"] == "skipped"][[*PAIR, "status", "reason"]]
+    skipped = rows[rows["status"] == "skipped"]
+    skipped = skipped[[name for name in (*PAIR, "direction", "status", "reason") if name in skipped]]
+    if len(skipped) == len(rows):
+        return skipped.reset_index(drop=True)
     ends = _ends(rows[rows["status"] == "ok"])
     ends = pd.concat([ends, ends.assign(from_class=ALL, from_name="all", to_class=ALL, to_name="all")])
     keys = [*PAIR, "direction", "stop", "baseline"]
@@ -377,9 +373,8 @@ def _summary(group: pd.DataFrame) -> dict[str, Any]:
         "n_images": len(group),
         "n_kept": len(kept),
         "lambda_median": float(group["lambda"].median()),
+        "found": float(group["found"].mean()),
     }
-    if (group["baseline"] == "none").all():
-        row["found"] = float(group["found"].mean())
     if kept.empty:
         return row | {"status": "skipped", "reason": WEAK}
     changed = int(kept["changed"].sum())

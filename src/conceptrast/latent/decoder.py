@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
@@ -152,7 +152,7 @@ def write_decoder(decoder: Decoder, path: Path | str) -> None:
     """Write the weights as safetensors, with what the decoder was made for in the header."""
     made = {"layer": decoder.layer, "shape": decoder.shape, "size": decoder.size, "width": decoder.width}
     state = {name: value.detach().cpu().contiguous() for name, value in decoder.state_dict().items()}
-    content = save(state, metadata={"kind": _KIND, "decoder": json.dumps(made)})
+    content = save(state, metadata={_KIND: json.dumps(made)})
     with atomic(path) as part:
         part.write_bytes(content)
 
@@ -171,12 +171,13 @@ def read_decoder(path: Path | str) -> Decoder:
         'layer4'
     """
     state = read_state(path)
-    with safe_open(path, framework="pt") as file:
-        header = file.metadata() or {}
-    if header.get("kind") != _KIND:
-        raise ModelError(f"{path} holds no decoder: give the file that a decoder was written to")
-    made = json.loads(header["decoder"])
-    channels, *positions = made["shape"]
-    decoder = Decoder(made["layer"], (channels, *positions), tuple(made["size"]), made["width"])
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+        made = json.loads(header[_KIND])
+        channels, *positions = made["shape"]
+        decoder = Decoder(made["layer"], (channels, *positions), tuple(made["size"]), made["width"])
+    except (SafetensorError, KeyError, ValueError, TypeError) as error:
+        raise ModelError(f"{path} holds no decoder: give the file that a decoder was written to") from error
     fit(decoder, state, "the decoder", str(path))
     return decoder.eval().requires_grad_(False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,38 +58,48 @@ class DecoderOptions:
     width: int = 128
     precision: str = "bfloat16"
 
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> DecoderOptions:
+        """Options of a config entry ``decoder``, whose numbers of pictures are left to the workflow.
+
+        Example:
+            >>> DecoderOptions.of({"images": 9, "validation_images": 9, "epochs": 4}).epochs
+            4
+        """
+        return cls(**{key: value for key, value in settings.items() if key not in ("images", "validation_images")})
+
 
 DEFAULTS = DecoderOptions()
 
 
-def reconstruction_loss(
-    pictures: Tensor, decoded: Tensor, activations: Tensor, again: Tensor, perceptual: float
-) -> Tensor:
+def reconstruction_errors(
+    pictures: Tensor, decoded: Tensor, activations: Tensor, again: Tensor
+) -> tuple[Tensor, Tensor]:
     r"""How far a decoded picture is from the original, in pixels and as the model sees it.
 
-    .. math:: L = \overline{|D(a) - v|} + w \, \overline{|P(D(a)) - a|} \,/\, \overline{|a|}
+    .. math:: L_1 = \overline{|D(a) - v|}, \qquad L_2 = \overline{|P(D(a)) - a|} \,/\, \overline{|a|},
+              \qquad L = L_1 + w L_2
 
     Args:
         pictures: ``v`` ``[N, 3, H, W]`` in [0, 1].
         decoded: ``D(a)``, likewise.
         activations: ``a`` ``[N, C, h, w]``.
         again: activations of the decoded pictures, likewise.
-        perceptual: ``w``.
 
     Returns:
-        Scalar; the second term is relative to the mean activation, so that ``w`` means the same at every layer.
+        Two scalars; the second is relative to the mean activation, so that ``w`` means the same at every layer.
 
     Source: a perceptual loss (Johnson et al. 2016) whose network is the explained model itself, up to the layer.
 
     Example:
-        >>> loss = reconstruction_loss(torch.ones(1, 3, 2, 2), torch.zeros(1, 3, 2, 2), torch.tensor([2.0]),
-        ...     torch.tensor([1.0]), perceptual=0.5)
-        >>> float(loss)
-        1.25
+        >>> errors = reconstruction_errors(torch.ones(1, 3, 2, 2), torch.zeros(1, 3, 2, 2), torch.tensor([2.0]),
+        ...     torch.tensor([1.0]))
+        >>> [float(error) for error in errors]
+        [1.0, 0.5]
     """
     pixels = (decoded - pictures).abs().mean()
     seen = (again - activations).abs().mean() / activations.abs().mean().clamp(min=1e-12)
-    return pixels + perceptual * seen
+    return pixels, seen
 
 
 def train_decoder(
@@ -120,6 +130,8 @@ def train_decoder(
         ModelError: there are no pictures, or the loss is not finite; the last good epoch stays in the checkpoint.
         ShapeError: the layer has too many positions for the picture.
         LayerError: the layer's output has no positions.
+
+    Example: see :func:`conceptrast.latent.counterfactual_of.decoder_of`, which takes pictures of any kind.
     """
     if not len(training):
         raise ModelError(f"a decoder of {split.layer} cannot be trained: there are no pictures to learn from")
@@ -199,12 +211,11 @@ def _step(
             activations = split.prefix(images).float()
         decoded = decoder(activations).float()
         again = split.prefix(decoded_input(model, decoded)).float()
-    loss = reconstruction_loss(target, decoded, activations, again, options.perceptual)
-    pixels = (decoded - target).abs().mean()
+    pixels, seen = reconstruction_errors(target, decoded, activations, again)
+    loss = pixels + options.perceptual * seen
     optimiser.zero_grad()
     loss.backward()
     optimiser.step()
-    seen = (loss - pixels) / options.perceptual if options.perceptual else torch.zeros(())
     return np.array([float(loss.detach()), float(pixels.detach()), float(seen.detach())])
 
 

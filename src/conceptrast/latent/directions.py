@@ -21,6 +21,8 @@ from conceptrast.models.model import Model
 from conceptrast.models.split import SplitModel
 
 CHANCE = "random"
+RANDOM = ("random_vector", "random_map")
+"""Names of random directions: chance for directions that are vectors, and for those that are maps."""
 _RANDOM = 61  # stream of the random directions
 
 
@@ -137,19 +139,24 @@ def _gradients(network: Callable[[Tensor], Tensor], activations: Tensor, target:
     return found
 
 
-def random_direction(like: Direction, shape: Sequence[int], seed: int, image: int) -> Direction:
-    """A random direction of the same form as another: a vector for a vector, a map for a map.
+def random_directions(layer: str, shape: Sequence[int], seed: int, images: Sequence[int]) -> dict[str, list[Direction]]:
+    """Chance: for every image a random vector and a random map, by the names of :data:`RANDOM`.
 
     Args:
-        like: the direction that it stands beside.
+        layer: whose activations are moved.
         shape: (C, h, w) of the activations.
-        seed, image: of the draw; each image has its own.
+        seed: of the draws.
+        images: ids ``[N]``; each draws for itself.
 
     Example:
-        >>> like = Direction("cav", "concept 1", "layer3", torch.ones(2))
-        >>> random_direction(like, (2, 3, 3), seed=0, image=4).values.shape
-        torch.Size([2])
+        >>> found = random_directions("layer3", (2, 3, 3), seed=0, images=[4])
+        >>> [(name, tuple(each[0].values.shape)) for name, each in found.items()]
+        [('random_vector', (2,)), ('random_map', (2, 3, 3))]
     """
-    sizes = tuple(shape[: like.values.ndim])
-    drawn = np.random.default_rng([seed, image, _RANDOM]).standard_normal(sizes)
-    return Direction(like.name, CHANCE, like.layer, torch.from_numpy(drawn).float())
+    found: dict[str, list[Direction]] = {}
+    for number, (name, sizes) in enumerate(zip(RANDOM, (tuple(shape[:1]), tuple(shape)), strict=True)):
+        draws = [
+            np.random.default_rng([seed, image, number, _RANDOM]).standard_normal(tuple(sizes)) for image in images
+        ]
+        found[name] = [Direction(name, CHANCE, layer, torch.from_numpy(drawn).float()) for drawn in draws]
+    return found

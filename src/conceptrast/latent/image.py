@@ -27,7 +27,7 @@ from conceptrast.inference import autocast, device_of, network_input
 from conceptrast.latent.counterfactual import DecodableLayer, with_names
 from conceptrast.latent.decoder import Decoder
 from conceptrast.latent.decoder_training import DEFAULTS, DecoderOptions, train_decoder
-from conceptrast.latent.directions import Direction
+from conceptrast.latent.directions import RANDOM, Direction
 from conceptrast.latent.study_counterfactuals import Moved, Story
 from conceptrast.latent.study_directions import directions_towards
 from conceptrast.models.model import Model, Preprocess
@@ -42,7 +42,6 @@ def decoder_of(
     options: DecoderOptions = DEFAULTS,
     *,
     seed: int = 0,
-    checkpoint: Path | None = None,
     preprocess: Preprocess | None = None,
     class_names: Sequence[str] | None = None,
 ) -> Decoder:
@@ -54,7 +53,6 @@ def decoder_of(
         layer: whose activations are decoded, e.g. ``layer3``.
         options: how to train.
         seed: of the initial weights and the order of the pictures.
-        checkpoint: written after every epoch and resumed from.
         preprocess: how pictures become the input of a bare network.
         class_names: of a bare network's outputs; numbers if not given.
 
@@ -77,7 +75,7 @@ def decoder_of(
     whole = as_model(model, preprocess, class_names)
     dataset, table = as_dataset(images)
     pictures = TrainingPictures(dataset, table, whole.preprocess, options.batch_size)
-    return train_decoder(whole, SplitModel(whole, layer), pictures, options, checkpoint, seed)[0]
+    return train_decoder(whole, SplitModel(whole, layer), pictures, options, seed=seed)[0]
 
 
 @dataclass(frozen=True)
@@ -151,7 +149,7 @@ def counterfactual_of(
         image: a file, or a PIL image.
         target: the class that it is moved towards, by name or index.
         directions: beside the gradient of the class's log probability and the latent shift, which are always tried:
-            CAVs, components, normals of hyperplanes.
+            CAVs, components, normals of hyperplanes; each with a name of its own.
         probability: of the class at which a way ends.
         limit: longest way, relative to the length of the activations.
         frames: decoded pictures on the way.
@@ -163,7 +161,8 @@ def counterfactual_of(
     Raises:
         ModelError: a bare network without ``preprocess``.
         LayerError: a direction belongs to another layer than the decoder.
-        ConfigError: unknown class or precision, or the model gives the picture the class already.
+        ConfigError: unknown class or precision, two directions of one name, or the model gives the picture the class
+            already.
         DataError: the file is no picture.
 
     Source: see :mod:`conceptrast.latent.counterfactual`.
@@ -174,7 +173,7 @@ def counterfactual_of(
         >>> pictures = [Image.new("RGB", (16, 16), colour) for colour in ("red", "blue")]
         >>> decoder = decoder_of(network, pictures, "1", DecoderOptions(epochs=1, batch_size=2, width=16), **how)
         >>> found = counterfactual_of(network, decoder, pictures[0], "blue", **how)
-        >>> found.names, sorted(set(found.rows["direction"]))
+        >>> found.names, [story.direction.name for story in found.stories]
         (('red', 'blue'), ['gradient', 'latent_shift'])
     """
     whole = as_model(model, preprocess, class_names)
@@ -189,7 +188,10 @@ def counterfactual_of(
         raise ConfigError(f"the model says {whole.class_names[index]!r} of this picture already: name another class")
     subject = Moved(decodable, np.zeros(1, np.int64), activations, (said, index), probability, limit, seed, precision)
     tried = directions_towards(decodable, activations, (said, index), precision=precision)
-    tried |= {each.name: [each] for each in directions}
+    for each in directions:
+        if each.name in (*tried, *RANDOM):
+            raise ConfigError(f"two directions are called {each.name!r}: give each a name of its own")
+        tried[each.name] = [each]
     names = whole.class_names
     return Counterfactual(
         (names[said], names[index]), decoder.layer, with_names(subject.rows(tried), names),

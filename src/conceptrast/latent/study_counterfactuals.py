@@ -1,4 +1,4 @@
-"""The counterfactuals of one pair of classes: along every direction, to both stops, beside chance."""
+"""The counterfactuals of one pair of classes: along every direction, to both stops, beside random ones."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from conceptrast.latent.counterfactual import (
     Walk,
     counterfactual_rows,
     counterfactuals,
-    random_counterfactuals,
 )
-from conceptrast.latent.directions import CHANCE, Direction
+from conceptrast.latent.directions import Direction, random_directions
 
 Directions = Mapping[str, Sequence[Direction]]
 FRACTIONS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -86,7 +85,7 @@ class Moved:
     precision: str = "float32"
 
     def rows(self, directions: Directions) -> pd.DataFrame:
-        """What is said on every way: by direction, stop, and in a random direction as far.
+        """What is said on every way, by direction and stop; random directions stand beside.
 
         Args:
             directions: for every kind one for each image.
@@ -94,18 +93,16 @@ class Moved:
         Returns:
             As :func:`~conceptrast.latent.counterfactual.counterfactual_rows`.
         """
+        shape = self.activations.shape[1:]
+        chance = random_directions(self.layer.split.layer, shape, self.seed, self.images.tolist())
         parts = []
-        for kind in directions.values():
+        for kind in (*directions.values(), *chance.values()):
             for stop in STOPS:
                 way = counterfactuals(
                     self.layer, self.activations, kind, self.pair[1], stop=stop, fractions=FRACTIONS,
                     probability=self.probability, limit=self.limit, precision=self.precision,
                 )  # fmt: skip
-                chance = random_counterfactuals(
-                    self.layer, self.activations, kind, way, self.images.tolist(), self.seed, self.precision
-                )
                 parts.append(counterfactual_rows(self.images.tolist(), way, kind[0], self.pair, stop))
-                parts.append(counterfactual_rows(self.images.tolist(), chance, kind[0], self.pair, stop, CHANCE))
         return pd.concat(parts, ignore_index=True)
 
     def stories(self, directions: Directions, image: int, view: np.ndarray, frames: int) -> list[Story]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -49,16 +49,17 @@ def directions_towards(
         precision: of the gradients.
 
     Returns:
-        By name of :data:`KINDS`, in that order.
+        By name of :data:`KINDS`, in that order; gradients are left out where that of an image is zero throughout.
     """
     target, where, names = pair[1], layer.split.layer, layer.model.class_names
     gradients = log_probability_gradients(layer.split, activations, target, precision)
     shifts = latent_shift_gradients(layer.model, layer.decoder, activations, target, precision)
+    maps = {"gradient": (f"log p({names[target]})", gradients)}
+    maps["latent_shift"] = (f"log p({names[target]}), decoded", shifts)
     found = {
-        "gradient": [Direction("gradient", f"log p({names[target]})", where, each) for each in gradients.cpu()],
-        "latent_shift": [
-            Direction("latent_shift", f"log p({names[target]}), decoded", where, each) for each in shifts.cpu()
-        ],
+        kind: [Direction(kind, origin, where, each) for each in values.cpu()]
+        for kind, (origin, values) in maps.items()
+        if values.flatten(1).any(dim=1).all()
     }
     known = _vectors(plane, components, cav, gradients, [names[each] for each in pair])
     for kind, (origin, values) in known.items():
@@ -84,6 +85,31 @@ def _vectors(
     if cav is not None:
         found["cav"] = (f"{cav[0]} of {names[1]}", cav[1])
     return found
+
+
+def missing_directions(
+    found: Collection[str], wanted: Collection[str], why_no_plane: str | None = None
+) -> dict[str, str]:
+    """Why directions that a study could have had are not there for a pair of classes.
+
+    Args:
+        found: kinds that are there.
+        wanted: kinds that the study knows.
+        why_no_plane: why the pair has no hyperplane, where that is known.
+
+    Example:
+        >>> missing_directions(["gradient"], ["gradient", "cav"])
+        {'cav': 'no significant concept of the second class speaks for it'}
+    """
+    few = "a class has no features: fewer than min_images images are predicted as it, or they speak for it nowhere"
+    reasons = {
+        "gradient": "the gradient of an image is zero throughout",
+        "latent_shift": "the gradient of an image is zero throughout",
+        "hyperplane": why_no_plane or few,
+        "component": "the second class has no components: fewer than min_images images are predicted as it",
+        "cav": "no significant concept of the second class speaks for it",
+    }
+    return {kind: reasons[kind] for kind in wanted if kind not in found}
 
 
 def components_of(sets: Mapping[str, np.ndarray], name: str, target: int) -> np.ndarray | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import logging
 from collections.abc import Mapping
@@ -49,19 +50,25 @@ class Checkpoint:
             part.write_bytes(content.getbuffer())
 
     def resume(self) -> History:
-        """Put the parts' states back and return the history; an empty one if there is no checkpoint of this key."""
+        """Put the parts' states back and return the history; an empty one if there is no checkpoint of this key.
+
+        A checkpoint only saves time: whatever is wrong with it, the parts stay as they are and training starts anew.
+        """
         if self.path is None or not self.path.is_file():
             return []
+        before = {name: copy.deepcopy(part.state_dict()) for name, part in self.parts.items()}
         try:
             found = torch.load(self.path, map_location="cpu", weights_only=True)
-        except Exception as error:  # a checkpoint only saves time: whatever is wrong with it, training starts anew
+            if found["key"] != self.key:
+                LOGGER.info("checkpoint %s belongs to other settings and is ignored", self.path)
+                return []
+            for name, part in self.parts.items():
+                part.load_state_dict(found["parts"][name])
+            history: History = list(found["history"])
+        except Exception as error:
             LOGGER.warning("checkpoint %s cannot be read and is ignored: %s", self.path, type(error).__name__)
+            for name, part in self.parts.items():
+                part.load_state_dict(before[name])
             return []
-        if found.get("key") != self.key:
-            LOGGER.info("checkpoint %s belongs to other settings and is ignored", self.path)
-            return []
-        for name, part in self.parts.items():
-            part.load_state_dict(found["parts"][name])
-        history: History = found["history"]
         LOGGER.info("resuming after epoch %d", len(history))
         return history

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +22,15 @@ from conceptrast.inference import device_of
 from conceptrast.latent.ace import strongest_cav
 from conceptrast.latent.counterfactual import DecodableLayer, with_names
 from conceptrast.latent.decoder import read_decoder
-from conceptrast.latent.study_counterfactuals import Moved, example_image
-from conceptrast.latent.study_directions import components_of, directions_towards
+from conceptrast.latent.study_counterfactuals import Moved, Story, example_image
+from conceptrast.latent.study_directions import KINDS, components_of, directions_towards, missing_directions
 from conceptrast.models.split import SplitModel
 from conceptrast.selection import class_images
 from conceptrast.steps.opening import open_pictures
 from conceptrast.steps.runner import run
 
 FEW = "fewer than min_images images are predicted as the first class"
-NOTE = "whose decoded pictures come nearest to B over all directions; activations move until the picture is B"
+NOTE = "the image whose decoded pictures come nearest to B over all directions; activations move until the picture is B"
 
 
 def main(
@@ -59,14 +60,15 @@ def main(
         read_table(predictions), settings["min_images"], chosen["images"], settings["seed"], len(names),
         [first for first, _ in pairs],
     )  # fmt: skip
-    few = skipped_rows({pair: FEW for pair in pairs if pair[0] not in images})
-    parts, files = [few], []
     pictures_folder.mkdir(parents=True, exist_ok=True)
+    parts, files = [skipped_rows({pair: FEW for pair in pairs if pair[0] not in images})], []
     activations = dict(class_activations(pictures, split, images, settings["precision"], "moving"))
+    known = {"hyperplane": bool(hyperplanes), "cav": ace is not None}
+    wanted = [kind for kind in KINDS if known.get(kind, True)]
     for pair in (pair for pair in pairs if pair[0] in images):
         moved = Moved(
-            layer, images[pair[0]], activations[pair[0]].to(device), pair, chosen["probability"],
-            chosen["limit"], settings["seed"], settings["precision"],
+            layer, images[pair[0]], activations[pair[0]].to(device), pair, chosen["probability"], chosen["limit"],
+            settings["seed"], settings["precision"],
         )  # fmt: skip
         directions = directions_towards(
             layer, moved.activations, pair, plane=planes.get(pair),
@@ -75,20 +77,28 @@ def main(
         )  # fmt: skip
         rows = moved.rows(directions)
         parts.append(rows.assign(status="ok", reason=""))
+        for kind, reason in missing_directions(directions, wanted, planes.skipped.get(pair)).items():
+            parts.append(skipped_rows({pair: reason}).assign(direction=kind))
         image = example_image(rows)
         stories = moved.stories(directions, image, pixels(pictures.by_id(np.array([image]))[image]), chosen["frames"])
-        stem = "-to-".join(f"{each}-{slug(names[each])}" for each in pair)
-        ends = [names[each] for each in pair]
-        title = f"{settings['study']}: from {short(ends[0])} to {short(ends[1])}"
-        save_png(draw_counterfactual(stories, ends, title, f"image {image}, {NOTE}"), pictures_folder / f"{stem}.png")
-        files.append((*pair, f"{stem}.png"))
-        for story in stories:
-            files.append((*pair, f"{stem}-{story.direction.name}.gif"))
-            save_gif(animation(story, ends), pictures_folder / files[-1][2])
+        title = f"{settings['study']}: image {image}"
+        files += [(*pair, file) for file in write_pictures(stories, pair, names, title, pictures_folder)]
     for stale in set(pictures_folder.glob("*-to-*")) - {pictures_folder / file for *_, file in files}:
         stale.unlink()
     write_table(with_names(joined(parts), names), counterfactual)
     write_table(pd.DataFrame(files, columns=["from_class", "to_class", "file"]), manifest)
+
+
+def write_pictures(
+    stories: Sequence[Story], pair: tuple[int, int], names: Sequence[str], title: str, folder: Path
+) -> list[str]:
+    """Write the strip of a pair and an animation along each direction; names of the files."""
+    stem, ends = "-to-".join(f"{each}-{slug(names[each])}" for each in pair), [names[each] for each in pair]
+    title = f"{title}, from {short(ends[0])} to {short(ends[1])}"
+    save_png(draw_counterfactual(stories, ends, title, NOTE), folder / f"{stem}.png")
+    for story in stories:
+        save_gif(animation(story, ends), folder / f"{stem}-{story.direction.name}.gif")
+    return [f"{stem}.png", *(f"{stem}-{story.direction.name}.gif" for story in stories)]
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ def main(
     """
     pictures = open_pictures(settings, index, class_names, weights, workers)
     split, chosen = SplitModel(pictures.model, settings["layer"]), settings["decoder"]
-    options = DecoderOptions(**{name: chosen[name] for name in DecoderOptions.__dataclass_fields__})
+    options = DecoderOptions.of(chosen)
     seed, precision = settings["seed"], settings["precision"]
     train, held_out = (
         drawn_rows(pictures.table, part, chosen[most], seed)

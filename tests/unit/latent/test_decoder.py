@@ -64,6 +64,9 @@ def test_other_weights_are_no_decoder(tmp_path):
         read_decoder(tmp_path / "model.safetensors")
     with pytest.raises(ModelError, match="does not exist"):
         read_decoder(tmp_path / "none.safetensors")
+    torch.save({"fc.weight": torch.ones(2, 2)}, tmp_path / "model.pth")
+    with pytest.raises(ModelError, match="holds no decoder"):
+        read_decoder(tmp_path / "model.pth")
     (tmp_path / "broken.safetensors").write_bytes(b"not weights")
     with pytest.raises(ModelError, match="cannot be read"):
         read_decoder(tmp_path / "broken.safetensors")

@@ -12,10 +12,10 @@ from conceptrast.latent.directions import (
     Direction,
     latent_shift_gradients,
     log_probability_gradients,
-    random_direction,
+    random_directions,
     strongest_component,
 )
-from conceptrast.latent.study_directions import KINDS, directions_towards
+from conceptrast.latent.study_directions import KINDS, directions_towards, missing_directions
 
 from .toys import toy
 
@@ -60,15 +60,28 @@ def test_gradients_do_not_vanish_where_the_probability_does():
     assert log_probability_gradients(split, 40 * activations + 1, target=2).abs().max() > 0.05
 
 
-def test_random_directions_have_the_same_form_and_every_image_its_own():
-    shape = (3, 2, 2)
-    vector, mapped = (Direction("x", "y", "0", values) for values in (torch.ones(3), torch.ones(shape)))
-    assert random_direction(vector, shape, 0, 1).values.shape == (3,)
-    assert random_direction(mapped, shape, 0, 1).values.shape == shape
-    drawn = [random_direction(vector, shape, seed, image).values for seed, image in ((0, 1), (0, 2), (1, 1), (0, 1))]
-    assert torch.equal(drawn[0], drawn[3])
-    assert not torch.equal(drawn[0], drawn[1])
-    assert not torch.equal(drawn[0], drawn[2])
+def test_random_directions_are_vectors_and_maps_and_every_image_has_its_own():
+    found = random_directions("0", (3, 2, 2), 0, [1, 2])
+    assert {name: {tuple(each.values.shape) for each in kind} for name, kind in found.items()} == {
+        "random_vector": {(3,)},
+        "random_map": {(3, 2, 2)},
+    }
+    again, other = random_directions("0", (3, 2, 2), 0, [2]), random_directions("0", (3, 2, 2), 1, [2])
+    for name, kind in found.items():
+        assert torch.equal(kind[1].values, again[name][0].values)
+        assert not torch.equal(kind[1].values, other[name][0].values)
+        assert not torch.equal(kind[0].values, kind[1].values)
+
+
+def test_a_gradient_that_is_zero_is_no_direction_and_the_reason_is_given():
+    *parts, activations = toy()
+    layer = DecodableLayer(*parts)
+    found = directions_towards(layer, torch.zeros_like(activations) - 1, (0, 2))  # the ReLU lets nothing through
+    assert "gradient" not in found
+    assert missing_directions(found, ["gradient", "hyperplane"], "no plane") == {
+        "gradient": "the gradient of an image is zero throughout",
+        "hyperplane": "no plane",
+    }
 
 
 def test_the_strongest_component_counts_direction_and_not_length():
