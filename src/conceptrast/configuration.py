@@ -22,6 +22,9 @@ from conceptrast.provenance import is_file_name, keywords, registry, torchvision
 
 Config = dict[str, Any]
 
+RESNETS = ("resnet", "resnext", "wide_resnet")
+"""How the names start of networks whose pooled features a comparison of latent spaces can look at."""
+
 DATASET_PATHS = ("root", "solution", "synsets", "class_file")
 
 
@@ -217,9 +220,12 @@ def _bias_problems(entry: Config, datasets: Config, architectures: list[str]) ->
         check_size(entry["size"])
     except ConfigError as error:
         yield f"size': {error}"
-    architecture = entry["resnet"]["architecture"]
-    if torchvision_classifiers() and architecture not in architectures:
-        yield "resnet.architecture': " + unknown_name("architecture", architecture, architectures)
+    architecture, resnets = (
+        entry["resnet"]["architecture"],
+        [name for name in architectures if name.startswith(RESNETS)],
+    )
+    if torchvision_classifiers() and architecture not in resnets:
+        yield "resnet.architecture': " + unknown_name("ResNet", architecture, resnets)
 
 
 def _model_problems(entry: Config, datasets: Config, architectures: list[str]) -> Iterator[str]:

@@ -201,6 +201,15 @@ def test_a_run_without_anything_to_do_is_refused():
         checked({**ROTATED, "latent_bias": {}}, SCHEMA, SOURCE)
 
 
+@pytest.mark.parametrize("architecture", ["resnet10", "resnet34", "resnext50_32x4d", "wide_resnet50_2"])
+def test_a_comparison_of_latent_spaces_takes_any_resnet(architecture):
+    entry = {**ROTATED["latent_bias"]["digits"], "resnet": {"architecture": architecture}}
+    assert checked({**ROTATED, "latent_bias": {"digits": entry}}, SCHEMA, SOURCE)
+
+
+RESNET = "'latent_bias.digits.resnet.architecture': unknown ResNet"
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -212,7 +221,10 @@ def test_a_run_without_anything_to_do_is_refused():
         ({"control": "turned"}, "'latent_bias.digits.control': dataset 'turned' needs `biased: false`"),
         ({"biased": "free"}, "'latent_bias.digits.biased': dataset 'free' needs `biased: true`"),
         ({"size": 64}, "'latent_bias.digits.size': size 64: strides 2, 4, 4, … bring only 8, 32, 128, 512 pixels"),
-        ({"resnet": {"architecture": "resnet35"}}, "'latent_bias.digits.resnet.architecture': unknown architecture"),
+        ({"resnet": {"architecture": "resnet35"}}, f"{RESNET} 'resnet35'; nearest: resnet"),
+        ({"resnet": {"architecture": "mobilenet_v2"}}, f"{RESNET} 'mobilenet_v2'; nearest: wide_resnet50_2"),
+        ({"resnet": {"architecture": "efficientnet_lite0"}}, f"{RESNET} 'efficientnet_lite0'; valid: resnet10"),
+        ({"resnet": {"architecture": "fasterrcnn_resnet50_fpn"}}, f"{RESNET} 'fasterrcnn_resnet50_fpn'; nearest: wide"),
         ({"seeds": []}, "key 'latent_bias.digits.seeds': [] "),
         ({"autoencoder": {"epoch": 3}}, "unknown key 'epoch'; nearest: epochs (in 'latent_bias.digits.autoencoder')"),
     ],

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -66,15 +66,16 @@ class Midog(Dataset):
     A tile is centred on the annotation's box, and moved inside the image where it would stick out. All cells of a
     slide are in the same split. In the index, a tile's path is ``<file>#xywh=<left>,<top>,<width>,<height>`` in pixels
     of the slide. What is rejected, cell by cell: boxes whose centre lies outside the image or that are no boxes,
-    annotations of an image or category that does not exist, images smaller than a tile or of another size than the
-    file of annotations says, and images that cannot be read.
+    annotations of an image or category that does not exist, images whose name leads out of ``root``, that are smaller
+    than a tile or of another size than the file of annotations says, and images that cannot be read.
 
     Args:
         root: folder of the TIFFs, or of ``images/`` with the TIFFs.
         annotations: name of the JSON file in ``root``; ``MIDOG++.json`` for MIDOG++.
         tile: side of a tile in pixels.
         validation: share of the slides, 0 to 1, whose cells are predicted and explained; those of the others are for
-            training. Of two slides or more each side gets one at least, unless the share is 0 or 1.
+            training. Slides without a cell that can be used do not count. Of two slides or more each side gets one at
+            least, unless the share is 0 or 1.
         seed: which slides ``validation`` chooses.
 
     Raises:
@@ -102,10 +103,12 @@ class Midog(Dataset):
         if lacking := self.missing():
             raise DataError(lacking)
         slides = self._slides()
-        splits, labels = self._splits(slides), {key: label for label, key in enumerate(self._categories)}
+        tiles = dict(zip(slides, self._tiles(slides, workers), strict=True))
+        splits = self._splits([file for file, found in tiles.items() if any(reason is None for _, reason in found)])
+        labels = {key: label for label, key in enumerate(self._categories)}
         kept: list[dict[str, Any]] = []
         rejected: list[dict[str, str]] = []
-        for cells, found in zip(slides.values(), self._tiles(slides, workers), strict=True):
+        for cells, found in zip(slides.values(), tiles.values(), strict=True):
             for cell, (path, reason) in zip(cells, found, strict=True):
                 if reason is not None:
                     rejected.append({"path": f"{cell.file}#annotation={cell.number}", "reason": reason})
@@ -191,16 +194,21 @@ class Midog(Dataset):
                 unknown = f"image_id {entry['image_id']}"
                 cell = Cell(unknown, None, *own, refused=f"'images' has no id {entry['image_id']}")
             else:
-                name = str(image["file_name"])
-                file = name if (self.root / name).is_file() else folder + name
                 size = (image["height"], image["width"]) if {"height", "width"} <= set(image) else None
-                cell = Cell(file, size, *own)
+                cell = self._cell(str(image["file_name"]), folder, size, *own)
             slides.setdefault(cell.file, []).append(cell)
         return dict(sorted(slides.items()))
 
-    def _splits(self, slides: dict[str, list[Cell]]) -> dict[str, str]:
-        """Split of every slide."""
-        names, count = list(slides), round(self.validation * len(slides))
+    def _cell(self, name: str, folder: str, size: tuple[int, int] | None, *own: Any) -> Cell:
+        """An annotation of the slide ``name``, which is looked for in the root and in its ``folder``."""
+        path = PurePath(name)
+        if path.is_absolute() or ".." in path.parts:
+            return Cell(name, size, *own, refused=f"file_name {name!r} leaves the folder; expected a path inside root")
+        return Cell(name if (self.root / name).is_file() else folder + name, size, *own)
+
+    def _splits(self, names: list[str]) -> dict[str, str]:
+        """Split of every slide of which a cell can be used."""
+        count = round(self.validation * len(names))
         if 0 < self.validation < 1 and len(names) > 1:
             count = min(max(count, 1), len(names) - 1)
         order = np.random.default_rng([self.seed, _SPLIT]).permutation(len(names))

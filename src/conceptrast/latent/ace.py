@@ -58,7 +58,7 @@ class AceSettings:
     min_segments: int = 20
     max_segments: int = 40
     draws: int = 20
-    significance: float = 0.05
+    significance: float = 0.01
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> AceSettings:

@@ -86,7 +86,7 @@ def discover_concepts(
     min_segments: int = 20,
     max_segments: int = 40,
     draws: int = 20,
-    significance: float = 0.05,
+    significance: float = 0.01,
     seed: int = 0,
     precision: str = "float32",
     batch_size: int = 32,

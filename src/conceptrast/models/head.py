@@ -31,13 +31,14 @@ _MAX_ITER = 2000
 
 
 def fit_head(
-    model: Model, training: TrainingPictures, validation: TrainingPictures, precision: str = "float32", seed: int = 0
+    model: Model, training: TrainingPictures, validation: TrainingPictures, precision: str = "float32"
 ) -> pd.DataFrame:
     r"""Fit the last linear layer of ``model`` in place, by logistic regression on its standardised input.
 
     .. math:: W = A / s, \qquad b = c - A \, (m / s)
 
-    Every picture goes through the network once. scikit-learn's ``LogisticRegression`` (L2 penalty, ``C = 1``, L-BFGS).
+    Every picture goes through the network once. scikit-learn's ``LogisticRegression`` (L2 penalty, ``C = 1``, L-BFGS,
+    which draws nothing: the same pictures give the same weights).
     With two classes its one row a becomes -a/2 and a/2, so that each class has a logit of its own and probabilities are
     the same.
 
@@ -46,7 +47,6 @@ def fit_head(
         training: pictures to learn from; every class needs some.
         validation: pictures that are only looked at.
         precision: ``float32`` or ``bfloat16``, of the features.
-        seed: of the regression; L-BFGS draws nothing, and the same pictures give the same weights.
 
     Returns:
         One row: epoch (1), train_loss (nats), train_accuracy, validation_accuracy (0 to 1), seconds.
@@ -60,7 +60,7 @@ def fit_head(
     _check(model, training, validation)
     inputs, labels = _features(model, layer, training, precision)
     held_out, held_out_labels = _features(model, layer, validation, precision)
-    weight, bias = regression(inputs, labels, seed)
+    weight, bias = regression(inputs, labels)
     with torch.no_grad():
         layer.weight.copy_(torch.from_numpy(weight))
         layer.bias.copy_(torch.from_numpy(bias))
@@ -71,13 +71,12 @@ def fit_head(
     return pd.DataFrame([row | {"seconds": time.monotonic() - start}])
 
 
-def regression(inputs: np.ndarray, labels: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def regression(inputs: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Weights and bias of a linear layer that tells the labels apart.
 
     Args:
         inputs: ``[N, D]``; a column that never varies is left out of it.
         labels: ``[N]``, 0 to K - 1, each of them.
-        seed: see :func:`fit_head`.
 
     Returns:
         ``[K, D]`` and ``[K]`` float32.
@@ -97,7 +96,7 @@ def regression(inputs: np.ndarray, labels: np.ndarray, seed: int = 0) -> tuple[n
     scale = np.where(varies, 1.0 / np.where(varies, std, 1.0), 0.0)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ConvergenceWarning)
-        fitted = LogisticRegression(max_iter=_MAX_ITER, random_state=seed).fit((values - mean) * scale, labels)
+        fitted = LogisticRegression(max_iter=_MAX_ITER).fit((values - mean) * scale, labels)
     if any(issubclass(each.category, ConvergenceWarning) for each in caught):
         LOGGER.warning("the head has not converged after %d steps", _MAX_ITER)
     rows, offsets = fitted.coef_, fitted.intercept_

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from conceptrast.errors import ConfigError, ModelError, unknown_name
 from conceptrast.files import file_md5, read_json
-from conceptrast.models import ARCHITECTURES
+from conceptrast.models import ARCHITECTURES, DETECTORS
 from conceptrast.models.family import Family
 from conceptrast.models.last_layer import with_own_head
 from conceptrast.models.model import Model, Preprocess
@@ -56,7 +56,8 @@ def load_model(
 
     Raises:
         ModelError: unknown architecture or weights, weights that are missing or do not fit, a checkpoint without the
-            part, a factory that fails, a new head for a network that does not end in a linear layer.
+            part, a part of what is no detector, a whole detector without its part, a factory that fails, a new head for
+            a network that does not end in a linear layer.
         ConfigError: preprocessing that makes no sense.
 
     Example:
@@ -70,9 +71,13 @@ def load_model(
     state, digest = None, "untrained"
     if trained is not None:
         file, extract, new_head = trained, None, False
+    else:
+        _check_part(architecture, file, extract)
     new_head = new_head or extract is not None
     if file is not None:
         state, digest = read_state(file), file_md5(file)
+        if extract is None:
+            _refuse_detector(architecture, state, file)
         if not new_head:
             class_names = _names_for(_count_outputs(family, state, preprocess.size), class_names, family, file)
     elif name is not None:
@@ -225,6 +230,31 @@ def _source(weights: str | Path | None) -> tuple[Path | None, str | None]:
     if isinstance(weights, Path) or is_file_name(weights):
         return Path(weights), None
     return None, weights
+
+
+def _check_part(architecture: str, file: Path | None, extract: str | None) -> None:
+    """Refuse a part of what is no detector, another part, and a detector without a file that it is taken from."""
+    part = DETECTORS.get(architecture)
+    if part is None and extract is not None:
+        raise ModelError("extract: " + unknown_name("detector", architecture, DETECTORS))
+    if part is not None and extract not in (None, part):
+        raise ModelError(f"a detector explains no classes of its own: it needs 'extract: {part}', got {extract!r}")
+    if part is not None and file is None:
+        raise ModelError(
+            f"{architecture} needs 'weights', a .pth or .safetensors file of the whole detector, and 'extract: {part}'"
+        )
+
+
+def _refuse_detector(architecture: str, state: Mapping[str, Tensor], file: Path) -> None:
+    """Refuse the weights of a whole detector for a plain classifier; a factory's network may have such names."""
+    held = [part for part in set(DETECTORS.values()) if any(f".{part}." in f".{name}" for name in state)]
+    if held and ":" not in architecture:
+        first = next(iter(DETECTORS))
+        named = "" if architecture in DETECTORS else f" and name the detector as 'architecture', e.g. {first}"
+        raise ModelError(
+            f"weights {file} are those of a whole detector, which explains no classes of its own: "
+            f"set 'extract: {held[0]}'{named}"
+        )
 
 
 def _overridden(preprocess: Preprocess, options: Mapping[str, Any]) -> Preprocess:

@@ -46,7 +46,7 @@ def main(
     key += hashlib.md5(table.to_csv(index=False).encode(), usedforsecurity=False).hexdigest()
     checkpoint = weights.with_name(weights.name + ".checkpoint.pt")
     if only_head:
-        epochs = fit_head(model, training, validation, options.precision, entry["seed"])
+        epochs = fit_head(model, training, validation, options.precision)
     else:
         epochs = train(model, training, validation, options, checkpoint, entry["seed"], key)
     write_table(epochs, history)

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import tifffile
 
+from conceptrast.data import midog as midog_module
 from conceptrast.data.dataset import Dataset, open_dataset
 from conceptrast.data.midog import tile_at
 from conceptrast.errors import ConfigError, DataError
@@ -104,6 +105,46 @@ def test_all_cells_of_a_slide_are_on_the_same_side(whole: Path) -> None:
 def test_each_side_has_a_slide_unless_all_are_wanted(whole: Path, share: float, held_out: int) -> None:
     table = opened(whole, validation=share, tile=64).build_index().table
     assert table.path.str.partition("#")[0][table["split"] == "validation"].nunique() == held_out
+
+
+@pytest.mark.parametrize("what", ["unknown image", "broken slide", "cells outside"])
+def test_slides_without_a_usable_cell_do_not_count_in_the_draw(root: Path, what: str) -> None:
+    """Of two slides that can be used, one is for training and one for validation, whatever else is listed."""
+    box = {"bbox": [500, 500, 550, 550]}
+    if what == "broken slide":
+        (root / "003.tiff").write_bytes(b"<html>")
+    third = {"unknown image": {"image_id": 9}, "broken slide": {"image_id": 3}}.get(
+        what, {"image_id": 3, "bbox": [5000, 0, 5050, 50]}
+    )
+    with_cells(root, box, box | {"image_id": 2}, box | third)
+    for seed in range(8):
+        found = opened(root, seed, validation=0.99, tile=64).build_index()
+        assert sorted(found.table["split"]) == ["train", "validation"]
+        assert len(found.rejected) == 1
+
+
+@pytest.mark.parametrize("where", ["beside", "absolute", "through a folder"])
+def test_slides_outside_the_folder_are_rejected_unopened(
+    root: Path, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outside = root.parent / "outside.tiff"
+    shutil.copy(root / "002.tiff", outside)
+    name = {"beside": "../outside.tiff", "absolute": str(outside), "through a folder": "a/../../outside.tiff"}[where]
+    images = content(root)["images"]
+    images[1]["file_name"] = name
+    changed(root, images=images)
+    with_cells(root, {"bbox": [500, 500, 550, 550]}, {"bbox": [500, 500, 550, 550], "image_id": 2})
+    looked_at = []
+    monkeypatch.setattr(midog_module, "tiff_size", lambda path: looked_at.append(path) or (1024, 1024))
+    found = opened(root).build_index()
+    assert looked_at == [root / "001.tiff"]
+    assert found.table.path.str.startswith("001.tiff#").tolist() == [True]
+    assert found.rejected.to_dict("records") == [
+        {
+            "path": f"{name}#annotation=8",
+            "reason": f"file_name {name!r} leaves the folder; expected a path inside root",
+        }
+    ]
 
 
 def test_the_index_does_not_depend_on_workers(root: Path) -> None:

@@ -26,6 +26,18 @@ def fill(root, *names: str, each: int = 5) -> None:
             Image.new("RGB", (4, 4), (number, 0, 0)).save(root / name / f"{number}.jpg")
 
 
+def mirrored(tmp_path, monkeypatch) -> str:
+    """A mirror whose archive counts as the known one; the archive's name."""
+    fill(tmp_path / "made" / "cats-dogs-160", "cats", "dogs")
+    archive = tmp_path / ARCHIVE[0]
+    with tarfile.open(archive, "w") as opened_archive:
+        opened_archive.add(tmp_path / "made" / "cats-dogs-160", "cats-dogs-160")
+    monkeypatch.setenv("CONCEPTRAST_MIRROR", str(tmp_path))
+    monkeypatch.setattr(pets, "ARCHIVE", (ARCHIVE[0], file_md5(archive)))
+    monkeypatch.setattr(pets, "UNPACKED", folder_identity(tmp_path / "made" / "cats-dogs-160"))
+    return archive.name
+
+
 def test_a_share_of_each_class_is_for_training(tmp_path):
     fill(tmp_path, "cats", "dogs")
     table = opened(tmp_path, train_share=0.6).build_index().table
@@ -44,14 +56,9 @@ def test_another_folder_is_named(tmp_path):
 
 
 def test_an_archive_of_the_mirror_is_unpacked_once(tmp_path, monkeypatch):
-    fill(tmp_path / "made" / "cats-dogs-160", "cats", "dogs")
-    archive = tmp_path / ARCHIVE[0]
-    with tarfile.open(archive, "w") as opened_archive:
-        opened_archive.add(tmp_path / "made" / "cats-dogs-160", "cats-dogs-160")
-    monkeypatch.setenv("CONCEPTRAST_MIRROR", str(tmp_path))
-    monkeypatch.setattr(pets, "ARCHIVE", (ARCHIVE[0], file_md5(archive)))
+    name = mirrored(tmp_path, monkeypatch)
     first = opened(tmp_path / "root").build_index().table
-    archive.unlink()
+    (tmp_path / name).unlink()
     assert opened(tmp_path / "root").build_index().table.equals(first)
     assert len(first) == 10
 
@@ -102,11 +109,37 @@ def test_oxfords_breeds_are_cats_where_their_names_are_capital(tmp_path):
     assert [path.name for path in (tmp_path / "sorted" / "dogs").iterdir()] == ["beagle_1.jpg"]
 
 
-def test_a_clone_without_the_photographs_answers_with_the_archives_identity(tmp_path, monkeypatch):
-    monkeypatch.setattr(pets, "UNPACKED", "known")
-    absent = opened(tmp_path / "root").fingerprint()
-    monkeypatch.setattr(pets, "folder_identity", lambda root: "known")
-    assert opened(tmp_path / "root").fingerprint() == absent
+def downloadable(tmp_path, monkeypatch) -> None:
+    """A download that leaves what torchvision's leaves."""
+    from conceptrast.models.torchvision_ops import torchvision
+
+    def download(folder, download):
+        assert download
+        (folder / "oxford-iiit-pet" / "images").mkdir(parents=True)
+        for name in ("Abyssinian_1", "Birman_2", "beagle_1"):
+            Image.new("RGB", (4, 4)).save(folder / "oxford-iiit-pet" / "images" / f"{name}.jpg")
+
+    monkeypatch.delenv("CONCEPTRAST_MIRROR", raising=False)
+    monkeypatch.setattr(torchvision.datasets, "OxfordIIITPet", download)
+
+
+@pytest.mark.parametrize("source", [mirrored, downloadable])
+def test_the_fingerprint_is_the_same_before_and_after_the_photographs_are_fetched(tmp_path, monkeypatch, source):
+    """Otherwise the first run would find its own trainings out of date."""
+    source(tmp_path, monkeypatch)
+    before = opened(tmp_path / "root").fingerprint()
+    assert not opened(tmp_path / "root").build_index().table.empty
+    assert opened(tmp_path / "root").fingerprint() == before
+    next((tmp_path / "root" / "cats").iterdir()).unlink()
+    assert opened(tmp_path / "root").fingerprint() != before
+
+
+def test_the_archive_and_the_download_are_different_pictures(tmp_path, monkeypatch):
+    found = []
+    for mirror in ("", str(tmp_path)):
+        monkeypatch.setenv("CONCEPTRAST_MIRROR", mirror)
+        found.append(opened(tmp_path / "root").fingerprint())
+    assert found[0] != found[1]
 
 
 @pytest.mark.real_data

@@ -154,6 +154,30 @@ def test_a_checkpoint_without_a_body_says_what_it_holds(tmp_path: Path, names: l
     assert said in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("architecture", "said"),
+    [
+        (NAME, r"own: set 'extract: backbone\.body'$"),
+        (
+            "resnet50",
+            r"own: set 'extract: backbone\.body' and name the detector as 'architecture', e\.g\. fasterrcnn_resnet50",
+        ),
+    ],
+)
+def test_a_whole_detector_without_its_part_is_told_what_to_extract(
+    checkpoint: Path, architecture: str, said: str
+) -> None:
+    with pytest.raises(ModelError, match=r"detector\.pth are those of a whole detector, .* " + said):
+        load_model(architecture, checkpoint, class_names=NAMES)
+
+
+def test_a_head_that_was_fitted_is_opened_by_its_file_alone(checkpoint: Path, tmp_path: Path) -> None:
+    fitted = opened(checkpoint)
+    write_state(fitted.module.state_dict(), path := tmp_path / "fitted.safetensors")
+    again = load_model(NAME, path, class_names=NAMES, input_size=64)
+    assert torch.equal(again.module(IMAGES), fitted.module(IMAGES))
+
+
 def test_a_classifier_in_place_of_the_detector_is_said_to_be_one(tmp_path: Path) -> None:
     state = {name: torch.zeros(1) for name in family_of(NAME).network(2, (64, 64)).state_dict()}
     torch.save(state, path := tmp_path / "classifier.pth")

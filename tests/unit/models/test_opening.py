@@ -139,6 +139,25 @@ def test_bad_names_are_answered_with_good_ones(architecture, weights, message):
         load_model(architecture, weights)
 
 
+@pytest.mark.parametrize(
+    ("architecture", "options", "message"),
+    [
+        ("resnet18", {}, r"extract: unknown detector 'resnet18'; valid: fasterrcnn_resnet50_fpn, "),
+        ("resnet18", {"weights": "IMAGENET1K_V1"}, "extract: unknown detector 'resnet18'"),
+        (
+            "fasterrcnn_resnet50_fpn",
+            {},
+            "fasterrcnn_resnet50_fpn needs 'weights', a .pth .*and 'extract: backbone.body'",
+        ),
+        ("fasterrcnn_resnet50_fpn", {"extract": None}, "needs 'weights', a .pth .*and 'extract: backbone.body'"),
+        ("fasterrcnn_resnet50_fpn", {"extract": "backbone"}, "it needs 'extract: backbone.body', got 'backbone'"),
+    ],
+)
+def test_a_part_that_cannot_be_taken_is_refused_as_in_the_configuration(architecture, options, message):
+    with pytest.raises(ModelError, match=message):
+        load_model(architecture, **{"extract": "backbone.body", "class_names": NAMES, **options})
+
+
 def test_weights_that_cannot_be_downloaded_say_to_give_a_file(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     for variable in ("http_proxy", "https_proxy", "HTTPS_PROXY", "HTTP_PROXY"):
