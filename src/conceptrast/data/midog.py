@@ -195,11 +195,11 @@ class Midog(Dataset):
                 cell = Cell(unknown, None, *own, refused=f"'images' has no id {entry['image_id']}")
             else:
                 size = (image["height"], image["width"]) if {"height", "width"} <= set(image) else None
-                cell = self._cell(str(image["file_name"]), folder, size, *own)
+                cell = self._cell(str(image["file_name"]), folder, size, own)
             slides.setdefault(cell.file, []).append(cell)
         return dict(sorted(slides.items()))
 
-    def _cell(self, name: str, folder: str, size: tuple[int, int] | None, *own: Any) -> Cell:
+    def _cell(self, name: str, folder: str, size: tuple[int, int] | None, own: tuple[int, Any, int]) -> Cell:
         """An annotation of the slide ``name``, which is looked for in the root and in its ``folder``."""
         path = PurePath(name)
         if path.is_absolute() or ".." in path.parts:

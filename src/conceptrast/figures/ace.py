@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from conceptrast.figures.canvas import FAINT, INK, MATCH, MISMATCH, Sheet, component_colour, short
 from conceptrast.figures.evidence import pixels
 from conceptrast.latent.ace import AGAINST, FOR, AceSettings
-from conceptrast.latent.discovery import ClassConcepts
+from conceptrast.latent.class_concepts import ClassConcepts
 from conceptrast.latent.superpixels import superpixels
 from conceptrast.pictures import Pictures
 

@@ -13,7 +13,7 @@ from conceptrast.figures.canvas import save_png
 from conceptrast.figures.study import file_name
 from conceptrast.files import read_table, write_arrays, write_table
 from conceptrast.latent.ace import AceSettings, cav_arrays, nothing_found
-from conceptrast.latent.discovery import concepts_of_classes
+from conceptrast.latent.class_concepts import concepts_of_classes
 from conceptrast.latent.recovery import described, labels_of
 from conceptrast.models.split import SplitModel
 from conceptrast.selection import class_images

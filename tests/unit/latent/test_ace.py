@@ -26,7 +26,7 @@ from conceptrast.latent.ace import (
     strongest_cav,
     why_dropped,
 )
-from conceptrast.latent.discovery import other_images
+from conceptrast.latent.class_concepts import other_images
 from conceptrast.latent.recovery import described, labels_of, recovery_table, shown
 from conceptrast.latent.segments import Segments, pooled, segments_of
 from conceptrast.latent.superpixels import superpixels

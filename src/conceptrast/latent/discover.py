@@ -19,7 +19,7 @@ from conceptrast.explain import as_model, images_of
 from conceptrast.figures.ace import AceCard, ace_card, draw_ace_card
 from conceptrast.inference import autocast, predict
 from conceptrast.latent.ace import AceSettings, Concepts, cav_arrays, strongest_cav
-from conceptrast.latent.discovery import concepts_of_classes
+from conceptrast.latent.class_concepts import concepts_of_classes
 from conceptrast.latent.superpixels import SHAPES
 from conceptrast.models.model import Model, Preprocess
 from conceptrast.models.split import SplitModel
