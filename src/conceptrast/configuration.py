@@ -17,7 +17,7 @@ import yaml
 
 from conceptrast.crops import crop_of
 from conceptrast.errors import ConfigError, unknown_name
-from conceptrast.latent.sizes import check_size
+from conceptrast.latent.comparison import CONDITIONS, check_size
 from conceptrast.provenance import is_file_name, keywords, registry, torchvision_classifiers, weights_fingerprint
 
 Config = dict[str, Any]
@@ -208,7 +208,7 @@ def _insertion_problems(entry: Config, datasets: Config, models: Config) -> Iter
 
 
 def _bias_problems(entry: Config, datasets: Config, architectures: list[str]) -> Iterator[str]:
-    for key in ("biased", "control"):
+    for key in CONDITIONS:
         named = datasets.get(entry[key])
         if named is None:
             yield f"{key}': " + unknown_name("dataset", entry[key], datasets)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from conceptrast import step_settings
 from conceptrast.configuration import Config, checked, inner_dataset, load_schema, seen_from
 from conceptrast.errors import ConceptrastError, ConfigError, unknown_name
+from conceptrast.latent.comparison import CONDITIONS, trained_networks
 from conceptrast.provenance import (
     code_hash,
     file_fingerprint,
@@ -102,9 +103,8 @@ class Plan:
 
     def bias_networks(self, bias: str) -> list[str]:
         """``<condition>/<network>-<seed>`` of every network of a comparison, in the order of its files."""
-        seeds = self.biases[bias]["seeds"]
-        networks = [f"{network}-{seed}" for network in ("autoencoder", "resnet") for seed in seeds]
-        return [f"{condition}/{network}" for condition in ("biased", "control") for network in networks]
+        named = trained_networks(self.biases[bias]["seeds"])
+        return [f"{condition}/{network}-{seed}" for condition, network, seed in named]
 
     @property
     def contrasted(self) -> list[str]:
@@ -184,7 +184,7 @@ class Plan:
         """Dataset that a job with these wildcards uses."""
         entry = self._entry(**wildcards)
         if "bias" in wildcards:
-            return str(self.biases[wildcards["bias"]][wildcards.get("condition", "biased")])
+            return str(self.biases[wildcards["bias"]][wildcards.get("condition", CONDITIONS[0])])
         if entry is not None:
             return str(entry["dataset"])
         return str(dataset) if dataset is not None else str(self.models[str(model)]["train"]["dataset"])
@@ -192,7 +192,7 @@ class Plan:
     def datasets_of(self, **wildcards: str) -> list[str]:
         """All datasets that a job with these wildcards reads."""
         if "bias" in wildcards and "condition" not in wildcards:
-            return [self.dataset_of(condition=condition, **wildcards) for condition in ("biased", "control")]
+            return [self.dataset_of(condition=condition, **wildcards) for condition in CONDITIONS]
         return [self.dataset_of(**wildcards)]
 
     def settings(self, step: str, **wildcards: Any) -> Config:

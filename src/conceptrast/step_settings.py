@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from conceptrast.configuration import Config
+from conceptrast.latent.comparison import CONDITIONS
 
 if TYPE_CHECKING:
     from conceptrast.planning import Plan
@@ -231,7 +232,7 @@ def latent_bias(plan: Plan, bias: str) -> Config:
     entry = plan.biases[bias]
     return {
         "bias": bias, "size": entry["size"], "seeds": entry["seeds"], "resnet": _latent_resnet(plan, bias, 0),
-        "datasets": {condition: plan.datasets[entry[condition]] for condition in ("biased", "control")},
+        "datasets": {condition: plan.datasets[entry[condition]] for condition in CONDITIONS},
         **_values(plan, "seed", "precision", "batch_size"),
     }  # fmt: skip
 

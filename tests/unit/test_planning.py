@@ -278,3 +278,9 @@ def test_an_edit_of_the_kind_inside_another_reruns_what_shows_its_pictures(insid
     assert again.code("train_autoencoder", **{**job, "condition": "control"}) == plan.code(
         "train_autoencoder", **{**job, "condition": "control"}
     )
+
+
+def test_the_rules_know_the_figures_of_a_comparison_without_torch(inside: Path) -> None:
+    code = "import sys, conceptrast.latent.comparison as c; print(*c.FIGURES, 'torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["maps", "rotations", "navigation-biased", "navigation-control", "False"]

@@ -13,6 +13,7 @@ SCHEMA = Path(workflow.basedir) / "workflow" / "schemas" / "config.schema.yaml"
 sys.path.insert(0, str(SOURCE.parent))
 
 from conceptrast.errors import ConceptrastError
+from conceptrast.latent.comparison import CONDITIONS, FIGURES as BIAS_FIGURES
 from conceptrast.planning import Plan, has_gpu, prepare_environment
 
 prepare_environment(SOURCE.parents[1])
@@ -37,7 +38,6 @@ DECODED = PLAN.decoded
 INSERTIONS = list(PLAN.insertions)
 ACE_STUDIES = PLAN.studies_with_ace
 BIASES = list(PLAN.biases)
-BIAS_FIGURES = ["maps", "rotations", "navigation-biased", "navigation-control"]
 TRAINED = PLAN.trained_models
 SHARDS = range(PLAN.config["class_shards"])
 TABLES = expand("tables/{table}.csv", table=sum(PLAN.tables.values(), []))
@@ -59,7 +59,7 @@ wildcard_constraints:
     study="|".join(map(re.escape, PLAN.studies)),
     insertion="[A-Za-z0-9_.-]+",
     bias="[A-Za-z0-9_.-]+",
-    condition="biased|control",
+    condition="|".join(CONDITIONS),
     seed=r"\d+",
     shard=r"\d+",
 

@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 from conceptrast.figures.canvas import FAINT, FIRST, INK, SECOND, Sheet, short
 from conceptrast.figures.evidence import pixels
 from conceptrast.latent.autoencoder import Autoencoder, plain_preprocess
-from conceptrast.latent.bias import CONDITIONS, NETWORKS, LatentSpace, Source
+from conceptrast.latent.bias import LatentSpace, Source
 from conceptrast.latent.bias_table import spearman
+from conceptrast.latent.comparison import CONDITIONS, NETWORKS
 from conceptrast.latent.discriminant import nearest_pictures, steps_along
 from conceptrast.latent.spaces import decoded
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from conceptrast.latent.sizes import check_size
+from conceptrast.latent.comparison import check_size
 from conceptrast.models.model import Preprocess
 
 CODE = 128
@@ -36,7 +36,7 @@ class Autoencoder(nn.Module):
     norm and ReLU gives the code. The decoder is its mirror image and ends with a sigmoid.
 
     Args:
-        size: side of the pictures in pixels, one of :data:`~conceptrast.latent.sizes.SIZES`.
+        size: side of the pictures in pixels, one of :data:`~conceptrast.latent.comparison.SIZES`.
         seed: of the weights; the global random state is left alone.
 
     Raises:

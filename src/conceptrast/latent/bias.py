@@ -16,9 +16,6 @@ from conceptrast.latent.discriminant import Discriminant, discriminant_direction
 from conceptrast.latent.spaces import Encoded, encode_autoencoder, encode_resnet
 from conceptrast.models.model import Model, Preprocess
 
-CONDITIONS = ("biased", "control")
-NETWORKS = ("autoencoder", "resnet")
-
 
 @dataclass(frozen=True)
 class Source:

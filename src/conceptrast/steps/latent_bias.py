@@ -14,7 +14,8 @@ from conceptrast.figures.latent_bias import draw_maps, draw_navigation, draw_rot
 from conceptrast.files import read_json, read_table, write_arrays, write_table
 from conceptrast.inference import default_device
 from conceptrast.latent.autoencoder import Autoencoder
-from conceptrast.latent.bias import CONDITIONS, NETWORKS, LatentSpace, Source, latent_space
+from conceptrast.latent.bias import LatentSpace, Source, latent_space
+from conceptrast.latent.comparison import CONDITIONS, NETWORKS, trained_networks
 from conceptrast.models.model import Model
 from conceptrast.models.opening import open_model
 from conceptrast.models.weights import fit, read_state
@@ -33,7 +34,7 @@ def main(
     figures: list[Path],
     workers: int = 0,
 ) -> None:
-    """Indices in the order of :data:`CONDITIONS`; weights by condition, network and seed, the last fastest.
+    """Indices, weights and figures in the order of :mod:`conceptrast.latent.comparison`.
 
     The figures (map, rotations, a strip for each condition) show the networks of the first seed.
     """
@@ -42,8 +43,8 @@ def main(
     for condition, index in zip(CONDITIONS, indices, strict=True):
         dataset = open_dataset(settings["datasets"][condition], settings["seed"])
         sources[condition] = Source(dataset, read_table(index), settings["batch_size"], workers)
-    keys = [(condition, network, seed) for condition in CONDITIONS for network in NETWORKS for seed in seeds]
-    networks = {key: _opened(settings, key, path, names) for key, path in zip(keys, weights, strict=True)}
+    keyed = zip(trained_networks(seeds), weights, strict=True)
+    networks = {key: _opened(settings, key, path, names) for key, path in keyed}
     spaces: dict[Key, LatentSpace] = {}
     for key, network in networks.items():
         LOGGER.info("latent space of %s, %s, seed %d", *key)

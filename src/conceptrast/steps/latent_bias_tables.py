@@ -9,18 +9,24 @@ import pandas as pd
 
 from conceptrast.files import read_table, write_table
 from conceptrast.latent.bias_table import bias_columns, bias_measures, bias_summary, training_columns
+from conceptrast.latent.comparison import trained_networks
 from conceptrast.steps.runner import run
 
 
 def main(settings: dict[str, Any], positions: list[Path], histories: list[Path], tables: list[Path]) -> None:
-    """Positions in the order of ``settings["biases"]``, histories by bias, condition, network and seed."""
-    rows, left = [], iter(histories)
+    """Positions in the order of ``settings["biases"]``, histories of each in that of its networks."""
+    named = [(bias["name"], *key) for bias in settings["biases"] for key in trained_networks(bias["seeds"])]
+    recorded = dict(zip(named, histories, strict=True))
+    rows = []
     for bias, path in zip(settings["biases"], positions, strict=True):
-        for (condition, network, seed), group in read_table(path).groupby(["condition", "network", "seed"], sort=False):
+        placed = dict(list(read_table(path).groupby(["condition", "network", "seed"], sort=False)))
+        for condition, network, seed in trained_networks(bias["seeds"]):
+            group = placed[condition, network, seed]
             classes = group.drop_duplicates("label").set_index("label")["label_name"]
             head = {"bias": bias["name"], "condition": condition, "network": network, "seed": seed}
             head |= {"class_1": classes[0], "class_2": classes[1]}
-            trained = training_columns(read_table(next(left)), bias["planned"][network])
+            history = read_table(recorded[bias["name"], condition, network, seed])
+            trained = training_columns(history, bias["planned"][network])
             rows.append(head | trained | bias_measures(group, settings["seed"]))
     table = pd.DataFrame(rows).reindex(columns=list(bias_columns()))
     built = {"latent_bias": table, "latent_bias_summary": bias_summary(table)}

@@ -7,7 +7,7 @@ import torch
 
 from conceptrast.errors import ConfigError
 from conceptrast.latent.autoencoder import CODE, Autoencoder, batch_statistics, critic
-from conceptrast.latent.sizes import SIZES
+from conceptrast.latent.comparison import SIZES
 
 
 @pytest.mark.parametrize(("size", "channels"), [(8, [16, 64]), (32, [16, 64, 256]), (128, [16, 64, 256, 1024])])

@@ -154,8 +154,8 @@ def test_the_step_puts_every_history_beside_its_own_network(tmp_path):
                 parts.append(part.assign(label_name=part["label"].map({0: "cat", 1: "dog"})))
                 histories.append(tmp_path / f"{condition}-{network}-{seed}.csv")
                 write_table(pd.DataFrame({"epoch": range(1, seed + 1), "train_loss": 0.1 * seed}), histories[-1])
-    write_table(pd.concat(parts), positions := tmp_path / "positions.parquet")
-    settings = {"biases": [{"name": "x", "planned": {"autoencoder": 5, "resnet": 7}}], "seed": 0}
+    write_table(pd.concat(parts[::-1]), positions := tmp_path / "positions.parquet")
+    settings = {"biases": [{"name": "x", "seeds": [5, 2], "planned": {"autoencoder": 5, "resnet": 7}}], "seed": 0}
     tables = [tmp_path / "latent_bias.csv", tmp_path / "latent_bias_summary.csv"]
     tables_step.main(settings, [positions], histories, tables)
     table = read_table(tables[0])
@@ -165,3 +165,6 @@ def test_the_step_puts_every_history_beside_its_own_network(tmp_path):
     assert table["class_2"].eq("dog").all()
     assert table[table["network"] == "resnet"]["rho_within"].eq(1).all()
     assert len(read_table(tables[1])) == 4
+    for wrong in (histories[:-1], [*histories, histories[0]]):
+        with pytest.raises(ValueError, match="zip"):
+            tables_step.main(settings, [positions], wrong, tables)
