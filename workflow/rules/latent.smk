@@ -21,6 +21,8 @@ rule decoder:
         "logs/{study}/decoder.log",
     benchmark:
         "benchmarks/{study}/decoder.tsv"
+    # It takes all cores: early, so that the counterfactuals can run beside the rest of the study.
+    priority: 1
     conda:
         "../envs/conceptrast.yaml"
     threads: all_cores()

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont
 from PIL import Image, ImageDraw, ImageFont
 
 from conceptrast.figures.canvas import FAINT, FIRST, INK, SECOND, Sheet, short
@@ -111,7 +112,7 @@ def heat(change: np.ndarray) -> np.ndarray:
 
 def animation(story: Story, names: Sequence[str]) -> list[Image.Image]:
     """Frames along the way: the original, the decoded picture, and the probabilities of both classes."""
-    font = ImageFont.load_default(size=13)
+    font = ImageFont.truetype(findfont("DejaVu Sans"), 12)  # ships with matplotlib; Pillow's own has no λ
     return [_frame(story, step, names, font) for step in range(len(story.frames))]
 
 

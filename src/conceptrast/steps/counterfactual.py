@@ -30,7 +30,7 @@ from conceptrast.steps.opening import open_pictures
 from conceptrast.steps.runner import run
 
 FEW = "fewer than min_images images are predicted as the first class"
-NOTE = "the image whose decoded pictures come nearest to B over all directions; activations move until the picture is B"
+NOTE = "of the images moved, the one of median way over all directions; activations move until the picture is B"
 
 
 def main(
