@@ -29,8 +29,8 @@ def plain(tmp_path: Path) -> Copy:
         ("seed: 0", "seed: often", "key 'seed' got 'often' (str); expected integer"),
         ("train: 500", "train: many", "config: 'datasets.digit_pairs': "),
         (
-            "[[3+7, 0+7]]}",
-            "[[3+7, 3+7]]}",
+            "contrast: [[3+7, 0+7]]",
+            "contrast: [[3+7, 3+7]]",
             "'studies.pairs-layer4.contrast': a pair needs two classes, got '3+7' twice",
         ),
         (
@@ -70,7 +70,11 @@ def test_a_class_that_does_not_exist_ends_the_run_before_the_training(plain: Cop
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("[[3+7, 0+7]]}", "[[3+7, 3+88]]}", "'studies.pairs-layer4.contrast': unknown class '3+88'; nearest: 3+8"),
+        (
+            "contrast: [[3+7, 0+7]]",
+            "contrast: [[3+7, 3+88]]",
+            "'studies.pairs-layer4.contrast': unknown class '3+88'; nearest: 3+8",
+        ),
         ("size: 32", "size: 97", "'insertions.portrait': the crop has 97×97 pixels and the model's view 96×96"),
         (
             "box: [50, 160",

@@ -83,7 +83,7 @@ def _vectors(
         best = strongest_component(torch.from_numpy(components).to(gradients), gradients)
         found["component"] = (f"component {best + 1} of {names[1]}", components[best])
     if cav is not None:
-        found["cav"] = (f"{cav[0]} of {names[1]}", cav[1])
+        found["cav"] = cav
     return found
 
 

@@ -96,13 +96,13 @@ def test_a_study_gives_what_it_knows_in_a_fixed_order():
     components = torch.eye(3).numpy()
     found = directions_towards(
         layer, activations + 1, (0, 2), plane=plane, components=components,
-        cav=("concept 4", components[2]),
+        cav=("blue: concept 4", components[2]),
     )  # fmt: skip
     assert list(found) == list(KINDS)
     assert [len(each) for each in found.values()] == [2] * 5
     assert found["component"][0].values.tolist() == [0, 0, 1]
     assert found["component"][0].origin == "component 3 of blue"
     assert found["hyperplane"][0].origin == "red to blue"
-    assert found["cav"][0].origin == "concept 4 of blue"
+    assert found["cav"][0].origin == "blue: concept 4"
     assert not torch.equal(found["gradient"][0].values, found["gradient"][1].values)
     assert list(directions_towards(layer, activations + 1, (0, 2))) == ["gradient", "latent_shift"]

@@ -272,7 +272,7 @@ def test_a_cell_is_decoded_and_moved_to_the_other_class(fitted: tuple[Path, dict
         {"studies": ["cells"]}, [made["reconstruction.csv"]], [folder / "counterfactual.csv"], tables
     )
     rows = read_table(folder / "counterfactual.csv")
-    assert set(rows["direction"]) == {"gradient", "latent_shift", "component"}
+    assert set(rows["direction"]) == {"gradient", "latent_shift", "component", "random_vector", "random_map"}
     assert set(rows["from_name"]) == {"hard negative"}
     assert rows[["p_from", "p_to", "p_from_decoded", "p_to_decoded"]].stack().between(0, 1).all()
     files = read_table(folder / "pictures.csv")["file"].tolist()
