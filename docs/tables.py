@@ -167,7 +167,7 @@ def counterfactuals(run: str) -> str:
         row: dict[str, str] = {"study": study, "direction": direction.replace("_", " ")}
         for stop, title, end in (("suffix", "activations are B", "there"), ("picture", "picture is B", "at the end")):
             own = whole.loc[(study, direction, stop)]
-            row[title] = f"{100 * own['found']:.0f} %, λ = {own['lambda_median']:.2f}"
+            row[title] = f"{100 * own['found']:.0f} % of {own['n_images']:.0f}, λ = {own['lambda_median']:.2f}"
             interval = f"({100 * own['low']:.0f}–{100 * own['high']:.0f} %)"
             row[f"picture changes its class {end}"] = f"{100 * own['changed']:.0f} % of {own['n_kept']:.0f} {interval}"
         found.append(row)

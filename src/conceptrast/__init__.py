@@ -14,6 +14,7 @@ import importlib
 from typing import Any
 
 _PUBLIC = {
+    "DecoderOptions": "conceptrast.latent.decoder_training",
     "Direction": "conceptrast.latent.directions",
     "Model": "conceptrast.models.model",
     "SplitModel": "conceptrast.models.split",

@@ -87,12 +87,15 @@ class Counterfactual:
         layer: whose activations are moved.
         rows: direction, stop, baseline, lambda, and what the suffix and, of the decoded picture, the whole model say.
         stories: by direction, the decoded pictures on the way.
+        kept: whether the model gives the decoded picture, before it is moved, the class of the picture. If not, the
+            decoder is too weak for what follows to mean anything.
     """
 
     names: tuple[str, str]
     layer: str
     rows: pd.DataFrame
     stories: Sequence[Story]
+    kept: bool
 
     def table(self) -> pd.DataFrame:
         """:attr:`rows`."""
@@ -118,6 +121,10 @@ class Counterfactual:
 
     def __str__(self) -> str:
         lines = [f"{self.names[0]} to {self.names[1]} at {self.layer}"]
+        if not self.kept:
+            lines.append(
+                f"  the decoded picture is not named {self.names[0]}: the decoder is too weak to show anything"
+            )
         for story in self.stories:
             said = f"p({self.names[1]}) of the decoded picture {story.decoded[0, 1]:.2f} to {story.decoded[-1, 1]:.2f}"
             lines.append(
@@ -161,8 +168,8 @@ def counterfactual_of(
     Raises:
         ModelError: a bare network without ``preprocess``.
         LayerError: a direction belongs to another layer than the decoder.
-        ConfigError: unknown class or precision, two directions of one name, or the model gives the picture the class
-            already.
+        ConfigError: a number that cannot be, an unknown class or precision, two directions of one name, or the model
+            gives the picture the class already.
         DataError: the file is no picture.
 
     Source: see :mod:`conceptrast.latent.counterfactual`.
@@ -176,6 +183,9 @@ def counterfactual_of(
         >>> found.names, [story.direction.name for story in found.stories]
         (('red', 'blue'), ['gradient', 'latent_shift'])
     """
+    if frames < 2 or limit <= 0 or not 0 < probability < 1:
+        got = f"frames {frames}, limit {limit:g}, probability {probability:g}"
+        raise ConfigError(f"got {got}: needs 2 frames at least, a limit above 0 and a probability between 0 and 1")
     whole = as_model(model, preprocess, class_names)
     index, split = whole.class_index(target), SplitModel(whole, decoder.layer)
     decodable = DecodableLayer(whole, split, decoder)
@@ -193,7 +203,8 @@ def counterfactual_of(
             raise ConfigError(f"two directions are called {each.name!r}: give each a name of its own")
         tried[each.name] = [each]
     names = whole.class_names
+    rows = with_names(subject.rows(tried), names)
     return Counterfactual(
-        (names[said], names[index]), decoder.layer, with_names(subject.rows(tried), names),
-        subject.stories(tried, 0, pixels(view), frames),
+        (names[said], names[index]), decoder.layer, rows, subject.stories(tried, 0, pixels(view), frames),
+        bool(rows.loc[rows["fraction"] == 0, "predicted_decoded"].eq(said).all()),
     )  # fmt: skip

@@ -149,7 +149,13 @@ def _half(size: tuple[int, int]) -> tuple[int, int]:
 
 
 def write_decoder(decoder: Decoder, path: Path | str) -> None:
-    """Write the weights as safetensors, with what the decoder was made for in the header."""
+    """Write the weights as safetensors, with what the decoder was made for in the header.
+
+    Raises:
+        ModelError: the file's name does not end in ``.safetensors``.
+    """
+    if Path(path).suffix != ".safetensors":
+        raise ModelError(f"a decoder is written as safetensors: {Path(path).name} must end in .safetensors")
     made = {"layer": decoder.layer, "shape": decoder.shape, "size": decoder.size, "width": decoder.width}
     state = {name: value.detach().cpu().contiguous() for name, value in decoder.state_dict().items()}
     content = save(state, metadata={_KIND: json.dumps(made)})

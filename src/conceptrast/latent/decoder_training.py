@@ -20,8 +20,8 @@ import torch
 from skimage.metrics import structural_similarity
 from torch import Tensor
 
-from conceptrast.errors import ModelError
-from conceptrast.inference import autocast, device_of, network_input
+from conceptrast.errors import ConfigError, ModelError, unknown_name
+from conceptrast.inference import PRECISIONS, autocast, device_of, network_input
 from conceptrast.latent.decoder import Decoder
 from conceptrast.models.checkpoints import Checkpoint
 from conceptrast.models.model import Model
@@ -49,6 +49,9 @@ class DecoderOptions:
         perceptual: weight of the perceptual term.
         width: channels of the decoder's first block.
         precision: ``float32`` or ``bfloat16``.
+
+    Raises:
+        ConfigError: a number is not positive (the perceptual weight may be 0), or an unknown precision.
     """
 
     epochs: int = 2
@@ -57,6 +60,15 @@ class DecoderOptions:
     perceptual: float = 0.1
     width: int = 128
     precision: str = "bfloat16"
+
+    def __post_init__(self) -> None:
+        for key in ("epochs", "batch_size", "learning_rate", "width"):
+            if getattr(self, key) <= 0:
+                raise ConfigError(f"decoder: {key} must be positive, got {getattr(self, key)}")
+        if self.perceptual < 0:
+            raise ConfigError(f"decoder: perceptual must not be negative, got {self.perceptual}")
+        if self.precision not in PRECISIONS:
+            raise ConfigError(unknown_name("precision", self.precision, PRECISIONS))
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> DecoderOptions:

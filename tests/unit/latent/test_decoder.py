@@ -67,6 +67,8 @@ def test_other_weights_are_no_decoder(tmp_path):
     torch.save({"fc.weight": torch.ones(2, 2)}, tmp_path / "model.pth")
     with pytest.raises(ModelError, match="holds no decoder"):
         read_decoder(tmp_path / "model.pth")
+    with pytest.raises(ModelError, match=r"d\.pt must end in \.safetensors"):
+        write_decoder(Decoder("layer3", (4, 3, 3), (12, 14), width=16), tmp_path / "d.pt")
     (tmp_path / "broken.safetensors").write_bytes(b"not weights")
     with pytest.raises(ModelError, match="cannot be read"):
         read_decoder(tmp_path / "broken.safetensors")
