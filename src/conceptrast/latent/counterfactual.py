@@ -231,6 +231,7 @@ def counterfactuals(
     probability: float = 0.5,
     limit: float = 1.0,
     precision: str = "float32",
+    batch_size: int = 64,
 ) -> Walk:
     r"""Move images until they have another class, and decode them on the way.
 
@@ -248,6 +249,7 @@ def counterfactuals(
         probability: of the class at which the way ends.
         limit: longest way, relative to the length of the activations.
         precision: ``float32`` or ``bfloat16``.
+        batch_size: images that are moved and decoded at once.
 
     Returns:
         Distances, and at every fraction of them decoded pictures and what both networks say.
@@ -264,16 +266,28 @@ def counterfactuals(
     """
     for name in dict.fromkeys(direction.layer for direction in directions):
         layer.decoder.check_layer(name)
-    units = _units(activations, directions)
     if stop not in STOPS:
         raise ConfigError(unknown_name("stop", stop, STOPS))
-    reached = (
-        by_suffix(layer.split, activations, units, target, probability, precision)
-        if stop == "suffix"
-        else by_picture(layer, activations, units, target, probability, precision)
-    )
-    lambdas, found = search(reached, len(activations), limit, activations.device)
-    return walk(layer, activations, units, lambdas, found, fractions, precision)
+    ways = []
+    for batch, units in zip(
+        activations.split(batch_size), _units(activations, directions).split(batch_size), strict=True
+    ):
+        reached = (
+            by_suffix(layer.split, batch, units, target, probability, precision)
+            if stop == "suffix"
+            else by_picture(layer, batch, units, target, probability, precision)
+        )
+        lambdas, found = search(reached, len(batch), limit, batch.device)
+        ways.append(walk(layer, batch, units, lambdas, found, fractions, precision))
+    return _together(ways)
+
+
+def _together(ways: Sequence[Walk]) -> Walk:
+    """The walks of several batches of images as one."""
+    arrays = {
+        name: np.concatenate([getattr(way, name) for way in ways]) for name in ("lambdas", "found", "suffix", "decoded")
+    }
+    return Walk(**arrays, fractions=ways[0].fractions, frames=torch.cat([way.frames for way in ways]))
 
 
 def _units(activations: Tensor, directions: Sequence[Direction]) -> Tensor:

@@ -20,6 +20,7 @@ import torch
 from skimage.metrics import structural_similarity
 from torch import Tensor
 
+from conceptrast.activations import activations_of
 from conceptrast.errors import ConfigError, ModelError, unknown_name
 from conceptrast.inference import PRECISIONS, autocast, device_of, network_input
 from conceptrast.latent.decoder import Decoder
@@ -153,23 +154,21 @@ def train_decoder(
         checkpoint, f"{key} {options} {seed} {len(training)} {split.layer}",
         {"decoder": decoder, "optimiser": optimiser},
     )  # fmt: skip
-    history = kept.resume()
+    history, folded = kept.resume(), split.folded()
     for epoch in range(len(history) + 1, options.epochs + 1):
-        history.append(_epoch(model, split.folded(), decoder, training, optimiser, options, epoch, seed))
+        history.append(_epoch(model, folded, decoder, training, optimiser, options, epoch, seed))
         kept.save(history)
     return decoder.eval().requires_grad_(False), pd.DataFrame(history)
 
 
 def fresh_decoder(model: Model, split: SplitModel, width: int, seed: int) -> Decoder:
     """An untrained decoder whose weights are drawn from ``seed``; the global random state is left alone."""
-    from conceptrast.activations import activations_of
-
     blank = torch.zeros((1, 3, *model.preprocess.size), dtype=torch.uint8)
     [(_, activations)] = activations_of(model, split, [(np.zeros(1, np.int64), blank)])
-    channels, height, width_ = activations.shape[1:]
+    channels, rows, columns = activations.shape[1:]
     with torch.random.fork_rng(devices=[]):
         torch.random.default_generator.manual_seed(seed)
-        decoder = Decoder(split.layer, (channels, height, width_), model.preprocess.size, width)
+        decoder = Decoder(split.layer, (channels, rows, columns), model.preprocess.size, width)
     return decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 

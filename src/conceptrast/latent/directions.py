@@ -89,7 +89,7 @@ def strongest_component(components: Tensor, gradients: Tensor) -> int:
 
 
 def log_probability_gradients(
-    split: SplitModel, activations: Tensor, target: int, precision: str = "float32"
+    split: SplitModel, activations: Tensor, target: int, precision: str = "float32", batch_size: int = 64
 ) -> Tensor:
     r"""Gradient of the class's log probability by the rest of the network.
 
@@ -102,15 +102,21 @@ def log_probability_gradients(
         activations: ``[N, C, h, w]``.
         target: ``c``.
         precision: of the suffix.
+        batch_size: images whose gradients are found at once.
 
     Returns:
         ``[N, C, h, w]``.
     """
-    return _gradients(split.suffix, activations, target, precision)
+    return _gradients(split.suffix, activations, target, precision, batch_size)
 
 
 def latent_shift_gradients(
-    model: Model, decoder: Decoder, activations: Tensor, target: int, precision: str = "float32"
+    model: Model,
+    decoder: Decoder,
+    activations: Tensor,
+    target: int,
+    precision: str = "float32",
+    batch_size: int = 64,
 ) -> Tensor:
     r"""Gradient of the class's log probability in the *decoded* picture: the original latent shift.
 
@@ -122,21 +128,31 @@ def latent_shift_gradients(
         activations: ``[N, C, h, w]``.
         target: ``c``.
         precision: of both networks.
+        batch_size: images whose gradients are found at once.
 
     Returns:
         ``[N, C, h, w]``.
 
     Source: Cohen et al. 2021, arXiv 2102.09475, equation 1, with the logarithm as above.
     """
-    return _gradients(lambda a: model.module(decoded_input(model, decoder(a).float())), activations, target, precision)
+
+    def network(batch: Tensor) -> Tensor:
+        logits: Tensor = model.module(decoded_input(model, decoder(batch).float()))
+        return logits
+
+    return _gradients(network, activations, target, precision, batch_size)
 
 
-def _gradients(network: Callable[[Tensor], Tensor], activations: Tensor, target: int, precision: str) -> Tensor:
-    with torch.enable_grad(), autocast(precision, activations.device):
-        leaf = activations.detach().clone().requires_grad_()
-        logits = network(leaf).double()
-        [found] = torch.autograd.grad(logits.log_softmax(dim=1)[:, target].sum(), leaf)
-    return found
+def _gradients(
+    network: Callable[[Tensor], Tensor], activations: Tensor, target: int, precision: str, batch_size: int
+) -> Tensor:
+    found = []
+    for batch in activations.split(batch_size):
+        with torch.enable_grad(), autocast(precision, batch.device):
+            leaf = batch.detach().clone().requires_grad_()
+            logits = network(leaf).double()
+            found += torch.autograd.grad(logits.log_softmax(dim=1)[:, target].sum(), leaf)
+    return torch.cat(found)
 
 
 def random_directions(layer: str, shape: Sequence[int], seed: int, images: Sequence[int]) -> dict[str, list[Direction]]:

@@ -73,6 +73,7 @@ class Moved:
         limit: longest way.
         seed: of the random directions.
         precision: ``float32`` or ``bfloat16``.
+        batch_size: images that are moved and decoded at once.
     """
 
     layer: DecodableLayer
@@ -83,6 +84,7 @@ class Moved:
     limit: float = 1.0
     seed: int = 0
     precision: str = "float32"
+    batch_size: int = 64
 
     def rows(self, directions: Directions) -> pd.DataFrame:
         """What is said on every way, by direction and stop; random directions stand beside.
@@ -101,6 +103,7 @@ class Moved:
                 way = counterfactuals(
                     self.layer, self.activations, kind, self.pair[1], stop=stop, fractions=FRACTIONS,
                     probability=self.probability, limit=self.limit, precision=self.precision,
+                    batch_size=self.batch_size,
                 )  # fmt: skip
                 parts.append(counterfactual_rows(self.images.tolist(), way, kind[0], self.pair, stop))
         return pd.concat(parts, ignore_index=True)

@@ -36,6 +36,7 @@ def directions_towards(
     components: np.ndarray | None = None,
     cav: tuple[str, np.ndarray] | None = None,
     precision: str = "float32",
+    batch_size: int = 64,
 ) -> dict[str, list[Direction]]:
     """For every kind of direction that is known, one direction for each image.
 
@@ -47,13 +48,14 @@ def directions_towards(
         components: ``[k, C]`` of the second class.
         cav: name and concept activation vector ``[C]`` of the second class.
         precision: of the gradients.
+        batch_size: images whose gradients are found at once.
 
     Returns:
         By name of :data:`KINDS`, in that order; gradients are left out where that of an image is zero throughout.
     """
     target, where, names = pair[1], layer.split.layer, layer.model.class_names
-    gradients = log_probability_gradients(layer.split, activations, target, precision)
-    shifts = latent_shift_gradients(layer.model, layer.decoder, activations, target, precision)
+    gradients = log_probability_gradients(layer.split, activations, target, precision, batch_size)
+    shifts = latent_shift_gradients(layer.model, layer.decoder, activations, target, precision, batch_size)
     maps = {"gradient": (f"log p({names[target]})", gradients)}
     maps["latent_shift"] = (f"log p({names[target]}), decoded", shifts)
     found = {

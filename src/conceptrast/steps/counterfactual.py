@@ -68,12 +68,13 @@ def main(
     for pair in (pair for pair in pairs if pair[0] in images):
         moved = Moved(
             layer, images[pair[0]], activations[pair[0]].to(device), pair, chosen["probability"], chosen["limit"],
-            settings["seed"], settings["precision"],
+            settings["seed"], settings["precision"], settings["batch_size"],
         )  # fmt: skip
         directions = directions_towards(
             layer, moved.activations, pair, plane=planes.get(pair),
             components=components_of(sets, settings["components"], pair[1]),
             cav=None if cavs is None else strongest_cav(cavs, pair[1]), precision=settings["precision"],
+            batch_size=settings["batch_size"],
         )  # fmt: skip
         rows = moved.rows(directions)
         parts.append(rows.assign(status="ok", reason=""))

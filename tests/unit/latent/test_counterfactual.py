@@ -104,6 +104,9 @@ def test_images_do_not_depend_on_their_neighbours():
     alone = counterfactuals(layer, activations[1:], [BLUE], 2)
     assert both.lambdas[1] == alone.lambdas[0]
     np.testing.assert_allclose(both.suffix[1], alone.suffix[0], rtol=1e-6)
+    batched = counterfactuals(layer, activations, [BLUE, BLUE], 2, batch_size=1)
+    for name in ("lambdas", "found", "fractions", "suffix", "decoded", "frames"):
+        np.testing.assert_allclose(getattr(batched, name), getattr(both, name), rtol=1e-6)
 
 
 def test_what_belongs_to_another_layer_and_an_unknown_stop_are_refused():

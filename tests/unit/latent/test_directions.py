@@ -53,6 +53,7 @@ def test_the_latent_shift_is_the_same_where_the_decoder_is_exact():
     inside = activations + 1  # colours strictly between 0 and 1, where the decoder does not clamp
     plain = log_probability_gradients(split, inside, target=2)
     assert torch.allclose(latent_shift_gradients(model, decoder, inside, target=2), plain, atol=1e-6)
+    assert torch.equal(log_probability_gradients(split, inside, target=2, batch_size=1), plain)
 
 
 def test_gradients_do_not_vanish_where_the_probability_does():
