@@ -170,3 +170,16 @@ def test_a_decoder_of_another_layer_is_refused(model):
 def test_the_mean_picture_is_the_mean():
     views = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 3, 1, 2)
     assert mean_picture([(np.array([0]), views[:1]), (np.array([1]), views[1:])]).unique().tolist() == [0.5]
+
+
+def test_every_epoch_has_an_order_of_its_own(model, split):
+    class Recorded(TrainingPictures):
+        def batches(self, order):
+            orders.append(order.tolist())
+            return super().batches(order)
+
+    orders: list[list[int]] = []
+    pictures = Recorded(DATASET, TABLE[TABLE["split"] == "train"], model.preprocess, OPTIONS.batch_size)
+    train_decoder(model, split, pictures, OPTIONS)
+    assert len({tuple(order) for order in orders}) == OPTIONS.epochs
+    assert all(sorted(order) == list(range(32)) for order in orders)
