@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 
-from conceptrast.errors import ConfigError, DataError
+from conceptrast.errors import ConfigError, DataError, unknown_name
 
 _ROWS = 62  # stream of the draw of rows
 
@@ -88,3 +88,35 @@ def drawn_rows(table: pd.DataFrame, split: str, most: int, seed: int) -> pd.Data
         raise DataError(f"the dataset has no pictures in its split {split!r}, which a decoder needs")
     places = _draw(np.arange(len(rows)), most, np.random.default_rng([seed, _ROWS]))
     return rows.iloc[places]
+
+
+def first_of_labels(table: pd.DataFrame, most: int, labels: Sequence[str] | None = None) -> np.ndarray:
+    """The first validation image of every label, then the second of every label, and so on: a few of everything.
+
+    Args:
+        table: the index.
+        most: largest number of images.
+        labels: names of labels to look at, in this order; all, in the order of their numbers, if ``None``.
+
+    Returns:
+        Image ids ``[n]``.
+
+    Raises:
+        ConfigError: a label that no validation picture has.
+
+    Example:
+        >>> index = pd.DataFrame({"image": range(4), "label": [0, 0, 1, 1], "label_name": ["cat", "cat", "dog", "dog"],
+        ...     "split": "validation"})
+        >>> first_of_labels(index, 3).tolist(), first_of_labels(index, 3, ["dog"]).tolist()
+        ([0, 2, 1], [2, 3])
+    """
+    rows = table[table["split"] == "validation"]
+    known = list(dict.fromkeys(rows.sort_values("label", kind="stable")["label_name"]))
+    wanted = known if labels is None else list(dict.fromkeys(labels))
+    for label in wanted:
+        if label not in known:
+            raise ConfigError(unknown_name("label", label, known))
+    rows = rows[rows["label_name"].isin(wanted)]
+    turn = rows.groupby("label_name").cumcount().to_numpy()
+    place = rows["label_name"].map({name: place for place, name in enumerate(wanted)}).to_numpy()
+    return rows["image"].to_numpy(np.int64)[np.lexsort((place, turn))][:most]

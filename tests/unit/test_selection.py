@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from conceptrast.errors import ConfigError
-from conceptrast.selection import class_images
+from conceptrast.selection import class_images, first_of_labels
 
 
 def predictions(counts: dict[int, int]) -> pd.DataFrame:
@@ -40,3 +40,13 @@ def test_nobody_predicted_means_skipped_and_an_unknown_class_an_error() -> None:
     assert skipped["class"].tolist() == [1]
     with pytest.raises(ConfigError, match="class 7 does not exist: 0 to 1"):
         class_images(predictions({0: 3}), 1, 60, seed=0, n_classes=2, classes=[0, 7])
+
+
+def test_every_label_has_its_turn_in_the_order_asked_for() -> None:
+    labels = [1, 0, 0, 2, 1, 0]
+    table = pd.DataFrame({"image": np.arange(10, 16), "label": labels, "label_name": [f"n{each}" for each in labels]})
+    table["split"] = ["validation"] * 5 + ["train"]
+    assert first_of_labels(table, 4).tolist() == [11, 10, 13, 12]
+    assert first_of_labels(table, 9, ["n2", "n1"]).tolist() == [13, 10, 14]
+    with pytest.raises(ConfigError, match="unknown label 'n7'"):
+        first_of_labels(table, 2, ["n7"])

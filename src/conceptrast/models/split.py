@@ -158,6 +158,37 @@ def cuttable_layers(model: Model | nn.Module) -> list[str]:
     return graph_cut.cuttable_names(traced)
 
 
+def last_spatial_layer(model: Model | nn.Module, example: Tensor | None = None) -> str:
+    """The last layer that still has positions: the usual place to ask where a model looks.
+
+    Args:
+        model: :class:`~conceptrast.models.model.Model` or a bare module, in evaluation mode.
+        example: ``[N, C, H, W]`` normalised images; a ``Model`` knows its size and needs none.
+
+    Raises:
+        LayerError: no layer that can be cut gives ``[N, C, h, w]`` with more than one position.
+        ModelError: the network cannot be traced, so that nothing is known about its layers; or a bare module comes
+            without an example.
+
+    Example:
+        >>> network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
+        >>> last_spatial_layer(network, torch.zeros(1, 3, 8, 8))
+        '1'
+    """
+    if example is None:
+        if isinstance(model, nn.Module):
+            raise ModelError("a bare network has no size of its own: name the layer, or give an example image")
+        example = _noise(model.preprocess.size, model.module)
+    names = cuttable_layers(model)
+    for last in reversed(names):
+        split = SplitModel(model, last, example)
+        with torch.no_grad():
+            shape = split.prefix(example).shape
+        if len(shape) == 4 and shape[2] * shape[3] > 1:
+            return last
+    raise LayerError("no layer of the network gives activations with more than one position: there is nowhere to look")
+
+
 def _refuse_training(module: nn.Module) -> None:
     training = next((name or "the model" for name, part in module.named_modules() if part.training), None)
     if training is not None:

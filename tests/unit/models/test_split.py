@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from conceptrast.errors import LayerError, ModelError
 from conceptrast.models.model import Model, Preprocess
-from conceptrast.models.split import SplitModel, cuttable_layers
+from conceptrast.models.split import SplitModel, cuttable_layers, last_spatial_layer
 from conceptrast.models.torchvision_ops import torchvision
 
 CUTS = {
@@ -280,3 +280,13 @@ def test_a_hooked_cut_that_cannot_be_is_refused(layer: str, skip: bool, words: s
 def test_a_hook_needs_an_example() -> None:
     with pytest.raises(ModelError, match="example image"):
         SplitModel(Untraceable().eval(), "body")
+
+
+def test_the_last_spatial_layer_is_the_last_with_more_than_one_position() -> None:
+    features = [nn.Conv2d(3, 4, 3), nn.ReLU(), nn.MaxPool2d(2)]
+    network = nn.Sequential(*features, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)).eval()
+    assert last_spatial_layer(network, torch.zeros(1, 3, 8, 8)) == "2"
+    with pytest.raises(LayerError, match="nowhere to look"):
+        last_spatial_layer(nn.Sequential(nn.Flatten(), nn.Linear(12, 2)).eval(), torch.zeros(1, 3, 2, 2))
+    with pytest.raises(ModelError, match="name the layer"):
+        last_spatial_layer(network)
