@@ -10,8 +10,6 @@ import warnings
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.decomposition import NMF
-from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from conceptrast.errors import ConceptrastError, ConfigError, LayerError, ShapeError
@@ -65,6 +63,10 @@ def nmf(
         >>> (codes @ components).round(3).tolist()
         [[2.0, 0.0], [0.0, 3.0], [4.0, 0.0]]
     """
+    # Imported where it is used: it takes a second, and most steps that come by here do without.
+    from sklearn.decomposition import NMF
+    from sklearn.exceptions import ConvergenceWarning
+
     values = as_rows(rows)
     if not 1 <= n_components <= min(values.shape):
         n, channels = values.shape
