@@ -46,6 +46,11 @@ if INSERTIONS:
     include: "workflow/rules/insertion.smk"
 
 
+if VIEWS:
+
+    include: "workflow/rules/saliency.smk"
+
+
 if ACE_STUDIES:
 
     include: "workflow/rules/concepts.smk"
@@ -69,6 +74,7 @@ rule all:
         TABLES,
         MANIFESTS,
         expand("figures/insertion/{insertion}.png", insertion=INSERTIONS),
+        FIGURES_OF_VIEWS,
         FIGURES_OF_BIASES,
         "tracked.json",
 

@@ -33,7 +33,7 @@ PICTURE_STEPS = frozenset(
     {
         *("train", "predict", "attribute", "factorize", "prototypes", "component_prediction", "concept_recovery"),
         *("figures", "features", "shift", "mask", "contrastive_components", "contrast_recovery", "contrast_figures"),
-        *("insertion", "decoder", "counterfactual", "ace", "latent_bias"),
+        *("insertion", "decoder", "counterfactual", "ace", "latent_bias", "saliency", "saliency_tests"),
     }
 )
 """Steps that open a model and look at pictures."""
@@ -97,6 +97,21 @@ class Plan:
         return self.config["insertions"]
 
     @property
+    def views(self) -> dict[str, Config]:
+        """Views by class activation maps, by name."""
+        return self.config["saliency"]
+
+    @property
+    def views_with_truth(self) -> list[str]:
+        """Views of pairs of classes on datasets whose concepts are known."""
+        kinds = registry(self.source, "data", "TRUTH")
+        return [
+            name
+            for name, view in self.views.items()
+            if view["pairs"] and self.datasets[view["dataset"]]["kind"] in kinds
+        ]
+
+    @property
     def biases(self) -> dict[str, Config]:
         """Comparisons of latent spaces on pictures with a planted bias, by name."""
         return self.config["latent_bias"]
@@ -134,9 +149,9 @@ class Plan:
 
     @property
     def trained_models(self) -> list[str]:
-        """Models that the workflow trains and some study or insertion test needs."""
+        """Models that the workflow trains and some study, insertion test or view needs."""
         used = {study.get(key) for study in self.studies.values() for key in ("model", "predicted_by")}
-        used |= {entry["model"] for entry in self.insertions.values()}
+        used |= {entry["model"] for part in (self.insertions, self.views) for entry in part.values()}
         return [name for name, entry in self.models.items() if "train" in entry and name in used]
 
     @property
@@ -153,6 +168,9 @@ class Plan:
             tables["counterfactual_tables"] = ["decoder", "counterfactual"]
         if self.insertions:
             tables["insertion_tables"] = ["insertion"]
+        if self.views:
+            truth = ["saliency_truth"] if self.views_with_truth else []
+            tables["saliency_tables"] = ["saliency_faithfulness", "saliency_randomisation", *truth]
         if self.studies_with_ace:
             known = set(self.studies_with_ace) & set(self.studies_with_truth)
             tables["ace_tables"] = ["ace", *(["ace_recovery"] if known else [])]
@@ -169,11 +187,10 @@ class Plan:
         """Names of the classes of a study's dataset."""
         return f"datasets/{self.studies[study]['dataset']}/class_names.json"
 
-    def _entry(self, study: str | None = None, insertion: str | None = None, **_: str) -> Config | None:
-        """Study or insertion test that a job with these wildcards belongs to."""
-        if study is not None:
-            return self.studies[study]
-        return None if insertion is None else self.insertions[insertion]
+    def _entry(self, **wildcards: str) -> Config | None:
+        """Study, insertion test or view that a job with these wildcards belongs to."""
+        parts = {"study": self.studies, "insertion": self.insertions, "view": self.views}
+        return next((part[wildcards[key]] for key, part in parts.items() if key in wildcards), None)
 
     def model_of(self, model: str | None = None, **wildcards: str) -> str:
         """Model that a job with these wildcards uses."""
@@ -269,7 +286,7 @@ class Plan:
         for wildcards in jobs:
             named = dict(wildcards.items())
             datasets |= set(self.datasets_of(**named))
-            models |= {self.model_of(**named)} if {"study", "model", "insertion"} & set(named) else set()
+            models |= {self.model_of(**named)} if {"study", "model", "insertion", "view"} & set(named) else set()
             crops |= {named["insertion"]} if "insertion" in named else set()
         lines = [f"dataset '{name}': {self._opened(name).missing()}" for name in sorted(datasets)]
         for name in sorted(models):
@@ -290,12 +307,12 @@ class Plan:
         return [line for line in lines if not line.endswith(": None")]
 
     def unknown_classes(self, jobs: Iterable[Mapping[str, str]]) -> list[str]:
-        """One line per class that its model does not have, for the studies and insertion tests of these jobs.
+        """One line per class that its model does not have, for the studies, insertion tests and views of these jobs.
 
         Where the names are not known before the model is opened, as of a file of weights alone, none is doubted.
         """
         named = [dict(wildcards.items()) for wildcards in jobs]
-        due = {key: {wildcards.get(key) for wildcards in named} for key in ("study", "insertion")}
+        due = {key: {wildcards.get(key) for wildcards in named} for key in ("study", "insertion", "view")}
         lines = []
         for name in (name for name in self.studies if name in due["study"]):
             study = self.studies[name]
@@ -305,10 +322,16 @@ class Plan:
                 pairs, where = study.get(key, []), f"'studies.{name}.{key}'"
                 lines += self._unknown(where, study, [wanted for pair in pairs for wanted in pair])
                 lines += self._same(where, study, pairs)
-        for name in (name for name in self.insertions if name in due["insertion"]):
-            entry, where = self.insertions[name], f"'insertions.{name}.pairs'"
-            lines += self._unknown(where, entry, [each for pair in entry["pairs"] for each in pair])
-            lines += self._same(where, entry, entry["pairs"])
+        for key, part, wildcard in (
+            ("insertions", self.insertions, "insertion"),
+            ("saliency", self.views, "view"),
+        ):
+            for name in (name for name in part if name in due[wildcard]):
+                entry, where = part[name], f"'{key}.{name}.pairs'"
+                lines += self._unknown(where, entry, [each for pair in entry["pairs"] for each in pair])
+                lines += self._same(where, entry, entry["pairs"])
+                if entry.get("target", "predicted") != "predicted":
+                    lines += self._unknown(f"'{key}.{name}.target'", entry, [entry["target"]])
         return lines
 
     def _same(self, where: str, entry: Config, pairs: Sequence[Sequence[str | int]]) -> list[str]:

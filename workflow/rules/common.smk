@@ -37,6 +37,8 @@ CONTRAST_TRUTH_STUDIES = PLAN.contrasted_with_truth
 DECODED = PLAN.decoded
 INSERTIONS = list(PLAN.insertions)
 ACE_STUDIES = PLAN.studies_with_ace
+VIEWS = list(PLAN.views)
+TRUTH_VIEWS = PLAN.views_with_truth
 BIASES = list(PLAN.biases)
 TRAINED = PLAN.trained_models
 SHARDS = range(PLAN.config["class_shards"])
@@ -48,6 +50,9 @@ MANIFESTS += expand("figures/{study}/ace.csv", study=ACE_STUDIES)
 FIGURES_OF_BIASES = expand(
     "figures/latent_bias/{bias}/{figure}.png", bias=BIASES, figure=BIAS_FIGURES
 )
+FIGURES_OF_VIEWS = expand(
+    "figures/saliency/{view}/{figure}.png", view=VIEWS, figure=["maps", "tests"]
+)
 GPU = int(has_gpu())
 # A resource and no parameter: how many processes decode pictures changes no result.
 WORKERS = PLAN.config["workers"]
@@ -58,6 +63,7 @@ wildcard_constraints:
     model="[A-Za-z0-9_.-]+",
     study="|".join(map(re.escape, PLAN.studies)),
     insertion="[A-Za-z0-9_.-]+",
+    view="[A-Za-z0-9_.-]+",
     bias="[A-Za-z0-9_.-]+",
     condition="|".join(CONDITIONS),
     seed=r"\d+",
@@ -180,6 +186,16 @@ def insertion_inputs(wildcards):
     }
 
 
+def view_inputs(wildcards):
+    """Index, class names and predictions of a view's dataset, and what is where in its pictures, if it is known."""
+    entry = PLAN.views[wildcards.view]
+    known = wildcards.view in TRUTH_VIEWS
+    return index_of(wildcards) | {
+        "predictions": f"predictions/{entry['model']}/{entry['dataset']}.parquet",
+        "truth": [f"datasets/{entry['dataset']}/truth.parquet"] if known else [],
+    }
+
+
 def bias_index(wildcards):
     """Index of the pictures that a network of a comparison of latent spaces is trained on."""
     return index_of(wildcards)["index"]
@@ -217,7 +233,7 @@ def check_before_start(jobs):
     stop_if_wrong(jobs)
     due = PLAN.settings("check_layers", jobs=[job.wildcards for job in jobs])
     command = [sys.executable, "-m", "conceptrast.steps.check_layers", "--settings"]
-    if (due["studies"] or due["insertions"]) and subprocess.run(
+    if (due["layers"] or due["insertions"]) and subprocess.run(
         [*command, json.dumps(due)]
     ).returncode:
         raise WorkflowError("this run cannot start: see the error above")

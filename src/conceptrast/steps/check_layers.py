@@ -1,4 +1,4 @@
-"""Cut every study's model at its layer, and place every insertion test's crop, before anything is computed.
+"""Cut the models of studies and views at their layers, and place crops, before anything is computed.
 
 A wrong name or box ends the run in seconds, not hours.
 """
@@ -17,17 +17,17 @@ from conceptrast.steps.runner import LOGGER, run
 
 
 def main(settings: dict[str, Any]) -> None:
-    """Settings: entries of models by name, model and layer of studies, model, corner and crop of insertion tests.
+    """Settings: entries of models by name, model and layer by key of the config, model, corner and crop of insertions.
 
     Says the shape of each layer.
     """
-    for name, study in settings["studies"].items():
+    for name, entry in settings["layers"].items():
         try:
-            shape, rectified = _cut(settings["models"][study["model"]], study["layer"])
+            shape, rectified = _cut(settings["models"][entry["model"]], entry["layer"])
         except ConceptrastError as error:
-            raise LayerError(f"'studies.{name}': {error}") from error
+            raise LayerError(f"'{name}': {error}") from error
         sizes = "×".join(str(size) for size in shape)
-        LOGGER.info("%s: %s gives %s%s", name, study["layer"], sizes, "" if rectified else ", negative values included")
+        LOGGER.info("%s: %s gives %s%s", name, entry["layer"], sizes, "" if rectified else ", negative values included")
     for name, insertion in settings["insertions"].items():
         try:
             height, width, _ = crop_of(insertion["crop"]).pixels().shape
