@@ -45,6 +45,10 @@ class SplitModel:
         example: ``[N, 3, H, W]`` normalised images; the halves are checked on them against the whole. A ``Model``
             knows its size and needs none; without either nothing is checked.
 
+    Attributes:
+        layer: name of the layer.
+        network: the whole network, the one that was given.
+
     Raises:
         LayerError: there is no such layer, or another tensor goes around it; the message names the nearest layers
             that can be cut.
@@ -63,7 +67,7 @@ class SplitModel:
         _refuse_training(module)
         if example is None and not isinstance(model, nn.Module):
             example = _noise(model.preprocess.size, module)
-        self.layer = layer
+        self.layer, self.network = layer, module
         try:
             traced = graph_cut.trace(module)
         except Exception as error:
