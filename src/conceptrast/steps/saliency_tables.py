@@ -21,7 +21,7 @@ def main(
     tables: list[Path],
     recovery: list[Path],
 ) -> None:
-    """Files come in the order of ``settings["views"]``, those of the truth in that of ``settings["views_with_truth"]``."""
+    """Files come in the order of ``views``, those of the truth in the order of ``views_with_truth``."""
     built = [
         faithfulness_table(_together(settings["views"], faithfulness), settings["seed"]),
         randomisation_table(_together(settings["views"], randomisation)),
