@@ -21,6 +21,7 @@ _PUBLIC = {
     "contrast_classes": "conceptrast.contrast.classes",
     "counterfactual_of": "conceptrast.latent.counterfactual_of",
     "decoder_of": "conceptrast.latent.counterfactual_of",
+    "dff": "conceptrast.factorization.dff",
     "deeplift": "conceptrast.attribution.deeplift",
     "discover_concepts": "conceptrast.latent.discover",
     "explain_class": "conceptrast.explain",
