@@ -18,6 +18,8 @@ _PUBLIC = {
     "Direction": "conceptrast.latent.directions",
     "Model": "conceptrast.models.model",
     "SplitModel": "conceptrast.models.split",
+    "Target": "conceptrast.saliency.targets",
+    "class_activation_maps": "conceptrast.saliency.grad_cam",
     "contrast_classes": "conceptrast.contrast.classes",
     "counterfactual_of": "conceptrast.latent.counterfactual_of",
     "decoder_of": "conceptrast.latent.counterfactual_of",
@@ -31,6 +33,7 @@ _PUBLIC = {
     "nearest_patches": "conceptrast.prototypes",
     "nmf": "conceptrast.factorization.nmf",
     "read_decoder": "conceptrast.latent.decoder",
+    "saliency_of": "conceptrast.saliency.saliency_of",
     "write_decoder": "conceptrast.latent.decoder",
 }
 

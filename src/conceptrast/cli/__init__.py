@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from conceptrast.cli import contrast, explain
+from conceptrast.cli import contrast, explain, saliency
 from conceptrast.errors import ConceptrastError
 from conceptrast.steps.runner import said_of
 
@@ -20,6 +20,7 @@ Command = tuple[str, Callable[[argparse.ArgumentParser], None], Callable[[argpar
 COMMANDS: dict[str, Command] = {
     "contrast": ("why the model says one class and not another", contrast.add, contrast.run),
     "explain": ("from images to concepts to a verdict, for one class", explain.add, explain.run),
+    "saliency": ("where the model looks in a picture", saliency.add, saliency.run),
 }
 
 

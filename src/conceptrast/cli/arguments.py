@@ -34,9 +34,20 @@ def add_optional_layer(command: argparse.ArgumentParser) -> None:
     command.add_argument("--layer", help="where to look, e.g. layer4.2 (default: the last layer that has positions)")
 
 
+def add_picture_arguments(command: argparse.ArgumentParser) -> None:
+    """The pictures of a subcommand that looks at a few, how it computes, and where it writes."""
+    command.add_argument("--image", required=True, nargs="+", metavar="FILE", help="one picture or several")
+    add_output_arguments(command)
+
+
 def add_run_arguments(command: argparse.ArgumentParser) -> None:
-    """How a subcommand computes, and where it writes: every one needs them."""
+    """How a subcommand that looks at many pictures computes, and where it writes."""
     command.add_argument("--precision", default="float32", help="float32 (default) or bfloat16")
+    add_output_arguments(command)
+
+
+def add_output_arguments(command: argparse.ArgumentParser) -> None:
+    """Batches, seed and folder: every subcommand needs them."""
     command.add_argument("--batch-size", type=int, default=32, help="pictures in a batch (default 32)")
     command.add_argument("--seed", type=int, default=0, help="of everything random (default 0)")
     command.add_argument(

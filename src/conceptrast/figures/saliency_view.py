@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 
 import numpy as np
 import pandas as pd
@@ -14,6 +16,7 @@ from conceptrast.patches import BOX
 from conceptrast.pictures import Pictures
 from conceptrast.saliency.view_truth import Known
 
+UNLABELLED = "unlabelled"
 HEADINGS = {"predicted": "why this class", "class": "why A", "difference": "why A and not B"}
 
 
@@ -48,22 +51,20 @@ def rows_of_view(
 
 
 def _groups(subjects: pd.DataFrame) -> list[tuple[int, list[int]]]:
-    """Places of the subjects that share a row: an image for its class, and for its class and not one other."""
-    groups: list[tuple[int, list[int]]] = []
-    alone = {(int(row.image), int(row.toward)): row.Index for row in subjects.itertuples() if row.kind != "difference"}
+    """Image and places of the subjects that share a row: for its class, and for its class and not one other.
+
+    All pairs of classes come in turn, so that the first rows show each of them.
+    """
+    alone = {(row.image, row.toward): row.Index for row in subjects.itertuples() if row.kind != "difference"}
     paired = [row for row in subjects.itertuples() if row.kind == "difference"]
+    turns: Counter[tuple[int, int]] = Counter()
+    groups = []
     for row in paired:
-        groups.append((int(row.image), [alone[int(row.image), int(row.toward)], row.Index]))
-    used = {place for _, places in groups for place in places}
-    groups += [(image, [place]) for (image, _), place in alone.items() if place not in used]
-    # All pairs in turn, so that the first rows of a figure show each of them.
-    turn: dict[tuple[int, int], int] = {}
-    order = []
-    for image, places in groups:
-        key = (int(subjects.loc[places[-1], "toward"]), int(subjects.loc[places[-1], "versus"])) if paired else (0, 0)
-        turn[key] = turn.get(key, -1) + 1
-        order.append((turn[key], image, places))
-    return [(image, places) for _, image, places in sorted(order, key=lambda each: each[0])]
+        own = alone.pop((row.image, row.toward), None)
+        groups.append((turns[row.toward, row.versus], row.image, [row.Index] if own is None else [own, row.Index]))
+        turns[row.toward, row.versus] += 1
+    groups += [(0, image, [place]) for (image, _), place in alone.items()]
+    return [(int(image), places) for _, image, places in sorted(groups, key=lambda group: group[0])]
 
 
 def _heading(kind: str, method: str, methods: int) -> str:
@@ -81,7 +82,7 @@ def _lines(row: pd.Series) -> list[str]:
         return [said, against]
     if row["kind"] == "class":
         return [said, f"map for {short(row['toward_name'], 22)}"]
-    return [said, f"labelled {short(row['label_name'], 20)}"]
+    return [said, short(PurePath(row["path"]).name if row["label_name"] == UNLABELLED else row["label_name"], 30)]
 
 
 def _boxes(image: int, pair: tuple[int, int], known: Known | None) -> Sequence[Sequence[float]]:

@@ -185,11 +185,12 @@ def last_spatial_layer(model: Model | nn.Module, example: Tensor | None = None) 
         example = _noise(model.preprocess.size, model.module)
     names = cuttable_layers(model)
     for last in reversed(names):
-        split = SplitModel(model, last, example)
         with torch.no_grad():
-            shape = split.prefix(example).shape
+            shape = SplitModel(model, last, example).prefix(example).shape
         if len(shape) == 4 and shape[2] * shape[3] > 1:
-            return last
+            # The last call of a module goes by the module's name alone.
+            plain, _, call = last.partition(":")
+            return plain if call and f"{plain}:{int(call) + 1}" not in names else last
     raise LayerError("no layer of the network gives activations with more than one position: there is nowhere to look")
 
 

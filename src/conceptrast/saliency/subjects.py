@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from conceptrast.contrast.pairs import named_pairs
+from conceptrast.errors import ConfigError
 from conceptrast.models.model import Model
 from conceptrast.saliency.targets import Target
 from conceptrast.selection import class_images, first_of_labels
@@ -63,6 +64,35 @@ def subjects_of(
         toward = model.class_index(view["target"])
         rows = [(image, "class", toward, -1, "ok", "") for image in images.tolist()]
     return pd.DataFrame(rows, columns=list(_TYPES)).astype(_TYPES)
+
+
+def chosen_subjects(
+    predictions: pd.DataFrame, model: Model, target: str | int | None = None, versus: str | int | None = None
+) -> pd.DataFrame:
+    """Every predicted picture as a subject of one class, or of one class and not another.
+
+    Args:
+        predictions: image, predicted.
+        model: for its classes.
+        target: class by name or index; of each picture the predicted one if ``None``.
+        versus: likewise, the class that it is held against; none if ``None``.
+
+    Returns:
+        Rows as :func:`subjects_of` gives them.
+
+    Raises:
+        ConfigError: a class that does not exist, or that would be held against itself.
+    """
+    toward = predictions["predicted"] if target is None else model.class_index(target)
+    against = -1 if versus is None else model.class_index(versus)
+    kind = "difference" if versus is not None else "predicted" if target is None else "class"
+    rows = {"image": predictions["image"], "kind": kind, "toward": toward, "versus": against}
+    found = pd.DataFrame({**rows, "status": "ok", "reason": ""}).astype({**_TYPES, "image": "int64"})
+    if (found["toward"] == found["versus"]).any():
+        raise ConfigError(
+            f"{model.class_names[against]!r} cannot be held against itself: it is what the map of a picture speaks for"
+        )
+    return found
 
 
 def _of_pairs(
