@@ -29,6 +29,7 @@ def run(options: argparse.Namespace) -> None:
     check_numbers(options)
     options.out.mkdir(parents=True, exist_ok=True)  # what cannot be written is said before anything is computed
     from conceptrast.figures.canvas import save_png
+    from conceptrast.figures.saliency import DPI
     from conceptrast.files import write_arrays, write_table
     from conceptrast.registry import resolve
     from conceptrast.saliency import METHODS
@@ -45,7 +46,7 @@ def run(options: argparse.Namespace) -> None:
         layer=options.layer, methods=options.method, seed=options.seed, batch_size=options.batch_size,
     )  # fmt: skip
     files = [options.out / f"saliency.{suffix}" for suffix in ("png", "csv", "npz")]
-    save_png(found.plot(), files[0], dpi=150)
+    save_png(found.plot(), files[0], DPI)
     write_table(found.table(), files[1])
     write_arrays(files[2], dict(found.maps))
     print(found)

@@ -13,8 +13,9 @@ from matplotlib.figure import Figure
 
 from conceptrast.figures.canvas import FAINT, INK, SECOND, Sheet, component_colour
 
-MARGIN, GAP, HEAD, TITLES, LINES = 0.35, 0.1, 0.95, 0.3, 0.5
+MARGIN, GAP, HEAD, TITLES, LINES = 0.35, 0.1, 0.85, 0.45, 0.5
 CELL, MOST_ROWS = 1.75, 12
+DPI = 150  # heatmaps have more colours than a palette holds: finer dots
 OVERLAY = 0.7  # strength of a map over its picture, where it is highest
 PANEL, CHART = 3.3, 2.4
 CHANCE_STYLES = {"random": ":", "centre": "--"}
@@ -57,7 +58,7 @@ def draw_saliency(rows: Sequence[Looked], title: str, note: str) -> Figure:
     sheet.text(title, MARGIN, 0.18, size=15, weight="bold")
     sheet.text(note, MARGIN, 0.52, size=9, colour=FAINT)
     for column, name in enumerate(columns):
-        sheet.text(name, MARGIN + column * (CELL + GAP), HEAD, size=9, weight="bold")
+        sheet.text(name, MARGIN + column * (CELL + GAP), HEAD + TITLES - 0.08, size=9, weight="bold", va="bottom")
     for place, row in enumerate(shown):
         y = HEAD + TITLES + place * step
         first = row.maps[headings[0]]

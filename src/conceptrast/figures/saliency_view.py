@@ -17,7 +17,7 @@ from conceptrast.pictures import Pictures
 from conceptrast.saliency.view_truth import Known
 
 UNLABELLED = "unlabelled"
-HEADINGS = {"predicted": "why this class", "class": "why A", "difference": "why A and not B"}
+HEADINGS = {"class": "why A", "difference": "why A and not B"}
 
 
 def rows_of_view(
@@ -71,7 +71,7 @@ def _heading(kind: str, method: str, methods: int) -> str:
     name = method.replace("_", " ")
     if kind == "predicted":
         return name
-    return HEADINGS[kind] if methods == 1 else f"{HEADINGS[kind]}, {name}"
+    return HEADINGS[kind] if methods == 1 else f"{HEADINGS[kind]},\n{name}"
 
 
 def _lines(row: pd.Series) -> list[str]:
