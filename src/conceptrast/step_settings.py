@@ -26,7 +26,7 @@ def check_layers(plan: Plan, jobs: Iterable[Mapping[str, str]]) -> Config:
     """The studies and views that jobs with these wildcards belong to or train for."""
     named = [dict(wildcards.items()) for wildcards in jobs]
     trained = {wildcards.get("model") for wildcards in named}
-    layers = {}
+    layers: dict[str, Config] = {}
     for key, part, wildcard in (("studies", plan.studies, "study"), ("saliency", plan.views, "view")):
         own = {wildcards.get(wildcard) for wildcards in named}
         due = {name: entry for name, entry in part.items() if name in own or entry["model"] in trained}

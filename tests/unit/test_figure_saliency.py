@@ -51,6 +51,14 @@ def test_a_class_and_its_difference_share_a_row_and_pairs_come_in_turn() -> None
     assert found[0].boxes == ()
 
 
+def test_two_pairs_of_one_class_show_its_map_in_both_rows() -> None:
+    table = subjects([(0, "class", 0, -1), (0, "difference", 0, 1), (0, "difference", 0, 2)])
+    maps = {"grad_cam": np.arange(3, dtype=np.float32)[:, None, None] * np.ones((1, 8, 8), np.float32)}
+    found = rows_of_view(pictures(1), table, maps)
+    assert [[values[0, 0] for values in row.maps.values()] for row in found] == [[0, 1], [0, 2]]
+    draw_saliency(found, "title", "note")
+
+
 def test_what_tells_a_from_b_is_outlined() -> None:
     table = subjects([(0, "class", 0, -1), (0, "difference", 0, 1)])
     truth = pd.DataFrame(

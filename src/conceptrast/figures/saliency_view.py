@@ -42,8 +42,8 @@ def rows_of_view(
         part = subjects.loc[places]
         shown = {}
         for method, values in maps.items():
-            for row in part.itertuples():
-                shown[_heading(str(row.kind), method, len(maps))] = values[row.Index]
+            for place, kind in zip(places, part["kind"], strict=True):
+                shown[_heading(kind, method, len(maps))] = values[place]
         last = part.iloc[-1]
         boxes = _boxes(image, (int(last["toward"]), int(last["versus"])), known)
         found.append(Looked(pixels(views[image]), _lines(last), shown, boxes))
@@ -55,16 +55,18 @@ def _groups(subjects: pd.DataFrame) -> list[tuple[int, list[int]]]:
 
     All pairs of classes come in turn, so that the first rows show each of them.
     """
-    alone = {(row.image, row.toward): row.Index for row in subjects.itertuples() if row.kind != "difference"}
-    paired = [row for row in subjects.itertuples() if row.kind == "difference"]
+    keys = list(zip(*(subjects[name].tolist() for name in ("image", "kind", "toward", "versus")), strict=True))
+    alone = {(image, toward): place for place, (image, kind, toward, _) in enumerate(keys) if kind != "difference"}
+    paired = [(place, key) for place, key in enumerate(keys) if key[1] == "difference"]
     turns: Counter[tuple[int, int]] = Counter()
-    groups = []
-    for row in paired:
-        own = alone.pop((row.image, row.toward), None)
-        groups.append((turns[row.toward, row.versus], row.image, [row.Index] if own is None else [own, row.Index]))
-        turns[row.toward, row.versus] += 1
-    groups += [(0, image, [place]) for (image, _), place in alone.items()]
-    return [(int(image), places) for _, image, places in sorted(groups, key=lambda group: group[0])]
+    groups: list[tuple[int, int, list[int]]] = []
+    for place, (image, _, toward, versus) in paired:
+        own = [alone[image, toward]] if (image, toward) in alone else []
+        groups.append((turns[toward, versus], image, [*own, place]))
+        turns[toward, versus] += 1
+    shown = {place for _, _, places in groups for place in places}
+    groups += [(0, image, [place]) for (image, _), place in alone.items() if place not in shown]
+    return [(image, places) for _, image, places in sorted(groups, key=lambda group: group[0])]
 
 
 def _heading(kind: str, method: str, methods: int) -> str:

@@ -49,7 +49,7 @@ class Saliency:
     def table(self) -> pd.DataFrame:
         """What the model says of every picture; ``flat``: the map by the method says nothing, it is zero throughout."""
         parts = [
-            self.subjects.assign(method=method, flat=~values.reshape(len(values), -1).any(1))
+            self.subjects.assign(method=method, flat=[not each.any() for each in values])
             for method, values in self.maps.items()
         ]
         return pd.concat(parts, ignore_index=True)
@@ -60,12 +60,10 @@ class Saliency:
 
     def __str__(self) -> str:
         lines = [f"maps at {self.layer}: {', '.join(self.maps)}"]
-        for row in self.subjects.itertuples():
-            against = f", and not {row.versus_name}" if row.versus_name else ""
-            lines.append(
-                f"  {row.path}: says {row.predicted_name} ({row.predicted_probability:.2f}); "
-                f"why {row.toward_name}{against}: {row.probability:.2f}"
-            )
+        for row in self.subjects.to_dict("records"):
+            against = f", and not {row['versus_name']}" if row["versus_name"] else ""
+            said = f"says {row['predicted_name']} ({row['predicted_probability']:.2f})"
+            lines.append(f"  {row['path']}: {said}; why {row['toward_name']}{against}: {row['probability']:.2f}")
         return "\n".join(lines)
 
 
