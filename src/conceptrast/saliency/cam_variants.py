@@ -28,11 +28,14 @@ class AblationCAM(pytorch_grad_cam.AblationCAM):
 
     .. math:: w_k = \frac{s(a) - s(a \text{ without } a_k)}{s(a)}
 
-    One pass of the suffix for every channel and picture.
+    One pass of the suffix for every channel and picture: about a second for one picture at the 1,280 channels of
+    EfficientNet-Lite0's ``_swish``, three at the 672 of its ``_blocks.11._swish:0``, on one core.
 
     Source: Desai and Ramaswamy 2020, WACV, equation 5. The package's own lowers a channel to its minimum less ten
     million where an image's activations have no zero; the paper sets it to zero everywhere, as we do.
     """
+
+    model: CutNetwork
 
     def get_cam_weights(
         self,
@@ -46,9 +49,9 @@ class AblationCAM(pytorch_grad_cam.AblationCAM):
         found = []
         with torch.no_grad():
             for one, target in zip(input_tensor, targets, strict=True):
-                whole = target(self.model(one[None])[0])
+                whole = target(self.model.suffix(one[None])[0])
                 parts = torch.arange(len(one), device=one.device).split(_BATCH)
-                without = torch.cat([target(self.model(_without(one, part))) for part in parts])
+                without = torch.cat([target(self.model.suffix(_without(one, part))) for part in parts])
                 found.append((whole - without) / whole)
         return torch.stack(found).cpu().numpy()
 
@@ -65,8 +68,10 @@ class ScoreCAM(pytorch_grad_cam.ScoreCAM):
 
     .. math:: w_k = \mathrm{softmax}_k \, s(x \odot \mathrm{up}(a_k)), \quad \mathrm{up}(a_k) \in [0, 1]
 
-    One pass of the *whole* network for every channel and picture. The package makes the masked pictures of all channels
-    at once, more than a gigabyte for each picture of 224×224 pixels and 2,048 channels; here they come in batches.
+    One pass of the *whole* network for every channel and picture: about a minute for one picture at the 1,280 channels
+    of EfficientNet-Lite0's ``_swish``, on one core, where Grad-CAM takes a twentieth of a second. The package makes the
+    masked pictures of all channels at once, more than a gigabyte for a picture of 224×224 pixels and 2,048 channels;
+    here they come in batches.
 
     Source: Wang et al. 2020, arXiv 1910.01279. As the package does, and other than the paper, the score of a blank
     picture is not taken off: the softmax does not see it.
@@ -86,7 +91,8 @@ class ScoreCAM(pytorch_grad_cam.ScoreCAM):
         found = []
         with torch.no_grad():
             for image, channels, target in zip(self.model.images, input_tensor, targets, strict=True):
-                scores = [target(self.model.whole(image * _masks(part, image))) for part in channels.split(_BATCH)]
+                seen = (image * _masks(part, image) for part in channels.split(_BATCH))
+                scores = [target(self.model.suffix(self.model.prefix(each))) for each in seen]
                 found.append(torch.cat(scores).softmax(0))
         return torch.stack(found).cpu().numpy()
 

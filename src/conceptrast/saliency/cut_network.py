@@ -22,10 +22,14 @@ class CutNetwork(nn.Module):
         split: the network, cut at the layer.
         images: ``[N, C, H, W]`` normalised, on the network's device, for methods that change pictures.
 
+    Attributes:
+        prefix: images to activations, past the hook.
+        suffix: activations to logits, past the hook, which keeps every activation that it sees.
+
     Example:
         >>> network = nn.Sequential(nn.AvgPool2d(2), nn.ReLU(), nn.Flatten()).eval()
         >>> cut = CutNetwork(SplitModel(network, "0"), torch.ones(1, 3, 2, 2))
-        >>> cut(torch.full((1, 3, 1, 1), 5.0)), cut.whole(cut.images)
+        >>> cut(torch.full((1, 3, 1, 1), 5.0)), cut.suffix(cut.prefix(cut.images))
         (tensor([[5., 5., 5.]]), tensor([[1., 1., 1.]]))
     """
 
@@ -34,12 +38,8 @@ class CutNetwork(nn.Module):
         self.cut = nn.Identity()
         self.images = images
         self.device = nn.Parameter(torch.empty(0, device=images.device), requires_grad=False)
-        self._prefix, self._suffix = split.prefix, split.suffix
+        self.prefix, self.suffix = split.prefix, split.suffix
 
     def forward(self, activations: Tensor) -> Tensor:
         """Logits ``[N, n_classes]`` of ``activations`` ``[N, C, h, w]``."""
-        return self._suffix(self.cut(activations))
-
-    def whole(self, images: Tensor) -> Tensor:
-        """Logits ``[N, n_classes]`` of normalised ``images`` ``[N, C, H, W]``, past the hooks."""
-        return self._suffix(self._prefix(images))
+        return self.suffix(self.cut(activations))
