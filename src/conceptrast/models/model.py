@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from conceptrast.errors import ConfigError, ModelError, unknown_name
+from conceptrast.errors import ConfigError, ModelError, ShapeError, unknown_name
 
 _FILTERS = {
     "nearest": Image.Resampling.NEAREST,
@@ -156,3 +156,52 @@ class Model:
     def class_indices(self, names: Sequence[str | int] | None) -> list[int] | None:
         """Output indices of classes given by name or index; ``None``, which stands for all classes, stays ``None``."""
         return None if names is None else [self.class_index(name) for name in names]
+
+
+def refuse_channels(model: Model | nn.Module, images: Tensor) -> None:
+    """Refuse images that the first convolution of a network cannot take.
+
+    The first is the first in the order of the network's modules; a network without one takes what it likes. Padding
+    that another module adds is not seen.
+
+    Args:
+        model: :class:`Model` or a bare module.
+        images: ``[N, C, H, W]``, normalised.
+
+    Raises:
+        ShapeError: the images have another number of channels than the convolution, or are smaller than its kernel
+            after its padding; the message names both.
+
+    Example:
+        >>> refuse_channels(nn.Sequential(nn.Conv2d(1, 6, 5)), torch.zeros(2, 3, 28, 28))
+        Traceback (most recent call last):
+        conceptrast.errors.ShapeError: images have 3 channels, but the network takes 1 (its convolution 0)
+    """
+    network = model if isinstance(model, nn.Module) else model.module
+    convolutions = ((name, part) for name, part in network.named_modules() if isinstance(part, nn.Conv2d))
+    name, first = next(convolutions, (None, None))
+    if first is None:
+        return
+    if images.ndim != 4:
+        raise ShapeError(f"images have 4 axes, [N, C, H, W]; got the shape {list(images.shape)}")
+    if images.shape[1] != first.in_channels:
+        own = f"the network takes {first.in_channels} (its convolution {name or 'itself'})"
+        raise ShapeError(f"images have {_channels(images.shape[1])}, but {own}")
+    height, width = images.shape[2:]
+    room = [side + 2 * pad for side, pad in zip((height, width), _padding(first), strict=True)]
+    reach = [step * (size - 1) + 1 for step, size in zip(first.dilation, first.kernel_size, strict=True)]
+    if room[0] < reach[0] or room[1] < reach[1]:
+        kernel = f"the {reach[0]}×{reach[1]} kernel of {name or 'its convolution'}"
+        padded = f", even padded to {room[0]}×{room[1]}" if room != [height, width] else ""
+        raise ShapeError(f"a picture of {height}×{width} pixels is smaller than {kernel}{padded}")
+
+
+def _channels(number: int) -> str:
+    return "1 channel" if number == 1 else f"{number} channels"
+
+
+def _padding(convolution: nn.Conv2d) -> tuple[int, ...]:
+    """Rows and columns added on each side; ``same`` adds what any picture needs."""
+    if convolution.padding == "same":
+        return tuple(step * size for step, size in zip(convolution.dilation, convolution.kernel_size, strict=True))
+    return (0, 0) if convolution.padding == "valid" else tuple(int(pad) for pad in convolution.padding)

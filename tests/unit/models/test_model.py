@@ -5,8 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
-from conceptrast.errors import ConfigError, ModelError
-from conceptrast.models.model import Model, Preprocess
+from conceptrast.errors import ConfigError, ModelError, ShapeError
+from conceptrast.models.model import Model, Preprocess, refuse_channels
 from conceptrast.models.opening import load_model
 from conceptrast.models.torchvision_ops import torchvision
 
@@ -94,3 +94,56 @@ def test_a_model_is_frozen():
     Model("toy", module, Preprocess(4, 4, (0.0,) * 3, (1.0,) * 3), ["a", "b"])
     assert not module.training
     assert not any(weight.requires_grad for weight in module.parameters())
+
+
+def network(*channels, **options) -> torch.nn.Sequential:
+    return torch.nn.Sequential(torch.nn.ReLU(), torch.nn.Conv2d(*channels, **options), torch.nn.Conv2d(9, 9, 1))
+
+
+@pytest.mark.parametrize(("takes", "given"), [(1, 3), (3, 1), (3, 4)])
+def test_images_of_another_number_of_channels_are_refused_and_both_are_named(takes, given):
+    module = network(takes, 9, 5)
+    model = Model("toy", module, Preprocess(8, 8, (0.0,) * 3, (1.0,) * 3), ["a"])
+    for each in (module, model):
+        with pytest.raises(ShapeError, match=rf"images have {given} channels?, but the network takes {takes} .*\b1\)"):
+            refuse_channels(each, torch.zeros(2, given, 8, 8))
+        refuse_channels(each, torch.zeros(2, takes, 8, 8))
+
+
+@pytest.mark.parametrize(
+    ("options", "smallest"),
+    [
+        ({"kernel_size": 5}, (5, 5)),
+        ({"kernel_size": (3, 5), "padding": (0, 1)}, (3, 3)),
+        ({"kernel_size": 3, "dilation": 2}, (5, 5)),
+        ({"kernel_size": 5, "padding": 2}, (1, 1)),
+        ({"kernel_size": (1, 4), "padding": "valid"}, (1, 4)),
+        ({"kernel_size": 7, "padding": "same", "dilation": 2}, (1, 1)),
+    ],
+)
+def test_images_smaller_than_the_first_kernel_are_refused_and_no_others(options, smallest):
+    module = network(1, 9, **options)
+    height, width = smallest
+    refuse_channels(module, torch.zeros(1, 1, height, width))
+    module(torch.zeros(1, 1, height, width))  # torch agrees
+    for less in ((height - 1, width), (height, width - 1)):
+        if min(less) > 0:
+            with pytest.raises(ShapeError, match=rf"a picture of {less[0]}×{less[1]} pixels is smaller than the"):
+                refuse_channels(module, torch.zeros(1, 1, *less))
+            with pytest.raises(RuntimeError):
+                module(torch.zeros(1, 1, *less))
+
+
+def test_a_kernel_is_named_with_the_padding_that_does_not_help():
+    first = torch.nn.Sequential()
+    first.add_module("conv1", torch.nn.Conv2d(3, 6, 5))
+    with pytest.raises(ShapeError, match=r"a picture of 3×3 pixels is smaller than the 5×5 kernel of conv1$"):
+        refuse_channels(first, torch.zeros(1, 3, 3, 3))
+    with pytest.raises(ShapeError, match=r"1×9 pixels is smaller than the 5×5 kernel of 1, even padded to 3×11$"):
+        refuse_channels(network(3, 9, 5, padding=1), torch.zeros(1, 3, 1, 9))
+
+
+def test_images_without_a_batch_are_refused_and_a_network_without_convolution_takes_what_it_likes():
+    with pytest.raises(ShapeError, match=r"4 axes, \[N, C, H, W\]; got the shape \[3, 8, 8\]"):
+        refuse_channels(network(3, 9, 1), torch.zeros(3, 8, 8))
+    refuse_channels(torch.nn.Linear(3, 2), torch.zeros(7, 3))
