@@ -254,6 +254,10 @@ def _model_problems(entry: Config, datasets: Config, architectures: list[str]) -
         yield "train: " + unknown_name("dataset", dataset, datasets)
     if dataset is not None and entry.get("weights") and train.get("only") != "head":
         yield "it has 'weights' and 'train': keep the one that is meant, or fit the last layer alone, 'only: head'"
+    channels = {key: entry[key] for key in ("mean", "std") if key in entry}
+    if {len(values) for values in channels.values()} not in (set(), {1}, {3}):
+        given = " and ".join(f"{key} {values}" for key, values in channels.items())
+        yield f"got {given}; expected one value each (grey), or three (red, green and blue)"
     if torchvision_classifiers() and "factory" not in entry and entry["architecture"] not in architectures:
         yield unknown_name("architecture", entry["architecture"], architectures)
     elif entry.get("weights") == "package":

@@ -27,7 +27,7 @@ from conceptrast.figures.class_card import ClassCard, draw_class_card
 from conceptrast.figures.evidence import class_card, images_on_card
 from conceptrast.figures.study import class_heatmaps
 from conceptrast.inference import autocast, device_of, predict
-from conceptrast.models.model import Model, Preprocess
+from conceptrast.models.model import Model, Preprocess, shapes_explained
 from conceptrast.models.split import SplitModel
 from conceptrast.pictures import Pictures
 from conceptrast.prototypes import class_prototypes
@@ -206,6 +206,7 @@ def as_model(
 
     Raises:
         ModelError: ``preprocess`` is missing, or ``class_names`` do not fit the network's outputs.
+        ShapeError: the network takes another number of channels than ``preprocess`` gives, or larger pictures.
     """
     if isinstance(model, Model):
         return model
@@ -216,8 +217,9 @@ def as_model(
             "values"
         )
     whole = Model(type(model).__name__, model, preprocess)
-    with torch.inference_mode():
-        outputs = model(torch.zeros(1, 3, *preprocess.size, device=device_of(whole))).shape[-1]
+    blank = torch.zeros(1, preprocess.channels, *preprocess.size, device=device_of(whole))
+    with torch.inference_mode(), shapes_explained(model, blank):
+        outputs = model(blank).shape[-1]
     whole.class_names = [str(i) for i in range(outputs)] if class_names is None else list(class_names)
     if len(whole.class_names) != outputs:
         raise ModelError(f"the network has {outputs} outputs, but {len(whole.class_names)} class names are given")

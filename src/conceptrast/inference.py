@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from conceptrast.errors import ConfigError, ModelError, unknown_name
-from conceptrast.models.model import Model
+from conceptrast.models.model import Model, shapes_explained
 
 PRECISIONS = ("float32", "bfloat16")
 
@@ -53,10 +53,13 @@ def network_input(model: Model, views: Tensor) -> Tensor:
 
     Args:
         model: says the device and the normalisation.
-        views: uint8 ``[N, 3, H, W]``.
+        views: uint8 ``[N, 3, H, W]``, or ``[N, 1, H, W]`` where the model sees grey.
 
     Returns:
-        float32 ``[N, 3, H, W]``.
+        float32, of the same shape.
+
+    Raises:
+        ShapeError: the views have another number of channels than the model's mean and std.
     """
     moved = views.to(device_of(model), non_blocking=True)
     return model.preprocess.normalise(moved).contiguous(memory_format=torch.channels_last)
@@ -78,6 +81,7 @@ def predict(model: Model, batches: Iterable[tuple[np.ndarray, Tensor]], precisio
 
     Raises:
         ModelError: the model gives a logit that is not a number.
+        ShapeError: the network takes another number of channels than the model's mean and std have.
 
     Example:
         >>> from conceptrast.models.model import Preprocess
@@ -93,8 +97,9 @@ def predict(model: Model, batches: Iterable[tuple[np.ndarray, Tensor]], precisio
     probabilities: list[Tensor] = []
     device = device_of(model)
     for ids, views in batches:
-        with autocast(precision, device):
-            logits = model.module(network_input(model, views)).float()
+        inputs = network_input(model, views)
+        with autocast(precision, device), shapes_explained(model, inputs):
+            logits = model.module(inputs).float()
         finite = logits.isfinite().all(dim=1)
         if not finite.all():
             first = int(np.asarray(ids)[(~finite).cpu().numpy()][0])

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from PIL import Image
 from torch import Tensor
 
 from conceptrast.crops import corner_box
@@ -31,7 +32,7 @@ def inserted_views(
     """Views with the box filled as a condition says.
 
     Args:
-        views: ``[n, 3, H, W]`` uint8.
+        views: ``[n, 3, H, W]`` uint8, or ``[n, 1, H, W]``, where the crop is pasted in grey.
         images: ``[n]`` ids; each image's shuffle is drawn from the seed and its id.
         crop: ``[h, w, 3]`` uint8.
         box: top, left, height, width.
@@ -41,7 +42,7 @@ def inserted_views(
         seed: of the shuffles.
 
     Returns:
-        ``[n, 3, H, W]`` uint8; the views stay as they were.
+        uint8, of the shape of the views, which stay as they were.
     """
     top, left, height, width = box
     pasted = views.clone()
@@ -49,7 +50,8 @@ def inserted_views(
     if condition == "zeros":
         place[:] = (255 * torch.tensor(model.preprocess.mean)).round().to(torch.uint8)[:, None, None]
     elif condition != "none":
-        flat = crop.reshape(-1, 3)
+        crop = crop if views.shape[1] == 3 else np.asarray(Image.fromarray(crop).convert("L"))[..., None]
+        flat = crop.reshape(-1, crop.shape[2])
         for each, image in zip(place, images.tolist(), strict=True):
             order = np.random.default_rng([seed, image, _SHUFFLE]).permutation(len(flat))
             filling = flat[order].reshape(crop.shape) if condition == "shuffled" else crop

@@ -77,6 +77,16 @@ def refused(config: dict[str, Any]) -> list[str]:
         ),
         ("saliency/v", {**VIEW, "percentiles": [100]}, "key 'saliency.v.percentiles.0'"),
         ("saliency/v", {**VIEW, "picturs": 3}, "unknown key of a saliency view 'picturs'"),
+        (
+            "models/net",
+            {"architecture": "lenet", "mean": [0.1, 0.2], "std": [0.1, 0.2]},
+            "'models.net': got mean [0.1, 0.2] and std [0.1, 0.2]; expected one value each (grey), or three",
+        ),
+        (
+            "models/net",
+            {"architecture": "lenet", "mean": [0.1], "std": [0.1, 0.2, 0.3]},
+            "'models.net': got mean [0.1] and std [0.1, 0.2, 0.3]; expected one value each",
+        ),
         ("attribution/method", "deplift", "'attribution.method': unknown method 'deplift'; nearest: deeplift"),
         ("datasets/pairs/kind", "digit_pair", "'datasets.pairs.kind': unknown kind 'digit_pair'; nearest: digit_pairs"),
         ("datasets/pairs/trian", 5, "unknown key 'trian'; nearest: train (in 'datasets.pairs')"),

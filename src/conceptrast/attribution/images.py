@@ -54,15 +54,15 @@ def attribute_images(
         (array([4]), array([2]), array([[[0.333]]], dtype=float32))
     """
     split = SplitModel(model, layer).folded()
-    size = model.preprocess.size
-    blank = network_input(model, torch.zeros(1, 3, *size, dtype=torch.uint8))
+    shape = (model.preprocess.channels, *model.preprocess.size)
+    blank = network_input(model, torch.zeros(1, *shape, dtype=torch.uint8))
     start = baseline_activations(split, blank, baseline, precision)
-    shape = tuple(start.shape[2:])
+    grid = tuple(start.shape[2:])
     parts: dict[str, list[np.ndarray]] = {
         "image": [np.empty(0, np.int64)],
         "target": [np.empty(0, np.int64)],
-        "raw": [np.empty((0, *shape), np.float32)],
-        "rectified": [np.empty((0, *shape), np.float32)],
+        "raw": [np.empty((0, *grid), np.float32)],
+        "rectified": [np.empty((0, *grid), np.float32)],
         "multiplier": [np.empty((0, start.shape[1]), np.float32)],
         "completeness_gap": [np.empty(0, np.float32)],
     }

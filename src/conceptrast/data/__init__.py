@@ -4,6 +4,7 @@ from __future__ import annotations
 
 KINDS = {
     "digit_pairs": "conceptrast.data.digit_pairs:DigitPairs",
+    "digits": "conceptrast.data.digits:Digits",
     "image_folder": "conceptrast.data.image_folder:ImageFolder",
     "imagenet": "conceptrast.data.imagenet:ImageNet",
     "imagenette": "conceptrast.data.imagenette:Imagenette",

@@ -128,7 +128,7 @@ def masked_pictures(
 
 
 def _filling(preprocess: Preprocess, fill: float) -> Tensor:
-    """The colour of a normalised value: uint8 ``[3, 1, 1]``."""
+    """The colour of a normalised value: uint8 ``[channels, 1, 1]``."""
     colour = 255 * (fill * torch.tensor(preprocess.std) + torch.tensor(preprocess.mean))
     return colour.clamp(0, 255).round().to(torch.uint8)[:, None, None]
 

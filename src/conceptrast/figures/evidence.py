@@ -103,8 +103,13 @@ def heatmap(view: Tensor, activations: Tensor, weights: np.ndarray, components: 
 
 
 def pixels(view: Tensor) -> np.ndarray:
-    """A view ``[3, H, W]`` as a picture ``[H, W, 3]``."""
-    return np.ascontiguousarray(view.permute(1, 2, 0).numpy())
+    """A view ``[3, H, W]``, or in grey ``[1, H, W]``, as a picture ``[H, W, 3]``.
+
+    Example:
+        >>> pixels(torch.tensor([[[7, 9]]], dtype=torch.uint8)).tolist()
+        [[[7, 7, 7], [9, 9, 9]]]
+    """
+    return np.ascontiguousarray(view.expand(3, -1, -1).permute(1, 2, 0).numpy())
 
 
 def _row(

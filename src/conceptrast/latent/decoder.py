@@ -1,6 +1,7 @@
 """From activations back to the picture: a convolutional decoder of one layer.
 
-Notation: ``a`` activations ``[N, C, h, w]``, ``v`` pictures ``[N, 3, H, W]`` with values in [0, 1].
+Notation: ``a`` activations ``[N, C, h, w]``, ``v`` pictures ``[N, 3, H, W]`` with values in [0, 1]; grey ones have
+one channel.
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ class Decoder(nn.Module):
         shape: (C, h, w) of the activations.
         size: (height, width) of the picture, at least twice (h, w).
         width: channels of the first block; each further block has half as many, at least 16.
+        channels: of the picture: 3, or 1 for grey.
 
     Raises:
         ShapeError: the picture is smaller than twice the activations: nothing would be left to decode.
@@ -77,9 +79,11 @@ class Decoder(nn.Module):
         (torch.Size([2, 3, 48, 48]), 3)
     """
 
-    def __init__(self, layer: str, shape: tuple[int, int, int], size: tuple[int, int], width: int = 128) -> None:
+    def __init__(
+        self, layer: str, shape: tuple[int, int, int], size: tuple[int, int], width: int = 128, channels: int = 3
+    ) -> None:
         super().__init__()
-        channels, *positions = shape
+        wide, *positions = shape
         if size[0] < 2 * positions[0] or size[1] < 2 * positions[1]:
             raise ShapeError(
                 f"activations of {layer} have {positions[0]}×{positions[1]} positions and the picture "
@@ -88,19 +92,19 @@ class Decoder(nn.Module):
         self.layer, self.shape, self.size, self.width = layer, shape, size, width
         blocks = []
         for at, resolution in enumerate(resolutions((positions[0], positions[1]), size)):
-            wide = max(16, width >> at)
-            blocks.append(UpBlock(channels, wide, resolution))
-            channels = wide
+            narrow = max(16, width >> at)
+            blocks.append(UpBlock(wide, narrow, resolution))
+            wide = narrow
         self.blocks = nn.Sequential(*blocks)
         self.to_pixels = nn.Sequential(
             nn.Upsample(size=size, mode="bilinear"),
-            nn.Conv2d(channels, 16, 3, padding=1),
+            nn.Conv2d(wide, 16, 3, padding=1),
             nn.ReLU(),
-            nn.Conv2d(16, 3, 3, padding=1),
+            nn.Conv2d(16, channels, 3, padding=1),
         )
 
     def forward(self, activations: Tensor) -> Tensor:
-        """``[N, C, h, w]`` to pictures ``[N, 3, H, W]`` in [0, 1].
+        """``[N, C, h, w]`` to pictures ``[N, channels, H, W]`` in [0, 1].
 
         Raises:
             ShapeError: the activations are not those of the layer.
@@ -181,8 +185,9 @@ def read_decoder(path: Path | str) -> Decoder:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
         made = json.loads(header[_KIND])
-        channels, *positions = made["shape"]
-        decoder = Decoder(made["layer"], (channels, *positions), tuple(made["size"]), made["width"])
+        wide, *positions = made["shape"]
+        channels = len(state["to_pixels.3.bias"])
+        decoder = Decoder(made["layer"], (wide, *positions), tuple(made["size"]), made["width"], channels)
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
         raise ModelError(f"{path} holds no decoder: give the file that a decoder was written to") from error
     fit(decoder, state, "the decoder", str(path))

@@ -163,12 +163,13 @@ def train_decoder(
 
 def fresh_decoder(model: Model, split: SplitModel, width: int, seed: int) -> Decoder:
     """An untrained decoder whose weights are drawn from ``seed``; the global random state is left alone."""
-    blank = torch.zeros((1, 3, *model.preprocess.size), dtype=torch.uint8)
+    channels, size = model.preprocess.channels, model.preprocess.size
+    blank = torch.zeros((1, channels, *size), dtype=torch.uint8)
     [(_, activations)] = activations_of(model, split, [(np.zeros(1, np.int64), blank)])
-    channels, rows, columns = activations.shape[1:]
+    wide, rows, columns = activations.shape[1:]
     with torch.random.fork_rng(devices=[]):
         torch.random.default_generator.manual_seed(seed)
-        decoder = Decoder(split.layer, (channels, rows, columns), model.preprocess.size, width)
+        decoder = Decoder(split.layer, (wide, rows, columns), size, width, channels)
     return decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 

@@ -77,7 +77,7 @@ def segments_of(
     bare = []
     folded = split.folded()
     for image, view in _each(pictures, images):
-        masks = superpixels(view.permute(1, 2, 0).numpy(), sizes)
+        masks = superpixels(view.expand(3, -1, -1).permute(1, 2, 0).numpy(), sizes)
         if not len(masks):
             bare.append(image)
             LOGGER.warning("image %d has no superpixels (one colour, or one segment): it is left out", image)

@@ -53,7 +53,7 @@ class Story:
 
 def story_of(way: Walk, place: int, direction: Direction, original: np.ndarray, pair: tuple[int, int]) -> Story:
     """The story of the image at ``place`` of a walk."""
-    frames = way.frames[place].permute(0, 2, 3, 1).numpy()
+    frames = way.frames[place].expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()  # grey as three equal channels
     return Story(
         direction, original, frames, way.lambdas[place] * way.fractions,
         way.suffix[place][:, list(pair)], way.decoded[place][:, list(pair)], bool(way.found[place]),

@@ -59,14 +59,14 @@ def segment_views(view: Tensor, masks: np.ndarray, fill: Sequence[float], shape:
     """Every segment as a view of its own, with nothing but one colour around it.
 
     Args:
-        view: ``[3, H, W]`` uint8.
+        view: ``[C, H, W]`` uint8, of one channel or three.
         masks: ``[S, H, W]`` bool.
         fill: colour around, 0 to 1 by channel.
         shape: ``resized``: the segment's box enlarged to the whole view, bicubic, as published; ``in_place``: the
             segment in its size where it lies.
 
     Returns:
-        ``[S, 3, H, W]`` uint8.
+        ``[S, C, H, W]`` uint8.
 
     Raises:
         ConfigError: there is no such shape.
@@ -81,7 +81,7 @@ def segment_views(view: Tensor, masks: np.ndarray, fill: Sequence[float], shape:
     """
     if shape not in SHAPES:
         raise ConfigError(unknown_name("shape of segments", shape, SHAPES))
-    colour = torch.tensor(fill).mul(255).round().to(torch.uint8).view(3, 1, 1)
+    colour = torch.tensor(fill).mul(255).round().to(torch.uint8).view(-1, 1, 1)
     alone = torch.where(torch.from_numpy(masks)[:, None], view, colour)
     return alone if shape == "in_place" else torch.stack([_enlarged(*pair) for pair in zip(alone, masks, strict=True)])
 
@@ -91,8 +91,9 @@ def _enlarged(alone: Tensor, mask: np.ndarray) -> Tensor:
     rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
     box = alone[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     height, width = mask.shape
-    whole = Image.fromarray(box.permute(1, 2, 0).numpy()).resize((width, height), Image.Resampling.BICUBIC)
-    return torch.from_numpy(np.array(whole)).permute(2, 0, 1)
+    picture = Image.fromarray(box.expand(3, -1, -1).permute(1, 2, 0).numpy())  # grey as three equal channels
+    whole = torch.from_numpy(np.array(picture.resize((width, height), Image.Resampling.BICUBIC)))
+    return whole.permute(2, 0, 1)[: len(box)]
 
 
 def _jaccard(masks: np.ndarray, others: np.ndarray) -> np.ndarray:

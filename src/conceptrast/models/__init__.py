@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 ARCHITECTURES: dict[str, str] = {
+    "lenet": "conceptrast.models.lenet:LeNet",
     "resnet10": "conceptrast.models.resnet10:ResNet10",
     "efficientnet_lite0": "conceptrast.models.efficientnet_lite:EfficientNetLite",
     "efficientnet_lite1": "conceptrast.models.efficientnet_lite:EfficientNetLite",

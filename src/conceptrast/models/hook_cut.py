@@ -45,7 +45,7 @@ class HookCut:
     Args:
         module: the network, in evaluation mode.
         layer: name of the layer; ``name:i`` is its call ``i``, ``name`` its last.
-        example: ``[N, 3, H, W]``; its size is that of the blank image.
+        example: ``[N, C, H, W]``; its size is that of the blank image.
 
     Raises:
         LayerError: no such layer, or the network never calls it.
@@ -73,7 +73,7 @@ class HookCut:
         return len(outputs)
 
     def prefix(self, images: Tensor) -> Tensor:
-        """``[N, 3, H, W]`` to the layer's output."""
+        """``[N, C, H, W]`` images to the layer's output."""
 
         def leave(output: Tensor) -> None:
             raise _Reached(output)

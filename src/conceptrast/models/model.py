@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,17 +24,19 @@ _FILTERS = {
 class Preprocess:
     """From a picture to what a model takes: resize the short side, crop the centre, normalise.
 
-    A *view* is the picture after resizing and cropping, as bytes. Patches are windows of views.
+    A *view* is the picture after resizing and cropping, as bytes. Patches are windows of views. A model of one channel
+    sees grey, a model of three red, green and blue; ``mean`` says which.
 
     Args:
         resize: length of the short side after resizing, in pixels; ``None`` leaves the size alone.
         crop: side of the centre crop, or ``(height, width)``, in pixels.
-        mean: per channel, of values in [0, 1].
-        std: per channel, of values in [0, 1].
+        mean: of each of one or three channels, of values in [0, 1].
+        std: likewise.
         interpolation: ``nearest``, ``bilinear`` or ``bicubic``; the last two antialias.
 
     Raises:
-        ConfigError: unknown interpolation, a crop larger than ``resize``, a std that is not positive.
+        ConfigError: unknown interpolation, a crop larger than ``resize``, a std that is not positive, or other than
+            one or three channels.
 
     Example:
         >>> preprocess = Preprocess(resize=4, crop=4, mean=(0.5,) * 3, std=(0.25,) * 3)
@@ -57,8 +60,16 @@ class Preprocess:
             raise ConfigError(
                 f"resize {self.resize} is smaller than crop {self.crop}: a crop cannot exceed the picture"
             )
-        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
-            raise ConfigError(f"mean and std need three values and std positive ones, got {self.mean} and {self.std}")
+        if len(self.mean) not in (1, 3) or len(self.std) != len(self.mean) or min(self.std) <= 0:
+            raise ConfigError(
+                "mean and std need one value each, or three, and std positive ones, "
+                f"got {list(self.mean)} and {list(self.std)}"
+            )
+
+    @property
+    def channels(self) -> int:
+        """Of a view: 1, grey, or 3, red, green and blue."""
+        return len(self.mean)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -68,15 +79,17 @@ class Preprocess:
     def view(self, image: Image.Image) -> Tensor:
         """The picture as the model sees it before normalisation.
 
-        A picture whose short side is ``resize`` already is not resampled: its bytes come back unchanged.
+        A picture whose short side is ``resize`` already is not resampled: its bytes come back unchanged. A coloured
+        picture becomes grey where the model has one channel (ITU-R 601: 0.299 red, 0.587 green, 0.114 blue), and a grey
+        one gets three equal channels where it has three.
 
         Returns:
-            uint8 ``[3, H, W]``.
+            uint8 ``[channels, H, W]``.
 
         Raises:
             ModelError: the picture is smaller than the crop and ``resize`` is ``None``.
         """
-        image = self._resized(image.convert("RGB"))
+        image = self._resized(image.convert("L" if self.channels == 1 else "RGB"))
         height, width = self.size
         if image.height < height or image.width < width:
             raise ModelError(
@@ -86,7 +99,7 @@ class Preprocess:
         # The same rounding as torchvision's CenterCrop, so that published accuracies hold.
         top, left = round((image.height - height) / 2.0), round((image.width - width) / 2.0)
         pixels = np.asarray(image.crop((left, top, left + width, top + height)))
-        return torch.from_numpy(pixels.transpose(2, 0, 1).copy())
+        return torch.from_numpy(pixels.reshape(height, width, self.channels).transpose(2, 0, 1).copy())
 
     def _resized(self, image: Image.Image) -> Image.Image:
         short, long = sorted(image.size)
@@ -102,13 +115,20 @@ class Preprocess:
         .. math:: x_{c} = \\frac{v_{c} / 255 - \\mathrm{mean}_c}{\\mathrm{std}_c}
 
         Args:
-            views: ``[N, 3, h, w]`` of any height and width, uint8, or float in 0 to 255.
+            views: ``[N, channels, h, w]`` of any height and width, uint8, or float in 0 to 255.
 
         Returns:
-            float32 ``[N, 3, h, w]`` on the device of ``views``.
+            float32 ``[N, channels, h, w]`` on the device of ``views``.
+
+        Raises:
+            ShapeError: the views have another number of channels, which would pass for a view of each.
         """
-        mean = torch.tensor(self.mean, device=views.device).view(3, 1, 1)
-        std = torch.tensor(self.std, device=views.device).view(3, 1, 1)
+        if views.shape[-3] != self.channels:
+            raise ShapeError(
+                f"views have {_channels(views.shape[-3])}, but mean and std of the model are of {self.channels}"
+            )
+        mean = torch.tensor(self.mean, device=views.device).view(-1, 1, 1)
+        std = torch.tensor(self.std, device=views.device).view(-1, 1, 1)
         return (views.float() / 255 - mean) / std
 
 
@@ -118,7 +138,7 @@ class Model:
 
     Args:
         name: what it is called in messages and tables.
-        module: takes ``[N, 3, H, W]`` and gives logits ``[N, n_classes]``; put into eval mode, gradients off.
+        module: takes ``[N, channels, H, W]`` and gives logits ``[N, n_classes]``; put into eval mode, gradients off.
         preprocess: how pictures become its input.
         class_names: one per output, by index.
         digest: md5 of the weights, or ``"untrained"``.
@@ -194,6 +214,36 @@ def refuse_channels(model: Model | nn.Module, images: Tensor) -> None:
         kernel = f"the {reach[0]}×{reach[1]} kernel of {name or 'its convolution'}"
         padded = f", even padded to {room[0]}×{room[1]}" if room != [height, width] else ""
         raise ShapeError(f"a picture of {height}×{width} pixels is smaller than {kernel}{padded}")
+
+
+@contextmanager
+def shapes_explained(model: Model | nn.Module, images: Tensor | None) -> Iterator[None]:
+    """Where the block fails because the network cannot take the images, say so as :func:`refuse_channels` does.
+
+    Only then: a network may prepare its images itself before its first convolution.
+
+    Args:
+        model: :class:`Model` or a bare module.
+        images: ``[N, C, H, W]``; without any, nothing is explained.
+
+    Raises:
+        ShapeError: see :func:`refuse_channels`.
+
+    Example:
+        >>> with shapes_explained(network := nn.Conv2d(1, 6, 5), images := torch.zeros(2, 1, 3, 3)):
+        ...     network(images)
+        Traceback (most recent call last):
+        conceptrast.errors.ShapeError: a picture of 3×3 pixels is smaller than the 5×5 kernel of its convolution
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        try:
+            if images is not None:
+                refuse_channels(model, images)
+        except ShapeError as explained:
+            raise explained from error
+        raise
 
 
 def _channels(number: int) -> str:

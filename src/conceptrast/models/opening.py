@@ -11,12 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from conceptrast.errors import ConfigError, ModelError, unknown_name
+from conceptrast.errors import ConfigError, ModelError, ShapeError, unknown_name
 from conceptrast.files import file_md5, read_json
 from conceptrast.models import ARCHITECTURES, DETECTORS
 from conceptrast.models.family import Family
 from conceptrast.models.last_layer import with_own_head
-from conceptrast.models.model import Model, Preprocess
+from conceptrast.models.model import Model, Preprocess, refuse_channels
 from conceptrast.models.weights import extracted, fit, read_state, unwrapped
 from conceptrast.provenance import is_file_name
 from conceptrast.registry import resolve
@@ -58,7 +58,7 @@ def load_model(
         ModelError: unknown architecture or weights, weights that are missing or do not fit, a checkpoint without the
             part, a part of what is no detector, a whole detector without its part, a factory that fails, a new head for
             a network that does not end in a linear layer.
-        ConfigError: preprocessing that makes no sense.
+        ConfigError: preprocessing that makes no sense, or gives pictures that the network cannot take.
 
     Example:
         >>> model = load_model("resnet10", class_names=["left", "right"], seed=3)
@@ -86,6 +86,7 @@ def load_model(
         class_names = class_names if new_head else published.class_names
     names = list(class_names) if class_names else family.default_class_names()
     module = _fresh(family, len(names), preprocess.size, seed)
+    _check_pictures(architecture, module, preprocess)
     source = str(trained or weights)
     if state is not None and extract is not None:
         state = extracted(state, extract, module.state_dict(), source)
@@ -161,6 +162,22 @@ def open_model(
         trained=weights,
         **{key: settings[key] for key in _PREPROCESSING if key in settings},
     )
+
+
+def preprocess_of(settings: Mapping[str, Any]) -> Preprocess:
+    """How the model of a config entry prepares pictures, without making the network.
+
+    Raises:
+        ModelError: nobody knows the architecture.
+        ConfigError: preprocessing that makes no sense.
+
+    Example:
+        >>> preprocess_of({"architecture": "resnet10", "crop": [64, 96]}).size
+        (64, 96)
+    """
+    family = family_of(architecture_of(settings), options=settings.get("options"))
+    own = {key: settings[key] for key in _PREPROCESSING if key in settings}
+    return _overridden(family.preprocess(settings.get("input_size")), own)
 
 
 def read_class_names(path: Path) -> list[str]:
@@ -263,6 +280,16 @@ def _overridden(preprocess: Preprocess, options: Mapping[str, Any]) -> Preproces
             raise ConfigError(unknown_name("option of a model", key, _PREPROCESSING))
     plain: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
     return dataclasses.replace(preprocess, **plain)
+
+
+def _check_pictures(architecture: str, module: nn.Module, preprocess: Preprocess) -> None:
+    """Refuse pictures that the first convolution cannot take; a factory's network may prepare them itself."""
+    if ":" in architecture:
+        return
+    try:
+        refuse_channels(module, torch.empty(1, preprocess.channels, *preprocess.size, device="meta"))
+    except ShapeError as error:
+        raise ConfigError(f"{architecture}: {error}; `mean` and `std` have a value per channel") from error
 
 
 def _fresh(family: Family, n_classes: int, size: tuple[int, int], seed: int) -> nn.Module:

@@ -44,14 +44,14 @@ class TrainingPictures:
         self.batch_size, self.workers = batch_size, workers
         self.labels = torch.tensor(self.table["label"].to_numpy(), dtype=torch.long)
         height, width = preprocess.size
-        self._fits = len(table) * 3 * height * width <= memory
+        self._fits = len(table) * preprocess.channels * height * width <= memory
         self._kept: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.table)
 
     def batches(self, order: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """Views uint8 ``[n, 3, H, W]`` and labels ``[n]`` of the rows at ``order``, ``batch_size`` at a time."""
+        """Views uint8 ``[n, channels, H, W]`` and labels ``[n]`` of the rows at ``order``, ``batch_size`` at a time."""
         if self._fits:
             kept = self._all()
             for rows in order.split(self.batch_size):
@@ -64,8 +64,8 @@ class TrainingPictures:
 
     def _all(self) -> Tensor:
         if self._kept is None:
-            height, width = self.preprocess.size
-            self._kept = torch.empty((len(self), 3, height, width), dtype=torch.uint8)
+            shape = (self.preprocess.channels, *self.preprocess.size)
+            self._kept = torch.empty((len(self), *shape), dtype=torch.uint8)
             done = 0
             for _, found in views(self.dataset, self.table, self.preprocess, self.batch_size, self.workers):
                 self._kept[done : done + len(found)] = found

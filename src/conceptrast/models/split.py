@@ -18,9 +18,10 @@ from conceptrast.errors import LayerError, ModelError
 from conceptrast.models import graph_cut
 from conceptrast.models.folding import fold_batch_norms
 from conceptrast.models.hook_cut import HookCut
+from conceptrast.models.model import shapes_explained
 
 if TYPE_CHECKING:
-    from conceptrast.models.model import Model
+    from conceptrast.models.model import Model, Preprocess
 
 Half = Callable[[Tensor], Tensor]
 LOGGER = logging.getLogger("conceptrast")
@@ -42,7 +43,7 @@ class SplitModel:
     Args:
         model: :class:`~conceptrast.models.model.Model` or a bare module, in evaluation mode.
         layer: name of the layer.
-        example: ``[N, 3, H, W]`` normalised images; the halves are checked on them against the whole. A ``Model``
+        example: ``[N, C, H, W]`` normalised images; the halves are checked on them against the whole. A ``Model``
             knows its size and needs none; without either nothing is checked.
 
     Attributes:
@@ -52,6 +53,7 @@ class SplitModel:
     Raises:
         LayerError: there is no such layer, or another tensor goes around it; the message names the nearest layers
             that can be cut.
+        ShapeError: the example has another number of channels than the network takes, or is too small for it.
         ModelError: the model is in training mode, or can neither be traced nor hooked for want of an example.
 
     Example:
@@ -66,16 +68,17 @@ class SplitModel:
         module = model if isinstance(model, nn.Module) else model.module
         _refuse_training(module)
         if example is None and not isinstance(model, nn.Module):
-            example = _noise(model.preprocess.size, module)
+            example = _noise(model.preprocess, module)
         self.layer, self.network = layer, module
-        try:
-            traced = graph_cut.trace(module)
-        except Exception as error:
-            self._cut_by_hook(module, example, error)
-        else:
-            self._cut_by_graph(traced)
-        if example is not None:
-            self._check(module, example)
+        with shapes_explained(module, example):
+            try:
+                traced = graph_cut.trace(module)
+            except Exception as error:
+                self._cut_by_hook(module, example, error)
+            else:
+                self._cut_by_graph(traced)
+            if example is not None:
+                self._check(module, example)
 
     def _cut_by_graph(self, traced: graph_cut.Trace) -> None:
         cut = graph_cut.cut_at(traced, graph_cut.find(traced, self.layer))
@@ -111,8 +114,13 @@ class SplitModel:
             )
 
     def prefix(self, images: Tensor) -> Tensor:
-        """Activations ``[N, C, h, w]`` of normalised ``images`` ``[N, 3, H, W]``."""
-        return self._prefix(images)
+        """Activations ``[N, C, h, w]`` of normalised ``images`` ``[N, 3, H, W]``, or ``[N, 1, H, W]`` in grey.
+
+        Raises:
+            ShapeError: the network takes another number of channels, or larger images.
+        """
+        with shapes_explained(self.network, images):
+            return self._prefix(images)
 
     def suffix(self, activations: Tensor) -> Tensor:
         """Logits ``[N, n_classes]`` of ``activations`` ``[N, C, h, w]``, which are left as they were."""
@@ -182,7 +190,7 @@ def last_spatial_layer(model: Model | nn.Module, example: Tensor | None = None) 
     if example is None:
         if isinstance(model, nn.Module):
             raise ModelError("a bare network has no size of its own: name the layer, or give an example image")
-        example = _noise(model.preprocess.size, model.module)
+        example = _noise(model.preprocess, model.module)
     names = cuttable_layers(model)
     for last in reversed(names):
         with torch.no_grad():
@@ -202,10 +210,10 @@ def _refuse_training(module: nn.Module) -> None:
         )
 
 
-def _noise(size: tuple[int, int], module: nn.Module) -> Tensor:
+def _noise(preprocess: Preprocess, module: nn.Module) -> Tensor:
     """Two images of noise, on the device and in the number format of the network."""
     like = next((each for each in module.parameters() if each.is_floating_point()), torch.zeros(()))
-    noise = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))
+    noise = torch.randn(2, preprocess.channels, *preprocess.size, generator=torch.Generator().manual_seed(0))
     return noise.to(like.device, like.dtype)
 
 

