@@ -69,6 +69,7 @@ rule all:
         TABLES,
         MANIFESTS,
         expand("figures/insertion/{insertion}.png", insertion=INSERTIONS),
+        FIGURES_OF_MODELS,
         FIGURES_OF_BIASES,
         "tracked.json",
 
