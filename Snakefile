@@ -75,6 +75,7 @@ rule all:
         MANIFESTS,
         expand("figures/insertion/{insertion}.png", insertion=INSERTIONS),
         FIGURES_OF_VIEWS,
+        FIGURES_OF_MODELS,
         FIGURES_OF_BIASES,
         "tracked.json",
 

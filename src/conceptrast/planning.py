@@ -149,9 +149,13 @@ class Plan:
 
     @property
     def trained_models(self) -> list[str]:
-        """Models that the workflow trains and some study, insertion test or view needs."""
-        used = {study.get(key) for study in self.studies.values() for key in ("model", "predicted_by")}
-        used |= {entry["model"] for part in (self.insertions, self.views) for entry in part.values()}
+        """Models that the workflow trains and some part of the run needs."""
+        users = [
+            *self.studies.values(),
+            *self.insertions.values(),
+            *self.views.values(),
+        ]
+        used = {entry.get(key) for entry in users for key in ("model", "predicted_by")}
         return [name for name, entry in self.models.items() if "train" in entry and name in used]
 
     @property
@@ -161,6 +165,8 @@ class Plan:
         explained += ["concept_recovery"] if self.studies_with_truth else []
         explained += ["models"] if self.trained_models else []
         tables = {"tables": explained} if explained else {}
+        if self.trained_models:
+            tables["confusion"] = ["confusion"]
         if self.contrasted:
             tables["contrast_tables"] = ["contrast_classes", "contrast_pairs", "hyperplanes", "shift", "mask"]
             tables["contrast_tables"] += ["contrast_recovery"] if self.contrasted_with_truth else []
@@ -182,6 +188,10 @@ class Plan:
         """Predictions that say which images belong to which class of a study."""
         entry = self.studies[study]
         return f"predictions/{entry.get('predicted_by', entry['model'])}/{entry['dataset']}.parquet"
+
+    def held_out_file(self, model: str) -> str:
+        """Predictions of a trained model on the pictures that were held out of its training."""
+        return f"predictions/{model}/{self.dataset_of(model=model)}.parquet"
 
     def class_names_file(self, study: str) -> str:
         """Names of the classes of a study's dataset."""

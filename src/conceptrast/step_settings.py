@@ -52,6 +52,15 @@ def predict(plan: Plan, model: str, dataset: str) -> Config:
     return _pictures(plan, model, dataset)
 
 
+def confusion(plan: Plan) -> Config:
+    """Of the run."""
+    models = [
+        {"name": name, "dataset": plan.dataset_of(model=name), "class_names": plan.models[name].get("class_names")}
+        for name in plan.trained_models
+    ]
+    return {"models": models}
+
+
 def attribute(plan: Plan, study: str, shard: str) -> Config:
     """Of one shard of a study's classes."""
     return {

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from conceptrast.confusion import right_of
 from conceptrast.statistics import mean_sd, wilson_interval
 
 THRESHOLDS = (0.1, 0.2, 0.5)
@@ -168,6 +169,7 @@ def headline_metrics(tables: Mapping[str, pd.DataFrame]) -> dict[str, float]:
         for row in _records(tables.get(table)):
             numbers = [key for key, value in row.items() if isinstance(value, int | float) and key != "layer"]
             metrics |= _named(row, numbers, [row.get(key) for key in ("recipe", "selection")])
+    metrics |= _accuracies(tables.get("confusion"))
     for table, (words, headlines) in CONTRASTS.items():
         for row in _records(tables.get(table)):
             metrics |= _named(row, headlines, [word for key in words if (word := row.get(key)) != "none"])
@@ -181,6 +183,16 @@ def headline_metrics(tables: Mapping[str, pd.DataFrame]) -> dict[str, float]:
     for row in _records(tables.get("ace_recovery")):
         if row.get("class_name") == ALL_CLASSES:
             metrics |= _named(row, RECOVERED, [row[key] for key in ("segments_as", "baseline") if row[key] != "none"])
+    return metrics
+
+
+def _accuracies(confusion: pd.DataFrame | None) -> dict[str, float]:
+    """Accuracy of each trained model with its 95 % Wilson interval, from the table of what it takes for what."""
+    metrics: dict[str, float] = {}
+    for model, rows in () if confusion is None else confusion.groupby("model", sort=False):
+        right, n = right_of(rows)
+        low, high = wilson_interval(right, n)
+        metrics |= {f"{model}/accuracy": right / n, f"{model}/accuracy_low": low, f"{model}/accuracy_high": high}
     return metrics
 
 

@@ -193,6 +193,42 @@ def test_an_insertion_test_needs_its_model_and_names_its_classes(inside: Path) -
     assert "contrast_tables" not in plan.tables
 
 
+def test_trained_models_have_a_confusion_table_on_the_pictures_held_out_of_their_own_training(inside: Path) -> None:
+    config = {
+        "run": "small",
+        "datasets": {
+            "pairs": {"kind": "digit_pairs", "train": 20, "validation": 10},
+            "others": {"kind": "digit_pairs", "train": 20, "validation": 20},
+        },
+        "models": {
+            "first": {"architecture": "resnet10", "train": {"dataset": "others"}, "class_names": ["a", "b"]},
+            "second": {"architecture": "resnet10", "train": {"dataset": "pairs"}},
+            "third": {"architecture": "resnet10", "train": {"dataset": "pairs"}},
+            "unused": {"architecture": "lenet", "train": {"dataset": "pairs"}},
+            "random": {"architecture": "resnet10"},
+        },
+        "studies": {
+            "one": {"model": "first", "dataset": "pairs", "layer": "layer3"},
+            "two": {"model": "random", "predicted_by": "second", "dataset": "pairs", "layer": "layer3"},
+        },
+        "insertions": {
+            "thing": {"model": "third", "dataset": "others", "pairs": [[0, 1]], "crop": {"photograph": "cat"}}
+        },
+    }
+    plan = Plan.read(config, SOURCE, SCHEMA)
+    assert plan.trained_models == ["first", "second", "third"]
+    assert plan.tables["confusion"] == ["confusion"]
+    assert [plan.held_out_file(model) for model in plan.trained_models] == [
+        *("predictions/first/others.parquet", "predictions/second/pairs.parquet", "predictions/third/pairs.parquet"),
+    ]
+    assert plan.settings("confusion")["models"] == [
+        {"name": "first", "dataset": "others", "class_names": ["a", "b"]},
+        {"name": "second", "dataset": "pairs", "class_names": None},
+        {"name": "third", "dataset": "pairs", "class_names": None},
+    ]
+    assert "confusion" not in plan_of({"architecture": "resnet10"}).tables
+
+
 @pytest.mark.parametrize("options", [{"kind": "digit_pairs", "train": "many"}, {"kind": "imagenet"}])
 def test_options_that_a_dataset_refuses_name_the_dataset(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=r"^config: 'datasets\.pairs': .*(train|root)"):

@@ -20,7 +20,7 @@ AFTER_PROTOTYPES = {"prototypes": 2, "component_prediction": 2, "concept_recover
 
 def test_the_run_gives_its_tables_figures_and_record(finished: Copy) -> None:
     tables = {path.stem: pd.read_csv(path) for path in (finished.results / "tables").glob("*.csv")}
-    studies = {"component_prediction", "studies", "concept_recovery", "models"}
+    studies = {"component_prediction", "studies", "concept_recovery", "models", "confusion"}
     assert set(tables) == {*studies, *CONTRASTS, *CONCEPTS, *COUNTERFACTUALS}
     tested = tables["component_prediction"]
     assert set(tested["study"]) == {"pairs-layer3", "pairs-layer4"}
@@ -34,6 +34,11 @@ def test_the_run_gives_its_tables_figures_and_record(finished: Copy) -> None:
             "study == 'pairs-layer3' and recipe == 'published' and selection == 'all' and baseline == 'none'"
         )["match_rate"].item()
     )
+    taken = tables["confusion"]
+    right = taken.loc[taken["label"] == taken["predicted"], "n"].sum()
+    assert (set(taken["model"]), taken["n"].sum()) == ({"pairs_resnet"}, 120)
+    assert metrics["pairs_resnet/accuracy"] == pytest.approx(right / 120)
+    assert (finished.results / "figures" / "confusion" / "pairs_resnet.png").is_file()
     for study in ("pairs-layer3", "pairs-layer4"):
         cards = pd.read_csv(finished.results / "figures" / study / "cards.csv")
         assert len(cards) == tables["studies"].set_index("study").loc[study, "n_classes"]

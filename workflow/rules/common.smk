@@ -47,6 +47,7 @@ MANIFESTS = expand("figures/{study}/cards.csv", study=STUDIES)
 MANIFESTS += expand("figures/{study}/contrasts.csv", study=CONTRASTED)
 MANIFESTS += expand("figures/{study}/counterfactuals.csv", study=DECODED)
 MANIFESTS += expand("figures/{study}/ace.csv", study=ACE_STUDIES)
+FIGURES_OF_MODELS = expand("figures/confusion/{model}.png", model=TRAINED)
 FIGURES_OF_BIASES = expand(
     "figures/latent_bias/{bias}/{figure}.png", bias=BIASES, figure=BIAS_FIGURES
 )
@@ -120,7 +121,7 @@ def trained_index(wildcards):
 def weights_file(wildcards):
     """Trained weights of a job's model, if the workflow trains it."""
     name = PLAN.model_of(**wildcards)
-    return [f"models/{name}.safetensors"] if name in TRAINED else []
+    return [f"models/{name}.safetensors"] if "train" in PLAN.models[name] else []
 
 
 def weights_option(wildcards, input):

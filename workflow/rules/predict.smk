@@ -1,4 +1,4 @@
-"""Models. Trains the models that the workflow trains and predicts every picture."""
+"""Models. Trains the models that the workflow trains, predicts every picture, and says what is taken for what."""
 
 
 rule train:
@@ -67,3 +67,42 @@ rule predict:
         " --class-names {input.class_names} --predictions {output.predictions} {params.weights}"
         " --threads {threads} --workers {resources.workers} --log {log}"
         " && printf %s {params.digest:q} > {output.fingerprint}"
+
+
+if TRAINED:
+
+    rule confusion:
+        input:
+            predictions=[PLAN.held_out_file(model) for model in TRAINED],
+            class_names=[
+                f"datasets/{PLAN.dataset_of(model=model)}/class_names.json"
+                for model in TRAINED
+            ],
+        output:
+            tables=report(
+                "tables/confusion.csv",
+                caption="../report/confusion.rst",
+                category="Tables",
+                labels={"table": "confusion"},
+            ),
+            figures=[
+                report(
+                    f"figures/confusion/{model}.png",
+                    caption="../report/confusion.rst",
+                    category="Models",
+                    labels={"model": model, "table": "confusion"},
+                )
+                for model in TRAINED
+            ],
+        log:
+            "logs/confusion.log",
+        conda:
+            "../envs/conceptrast.yaml"
+        resources:
+            mem_mb=1000,
+        params:
+            settings=settings("confusion"),
+            code=code("confusion"),
+        shell:
+            "python -m conceptrast.steps.confusion --settings {params.settings:q} --predictions {input.predictions}"
+            " --class-names {input.class_names} --tables {output.tables} --figures {output.figures} --log {log}"

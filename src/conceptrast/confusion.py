@@ -1,0 +1,51 @@
+"""What a classifier takes for what: its predictions by label."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+COLUMNS = ("label", "label_name", "predicted", "predicted_name", "n", "share")
+
+
+def confusion(predictions: pd.DataFrame, labels: Sequence[str], outputs: Sequence[str]) -> pd.DataFrame:
+    r"""How often pictures of each label are predicted as each class.
+
+    .. math:: n_{yc} = |\{i : y_i = y, \hat y_i = c\}|, \qquad \mathrm{share}_{yc} = n_{yc} \Big/ \sum_{c'} n_{yc'}
+
+    Args:
+        predictions: label, predicted; one row a picture.
+        labels: names by label.
+        outputs: names by output of the model; label and output of one number are the same class.
+
+    Returns:
+        label, label_name, predicted, predicted_name, n, share (of the label's pictures, 0 to 1); one row for each pair
+        that occurs, by label and prediction.
+
+    Example:
+        >>> said = pd.DataFrame({"label": [0, 1, 1, 1, 1], "predicted": [0, 1, 0, 1, 1]})
+        >>> confusion(said, ["cat", "dog"], ["cat", "dog"])[["label_name", "predicted_name", "n", "share"]]
+          label_name predicted_name  n  share
+        0        cat            cat  1   1.00
+        1        dog            cat  1   0.25
+        2        dog            dog  3   0.75
+    """
+    found = predictions.groupby(["label", "predicted"]).size().rename("n").reset_index()
+    found["share"] = found["n"] / found.groupby("label")["n"].transform("sum")
+    names = {"label": labels, "predicted": outputs}
+    named = {f"{key}_name": [names[key][number] for number in found[key]] for key in names}
+    return found.assign(**named)[list(COLUMNS)]
+
+
+def right_of(rows: pd.DataFrame) -> tuple[int, int]:
+    """Pictures that are predicted as what they are labelled, and all pictures.
+
+    Args:
+        rows: of one model, as :func:`confusion` gives.
+
+    Example:
+        >>> right_of(pd.DataFrame({"label": [0, 1, 1], "predicted": [0, 0, 1], "n": [1, 1, 3]}))
+        (4, 5)
+    """
+    return int(rows.loc[rows["label"] == rows["predicted"], "n"].sum()), int(rows["n"].sum())

@@ -1,0 +1,114 @@
+"""The confusion table as a picture: label by prediction, with counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.colors import to_hex, to_rgb
+from matplotlib.figure import Figure
+
+from conceptrast.confusion import right_of
+from conceptrast.figures.canvas import FAINT, INK, MATCH, MISMATCH, Sheet, short
+from conceptrast.statistics import wilson_interval
+
+LIMIT = 30
+"""Classes that are shown at most: those that are most often wrong."""
+
+MARGIN, CELL, NAMES, HEAD, RIGHT, LEAST = 0.35, 0.46, 1.25, 1.0, 1.35, 6.2
+ROTATED = 3  # characters above which the names of columns stand upright
+
+
+def draw_confusion(rows: pd.DataFrame, title: str, of: str, limit: int = LIMIT) -> Figure:
+    """Counts of every label and prediction; accuracy with its interval in the header.
+
+    Right predictions are green by their share of the label's pictures; wrong ones are orange, and the largest share among
+    them is the darkest.
+
+    Args:
+        rows: as :func:`conceptrast.confusion.confusion` gives; not empty.
+        title: the model.
+        of: what the pictures are, for the header.
+        limit: how many classes are shown at most; a note says how many there are.
+
+    Returns:
+        A figure of its own.
+    """
+    names = _names(rows)
+    shown = _shown(rows, limit)
+    side = len(shown) * CELL
+    upright = any(len(_label(names[each])) > ROTATED for each in shown)
+    top = HEAD + (NAMES if upright else 0.25)
+    sheet = Sheet(max(MARGIN + NAMES + side + RIGHT, LEAST), top + side + 0.65)
+    _header(sheet, rows, title, of)
+    left = MARGIN + NAMES
+    sheet.text("predicted", left + side / 2, HEAD - 0.06, size=9, weight="bold", ha="center", va="bottom")
+    sheet.text("label", left - 0.1, top - 0.08, size=9, weight="bold", ha="right", va="bottom")
+    for place, each in enumerate(shown):
+        name, middle = _label(names[each]), (place + 0.5) * CELL
+        sheet.text(name, left - 0.1, top + middle, size=9, ha="right", va="center")
+        above = sheet.text(name, left + middle, top - 0.08, size=9, ha="center", va="bottom")
+        above.set_rotation(90 if upright else 0)
+        _share_right(sheet, rows[rows["label"] == each], left + side + 0.12, top + middle)
+    _cells(sheet, rows, {each: place for place, each in enumerate(shown)}, left, top)
+    sheet.frame(left, top, side, side, FAINT, line=0.8)
+    note = "green: right; orange: wrong, the most frequent mistake of a label the darkest"
+    if len(shown) < len(names):
+        note = f"the {len(shown)} of {len(names)} classes with the lowest share right; {note}"
+    sheet.text(note, MARGIN, top + side + 0.18, size=8, colour=FAINT)
+    return sheet.figure
+
+
+def _header(sheet: Sheet, rows: pd.DataFrame, title: str, of: str) -> None:
+    right, n = right_of(rows)
+    low, high = wilson_interval(right, n)
+    sheet.text(short(title, 40), MARGIN, 0.16, size=15, weight="bold")
+    said = f"accuracy {100 * right / n:.1f} % ({100 * low:.1f} to {100 * high:.1f} %): {right} of {n} {of}"
+    sheet.text(said, MARGIN, 0.5, size=9, colour=FAINT)
+
+
+def _cells(sheet: Sheet, rows: pd.DataFrame, places: Mapping[int, int], left: float, top: float) -> None:
+    """Every pair that occurs: its cell and its count."""
+    shown = rows[rows["label"].isin(places) & rows["predicted"].isin(places)]
+    most = shown.loc[shown["label"] != shown["predicted"], "share"].max()
+    for label, predicted, n, share in shown[["label", "predicted", "n", "share"]].itertuples(index=False, name=None):
+        x, y = left + places[predicted] * CELL, top + (places[label] + 0.5) * CELL
+        own = label == predicted
+        strength = share if own else share / most
+        sheet.bar(x, y, CELL, CELL, _tint(MATCH if own else MISMATCH, 0.85 * strength))
+        ink = "white" if strength > 0.6 else INK
+        sheet.text(str(n), x + CELL / 2, y, size=8, colour=ink, ha="center", va="center")
+
+
+def _share_right(sheet: Sheet, own: pd.DataFrame, x: float, y: float) -> None:
+    """How many of a label's pictures are predicted as it."""
+    right, n = right_of(own)
+    said = f"{100 * right / n:.0f} % of {n}" if n else "no picture"
+    sheet.text(said, x, y, size=8, colour=FAINT, va="center")
+
+
+def _names(rows: pd.DataFrame) -> dict[int, str]:
+    """Names of all classes that occur, by index; a label's own name stands before that of the output."""
+    said = dict(zip(rows["predicted"].tolist(), rows["predicted_name"].tolist(), strict=True))
+    return said | dict(zip(rows["label"].tolist(), rows["label_name"].tolist(), strict=True))
+
+
+def _shown(rows: pd.DataFrame, limit: int) -> list[int]:
+    """All classes by index, or those labels of which the lowest share is right."""
+    everything = sorted(_names(rows))
+    if len(everything) <= limit:
+        return everything
+    right = rows[rows["label"] == rows["predicted"]].set_index("label")["share"]
+    worst = right.reindex(np.sort(rows["label"].unique()), fill_value=0.0).sort_values(kind="stable")
+    return sorted(int(label) for label in worst.index[:limit])
+
+
+def _label(name: str) -> str:
+    return short(name, 14)
+
+
+def _tint(colour: str, strength: float) -> str:
+    """White mixed with a share of a colour."""
+    red, green, blue = (1 - strength * (1 - part) for part in to_rgb(colour))
+    return to_hex((red, green, blue))
