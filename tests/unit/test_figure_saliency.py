@@ -86,6 +86,18 @@ def test_a_map_of_zeros_leaves_the_picture_and_one_of_ones_covers_it() -> None:
     assert (product(picture, np.zeros((2, 2))) == 0).all()
 
 
+def test_a_map_that_says_nothing_is_said_to() -> None:
+    row = Looked(np.zeros((8, 8, 3), np.uint8), ["says a"], {"one": np.zeros((8, 8)), "two": np.ones((8, 8))})
+    texts = [text.get_text() for text in draw_saliency([row], "title", "note").axes[0].texts]
+    assert texts.count("nothing speaks for it") == 3
+
+
+def test_no_more_than_two_images_of_a_pair_are_shown() -> None:
+    table = subjects([(image, "difference", 0, 1) for image in range(3)] + [(3, "difference", 1, 0)])
+    found = rows_of_view(pictures(4), table, {"grad_cam": np.ones((4, 8, 8), np.float32)})
+    assert [row.picture[0, 0, 0] // 20 for row in found] == [0, 3, 1]
+
+
 def test_the_figure_has_five_cells_for_two_maps_and_outlines_boxes() -> None:
     row = Looked(
         np.zeros((8, 8, 3), np.uint8), ["says a"], {"one": np.ones((8, 8)), "two": np.ones((8, 8))}, [(0, 0, 2, 2)]

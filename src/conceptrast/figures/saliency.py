@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from conceptrast.figures.canvas import FAINT, INK, SECOND, Sheet, component_colour
 
 MARGIN, GAP, HEAD, TITLES, LINES = 0.35, 0.1, 0.85, 0.45, 0.5
-CELL, MOST_ROWS = 1.75, 12
+CELL, MOST_ROWS = 1.75, 10
 DPI = 150  # heatmaps have more colours than a palette holds: finer dots
 OVERLAY = 0.7  # strength of a map over its picture, where it is highest
 PANEL, CHART = 3.3, 2.4
@@ -46,7 +46,7 @@ def draw_saliency(rows: Sequence[Looked], title: str, note: str) -> Figure:
     """A row for each picture: the picture, the first map alone, over and times the picture, the other maps over it.
 
     Args:
-        rows: at most :data:`MOST_ROWS` are shown; all have maps of the same headings.
+        rows: at most :data:`MOST_ROWS` are shown; all have maps of the same headings. A map of zeros is said to be one.
         title: heading.
         note: line below it.
     """
@@ -64,10 +64,13 @@ def draw_saliency(rows: Sequence[Looked], title: str, note: str) -> Figure:
         first = row.maps[headings[0]]
         cells = [row.picture, heatmap(first), overlay(row.picture, first), product(row.picture, first)]
         cells += [overlay(row.picture, row.maps[name]) for name in headings[1:]]
-        for column, cell in enumerate(cells):
+        of = [*headings[:1] * 4, *headings[1:]]
+        for column, (cell, heading) in enumerate(zip(cells, of, strict=True)):
             x = MARGIN + column * (CELL + GAP)
             left, top, width, _ = sheet.picture(cell, x, y, CELL, CELL)
             _outline(sheet, row, left, top, width / cell.shape[1])
+            if column and not row.maps[heading].any():
+                sheet.text("nothing speaks for it", x, y + CELL + 0.05, size=8, colour=FAINT)
         for number, line in enumerate(row.lines):
             sheet.text(line, MARGIN, y + CELL + 0.05 + 0.17 * number, size=8, colour=INK if number == 0 else FAINT)
     return sheet.figure

@@ -17,6 +17,7 @@ from conceptrast.pictures import Pictures
 from conceptrast.saliency.view_truth import Known
 
 UNLABELLED = "unlabelled"
+PER_PAIR = 2  # images of a pair of classes that are shown
 HEADINGS = {"class": "why A", "difference": "why A and not B"}
 
 
@@ -53,7 +54,7 @@ def rows_of_view(
 def _groups(subjects: pd.DataFrame) -> list[tuple[int, list[int]]]:
     """Image and places of the subjects that share a row: for its class, and for its class and not one other.
 
-    All pairs of classes come in turn, so that the first rows show each of them.
+    All pairs of classes come in turn, the first two images of each.
     """
     keys = list(zip(*(subjects[name].tolist() for name in ("image", "kind", "toward", "versus")), strict=True))
     alone = {(image, toward): place for place, (image, kind, toward, _) in enumerate(keys) if kind != "difference"}
@@ -66,7 +67,7 @@ def _groups(subjects: pd.DataFrame) -> list[tuple[int, list[int]]]:
         turns[toward, versus] += 1
     shown = {place for _, _, places in groups for place in places}
     groups += [(0, image, [place]) for (image, _), place in alone.items() if place not in shown]
-    return [(image, places) for _, image, places in sorted(groups, key=lambda group: group[0])]
+    return [(image, places) for turn, image, places in sorted(groups, key=lambda group: group[0]) if turn < PER_PAIR]
 
 
 def _heading(kind: str, method: str, methods: int) -> str:
@@ -84,7 +85,8 @@ def _lines(row: pd.Series) -> list[str]:
         return [said, against]
     if row["kind"] == "class":
         return [said, f"map for {short(row['toward_name'], 22)}"]
-    return [said, short(PurePath(row["path"]).name if row["label_name"] == UNLABELLED else row["label_name"], 30)]
+    unlabelled = row["label_name"] == UNLABELLED
+    return [said, short(PurePath(row["path"]).name, 30) if unlabelled else f"labelled {short(row['label_name'], 20)}"]
 
 
 def _boxes(image: int, pair: tuple[int, int], known: Known | None) -> Sequence[Sequence[float]]:

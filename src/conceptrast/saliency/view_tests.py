@@ -48,7 +48,7 @@ def view_faithfulness(
     layer: str,
     subjects: pd.DataFrame,
     maps: Mapping[str, np.ndarray],
-    percentiles: Sequence[float],
+    percentiles: Sequence[int],
     seed: int,
 ) -> pd.DataFrame:
     """Curves of every subject's map by every method and by chance.
