@@ -33,7 +33,7 @@ PICTURE_STEPS = frozenset(
     {
         *("train", "predict", "attribute", "factorize", "prototypes", "component_prediction", "concept_recovery"),
         *("figures", "features", "shift", "mask", "contrastive_components", "contrast_recovery", "contrast_figures"),
-        *("insertion", "decoder", "counterfactual", "ace", "latent_bias"),
+        *("insertion", "decoder", "counterfactual", "ace", "latent_bias", "dff"),
     }
 )
 """Steps that open a model and look at pictures."""
@@ -97,6 +97,11 @@ class Plan:
         return self.config["insertions"]
 
     @property
+    def dffs(self) -> dict[str, Config]:
+        """Deep feature factorizations by name."""
+        return self.config["dff"]
+
+    @property
     def biases(self) -> dict[str, Config]:
         """Comparisons of latent spaces on pictures with a planted bias, by name."""
         return self.config["latent_bias"]
@@ -134,9 +139,9 @@ class Plan:
 
     @property
     def trained_models(self) -> list[str]:
-        """Models that the workflow trains and some study or insertion test needs."""
+        """Models that the workflow trains and some study, insertion test or factorization needs."""
         used = {study.get(key) for study in self.studies.values() for key in ("model", "predicted_by")}
-        used |= {entry["model"] for entry in self.insertions.values()}
+        used |= {entry["model"] for part in (self.insertions, self.dffs) for entry in part.values()}
         return [name for name, entry in self.models.items() if "train" in entry and name in used]
 
     @property
@@ -156,6 +161,8 @@ class Plan:
         if self.studies_with_ace:
             known = set(self.studies_with_ace) & set(self.studies_with_truth)
             tables["ace_tables"] = ["ace", *(["ace_recovery"] if known else [])]
+        if self.dffs:
+            tables["dff_tables"] = ["dff_concepts", "dff_summary"]
         if self.biases:
             tables["latent_bias_tables"] = ["latent_bias", "latent_bias_summary"]
         return tables
@@ -169,11 +176,12 @@ class Plan:
         """Names of the classes of a study's dataset."""
         return f"datasets/{self.studies[study]['dataset']}/class_names.json"
 
-    def _entry(self, study: str | None = None, insertion: str | None = None, **_: str) -> Config | None:
-        """Study or insertion test that a job with these wildcards belongs to."""
-        if study is not None:
-            return self.studies[study]
-        return None if insertion is None else self.insertions[insertion]
+    def _entry(self, **wildcards: str) -> Config | None:
+        """Study, insertion test or factorization that a job with these wildcards belongs to."""
+        for key, entries in (("study", self.studies), ("insertion", self.insertions), ("dff", self.dffs)):
+            if key in wildcards:
+                return entries[wildcards[key]]
+        return None
 
     def model_of(self, model: str | None = None, **wildcards: str) -> str:
         """Model that a job with these wildcards uses."""
@@ -269,7 +277,7 @@ class Plan:
         for wildcards in jobs:
             named = dict(wildcards.items())
             datasets |= set(self.datasets_of(**named))
-            models |= {self.model_of(**named)} if {"study", "model", "insertion"} & set(named) else set()
+            models |= {self.model_of(**named)} if {"study", "model", "insertion", "dff"} & set(named) else set()
             crops |= {named["insertion"]} if "insertion" in named else set()
         lines = [f"dataset '{name}': {self._opened(name).missing()}" for name in sorted(datasets)]
         for name in sorted(models):
@@ -290,12 +298,12 @@ class Plan:
         return [line for line in lines if not line.endswith(": None")]
 
     def unknown_classes(self, jobs: Iterable[Mapping[str, str]]) -> list[str]:
-        """One line per class that its model does not have, for the studies and insertion tests of these jobs.
+        """One line per class that its model does not have, for whatever these jobs belong to, and per unknown label.
 
         Where the names are not known before the model is opened, as of a file of weights alone, none is doubted.
         """
         named = [dict(wildcards.items()) for wildcards in jobs]
-        due = {key: {wildcards.get(key) for wildcards in named} for key in ("study", "insertion")}
+        due = {key: {wildcards.get(key) for wildcards in named} for key in ("study", "insertion", "dff")}
         lines = []
         for name in (name for name in self.studies if name in due["study"]):
             study = self.studies[name]
@@ -309,6 +317,12 @@ class Plan:
             entry, where = self.insertions[name], f"'insertions.{name}.pairs'"
             lines += self._unknown(where, entry, [each for pair in entry["pairs"] for each in pair])
             lines += self._same(where, entry, entry["pairs"])
+        for name in (name for name in self.dffs if name in due["dff"]):
+            entry = self.dffs[name]
+            lines += self._unknown(f"'dff.{name}.class'", entry, [entry["class"]] if "class" in entry else [])
+            labels = self._opened(entry["dataset"]).class_names if "labels" in entry else []
+            unknown = [label for label in entry.get("labels", []) if label not in labels]
+            lines += [f"'dff.{name}.labels': {unknown_name('label', label, labels)}" for label in unknown]
         return lines
 
     def _same(self, where: str, entry: Config, pairs: Sequence[Sequence[str | int]]) -> list[str]:
@@ -321,7 +335,7 @@ class Plan:
         ]
 
     def _unknown(self, where: str, entry: Config, classes: Iterable[str | int]) -> list[str]:
-        """One line per class that the model of a study or insertion test does not have."""
+        """One line per class that the model of a study, insertion test or factorization does not have."""
         classes = list(dict.fromkeys(classes))
         valid = self._class_names(entry) if classes else None
         if valid is None:
@@ -334,7 +348,7 @@ class Plan:
         ]
 
     def _class_names(self, user: Config) -> list[str] | None:
-        """Names of the outputs of the model of a study or insertion test, as far as known without opening it."""
+        """Names of the outputs of the model of an entry, as far as known without opening it."""
         entry = self.models[user["model"]]
         names, weights = entry.get("class_names"), None if "train" in entry else entry.get("weights")
         if isinstance(names, list):

@@ -37,6 +37,7 @@ CONTRAST_TRUTH_STUDIES = PLAN.contrasted_with_truth
 DECODED = PLAN.decoded
 INSERTIONS = list(PLAN.insertions)
 ACE_STUDIES = PLAN.studies_with_ace
+DFFS = list(PLAN.dffs)
 BIASES = list(PLAN.biases)
 TRAINED = PLAN.trained_models
 SHARDS = range(PLAN.config["class_shards"])
@@ -45,6 +46,7 @@ MANIFESTS = expand("figures/{study}/cards.csv", study=STUDIES)
 MANIFESTS += expand("figures/{study}/contrasts.csv", study=CONTRASTED)
 MANIFESTS += expand("figures/{study}/counterfactuals.csv", study=DECODED)
 MANIFESTS += expand("figures/{study}/ace.csv", study=ACE_STUDIES)
+MANIFESTS += expand("figures/dff/{dff}.csv", dff=DFFS)
 FIGURES_OF_BIASES = expand(
     "figures/latent_bias/{bias}/{figure}.png", bias=BIASES, figure=BIAS_FIGURES
 )
@@ -58,6 +60,7 @@ wildcard_constraints:
     model="[A-Za-z0-9_.-]+",
     study="|".join(map(re.escape, PLAN.studies)),
     insertion="[A-Za-z0-9_.-]+",
+    dff="[A-Za-z0-9_.-]+",
     bias="[A-Za-z0-9_.-]+",
     condition="|".join(CONDITIONS),
     seed=r"\d+",
@@ -180,6 +183,18 @@ def insertion_inputs(wildcards):
     }
 
 
+def dff_inputs(wildcards):
+    """Index and class names of a factorization's dataset, and predictions where they choose its pictures."""
+    entry = PLAN.dffs[wildcards.dff]
+    chosen = [f"predictions/{entry['model']}/{entry['dataset']}.parquet"]
+    return index_of(wildcards) | {"predictions": chosen if "class" in entry else []}
+
+
+def predictions_option(wildcards, input):
+    """`--predictions` with the file, if there is one."""
+    return f"--predictions {input.predictions}" if input.predictions else ""
+
+
 def bias_index(wildcards):
     """Index of the pictures that a network of a comparison of latent spaces is trained on."""
     return index_of(wildcards)["index"]
@@ -217,9 +232,8 @@ def check_before_start(jobs):
     stop_if_wrong(jobs)
     due = PLAN.settings("check_layers", jobs=[job.wildcards for job in jobs])
     command = [sys.executable, "-m", "conceptrast.steps.check_layers", "--settings"]
-    if (due["studies"] or due["insertions"]) and subprocess.run(
-        [*command, json.dumps(due)]
-    ).returncode:
+    parts = [due[key] for key in ("studies", "insertions", "dffs")]
+    if any(parts) and subprocess.run([*command, json.dumps(due)]).returncode:
         raise WorkflowError("this run cannot start: see the error above")
 
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from conceptrast.errors import ConfigError
 from conceptrast.factorization.dff import DeepFeatures, dff
 
-REGION = 0.5
+REGION = 0.25
 """Least relative heat inside a concept's region."""
 
 

@@ -26,7 +26,7 @@ from conceptrast.models.split import SplitModel
 from conceptrast.saliency.blur import BLUR, BlurTest, elsewhere, finite
 from conceptrast.saliency.concept_maps import REGION, concept_vectors, factorize_in_order, regions, relative_heat
 
-PLACES = 4
+PLACES = 2
 """Least number of random places that the chance value of a concept is the mean of, over all its images."""
 
 RANKS = 2

@@ -30,6 +30,12 @@ def concept_rows(groups: Sequence[Factorized], names: Sequence[str]) -> pd.DataF
     return joined.reindex(columns=["picture", *COLUMNS])
 
 
+def skipped_rows(n_components: Sequence[int], reason: str) -> pd.DataFrame:
+    """The rows of pictures that are not there: one a number of concepts, with the reason."""
+    rows = [{"n_components": k, "status": "skipped", "reason": reason} for k in sorted(n_components)]
+    return pd.DataFrame(rows).reindex(columns=["picture", *COLUMNS])
+
+
 def dff_summary(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     r"""What the concepts of some pictures come to, for every number of concepts.
 
