@@ -56,6 +56,11 @@ if ACE_STUDIES:
     include: "workflow/rules/concepts.smk"
 
 
+if DFFS:
+
+    include: "workflow/rules/dff.smk"
+
+
 if BIASES:
 
     include: "workflow/rules/bias.smk"

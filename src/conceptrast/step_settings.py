@@ -23,7 +23,7 @@ def index(plan: Plan, dataset: str) -> Config:
 
 
 def check_layers(plan: Plan, jobs: Iterable[Mapping[str, str]]) -> Config:
-    """The studies and views that jobs with these wildcards belong to or train for."""
+    """The studies, insertion tests, views and factorizations that jobs with these wildcards belong to or train for."""
     named = [dict(wildcards.items()) for wildcards in jobs]
     trained = {wildcards.get("model") for wildcards in named}
     layers: dict[str, Config] = {}
@@ -37,8 +37,15 @@ def check_layers(plan: Plan, jobs: Iterable[Mapping[str, str]]) -> Config:
         for name, entry in plan.insertions.items()
         if name in insertions
     }
-    used = sorted({entry["model"] for entry in [*layers.values(), *pasted.values()]})
-    return {"models": {name: plan.models[name] for name in used}, "layers": layers, "insertions": pasted}
+    dffs = {wildcards.get("dff") for wildcards in named}
+    factorized = {
+        name: {key: entry[key] for key in ("model", "layer", "components", "shared", "images")}
+        for name, entry in plan.dffs.items()
+        if name in dffs or entry["model"] in trained
+    }
+    used = sorted({entry["model"] for entry in [*layers.values(), *pasted.values(), *factorized.values()]})
+    models = {name: plan.models[name] for name in used}
+    return {"models": models, "layers": layers, "insertions": pasted, "dffs": factorized}
 
 
 def train(plan: Plan, model: str) -> Config:
@@ -240,6 +247,18 @@ def ace_tables(plan: Plan) -> Config:
     """Of the run."""
     known = [name for name in plan.studies_with_ace if name in plan.studies_with_truth]
     return {"studies": plan.studies_with_ace, "studies_with_truth": known}
+
+
+def dff(plan: Plan, dff: str) -> Config:
+    """Of a deep feature factorization."""
+    entry = plan.dffs[dff]
+    own: Config = {key: value for key, value in entry.items() if key not in ("model", "dataset")}
+    return {**_pictures(plan, entry["model"], entry["dataset"]), **own, "dff": dff}
+
+
+def dff_tables(plan: Plan) -> Config:
+    """Of the run."""
+    return {"dffs": list(plan.dffs), **_values(plan, "seed")}
 
 
 def train_autoencoder(plan: Plan, bias: str, condition: str, seed: str) -> Config:

@@ -12,13 +12,14 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from conceptrast.cli import contrast, explain, saliency
+from conceptrast.cli import contrast, dff, explain, saliency
 from conceptrast.errors import ConceptrastError
 from conceptrast.steps.runner import said_of
 
 Command = tuple[str, Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], None]]
 COMMANDS: dict[str, Command] = {
     "contrast": ("why the model says one class and not another", contrast.add, contrast.run),
+    "dff": ("what a layer holds of pictures, as concepts with the classes they speak for", dff.add, dff.run),
     "explain": ("from images to concepts to a verdict, for one class", explain.add, explain.run),
     "saliency": ("where the model looks in a picture", saliency.add, saliency.run),
 }

@@ -6,6 +6,7 @@ minimum of each channel ``[C]``; ``W`` what each concept adds to it ``[C, k]``; 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -73,10 +74,13 @@ def dff(activations: np.ndarray | Tensor, n_components: int = 5, seed: int = 0, 
         >>> found.heatmaps.argmax(axis=1)[0].tolist(), found.shares.round(2).tolist(), found.reconstruction_error < 1e-3
         ([[1, 1], [0, 0]], [0.67, 0.33], True)
     """
-    values = _maps(activations)
+    found = activations.detach().float().cpu().numpy() if isinstance(activations, Tensor) else activations
+    values = np.asarray(found, dtype=np.float32)
+    check_maps(values.shape, n_components)
+    if not np.isfinite(values).all():
+        raise ConceptrastError("activations are not finite: look for overflow in the model or its precision")
     images, channels, height, width = values.shape
     matrix = values.transpose(1, 0, 2, 3).reshape(channels, -1)
-    _check_number(n_components, channels, images, height, width)
     offset = matrix.min(axis=1)
     above = matrix - offset[:, None]
     if not above.any():
@@ -91,25 +95,27 @@ def dff(activations: np.ndarray | Tensor, n_components: int = 5, seed: int = 0, 
     )
 
 
-def _maps(activations: np.ndarray | Tensor) -> np.ndarray:
-    """Activations as a float32 array of maps, or the error that says why they are none."""
-    found = activations.detach().float().cpu().numpy() if isinstance(activations, Tensor) else activations
-    values = np.asarray(found, dtype=np.float32)
-    if values.ndim != 4 or values.shape[2] * values.shape[3] == 1:
+def check_maps(shape: Sequence[int], n_components: int) -> None:
+    """Refuse activations of a shape that has no positions, or not enough for a number of concepts.
+
+    Args:
+        shape: ``N, C, h, w``.
+        n_components: number of concepts.
+
+    Raises:
+        LayerError: the activations have no positions.
+        NothingToFactorizeError: there is no image.
+        ConfigError: ``n_components`` is below 1, or larger than the number of positions or of channels.
+    """
+    if len(shape) != 4 or shape[2] * shape[3] == 1:
         raise LayerError(
-            f"activations {list(values.shape)} have no spatial extent: choose a layer whose output is [N, C, h, w] "
-            "with more than one position"
+            f"activations {list(shape)} have no spatial extent: choose a layer whose output is [N, C, h, w] with more "
+            "than one position"
         )
-    if not values.size:
-        raise NothingToFactorizeError(f"activations {list(values.shape)} are empty: there is nothing to factorize")
-    if not np.isfinite(values).all():
-        raise ConceptrastError("activations are not finite: look for overflow in the model or its precision")
-    return values
-
-
-def _check_number(n_components: int, channels: int, images: int, height: int, width: int) -> None:
-    """Refuse a number of concepts that no factorization can have."""
+    images, channels, height, width = shape
     positions = images * height * width
+    if not positions * channels:
+        raise NothingToFactorizeError(f"activations {list(shape)} are empty: there is nothing to factorize")
     if n_components < 1:
         raise ConfigError(f"the number of concepts must be at least 1, got {n_components}")
     if n_components > positions:

@@ -134,6 +134,12 @@ def save_png(figure: Figure, path: Path | str, dpi: int = DPI) -> None:
         small.save(part, optimize=True)
 
 
+def save_full_png(figure: Figure, path: Path | str, dpi: int = DPI) -> None:
+    """Write the figure as a PNG in all its colours: where many of them blend, a palette would show as dots."""
+    with atomic(path) as part:
+        figure.savefig(part, format="png", dpi=dpi, metadata={"Software": None})
+
+
 def with_palette(rgb: Image.Image) -> Image.Image:
     """The picture in 256 colours: those that carry a meaning exactly, the rest as the pictures need them.
 
