@@ -34,10 +34,9 @@ def add_optional_layer(command: argparse.ArgumentParser) -> None:
     command.add_argument("--layer", help="where to look, e.g. layer4.2 (default: the last layer that has positions)")
 
 
-def add_picture_arguments(command: argparse.ArgumentParser) -> None:
-    """The pictures of a subcommand that looks at a few, how it computes, and where it writes."""
-    command.add_argument("--image", required=True, nargs="+", metavar="FILE", help="one picture or several")
-    add_output_arguments(command)
+def add_files(command: argparse.ArgumentParser, several: str) -> None:
+    """The pictures of a subcommand that looks at a few; ``several`` says what more than one means."""
+    command.add_argument("--image", required=True, type=Path, nargs="+", metavar="FILE", help=several)
 
 
 def add_run_arguments(command: argparse.ArgumentParser) -> None:
@@ -85,6 +84,17 @@ def check_numbers(options: argparse.Namespace) -> None:
         value = getattr(options, name, None)
         if value is not None and not value >= least:
             raise ConfigError(f"--{name.replace('_', '-')} must be at least {least}, got {value}")
+
+
+def check_files(options: argparse.Namespace) -> None:
+    """Refuse pictures that are not there.
+
+    Raises:
+        ConfigError: the message names the first of them.
+    """
+    for file in options.image:
+        if not file.is_file():
+            raise ConfigError(f"--image {file}: there is no such file")
 
 
 def class_of(text: str, class_names: Sequence[str]) -> str | int:

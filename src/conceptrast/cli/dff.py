@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from conceptrast.cli.arguments import (
+    add_files,
     add_model_arguments,
     add_optional_layer,
     add_run_arguments,
+    check_files,
     check_numbers,
     open_model,
 )
@@ -19,9 +20,7 @@ def add(command: argparse.ArgumentParser) -> None:
     """Its arguments."""
     add_model_arguments(command)
     add_optional_layer(command)
-    command.add_argument(
-        "--image", required=True, type=Path, nargs="+", metavar="FILE", help="they share their concepts"
-    )
+    add_files(command, "one picture or several, which share their concepts")
     command.add_argument(
         "--components",
         type=int,
@@ -38,9 +37,7 @@ def run(options: argparse.Namespace) -> None:
     check_numbers(options)
     if min(options.components) < 1:
         raise ConfigError(f"--components must be at least 1, got {min(options.components)}")
-    for file in options.image:
-        if not file.is_file():
-            raise ConfigError(f"--image {file}: there is no such file")
+    check_files(options)
     options.out.mkdir(parents=True, exist_ok=True)  # what cannot be written is said before anything is computed
     from conceptrast.figures.canvas import save_full_png
     from conceptrast.files import write_arrays, write_table

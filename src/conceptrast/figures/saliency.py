@@ -15,7 +15,7 @@ from conceptrast.figures.canvas import FAINT, INK, SECOND, Sheet, component_colo
 
 MARGIN, GAP, HEAD, TITLES, LINES = 0.35, 0.1, 0.85, 0.45, 0.5
 CELL, MOST_ROWS = 1.75, 10
-DPI = 150  # heatmaps have more colours than a palette holds: finer dots
+DPI = 120  # finer than other figures: photographs are looked at closely
 OVERLAY = 0.7  # strength of a map over its picture, where it is highest
 PANEL, CHART = 3.3, 2.4
 CHANCE_STYLES = {"random": ":", "centre": "--"}

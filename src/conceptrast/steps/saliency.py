@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from conceptrast.figures.canvas import save_png
+from conceptrast.figures.canvas import save_full_png
 from conceptrast.figures.saliency import DPI, draw_saliency
 from conceptrast.figures.saliency_view import rows_of_view
 from conceptrast.files import read_table, write_arrays, write_table
@@ -42,7 +42,7 @@ def main(
     note = f"{settings['model_name']} at {settings['layer']}"
     note += "; outlined: the digit that A has and B has not" if known else ""
     rows = rows_of_view(pictures, usable(chosen), found, known)
-    save_png(draw_saliency(rows, f"where it looks: {settings['name']}", note), figure, DPI)
+    save_full_png(draw_saliency(rows, f"where it looks: {settings['name']}", note), figure, DPI)
 
 
 if __name__ == "__main__":
