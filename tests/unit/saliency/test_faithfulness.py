@@ -90,8 +90,10 @@ def test_probabilities_are_those_of_the_target_with_and_without_versus():
 def test_exactly_the_share_asked_for_goes_also_where_a_map_is_the_same_everywhere():
     model, image = corner(10), torch.ones(1, 3, 10, 10)
     maps = np.zeros((1, 10, 10))
+    assert faithfulness(model, image, maps, [Target(0)], steps=1)["flat"].all()
+    assert faithfulness(model, image, maps + 0.3, [Target(0)], steps=1)["flat"].all()
+    model.module.seen.clear()
     rows = faithfulness(model, image, maps, [Target(0)], steps=10, percentiles=[13, 50, 87])
-    assert rows["flat"].all()
     pictures = dict(zip(zip(rows["metric"], rows["share"], strict=True), torch.cat(model.module.seen), strict=True))
     for (metric, share), picture in pictures.items():
         if metric == "deletion":
@@ -218,15 +220,20 @@ def test_a_table_by_hand():
     one = scores(rows)
     assert one.loc[one["method"] == "a", "road"].tolist() == pytest.approx([0.3, 0.1, 0.2])
     assert one[["insertion", "deletion"]].to_numpy() == pytest.approx(0.25)
-    table = faithfulness_table(rows, seed=3).set_index("method")
+    table = faithfulness_table(rows).set_index("method")
     assert table.loc["a", ["road", "road_sd"]].tolist() == pytest.approx([0.2, 0.1])
-    assert table.loc["a", ["road_low", "road_high"]].tolist() == pytest.approx(
-        bootstrap_interval(np.array([0.3, 0.1, 0.2]), seed=3)
-    )
     assert table.loc["a", ["insertion", "insertion_sd", "deletion_low"]].tolist() == pytest.approx([0.25, 0, 0.25])
     assert table["n_flat"].tolist() == [0, 1, 0]
     assert table.loc["a", ["n_above_random", "n_above_centre"]].tolist() == [2, 1]  # a tie is not above
     assert not table.isna().any().any()
+
+
+def test_an_interval_is_that_of_the_bootstrap_with_the_seed():
+    values = np.random.default_rng(0).random(30) / 5
+    rows = by_hand({"a": values.tolist(), "random": [0.0] * 30, "centre": [0.0] * 30})
+    ends = [faithfulness_table(rows, seed).loc[0, ["road_low", "road_high"]].tolist() for seed in (3, 4)]
+    assert ends[0] != ends[1]
+    assert ends[0] == pytest.approx(bootstrap_interval(values, seed=3))
 
 
 def test_a_table_without_its_chance_rows_is_refused():

@@ -91,7 +91,28 @@ def test_weights_that_are_used_on_both_sides_lie_below_and_unused_ones_nowhere()
     assert found["scale"].parameters == ("scale",)
 
 
+class Around(nn.Module):
+    """Nothing but a network inside it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inside = Inside()
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.inside(images)
+
+
+class Inside(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Conv2d(1, 1, 1), nn.Linear(4, 2)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.last(self.first(images).relu().flatten(1))
+
+
 def test_a_network_that_wraps_another_is_taken_apart():
+    assert shown(stages(Around().eval(), "inside.first")) == [("inside.last", True), ("inside.first", False)]
     network = nn.Sequential(nn.Sequential(deep(2)))
     assert shown(stages(network.eval(), "0.0.1")) == [("0.0.5", True), ("0.0.2", True), ("0.0.0", False)]
 

@@ -50,6 +50,8 @@ def test_a_maximum_of_several_pixels_hits_with_at_least_half_of_them():
 def test_a_flat_map_hits_nothing():
     assert one(np.zeros((4, 4))) == (4, True, 0, 0, False)
     assert one(np.ones((4, 4))) == (4, True, 0.25, 0.25, False)
+    large = TRUTH.assign(height=4, width=4)
+    assert truth_rows(np.ones((1, 4, 4)), np.array([4]), large, "7", "3")["hit"].tolist() == [False]
 
 
 def test_images_without_one_of_the_concepts_are_left_out_and_maps_are_needed_for_all():
