@@ -229,7 +229,7 @@ def saliency(plan: Plan, view: str) -> Config:
 
 def saliency_tests(plan: Plan, view: str) -> Config:
     """Of a view."""
-    return {**saliency(plan, view), "percentiles": plan.views[view]["percentiles"]}
+    return {**saliency(plan, view), **{key: plan.views[view][key] for key in ("tested", "percentiles")}}
 
 
 def saliency_tables(plan: Plan) -> Config:

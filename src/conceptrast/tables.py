@@ -25,6 +25,9 @@ ALL_CLASSES = "all classes"
 RECOVERED = ("own_share", "n_found", "own_for", "texture_for", "texture_against")
 """Headline numbers of the concepts that ACE finds where the true ones are known."""
 
+FACTORIZED = ("agree", "blur", "blur_chance", "beyond_chance", "reconstruction_error")
+"""Headline numbers of concepts by deep feature factorization, for each number of concepts."""
+
 CONTRASTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "hyperplanes": (("hyperplane",), ("train_accuracy_mean", "heldout_accuracy_mean", "normal_length_mean")),
     "shift": (("hyperplane", "baseline"), ("before_mean", "after_mean", "factor_of_means_mean", "swap_rate_mean")),
@@ -183,6 +186,8 @@ def headline_metrics(tables: Mapping[str, pd.DataFrame]) -> dict[str, float]:
     for row in _records(tables.get("ace_recovery")):
         if row.get("class_name") == ALL_CLASSES:
             metrics |= _named(row, RECOVERED, [row[key] for key in ("segments_as", "baseline") if row[key] != "none"])
+    for row in _records(tables.get("dff_summary")):
+        metrics |= _named(row, FACTORIZED, [f"k{row['n_components']}"])
     return metrics
 
 
@@ -198,7 +203,7 @@ def _accuracies(confusion: pd.DataFrame | None) -> dict[str, float]:
 
 def _named(row: Mapping[str, Any], numbers: Iterable[str], words: Iterable[Any]) -> dict[str, float]:
     """The numbers of a row that are known, by ``study/number_words``."""
-    owner = next(row[key] for key in ("study", "model", "insertion", "bias") if key in row)
+    owner = next(row[key] for key in ("study", "model", "insertion", "bias", "dff") if key in row)
     ending = "".join(f"_{word}" for word in words if word is not None)
     return {f"{owner}/{key}{ending}": float(row[key]) for key in numbers if key in row and np.isfinite(row[key])}
 

@@ -24,6 +24,7 @@ INSERTION: dict[str, Any] = {
     "model": "net", "dataset": "pairs", "pairs": [["a", "b"]], "crop": {"photograph": "cat"},
 }  # fmt: skip
 VIEW: dict[str, Any] = {"model": "net", "dataset": "pairs", "layer": "layer4"}
+DFF: dict[str, Any] = {"model": "net", "dataset": "pairs", "layer": "layer3"}
 NO_PACKAGE = "there is no installed package"
 
 NO_CLASSES = "'models.other': a detector explains no classes of its own"
@@ -149,6 +150,15 @@ def refused(config: dict[str, Any]) -> list[str]:
             INSERTION | {"crop": {"photograph": "cats"}},
             "'insertions.x.crop': unknown photograph 'cats'; nearest: cat",
         ),
+        ("dff/x", DFF | {"model": "nett"}, "'dff.x.model': unknown model 'nett'; nearest: net"),
+        ("dff/x", DFF | {"dataset": "pear"}, "'dff.x.dataset': unknown dataset 'pear'"),
+        ("dff/x", DFF | {"labels": ["a"], "class": 3}, "'dff.x': it has 'labels' and 'class': choose pictures by what"),
+        ("dff/x", DFF | {"labels": [3]}, "key 'dff.x.labels.0' got 3 (int); expected string"),
+        ("dff/x", DFF | {"components": [0]}, "key 'dff.x.components.0': 0 "),
+        ("dff/x", DFF | {"components": []}, "key 'dff.x.components': [] "),
+        ("dff/x", DFF | {"images": 0}, "key 'dff.x.images': 0 "),
+        ("dff/x", DFF | {"component": [2]}, "unknown key 'component'; nearest: components (in 'dff.x')"),
+        ("dff/x", {"model": "net", "dataset": "pairs"}, "key 'layer' is missing in 'dff.x'"),
         ("studies/.first", CONFIG["studies"]["first"], "key 'studies': '.first' does not match"),
         ("datasets/_", {"kind": "digit_pairs"}, "key 'datasets': '_' does not match"),
     ],
@@ -224,6 +234,13 @@ def test_a_run_may_do_without_studies_and_models():
     entry = resolved["latent_bias"]["digits"]
     assert (entry["size"], entry["seeds"], entry["resnet"]["architecture"]) == (32, [0], "resnet10")
     assert set(entry["autoencoder"]["epochs"]) == {"reconstruction", "adversarial", "classification"}
+
+
+def test_a_run_may_consist_of_a_factorization_alone_which_has_defaults():
+    config = {"run": "small", "datasets": CONFIG["datasets"], "models": CONFIG["models"], "dff": {"x": DFF}}
+    entry = checked(config, SCHEMA, SOURCE)["dff"]["x"]
+    assert entry == {**DFF, "images": 4, "components": [2, 5, 10], "shared": False}
+    assert checked(CONFIG, SCHEMA, SOURCE)["dff"] == {}
 
 
 def test_a_run_without_anything_to_do_is_refused():

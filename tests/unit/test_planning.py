@@ -230,6 +230,83 @@ def test_trained_models_have_a_confusion_table_on_the_pictures_held_out_of_their
     assert "confusion" not in plan_of({"architecture": "resnet10"}).tables
 
 
+def factorizing(**entry: Any) -> Plan:
+    """A run of nothing but one deep feature factorization."""
+    config = {
+        "run": "small",
+        "datasets": {"pairs": {"kind": "digit_pairs", "train": 20, "validation": 10}},
+        "models": {"net": {"architecture": "resnet10", "train": {"dataset": "pairs"}}},
+        "dff": {"parts": {"model": "net", "dataset": "pairs", "layer": "layer3", **entry}},
+    }
+    return Plan.read(config, SOURCE, SCHEMA)
+
+
+def test_a_factorization_needs_its_model_and_names_its_class_and_labels(inside: Path) -> None:
+    plan, job = factorizing(**{"class": "3+77"}), [{"dff": "parts"}]
+    assert plan.trained_models == ["net"]
+    assert (plan.model_of(dff="parts"), plan.dataset_of(dff="parts")) == ("net", "pairs")
+    assert unknown_classes(plan, job) == ["'dff.parts.class': unknown class '3+77'; nearest: 3+7, 3+8, 1+7, 0+7"]
+    assert unknown_classes(plan, [{"model": "net"}]) == []
+    assert unknown_classes(factorizing(**{"class": 10}), job) == [
+        "'dff.parts.class': unknown class '10'; nearest: 1, 0"
+    ]
+    assert unknown_classes(factorizing(labels=["3+7", "3+9"]), job) == [
+        "'dff.parts.labels': unknown label '3+9'; nearest: 3+8, 3+7"
+    ]
+    assert unknown_classes(factorizing(**{"class": 9}), job) == unknown_classes(factorizing(labels=["3+8"]), job) == []
+    assert plan.tables == {
+        "tables": ["models"],
+        "dff_tables": ["dff_concepts", "dff_summary"],
+        "confusion": ["confusion"],
+    }
+
+
+def test_settings_of_a_factorization_are_its_own(inside: Path) -> None:
+    plan = factorizing(labels=["3+7"], images=3)
+    settings = plan.settings("dff", dff="parts")
+    assert settings["labels"] == ["3+7"]
+    assert "class" not in settings
+    assert (settings["images"], settings["components"], settings["shared"]) == (3, [2, 5, 10], False)
+    assert (settings["dff"], settings["layer"], settings["dataset"]["train"]) == ("parts", "layer3", 20)
+    assert not {"images_per_class", "min_images", "attribution"} & set(settings)
+    layers = {"model": "net", "layer": "layer3", "components": [2, 5, 10], "shared": False, "images": 3}
+    for job in ({"dff": "parts"}, {"model": "net"}):
+        due = plan.settings("check_layers", jobs=[job])
+        assert due["dffs"] == {"parts": layers}
+        assert list(due["models"]) == ["net"]
+    assert plan.settings("check_layers", jobs=[{"dataset": "pairs"}])["dffs"] == {}
+    assert plan.settings("dff_tables") == {"dffs": ["parts"], "seed": 0}
+
+
+def test_weights_that_a_factorization_misses_are_named(inside: Path) -> None:
+    config = {
+        "run": "small", "datasets": {"pairs": {"kind": "digit_pairs", "train": 20, "validation": 10}},
+        "models": {"net": {"architecture": "resnet10", "weights": "mine.pth"}},
+        "dff": {"parts": {"model": "net", "dataset": "pairs", "layer": "layer3"}},
+    }  # fmt: skip
+    plan = Plan.read(config, SOURCE, SCHEMA)
+    assert missing(plan, [{"dff": "parts"}]) == [
+        f"model 'net': resnet10: weights file {inside}/mine.pth does not exist"
+    ]
+
+
+def test_an_edit_of_the_factorization_reruns_factorizations(inside: Path) -> None:
+    plan = factorizing()
+    copied = inside / "copied" / "conceptrast"
+    shutil.copytree(SOURCE, copied, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in (
+        "factorization/dff.py",
+        "saliency/blur.py",
+        "figures/dff.py",
+        "models/resnet10.py",
+        "data/digit_pairs.py",
+    ):
+        before = Plan(plan.resolved, copied).code("dff", dff="parts")
+        with (copied / name).open("a") as file:
+            file.write("\n# changed\n")
+        assert Plan(plan.resolved, copied).code("dff", dff="parts") != before, name
+
+
 @pytest.mark.parametrize("options", [{"kind": "digit_pairs", "train": "many"}, {"kind": "imagenet"}])
 def test_options_that_a_dataset_refuses_name_the_dataset(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=r"^config: 'datasets\.pairs': .*(train|root)"):

@@ -59,6 +59,14 @@ def test_a_layer_that_does_not_exist_ends_the_run_before_the_training(plain: Cop
     assert not (plain.results / "models" / "pairs_resnet.safetensors").exists()
 
 
+def test_more_concepts_than_positions_end_the_run_before_the_training(plain: Copy) -> None:
+    plain.edit("config/config.yaml", "images: 2, components: [2]", "images: 2, components: [2, 10]")
+    done = plain.snakemake("models/pairs_resnet.safetensors")
+    assert done.returncode != 0
+    assert "'dff.labels': 10 concepts are more than the number of positions, 9" in done.stdout + done.stderr
+    assert not (plain.results / "models" / "pairs_resnet.safetensors").exists()
+
+
 def test_a_class_that_does_not_exist_ends_the_run_before_the_training(plain: Copy) -> None:
     plain.edit("config/config.yaml", "layer: layer3}", "layer: layer3, classes: [3+77]}")
     done = plain.snakemake()

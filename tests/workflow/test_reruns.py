@@ -13,6 +13,8 @@ CONTRASTS = {
     *("contrast_classes", "contrast_pairs", "contrast_recovery", "hyperplanes", "shift", "mask", "insertion"),
 }
 CONCEPTS = {"ace", "ace_recovery"}
+SALIENCY = {"saliency_faithfulness", "saliency_randomisation", "saliency_truth"}
+FACTORIZATIONS = {"dff_concepts", "dff_summary"}
 COUNTERFACTUALS = {"decoder", "counterfactual"}
 RANDOM = ("random_vector", "random_map")
 AFTER_PROTOTYPES = {"prototypes": 2, "component_prediction": 2, "concept_recovery": 2, "figures": 2}
@@ -21,7 +23,7 @@ AFTER_PROTOTYPES = {"prototypes": 2, "component_prediction": 2, "concept_recover
 def test_the_run_gives_its_tables_figures_and_record(finished: Copy) -> None:
     tables = {path.stem: pd.read_csv(path) for path in (finished.results / "tables").glob("*.csv")}
     studies = {"component_prediction", "studies", "concept_recovery", "models", "confusion"}
-    assert set(tables) == {*studies, *CONTRASTS, *CONCEPTS, *COUNTERFACTUALS}
+    assert set(tables) == {*studies, *CONTRASTS, *CONCEPTS, *COUNTERFACTUALS, *FACTORIZATIONS, *SALIENCY}
     tested = tables["component_prediction"]
     assert set(tested["study"]) == {"pairs-layer3", "pairs-layer4"}
     assert set(tested["recipe"]) == {"published", "recommended"}
@@ -182,6 +184,31 @@ def test_counterfactuals_have_tables_with_chance_rows_strips_and_animations(fini
     assert {name.rpartition(".")[2] for name in listed} == {"png", "gif"}
     assert {path.name for path in (figures / "counterfactuals").glob("[!.]*")} == set(listed)
     assert all((figures / "counterfactuals" / name).stat().st_size < 1_000_000 for name in listed)
+
+
+def test_factorizations_have_tables_with_chance_beside_arrays_and_figures(finished: Copy) -> None:
+    tables = {name: pd.read_csv(finished.results / "tables" / f"{name}.csv") for name in FACTORIZATIONS}
+    concepts = tables["dff_concepts"]
+    assert set(concepts["dff"]) == {"pairs", "labels"}
+    shown = {"suffix_class", "suffix_score", "blur_class", "blur_score", "blur_chance", "share", "agree"}
+    assert not concepts.loc[concepts["status"] == "ok", sorted(shown)].isna().to_numpy().any()
+    assert tables["dff_summary"][["dff", "n_components"]].to_numpy().tolist() == [
+        ["pairs", 2],
+        ["pairs", 3],
+        ["labels", 2],
+    ]
+    for name in ("pairs", "labels"):
+        listed = pd.read_csv(finished.results / "figures" / "dff" / f"{name}.csv")["file"]
+        assert {path.name for path in (finished.results / "figures" / "dff" / name).glob("[!.]*")} == set(listed)
+        assert (finished.results / "dff" / f"{name}.npz").is_file()
+    summary = tables["dff_summary"].query("dff == 'labels'").iloc[0]
+    metrics = json.loads((finished.results / "metrics.json").read_text())
+    assert metrics["labels/blur_chance_k2"] == pytest.approx(summary["blur_chance"])
+
+
+def test_another_number_of_concepts_reruns_its_factorization_alone(copy: Copy) -> None:
+    copy.edit("config/config.yaml", "components: [2, 3]", "components: [2, 4]")
+    assert copy.planned() == {"dff": 1, "dff_tables": 1, "metrics": 1, "track": 1}
 
 
 def test_other_superpixels_rerun_concepts_and_what_moves_along_them(copy: Copy) -> None:

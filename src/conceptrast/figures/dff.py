@@ -21,12 +21,13 @@ PALE = 0.62  # share of white in the picture under the concepts
 STRENGTH = 0.9  # share of a concept's colour where it is strongest
 PER_LINE = 5  # concepts of the legend side by side
 MOST = 8  # pictures of a batch that are shown
+LINE = 0.47  # height of a line of the legend of a batch
 BIG = 2.45  # side of the pictures on the sheet of one picture
 LEGEND = MARGIN + 2 * (BIG + GAP) + 0.2  # where its single heatmaps start
 NOTE = (
     "Colour: the strongest concept of the pixel, each relative to its own maximum; the fuller, the nearer to it. "
     "Missed: part of the activations that the concepts do not make up.\n"
-    "Classes: softmax of the suffix on the concept alone at all positions. Blurred: change of probability when the "
+    "Classes: softmax of the suffix on the concept alone at all positions. Blur: change of probability when the "
     "concept's region is blurred, of the class that falls most; at random: as large a region elsewhere."
 )
 
@@ -74,14 +75,14 @@ def dff_sheet(found: Factorized, views: Tensor, title: str, facts: str) -> DffSh
     shown = views[:MOST]
     pictures = [pixels(view) for view in shown]
     captions = [f"{short(name, 20)} {probability:.2f}" for name, probability in found.said[:MOST]]
-    rows = []
+    rows, limit = [], 20 if len(views) == 1 else 15  # letters of a class that fit into the legend
     for k, features in found.features.items():
         heat = relative_heat(features, (views.shape[2], views.shape[3]))[:MOST]
         heading = f"{k} concept{'s' if k > 1 else ''}  ·  {100 * features.reconstruction_error:.0f} % missed"
         overlays = [strongest_concept(picture, each) for picture, each in zip(pictures, heat, strict=True)]
         single = [one_concept(pictures[0], heat[0, number], number) for number in range(k)] if len(views) == 1 else []
         table = found.table[found.table["n_components"] == k]
-        rows.append(DffRow(heading, overlays, single, [_line(part) for _, part in table.groupby("concept")]))
+        rows.append(DffRow(heading, overlays, single, [_line(part, limit) for _, part in table.groupby("concept")]))
     reason = "" if found.features else str(found.table["reason"].iloc[0])
     if len(views) == 1:
         facts += f"  ·  the model says {short(found.said[0][0])} {found.said[0][1]:.2f}"
@@ -125,14 +126,14 @@ def _laid_over(picture: np.ndarray, colour: np.ndarray, strength: np.ndarray) ->
     return np.round(255 * mixed).astype(np.uint8)
 
 
-def _line(rows: pd.DataFrame) -> ConceptLine:
+def _line(rows: pd.DataFrame, limit: int) -> ConceptLine:
     """What the legend says of one concept, from its rows."""
     found = rows.to_dict("records")
-    classes = [f"{short(row['suffix_class'], 20)} {row['suffix_score']:.2f}" for row in found]
+    classes = [f"{short(row['suffix_class'], limit)} {row['suffix_score']:.2f}" for row in found]
     if found[0]["status"] != "ok":
         return ConceptLine(classes, "no region to blur")
     drop, chance = (_signed(-found[0][name]) for name in ("blur_score", "blur_chance"))
-    return ConceptLine(classes, f"blurred: {short(found[0]['blur_class'], 15)} {drop}", f"at random {chance}")
+    return ConceptLine(classes, f"blur: {short(found[0]['blur_class'], 15)} {drop}", f"at random {chance}")
 
 
 def _signed(change: float) -> str:
@@ -178,12 +179,12 @@ def draw_dff(card: DffSheet) -> Figure:
 def _height(row: DffRow, one: bool, side: float) -> float:
     """Height of a row with its heading."""
     lines = -(-len(row.concepts) // PER_LINE)
-    return 0.45 + (max(side, lines * _cell(lines)[0]) if one else side + 0.12 + lines * 0.36)
+    return 0.45 + (max(side, lines * _cell(lines)[0]) if one else side + 0.12 + lines * LINE)
 
 
 def _cell(lines: int) -> tuple[float, float, float]:
     """Height of a legend's line on the sheet of one picture, side of the heatmaps in it, and size of its letters."""
-    return (BIG, 1.45, 8) if lines == 1 else (BIG / 2 + 0.03, 0.64, 6.5)
+    return (BIG, 1.45, 7.5) if lines == 1 else (BIG / 2 + 0.03, 0.64, 6.5)
 
 
 def _pictures(sheet: Sheet, pictures: Sequence[np.ndarray], side: float, y: float, captions: Sequence[str]) -> None:
@@ -212,7 +213,6 @@ def _batch(sheet: Sheet, row: DffRow, side: float, y: float) -> None:
     _pictures(sheet, row.overlays, side, y, [])
     width = (WIDTH - 2 * MARGIN) / PER_LINE
     for number, concept in enumerate(row.concepts):
-        x, top = MARGIN + number % PER_LINE * width, y + side + 0.1 + number // PER_LINE * 0.36
+        x, top = MARGIN + number % PER_LINE * width, y + side + 0.1 + number // PER_LINE * LINE
         sheet.chip(number, x + 0.12, top + 0.14, radius=0.12)
-        lines = [", ".join(concept.classes), f"{concept.blur}, {concept.chance}" if concept.chance else concept.blur]
-        sheet.text("\n".join(lines), x + 0.3, top, size=7.5)
+        sheet.text("\n".join([", ".join(concept.classes), concept.blur, concept.chance]), x + 0.3, top, size=7)

@@ -203,7 +203,8 @@ def faithfulness_table(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     """How faithful each method's maps are, beside those of chance.
 
     Args:
-        rows: as :func:`faithfulness` gives, with view, target_kind, method, baseline and image. Chance rows have one of
+        rows: as :func:`faithfulness` gives, with view, target_kind, method, baseline and image; with toward and versus
+            where an image has several maps of a kind. Chance rows have one of
             :data:`~conceptrast.saliency.chance.CHANCE` as their baseline, and are there for every view, kind of target
             and image.
         seed: of the bootstrap.
@@ -218,7 +219,8 @@ def faithfulness_table(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
         DataError: an image has no chance map to be compared with.
     """
     found, by_image = [], scores(rows)
-    same = ["view", "target_kind", "image"]
+    # An image has a map for each class and pair of classes that it is looked at for.
+    same = [name for name in ("view", "target_kind", "image", "toward", "versus") if name in rows.columns]
     chance = {name: by_image[by_image["baseline"] == name].set_index(same)["road"] for name in CHANCE}
     for values, part in by_image.groupby(list(KEYS), sort=False):
         row: dict[str, Any] = dict(zip(KEYS, values, strict=True))

@@ -117,6 +117,23 @@ def usable(subjects: pd.DataFrame) -> pd.DataFrame:
     return found.astype({"image": "int64"})
 
 
+def first_of(subjects: pd.DataFrame, most: int) -> np.ndarray:
+    """Which usable subjects belong to the first ``most`` images, of each pair of classes where there are any.
+
+    Returns:
+        ``[n]`` bool.
+
+    Example:
+        >>> rows = {"kind": ["predicted"] * 3, "toward": [4, 5, 6], "versus": -1}
+        >>> first_of(pd.DataFrame(rows), 2).tolist()
+        [True, True, False]
+    """
+    # Images that are looked at for what the model says of each are one group, whatever it says.
+    toward = subjects["toward"].where(subjects["kind"] != "predicted", -1)
+    found: np.ndarray = (subjects.groupby(["kind", toward, "versus"]).cumcount() < most).to_numpy()
+    return found
+
+
 def targets_of(subjects: pd.DataFrame) -> list[Target]:
     """What the map of each subject differentiates."""
     return [

@@ -20,7 +20,14 @@ from conceptrast.statistics import wilson_interval
 _COLUMNS = ("image", "flat", "telling_mass", "shared_mass", "hit")
 
 
-def truth_rows(maps: np.ndarray, images: np.ndarray, truth: pd.DataFrame, telling: str, shared: str) -> pd.DataFrame:
+def truth_rows(
+    maps: np.ndarray,
+    images: np.ndarray,
+    truth: pd.DataFrame,
+    telling: str,
+    shared: str,
+    margin: tuple[int, int] = (0, 0),
+) -> pd.DataFrame:
     r"""Where each map's mass lies, and where its maximum.
 
     .. math:: \mathrm{mass} = \sum_{p \in \mathrm{boxes}} M_p \Big/ \sum_p M_p
@@ -31,6 +38,7 @@ def truth_rows(maps: np.ndarray, images: np.ndarray, truth: pd.DataFrame, tellin
         truth: image, concept, top, left, height, width, in pixels.
         telling: the concept that the other class lacks.
         shared: the concept that both classes have.
+        margin: rows and columns of pixels by which every box is enlarged on each side.
 
     Returns:
         image, flat (the map is the same everywhere: it has no maximum), telling_mass and shared_mass (0 to 1; 0 where a
@@ -40,7 +48,7 @@ def truth_rows(maps: np.ndarray, images: np.ndarray, truth: pd.DataFrame, tellin
     Raises:
         ShapeError: the number of maps is not that of images.
 
-    Source: the pointing game, Zhang et al. 2018, IJCV 126, section 4.1, without its tolerance of 15 pixels.
+    Source: the pointing game, Zhang et al. 2018, IJCV 126, section 4.1; the margin is its tolerance, there 15 pixels.
 
     Example:
         >>> truth = pd.DataFrame({"image": 5, "concept": ["7", "3"], "top": 0, "left": [0, 1], "height": 2, "width": 1})
@@ -51,7 +59,7 @@ def truth_rows(maps: np.ndarray, images: np.ndarray, truth: pd.DataFrame, tellin
         raise ShapeError(f"{len(maps)} maps for {len(images)} images: every image needs one")
     rows = []
     for image, values in zip(images.tolist(), maps, strict=True):
-        inside = [_inside(truth, image, concept, values.shape) for concept in (telling, shared)]
+        inside = [_inside(truth, image, concept, values.shape, margin) for concept in (telling, shared)]
         if all(each.any() for each in inside):
             flat, total = bool(values.min() == values.max()), float(values.sum())
             masses = [float(values[each].sum()) / total if total else 0.0 for each in inside]
@@ -60,12 +68,15 @@ def truth_rows(maps: np.ndarray, images: np.ndarray, truth: pd.DataFrame, tellin
     return pd.DataFrame(rows, columns=list(_COLUMNS))
 
 
-def _inside(truth: pd.DataFrame, image: int, concept: str, size: tuple[int, ...]) -> np.ndarray:
-    """``[H, W]`` bool: the pixels in the boxes of a concept."""
+def _inside(
+    truth: pd.DataFrame, image: int, concept: str, size: tuple[int, ...], margin: tuple[int, int]
+) -> np.ndarray:
+    """``[H, W]`` bool: the pixels in the enlarged boxes of a concept."""
     inside = np.zeros(size, dtype=bool)
     boxes = truth.loc[(truth["image"] == image) & (truth["concept"] == concept), list(BOX)]
     for top, left, height, width in boxes.itertuples(index=False, name=None):
-        inside[top : top + height, left : left + width] = True
+        rows = slice(max(top - margin[0], 0), top + height + margin[0])
+        inside[rows, max(left - margin[1], 0) : left + width + margin[1]] = True
     return inside
 
 

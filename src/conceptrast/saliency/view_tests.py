@@ -14,11 +14,17 @@ from conceptrast.saliency.faithfulness import faithfulness
 from conceptrast.saliency.maps import subject_batches
 from conceptrast.saliency.randomisation import parameter_randomisation
 from conceptrast.saliency.subjects import targets_of
-from conceptrast.saliency.truth import TRUTH_COLUMNS, truth_rows
+from conceptrast.saliency.truth import truth_rows
 from conceptrast.saliency.view_truth import Known
+
+STEPS = 10
+"""Equal shares of the pixels in which insertion and deletion proceed."""
 
 NO_METHOD = "none"
 """What stands for the method in rows of chance."""
+
+TRUTH_HEAD = ("method", "baseline", "target_kind", "toward", "versus")
+"""Columns by which rows of the truth are told apart."""
 
 
 def with_chance(
@@ -62,8 +68,8 @@ def view_faithfulness(
         seed: of the imputation's noise and the random maps.
 
     Returns:
-        Rows method, baseline, image, kind, toward, versus, metric, share, score; see
-        :func:`conceptrast.saliency.faithfulness.faithfulness`.
+        Rows of :func:`conceptrast.saliency.faithfulness.faithfulness` with image, target_kind, toward, versus, method
+        and baseline in place of the position.
     """
     parts = []
     everything = list(with_chance(pictures, layer, maps, seed))
@@ -71,8 +77,8 @@ def view_faithfulness(
         part = subjects.iloc[place]
         for method, baseline, values in everything:
             rows = faithfulness(
-                pictures.model, images, values[place], targets_of(part), percentiles=percentiles, seed=seed,
-                batch_size=pictures.batch_size,
+                pictures.model, images, values[place], targets_of(part), percentiles=percentiles, steps=STEPS,
+                seed=seed, batch_size=pictures.batch_size,
             )  # fmt: skip
             parts.append(_of_subjects(rows, part, method=method, baseline=baseline))
     return pd.concat(parts, ignore_index=True)
@@ -93,7 +99,8 @@ def view_randomisation(
         seed: of the random parameters.
 
     Returns:
-        Rows of :func:`conceptrast.saliency.randomisation.parameter_randomisation` with image, kind, toward, versus.
+        Rows of :func:`conceptrast.saliency.randomisation.parameter_randomisation` with image, target_kind, toward and
+        versus in place of the position.
     """
     own = subjects[subjects["kind"] != "difference"].reset_index(drop=True)
     parts = []
@@ -123,28 +130,48 @@ def view_truth(
         seed: of the random maps.
 
     Returns:
-        Rows method, baseline, kind, toward, versus and those of :func:`conceptrast.saliency.truth.truth_rows`. A map
-        for A alone counts for each pair that A is in, so that both kinds look at the same pictures and concepts.
+        Rows of :func:`conceptrast.saliency.truth.truth_rows` with method, baseline, target_kind, toward and versus. A
+        map for A alone counts for each pair that A is in, so that both kinds look at the same pictures and concepts.
     """
-    parts = []
     pairs = subjects.loc[subjects["kind"] == "difference", ["toward", "versus"]].drop_duplicates()
-    telling = (
-        {} if known is None else {pair: known.telling.get(pair) for pair in pairs.itertuples(index=False, name=None)}
-    )
-    for method, baseline, values in with_chance(pictures, layer, maps, seed):
-        for pair, concepts in telling.items():
-            for kind, versus in (("class", -1), ("difference", pair[1])):
-                own = (subjects["kind"] == kind) & (subjects["toward"] == pair[0]) & (subjects["versus"] == versus)
-                if known is None or concepts is None:
-                    continue
-                rows = truth_rows(values[own.to_numpy()], subjects.loc[own, "image"].to_numpy(), known.truth, *concepts)
-                head = {"method": method, "baseline": baseline, "kind": kind, "toward": pair[0], "versus": pair[1]}
-                parts.append(rows.assign(**head))
-    columns = ["method", "baseline", "kind", "toward", "versus", *TRUTH_COLUMNS]
-    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+    telling = {} if known is None else known.telling
+    size, grid = next(iter(maps.values())).shape[1:], _grid(pictures, layer)
+    # A map cannot say more exactly where something is than its layer has positions.
+    margin = (size[0] // (2 * grid[0]), size[1] // (2 * grid[1]))
+    parts = [
+        pd.DataFrame(columns=TRUTH_HEAD),
+        *(
+            _pair_truth(subjects, values, known.truth, pair, telling[pair], margin).assign(
+                method=method, baseline=baseline
+            )
+            for pair in pairs.itertuples(index=False, name=None)
+            if known is not None and pair in telling
+            for method, baseline, values in with_chance(pictures, layer, maps, seed)
+        ),
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _pair_truth(
+    subjects: pd.DataFrame,
+    maps: np.ndarray,
+    truth: pd.DataFrame,
+    pair: tuple[int, int],
+    concepts: tuple[str, str],
+    margin: tuple[int, int],
+) -> pd.DataFrame:
+    """Rows of the truth of one pair (A, B), for A and for A and not B."""
+    parts = []
+    for kind, versus in (("class", -1), ("difference", pair[1])):
+        own = (subjects["kind"] == kind) & (subjects["toward"] == pair[0]) & (subjects["versus"] == versus)
+        images = subjects.loc[own, "image"].to_numpy()
+        rows = truth_rows(maps[own.to_numpy()], images, truth, *concepts, margin)
+        parts.append(rows.assign(target_kind=kind, toward=pair[0], versus=pair[1]))
+    return pd.concat(parts, ignore_index=True)
 
 
 def _of_subjects(rows: pd.DataFrame, subjects: pd.DataFrame, **words: str) -> pd.DataFrame:
     """Rows with a ``position`` in a batch as rows with the subject at that position."""
     own = subjects.iloc[rows["position"].to_numpy()][["image", "kind", "toward", "versus"]].reset_index(drop=True)
+    own = own.rename(columns={"kind": "target_kind"})
     return pd.concat([own.assign(**words), rows.drop(columns="position").reset_index(drop=True)], axis=1)
