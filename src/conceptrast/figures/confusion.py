@@ -23,8 +23,8 @@ ROTATED = 3  # characters above which the names of columns stand upright
 def draw_confusion(rows: pd.DataFrame, title: str, of: str, limit: int = LIMIT) -> Figure:
     """Counts of every label and prediction; accuracy with its interval in the header.
 
-    Right predictions are green by their share of the label's pictures; wrong ones are orange, and the largest share among
-    them is the darkest.
+    Right predictions are green by their share of the label's pictures; wrong ones are orange, the largest share among
+    them the darkest.
 
     Args:
         rows: as :func:`conceptrast.confusion.confusion` gives; not empty.
