@@ -46,9 +46,19 @@ if INSERTIONS:
     include: "workflow/rules/insertion.smk"
 
 
+if VIEWS:
+
+    include: "workflow/rules/saliency.smk"
+
+
 if ACE_STUDIES:
 
     include: "workflow/rules/concepts.smk"
+
+
+if DFFS:
+
+    include: "workflow/rules/dff.smk"
 
 
 if BIASES:
@@ -69,6 +79,7 @@ rule all:
         TABLES,
         MANIFESTS,
         expand("figures/insertion/{insertion}.png", insertion=INSERTIONS),
+        FIGURES_OF_VIEWS,
         FIGURES_OF_MODELS,
         FIGURES_OF_BIASES,
         "tracked.json",

@@ -18,10 +18,14 @@ _PUBLIC = {
     "Direction": "conceptrast.latent.directions",
     "Model": "conceptrast.models.model",
     "SplitModel": "conceptrast.models.split",
+    "Target": "conceptrast.saliency.targets",
+    "class_activation_maps": "conceptrast.saliency.grad_cam",
     "contrast_classes": "conceptrast.contrast.classes",
     "counterfactual_of": "conceptrast.latent.counterfactual_of",
     "decoder_of": "conceptrast.latent.counterfactual_of",
     "deeplift": "conceptrast.attribution.deeplift",
+    "dff": "conceptrast.factorization.dff",
+    "dff_of": "conceptrast.saliency.dff_of",
     "discover_concepts": "conceptrast.latent.discover",
     "explain_class": "conceptrast.explain",
     "gradient_x_activation": "conceptrast.attribution.gradient",
@@ -30,6 +34,7 @@ _PUBLIC = {
     "nearest_patches": "conceptrast.prototypes",
     "nmf": "conceptrast.factorization.nmf",
     "read_decoder": "conceptrast.latent.decoder",
+    "saliency_of": "conceptrast.saliency.saliency_of",
     "write_decoder": "conceptrast.latent.decoder",
 }
 

@@ -44,9 +44,24 @@ def activations_of(
     for images, views in batches:
         with torch.inference_mode(), autocast(precision, device):
             activations = split.prefix(network_input(model, views)).float().cpu()
-        if activations.ndim != 4:
-            raise LayerError(
-                f"layer {split.layer!r} gives activations {list(activations.shape)} without positions; "
-                "choose a layer whose output is [N, C, h, w]"
-            )
+        refuse_without_positions(activations, split.layer)
         yield images, activations
+
+
+def refuse_without_positions(activations: Tensor, layer: str) -> None:
+    """Refuse activations that are not ``[N, C, h, w]``.
+
+    Raises:
+        LayerError: they have no positions; the message names the layer and the shape.
+
+    Example:
+        >>> refuse_without_positions(torch.zeros(2, 5), "fc")
+        Traceback (most recent call last):
+        conceptrast.errors.LayerError: layer 'fc' gives activations [2, 5] without positions; choose a layer whose \
+output is [N, C, h, w]
+    """
+    if activations.ndim != 4:
+        raise LayerError(
+            f"layer {layer!r} gives activations {list(activations.shape)} without positions; "
+            "choose a layer whose output is [N, C, h, w]"
+        )

@@ -176,7 +176,7 @@ def _cross_checks(config: Config, source: Path) -> Iterator[str]:
                 yield f"'studies.{name}.{key}': " + unknown_name(key, study[key], valid)
         for key in ("contrast", "counterfactual"):
             yield from _pair_problems(f"'studies.{name}.{key}'", study.get(key, []))
-    if not any(config[key] for key in ("studies", "insertions", "latent_bias")):
+    if not any(config[key] for key in ("studies", "insertions", "saliency", "dff", "latent_bias")):
         yield "key 'studies' is missing: the run has nothing to do"
     offsets = config["contrast"]["offsets"]
     if offsets != sorted(offsets) or offsets[0] != 0:
@@ -186,6 +186,10 @@ def _cross_checks(config: Config, source: Path) -> Iterator[str]:
         yield f"'ace.max_segments' got {most}, which is less than 'ace.min_segments' ({least})"
     for name, insertion in config["insertions"].items():
         yield from (f"'insertions.{name}{problem}" for problem in _insertion_problems(insertion, datasets, models))
+    for name, view in config["saliency"].items():
+        yield from (f"'saliency.{name}{problem}" for problem in _saliency_problems(view, datasets, models, source))
+    for name, entry in config["dff"].items():
+        yield from (f"'dff.{name}{problem}" for problem in _dff_problems(entry, datasets, models))
     for name, bias in config["latent_bias"].items():
         yield from (f"'latent_bias.{name}.{problem}" for problem in _bias_problems(bias, datasets, architectures))
 
@@ -196,10 +200,33 @@ def _pair_problems(where: str, pairs: list[list[str | int]]) -> Iterator[str]:
             yield f"{where}: a pair needs two classes, got {first!r} twice"
 
 
-def _insertion_problems(entry: Config, datasets: Config, models: Config) -> Iterator[str]:
+def _unknown_parts(entry: Config, datasets: Config, models: Config) -> Iterator[str]:
+    """A model or dataset that an entry names and that does not exist."""
     for key, valid in (("model", models), ("dataset", datasets)):
         if entry[key] not in valid:
             yield f".{key}': " + unknown_name(key, entry[key], valid)
+
+
+def _saliency_problems(entry: Config, datasets: Config, models: Config, source: Path) -> Iterator[str]:
+    yield from _unknown_parts(entry, datasets, models)
+    methods = registry(source, "saliency", "METHODS")
+    for method in entry["methods"]:
+        if method not in methods:
+            yield ".methods': " + unknown_name("CAM method", method, methods)
+    yield from _pair_problems(".pairs'", entry["pairs"])
+    for key in ("labels", "target"):
+        if entry["pairs"] and entry.get(key, "predicted") != "predicted":
+            yield f"': 'pairs' and '{key}' both say what is looked at: keep one"
+
+
+def _dff_problems(entry: Config, datasets: Config, models: Config) -> Iterator[str]:
+    yield from _unknown_parts(entry, datasets, models)
+    if "labels" in entry and "class" in entry:
+        yield "': it has 'labels' and 'class': choose pictures by what they show or by what the model says, not by both"
+
+
+def _insertion_problems(entry: Config, datasets: Config, models: Config) -> Iterator[str]:
+    yield from _unknown_parts(entry, datasets, models)
     yield from _pair_problems(".pairs'", entry["pairs"])
     try:
         crop_of(entry["crop"])

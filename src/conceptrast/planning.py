@@ -1,4 +1,4 @@
-"""What a run consists of, worked out of its configuration: studies, files, tables, hashes, what is missing.
+"""What a run consists of, worked out of its configuration: studies, files, tables, hashes.
 
 The rules ask this module; it imports neither torch nor mlflow when a run is planned.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from conceptrast import step_settings
 from conceptrast.configuration import Config, checked, inner_dataset, load_schema, seen_from
-from conceptrast.errors import ConceptrastError, ConfigError, unknown_name
+from conceptrast.errors import ConceptrastError, ConfigError
 from conceptrast.latent.comparison import CONDITIONS, trained_networks
 from conceptrast.provenance import (
     code_hash,
     file_fingerprint,
-    is_file_name,
     module_fingerprint,
     registry,
     weights_fingerprint,
@@ -33,7 +32,7 @@ PICTURE_STEPS = frozenset(
     {
         *("train", "predict", "attribute", "factorize", "prototypes", "component_prediction", "concept_recovery"),
         *("figures", "features", "shift", "mask", "contrastive_components", "contrast_recovery", "contrast_figures"),
-        *("insertion", "decoder", "counterfactual", "ace", "latent_bias"),
+        *("insertion", "decoder", "counterfactual", "ace", "latent_bias", "saliency", "saliency_tests", "dff"),
     }
 )
 """Steps that open a model and look at pictures."""
@@ -60,7 +59,7 @@ class Plan:
         """
         plan = cls(checked(config, load_schema(schema), source), source)
         for name in plan.datasets:
-            plan._opened(name)
+            plan.opened(name)
         return plan
 
     @property
@@ -95,6 +94,31 @@ class Plan:
     def insertions(self) -> dict[str, Config]:
         """Insertion tests by name."""
         return self.config["insertions"]
+
+    @property
+    def views(self) -> dict[str, Config]:
+        """Views by class activation maps, by name."""
+        return self.config["saliency"]
+
+    @property
+    def views_with_truth(self) -> list[str]:
+        """Views of pairs of classes on datasets whose concepts are known."""
+        kinds = registry(self.source, "data", "TRUTH")
+        return [
+            name
+            for name, view in self.views.items()
+            if view["pairs"] and self.datasets[view["dataset"]]["kind"] in kinds
+        ]
+
+    @property
+    def dffs(self) -> dict[str, Config]:
+        """Deep feature factorizations by name."""
+        return self.config["dff"]
+
+    @property
+    def parts(self) -> dict[str, dict[str, Config]]:
+        """What uses one model on one dataset, by the wildcard of its jobs."""
+        return {"study": self.studies, "insertion": self.insertions, "view": self.views, "dff": self.dffs}
 
     @property
     def biases(self) -> dict[str, Config]:
@@ -135,11 +159,8 @@ class Plan:
     @property
     def trained_models(self) -> list[str]:
         """Models that the workflow trains and some part of the run needs."""
-        users = [
-            *self.studies.values(),
-            *self.insertions.values(),
-        ]
-        used = {entry.get(key) for entry in users for key in ("model", "predicted_by")}
+        entries = [entry for part in self.parts.values() for entry in part.values()]
+        used = {entry.get(key) for entry in entries for key in ("model", "predicted_by")}
         return [name for name, entry in self.models.items() if "train" in entry and name in used]
 
     @property
@@ -158,9 +179,14 @@ class Plan:
             tables["counterfactual_tables"] = ["decoder", "counterfactual"]
         if self.insertions:
             tables["insertion_tables"] = ["insertion"]
+        if self.views:
+            truth = ["saliency_truth"] if self.views_with_truth else []
+            tables["saliency_tables"] = ["saliency_faithfulness", "saliency_randomisation", *truth]
         if self.studies_with_ace:
             known = set(self.studies_with_ace) & set(self.studies_with_truth)
             tables["ace_tables"] = ["ace", *(["ace_recovery"] if known else [])]
+        if self.dffs:
+            tables["dff_tables"] = ["dff_concepts", "dff_summary"]
         if self.biases:
             tables["latent_bias_tables"] = ["latent_bias", "latent_bias_summary"]
         return tables
@@ -178,11 +204,9 @@ class Plan:
         """Names of the classes of a study's dataset."""
         return f"datasets/{self.studies[study]['dataset']}/class_names.json"
 
-    def _entry(self, study: str | None = None, insertion: str | None = None, **_: str) -> Config | None:
-        """Study or insertion test that a job with these wildcards belongs to."""
-        if study is not None:
-            return self.studies[study]
-        return None if insertion is None else self.insertions[insertion]
+    def _entry(self, **wildcards: str) -> Config | None:
+        """Study, insertion test, view or factorization that a job with these wildcards belongs to."""
+        return next((part[wildcards[key]] for key, part in self.parts.items() if key in wildcards), None)
 
     def model_of(self, model: str | None = None, **wildcards: str) -> str:
         """Model that a job with these wildcards uses."""
@@ -239,7 +263,7 @@ class Plan:
         """Fingerprint of each dataset's pictures; where they are missing, the one that its results were made with."""
         found = {}
         for name in self.datasets:
-            dataset = self._opened(name)
+            dataset = self.opened(name)
             recorded = Path("datasets", name, "fingerprint.txt")
             found[name] = _recorded([recorded]) if dataset.missing() else dataset.fingerprint()
         return found
@@ -272,95 +296,12 @@ class Plan:
         file = self.insertions[insertion]["crop"].get("file")
         return "" if file is None else file_fingerprint(Path(file)) or "missing"
 
-    def missing(self, jobs: Iterable[Mapping[str, str]]) -> list[str]:
-        """One line per dataset or weights file that jobs with these wildcards read and that is not there."""
-        datasets, models, crops = set(), set(), set()
-        for wildcards in jobs:
-            named = dict(wildcards.items())
-            datasets |= set(self.datasets_of(**named))
-            models |= {self.model_of(**named)} if {"study", "model", "insertion"} & set(named) else set()
-            crops |= {named["insertion"]} if "insertion" in named else set()
-        lines = [f"dataset '{name}': {self._opened(name).missing()}" for name in sorted(datasets)]
-        for name in sorted(models):
-            entry = self.models[name]
-            names = entry.get("class_names")
-            if isinstance(names, str) and not Path(names).is_file():
-                pulled = ": `dvc pull` brings it" if Path(names + ".dvc").is_file() else ""
-                lines.append(f"model '{name}': file of class names {Path(names).resolve()} does not exist{pulled}")
-            if entry.get("weights"):
-                from conceptrast.models.opening import missing
+    def opened(self, dataset: str) -> Dataset:
+        """A dataset by name.
 
-                weights = str(Path(entry["weights"]).resolve()) if is_file_name(entry["weights"]) else entry["weights"]
-                lines.append(f"model '{name}': {missing({**entry, 'weights': weights})}")
-        for name in sorted(crops):
-            file = self.insertions[name]["crop"].get("file")
-            if file is not None and not Path(file).is_file():
-                lines.append(f"insertion '{name}': file {Path(file).resolve()} does not exist")
-        return [line for line in lines if not line.endswith(": None")]
-
-    def unknown_classes(self, jobs: Iterable[Mapping[str, str]]) -> list[str]:
-        """One line per class that its model does not have, for the studies and insertion tests of these jobs.
-
-        Where the names are not known before the model is opened, as of a file of weights alone, none is doubted.
+        Raises:
+            ConfigError: its entry says something that cannot be.
         """
-        named = [dict(wildcards.items()) for wildcards in jobs]
-        due = {key: {wildcards.get(key) for wildcards in named} for key in ("study", "insertion")}
-        lines = []
-        for name in (name for name in self.studies if name in due["study"]):
-            study = self.studies[name]
-            for key in ("classes", "ace"):
-                lines += self._unknown(f"'studies.{name}.{key}'", study, study.get(key, []))
-            for key in ("contrast", "counterfactual"):
-                pairs, where = study.get(key, []), f"'studies.{name}.{key}'"
-                lines += self._unknown(where, study, [wanted for pair in pairs for wanted in pair])
-                lines += self._same(where, study, pairs)
-        for name in (name for name in self.insertions if name in due["insertion"]):
-            entry, where = self.insertions[name], f"'insertions.{name}.pairs'"
-            lines += self._unknown(where, entry, [each for pair in entry["pairs"] for each in pair])
-            lines += self._same(where, entry, entry["pairs"])
-        return lines
-
-    def _same(self, where: str, entry: Config, pairs: Sequence[Sequence[str | int]]) -> list[str]:
-        """One line per pair whose name and index are the same class."""
-        valid = self._class_names(entry) if pairs else None
-        return [
-            f"{where}: a pair needs two classes, got {first!r} and {second!r}, which are the same"
-            for first, second in pairs
-            if valid and {type(first), type(second)} == {str, int} and _named(first, valid) == _named(second, valid)
-        ]
-
-    def _unknown(self, where: str, entry: Config, classes: Iterable[str | int]) -> list[str]:
-        """One line per class that the model of a study or insertion test does not have."""
-        classes = list(dict.fromkeys(classes))
-        valid = self._class_names(entry) if classes else None
-        if valid is None:
-            return []
-        known = {str: valid, int: range(len(valid))}
-        return [
-            f"{where}: {unknown_name('class', wanted, known[type(wanted)])}"
-            for wanted in classes
-            if wanted not in known[type(wanted)]
-        ]
-
-    def _class_names(self, user: Config) -> list[str] | None:
-        """Names of the outputs of the model of a study or insertion test, as far as known without opening it."""
-        entry = self.models[user["model"]]
-        names, weights = entry.get("class_names"), None if "train" in entry else entry.get("weights")
-        if isinstance(names, list):
-            return names
-        if names is not None:
-            from conceptrast.models.opening import read_class_names
-
-            return read_class_names(Path(names))
-        if weights is not None and not is_file_name(weights):
-            from conceptrast.data.imagenet_names import imagenet_class_names
-
-            return imagenet_class_names()
-        if weights is not None or "factory" in entry:
-            return None
-        return self._opened(user["dataset"]).class_names
-
-    def _opened(self, dataset: str) -> Dataset:
         from conceptrast.data.dataset import open_dataset
 
         try:
@@ -382,13 +323,6 @@ class Plan:
     def _module(self, package: str, table: str, name: str) -> str:
         """Module that implements ``name``; empty where the registry has no line of its own for it."""
         return registry(self.source, package, table).get(name, ":").split(":")[0]
-
-
-def _named(wanted: str | int, names: Sequence[str]) -> str | None:
-    """Name of a class that is given by name or index; nothing for an index that does not exist."""
-    if isinstance(wanted, str):
-        return wanted
-    return names[wanted] if 0 <= wanted < len(names) else None
 
 
 def _recorded(paths: Iterable[Path]) -> str:

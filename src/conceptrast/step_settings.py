@@ -23,20 +23,29 @@ def index(plan: Plan, dataset: str) -> Config:
 
 
 def check_layers(plan: Plan, jobs: Iterable[Mapping[str, str]]) -> Config:
-    """The studies that jobs with these wildcards belong to or train for."""
+    """The studies, insertion tests, views and factorizations that jobs with these wildcards belong to or train for."""
     named = [dict(wildcards.items()) for wildcards in jobs]
-    studies = {wildcards.get("study") for wildcards in named}
     trained = {wildcards.get("model") for wildcards in named}
-    due = {name: study for name, study in plan.studies.items() if name in studies or study["model"] in trained}
-    layers = {name: {key: study[key] for key in ("model", "layer")} for name, study in due.items()}
+    layers: dict[str, Config] = {}
+    for key, part, wildcard in (("studies", plan.studies, "study"), ("saliency", plan.views, "view")):
+        own = {wildcards.get(wildcard) for wildcards in named}
+        due = {name: entry for name, entry in part.items() if name in own or entry["model"] in trained}
+        layers |= {f"{key}.{name}": {each: entry[each] for each in ("model", "layer")} for name, entry in due.items()}
     insertions = {wildcards.get("insertion") for wildcards in named}
     pasted = {
         name: {key: entry[key] for key in ("model", "corner", "crop")}
         for name, entry in plan.insertions.items()
         if name in insertions
     }
-    used = sorted({entry["model"] for entry in [*due.values(), *pasted.values()]})
-    return {"models": {name: plan.models[name] for name in used}, "studies": layers, "insertions": pasted}
+    dffs = {wildcards.get("dff") for wildcards in named}
+    factorized = {
+        name: {key: entry[key] for key in ("model", "layer", "components", "shared", "images")}
+        for name, entry in plan.dffs.items()
+        if name in dffs or entry["model"] in trained
+    }
+    used = sorted({entry["model"] for entry in [*layers.values(), *pasted.values(), *factorized.values()]})
+    models = {name: plan.models[name] for name in used}
+    return {"models": models, "layers": layers, "insertions": pasted, "dffs": factorized}
 
 
 def train(plan: Plan, model: str) -> Config:
@@ -208,6 +217,26 @@ def insertion_tables(plan: Plan) -> Config:
     return {"insertions": list(plan.insertions), **_values(plan, "seed")}
 
 
+def saliency(plan: Plan, view: str) -> Config:
+    """Of a view."""
+    entry = plan.views[view]
+    looked = {key: entry.get(key) for key in ("images", "labels", "methods", "target", "pairs")}
+    return {
+        **_pictures(plan, entry["model"], entry["dataset"]), "layer": entry["layer"], "name": view,
+        "model_name": entry["model"], "view": looked,
+    }  # fmt: skip
+
+
+def saliency_tests(plan: Plan, view: str) -> Config:
+    """Of a view."""
+    return {**saliency(plan, view), "percentiles": plan.views[view]["percentiles"]}
+
+
+def saliency_tables(plan: Plan) -> Config:
+    """Of the run."""
+    return {"views": list(plan.views), "views_with_truth": plan.views_with_truth, **_values(plan, "seed")}
+
+
 def ace(plan: Plan, study: str) -> Config:
     """Of a study."""
     own = {"study": study, "classes": plan.studies[study]["ace"]}
@@ -218,6 +247,18 @@ def ace_tables(plan: Plan) -> Config:
     """Of the run."""
     known = [name for name in plan.studies_with_ace if name in plan.studies_with_truth]
     return {"studies": plan.studies_with_ace, "studies_with_truth": known}
+
+
+def dff(plan: Plan, dff: str) -> Config:
+    """Of a deep feature factorization."""
+    entry = plan.dffs[dff]
+    own: Config = {key: value for key, value in entry.items() if key not in ("model", "dataset")}
+    return {**_pictures(plan, entry["model"], entry["dataset"]), **own, "dff": dff}
+
+
+def dff_tables(plan: Plan) -> Config:
+    """Of the run."""
+    return {"dffs": list(plan.dffs), **_values(plan, "seed")}
 
 
 def train_autoencoder(plan: Plan, bias: str, condition: str, seed: str) -> Config:

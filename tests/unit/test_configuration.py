@@ -23,6 +23,7 @@ CONFIG: dict[str, Any] = {
 INSERTION: dict[str, Any] = {
     "model": "net", "dataset": "pairs", "pairs": [["a", "b"]], "crop": {"photograph": "cat"},
 }  # fmt: skip
+VIEW: dict[str, Any] = {"model": "net", "dataset": "pairs", "layer": "layer4"}
 NO_PACKAGE = "there is no installed package"
 
 NO_CLASSES = "'models.other': a detector explains no classes of its own"
@@ -57,6 +58,25 @@ def refused(config: dict[str, Any]) -> list[str]:
         ("studies/first/model", "nett", "'studies.first.model': unknown model 'nett'; nearest: net"),
         ("studies/first/dataset", "pears", "'studies.first.dataset': unknown dataset 'pears'; nearest: pairs"),
         ("studies/first/predicted_by", "nat", "'studies.first.predicted_by': unknown predicted_by 'nat'; nearest: net"),
+        ("saliency/v", {**VIEW, "model": "nett"}, "'saliency.v.model': unknown model 'nett'; nearest: net"),
+        (
+            "saliency/v",
+            {**VIEW, "methods": ["gradcam"]},
+            "'saliency.v.methods': unknown CAM method 'gradcam'; nearest: grad_cam",
+        ),
+        ("saliency/v", {**VIEW, "pairs": [["a", "a"]]}, "'saliency.v.pairs': a pair needs two classes, got 'a' twice"),
+        (
+            "saliency/v",
+            {**VIEW, "pairs": [["a", "b"]], "target": "a"},
+            "'saliency.v': 'pairs' and 'target' both say what is looked at: keep one",
+        ),
+        (
+            "saliency/v",
+            {**VIEW, "pairs": [["a", "b"]], "labels": ["a"]},
+            "'saliency.v': 'pairs' and 'labels' both say what is looked at: keep one",
+        ),
+        ("saliency/v", {**VIEW, "percentiles": [100]}, "key 'saliency.v.percentiles.0'"),
+        ("saliency/v", {**VIEW, "picturs": 3}, "unknown key of a saliency view 'picturs'"),
         (
             "models/net",
             {"architecture": "lenet", "mean": [0.1, 0.2], "std": [0.1, 0.2]},

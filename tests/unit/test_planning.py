@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from conceptrast.before_start import missing, unknown_classes
 from conceptrast.errors import ConfigError
 from conceptrast.planning import Plan, prepare_environment
 from conceptrast.provenance import torchvision_classifiers
@@ -59,10 +60,10 @@ def test_an_edit_of_the_module_of_a_factory_changes_the_fingerprint(inside: Path
 
 def test_a_file_of_class_names_is_missed_and_its_content_counts(inside: Path) -> None:
     entry = {"architecture": "resnet10", "class_names": "names.json"}
-    assert plan_of(entry).missing(JOB) == [f"model 'net': file of class names {inside}/names.json does not exist"]
+    assert missing(plan_of(entry), JOB) == [f"model 'net': file of class names {inside}/names.json does not exist"]
     (inside / "names.json").write_text(json.dumps(["a", "b"]))
     before = plan_of(entry).model_fingerprints["net"]
-    assert plan_of(entry).missing(JOB) == []
+    assert missing(plan_of(entry), JOB) == []
     (inside / "names.json").write_text(json.dumps(["b", "a"]))
     assert plan_of(entry).model_fingerprints["net"] != before
 
@@ -92,15 +93,15 @@ def test_classes_that_a_model_does_not_have_are_named(
 ) -> None:
     (inside / "names.json").write_text(json.dumps(["cat", "dog"]))
     plan = plan_of(entry, classes=classes)
-    found = plan.unknown_classes(JOB)
+    found = unknown_classes(plan, JOB)
     assert len(found) == len(said)
     assert all(line.startswith(f"'studies.first.classes': {start}") for line, start in zip(found, said, strict=True))
-    assert plan.unknown_classes([{"dataset": "pairs"}]) == []
+    assert unknown_classes(plan, [{"dataset": "pairs"}]) == []
 
 
 def test_classes_of_pairs_that_a_model_does_not_have_are_named(inside: Path) -> None:
     plan = plan_of({"architecture": "resnet10"}, contrast=[["3+7", "3+9"], [0, 10]])
-    assert plan.unknown_classes(JOB) == [
+    assert unknown_classes(plan, JOB) == [
         "'studies.first.contrast': unknown class '3+9'; nearest: 3+8, 3+7",
         "'studies.first.contrast': unknown class '10'; nearest: 1, 0",
     ]
@@ -109,7 +110,7 @@ def test_classes_of_pairs_that_a_model_does_not_have_are_named(inside: Path) -> 
 def test_classes_of_a_probe_are_those_of_its_dataset(inside: Path) -> None:
     head = {"dataset": "pairs", "only": "head"}
     plan = plan_of({"architecture": "resnet50", "weights": "IMAGENET1K_V1", "train": head}, classes=["3+7", "tench"])
-    assert plan.unknown_classes(JOB) == ["'studies.first.classes': unknown class 'tench'; valid: " + PAIRS]
+    assert unknown_classes(plan, JOB) == ["'studies.first.classes': unknown class 'tench'; valid: " + PAIRS]
     assert plan.trained_models == ["net"]
     assert plan.model_fingerprints == {"net": "resnet50/IMAGENET1K_V1"}
     assert "epochs" not in plan.settings("train", model="net")["model"]["train"]
@@ -120,19 +121,19 @@ def test_the_run_on_midog_is_planned_and_says_what_it_lacks(inside: Path, midog:
     job = [{"model": "midog_body"}]
     assert plan.trained_models == ["midog_body"]
     assert plan.contrasted == list(plan.studies)
-    assert [line.partition(" does not exist")[0] for line in plan.missing(job)] == [
+    assert [line.partition(" does not exist")[0] for line in missing(plan, job)] == [
         f"dataset 'midog': root: the folder {inside}/data/midog",
         f"model 'midog_body': fasterrcnn_resnet50_fpn: weights file {inside}/data/midog-fasterrcnn.pth",
     ]
     midog(inside / "data" / "midog", slides=1, cells=1)
     (inside / "data" / "midog-fasterrcnn.pth").write_bytes(b"weights")
-    assert plan.missing(job) == []
-    assert plan.unknown_classes([{"study": name} for name in plan.studies]) == []
+    assert missing(plan, job) == []
+    assert unknown_classes(plan, [{"study": name} for name in plan.studies]) == []
 
 
 def test_classes_whose_concepts_are_wanted_are_checked_and_opt_their_study_in(inside: Path) -> None:
     plan = plan_of({"architecture": "resnet10"}, ace=["3+7", "3+77", 10])
-    assert plan.unknown_classes(JOB) == [
+    assert unknown_classes(plan, JOB) == [
         "'studies.first.ace': unknown class '3+77'; nearest: 3+7, 3+8, 1+7, 0+7",
         "'studies.first.ace': unknown class '10'; nearest: 1, 0",
     ]
@@ -144,7 +145,7 @@ def test_classes_whose_concepts_are_wanted_are_checked_and_opt_their_study_in(in
 
 def test_the_same_class_by_name_and_index_is_named(inside: Path) -> None:
     plan = plan_of({"architecture": "resnet10"}, contrast=[["3+7", 7], ["3+7", 8]])
-    assert plan.unknown_classes(JOB) == [
+    assert unknown_classes(plan, JOB) == [
         "'studies.first.contrast': a pair needs two classes, got '3+7' and 7, which are the same"
     ]
 
@@ -163,19 +164,19 @@ def inserting(crop: dict[str, Any], pairs: list[list[Any]]) -> Plan:
 
 def test_a_crops_file_is_missed_and_its_content_counts(inside: Path) -> None:
     plan, job = inserting({"file": "data/person.png"}, [["3+7", "3+8"]]), [{"insertion": "thing"}]
-    assert plan.missing(job) == [f"insertion 'thing': file {inside}/data/person.png does not exist"]
+    assert missing(plan, job) == [f"insertion 'thing': file {inside}/data/person.png does not exist"]
     assert plan.crop_fingerprint("thing") == "missing"
     (inside / "data").mkdir()
     (inside / "data" / "person.png").write_bytes(b"one")
     first = plan.crop_fingerprint("thing")
     (inside / "data" / "person.png").write_bytes(b"two")
-    assert plan.missing(job) == []
+    assert missing(plan, job) == []
     assert plan.crop_fingerprint("thing") != first
 
 
 def test_the_same_class_by_name_and_index_is_named_in_an_insertion_test_too(inside: Path) -> None:
     plan = inserting({"photograph": "astronaut"}, [[7, "3+7"]])
-    assert plan.unknown_classes([{"insertion": "thing"}]) == [
+    assert unknown_classes(plan, [{"insertion": "thing"}]) == [
         "'insertions.thing.pairs': a pair needs two classes, got 7 and '3+7', which are the same"
     ]
 
@@ -186,7 +187,7 @@ def test_an_insertion_test_needs_its_model_and_names_its_classes(inside: Path) -
     assert plan.model_of(insertion="thing") == "net"
     assert plan.dataset_of(insertion="thing") == "pairs"
     assert plan.crop_fingerprint("thing") == ""
-    assert plan.unknown_classes([{"insertion": "thing"}]) == [
+    assert unknown_classes(plan, [{"insertion": "thing"}]) == [
         "'insertions.thing.pairs': unknown class '3+77'; nearest: 3+7, 3+8, 1+7, 0+7"
     ]
     assert plan.tables["insertion_tables"] == ["insertion"]
@@ -289,8 +290,8 @@ def test_jobs_of_a_comparison_read_the_dataset_of_their_condition(inside: Path) 
     job = {"bias": "digits", "condition": "control", "seed": "1"}
     assert plan.datasets_of(**job) == ["free"]
     assert plan.datasets_of(bias="digits") == ["turned", "free"]
-    assert plan.missing([{"bias": "digits"}])[0].startswith("dataset 'turned': root: the folder")
-    assert plan.missing([job]) == []
+    assert missing(plan, [{"bias": "digits"}])[0].startswith("dataset 'turned': root: the folder")
+    assert missing(plan, [job]) == []
 
 
 def test_seeds_of_a_comparison_vary_the_training_and_not_the_pictures(inside: Path) -> None:

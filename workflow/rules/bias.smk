@@ -11,6 +11,8 @@ rule train_autoencoder:
         "logs/train_autoencoder/{bias}/{condition}/{seed}.log",
     benchmark:
         "benchmarks/train_autoencoder/{bias}/{condition}/{seed}.tsv"
+    # It takes all cores: early, so that no core waits for the other later.
+    priority: 2
     conda:
         "../envs/conceptrast.yaml"
     threads: all_cores()
@@ -39,6 +41,8 @@ rule train_latent_resnet:
         "logs/train_latent_resnet/{bias}/{condition}/{seed}.log",
     benchmark:
         "benchmarks/train_latent_resnet/{bias}/{condition}/{seed}.tsv"
+    # It takes all cores: early, so that no core waits for the other later.
+    priority: 2
     conda:
         "../envs/conceptrast.yaml"
     threads: all_cores()
@@ -76,6 +80,8 @@ rule latent_bias:
         "logs/latent_bias/{bias}.log",
     benchmark:
         "benchmarks/latent_bias/{bias}.tsv"
+    # It takes all cores: early, so that no core waits for the other later.
+    priority: 2
     conda:
         "../envs/conceptrast.yaml"
     threads: all_cores()

@@ -12,6 +12,7 @@ SOURCE = Path(workflow.basedir) / "src" / "conceptrast"
 SCHEMA = Path(workflow.basedir) / "workflow" / "schemas" / "config.schema.yaml"
 sys.path.insert(0, str(SOURCE.parent))
 
+from conceptrast.before_start import missing, unknown_classes
 from conceptrast.errors import ConceptrastError
 from conceptrast.latent.comparison import CONDITIONS, FIGURES as BIAS_FIGURES
 from conceptrast.planning import Plan, has_gpu, prepare_environment
@@ -37,6 +38,9 @@ CONTRAST_TRUTH_STUDIES = PLAN.contrasted_with_truth
 DECODED = PLAN.decoded
 INSERTIONS = list(PLAN.insertions)
 ACE_STUDIES = PLAN.studies_with_ace
+VIEWS = list(PLAN.views)
+TRUTH_VIEWS = PLAN.views_with_truth
+DFFS = list(PLAN.dffs)
 BIASES = list(PLAN.biases)
 TRAINED = PLAN.trained_models
 SHARDS = range(PLAN.config["class_shards"])
@@ -45,9 +49,13 @@ MANIFESTS = expand("figures/{study}/cards.csv", study=STUDIES)
 MANIFESTS += expand("figures/{study}/contrasts.csv", study=CONTRASTED)
 MANIFESTS += expand("figures/{study}/counterfactuals.csv", study=DECODED)
 MANIFESTS += expand("figures/{study}/ace.csv", study=ACE_STUDIES)
+MANIFESTS += expand("figures/dff/{dff}.csv", dff=DFFS)
 FIGURES_OF_MODELS = expand("figures/confusion/{model}.png", model=TRAINED)
 FIGURES_OF_BIASES = expand(
     "figures/latent_bias/{bias}/{figure}.png", bias=BIASES, figure=BIAS_FIGURES
+)
+FIGURES_OF_VIEWS = expand(
+    "figures/saliency/{view}/{figure}.png", view=VIEWS, figure=["maps", "tests"]
 )
 GPU = int(has_gpu())
 # A resource and no parameter: how many processes decode pictures changes no result.
@@ -59,6 +67,8 @@ wildcard_constraints:
     model="[A-Za-z0-9_.-]+",
     study="|".join(map(re.escape, PLAN.studies)),
     insertion="[A-Za-z0-9_.-]+",
+    view="[A-Za-z0-9_.-]+",
+    dff="[A-Za-z0-9_.-]+",
     bias="[A-Za-z0-9_.-]+",
     condition="|".join(CONDITIONS),
     seed=r"\d+",
@@ -181,6 +191,28 @@ def insertion_inputs(wildcards):
     }
 
 
+def view_inputs(wildcards):
+    """Index, class names and predictions of a view's dataset, and what is where in its pictures, if it is known."""
+    entry = PLAN.views[wildcards.view]
+    known = wildcards.view in TRUTH_VIEWS
+    return index_of(wildcards) | {
+        "predictions": f"predictions/{entry['model']}/{entry['dataset']}.parquet",
+        "truth": [f"datasets/{entry['dataset']}/truth.parquet"] if known else [],
+    }
+
+
+def dff_inputs(wildcards):
+    """Index and class names of a factorization's dataset, and predictions where they choose its pictures."""
+    entry = PLAN.dffs[wildcards.dff]
+    chosen = [f"predictions/{entry['model']}/{entry['dataset']}.parquet"]
+    return index_of(wildcards) | {"predictions": chosen if "class" in entry else []}
+
+
+def predictions_option(wildcards, input):
+    """`--predictions` with the file, if there is one."""
+    return f"--predictions {input.predictions}" if input.predictions else ""
+
+
 def bias_index(wildcards):
     """Index of the pictures that a network of a comparison of latent spaces is trained on."""
     return index_of(wildcards)["index"]
@@ -218,9 +250,8 @@ def check_before_start(jobs):
     stop_if_wrong(jobs)
     due = PLAN.settings("check_layers", jobs=[job.wildcards for job in jobs])
     command = [sys.executable, "-m", "conceptrast.steps.check_layers", "--settings"]
-    if (due["studies"] or due["insertions"]) and subprocess.run(
-        [*command, json.dumps(due)]
-    ).returncode:
+    parts = [due[key] for key in ("layers", "insertions", "dffs")]
+    if any(parts) and subprocess.run([*command, json.dumps(due)]).returncode:
         raise WorkflowError("this run cannot start: see the error above")
 
 
@@ -228,7 +259,7 @@ def stop_if_wrong(jobs):
     """End with one line per missing dataset or file that these jobs would read, and per class that does not exist."""
     named = [job.wildcards for job in jobs if hasattr(job.params, "data")]
     try:
-        lines = PLAN.missing(named) or PLAN.unknown_classes(named)
+        lines = missing(PLAN, named) or unknown_classes(PLAN, named)
     except ConceptrastError as error:
         lines = [str(error)]
     if lines:

@@ -22,6 +22,8 @@ rule ace:
         "logs/{study}/ace.log",
     benchmark:
         "benchmarks/{study}/ace.tsv"
+    # Others wait for it: early.
+    priority: 1
     conda:
         "../envs/conceptrast.yaml"
     threads: 1

@@ -14,6 +14,8 @@ rule features:
         features="studies/{study}/features/{shard}.npz",
     log:
         "logs/{study}/features/{shard}.log",
+    # Others wait for it: early.
+    priority: 1
     conda:
         "../envs/conceptrast.yaml"
     threads: 1
@@ -42,6 +44,8 @@ rule hyperplanes:
         "logs/{study}/hyperplanes/{shard}.log",
     benchmark:
         "benchmarks/{study}/hyperplanes/{shard}.tsv"
+    # Others wait for it: early.
+    priority: 1
     conda:
         "../envs/conceptrast.yaml"
     threads: 1

@@ -14,6 +14,8 @@ rule attribute:
         "logs/{study}/attribute/{shard}.log",
     benchmark:
         "benchmarks/{study}/attribute/{shard}.tsv"
+    # Others wait for it: early.
+    priority: 1
     conda:
         "../envs/conceptrast.yaml"
     threads: 1
@@ -44,6 +46,8 @@ rule factorize:
         "logs/{study}/factorize.log",
     benchmark:
         "benchmarks/{study}/factorize.tsv"
+    # Others wait for it: early.
+    priority: 1
     conda:
         "../envs/conceptrast.yaml"
     threads: 1

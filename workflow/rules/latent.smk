@@ -21,8 +21,8 @@ rule decoder:
         "logs/{study}/decoder.log",
     benchmark:
         "benchmarks/{study}/decoder.tsv"
-    # It takes all cores: early, so that the counterfactuals can run beside the rest of the study.
-    priority: 1
+    # It takes all cores: early, so that no core waits for the other later.
+    priority: 2
     conda:
         "../envs/conceptrast.yaml"
     threads: all_cores()
@@ -65,6 +65,8 @@ rule counterfactual:
         "logs/{study}/counterfactual.log",
     benchmark:
         "benchmarks/{study}/counterfactual.tsv"
+    # The longest on one core: as soon as it can start.
+    priority: 1
     conda:
         "../envs/conceptrast.yaml"
     threads: 1

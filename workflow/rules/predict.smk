@@ -16,6 +16,8 @@ rule train:
         "logs/train/{model}.log",
     benchmark:
         "benchmarks/train/{model}.tsv"
+    # It takes all cores: early, so that no core waits for the other later.
+    priority: 3
     conda:
         "../envs/conceptrast.yaml"
     threads: all_cores()
@@ -45,6 +47,8 @@ rule predict:
         "logs/predict/{model}/{dataset}.log",
     benchmark:
         "benchmarks/predict/{model}/{dataset}.tsv"
+    # It takes all cores: early, so that no core waits for the other later.
+    priority: 2
     conda:
         "../envs/conceptrast.yaml"
     threads: all_cores()

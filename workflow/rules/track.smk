@@ -68,6 +68,7 @@ rule track:
             *expand("figures/{study}/shift.png", study=CONTRASTED),
             *expand("figures/{study}/mask.png", study=CONTRASTED),
             *expand("figures/insertion/{insertion}.png", insertion=INSERTIONS),
+            *FIGURES_OF_VIEWS,
             *FIGURES_OF_MODELS,
             *FIGURES_OF_BIASES,
         ],

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from conceptrast.contrast.descent import descend
@@ -106,6 +104,10 @@ def regress(features: Mapping[int, np.ndarray], pairs: Sequence[Pair], name: str
     Returns:
         Normals ``[P, C]`` and biases ``[P]``, float32.
     """
+    # Imported where it is used: it takes a second, and steps that only read hyperplanes do without.
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
     normals, biases, late = [], [], 0
     for first, second in pairs:
         rows = np.concatenate([features[first], features[second]])

@@ -7,7 +7,6 @@ Notation as in :mod:`conceptrast.factorization.nmf`: ``V`` rows ``[n, C]``, ``H`
 from __future__ import annotations
 
 import numpy as np
-from sklearn.decomposition import non_negative_factorization
 from torch import Tensor
 
 from conceptrast.errors import ShapeError
@@ -38,6 +37,9 @@ def codes_of(rows: np.ndarray | Tensor, components: np.ndarray, max_iter: int = 
         >>> codes_of(np.array([[2.0, 6.0], [0.0, 0.0]]), np.array([[1.0, 0.0], [0.0, 3.0]])).round(3).tolist()
         [[2.0, 2.0], [0.0, 0.0]]
     """
+    # Imported where it is used: it takes a second, and most steps that come by here do without.
+    from sklearn.decomposition import non_negative_factorization
+
     if rows.shape[-1] != components.shape[-1]:
         raise ShapeError(f"rows have {rows.shape[-1]} channels, components {components.shape[-1]}")
     try:

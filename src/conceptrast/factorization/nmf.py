@@ -10,11 +10,11 @@ import warnings
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.decomposition import NMF
-from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
-from conceptrast.errors import ConceptrastError, ConfigError, LayerError, ShapeError
+from conceptrast.errors import ConceptrastError, ConfigError, LayerError, ShapeError, unknown_name
+
+INITS = ("nndsvda", "random")
 
 
 class Factorization(NamedTuple):
@@ -31,7 +31,12 @@ class NothingToFactorizeError(ConceptrastError):
 
 
 def nmf(
-    rows: np.ndarray | Tensor, n_components: int = 6, seed: int = 0, max_iter: int = 400, tolerance: float = 1e-4
+    rows: np.ndarray | Tensor,
+    n_components: int = 6,
+    seed: int = 0,
+    max_iter: int = 400,
+    tolerance: float = 1e-4,
+    init: str = "nndsvda",
 ) -> Factorization:
     r"""Factorize ``rows`` into ``n_components`` non-negative components.
 
@@ -40,10 +45,12 @@ def nmf(
     Args:
         rows: ``[n, C]``, not negative, any unit; an array or a tensor.
         n_components: ``k``, at most ``min(n, C)``.
-        seed: of the randomized decomposition that the iteration starts from.
+        seed: of what the iteration starts from.
         max_iter: largest number of passes of coordinate descent. Reaching it gives no warning: how good the
             factorization is says :func:`reconstruction_error`, which every run reports.
         tolerance: the iteration ends when a pass changes less than this share of what the first pass changed.
+        init: start of the iteration: ``nndsvda``, a randomized singular value decomposition, or ``random``, numbers of
+            the size of the rows.
 
     Returns:
         Components ``[k, C]`` and codes ``[n, k]``; their product is in the unit of ``rows``.
@@ -52,12 +59,12 @@ def nmf(
         ShapeError: ``rows`` is not a matrix.
         LayerError: ``rows`` has negative values.
         NothingToFactorizeError: ``rows`` is empty or zero throughout.
-        ConfigError: ``n_components`` is not between 1 and ``min(n, C)``.
+        ConfigError: ``n_components`` is not between 1 and ``min(n, C)``, or there is no such ``init``.
         ConceptrastError: ``rows`` has values that are not finite.
 
     Source: Lee and Seung, Nature 401 (1999); solved by scikit-learn's coordinate descent from its ``nndsvda`` start.
     The rows are divided by their mean first: that start takes everything below 1e-6 for zero, and attributions may be
-    that small.
+    that small. A random start takes nothing for zero and is scikit-learn's to the last bit.
 
     Example:
         >>> import numpy as np
@@ -65,6 +72,12 @@ def nmf(
         >>> (codes @ components).round(3).tolist()
         [[2.0, 0.0], [0.0, 3.0], [4.0, 0.0]]
     """
+    # Imported where it is used: it takes a second, and most steps that come by here do without.
+    from sklearn.decomposition import NMF
+    from sklearn.exceptions import ConvergenceWarning
+
+    if init not in INITS:
+        raise ConfigError(unknown_name("init", init, INITS))
     values = as_rows(rows)
     if not 1 <= n_components <= min(values.shape):
         n, channels = values.shape
@@ -72,8 +85,8 @@ def nmf(
             f"cannot find {n_components} components in {n} rows of {channels} channels: "
             f"components must be between 1 and {min(values.shape)}"
         )
-    scale = values.mean(dtype=np.float64)
-    solver = NMF(n_components, solver="cd", init="nndsvda", random_state=seed, max_iter=max_iter, tol=tolerance)
+    scale = values.mean(dtype=np.float64) if init == "nndsvda" else 1.0
+    solver = NMF(n_components, solver="cd", init=init, random_state=seed, max_iter=max_iter, tol=tolerance)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         codes = solver.fit_transform((values / scale).astype(np.float32))

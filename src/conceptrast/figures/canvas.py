@@ -6,7 +6,6 @@ to the right and ``y`` downwards, from the top left corner; colours are told apa
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -127,13 +126,18 @@ class Sheet:
 
 def save_png(figure: Figure, path: Path | str, dpi: int = DPI) -> None:
     """Write the figure as a PNG with a palette: less than half the size, and hardly a difference to the eye."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi)
-    buffer.seek(0)
-    with Image.open(buffer) as full:
-        small = with_palette(full.convert("RGB"))
+    figure.set_dpi(dpi)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    small = with_palette(Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3]))
     with atomic(path) as part:
         small.save(part, optimize=True)
+
+
+def save_full_png(figure: Figure, path: Path | str, dpi: int = DPI) -> None:
+    """Write the figure as a PNG in all its colours: where many of them blend, a palette would show as dots."""
+    with atomic(path) as part:
+        figure.savefig(part, format="png", dpi=dpi, metadata={"Software": None})
 
 
 def with_palette(rgb: Image.Image) -> Image.Image:
@@ -152,9 +156,14 @@ def with_palette(rgb: Image.Image) -> Image.Image:
     # Pillow dithers only towards a palette that it is given, and without dithering smooth heatmaps show steps.
     small = rgb.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
     # It also takes near colours for equal, and a sheet of white paper must be white.
-    pixels, numbers = np.asarray(rgb), np.array(small)
-    for number, colour in enumerate(fixed):
-        numbers[(pixels == colour).all(axis=-1)] = number
+    pixels, numbers = _packed(np.asarray(rgb)), np.array(small)
+    for number, colour in enumerate(_packed(fixed)):
+        numbers[pixels == colour] = number
     exact = Image.frombytes("P", rgb.size, numbers.tobytes())
     exact.putpalette(small.getpalette() or [])
     return exact
+
+
+def _packed(colours: np.ndarray) -> np.ndarray:
+    """One number for each colour ``[..., 3]`` uint8: numbers compare three times as fast."""
+    return colours.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)

@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
 from conceptrast.latent.segments import Segments
@@ -194,6 +193,9 @@ def clusters_of(
     Returns:
         All clusters; of each the ``max_segments`` members nearest to its centre.
     """
+    # Imported where it is used: it takes a second, and the step of the tables does without.
+    from sklearn.cluster import KMeans
+
     start = int(np.random.default_rng([seed, target, _CLUSTERS]).integers(2**31))
     # Threads would add up distances in any order.
     with threadpool_limits(limits=1):

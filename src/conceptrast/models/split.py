@@ -46,6 +46,10 @@ class SplitModel:
         example: ``[N, C, H, W]`` normalised images; the halves are checked on them against the whole. A ``Model``
             knows its size and needs none; without either nothing is checked.
 
+    Attributes:
+        layer: name of the layer.
+        network: the whole network, the one that was given.
+
     Raises:
         LayerError: there is no such layer, or another tensor goes around it; the message names the nearest layers
             that can be cut.
@@ -65,7 +69,7 @@ class SplitModel:
         _refuse_training(module)
         if example is None and not isinstance(model, nn.Module):
             example = _noise(model.preprocess, module)
-        self.layer, self._network = layer, module
+        self.layer, self.network = layer, module
         with shapes_explained(module, example):
             try:
                 traced = graph_cut.trace(module)
@@ -115,7 +119,7 @@ class SplitModel:
         Raises:
             ShapeError: the network takes another number of channels, or larger images.
         """
-        with shapes_explained(self._network, images):
+        with shapes_explained(self.network, images):
             return self._prefix(images)
 
     def suffix(self, activations: Tensor) -> Tensor:
@@ -189,11 +193,12 @@ def last_spatial_layer(model: Model | nn.Module, example: Tensor | None = None) 
         example = _noise(model.preprocess, model.module)
     names = cuttable_layers(model)
     for last in reversed(names):
-        split = SplitModel(model, last, example)
         with torch.no_grad():
-            shape = split.prefix(example).shape
+            shape = SplitModel(model, last, example).prefix(example).shape
         if len(shape) == 4 and shape[2] * shape[3] > 1:
-            return last
+            # The last call of a module goes by the module's name alone.
+            plain, _, call = last.partition(":")
+            return plain if call and f"{plain}:{int(call) + 1}" not in names else last
     raise LayerError("no layer of the network gives activations with more than one position: there is nowhere to look")
 
 

@@ -1,4 +1,4 @@
-"""Cut every study's model at its layer, and place every insertion test's crop, before anything is computed.
+"""Cut every model at its layer, count positions for concepts, and place every crop, before anything is computed.
 
 A wrong name or box ends the run in seconds, not hours.
 """
@@ -11,23 +11,31 @@ import torch
 
 from conceptrast.crops import corner_box, crop_of
 from conceptrast.errors import ConceptrastError, ConfigError, LayerError
+from conceptrast.factorization.dff import check_maps
 from conceptrast.models.opening import architecture_of, family_of, preprocess_of
 from conceptrast.models.split import SplitModel
 from conceptrast.steps.runner import LOGGER, run
 
 
 def main(settings: dict[str, Any]) -> None:
-    """Settings: entries of models by name, model and layer of studies, model, corner and crop of insertion tests.
+    """Settings: entries of models by name, model and layer by key of the config, model, corner and crop of insertions,
+    model, layer, components, images and shared of factorizations.
 
     Says the shape of each layer.
     """
-    for name, study in settings["studies"].items():
+    for name, entry in settings["layers"].items():
         try:
-            shape, rectified = _cut(settings["models"][study["model"]], study["layer"])
+            _said(name, entry["layer"], *_cut(settings["models"][entry["model"]], entry["layer"]))
         except ConceptrastError as error:
-            raise LayerError(f"'studies.{name}': {error}") from error
-        sizes = "×".join(str(size) for size in shape)
-        LOGGER.info("%s: %s gives %s%s", name, study["layer"], sizes, "" if rectified else ", negative values included")
+            raise LayerError(f"'{name}': {error}") from error
+    for name, dff in settings["dffs"].items():
+        try:
+            shape, rectified = _cut(settings["models"][dff["model"]], dff["layer"])
+            _said(name, dff["layer"], shape, rectified)
+            # Fewer pictures may be predicted as a class than are asked for; what is too much for these is certain.
+            check_maps((dff["images"] if dff["shared"] else 1, *shape), max(dff["components"]))
+        except ConceptrastError as error:
+            raise ConfigError(f"'dff.{name}': {error}") from error
     for name, insertion in settings["insertions"].items():
         try:
             height, width, _ = crop_of(insertion["crop"]).pixels().shape
@@ -35,6 +43,11 @@ def main(settings: dict[str, Any]) -> None:
             corner_box((height, width), size, insertion["corner"])
         except ConceptrastError as error:
             raise ConfigError(f"'insertions.{name}': {error}") from error
+
+
+def _said(name: str, layer: str, shape: tuple[int, ...], rectified: bool) -> None:
+    sizes = "×".join(str(size) for size in shape)
+    LOGGER.info("%s: %s gives %s%s", name, layer, sizes, "" if rectified else ", negative values included")
 
 
 def _cut(entry: dict[str, Any], layer: str) -> tuple[tuple[int, ...], bool]:

@@ -69,6 +69,19 @@ def test_negative_values_ask_for_another_layer() -> None:
     assert "--rectify on the command line" in str(error.value)
 
 
+def test_a_random_start_finds_the_exact_factorization_too_and_is_the_seeds(exact: np.ndarray) -> None:
+    found, again, other = (nmf(exact, 3, seed, init="random") for seed in (0, 0, 1))
+    assert reconstruction_error(exact, *found) < 1e-2
+    assert np.array_equal(found.codes, again.codes)
+    assert not np.array_equal(found.codes, other.codes)
+    assert not np.array_equal(found.codes, nmf(exact, 3).codes)
+
+
+def test_an_unknown_start_is_named() -> None:
+    with pytest.raises(ConfigError, match="unknown init 'randon'; nearest: random"):
+        nmf(np.ones((5, 3)), 1, init="randon")
+
+
 @pytest.mark.parametrize("k", [0, 4])
 def test_impossible_number_of_components(k: int) -> None:
     with pytest.raises(ConfigError, match=f"{k} components in 5 rows of 3 channels.*between 1 and 3"):

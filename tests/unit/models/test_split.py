@@ -290,3 +290,15 @@ def test_the_last_spatial_layer_is_the_last_with_more_than_one_position() -> Non
         last_spatial_layer(nn.Sequential(nn.Flatten(), nn.Linear(12, 2)).eval(), torch.zeros(1, 3, 2, 2))
     with pytest.raises(ModelError, match="name the layer"):
         last_spatial_layer(network)
+
+
+def test_the_last_call_of_a_module_goes_by_its_name_alone() -> None:
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.relu, self.head = nn.Conv2d(3, 3, 3), nn.ReLU(), nn.Linear(3, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.head(self.relu(self.conv(self.relu(x))).mean((2, 3)))
+
+    assert last_spatial_layer(Twice().eval(), torch.zeros(1, 3, 6, 6)) == "relu"

@@ -1,0 +1,58 @@
+"""The command line: ``conceptrast explain …`` and others on one model, without a workflow.
+
+A subcommand is a file of this package with a function ``add``, which adds its arguments, and a function ``run``, and a
+line in ``COMMANDS``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from conceptrast.cli import contrast, dff, explain, saliency
+from conceptrast.errors import ConceptrastError
+from conceptrast.steps.runner import said_of
+
+Command = tuple[str, Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], None]]
+COMMANDS: dict[str, Command] = {
+    "contrast": ("why the model says one class and not another", contrast.add, contrast.run),
+    "dff": ("what a layer holds of pictures, as concepts with the classes they speak for", dff.add, dff.run),
+    "explain": ("from images to concepts to a verdict, for one class", explain.add, explain.run),
+    "saliency": ("where the model looks in a picture", saliency.add, saliency.run),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; what the user has to put right is one line on standard error and exit status 1."""
+    options = parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.captureWarnings(True)
+    if os.getcwd() not in sys.path:  # where a factory's module is looked for; a console script has no such entry
+        sys.path.insert(0, os.getcwd())
+    try:
+        options.run(options)
+    except ConceptrastError as error:
+        sys.exit(f"error: {error}")
+    except OSError as error:
+        sys.exit(f"error: {said_of(error)}")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of all subcommands; building and using it imports neither torch nor a model.
+
+    Example:
+        >>> words = "explain --model resnet18 --layer layer4 --images photos --class tench --out found"
+        >>> options = parser().parse_args(words.split())
+        >>> options.target, options.recipe
+        ('tench', 'recommended')
+    """
+    top = argparse.ArgumentParser(prog="conceptrast", description="Why does an image classifier say A, and why not B?")
+    commands = top.add_subparsers(dest="command", required=True, metavar="command")
+    for name, (line, add, run) in COMMANDS.items():
+        command = commands.add_parser(name, help=line, description=line)
+        add(command)
+        command.set_defaults(run=run)
+    return top

@@ -1,0 +1,96 @@
+"""From the maps of a view to the rows of its figure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+
+import numpy as np
+import pandas as pd
+
+from conceptrast.figures.canvas import short
+from conceptrast.figures.evidence import pixels
+from conceptrast.figures.saliency import MOST_ROWS, Looked
+from conceptrast.patches import BOX
+from conceptrast.pictures import Pictures
+from conceptrast.saliency.view_truth import Known
+
+UNLABELLED = "unlabelled"
+PER_PAIR = 2  # images of a pair of classes that are shown
+HEADINGS = {"class": "why A", "difference": "why A and not B"}
+
+
+def rows_of_view(
+    pictures: Pictures,
+    subjects: pd.DataFrame,
+    maps: Mapping[str, np.ndarray],
+    known: Known | None = None,
+) -> list[Looked]:
+    """A row for every image and pair of classes, with one map for each kind of subject and method.
+
+    Args:
+        pictures: the images and the model.
+        subjects: usable rows image, kind, toward, versus, toward_name, versus_name, label_name, predicted_name,
+            predicted_probability.
+        maps: ``[n, H, W]`` by method, in the order of the subjects.
+        known: what is where, if that is known: what tells A from B is outlined.
+    """
+    groups = _groups(subjects)[:MOST_ROWS]
+    views = pictures.by_id(np.array(list(dict.fromkeys(image for image, _ in groups))))
+    found = []
+    for image, places in groups:
+        part = subjects.loc[places]
+        shown = {}
+        for method, values in maps.items():
+            for place, kind in zip(places, part["kind"], strict=True):
+                shown[_heading(kind, method, len(maps))] = values[place]
+        last = part.iloc[-1]
+        boxes = _boxes(image, (int(last["toward"]), int(last["versus"])), known)
+        found.append(Looked(pixels(views[image]), _lines(last), shown, boxes))
+    return found
+
+
+def _groups(subjects: pd.DataFrame) -> list[tuple[int, list[int]]]:
+    """Image and places of the subjects that share a row: for its class, and for its class and not one other.
+
+    All pairs of classes come in turn, the first two images of each.
+    """
+    keys = list(zip(*(subjects[name].tolist() for name in ("image", "kind", "toward", "versus")), strict=True))
+    alone = {(image, toward): place for place, (image, kind, toward, _) in enumerate(keys) if kind != "difference"}
+    paired = [(place, key) for place, key in enumerate(keys) if key[1] == "difference"]
+    turns: Counter[tuple[int, int]] = Counter()
+    groups: list[tuple[int, int, list[int]]] = []
+    for place, (image, _, toward, versus) in paired:
+        own = [alone[image, toward]] if (image, toward) in alone else []
+        groups.append((turns[toward, versus], image, [*own, place]))
+        turns[toward, versus] += 1
+    shown = {place for _, _, places in groups for place in places}
+    groups += [(0, image, [place]) for (image, _), place in alone.items() if place not in shown]
+    return [(image, places) for turn, image, places in sorted(groups, key=lambda group: group[0]) if turn < PER_PAIR]
+
+
+def _heading(kind: str, method: str, methods: int) -> str:
+    name = method.replace("_", " ")
+    if kind == "predicted":
+        return name
+    return HEADINGS[kind] if methods == 1 else f"{HEADINGS[kind]},\n{name}"
+
+
+def _lines(row: pd.Series) -> list[str]:
+    """What the model says of the picture, and what the map speaks for where that is something else."""
+    said = f"says {short(row['predicted_name'], 22)}, {row['predicted_probability']:.2f}"
+    if row["kind"] == "difference":
+        against = f"A = {short(row['toward_name'], 16)}, B = {short(row['versus_name'], 16)}"
+        return [said, against]
+    if row["kind"] == "class":
+        return [said, f"map for {short(row['toward_name'], 22)}"]
+    unlabelled = row["label_name"] == UNLABELLED
+    return [said, short(PurePath(row["path"]).name, 30) if unlabelled else f"labelled {short(row['label_name'], 20)}"]
+
+
+def _boxes(image: int, pair: tuple[int, int], known: Known | None) -> Sequence[Sequence[float]]:
+    if known is None or pair not in known.telling:
+        return ()
+    rows = known.truth[(known.truth["image"] == image) & (known.truth["concept"] == known.telling[pair][0])]
+    return rows[list(BOX)].to_numpy(dtype=float).tolist()

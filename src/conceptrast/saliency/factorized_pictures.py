@@ -1,0 +1,141 @@
+"""Pictures with the concepts that a layer holds of them: what the workflow's step and :func:`dff_of` both give."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from conceptrast.errors import ConfigError
+from conceptrast.figures.dff import dff_sheet, draw_dff
+from conceptrast.models.split import SplitModel
+from conceptrast.pictures import Pictures
+from conceptrast.saliency.deep_feature_factorization import Factorized, arrays_of, factorize_pictures
+from conceptrast.saliency.dff_table import ALL, concept_rows, picture_names
+
+
+@dataclass(frozen=True)
+class FactorizedPictures:
+    """Pictures and what was found in them.
+
+    Attributes:
+        source: model and layer, in words.
+        title: what the pictures are, all of them together.
+        names: of the pictures, each its own.
+        shown: what each picture is called in the title of its figure.
+        views: ``[N, c, H, W]`` uint8, what the model sees of them.
+        groups: what was found in the pictures that were factorized together: all of them, or one each.
+    """
+
+    source: str
+    title: str
+    names: Sequence[str]
+    shown: Sequence[str]
+    views: Tensor
+    groups: Sequence[Factorized]
+
+    @cached_property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """As :func:`~conceptrast.saliency.deep_feature_factorization.arrays_of` gives them."""
+        return arrays_of(self.groups)
+
+    @property
+    def concepts(self) -> dict[int, np.ndarray]:
+        """By number of concepts ``[F, k, C]``: F is 1 where all pictures share them, else the number of pictures."""
+        return {k: self.arrays[f"concepts_k{k}"] for k in self._numbers()}
+
+    @property
+    def heatmaps(self) -> dict[int, np.ndarray]:
+        """By number of concepts ``[N, k, h, w]``."""
+        return {k: self.arrays[f"heatmaps_k{k}"] for k in self._numbers()}
+
+    def _numbers(self) -> list[int]:
+        return sorted({k for group in self.groups for k in group.features})
+
+    @property
+    def figures(self) -> list[str]:
+        """Name of each figure: of the picture it shows, or :data:`~conceptrast.saliency.dff_table.ALL`."""
+        return picture_names(self.groups, self.names)
+
+    def table(self) -> pd.DataFrame:
+        """One row a concept and rank: picture, and the columns of
+        :func:`~conceptrast.saliency.deep_feature_factorization.concept_scores`."""
+        return concept_rows(self.groups, self.names)
+
+    def plot(self, number: int = 0) -> Figure:
+        """The concepts over the pictures.
+
+        Args:
+            number: of the picture, from 0, where each was factorized by itself.
+
+        Raises:
+            ConfigError: there is no such picture.
+        """
+        if not 0 <= number < len(self.groups):
+            raise ConfigError(f"there is no figure {number}: there are {len(self.groups)}, counted from 0")
+        together = self.figures[number] == ALL
+        views = self.views if together else self.views[number : number + 1]
+        title = f"concepts of {self.title if together else self.shown[number]}"
+        return draw_dff(dff_sheet(self.groups[number], views, title, self.source))
+
+    def __str__(self) -> str:
+        together = "sharing their concepts" if len(self.groups) < len(self.names) else "each by itself"
+        count = "1 picture" if len(self.names) == 1 else f"{len(self.names)} pictures, {together}"
+        lines = [f"{self.source}: {count}"]
+        for (picture, k), rows in self.table().groupby(["picture", "n_components"], sort=False):
+            first = rows[rows["rank"] == 1].to_dict("records")
+            missed = f"{100 * first[0]['reconstruction_error']:.0f} % missed" if first else rows["reason"].iloc[0]
+            lines += [f"  {picture}, {k} concepts: {missed}", *map(_line, first)]
+        return "\n".join(lines)
+
+
+def _line(row: dict[Hashable, Any]) -> str:
+    """One concept in words."""
+    suffix = f"suffix {row['suffix_class']} {row['suffix_score']:.2f}"
+    blur = f"blur {row['blur_class']} {row['blur_score']:.2f}" if row["status"] == "ok" else row["reason"]
+    return f"    {row['concept']}: {100 * row['share']:.0f} %, {suffix}, {blur}"
+
+
+def factorized(
+    pictures: Pictures,
+    images: np.ndarray,
+    layer: str,
+    n_components: Sequence[int],
+    names: Sequence[str],
+    shown: Sequence[str],
+    title: str,
+    shared: bool,
+    seed: int = 0,
+    precision: str = "float32",
+) -> FactorizedPictures:
+    """Factorize what a layer holds of some pictures of a dataset, and score the concepts.
+
+    Args:
+        pictures: images and model.
+        images: ``[N]`` ids, at least one; all of them are in memory.
+        layer: where the model is cut.
+        n_components: numbers of concepts.
+        names: of the images, each its own.
+        shown: what each image is called in the title of its figure.
+        title: what the images are, all of them together.
+        shared: whether they share their concepts, or each has its own.
+        seed: of the random starts and the random places.
+        precision: ``float32`` or ``bfloat16``.
+
+    Raises:
+        As :func:`~conceptrast.saliency.deep_feature_factorization.factorize_pictures`; LayerError also if there is no
+        such layer.
+    """
+    model, split = pictures.model, SplitModel(pictures.model, layer)
+    views = torch.cat([batch for _, batch in pictures.of(images)])
+    groups = factorize_pictures(
+        model, split, images, views, n_components, shared, seed, precision, pictures.batch_size
+    )  # fmt: skip
+    return FactorizedPictures(f"{model.name} at {layer}", title, names, shown, views, list(groups))

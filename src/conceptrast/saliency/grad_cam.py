@@ -1,0 +1,174 @@
+r"""Class activation maps: where a layer's activations speak for a class.
+
+Notation: ``a`` activations ``[N, C, h, w]`` of a layer, ``s`` the score of a target, ``w`` weights ``[N, C]``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from conceptrast.activations import refuse_without_positions
+from conceptrast.errors import LayerError, ModelError
+from conceptrast.models.model import refuse_channels
+from conceptrast.models.split import SplitModel
+from conceptrast.models.torchvision_ops import torchvision  # noqa: F401 - has to come before the grad-cam package
+from conceptrast.registry import resolve
+from conceptrast.saliency import METHODS
+from conceptrast.saliency.cut_network import CutNetwork
+from conceptrast.saliency.targets import Target, refuse_targets
+
+
+def class_activation_maps(
+    split: SplitModel, images: Tensor, targets: Sequence[Target], method: str = "grad_cam", seed: int = 0
+) -> np.ndarray:
+    r"""Where each image speaks for its target, by a method of the grad-cam package.
+
+    .. math:: M_n = \mathrm{up} \Big( \max \Big( 0, \sum_c w_{nc} a_{nc} \Big) \Big), \qquad
+              w_{nc} = \frac{1}{h w} \sum_p \frac{\partial s_n}{\partial a_{ncp}}
+
+    The weights are Grad-CAM's; other methods have others. The prefix runs once and records no gradients, the method
+    on the suffix alone (``score_cam``, which needs masked pictures, runs the whole network for every channel), so any
+    layer that can be cut will do. Network and images stay as they were, and gradients reach no weights.
+
+    Args:
+        split: the network, cut at the layer.
+        images: ``[N, C, H, W]``, normalised, on any device.
+        targets: one for each image.
+        method: key of :data:`~conceptrast.saliency.METHODS`. ``eigen_cam``, ``kpca_cam`` and ``fem`` do not look at
+            the target, and the sign of the first two is arbitrary.
+        seed: of what a method draws (``kpca_cam``, at layers of more than 200 positions).
+
+    Returns:
+        ``[N, H, W]`` float32: enlarged bilinearly from the layer's grid, its minimum taken off, divided by its own
+        maximum, so between 0 and 1. All zero where the method finds nothing that speaks for the target, or the same
+        everywhere.
+
+    Raises:
+        ConfigError: there is no such method, or the network has no such class.
+        ShapeError: the number of targets is not that of images, or the images do not fit the first convolution.
+        LayerError: the layer has no positions or a single one, or its activations are zero throughout for an image.
+        ModelError: logits, or a map, are not finite.
+
+    Source: Selvaraju et al. 2017, arXiv 1610.02391, equations 1 and 2; the package, jacobgil/pytorch-grad-cam, has the
+    others. As it does, and other than the paper, the map's minimum is taken off.
+
+    Example:
+        >>> network = nn.Sequential(nn.Conv2d(1, 1, 1, bias=False), nn.ReLU(), nn.Flatten(), nn.Linear(4, 2)).eval()
+        >>> for weight in network.parameters():
+        ...     _ = weight.data.fill_(1.0)
+        >>> image = torch.tensor([[[[0.0, 1.0], [2.0, 4.0]]]])
+        >>> class_activation_maps(SplitModel(network, "1"), image, [Target(1)])
+        array([[[0.  , 0.25],
+                [0.5 , 1.  ]]], dtype=float32)
+    """
+    kind = resolve("CAM method", method, METHODS)
+    refuse_channels(split.network, images)
+    images = images.detach().to(next((each.device for each in split.network.parameters()), images.device))
+    with torch.inference_mode(False), _frozen(split.network), _drawing_from(seed):
+        with torch.no_grad():
+            # A copy, which may record gradients even where the caller is in inference mode.
+            activations = split.prefix(images).clone()
+            _refuse_activations(activations, split.layer)
+            logits = split.suffix(activations)
+        refuse_targets(targets, len(images), logits.shape[-1])
+        _refuse_not_finite(logits.isfinite().all(1).cpu().numpy(), "logits that are")
+        scores = [_positive(target, each) for target, each in zip(targets, logits, strict=True)]
+        maps = _on_the_grid(kind, CutNetwork(split, images), activations, scores)
+    _refuse_not_finite(np.isfinite(maps).all((1, 2)), f"a {method} map that is")
+    return enlarged(maps, (images.shape[2], images.shape[3]))
+
+
+def _on_the_grid(
+    kind: Callable[..., Any],
+    network: CutNetwork,
+    activations: Tensor,
+    scores: Sequence[Callable[[Tensor], Tensor]],
+) -> np.ndarray:
+    """Maps ``[N, h, w]`` by a class of the package, whose hooks are gone afterwards."""
+    cam = kind(model=network, target_layers=[network.cut])
+    try:
+        # Not as a context manager, which hides an IndexError.
+        with torch.enable_grad():
+            maps: np.ndarray = cam(input_tensor=activations.requires_grad_(), targets=scores)
+            return maps
+    finally:
+        cam.activations_and_grads.release()
+
+
+def _positive(target: Target, logits: Tensor) -> Callable[[Tensor], Tensor]:
+    """The target's score, moved so that the picture's own is 1.
+
+    AblationCAM divides by it, which would turn its map around where the score is negative, as differences of classes
+    are; no other method sees a constant.
+    """
+    own = target(logits)
+    return lambda changed: target(changed) - own + 1
+
+
+def enlarged(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Maps on a layer's grid, in the size of the pictures.
+
+    Args:
+        maps: ``[N, h, w]``; what is negative counts as 0.
+        size: ``(H, W)`` in pixels.
+
+    Returns:
+        ``[N, H, W]`` float32, by the package's interpolation (OpenCV's bilinear one), the minimum taken off, divided by
+        the maximum; all zero for a map that is the same everywhere.
+
+    Example:
+        >>> enlarged(np.array([[[0.0, 8.0]]]), (1, 4)).round(4)
+        array([[[0.  , 0.25, 0.75, 1.  ]]], dtype=float32)
+    """
+    from pytorch_grad_cam.utils.image import scale_cam_image
+
+    scaled: np.ndarray = scale_cam_image(scale_cam_image(np.maximum(maps, 0), size[::-1]))
+    peaks = scaled.max((1, 2), keepdims=True)
+    return np.divide(scaled, peaks, out=np.zeros_like(scaled), where=peaks > 0)
+
+
+def _refuse_activations(activations: Tensor, layer: str) -> None:
+    refuse_without_positions(activations, layer)
+    if activations.shape[2] * activations.shape[3] == 1:
+        raise LayerError(f"layer {layer!r} has a single position: there is nowhere to look; choose one before pooling")
+    empty = ~activations.flatten(1).any(1)
+    if empty.any():
+        raise LayerError(
+            f"layer {layer!r} gives activations that are zero throughout for image {int(empty.nonzero()[0])} "
+            f"of {len(activations)}, counted from 0: no map can be made of them"
+        )
+
+
+def _refuse_not_finite(finite: np.ndarray, what: str) -> None:
+    if not finite.all():
+        raise ModelError(f"the network gives {what} not finite, first for image {int(np.argmin(finite))}, from 0")
+
+
+@contextmanager
+def _frozen(network: nn.Module) -> Iterator[None]:
+    """No gradients for the weights while the block runs: the package's backward pass would leave them there."""
+    trainable = [weight for weight in network.parameters() if weight.requires_grad]
+    try:
+        for weight in trainable:
+            weight.requires_grad_(False)
+        yield
+    finally:
+        for weight in trainable:
+            weight.requires_grad_(True)
+
+
+@contextmanager
+def _drawing_from(seed: int) -> Iterator[None]:
+    """Libraries that draw from numpy's global state draw from the seed, and the state is as before afterwards."""
+    state = np.random.get_state()  # noqa: NPY002
+    np.random.seed(seed)  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(state)  # noqa: NPY002

@@ -1,0 +1,61 @@
+"""Class activation maps of the subjects of a view, a batch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from conceptrast.inference import network_input
+from conceptrast.models.split import SplitModel
+from conceptrast.pictures import Pictures
+from conceptrast.saliency.grad_cam import class_activation_maps
+from conceptrast.saliency.subjects import targets_of
+
+
+def subject_batches(pictures: Pictures, subjects: pd.DataFrame, what: str = "") -> Iterator[tuple[slice, Tensor]]:
+    """The normalised images ``[n, C, H, W]`` of subjects, batch by batch, with the places of the batch's subjects.
+
+    An image with several subjects comes once for each.
+    """
+    done = 0
+    for images, views in pictures.of(subjects["image"].to_numpy(np.int64), what):
+        yield slice(done, done + len(images)), network_input(pictures.model, views)
+        done += len(images)
+
+
+def subject_maps(
+    pictures: Pictures, split: SplitModel, subjects: pd.DataFrame, methods: Sequence[str], seed: int = 0
+) -> dict[str, np.ndarray]:
+    """Maps of all subjects by every method.
+
+    Args:
+        pictures: the images and the model.
+        split: the model, cut at the layer.
+        subjects: rows image, toward, versus, as :func:`conceptrast.saliency.subjects.usable` gives them.
+        methods: names of :data:`conceptrast.saliency.METHODS`.
+        seed: of the methods that draw.
+
+    Returns:
+        ``[n, H, W]`` float32 in [0, 1] by method, in the order of the subjects.
+    """
+    found: dict[str, list[np.ndarray]] = {method: [] for method in methods}
+    for place, images in subject_batches(pictures, subjects, "looking where the model looks"):
+        targets = targets_of(subjects.iloc[place])
+        for method in methods:
+            found[method].append(class_activation_maps(split, images, targets, method, seed))
+    return {method: np.concatenate(parts) for method, parts in found.items()}
+
+
+@torch.inference_mode()
+def target_probabilities(pictures: Pictures, subjects: pd.DataFrame) -> np.ndarray:
+    """Probability ``[n]`` of what each subject's map speaks for: of A, or of A if only A and B were possible."""
+    parts = []
+    for place, images in subject_batches(pictures, subjects):
+        logits = pictures.model.module(images).float().cpu()
+        targets = targets_of(subjects.iloc[place])
+        parts += [float(target.probability(row)) for target, row in zip(targets, logits, strict=True)]
+    return np.array(parts)

@@ -1,0 +1,174 @@
+r"""Parameter randomisation: a map that stays the same when the weights do not says nothing about what was learnt.
+
+Notation: ``M`` the trained network's map ``[H, W]`` of an image; ``M_s`` the map after stage ``s``, when all weights
+from the output down to some module have been drawn anew.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.stats import spearmanr
+from skimage.metrics import structural_similarity
+from torch import Tensor, nn
+
+from conceptrast.errors import LayerError, ModelError
+from conceptrast.models.model import Model
+from conceptrast.models.split import SplitModel
+from conceptrast.saliency.grad_cam import class_activation_maps
+from conceptrast.saliency.stages import stages
+from conceptrast.saliency.targets import Target
+from conceptrast.statistics import mean_sd
+
+UNCHANGED = 0.9
+"""From this mean rank correlation on, a method's maps count as unchanged."""
+_WEIGHTS = 104  # stream of the weights
+_WINDOW = 7  # side in pixels of the windows that SSIM compares
+
+
+def parameter_randomisation(
+    model: Model | nn.Module,
+    layer: str,
+    images: Tensor,
+    targets: Sequence[Target],
+    methods: Sequence[str],
+    most: int = 6,
+    seed: int = 0,
+) -> pd.DataFrame:
+    r"""How much maps change as a network's weights are drawn anew, stage by stage from the output down.
+
+    .. math:: \mathrm{rank\_correlation} = \rho_{\mathrm{Spearman}}(M, M_s), \qquad
+              \mathrm{ssim} = \mathrm{SSIM}(M, M_s)
+
+    Over all pixels of the enlarged maps, which are what a reader sees. Targets stay those of the trained network, and
+    so does the model itself: weights are drawn in a copy.
+
+    A tensor of weights becomes normal noise of the tensor's own mean and standard deviation; running statistics of
+    batch norms stay.
+
+    Args:
+        model: :class:`~conceptrast.models.model.Model` or a bare module, in evaluation mode.
+        layer: where maps are made.
+        images: ``[N, C, H, W]``, normalised.
+        targets: one for each image.
+        methods: keys of :data:`~conceptrast.saliency.METHODS`.
+        most: largest number of stages.
+        seed: of the weights; a tensor's draw does not depend on the stages.
+
+    Returns:
+        position (0 to N - 1), method, stage (from 1), reaches (the last module that is random), above_layer (all random
+        weights lie above the layer, so that its activations are the trained network's), rank_correlation, ssim, flat.
+        A map that is flat, the same everywhere, has no ranks: the correlation is given as 0 and ``flat`` is true. So
+        is a random network's map where it has none, because its activations are zero or its logits not finite.
+
+    Raises:
+        LayerError, ModelError, ShapeError, ConfigError: as :func:`~conceptrast.saliency.stages.stages` and
+            :func:`~conceptrast.saliency.grad_cam.class_activation_maps` do for the trained network.
+
+    Source: Adebayo et al. 2018, arXiv 1810.03292, section 4.1 (cascading randomisation). They draw from a layer's own
+    initialisation; a tensor does not tell which that was, and with the scale kept no activations vanish or explode.
+
+    Example:
+        >>> network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(400, 2)).eval()
+        >>> image = torch.randn(1, 3, 12, 12, generator=torch.Generator().manual_seed(0))
+        >>> rows = parameter_randomisation(network, "1", image, [Target(0)], ["eigen_cam"])
+        >>> rows[["stage", "reaches", "above_layer"]].values.tolist()
+        [[1, '3', True], [2, '0', False]]
+        >>> bool(rows["rank_correlation"][0] > 0.999)  # eigen_cam does not look above the layer
+        True
+    """
+    groups = stages(model, layer, most)
+    trained = SplitModel(model, layer)
+    own = {method: class_activation_maps(trained, images, targets, method, seed) for method in methods}
+    network = copy.deepcopy(trained.network)
+    split, rows = SplitModel(network, layer), []
+    for number, stage in enumerate(groups, start=1):
+        _draw_anew(network, stage.parameters, seed)
+        head = {"stage": number, "reaches": stage.name, "above_layer": stage.above_layer}
+        for method in methods:
+            for position, (image, target) in enumerate(zip(images, targets, strict=True)):
+                found = _map_or_flat(split, image, target, method, seed)
+                rows.append({"position": position, "method": method} | head | similarity(own[method][position], found))
+    return pd.DataFrame(rows)
+
+
+def _draw_anew(network: nn.Module, names: Sequence[str], seed: int) -> None:
+    numbers = {name: number for number, (name, _) in enumerate(network.named_parameters())}
+    with torch.no_grad():
+        for name in names:
+            weight = network.get_parameter(name)
+            noise = np.random.default_rng([seed, numbers[name], _WEIGHTS]).standard_normal(tuple(weight.shape))
+            weight.copy_(weight.mean() + weight.std(correction=0) * torch.as_tensor(noise).to(weight))
+
+
+def _map_or_flat(split: SplitModel, image: Tensor, target: Target, method: str, seed: int) -> np.ndarray:
+    """The map ``[H, W]`` of a random network; zero where it has none. What else could go wrong did so before."""
+    try:
+        found: np.ndarray = class_activation_maps(split, image[None], [target], method, seed)[0]
+    except (LayerError, ModelError):
+        found = np.zeros(tuple(image.shape[1:]), np.float32)
+    return found
+
+
+def similarity(one: np.ndarray, other: np.ndarray) -> dict[str, Any]:
+    """Rank correlation and structural similarity of two maps, and whether one of them is flat.
+
+    Args:
+        one: ``[H, W]`` in [0, 1].
+        other: likewise.
+
+    Returns:
+        rank_correlation (-1 to 1; 0 if a map is flat), ssim (-1 to 1, over windows of 7×7 pixels, or as many as there
+        are), flat.
+
+    Example:
+        >>> ramp = np.linspace(0, 1, 64).reshape(8, 8)
+        >>> round(similarity(ramp, ramp**2)["rank_correlation"], 6), similarity(ramp, 0 * ramp)["flat"]
+        (1.0, True)
+    """
+    flat = any(bool(each.min() == each.max()) for each in (one, other))
+    window = min(_WINDOW, *(side - 1 + side % 2 for side in one.shape))
+    return {
+        "rank_correlation": 0.0 if flat else float(spearmanr(one.ravel(), other.ravel()).statistic),
+        "ssim": float(structural_similarity(one, other, win_size=window, data_range=1.0)),
+        "flat": flat,
+    }
+
+
+def randomisation_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """How similar each method's maps stay, stage by stage, and whether it looks at the network above the layer.
+
+    Args:
+        rows: as :func:`parameter_randomisation` gives, with view.
+
+    Returns:
+        view, method, stage, reaches, above_layer, n_images, n_flat, rank_correlation and ssim (means over images) with
+        rank_correlation_sd and ssim_sd, unchanged: the method's mean rank correlation is still at least
+        :data:`UNCHANGED` once all weights above the layer are random, so that it does not see what the network makes of
+        the layer; not flagged where no weights lie above it.
+
+    Example:
+        >>> rows = pd.DataFrame({"view": "v", "method": ["a", "a"], "stage": [1, 2], "reaches": ["fc", "conv"],
+        ...     "above_layer": [True, False], "rank_correlation": [0.95, 0.1], "ssim": 0.5, "flat": False})
+        >>> randomisation_table(rows)[["stage", "n_images", "rank_correlation", "unchanged"]]
+           stage  n_images  rank_correlation  unchanged
+        0      1         1              0.95       True
+        1      2         1              0.10       True
+    """
+    found = []
+    for values, part in rows.groupby(["view", "method", "stage", "reaches", "above_layer"], sort=False):
+        row: dict[str, Any] = dict(zip(("view", "method", "stage", "reaches", "above_layer"), values, strict=True))
+        row |= {"n_images": len(part), "n_flat": int(part["flat"].sum())}
+        for name in ("rank_correlation", "ssim"):
+            row[name], row[f"{name}_sd"] = mean_sd(part[name].to_numpy())
+        found.append(row)
+    table = pd.DataFrame(found).sort_values(["view", "method", "stage"], kind="stable", ignore_index=True)
+    above = table[table["above_layer"]].groupby(["view", "method"]).tail(1)
+    same = above.loc[above["rank_correlation"] >= UNCHANGED, ["view", "method"]]
+    keys = pd.MultiIndex.from_frame(table[["view", "method"]])
+    return table.assign(unchanged=keys.isin(pd.MultiIndex.from_frame(same)))

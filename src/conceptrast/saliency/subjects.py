@@ -1,0 +1,149 @@
+"""Which pictures are looked at, and the class or the two classes that a map is made for: one subject for each map."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from conceptrast.contrast.pairs import named_pairs
+from conceptrast.errors import ConfigError
+from conceptrast.models.model import Model
+from conceptrast.saliency.targets import Target
+from conceptrast.selection import class_images, first_of_labels
+
+KINDS = ("predicted", "class", "difference")
+"""What a map speaks for: the class that the model gives the picture, a named class, one class and not another."""
+
+_TYPES = {"image": "Int64", "kind": "str", "toward": "int64", "versus": "int64", "status": "str", "reason": "str"}
+
+
+def subjects_of(
+    table: pd.DataFrame, predictions: pd.DataFrame, model: Model, view: Mapping[str, Any], seed: int
+) -> pd.DataFrame:
+    """The subjects of a view.
+
+    Without ``pairs`` they are a few images of every label, each for the class that the model gives it, or for the
+    class ``target``. With pairs of classes (A, B) they are images that the model names A, each twice: for A, and for A
+    and not B.
+
+    Args:
+        table: the index.
+        predictions: image, predicted.
+        model: for its classes.
+        view: ``images`` (largest number of images, of each pair where there are any), ``labels`` (``None``: all),
+            ``target`` (``predicted``, or a class by name or index), ``pairs`` (may be empty).
+        seed: of the draw of a pair's images.
+
+    Returns:
+        Rows image, kind (one of :data:`KINDS`), toward and versus (class indices, versus -1 without a second class),
+        status, reason. A pair whose A is nobody's prediction is one row without image and with status ``skipped``.
+
+    Raises:
+        ConfigError: a label or class that does not exist.
+
+    Example:
+        >>> from torch import nn
+        >>> from conceptrast.models.model import Preprocess
+        >>> model = Model("net", nn.Flatten(), Preprocess(None, 2, (0.5,) * 3, (0.5,) * 3), ["cat", "dog"])
+        >>> index = pd.DataFrame({"image": [4], "label": [0], "label_name": ["cat"], "split": ["validation"]})
+        >>> said = pd.DataFrame({"image": [4], "predicted": [1]})
+        >>> how = {"images": 2, "labels": None, "target": "predicted", "pairs": [["dog", "cat"]]}
+        >>> subjects_of(index, said, model, how, seed=0)[["image", "kind", "toward", "versus"]].values.tolist()
+        [[4, 'class', 1, -1], [4, 'difference', 1, 0]]
+    """
+    if view["pairs"]:
+        return _of_pairs(predictions, model, view["pairs"], view["images"], seed)
+    images = first_of_labels(table, view["images"], view["labels"])
+    if view["target"] == "predicted":
+        said = predictions.set_index("image")["predicted"]
+        rows = [(image, "predicted", int(said[image]), -1, "ok", "") for image in images.tolist()]
+    else:
+        toward = model.class_index(view["target"])
+        rows = [(image, "class", toward, -1, "ok", "") for image in images.tolist()]
+    return pd.DataFrame(rows, columns=list(_TYPES)).astype(_TYPES)
+
+
+def chosen_subjects(
+    predictions: pd.DataFrame, model: Model, target: str | int | None = None, versus: str | int | None = None
+) -> pd.DataFrame:
+    """Every predicted picture as a subject of one class, or of one class and not another.
+
+    Args:
+        predictions: image, predicted.
+        model: for its classes.
+        target: class by name or index; of each picture the predicted one if ``None``.
+        versus: likewise, the class that it is held against; none if ``None``.
+
+    Returns:
+        Rows as :func:`subjects_of` gives them.
+
+    Raises:
+        ConfigError: a class that does not exist, or that would be held against itself.
+    """
+    toward = predictions["predicted"] if target is None else model.class_index(target)
+    against = -1 if versus is None else model.class_index(versus)
+    kind = "difference" if versus is not None else "predicted" if target is None else "class"
+    rows = {"image": predictions["image"], "kind": kind, "toward": toward, "versus": against}
+    found = pd.DataFrame({**rows, "status": "ok", "reason": ""}).astype({**_TYPES, "image": "int64"})
+    if (found["toward"] == found["versus"]).any():
+        raise ConfigError(
+            f"{model.class_names[against]!r} cannot be held against itself: it is what the map of a picture speaks for"
+        )
+    return found
+
+
+def _of_pairs(
+    predictions: pd.DataFrame, model: Model, pairs: Sequence[Sequence[str | int]], most: int, seed: int
+) -> pd.DataFrame:
+    rows: list[tuple[int | None, str, int, int, str, str]] = []
+    for first, second in named_pairs(model, pairs):
+        chosen, _ = class_images(predictions, 1, most, seed, len(model.class_names), [first])
+        if first not in chosen:
+            reason = f"no picture is predicted as {model.class_names[first]}"
+            rows.append((None, "difference", first, second, "skipped", reason))
+            continue
+        images = chosen[first].tolist()
+        rows += [(image, "class", first, -1, "ok", "") for image in images]
+        rows += [(image, "difference", first, second, "ok", "") for image in images]
+    return pd.DataFrame(rows, columns=list(_TYPES)).astype(_TYPES).drop_duplicates(ignore_index=True)
+
+
+def usable(subjects: pd.DataFrame) -> pd.DataFrame:
+    """The subjects that a map is made for, numbered from 0, image ids as integers."""
+    found = subjects[subjects["status"] == "ok"].reset_index(drop=True)
+    return found.astype({"image": "int64"})
+
+
+def targets_of(subjects: pd.DataFrame) -> list[Target]:
+    """What the map of each subject differentiates."""
+    return [
+        Target(toward, None if versus < 0 else versus)
+        for toward, versus in zip(subjects["toward"].tolist(), subjects["versus"].tolist(), strict=True)
+    ]
+
+
+def described(
+    subjects: pd.DataFrame, predictions: pd.DataFrame, table: pd.DataFrame, class_names: Sequence[str]
+) -> pd.DataFrame:
+    """Subjects with what is known of their pictures.
+
+    Args:
+        subjects: as :func:`subjects_of` gives them.
+        predictions: image, predicted, probability.
+        table: the index.
+        class_names: of the model.
+
+    Returns:
+        Subjects with toward_name, versus_name (empty without a second class), label_name, path, predicted_name and
+        predicted_probability.
+    """
+    names = np.array(class_names)
+    said = predictions[["image", "predicted", "probability"]].rename(columns={"probability": "predicted_probability"})
+    said = said.assign(predicted_name=names[said["predicted"]]).drop(columns="predicted")
+    found = subjects.merge(table[["image", "path", "label_name"]], on="image", how="left")
+    found = found.merge(said, on="image", how="left")
+    versus = [names[each] if each >= 0 else "" for each in subjects["versus"]]
+    return found.assign(toward_name=names[subjects["toward"]], versus_name=versus)

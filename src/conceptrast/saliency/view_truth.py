@@ -1,0 +1,32 @@
+"""What is known of the pictures of a view: which concept tells each pair of classes apart, and where it is."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pandas as pd
+
+from conceptrast.concept_recovery import concepts_by_class, refuse_other_size
+from conceptrast.contrast.recovery import sharing_pairs
+from conceptrast.pictures import Pictures
+
+
+class Known(NamedTuple):
+    """Where concepts are, and which of them tell classes apart."""
+
+    truth: pd.DataFrame
+    """image, concept, top, left, height, width, faint."""
+    telling: dict[tuple[int, int], tuple[str, str]]
+    """By pair of classes (A, B): the concept of A that B lacks, and the one that both have."""
+
+
+def known_concepts(pictures: Pictures, truth: pd.DataFrame) -> Known:
+    """What is known of pictures whose truth is given.
+
+    Raises:
+        DataError: the model sees the pictures in another size, so that the boxes lie elsewhere.
+    """
+    width, height = pictures.dataset.picture(pictures.table.iloc[0]).size
+    refuse_other_size((height, width), pictures.model.preprocess.size)
+    concepts = concepts_by_class(pictures.table, truth, pictures.model.class_names)
+    return Known(truth, sharing_pairs(concepts, list(concepts)))

@@ -1,0 +1,74 @@
+"""Factorize what a layer holds of some pictures, score the concepts and draw them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from conceptrast.figures.canvas import save_full_png, short
+from conceptrast.figures.study import slug
+from conceptrast.files import read_table, write_arrays, write_table
+from conceptrast.pictures import Pictures
+from conceptrast.saliency.deep_feature_factorization import arrays_of
+from conceptrast.saliency.dff_table import skipped_rows
+from conceptrast.saliency.factorized_pictures import factorized
+from conceptrast.selection import class_images, first_of_labels
+from conceptrast.steps.opening import open_pictures
+from conceptrast.steps.runner import LOGGER, run
+
+
+def main(
+    settings: dict[str, Any],
+    index: Path,
+    class_names: Path,
+    concepts: Path,
+    arrays: Path,
+    figures: Path,
+    manifest: Path,
+    predictions: Path | None = None,
+    weights: Path | None = None,
+    workers: int = 0,
+) -> None:
+    """Write scores, arrays, ``<figures>/<picture>.png`` (``all.png`` where they share concepts) and ``manifest``."""
+    pictures = open_pictures(settings, index, class_names, weights, workers)
+    images, what = _chosen(settings, pictures, predictions)
+    figures.mkdir(parents=True, exist_ok=True)
+    files: list[str] = []
+    if len(images):
+        labels = pictures.table.set_index("image")["label_name"].loc[images].astype(str).tolist()
+        names = [f"{image}-{slug(label)}" for image, label in zip(images.tolist(), labels, strict=True)]
+        found = factorized(
+            pictures, images, settings["layer"], settings["components"], names, labels,
+            f"{len(images)} {what}",
+            settings["shared"], settings["seed"], settings["precision"],
+        )  # fmt: skip
+        files = found.figures
+        for number, name in enumerate(files):
+            save_full_png(found.plot(number), figures / f"{name}.png")
+    else:
+        LOGGER.warning("%s: there are no %s", settings["dff"], what)
+    for stale in set(figures.glob("[!.]*.png")) - {figures / f"{name}.png" for name in files}:
+        stale.unlink()
+    write_arrays(arrays, found.arrays if files else arrays_of([]))
+    write_table(found.table() if files else skipped_rows(settings["components"], f"there are no {what}"), concepts)
+    write_table(pd.DataFrame({"picture": files, "file": [f"{name}.png" for name in files]}), manifest)
+
+
+def _chosen(settings: dict[str, Any], pictures: Pictures, predictions: Path | None) -> tuple[np.ndarray, str]:
+    """Ids of the pictures, and what they are."""
+    if predictions is None:
+        labels = settings.get("labels")
+        what = "validation pictures" if labels is None else f"pictures of {', '.join(map(short, labels))}"
+        return first_of_labels(pictures.table, settings["images"], labels), what
+    model = pictures.model
+    target = model.class_index(settings["class"])
+    said, seed, count = read_table(predictions), settings["seed"], len(model.class_names)
+    images = class_images(said, 1, settings["images"], seed, count, [target])[0].get(target, np.empty(0, np.int64))
+    return images, f"pictures predicted as {short(model.class_names[target])}"
+
+
+if __name__ == "__main__":
+    run(main)
