@@ -310,7 +310,12 @@ def test_a_decoder_of_grey_pictures_comes_back_from_its_file_and_moves_them(mode
 
 def test_layers_of_grey_models_are_checked_before_a_run(caplog):
     def due(entry: dict[str, Any]) -> dict[str, Any]:
-        return {"models": {"net": entry}, "studies": {"one": {"model": "net", "layer": "relu2"}}, "insertions": {}}
+        return {
+            "models": {"net": entry},
+            "layers": {"studies.one": {"model": "net", "layer": "relu2"}},
+            "dffs": {},
+            "insertions": {},
+        }
 
     with caplog.at_level("INFO"):
         check_layers.main(due({"architecture": "lenet"}))
