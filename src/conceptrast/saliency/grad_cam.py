@@ -69,7 +69,7 @@ def class_activation_maps(
     """
     kind = resolve("CAM method", method, METHODS)
     refuse_channels(split.network, images)
-    images = images.detach().to(next((each.device for each in split.network.parameters()), images.device))
+    images = images.to(next((each.device for each in split.network.parameters()), images.device))
     with torch.inference_mode(False), _frozen(split.network), _drawing_from(seed):
         with torch.no_grad():
             # A copy, which may record gradients even where the caller is in inference mode.

@@ -141,6 +141,18 @@ def test_batches_later_images_and_the_scale_of_a_map_do_not_matter_and_the_seed_
     assert len(rows[rows["metric"] == "deletion"].merge(other, on=["position", "metric", "share", "score"])) < 18
 
 
+def test_the_seed_draws_the_noise_and_images_break_ties_for_themselves():
+    images, share = torch.ones(2, 3, 8, 8), {"percentiles": [50], "steps": 2}
+    distinct = np.random.default_rng(0).random((2, 8, 8))
+    first, other = (faithfulness(corner(8), images, distinct, [Target(0)] * 2, seed=seed, **share) for seed in (0, 1))
+    same = first["score"] == other["score"]
+    assert same.tolist() == (~first["metric"].str.startswith("road")).tolist()
+    model = corner(8)
+    rows = faithfulness(model, images, np.zeros((2, 8, 8)), [Target(0)] * 2, **share)
+    one, another = torch.cat(model.module.seen)[torch.tensor((rows["metric"] == "deletion") & (rows["share"] == 0.5))]
+    assert not torch.equal(one, another)
+
+
 def test_the_least_relevant_pixels_are_the_most_relevant_ones_of_the_reversed_map():
     images = torch.randn(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     maps = np.random.default_rng(0).random((1, 8, 8))

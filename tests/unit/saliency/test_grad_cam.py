@@ -155,14 +155,17 @@ def test_network_images_and_random_states_stay_as_they_were(method: str) -> None
     """Also for a network whose weights can be trained, and which is given images that record gradients."""
     network, images = small(), IMAGES.clone().requires_grad_()
     network[4].weight.requires_grad_(False)
+    for weight in network.parameters():
+        weight.grad = torch.full_like(weight, 7.0)
     kept = {name: value.clone() for name, value in network.state_dict().items()}
+    np.random.seed(77)  # noqa: NPY002
     random_states = torch.get_rng_state(), np.random.get_state()  # noqa: NPY002
     class_activation_maps(SplitModel(network, "2"), images, TARGETS, method)
     assert torch.equal(images, IMAGES)
     assert images.grad is None
     assert all(torch.equal(value, kept[name]) for name, value in network.state_dict().items())
     assert [name for name, weight in network.named_parameters() if not weight.requires_grad] == ["4.weight"]
-    assert all(weight.grad is None for weight in network.parameters())
+    assert all((weight.grad == 7).all() for weight in network.parameters())
     assert not any(part._forward_hooks or part._backward_hooks for part in network.modules())
     assert torch.equal(random_states[0], torch.get_rng_state())
     assert all(np.array_equal(*each) for each in zip(random_states[1], np.random.get_state(), strict=True))  # noqa: NPY002
@@ -215,6 +218,17 @@ def test_the_callers_inference_mode_and_memory_format_do_not_matter(method: str)
         images = IMAGES.to(memory_format=torch.channels_last)
         found = class_activation_maps(split, images, TARGETS, method)
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_gradients_are_recorded_also_where_the_caller_records_none() -> None:
+    """The layer's activations are the image itself, which inference mode does not let record gradients."""
+    network = nn.Sequential(nn.Identity(), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
+    split, image = SplitModel(network, "0"), normal(1, 3, 8, 8)
+    expected = class_activation_maps(split, image, [Target(0)])
+    assert expected.max() == 1
+    for mode in (torch.no_grad, torch.inference_mode):
+        with mode():
+            assert np.array_equal(class_activation_maps(split, image.clone(), [Target(0)]), expected)
 
 
 def test_kernel_pca_draws_from_the_seed_alone() -> None:
