@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from conceptrast.errors import ShapeError
+from conceptrast.errors import ModelError, ShapeError
 from conceptrast.inference import autocast, device_of, network_input
 from conceptrast.models.model import Model
 from conceptrast.patches import BOX, crop
@@ -134,11 +134,22 @@ def probabilities_of(model: Model, pictures: Tensor, resize: str = "native", pre
 
     Returns:
         ``[n, n_classes]`` float32 probabilities on the CPU.
+
+    Raises:
+        ModelError: the network takes pictures of its own size alone, and these have another.
     """
+    height, width = model.preprocess.size
     if resize == "input":
-        pictures = interpolate(pictures.float(), model.preprocess.size, mode="bilinear", antialias=True).clamp(0, 255)
-    with autocast(precision, device_of(model)):
-        logits = model.module(network_input(model, pictures))
+        pictures = interpolate(pictures.float(), (height, width), mode="bilinear", antialias=True).clamp(0, 255)
+    try:
+        with autocast(precision, device_of(model)):
+            logits = model.module(network_input(model, pictures))
+    except (RuntimeError, AssertionError) as error:  # torchvision's transformers assert
+        if pictures.shape[2:] == (height, width):
+            raise
+        own = f"{model.name} takes no combined image of {pictures.shape[2]}×{pictures.shape[3]} pixels"
+        said = str(error).partition("\n")[0]
+        raise ModelError(f"{own} ({said}): set `resize: input` in the recipe, for {height}×{width}") from error
     return logits.float().softmax(1).cpu()
 
 

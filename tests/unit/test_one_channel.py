@@ -6,6 +6,7 @@ channel says, and so does everything that is found out about it.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ import conceptrast as cc
 from conceptrast.attribution.images import attribute_images
 from conceptrast.contrast.mask import masked_probabilities
 from conceptrast.data.dataset import Dataset, open_dataset
-from conceptrast.errors import ConfigError, LayerError, ShapeError
+from conceptrast.errors import ConfigError, LayerError, ModelError, ShapeError
 from conceptrast.explain import as_model
 from conceptrast.figures.contrast_evidence import masked_pictures
 from conceptrast.figures.evidence import pixels
@@ -211,6 +212,16 @@ def test_an_explanation_is_that_of_the_twin_and_shows_grey_pixels(models, images
     assert one.plot().axes
 
 
+def test_a_combined_image_of_another_size_than_a_network_with_linear_layers_takes_is_refused(models, images, frequent):
+    recipe = Recipe("strip", components=3, kernel=2, stride=2, window=0.3, layout="strip")
+    with pytest.raises(ModelError, match=r"lenet takes no combined image of 24×8 pixels .*`resize: input`.* 28×28$"):
+        cc.explain_class(models[0], images, frequent[0], "relu2", recipe=recipe, samples=0)
+    found = cc.explain_class(
+        models[0], images, frequent[0], "relu2", recipe=dataclasses.replace(recipe, resize="input"), samples=0
+    )
+    assert found.assembled["all"].shape == (24, 8, 3)
+
+
 def test_a_contrast_is_that_of_the_twin(models, images, frequent):
     one, other = (cc.contrast_classes(model, images, *frequent, "relu2", samples=0) for model in models)
     numbers = one.table().select_dtypes("number")
@@ -299,7 +310,12 @@ def test_a_decoder_of_grey_pictures_comes_back_from_its_file_and_moves_them(mode
 
 def test_layers_of_grey_models_are_checked_before_a_run(caplog):
     def due(entry: dict[str, Any]) -> dict[str, Any]:
-        return {"models": {"net": entry}, "studies": {"one": {"model": "net", "layer": "relu2"}}, "insertions": {}}
+        return {
+            "models": {"net": entry},
+            "layers": {"studies.one": {"model": "net", "layer": "relu2"}},
+            "dffs": {},
+            "insertions": {},
+        }
 
     with caplog.at_level("INFO"):
         check_layers.main(due({"architecture": "lenet"}))

@@ -217,14 +217,14 @@ def refuse_channels(model: Model | nn.Module, images: Tensor) -> None:
 
 
 @contextmanager
-def shapes_explained(model: Model | nn.Module, images: Tensor | None) -> Iterator[None]:
+def shapes_explained(model: Model | nn.Module, images: Tensor) -> Iterator[None]:
     """Where the block fails because the network cannot take the images, say so as :func:`refuse_channels` does.
 
     Only then: a network may prepare its images itself before its first convolution.
 
     Args:
         model: :class:`Model` or a bare module.
-        images: ``[N, C, H, W]``; without any, nothing is explained.
+        images: ``[N, C, H, W]``, normalised.
 
     Raises:
         ShapeError: see :func:`refuse_channels`.
@@ -239,8 +239,7 @@ def shapes_explained(model: Model | nn.Module, images: Tensor | None) -> Iterato
         yield
     except RuntimeError as error:
         try:
-            if images is not None:
-                refuse_channels(model, images)
+            refuse_channels(model, images)
         except ShapeError as explained:
             raise explained from error
         raise

@@ -70,15 +70,14 @@ class SplitModel:
         if example is None and not isinstance(model, nn.Module):
             example = _noise(model.preprocess, module)
         self.layer, self.network = layer, module
-        with shapes_explained(module, example):
-            try:
-                traced = graph_cut.trace(module)
-            except Exception as error:
-                self._cut_by_hook(module, example, error)
-            else:
-                self._cut_by_graph(traced)
-            if example is not None:
-                self._check(module, example)
+        try:
+            traced = graph_cut.trace(module)
+        except Exception as error:
+            self._cut_by_hook(module, example, error)
+        else:
+            self._cut_by_graph(traced)
+        if example is not None:
+            self._check(module, example)
 
     def _cut_by_graph(self, traced: graph_cut.Trace) -> None:
         cut = graph_cut.cut_at(traced, graph_cut.find(traced, self.layer))
@@ -99,13 +98,14 @@ class SplitModel:
             _first_line(error),
             self.layer,
         )
-        halves = HookCut(module, self.layer, example)
+        with shapes_explained(module, example):
+            halves = HookCut(module, self.layer, example)
         self._prefix, self._suffix = halves.prefix, halves.suffix
         with torch.no_grad():
             self._rectified = bool((halves.prefix(example) >= 0).all())
 
     def _check(self, module: nn.Module, example: Tensor) -> None:
-        with torch.no_grad():
+        with torch.no_grad(), shapes_explained(module, example):
             whole, halves = module(example), self.suffix(self.prefix(example))
         if whole.shape != halves.shape or not torch.allclose(whole, halves, rtol=1e-3, atol=1e-3 * _scale(whole)):
             raise LayerError(

@@ -1,5 +1,6 @@
 """Models by name: weights from files, shapes of activations, and what bad names get."""
 
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -160,6 +161,9 @@ def test_a_part_that_cannot_be_taken_is_refused_as_in_the_configuration(architec
 
 def test_weights_that_cannot_be_downloaded_say_to_give_a_file(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(
+        urllib.request, "_opener", None
+    )  # it keeps the proxies of its first use, for all later tests too
     for variable in ("http_proxy", "https_proxy", "HTTPS_PROXY", "HTTP_PROXY"):
         monkeypatch.setenv(variable, "http://127.0.0.1:9")  # the discard port: nobody answers
     with pytest.raises(ModelError, match=r"cannot be downloaded .*give the \.pth file as `weights`"):
