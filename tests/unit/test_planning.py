@@ -398,3 +398,60 @@ def test_the_rules_know_the_figures_of_a_comparison_without_torch(inside: Path) 
     code = "import sys, conceptrast.latent.comparison as c; print(*c.FIGURES, 'torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["maps", "rotations", "navigation-biased", "navigation-control", "False"]
+
+
+def looking(**entry: Any) -> Plan:
+    """A run of nothing but one view by class activation maps."""
+    config = {
+        "run": "small",
+        "datasets": {"pairs": {"kind": "digit_pairs", "train": 20, "validation": 10}},
+        "models": {"net": {"architecture": "resnet10", "train": {"dataset": "pairs"}}},
+        "saliency": {"maps": {"model": "net", "dataset": "pairs", "layer": "layer3", **entry}},
+    }
+    return Plan.read(config, SOURCE, SCHEMA)
+
+
+def test_a_view_needs_its_model_and_names_its_classes_and_labels(inside: Path) -> None:
+    plan, job = looking(target="3+9"), [{"view": "maps"}]
+    assert plan.trained_models == ["net"]
+    assert (plan.model_of(view="maps"), plan.dataset_of(view="maps")) == ("net", "pairs")
+    assert unknown_classes(plan, job) == ["'saliency.maps.target': unknown class '3+9'; nearest: 3+8, 3+7"]
+    assert unknown_classes(plan, [{"model": "net"}]) == []
+    assert unknown_classes(looking(), job) == unknown_classes(looking(target=9), job) == []
+    assert unknown_classes(looking(labels=["3+9"]), job) == [
+        "'saliency.maps.labels': unknown label '3+9'; nearest: 3+8, 3+7"
+    ]
+    paired = looking(pairs=[["3+7", 7], ["3+8", "3+88"]])
+    assert unknown_classes(paired, job) == [
+        "'saliency.maps.pairs': unknown class '3+88'; nearest: 3+8, 7+8, 1+8, 0+8, 3+7",
+        "'saliency.maps.pairs': a pair needs two classes, got '3+7' and 7, which are the same",
+    ]
+
+
+def test_tables_and_settings_of_a_view(inside: Path) -> None:
+    plan = looking(labels=["3+7"], percentiles=[40], tested=2)
+    assert plan.tables["saliency_tables"] == ["saliency_faithfulness", "saliency_randomisation"]
+    assert looking(pairs=[["3+7", "3+8"]]).tables["saliency_tables"][-1] == "saliency_truth"
+    settings = plan.settings("saliency", view="maps")
+    assert settings["view"] == {
+        "images": 4, "labels": ["3+7"], "methods": ["grad_cam"], "target": "predicted", "pairs": [],
+    }  # fmt: skip
+    assert not {"percentiles", "tested", "images_per_class"} & set(settings)
+    tests = plan.settings("saliency_tests", view="maps")
+    assert (tests["percentiles"], tests["tested"], tests["layer"]) == ([40], 2, "layer3")
+    for job in ({"view": "maps"}, {"model": "net"}):
+        due = plan.settings("check_layers", jobs=[job])
+        assert due["layers"] == {"saliency.maps": {"model": "net", "layer": "layer3"}}
+    assert plan.settings("check_layers", jobs=[{"dataset": "pairs"}])["layers"] == {}
+
+
+def test_an_edit_of_a_test_of_maps_reruns_the_tests_and_not_the_maps(inside: Path) -> None:
+    plan = looking()
+    copied = inside / "copied" / "conceptrast"
+    shutil.copytree(SOURCE, copied, ignore=shutil.ignore_patterns("__pycache__"))
+    before = {step: Plan(plan.resolved, copied).code(step, view="maps") for step in ("saliency", "saliency_tests")}
+    with (copied / "saliency" / "imputation.py").open("a") as file:
+        file.write("\n# changed\n")
+    after = {step: Plan(plan.resolved, copied).code(step, view="maps") for step in ("saliency", "saliency_tests")}
+    assert after["saliency"] == before["saliency"]
+    assert after["saliency_tests"] != before["saliency_tests"]

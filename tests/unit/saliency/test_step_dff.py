@@ -125,7 +125,7 @@ ENTRY = {"model": "net", "layer": "layer4", "components": [2, 9], "shared": Fals
 def check(**changed: Any) -> None:
     models = {"net": {"architecture": "resnet10"}}
     entries = {"pairs": ENTRY | changed}
-    check_layers.main({"models": models, "studies": {}, "insertions": {}, "dffs": entries})
+    check_layers.main({"models": models, "layers": {}, "insertions": {}, "dffs": entries})
 
 
 def test_layers_and_numbers_of_concepts_are_checked_before_the_run() -> None:
