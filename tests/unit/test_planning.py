@@ -423,7 +423,7 @@ def test_a_view_needs_its_model_and_names_its_classes_and_labels(inside: Path) -
     ]
     paired = looking(pairs=[["3+7", 7], ["3+8", "3+88"]])
     assert unknown_classes(paired, job) == [
-        "'saliency.maps.pairs': unknown class '3+88'; nearest: 3+8, 7+8, 1+8, 0+8, 3+7",
+        "'saliency.maps.pairs': unknown class '3+88'; nearest: 3+8, 7+8, 3+7, 1+8, 0+8",
         "'saliency.maps.pairs': a pair needs two classes, got '3+7' and 7, which are the same",
     ]
 
