@@ -28,7 +28,7 @@ class AblationCAM(pytorch_grad_cam.AblationCAM):
 
     .. math:: w_k = \frac{s(a) - s(a \text{ without } a_k)}{s(a)}
 
-    One pass of the suffix for every channel and picture: about a second for one picture at the 1,280 channels of
+    One pass of the suffix for every channel and picture: half a second for one picture at the 1,280 channels of
     EfficientNet-Lite0's ``_swish``, three at the 672 of its ``_blocks.11._swish:0``, on one core.
 
     Source: Desai and Ramaswamy 2020, WACV, equation 5. The package's own lowers a channel to its minimum less ten
