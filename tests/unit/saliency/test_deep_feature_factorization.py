@@ -52,8 +52,13 @@ def softmax(*logits: float) -> np.ndarray:
     return torch.tensor(logits, dtype=torch.float64).softmax(0).numpy()
 
 
-def scored(features: DeepFeatures | None = None, image: Tensor | None = None, **options) -> pd.DataFrame:
-    model = colours()
+def scored(
+    features: DeepFeatures | None = None,
+    image: Tensor | None = None,
+    bias: tuple[float, ...] = (0.0, 0.5, 0.0),
+    **options,
+) -> pd.DataFrame:
+    model = colours(bias)
     test = BlurTest.of(model, picture() if image is None else image, 0.2)
     return concept_scores(SplitModel(model, "1"), test, known() if features is None else features, **options)
 
@@ -69,6 +74,17 @@ def test_head_and_suffix_are_asked_about_the_concept_where_it_is_strongest() -> 
     assert set(table["n_components"]) == {2}
     assert set(table["reconstruction_error"]) == {0.25}
     np.testing.assert_allclose(table["share"], [0.6, 0.6, 0.4, 0.4])
+
+
+def test_the_suffix_sees_the_concept_at_every_position() -> None:
+    network = nn.Sequential(nn.AvgPool2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(48, 2))
+    network[3].weight.data, network[3].bias.data = torch.zeros(2, 48), torch.zeros(2)
+    network[3].weight.data[0, :16] = 0.01 * torch.arange(16)  # red, every position with a weight of its own
+    model = Model("positions", network, Preprocess(None, SIZE, (0.0,) * 3, (0.1,) * 3), ["red", "other"])
+    table = concept_scores(SplitModel(model, "1"), BlurTest.of(model, picture()), known())
+    score = table.query("concept == 1 and rank == 1")["suffix_score"].item()
+    assert score == pytest.approx(softmax(6 * 0.01 * sum(range(16)), 0)[0], rel=1e-5)
+    assert set(table["head_reason"]) == {"the last linear layer takes 48 numbers, the layer has 3 channels"}
 
 
 def test_the_package_asks_at_heat_one() -> None:
@@ -105,17 +121,26 @@ def test_the_second_class_may_become_more_probable_and_that_is_shown() -> None:
     assert (first > 0).all()
 
 
-def test_chance_is_the_mean_over_random_places_for_the_same_class() -> None:
-    model, image = colours(), picture()
-    test, masks = BlurTest.of(model, image, 0.2), regions(relative_heat(known(), (SIZE, SIZE)))
-    for places in (1, PLACES, 5):
-        table = concept_scores(SplitModel(model, "1"), test, known(), chance_places=places, seed=7)
-        for number in range(2):
-            moved = torch.stack([elsewhere(masks[0, number], [7, 0, number, draw]) for draw in range(places)])
-            drops = test.drops([0] * places, moved).mean(axis=0)
-            rows = table[table["concept"] == number + 1]
-            expected = [drops[NAMES.index(name)] for name in rows["blur_class"]]
-            np.testing.assert_allclose(rows["blur_chance"].astype(float), expected, atol=1e-9)
+@pytest.mark.parametrize("bias", [(0.0, 0.5, 0.0), (0.0, 9.0, 0.0)])
+@pytest.mark.parametrize(
+    ("count", "places", "draws"), [(1, 1, 1), (1, PLACES, PLACES), (1, 5, 5), (3, 2, 1), (3, 4, 2)]
+)
+def test_chance_is_the_mean_over_random_places_for_the_class_of_the_blur(
+    bias: tuple[float, ...], count: int, places: int, draws: int
+) -> None:
+    """With a large bias the suffix always says green, and blur another class."""
+    images = picture().repeat(count, 1, 1, 1)
+    features = known()._replace(heatmaps=known().heatmaps.repeat(count, axis=0))
+    test, masks = BlurTest.of(colours(bias), images, 0.2), regions(relative_heat(features, (SIZE, SIZE)))
+    table = scored(features, images, bias, chance_places=places, seed=7)
+    assert (table["suffix_class"] == table["blur_class"]).all() == (bias[1] < 1)
+    for number in range(2):
+        keys = [(place, draw) for draw in range(draws) for place in range(count)]
+        moved = torch.stack([elsewhere(masks[place, number], [7, place, number, draw]) for place, draw in keys])
+        drops = test.drops([place for place, _ in keys], moved).mean(axis=0)
+        rows = table[table["concept"] == number + 1]
+        expected = [drops[NAMES.index(name)] for name in rows["blur_class"]]
+        np.testing.assert_allclose(rows["blur_chance"].astype(float), expected, atol=1e-9)
 
 
 def test_a_region_that_is_the_whole_picture_is_everywhere_as_large() -> None:

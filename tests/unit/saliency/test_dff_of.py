@@ -53,7 +53,9 @@ def test_pictures_with_concepts_of_their_own(tmp_path: Path) -> None:
     found = cc.dff_of(network(), files, "1", [2], shared=False, **HOW)
     assert (found.concepts[2].shape, found.heatmaps[2].shape) == ((2, 2, 3), (2, 2, 8, 8))
     assert found.figures == [str(file) for file in files]
-    assert found.plot(1).axes[0].texts[0].get_text() == "concepts of two"
+    sheet = found.plot(1).axes[0]
+    assert sheet.texts[0].get_text() == "concepts of two"
+    np.testing.assert_array_equal(sheet.images[0].get_array(), found.views[1].permute(1, 2, 0))
     assert set(found.table()["picture"]) == {str(file) for file in files}
     assert "each by itself" in str(found)
     with pytest.raises(ConfigError, match="there is no figure 2: there are 2, counted from 0"):

@@ -132,7 +132,7 @@ def test_layers_and_numbers_of_concepts_are_checked_before_the_run() -> None:
     check()
     check(components=[18], shared=True)
     with pytest.raises(ConfigError, match=r"'dff.pairs': 10 concepts are more than the number of positions, 9 \(3×3"):
-        check(components=[10, 2])
+        check(components=[2, 10])
     with pytest.raises(ConfigError, match=r"'dff.pairs': 19 concepts .* positions, 18 \(3×3 of each of 2 images\)"):
         check(components=[19], shared=True)
     with pytest.raises(ConfigError, match=r"'dff.pairs': unknown layer 'layer44'; nearest: layer4"):
