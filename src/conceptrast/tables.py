@@ -37,6 +37,8 @@ CONTRASTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("rho_within_mean", "rho_within_sd", "rho_all_mean", "accuracy_mean", "auc_mean"),
     ),
     "insertion": (("condition", "first", "second"), ("p_first", "change_first", "change_second")),
+    "saliency_faithfulness": (("target_kind", "method", "baseline"), ("road", "insertion", "deletion")),
+    "saliency_truth": (("target_kind", "method", "baseline"), ("more", "hit")),
     "decoder": (("baseline",), ("psnr_mean", "ssim_mean", "same_class")),
 }
 """Of every table of contrasts the words that tell its rows apart (``none`` is left out) and its headline numbers."""
@@ -203,7 +205,7 @@ def _accuracies(confusion: pd.DataFrame | None) -> dict[str, float]:
 
 def _named(row: Mapping[str, Any], numbers: Iterable[str], words: Iterable[Any]) -> dict[str, float]:
     """The numbers of a row that are known, by ``study/number_words``."""
-    owner = next(row[key] for key in ("study", "model", "insertion", "bias", "dff") if key in row)
+    owner = next(row[key] for key in ("study", "model", "insertion", "view", "bias", "dff") if key in row)
     ending = "".join(f"_{word}" for word in words if word is not None)
     return {f"{owner}/{key}{ending}": float(row[key]) for key in numbers if key in row and np.isfinite(row[key])}
 

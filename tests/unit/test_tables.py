@@ -103,3 +103,19 @@ def test_tables_that_were_skipped_have_no_headlines() -> None:
     skipped = pd.DataFrame({"study": ["s"], "status": "skipped", "reason": "why"})
     tables = ("shift", "mask", "contrast_recovery", "hyperplanes", "ace_recovery")
     assert headline_metrics(dict.fromkeys(tables, skipped)) == {}
+
+
+def test_tests_of_maps_are_headlines_by_view_kind_method_and_chance() -> None:
+    rows = {
+        "view": "photos",
+        "target_kind": "predicted",
+        "method": ["grad_cam", "none"],
+        "baseline": ["none", "centre"],
+    }
+    faithful = pd.DataFrame({**rows, "road": [0.4, 0.1], "insertion": 0.5, "deletion": 0.2, "n_images": 4})
+    truth = pd.DataFrame({**rows, "target_kind": "difference", "more": [0.9, 0.5], "hit": [0.8, 0.1]})
+    metrics = headline_metrics({"saliency_faithfulness": faithful, "saliency_truth": truth})
+    assert metrics["photos/road_predicted_grad_cam"] == 0.4
+    assert metrics["photos/road_predicted_centre"] == 0.1
+    assert metrics["photos/hit_difference_grad_cam"] == 0.8
+    assert len(metrics) == 2 * 3 + 2 * 2
