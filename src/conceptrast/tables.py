@@ -205,7 +205,8 @@ def _accuracies(confusion: pd.DataFrame | None) -> dict[str, float]:
 
 def _named(row: Mapping[str, Any], numbers: Iterable[str], words: Iterable[Any]) -> dict[str, float]:
     """The numbers of a row that are known, by ``study/number_words``."""
-    owner = next(row[key] for key in ("study", "model", "insertion", "view", "bias", "dff") if key in row)
+    # A view before an insertion test: insertion is a test of a view's maps, too.
+    owner = next(row[key] for key in ("study", "model", "view", "insertion", "bias", "dff") if key in row)
     ending = "".join(f"_{word}" for word in words if word is not None)
     return {f"{owner}/{key}{ending}": float(row[key]) for key in numbers if key in row and np.isfinite(row[key])}
 
