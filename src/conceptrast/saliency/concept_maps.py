@@ -124,7 +124,7 @@ def regions(heat: Tensor, least: float = REGION) -> Tensor:
         ``[N, k, H, W]`` bool; of equal concepts the first has the place.
 
     Example:
-        >>> regions(torch.tensor([[[[0.9, 0.2]], [[0.6, 0.4]]]])).tolist()
+        >>> regions(torch.tensor([[[[0.9, 0.1]], [[0.6, 0.2]]]])).tolist()
         [[[[True, False]], [[False, False]]]]
     """
     first = heat.argmax(dim=1, keepdim=True) == torch.arange(heat.shape[1])[:, None, None]

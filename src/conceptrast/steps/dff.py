@@ -41,8 +41,7 @@ def main(
         labels = pictures.table.set_index("image")["label_name"].loc[images].astype(str).tolist()
         names = [f"{image}-{slug(label)}" for image, label in zip(images.tolist(), labels, strict=True)]
         found = factorized(
-            pictures, images, settings["layer"], settings["components"], names, labels,
-            f"{len(images)} {what}",
+            pictures, images, settings["layer"], settings["components"], names, labels, f"{len(images)} {what}",
             settings["shared"], settings["seed"], settings["precision"],
         )  # fmt: skip
         files = found.figures

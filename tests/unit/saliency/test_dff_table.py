@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from conceptrast.saliency.deep_feature_factorization import COLUMNS, Factorized
-from conceptrast.saliency.dff_table import concept_rows, dff_summary, picture_names, skipped_rows
+from conceptrast.saliency.dff_summary import dff_summary
+from conceptrast.saliency.dff_table import concept_rows, picture_names, skipped_rows
 from conceptrast.statistics import wilson_interval
 from conceptrast.tables import headline_metrics
 
