@@ -263,7 +263,7 @@ def pointing(run: str) -> str:
             {
                 "view": f"{row['view']}{KINDS[row['target_kind']]}",
                 "map": CHANCE_MAPS.get(row["baseline"]) or row["method"].replace("_", " "),
-                "mass on the telling digit": f"{row['telling_mass']:.2f}",
+                "mass on the telling digit": f"{row['own_mass']:.2f}",
                 "on the shared one": f"{row['shared_mass']:.2f}",
                 "more on the telling one": _share(row, "more"),
                 "maximum on the telling one": _share(row, "hit"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -65,3 +65,24 @@ output is [N, C, h, w]
             f"layer {layer!r} gives activations {list(activations.shape)} without positions; "
             "choose a layer whose output is [N, C, h, w]"
         )
+
+
+def refuse_nowhere_to_look(shape: Sequence[int], layer: str) -> None:
+    """Refuse a layer in which there is nowhere to look: no positions, or a single one.
+
+    Args:
+        shape: of its activations, the number of images first.
+        layer: its name.
+
+    Raises:
+        LayerError: the message names the layer.
+
+    Example:
+        >>> refuse_nowhere_to_look([1, 64, 1, 1], "avgpool")
+        Traceback (most recent call last):
+        conceptrast.errors.LayerError: layer 'avgpool' has a single position: there is nowhere to look; choose one \
+before pooling
+    """
+    refuse_without_positions(torch.empty(tuple(shape), device="meta"), layer)
+    if shape[2] * shape[3] == 1:
+        raise LayerError(f"layer {layer!r} has a single position: there is nowhere to look; choose one before pooling")

@@ -245,6 +245,9 @@ class Plan:
             modules.add(self._module("models", "ARCHITECTURES", architecture))
         elif step in PICTURE_STEPS:
             modules.add(self._module("models", "ARCHITECTURES", self._architecture(self.model_of(**wildcards))))
+        if "view" in wildcards:
+            methods = self.views[wildcards["view"]]["methods"]
+            modules |= {self._module("saliency", "METHODS", method) for method in methods}
         if step == "attribute":
             modules.add(self._module("attribution", "METHODS", self.config["attribution"]["method"]))
         return code_hash(modules - {""}, self.source)
@@ -255,6 +258,9 @@ class Plan:
         modules = {f"conceptrast.steps.{step}" for step in steps}
         modules |= {module for entry in self.datasets.values() for module in self._kinds(entry)}
         modules |= {self._module("models", "ARCHITECTURES", self._architecture(name)) for name in self.models}
+        modules |= {
+            self._module("saliency", "METHODS", name) for view in self.views.values() for name in view["methods"]
+        }
         modules.add(self._module("attribution", "METHODS", self.config["attribution"]["method"]))
         return code_hash(modules - {""}, self.source)
 

@@ -222,7 +222,8 @@ def saliency(plan: Plan, view: str) -> Config:
     entry = plan.views[view]
     looked = {key: entry.get(key) for key in ("images", "labels", "methods", "target", "pairs")}
     return {
-        **_pictures(plan, entry["model"], entry["dataset"]), "layer": entry["layer"], "name": view,
+        "model": plan.models[entry["model"]], "dataset": plan.datasets[entry["dataset"]],
+        **_values(plan, "seed", "batch_size"), "layer": entry["layer"], "name": view,
         "model_name": entry["model"], "view": looked,
     }  # fmt: skip
 

@@ -10,10 +10,10 @@ from torch import nn
 
 from conceptrast.data.loose_pictures import OpenPictures
 from conceptrast.figures.saliency import OVERLAY, Looked, draw_saliency, draw_saliency_tests, heatmap, overlay, product
-from conceptrast.figures.saliency_view import rows_of_view
+from conceptrast.figures.saliency_view import note_of, rows_of_view
 from conceptrast.models.model import Model, Preprocess
 from conceptrast.pictures import Pictures
-from conceptrast.saliency.view_truth import Known
+from conceptrast.saliency.known_concepts import Known
 
 
 def pictures(count: int) -> Pictures:
@@ -94,8 +94,19 @@ def test_a_map_that_says_nothing_is_said_to() -> None:
 
 def test_no_more_than_two_images_of_a_pair_are_shown() -> None:
     table = subjects([(image, "difference", 0, 1) for image in range(3)] + [(3, "difference", 1, 0)])
-    found = rows_of_view(pictures(4), table, {"grad_cam": np.ones((4, 8, 8), np.float32)})
+    maps = {"grad_cam": np.ones((4, 8, 8), np.float32)}
+    found = rows_of_view(pictures(4), table, maps, per_pair=2)
     assert [row.picture[0, 0, 0] // 20 for row in found] == [0, 3, 1]
+    assert len(rows_of_view(pictures(4), table, maps)) == 4
+
+
+def test_a_figure_without_pictures_says_so_and_one_with_too_many_how_many_it_shows() -> None:
+    texts = [text.get_text() for text in draw_saliency([], "title", "at layer4").axes[0].texts]
+    assert texts == ["title", "at layer4; there is no picture to look at"]
+    row = Looked(np.zeros((8, 8, 3), np.uint8), ["says a"], {"one": np.ones((8, 8))})
+    assert note_of("at layer4", [row] * 12, None) == "at layer4; the first 10 of 12 pictures"
+    assert note_of("at layer4", [row], None) == "at layer4"
+    assert len(draw_saliency([row] * 12, "title", "note").axes[0].images) == 10 * 4
 
 
 def test_the_figure_has_five_cells_for_two_maps_and_outlines_boxes() -> None:
@@ -120,7 +131,8 @@ def test_curves_show_means_over_pictures_and_chance(stages: int) -> None:
             for score in ((0.2, 0.6) if baseline == "none" else (0.1, 0.1))
         ],
         columns=["method", "baseline", "metric", "share", "score"],
-    )
+    ).assign(target_kind="predicted")
+    others = faithful.assign(target_kind="class", score=0.9)
     random = pd.DataFrame(
         {
             "method": "grad_cam", "stage": range(1, stages + 1), "reaches": [f"part{each}" for each in range(stages)],
@@ -129,6 +141,9 @@ def test_curves_show_means_over_pictures_and_chance(stages: int) -> None:
     )  # fmt: skip
     panels = draw_saliency_tests(faithful, random, "title", "note").axes[1:]
     assert len(panels) == 4
+    of_pairs = pd.concat([faithful.assign(target_kind="difference"), others])
+    paired = draw_saliency_tests(of_pairs, random, "title", "note").axes[1]
+    assert np.allclose(paired.lines[0].get_ydata(), 0.4)
     for axes in panels[:2]:
         assert [line.get_label() for line in axes.lines] == ["grad_cam", "random", "centre"]
         assert np.allclose(axes.lines[0].get_ydata(), 0.4)

@@ -12,7 +12,7 @@ rule train_autoencoder:
     benchmark:
         "benchmarks/train_autoencoder/{bias}/{condition}/{seed}.tsv"
     # It takes all cores: early, so that no core waits for the other later.
-    priority: 2
+    priority: 5
     conda:
         "../envs/conceptrast.yaml"
     threads: all_cores()
@@ -42,7 +42,7 @@ rule train_latent_resnet:
     benchmark:
         "benchmarks/train_latent_resnet/{bias}/{condition}/{seed}.tsv"
     # It takes all cores: early, so that no core waits for the other later.
-    priority: 2
+    priority: 5
     conda:
         "../envs/conceptrast.yaml"
     threads: all_cores()
@@ -81,7 +81,7 @@ rule latent_bias:
     benchmark:
         "benchmarks/latent_bias/{bias}.tsv"
     # It takes all cores: early, so that no core waits for the other later.
-    priority: 2
+    priority: 5
     conda:
         "../envs/conceptrast.yaml"
     threads: all_cores()

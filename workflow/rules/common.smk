@@ -191,14 +191,16 @@ def insertion_inputs(wildcards):
     }
 
 
-def view_inputs(wildcards):
-    """Index, class names and predictions of a view's dataset, and what is where in its pictures, if it is known."""
+def view_predictions(wildcards):
+    """What a view's model says of its dataset."""
     entry = PLAN.views[wildcards.view]
-    known = wildcards.view in TRUTH_VIEWS
-    return index_of(wildcards) | {
-        "predictions": f"predictions/{entry['model']}/{entry['dataset']}.parquet",
-        "truth": [f"datasets/{entry['dataset']}/truth.parquet"] if known else [],
-    }
+    return f"predictions/{entry['model']}/{entry['dataset']}.parquet"
+
+
+def view_truth(wildcards):
+    """What is where in the pictures of a view of pairs, if it is known."""
+    folder = f"datasets/{PLAN.views[wildcards.view]['dataset']}"
+    return [f"{folder}/truth.parquet"] if wildcards.view in TRUTH_VIEWS else []
 
 
 def dff_inputs(wildcards):

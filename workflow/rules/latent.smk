@@ -22,7 +22,7 @@ rule decoder:
     benchmark:
         "benchmarks/{study}/decoder.tsv"
     # It takes all cores: early, so that no core waits for the other later.
-    priority: 2
+    priority: 5
     conda:
         "../envs/conceptrast.yaml"
     threads: all_cores()

@@ -17,7 +17,7 @@ rule train:
     benchmark:
         "benchmarks/train/{model}.tsv"
     # It takes all cores: early, so that no core waits for the other later.
-    priority: 3
+    priority: 10
     conda:
         "../envs/conceptrast.yaml"
     threads: all_cores()
@@ -48,7 +48,7 @@ rule predict:
     benchmark:
         "benchmarks/predict/{model}/{dataset}.tsv"
     # It takes all cores: early, so that no core waits for the other later.
-    priority: 2
+    priority: 5
     conda:
         "../envs/conceptrast.yaml"
     threads: all_cores()

@@ -6,7 +6,9 @@ saliency → saliency_tests → saliency_tables, for the views that the configur
 
 rule saliency:
     input:
-        unpack(view_inputs),
+        unpack(index_of),
+        predictions=view_predictions,
+        truth=view_truth,
         weights=weights_file,
     output:
         maps="saliency/{view}.npz",
@@ -42,7 +44,8 @@ rule saliency:
 
 rule saliency_tests:
     input:
-        unpack(view_inputs),
+        unpack(index_of),
+        truth=view_truth,
         maps="saliency/{view}.npz",
         subjects="saliency/{view}.csv",
         weights=weights_file,
@@ -84,6 +87,7 @@ rule saliency_tests:
 
 rule saliency_tables:
     input:
+        subjects=expand("saliency/{view}.csv", view=VIEWS),
         faithfulness=expand("saliency/{view}.faithfulness.csv", view=VIEWS),
         randomisation=expand("saliency/{view}.randomisation.csv", view=VIEWS),
         recovery=expand("saliency/{view}.truth.csv", view=TRUTH_VIEWS),
@@ -107,6 +111,6 @@ rule saliency_tables:
         settings=settings("saliency_tables"),
         code=code("saliency_tables"),
     shell:
-        "python -m conceptrast.steps.saliency_tables --settings {params.settings:q}"
+        "python -m conceptrast.steps.saliency_tables --settings {params.settings:q} --subjects {input.subjects}"
         " --faithfulness {input.faithfulness} --randomisation {input.randomisation} --recovery {input.recovery}"
         " --tables {output.tables} --log {log}"

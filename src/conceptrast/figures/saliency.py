@@ -12,13 +12,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from conceptrast.figures.canvas import FAINT, INK, SECOND, Sheet, component_colour
+from conceptrast.saliency.tables import CHANCE
 
 MARGIN, GAP, HEAD, TITLES, LINES = 0.35, 0.1, 0.85, 0.45, 0.5
 CELL, MOST_ROWS = 1.75, 10
 DPI = 120  # finer than other figures: photographs are looked at closely
 OVERLAY = 0.7  # strength of a map over its picture, where it is highest
 PANEL, CHART = 3.3, 2.4
-CHANCE_STYLES = {"random": ":", "centre": "--"}
+CHANCE_STYLES = dict(zip(CHANCE, (":", "--"), strict=True))
 METRICS = (
     ("deletion", "most relevant pixels removed", "share of pixels removed"),
     ("insertion", "most relevant pixels put in", "share of pixels put in"),
@@ -46,10 +47,16 @@ def draw_saliency(rows: Sequence[Looked], title: str, note: str) -> Figure:
     """A row for each picture: the picture, the first map alone, over and times the picture, the other maps over it.
 
     Args:
-        rows: at most :data:`MOST_ROWS` are shown; all have maps of the same headings. A map of zeros is said to be one.
+        rows: at most :data:`MOST_ROWS` are shown; all have maps of the same headings. A map of zeros is said to be one,
+            and so is a figure without rows.
         title: heading.
         note: line below it.
     """
+    if not rows:
+        sheet = Sheet(8.0, HEAD + 0.2)
+        sheet.text(title, MARGIN, 0.18, size=15, weight="bold")
+        sheet.text(f"{note}; there is no picture to look at", MARGIN, 0.52, size=9, colour=FAINT)
+        return sheet.figure
     shown = rows[:MOST_ROWS]
     headings = list(shown[0].maps)
     columns = ["picture", headings[0], "over the picture", "picture × map", *headings[1:]]
@@ -121,14 +128,19 @@ def draw_saliency_tests(faithfulness: pd.DataFrame, randomisation: pd.DataFrame,
     """Curves of all tests, a line for each method, chance in grey.
 
     Args:
-        faithfulness: rows method, baseline (``none``, ``random``, ``centre``), metric, share, score.
+        faithfulness: rows target_kind, method, baseline (``none``, ``random``, ``centre``), metric, share, score.
         randomisation: rows method, stage, reaches, rank_correlation, above_layer.
         title: heading.
         note: line below it.
 
     Returns:
-        Four panels: deletion, insertion, ROAD, and how maps change as the network's parameters become random.
+        Four panels: deletion, insertion, ROAD, and how maps change as the network's parameters become random. Where
+        there are maps of A and of A and not B, the first three are of the latter: their scores are other probabilities,
+        which the tables have side by side.
     """
+    if (faithfulness["target_kind"] == "difference").any():
+        faithfulness = faithfulness[faithfulness["target_kind"] == "difference"]
+        note += "; why A and not B: the probability of A if only A and B were possible"
     sheet = Sheet(MARGIN + 4 * (PANEL + 0.25), HEAD + 0.35 + CHART + 1.1)
     sheet.text(title, MARGIN, 0.18, size=15, weight="bold")
     sheet.text(note, MARGIN, 0.52, size=9, colour=FAINT)
@@ -160,7 +172,8 @@ def _cascade(axes: Axes, rows: pd.DataFrame, methods: Sequence[str]) -> None:
     if len(above):
         axes.axvspan(0, float(above.max()), color="#EEEEEE", zorder=0)
     axes.set_ylim(-0.55, 1.05)
-    axes.set_xticks([0, *stages["stage"]], ["trained", *stages["reaches"]], rotation=35, ha="right", fontsize=7)
+    names = ["trained", *stages["reaches"]]
+    axes.set_xticks([0, *stages["stage"]], names, rotation=35, ha="right", fontsize=7)
     axes.axhline(0, color=FAINT, linewidth=0.6)
 
 

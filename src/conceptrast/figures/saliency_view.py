@@ -14,7 +14,7 @@ from conceptrast.figures.evidence import pixels
 from conceptrast.figures.saliency import MOST_ROWS, Looked
 from conceptrast.patches import BOX
 from conceptrast.pictures import Pictures
-from conceptrast.saliency.view_truth import Known
+from conceptrast.saliency.known_concepts import Known
 
 UNLABELLED = "unlabelled"
 PER_PAIR = 2  # images of a pair of classes that are shown
@@ -26,6 +26,7 @@ def rows_of_view(
     subjects: pd.DataFrame,
     maps: Mapping[str, np.ndarray],
     known: Known | None = None,
+    per_pair: int | None = None,
 ) -> list[Looked]:
     """A row for every image and pair of classes, with one map for each kind of subject and method.
 
@@ -35,8 +36,12 @@ def rows_of_view(
             predicted_probability.
         maps: ``[n, H, W]`` by method, in the order of the subjects.
         known: what is where, if that is known: what tells A from B is outlined.
+        per_pair: images of a pair of classes at most; all if ``None``.
+
+    Returns:
+        Rows in the order of the images; pairs of classes in turn.
     """
-    groups = _groups(subjects)[:MOST_ROWS]
+    groups = _groups(subjects, per_pair)
     views = pictures.by_id(np.array(list(dict.fromkeys(image for image, _ in groups))))
     found = []
     for image, places in groups:
@@ -51,10 +56,21 @@ def rows_of_view(
     return found
 
 
-def _groups(subjects: pd.DataFrame) -> list[tuple[int, list[int]]]:
+def note_of(source: str, rows: Sequence[Looked], known: Known | None) -> str:
+    """Line below the heading of a view's figure.
+
+    Example:
+        >>> note_of("resnet50 at layer4", [], None)
+        'resnet50 at layer4'
+    """
+    note = source + ("; outlined: the concept that A has and B has not" if known is not None else "")
+    return note + (f"; the first {MOST_ROWS} of {len(rows)} pictures" if len(rows) > MOST_ROWS else "")
+
+
+def _groups(subjects: pd.DataFrame, per_pair: int | None) -> list[tuple[int, list[int]]]:
     """Image and places of the subjects that share a row: for its class, and for its class and not one other.
 
-    All pairs of classes come in turn, the first two images of each.
+    All pairs of classes come in turn, so that the first rows show each of them.
     """
     keys = list(zip(*(subjects[name].tolist() for name in ("image", "kind", "toward", "versus")), strict=True))
     alone = {(image, toward): place for place, (image, kind, toward, _) in enumerate(keys) if kind != "difference"}
@@ -67,7 +83,8 @@ def _groups(subjects: pd.DataFrame) -> list[tuple[int, list[int]]]:
         turns[toward, versus] += 1
     shown = {place for _, _, places in groups for place in places}
     groups += [(0, image, [place]) for (image, _), place in alone.items() if place not in shown]
-    return [(image, places) for turn, image, places in sorted(groups, key=lambda group: group[0]) if turn < PER_PAIR]
+    shown_ones = [group for group in groups if per_pair is None or group[0] < per_pair]
+    return [(image, places) for _, image, places in sorted(shown_ones, key=lambda group: group[0])]
 
 
 def _heading(kind: str, method: str, methods: int) -> str:
@@ -90,7 +107,7 @@ def _lines(row: pd.Series) -> list[str]:
 
 
 def _boxes(image: int, pair: tuple[int, int], known: Known | None) -> Sequence[Sequence[float]]:
-    if known is None or pair not in known.telling:
+    if known is None or pair not in known.concepts:
         return ()
-    rows = known.truth[(known.truth["image"] == image) & (known.truth["concept"] == known.telling[pair][0])]
+    rows = known.truth[(known.truth["image"] == image) & (known.truth["concept"] == known.concepts[pair][0])]
     return rows[list(BOX)].to_numpy(dtype=float).tolist()

@@ -6,8 +6,6 @@ import numpy as np
 
 from conceptrast.saliency.grad_cam import enlarged
 
-CHANCE = ("random", "centre")
-"""Names of the chance rows: :func:`random_maps` and :func:`centre_maps`."""
 _NOISE = 101  # stream of the random maps
 _WIDTH = 0.25  # sd of the blob as a share of the side
 

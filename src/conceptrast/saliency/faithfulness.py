@@ -18,14 +18,9 @@ from torch import Tensor
 from conceptrast.errors import ConfigError, DataError, ModelError, ShapeError
 from conceptrast.inference import device_of
 from conceptrast.models.model import Model
-from conceptrast.saliency.chance import CHANCE
 from conceptrast.saliency.imputation import linear_imputation
 from conceptrast.saliency.targets import Target, refuse_targets
-from conceptrast.statistics import bootstrap_interval, mean_sd
 
-KEYS = ("view", "target_kind", "method", "baseline")
-"""What a row of the table is about."""
-SCORES = ("road", "insertion", "deletion")
 NOISE = 0.01  # sd of what is added to imputed pixels, in normalised units
 BLUR = 1 / 20  # sd of the picture that insertion starts from, as a share of its short side
 _TIES, _NOISE = 102, 103  # streams of the order of equal values, and of the noise
@@ -38,8 +33,9 @@ def faithfulness(
     targets: Sequence[Target],
     *,
     percentiles: Sequence[int] = (20, 50, 80),
-    steps: int = 20,
+    steps: int = 10,
     seed: int = 0,
+    first: int = 0,
     batch_size: int = 32,
 ) -> pd.DataFrame:
     """The probability of the target as pixels are taken away or put in, in the order of a map.
@@ -57,8 +53,9 @@ def faithfulness(
         targets: one for each image.
         percentiles: shares for ROAD, in percent of the pixels.
         steps: insertion and deletion take so many equal shares, and both ends.
-        seed: of the order of equal values and of the noise. An image's draws depend on the seed, its position and the
+        seed: of the order of equal values and of the noise. An image's draws depend on the seed, its number and the
             share alone.
+        first: number of the first image, where these are some of many.
         batch_size: pictures that the model sees at once.
 
     Returns:
@@ -73,8 +70,9 @@ def faithfulness(
         ModelError: the model gives a logit that is not a number.
 
     Source: ROAD, Rong et al. 2022, arXiv 2202.00449; insertion and deletion, Petsiuk et al. 2018, arXiv 1806.07421.
-    Their published blur, a kernel of 11 pixels at 224, leaves many pictures recognisable (a cat was named with 0.42
-    instead of 0.38); ours is Gaussian with a standard deviation of a twentieth of the short side.
+    Their blur, a kernel of 11 pixels at 224, leaves many pictures recognisable: under it the photographed cat keeps its
+    class with 0.42, and has 0.38 without any. Ours is Gaussian with a standard deviation of a twentieth of the short
+    side.
 
     Example:
         >>> from conceptrast.models.model import Preprocess
@@ -91,7 +89,7 @@ def faithfulness(
     """
     _refuse_unfit(model, images, maps, targets, percentiles, steps)
     device, rows = device_of(model), []
-    changed = _changed(images.detach().cpu().numpy(), maps, percentiles, steps, seed)
+    changed = _changed(images.detach().cpu().numpy(), maps, percentiles, steps, (seed, first))
     with torch.inference_mode():
         while batch := list(islice(changed, batch_size)):
             pictures = torch.from_numpy(np.stack([picture for _, picture in batch])).to(device)
@@ -124,16 +122,17 @@ def _refuse_unfit(
 
 
 def _changed(
-    images: np.ndarray, maps: np.ndarray, percentiles: Sequence[int], steps: int, seed: int
+    images: np.ndarray, maps: np.ndarray, percentiles: Sequence[int], steps: int, draws: tuple[int, int]
 ) -> Iterator[tuple[dict[str, Any], np.ndarray]]:
-    """Every changed picture, with the row that it belongs to."""
+    """Every changed picture, with the row that it belongs to; ``draws`` are the seed and the first image's number."""
+    seed, first_number = draws
     for position, (image, values) in enumerate(zip(images, maps, strict=True)):
         head = {"position": position, "flat": bool(values.min() == values.max())}
-        rank = relevance_rank(values, np.random.default_rng([seed, position, _TIES]))
+        rank = relevance_rank(values, np.random.default_rng([seed, first_number + position, _TIES]))
         for percentile in percentiles:
             share, count = percentile / 100, round(rank.size * percentile / 100)
             for metric, gone in (("road_most", rank < count), ("road_least", rank >= rank.size - count)):
-                generator = np.random.default_rng([seed, position, round(1e6 * share), _NOISE])
+                generator = np.random.default_rng([seed, first_number + position, round(1e6 * share), _NOISE])
                 filled = linear_imputation(image, gone)
                 filled[:, gone] += NOISE * generator.standard_normal((len(image), count)).astype(image.dtype)
                 yield head | {"metric": metric, "share": share}, filled
@@ -164,75 +163,3 @@ def relevance_rank(values: np.ndarray, generator: np.random.Generator) -> np.nda
     rank = np.empty(values.size, dtype=np.int64)
     rank[order] = np.arange(values.size)
     return rank.reshape(values.shape)
-
-
-def scores(rows: pd.DataFrame) -> pd.DataFrame:
-    r"""One number for each curve.
-
-    .. math:: \mathrm{road} = \tfrac{1}{2} (\overline{p_{\mathrm{least}}} - \overline{p_{\mathrm{most}}}), \qquad
-              \mathrm{insertion}, \mathrm{deletion} = \int_0^1 p \, d\,\mathrm{share}
-
-    The means are over the shares; the integral is by the trapezoid rule. Higher is better for road and insertion,
-    lower for deletion. Road lies between -0.5 and 0.5, and about 0 for a map that says nothing.
-
-    Args:
-        rows: as :func:`faithfulness` gives; further columns (view, method, image, ...) tell curves apart.
-
-    Returns:
-        One row for each position and whatever the further columns say: these, flat, road, insertion, deletion.
-
-    Example:
-        >>> curve = pd.DataFrame({"position": 0, "flat": False, "share": [0.5, 0.5, 0.0, 1.0, 0.0, 1.0],
-        ...     "metric": ["road_most", "road_least", "deletion", "deletion", "insertion", "insertion"],
-        ...     "score": [0.1, 0.9, 0.8, 0.0, 0.2, 0.8]})
-        >>> scores(curve)
-           position   flat  road  insertion  deletion
-        0         0  False   0.4        0.5       0.4
-    """
-    keys = [name for name in rows.columns if name not in ("metric", "share", "score")]
-    found = []
-    for values, part in rows.sort_values("share", kind="stable").groupby(keys, sort=False, dropna=False):
-        curves = dict(iter(part.groupby("metric")))
-        means = {order: curves[f"road_{order}"]["score"].mean() for order in ("most", "least")}
-        areas = {name: np.trapezoid(curves[name]["score"], curves[name]["share"]) for name in SCORES[1:]}
-        found.append(dict(zip(keys, values, strict=True)) | {"road": (means["least"] - means["most"]) / 2} | areas)
-    return pd.DataFrame(found, columns=[*keys, *SCORES])
-
-
-def faithfulness_table(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
-    """How faithful each method's maps are, beside those of chance.
-
-    Args:
-        rows: as :func:`faithfulness` gives, with view, target_kind, method, baseline and image; with toward and versus
-            where an image has several maps of a kind. Chance rows have one of
-            :data:`~conceptrast.saliency.chance.CHANCE` as their baseline, and are there for every view, kind of target
-            and image.
-        seed: of the bootstrap.
-
-    Returns:
-        view, target_kind, method, baseline, n_images, n_flat (maps that are the same everywhere), and for each of road,
-        insertion and deletion its mean, sd and 95 % bootstrap interval over images (road, road_sd, road_low, road_high,
-        ...); n_above_random and n_above_centre: in how many images road is above that of the chance map of the same
-        image, none for that chance itself.
-
-    Raises:
-        DataError: an image has no chance map to be compared with.
-    """
-    found, by_image = [], scores(rows)
-    # An image has a map for each class and pair of classes that it is looked at for.
-    same = [name for name in ("view", "target_kind", "image", "toward", "versus") if name in rows.columns]
-    chance = {name: by_image[by_image["baseline"] == name].set_index(same)["road"] for name in CHANCE}
-    for values, part in by_image.groupby(list(KEYS), sort=False):
-        row: dict[str, Any] = dict(zip(KEYS, values, strict=True))
-        row |= {"n_images": len(part), "n_flat": int(part["flat"].sum())}
-        for name in SCORES:
-            mean, sd = mean_sd(part[name].to_numpy())
-            low, high = bootstrap_interval(part[name].to_numpy(), seed=seed)
-            row |= {name: mean, f"{name}_sd": sd, f"{name}_low": low, f"{name}_high": high}
-        for name, road in chance.items():
-            beside = road.reindex(pd.MultiIndex.from_frame(part[same])).to_numpy()
-            if np.isnan(beside).any():
-                raise DataError(f"{row['view']}: an image has no {name!r} map to compare {row['method']} with")
-            row[f"n_above_{name}"] = int((part["road"].to_numpy() > beside).sum())
-        found.append(row)
-    return pd.DataFrame(found)

@@ -13,9 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from conceptrast.activations import refuse_without_positions
+from conceptrast.activations import refuse_nowhere_to_look
 from conceptrast.errors import LayerError, ModelError
-from conceptrast.models.model import refuse_channels
 from conceptrast.models.split import SplitModel
 from conceptrast.models.torchvision_ops import torchvision  # noqa: F401 - has to come before the grad-cam package
 from conceptrast.registry import resolve
@@ -68,7 +67,6 @@ def class_activation_maps(
                 [0.5 , 1.  ]]], dtype=float32)
     """
     kind = resolve("CAM method", method, METHODS)
-    refuse_channels(split.network, images)
     images = images.to(next((each.device for each in split.network.parameters()), images.device))
     with torch.inference_mode(False), _frozen(split.network), _drawing_from(seed):
         with torch.no_grad():
@@ -134,9 +132,7 @@ def enlarged(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def _refuse_activations(activations: Tensor, layer: str) -> None:
-    refuse_without_positions(activations, layer)
-    if activations.shape[2] * activations.shape[3] == 1:
-        raise LayerError(f"layer {layer!r} has a single position: there is nowhere to look; choose one before pooling")
+    refuse_nowhere_to_look(activations.shape, layer)
     empty = ~activations.flatten(1).any(1)
     if empty.any():
         raise LayerError(

@@ -30,7 +30,7 @@ def subject_batches(pictures: Pictures, subjects: pd.DataFrame, what: str = "") 
 def subject_maps(
     pictures: Pictures, split: SplitModel, subjects: pd.DataFrame, methods: Sequence[str], seed: int = 0
 ) -> dict[str, np.ndarray]:
-    """Maps of all subjects by every method.
+    """Maps of all subjects by every method; float32, whatever the precision of a run.
 
     Args:
         pictures: the images and the model.
@@ -41,13 +41,24 @@ def subject_maps(
 
     Returns:
         ``[n, H, W]`` float32 in [0, 1] by method, in the order of the subjects.
+
+    Raises:
+        LayerError, ConfigError, ShapeError, ModelError: as
+            :func:`~conceptrast.saliency.grad_cam.class_activation_maps` does.
     """
-    found: dict[str, list[np.ndarray]] = {method: [] for method in methods}
+    found = {method: [np.empty((0, *pictures.model.preprocess.size), np.float32)] for method in methods}
     for place, images in subject_batches(pictures, subjects, "looking where the model looks"):
         targets = targets_of(subjects.iloc[place])
         for method in methods:
             found[method].append(class_activation_maps(split, images, targets, method, seed))
     return {method: np.concatenate(parts) for method, parts in found.items()}
+
+
+@torch.inference_mode()
+def without_activations(pictures: Pictures, split: SplitModel, subjects: pd.DataFrame) -> np.ndarray:
+    """Which subjects ``[n]`` bool have pictures whose activations are zero throughout: there is no map of them."""
+    parts = [~split.prefix(images).flatten(1).any(1).cpu().numpy() for _, images in subject_batches(pictures, subjects)]
+    return np.concatenate([np.empty(0, bool), *parts])
 
 
 @torch.inference_mode()
@@ -59,3 +70,11 @@ def target_probabilities(pictures: Pictures, subjects: pd.DataFrame) -> np.ndarr
         targets = targets_of(subjects.iloc[place])
         parts += [float(target.probability(row)) for target, row in zip(targets, logits, strict=True)]
     return np.array(parts)
+
+
+@torch.inference_mode()
+def grid_of(pictures: Pictures, layer: str) -> tuple[int, int]:
+    """Rows and columns of a layer's positions, for pictures of this size."""
+    blank = torch.zeros(1, pictures.model.preprocess.channels, *pictures.model.preprocess.size, dtype=torch.uint8)
+    height, width = SplitModel(pictures.model, layer).prefix(network_input(pictures.model, blank)).shape[2:]
+    return height, width

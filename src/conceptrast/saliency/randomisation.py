@@ -23,10 +23,7 @@ from conceptrast.models.split import SplitModel
 from conceptrast.saliency.grad_cam import class_activation_maps
 from conceptrast.saliency.stages import stages
 from conceptrast.saliency.targets import Target
-from conceptrast.statistics import mean_sd
 
-UNCHANGED = 0.9
-"""From this mean rank correlation on, a method's maps count as unchanged."""
 _WEIGHTS = 104  # stream of the weights
 _WINDOW = 7  # side in pixels of the windows that SSIM compares
 
@@ -138,37 +135,3 @@ def similarity(one: np.ndarray, other: np.ndarray) -> dict[str, Any]:
         "ssim": float(structural_similarity(one, other, win_size=window, data_range=1.0)),
         "flat": flat,
     }
-
-
-def randomisation_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """How similar each method's maps stay, stage by stage, and whether it looks at the network above the layer.
-
-    Args:
-        rows: as :func:`parameter_randomisation` gives, with view.
-
-    Returns:
-        view, method, stage, reaches, above_layer, n_images, n_flat, rank_correlation and ssim (means over images) with
-        rank_correlation_sd and ssim_sd, unchanged: the method's mean rank correlation is still at least
-        :data:`UNCHANGED` once all weights above the layer are random, so that it does not see what the network makes of
-        the layer; not flagged where no weights lie above it.
-
-    Example:
-        >>> rows = pd.DataFrame({"view": "v", "method": ["a", "a"], "stage": [1, 2], "reaches": ["fc", "conv"],
-        ...     "above_layer": [True, False], "rank_correlation": [0.95, 0.1], "ssim": 0.5, "flat": False})
-        >>> randomisation_table(rows)[["stage", "n_images", "rank_correlation", "unchanged"]]
-           stage  n_images  rank_correlation  unchanged
-        0      1         1              0.95       True
-        1      2         1              0.10       True
-    """
-    found = []
-    for values, part in rows.groupby(["view", "method", "stage", "reaches", "above_layer"], sort=False):
-        row: dict[str, Any] = dict(zip(("view", "method", "stage", "reaches", "above_layer"), values, strict=True))
-        row |= {"n_images": len(part), "n_flat": int(part["flat"].sum())}
-        for name in ("rank_correlation", "ssim"):
-            row[name], row[f"{name}_sd"] = mean_sd(part[name].to_numpy())
-        found.append(row)
-    table = pd.DataFrame(found).sort_values(["view", "method", "stage"], kind="stable", ignore_index=True)
-    above = table[table["above_layer"]].groupby(["view", "method"]).tail(1)
-    same = above.loc[above["rank_correlation"] >= UNCHANGED, ["view", "method"]]
-    keys = pd.MultiIndex.from_frame(table[["view", "method"]])
-    return table.assign(unchanged=keys.isin(pd.MultiIndex.from_frame(same)))

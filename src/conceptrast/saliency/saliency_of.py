@@ -19,7 +19,7 @@ from conceptrast.data.loose_pictures import AnyPictures, as_dataset
 from conceptrast.errors import ConfigError
 from conceptrast.explain import as_model
 from conceptrast.figures.saliency import Looked, draw_saliency
-from conceptrast.figures.saliency_view import rows_of_view
+from conceptrast.figures.saliency_view import note_of, rows_of_view
 from conceptrast.inference import predict
 from conceptrast.models.model import Model, Preprocess
 from conceptrast.models.split import SplitModel, last_spatial_layer
@@ -56,7 +56,7 @@ class Saliency:
 
     def plot(self) -> Figure:
         """Each picture with its maps, as the workflow draws them."""
-        return draw_saliency(self.rows, "where the model looks", f"at {self.layer}")
+        return draw_saliency(self.rows, "where the model looks", note_of(f"at {self.layer}", self.rows, None))
 
     def __str__(self) -> str:
         lines = [f"maps at {self.layer}: {', '.join(self.maps)}"]

@@ -82,6 +82,14 @@ def chosen_subjects(
 
     Raises:
         ConfigError: a class that does not exist, or that would be held against itself.
+
+    Example:
+        >>> from torch import nn
+        >>> from conceptrast.models.model import Preprocess
+        >>> model = Model("net", nn.Flatten(), Preprocess(None, 2, (0.5,) * 3, (0.5,) * 3), ["cat", "dog"])
+        >>> said = pd.DataFrame({"image": [4], "predicted": [1]})
+        >>> chosen_subjects(said, model, versus="cat")[["kind", "toward", "versus"]].values.tolist()
+        [['difference', 1, 0]]
     """
     toward = predictions["predicted"] if target is None else model.class_index(target)
     against = -1 if versus is None else model.class_index(versus)
@@ -115,6 +123,29 @@ def usable(subjects: pd.DataFrame) -> pd.DataFrame:
     """The subjects that a map is made for, numbered from 0, image ids as integers."""
     found = subjects[subjects["status"] == "ok"].reset_index(drop=True)
     return found.astype({"image": "int64"})
+
+
+def set_aside(subjects: pd.DataFrame, empty: np.ndarray, layer: str) -> pd.DataFrame:
+    """Subjects of which some are skipped, since a layer gives nothing for their pictures.
+
+    Args:
+        subjects: as :func:`subjects_of` gives them.
+        empty: ``[n]`` bool, of the :func:`usable` ones.
+        layer: its name.
+
+    Example:
+        >>> rows = pd.DataFrame({"image": [4, 5], "status": "ok", "reason": ""})
+        >>> set_aside(rows, np.array([False, True]), "relu")["reason"].tolist()
+        ['', 'relu gives activations that are zero throughout for image 5']
+    """
+    found = subjects.copy()
+    places = found.index[found["status"] == "ok"][empty]
+    reasons = [
+        f"{layer} gives activations that are zero throughout for image {found.loc[at, 'image']}" for at in places
+    ]
+    found.loc[places, "status"] = "skipped"
+    found.loc[places, "reason"] = reasons
+    return found
 
 
 def first_of(subjects: pd.DataFrame, most: int) -> np.ndarray:
@@ -156,6 +187,13 @@ def described(
     Returns:
         Subjects with toward_name, versus_name (empty without a second class), label_name, path, predicted_name and
         predicted_probability.
+
+    Example:
+        >>> rows = pd.DataFrame({"image": [4], "kind": ["difference"], "toward": [1], "versus": [0]})
+        >>> said = pd.DataFrame({"image": [4], "predicted": [0], "probability": [0.9]})
+        >>> index = pd.DataFrame({"image": [4], "path": ["a.jpg"], "label_name": ["dog"]})
+        >>> described(rows, said, index, ["cat", "dog"])[["toward_name", "versus_name", "predicted_name"]].values.tolist()
+        [['dog', 'cat', 'cat']]
     """
     names = np.array(class_names)
     said = predictions[["image", "predicted", "probability"]].rename(columns={"probability": "predicted_probability"})

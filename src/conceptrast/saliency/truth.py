@@ -1,30 +1,26 @@
 r"""Known truth: do maps of a pair of classes lie on what tells the two apart, rather than on what they share?
 
 For pairs of classes (A, B) that share a concept in a dataset whose truth is known, such as ``3+7`` and ``3+8``: the
-*telling* concept of an image of A is the one that B lacks (``7``), the *shared* one is in both (``3``);
+*own* concept of an image of A is the one that B lacks (``7``), the *shared* one is in both (``3``);
 :func:`conceptrast.contrast.recovery.sharing_pairs` lists them.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from conceptrast.errors import ShapeError
 from conceptrast.patches import BOX
-from conceptrast.saliency.faithfulness import KEYS
-from conceptrast.statistics import wilson_interval
 
-_COLUMNS = ("image", "flat", "telling_mass", "shared_mass", "hit")
+_COLUMNS = ("image", "flat", "own_mass", "shared_mass", "hit")
 
 
 def truth_rows(
     maps: np.ndarray,
     images: np.ndarray,
     truth: pd.DataFrame,
-    telling: str,
+    own: str,
     shared: str,
     margin: tuple[int, int] = (0, 0),
 ) -> pd.DataFrame:
@@ -36,13 +32,13 @@ def truth_rows(
         maps: ``[N, H, W]``, not negative, of pictures that the model sees as they are.
         images: ``[N]`` ids.
         truth: image, concept, top, left, height, width, in pixels.
-        telling: the concept that the other class lacks.
+        own: the concept that the other class lacks.
         shared: the concept that both classes have.
         margin: rows and columns of pixels by which every box is enlarged on each side.
 
     Returns:
-        image, flat (the map is the same everywhere: it has no maximum), telling_mass and shared_mass (0 to 1; 0 where a
-        map is zero), hit (the maximum lies on the telling concept; where several pixels reach it, at least half of them
+        image, flat (the map is the same everywhere: it has no maximum), own_mass and shared_mass (0 to 1; 0 where a
+        map is zero), hit (the maximum lies on the own concept; where several pixels reach it, at least half of them
         do). Only images in which both concepts are: the model may have named a picture A that is none.
 
     Raises:
@@ -59,7 +55,7 @@ def truth_rows(
         raise ShapeError(f"{len(maps)} maps for {len(images)} images: every image needs one")
     rows = []
     for image, values in zip(images.tolist(), maps, strict=True):
-        inside = [_inside(truth, image, concept, values.shape, margin) for concept in (telling, shared)]
+        inside = [_inside(truth, image, concept, values.shape, margin) for concept in (own, shared)]
         if all(each.any() for each in inside):
             flat, total = bool(values.min() == values.max()), float(values.sum())
             masses = [float(values[each].sum()) / total if total else 0.0 for each in inside]
@@ -78,34 +74,3 @@ def _inside(
         rows = slice(max(top - margin[0], 0), top + height + margin[0])
         inside[rows, max(left - margin[1], 0) : left + width + margin[1]] = True
     return inside
-
-
-def truth_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """How often maps lie on what tells two classes apart, beside those of chance.
-
-    Args:
-        rows: as :func:`truth_rows` gives, with view, target_kind, method and baseline.
-
-    Returns:
-        view, target_kind, method, baseline, n_images, n_flat, telling_mass and shared_mass (means), more (share of
-        images whose map has more mass on the telling concept than on the shared one) and hit (share of images whose
-        maximum lies on the telling concept), both with a 95 % Wilson interval (more_low, more_high, ...). A flat map
-        counts as one that does neither: its mass says only which box is larger.
-
-    Example:
-        >>> rows = pd.DataFrame({"view": "v", "target_kind": "pair", "method": "a", "baseline": "none", "flat": False,
-        ...     "telling_mass": [0.5, 0.1], "shared_mass": [0.1, 0.3], "hit": [True, True]})
-        >>> truth_table(rows)[["telling_mass", "shared_mass", "more", "hit"]].values.tolist()
-        [[0.3, 0.2, 0.5, 1.0]]
-    """
-    found = []
-    for values, part in rows.groupby(list(KEYS), sort=False):
-        row: dict[str, Any] = dict(zip(KEYS, values, strict=True))
-        row |= {"n_images": len(part), "n_flat": int(part["flat"].sum())}
-        row |= {name: float(part[name].mean()) for name in ("telling_mass", "shared_mass")}
-        more = (part["telling_mass"] > part["shared_mass"]) & ~part["flat"].astype(bool)
-        for name, holds in (("more", more), ("hit", part["hit"])):
-            low, high = wilson_interval(int(holds.sum()), len(part))
-            row |= {name: float(holds.mean()), f"{name}_low": low, f"{name}_high": high}
-        found.append(row)
-    return pd.DataFrame(found)

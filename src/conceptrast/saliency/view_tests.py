@@ -2,86 +2,86 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from conceptrast.models.split import SplitModel
+from conceptrast.errors import ModelError
 from conceptrast.pictures import Pictures
 from conceptrast.saliency.chance import centre_maps, random_maps
 from conceptrast.saliency.faithfulness import faithfulness
-from conceptrast.saliency.maps import subject_batches
+from conceptrast.saliency.known_concepts import Known
+from conceptrast.saliency.maps import grid_of, subject_batches
 from conceptrast.saliency.randomisation import parameter_randomisation
 from conceptrast.saliency.subjects import targets_of
+from conceptrast.saliency.tables import CHANCE
 from conceptrast.saliency.truth import truth_rows
-from conceptrast.saliency.view_truth import Known
 
-STEPS = 10
-"""Equal shares of the pixels in which insertion and deletion proceed."""
-
-NO_METHOD = "none"
-"""What stands for the method in rows of chance."""
-
-TRUTH_HEAD = ("method", "baseline", "target_kind", "toward", "versus")
-"""Columns by which rows of the truth are told apart."""
+FAITHFULNESS = (
+    *("image", "target_kind", "toward", "versus", "method", "baseline", "flat", "metric", "share", "score"),
+)
+"""Columns of :func:`view_faithfulness`."""
+TRUTH = (*("image", "flat", "own_mass", "shared_mass", "hit", "target_kind", "toward", "versus", "method", "baseline"),)
+"""Columns of :func:`view_truth`."""
 
 
-def with_chance(
-    pictures: Pictures, layer: str, maps: Mapping[str, np.ndarray], seed: int
-) -> Iterator[tuple[str, str, np.ndarray]]:
-    """Method, baseline and maps ``[n, H, W]``: all methods (baseline ``none``), then both kinds of chance.
+class Maps(NamedTuple):
+    """The maps of a view's subjects by one method, or by chance."""
 
-    Random maps are noise on the layer's grid, enlarged as the maps of methods are.
+    method: str
+    """``none`` for chance."""
+    baseline: str
+    """``none`` for a method, or one of :data:`~conceptrast.saliency.tables.CHANCE`."""
+    values: np.ndarray
+    """``[n, H, W]``, in the order of the subjects."""
+
+
+def with_chance(maps: Mapping[str, np.ndarray], grid: tuple[int, int], seed: int) -> list[Maps]:
+    """The maps of all methods, then those of both kinds of chance.
+
+    Args:
+        maps: ``[n, H, W]`` by method.
+        grid: rows and columns of the layer: random maps are noise there, enlarged as the maps of methods are.
+        seed: of the random maps.
+
+    Example:
+        >>> [each[:2] for each in with_chance({"grad_cam": np.ones((1, 4, 4))}, (2, 2), seed=0)]
+        [('grad_cam', 'none'), ('none', 'random'), ('none', 'centre')]
     """
-    yield from ((method, "none", values) for method, values in maps.items())
     count, height, width = next(iter(maps.values())).shape
-    grid = _grid(pictures, layer)
-    yield NO_METHOD, "random", random_maps(count, grid, (height, width), seed)
-    yield NO_METHOD, "centre", centre_maps(count, (height, width))
-
-
-def _grid(pictures: Pictures, layer: str) -> tuple[int, int]:
-    """Positions of a layer: rows and columns."""
-    first = pictures.table.head(1)["image"].to_numpy(np.int64)
-    _, images = next(iter(subject_batches(pictures, pd.DataFrame({"image": first}))))
-    height, width = SplitModel(pictures.model, layer).prefix(images).shape[2:]
-    return height, width
+    random, centre = random_maps(count, grid, (height, width), seed), centre_maps(count, (height, width))
+    chance = [Maps("none", name, values) for name, values in zip(CHANCE, (random, centre), strict=True)]
+    return [*(Maps(method, "none", values) for method, values in maps.items()), *chance]
 
 
 def view_faithfulness(
-    pictures: Pictures,
-    layer: str,
-    subjects: pd.DataFrame,
-    maps: Mapping[str, np.ndarray],
-    percentiles: Sequence[int],
-    seed: int,
+    pictures: Pictures, subjects: pd.DataFrame, maps: Sequence[Maps], percentiles: Sequence[int], seed: int
 ) -> pd.DataFrame:
     """Curves of every subject's map by every method and by chance.
 
     Args:
         pictures: the images and the model.
-        layer: that the maps are made at.
         subjects: usable rows image, kind, toward, versus.
-        maps: ``[n, H, W]`` by method, in their order.
+        maps: as :func:`with_chance` gives them.
         percentiles: shares of pixels in per cent that ROAD removes.
-        seed: of the imputation's noise and the random maps.
+        seed: of the imputation's noise.
 
     Returns:
         Rows of :func:`conceptrast.saliency.faithfulness.faithfulness` with image, target_kind, toward, versus, method
         and baseline in place of the position.
     """
-    parts = []
-    everything = list(with_chance(pictures, layer, maps, seed))
+    parts = [pd.DataFrame(columns=list(FAITHFULNESS))]
     for place, images in subject_batches(pictures, subjects, "removing pixels"):
         part = subjects.iloc[place]
-        for method, baseline, values in everything:
+        for method, baseline, values in maps:
             rows = faithfulness(
-                pictures.model, images, values[place], targets_of(part), percentiles=percentiles, steps=STEPS,
-                seed=seed, batch_size=pictures.batch_size,
+                pictures.model, images, values[place], targets_of(part), percentiles=percentiles, seed=seed,
+                first=place.start, batch_size=pictures.batch_size,
             )  # fmt: skip
             parts.append(_of_subjects(rows, part, method=method, baseline=baseline))
-    return pd.concat(parts, ignore_index=True)
+    return _joined(parts)
 
 
 def view_randomisation(
@@ -100,74 +100,55 @@ def view_randomisation(
 
     Returns:
         Rows of :func:`conceptrast.saliency.randomisation.parameter_randomisation` with image, target_kind, toward and
-        versus in place of the position.
+        versus in place of the position, status and reason. A network whose layers are not known, since it cannot be
+        traced, gives a row ``skipped`` for each method.
     """
     own = subjects[subjects["kind"] != "difference"].reset_index(drop=True)
-    parts = []
+    parts = [
+        pd.DataFrame(columns=["method", "stage", "reaches", "above_layer", "rank_correlation", "status", "reason"])
+    ]
     for place, images in subject_batches(pictures, own, "with random parameters"):
         part = own.iloc[place]
-        rows = parameter_randomisation(pictures.model, layer, images, targets_of(part), methods, seed=seed)
-        parts.append(_of_subjects(rows, part))
-    return pd.concat(parts, ignore_index=True)
+        try:
+            rows = parameter_randomisation(pictures.model, layer, images, targets_of(part), methods, seed=seed)
+        except ModelError as error:
+            return pd.DataFrame({"method": list(methods), "status": "skipped", "reason": str(error)})
+        parts.append(_of_subjects(rows, part, status="ok", reason=""))
+    return _joined(parts)
 
 
 def view_truth(
-    pictures: Pictures,
-    layer: str,
-    subjects: pd.DataFrame,
-    maps: Mapping[str, np.ndarray],
-    known: Known | None,
-    seed: int,
+    pictures: Pictures, layer: str, subjects: pd.DataFrame, maps: Sequence[Maps], known: Known | None
 ) -> pd.DataFrame:
     """Whether maps lie on the concept that tells two classes apart, where it is known.
 
     Args:
         pictures: the images and the model.
-        layer: that the maps are made at.
+        layer: that the maps are made at: boxes are enlarged by half the distance of two of its positions, since a map
+            cannot say more exactly where something is.
         subjects: usable rows image, kind, toward, versus.
-        maps: ``[n, H, W]`` by method, in their order.
+        maps: as :func:`with_chance` gives them.
         known: what is where; ``None`` gives no rows.
-        seed: of the random maps.
 
     Returns:
         Rows of :func:`conceptrast.saliency.truth.truth_rows` with method, baseline, target_kind, toward and versus. A
         map for A alone counts for each pair that A is in, so that both kinds look at the same pictures and concepts.
     """
-    pairs = subjects.loc[subjects["kind"] == "difference", ["toward", "versus"]].drop_duplicates()
-    telling = {} if known is None else known.telling
-    size, grid = next(iter(maps.values())).shape[1:], _grid(pictures, layer)
-    # A map cannot say more exactly where something is than its layer has positions.
+    if known is None:
+        return pd.DataFrame(columns=list(TRUTH))
+    grid, size = grid_of(pictures, layer), pictures.model.preprocess.size
     margin = (size[0] // (2 * grid[0]), size[1] // (2 * grid[1]))
-    parts = [
-        pd.DataFrame(columns=TRUTH_HEAD),
-        *(
-            _pair_truth(subjects, values, known.truth, pair, telling[pair], margin).assign(
-                method=method, baseline=baseline
-            )
-            for pair in pairs.itertuples(index=False, name=None)
-            if known is not None and pair in telling
-            for method, baseline, values in with_chance(pictures, layer, maps, seed)
-        ),
-    ]
-    return pd.concat(parts, ignore_index=True)
-
-
-def _pair_truth(
-    subjects: pd.DataFrame,
-    maps: np.ndarray,
-    truth: pd.DataFrame,
-    pair: tuple[int, int],
-    concepts: tuple[str, str],
-    margin: tuple[int, int],
-) -> pd.DataFrame:
-    """Rows of the truth of one pair (A, B), for A and for A and not B."""
-    parts = []
-    for kind, versus in (("class", -1), ("difference", pair[1])):
-        own = (subjects["kind"] == kind) & (subjects["toward"] == pair[0]) & (subjects["versus"] == versus)
-        images = subjects.loc[own, "image"].to_numpy()
-        rows = truth_rows(maps[own.to_numpy()], images, truth, *concepts, margin)
-        parts.append(rows.assign(target_kind=kind, toward=pair[0], versus=pair[1]))
-    return pd.concat(parts, ignore_index=True)
+    parts = [pd.DataFrame(columns=list(TRUTH))]
+    pairs = subjects.loc[subjects["kind"] == "difference", ["toward", "versus"]].drop_duplicates()
+    for pair in pairs.itertuples(index=False, name=None):
+        for kind, versus in (("class", -1), ("difference", pair[1])):
+            own = (subjects["kind"] == kind) & (subjects["toward"] == pair[0]) & (subjects["versus"] == versus)
+            images = subjects.loc[own, "image"].to_numpy()
+            for method, baseline, values in maps if pair in known.concepts else ():
+                rows = truth_rows(values[own.to_numpy()], images, known.truth, *known.concepts[pair], margin)
+                words = {"method": method, "baseline": baseline}
+                parts.append(rows.assign(target_kind=kind, toward=pair[0], versus=pair[1], **words))
+    return _joined(parts)
 
 
 def _of_subjects(rows: pd.DataFrame, subjects: pd.DataFrame, **words: str) -> pd.DataFrame:
@@ -175,3 +156,8 @@ def _of_subjects(rows: pd.DataFrame, subjects: pd.DataFrame, **words: str) -> pd
     own = subjects.iloc[rows["position"].to_numpy()][["image", "kind", "toward", "versus"]].reset_index(drop=True)
     own = own.rename(columns={"kind": "target_kind"})
     return pd.concat([own.assign(**words), rows.drop(columns="position").reset_index(drop=True)], axis=1)
+
+
+def _joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """All rows; the first part only says which columns there are where there is none."""
+    return pd.concat(parts[1:], ignore_index=True) if len(parts) > 1 else parts[0]

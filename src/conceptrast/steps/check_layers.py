@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from conceptrast.activations import refuse_nowhere_to_look
 from conceptrast.crops import corner_box, crop_of
 from conceptrast.errors import ConceptrastError, ConfigError, LayerError
 from conceptrast.factorization.dff import check_maps
@@ -25,7 +26,10 @@ def main(settings: dict[str, Any]) -> None:
     """
     for name, entry in settings["layers"].items():
         try:
-            _said(name, entry["layer"], *_cut(settings["models"][entry["model"]], entry["layer"]))
+            shape, rectified = _cut(settings["models"][entry["model"]], entry["layer"])
+            _said(name, entry["layer"], shape, rectified)
+            if name.startswith("saliency."):
+                refuse_nowhere_to_look((1, *shape), entry["layer"])
         except ConceptrastError as error:
             raise LayerError(f"'{name}': {error}") from error
     for name, dff in settings["dffs"].items():

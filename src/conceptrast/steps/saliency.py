@@ -7,14 +7,14 @@ from typing import Any
 
 from conceptrast.figures.canvas import save_full_png
 from conceptrast.figures.saliency import DPI, draw_saliency
-from conceptrast.figures.saliency_view import rows_of_view
+from conceptrast.figures.saliency_view import PER_PAIR, note_of, rows_of_view
 from conceptrast.files import read_table, write_arrays, write_table
 from conceptrast.models.split import SplitModel
-from conceptrast.saliency.maps import subject_maps
-from conceptrast.saliency.subjects import described, subjects_of, usable
-from conceptrast.saliency.view_truth import known_concepts
+from conceptrast.saliency.known_concepts import known_concepts
+from conceptrast.saliency.maps import subject_maps, without_activations
+from conceptrast.saliency.subjects import described, set_aside, subjects_of, usable
 from conceptrast.steps.opening import open_pictures
-from conceptrast.steps.runner import run
+from conceptrast.steps.runner import LOGGER, run
 
 
 def main(
@@ -33,15 +33,18 @@ def main(
     pictures = open_pictures(settings, index, class_names, weights, workers)
     view, seed = settings["view"], settings["seed"]
     said = read_table(predictions)
+    split = SplitModel(pictures.model, settings["layer"])
     chosen = subjects_of(pictures.table, said, pictures.model, view, seed)
-    found = subject_maps(pictures, SplitModel(pictures.model, settings["layer"]), usable(chosen), view["methods"], seed)
+    chosen = set_aside(chosen, without_activations(pictures, split, usable(chosen)), settings["layer"])
+    for reason in chosen.loc[chosen["status"] == "skipped", "reason"].unique():
+        LOGGER.warning("%s: left out: %s", settings["name"], reason)
+    found = subject_maps(pictures, split, usable(chosen), view["methods"], seed)
     chosen = described(chosen, said, pictures.table, pictures.model.class_names)
     write_arrays(maps, {f"maps_{method}": values for method, values in found.items()})
     write_table(chosen, subjects)
     known = None if truth is None else known_concepts(pictures, read_table(truth))
-    note = f"{settings['model_name']} at {settings['layer']}"
-    note += "; outlined: the digit that A has and B has not" if known else ""
-    rows = rows_of_view(pictures, usable(chosen), found, known)
+    rows = rows_of_view(pictures, usable(chosen), found, known, PER_PAIR)
+    note = note_of(f"{settings['model_name']} at {settings['layer']}", rows, known)
     save_full_png(draw_saliency(rows, f"where it looks: {settings['name']}", note), figure, DPI)
 
 

@@ -8,9 +8,10 @@ from typing import Any
 from conceptrast.figures.canvas import save_png
 from conceptrast.figures.saliency import draw_saliency_tests
 from conceptrast.files import read_arrays, read_table, write_table
+from conceptrast.saliency.known_concepts import known_concepts
+from conceptrast.saliency.maps import grid_of
 from conceptrast.saliency.subjects import first_of, usable
-from conceptrast.saliency.view_tests import view_faithfulness, view_randomisation, view_truth
-from conceptrast.saliency.view_truth import known_concepts
+from conceptrast.saliency.view_tests import view_faithfulness, view_randomisation, view_truth, with_chance
 from conceptrast.steps.opening import open_pictures
 from conceptrast.steps.runner import run
 
@@ -34,10 +35,12 @@ def main(
     chosen, seed, layer = usable(read_table(subjects)), settings["seed"], settings["layer"]
     own = {name.removeprefix("maps_"): values for name, values in read_arrays(maps).items()}
     known = None if truth is None else known_concepts(pictures, read_table(truth))
-    write_table(view_truth(pictures, layer, chosen, own, known, seed), recovery)
+    everything = with_chance(own, grid_of(pictures, layer), seed)
+    write_table(view_truth(pictures, layer, chosen, everything, known), recovery)
     first = first_of(chosen, settings["tested"])
-    tested, maps_of = chosen[first].reset_index(drop=True), {name: values[first] for name, values in own.items()}
-    faithful = view_faithfulness(pictures, layer, tested, maps_of, settings["percentiles"], seed)
+    tested = chosen[first].reset_index(drop=True)
+    maps_of = [each._replace(values=each.values[first]) for each in everything]
+    faithful = view_faithfulness(pictures, tested, maps_of, settings["percentiles"], seed)
     random = view_randomisation(pictures, layer, tested, list(own), seed)
     note = f"{settings['model_name']} at {layer}, {tested['image'].nunique()} pictures"
     save_png(draw_saliency_tests(faithful, random, f"tests of the maps: {settings['name']}", note), figure)

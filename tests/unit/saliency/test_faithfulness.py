@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from conceptrast.errors import ConfigError, DataError, ModelError, ShapeError
 from conceptrast.models.model import Model, Preprocess
 from conceptrast.saliency.chance import centre_maps, random_maps
-from conceptrast.saliency.faithfulness import NOISE, faithfulness, faithfulness_table, relevance_rank, scores
+from conceptrast.saliency.faithfulness import NOISE, faithfulness, relevance_rank
+from conceptrast.saliency.tables import faithfulness_table, scores
 from conceptrast.saliency.targets import Target
 from conceptrast.statistics import bootstrap_interval
 

@@ -8,7 +8,8 @@ import pytest
 
 from conceptrast.data.digit_pairs import DigitPairs
 from conceptrast.errors import ShapeError
-from conceptrast.saliency.truth import truth_rows, truth_table
+from conceptrast.saliency.tables import truth_table
+from conceptrast.saliency.truth import truth_rows
 from conceptrast.statistics import wilson_interval
 
 TRUTH = pd.DataFrame(
@@ -26,7 +27,7 @@ def spike(*places: tuple[int, int], base: float = 0.0) -> np.ndarray:
 
 def one(values: np.ndarray, image: int = 4) -> tuple[object, ...]:
     rows = truth_rows(values[None], np.array([image]), TRUTH, "7", "3")
-    assert rows.columns.tolist() == ["image", "flat", "telling_mass", "shared_mass", "hit"]
+    assert rows.columns.tolist() == ["image", "flat", "own_mass", "shared_mass", "hit"]
     return next(rows.itertuples(index=False, name=None))
 
 
@@ -64,7 +65,7 @@ def test_images_without_one_of_the_concepts_are_left_out_and_maps_are_needed_for
 def test_several_boxes_of_a_concept_count_together():
     truth = pd.concat([TRUTH, TRUTH.iloc[:1].assign(top=0, left=3)])
     rows = truth_rows(spike((0, 0), (0, 3), (3, 3))[None], np.array([4]), truth, "7", "3")
-    assert rows["telling_mass"].tolist() == pytest.approx([2 / 3])
+    assert rows["own_mass"].tolist() == pytest.approx([2 / 3])
 
 
 def test_a_map_of_the_telling_box_finds_the_telling_digit_in_every_picture():
@@ -77,14 +78,14 @@ def test_a_map_of_the_telling_box_finds_the_telling_digit_in_every_picture():
     rows = truth_rows(maps, images, index.truth, "7", "3")
     assert len(rows) == len(images) > 0
     assert rows["hit"].all()
-    assert (rows["telling_mass"] == 1).all()
+    assert (rows["own_mass"] == 1).all()
 
 
 def test_a_table_by_hand():
     head = {"view": "v", "target_kind": "pair"}
     rows = pd.DataFrame(
         [
-            head | dict(zip(("method", "baseline", "flat", "telling_mass", "shared_mass", "hit"), each, strict=True))
+            head | dict(zip(("method", "baseline", "flat", "own_mass", "shared_mass", "hit"), each, strict=True))
             for each in [
                 ("a", "none", False, 0.6, 0.2, True),
                 ("a", "none", False, 0.3, 0.3, False),
@@ -95,7 +96,7 @@ def test_a_table_by_hand():
     )
     table = truth_table(rows).set_index("method")
     assert table.loc["a", ["n_images", "n_flat"]].tolist() == [3, 1]
-    shares = table.loc["a", ["telling_mass", "shared_mass", "more", "hit"]]
+    shares = table.loc["a", ["own_mass", "shared_mass", "more", "hit"]]
     assert shares.tolist() == pytest.approx([0.4, 0.2, 1 / 3, 1 / 3])
     assert table.loc["a", ["more_low", "more_high"]].tolist() == pytest.approx(wilson_interval(1, 3))
     assert table.loc["a", ["hit_low", "hit_high"]].tolist() == pytest.approx(wilson_interval(1, 3))

@@ -16,7 +16,7 @@ class Known(NamedTuple):
 
     truth: pd.DataFrame
     """image, concept, top, left, height, width, faint."""
-    telling: dict[tuple[int, int], tuple[str, str]]
+    concepts: dict[tuple[int, int], tuple[str, str]]
     """By pair of classes (A, B): the concept of A that B lacks, and the one that both have."""
 
 
