@@ -192,7 +192,8 @@ def described(
         >>> rows = pd.DataFrame({"image": [4], "kind": ["difference"], "toward": [1], "versus": [0]})
         >>> said = pd.DataFrame({"image": [4], "predicted": [0], "probability": [0.9]})
         >>> index = pd.DataFrame({"image": [4], "path": ["a.jpg"], "label_name": ["dog"]})
-        >>> described(rows, said, index, ["cat", "dog"])[["toward_name", "versus_name", "predicted_name"]].values.tolist()
+        >>> named = described(rows, said, index, ["cat", "dog"])
+        >>> named[["toward_name", "versus_name", "predicted_name"]].values.tolist()
         [['dog', 'cat', 'cat']]
     """
     names = np.array(class_names)

@@ -5,6 +5,7 @@ Without torch: the step that builds them takes a second, and an edit of a model'
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
