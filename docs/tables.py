@@ -236,16 +236,22 @@ CHANCE_MAPS = {"random": "chance: random map", "centre": "chance: blob in the mi
 def maps(run: str) -> str:
     """Faithfulness of class activation maps beside chance, and whether they see what lies above their layer."""
     changes = table(run, "saliency_randomisation")
-    above = changes[changes["above_layer"]].groupby(["view", "method"]).tail(1).set_index(["view", "method"])
+    above = (
+        changes[(changes["status"] == "ok") & changes["above_layer"].eq(True)]
+        .groupby(["view", "method"])
+        .tail(1)
+        .set_index(["view", "method"])
+    )
     found = []
-    for row in table(run, "saliency_faithfulness").to_dict("records"):
+    faithful = table(run, "saliency_faithfulness")
+    for row in faithful[faithful["status"] == "ok"].to_dict("records"):
         key = (row["view"], row["method"])
         same = "" if key not in above.index else f"{above.loc[key, 'rank_correlation']:.2f}"
         found.append(
             {
                 "view": f"{row['view']}{KINDS[row['target_kind']]}",
                 "map": CHANCE_MAPS.get(row["baseline"]) or row["method"].replace("_", " "),
-                "maps": row["n_images"] if not row["n_flat"] else f"{row['n_images']}, {row['n_flat']} empty",
+                "maps": f"{row['n_images']:.0f}" + (f", {row['n_flat']:.0f} empty" if row["n_flat"] else ""),
                 "ROAD": f"{row['road']:+.2f} ({row['road_low']:+.2f} to {row['road_high']:+.2f})",
                 "insertion": f"{row['insertion']:.2f}",
                 "deletion": f"{row['deletion']:.2f}",
@@ -258,15 +264,16 @@ def maps(run: str) -> str:
 def pointing(run: str) -> str:
     """Where maps of pairs of classes lie, on the digit that tells the two apart or on the one that they share."""
     found = []
-    for row in table(run, "saliency_truth").to_dict("records"):
+    truth = table(run, "saliency_truth")
+    for row in truth[truth["status"] == "ok"].to_dict("records"):
         found.append(
             {
                 "view": f"{row['view']}{KINDS[row['target_kind']]}",
                 "map": CHANCE_MAPS.get(row["baseline"]) or row["method"].replace("_", " "),
-                "mass on the telling digit": f"{row['own_mass']:.2f}",
+                "mass on A's own digit": f"{row['own_mass']:.2f}",
                 "on the shared one": f"{row['shared_mass']:.2f}",
-                "more on the telling one": _share(row, "more"),
-                "maximum on the telling one": _share(row, "hit"),
+                "more on its own": _share(row, "more"),
+                "maximum on its own": _share(row, "hit"),
             }
         )
     return markdown(pd.DataFrame(found))
@@ -274,28 +281,25 @@ def pointing(run: str) -> str:
 
 def _share(row: Mapping[str, float], name: str) -> str:
     interval = f"{100 * row[f'{name}_low']:.0f}–{100 * row[f'{name}_high']:.0f} %"
-    return f"{100 * row[name]:.0f} % of {row['n_images']} ({interval})"
+    return f"{100 * row[name]:.0f} % of {row['n_images']:.0f} ({interval})"
 
 
-def factorizations(*runs: str) -> str:
+def factorizations(run: str) -> str:
     """What the concepts of deep feature factorization come to, for each number of them."""
     found = []
-    for run in runs:
-        for row in table(run, "dff_summary").to_dict("records"):
-            beyond = f"{row['beyond_chance']:+.2f} ({row['beyond_low']:+.2f} to {row['beyond_high']:+.2f})"
-            found.append(
-                {
-                    "pictures": row["dff"] if len(runs) == 1 else f"{run}: {row['dff']}",
-                    "k": row["n_components"],
-                    "concepts": row["n_concepts"],
-                    "missed": f"{100 * row['reconstruction_error']:.0f} %",
-                    "one class in all ways": f"{100 * row['agree']:.0f} % "
-                    f"({100 * row['low']:.0f}–{100 * row['high']:.0f} %)",
-                    "drop when blurred": f"{row['blur']:.2f}",
-                    "elsewhere": f"{row['blur_chance']:.2f}",
-                    "beyond": beyond,
-                }
-            )
+    for row in table(run, "dff_summary").to_dict("records"):
+        found.append(
+            {
+                "pictures": row["dff"],
+                "k": row["n_components"],
+                "concepts": row["n_concepts"],
+                "missed": f"{100 * row['reconstruction_error']:.0f} %",
+                "one class in all ways": f"{100 * row['agree']:.0f} % ({100 * row['low']:.0f}–{100 * row['high']:.0f} %)",
+                "drop when blurred": f"{row['blur']:.2f}",
+                "elsewhere": f"{row['blur_chance']:.2f}",
+                "beyond": f"{row['beyond_chance']:+.2f} ({row['beyond_low']:+.2f} to {row['beyond_high']:+.2f})",
+            }
+        )
     return markdown(pd.DataFrame(found))
 
 
@@ -313,7 +317,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "ace": lambda: superpixels("default"),
     "maps": lambda: maps("default"),
     "pointing": lambda: pointing("default"),
-    "dff": lambda: factorizations("default", "imagenette"),
+    "dff": lambda: factorizations("default"),
+    "imagenette-dff": lambda: factorizations("imagenette"),
     "imagenette-maps": lambda: maps("imagenette"),
     "bias": lambda: biases("default"),
     "pets": lambda: biases("pets"),

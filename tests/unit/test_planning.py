@@ -455,3 +455,16 @@ def test_an_edit_of_a_test_of_maps_reruns_the_tests_and_not_the_maps(inside: Pat
     after = {step: Plan(plan.resolved, copied).code(step, view="maps") for step in ("saliency", "saliency_tests")}
     assert after["saliency"] == before["saliency"]
     assert after["saliency_tests"] != before["saliency_tests"]
+
+
+def test_an_edit_of_a_method_reruns_the_views_that_use_it(inside: Path) -> None:
+    copied = inside / "copied" / "conceptrast"
+    shutil.copytree(SOURCE, copied, ignore=shutil.ignore_patterns("__pycache__"))
+    plans = [Plan(looking(methods=[method]).resolved, copied) for method in ("grad_cam", "ablation_cam")]
+    before = [(plan.code("saliency", view="maps"), plan.run_code()) for plan in plans]
+    with (copied / "saliency" / "cam_variants.py").open("a") as file:
+        file.write("\n# changed\n")
+    after = [(plan.code("saliency", view="maps"), plan.run_code()) for plan in plans]
+    assert after[0] == before[0]
+    assert after[1][0] != before[1][0]
+    assert after[1][1] != before[1][1]

@@ -26,13 +26,15 @@ _BATCH = 32  # channels that go through a network at once
 class AblationCAM(pytorch_grad_cam.AblationCAM):
     r"""Weights by what the score loses when a channel is set to zero.
 
-    .. math:: w_k = \frac{s(a) - s(a \text{ without } a_k)}{s(a)}
+    .. math:: w_k = s(a) - s(a \text{ without } a_k)
 
     One pass of the suffix for every channel and picture: half a second for one picture at the 1,280 channels of
     EfficientNet-Lite0's ``_swish``, three at the 672 of its ``_blocks.11._swish:0``, on one core.
 
     Source: Desai and Ramaswamy 2020, WACV, equation 5. The package's own lowers a channel to its minimum less ten
-    million where an image's activations have no zero; the paper sets it to zero everywhere, as we do.
+    million where an image's activations have no zero; the paper sets it to zero everywhere, as we do. The paper divides
+    by :math:`s(a)`, which changes the scale alone where the score is positive, and would turn the map round where it is
+    negative, as differences of classes are: the score that comes here is moved so that :math:`s(a) = 1`.
     """
 
     model: CutNetwork

@@ -127,6 +127,7 @@ def enlarged(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     from pytorch_grad_cam.utils.image import scale_cam_image
 
     scaled: np.ndarray = scale_cam_image(scale_cam_image(np.maximum(maps, 0), size[::-1]))
+    scaled = scaled.reshape(len(maps), *size)  # also of no maps at all
     peaks = scaled.max((1, 2), keepdims=True)
     return np.divide(scaled, peaks, out=np.zeros_like(scaled), where=peaks > 0)
 

@@ -27,18 +27,18 @@ TRUTH = (*("image", "flat", "own_mass", "shared_mass", "hit", "target_kind", "to
 """Columns of :func:`view_truth`."""
 
 
-class Maps(NamedTuple):
+class MethodMaps(NamedTuple):
     """The maps of a view's subjects by one method, or by chance."""
 
     method: str
     """``none`` for chance."""
     baseline: str
     """``none`` for a method, or one of :data:`~conceptrast.saliency.tables.CHANCE`."""
-    values: np.ndarray
+    maps: np.ndarray
     """``[n, H, W]``, in the order of the subjects."""
 
 
-def with_chance(maps: Mapping[str, np.ndarray], grid: tuple[int, int], seed: int) -> list[Maps]:
+def with_chance(maps: Mapping[str, np.ndarray], grid: tuple[int, int], seed: int) -> list[MethodMaps]:
     """The maps of all methods, then those of both kinds of chance.
 
     Args:
@@ -52,12 +52,12 @@ def with_chance(maps: Mapping[str, np.ndarray], grid: tuple[int, int], seed: int
     """
     count, height, width = next(iter(maps.values())).shape
     random, centre = random_maps(count, grid, (height, width), seed), centre_maps(count, (height, width))
-    chance = [Maps("none", name, values) for name, values in zip(CHANCE, (random, centre), strict=True)]
-    return [*(Maps(method, "none", values) for method, values in maps.items()), *chance]
+    chance = [MethodMaps("none", name, values) for name, values in zip(CHANCE, (random, centre), strict=True)]
+    return [*(MethodMaps(method, "none", values) for method, values in maps.items()), *chance]
 
 
 def view_faithfulness(
-    pictures: Pictures, subjects: pd.DataFrame, maps: Sequence[Maps], percentiles: Sequence[int], seed: int
+    pictures: Pictures, subjects: pd.DataFrame, maps: Sequence[MethodMaps], percentiles: Sequence[int], seed: int
 ) -> pd.DataFrame:
     """Curves of every subject's map by every method and by chance.
 
@@ -118,7 +118,7 @@ def view_randomisation(
 
 
 def view_truth(
-    pictures: Pictures, layer: str, subjects: pd.DataFrame, maps: Sequence[Maps], known: Known | None
+    pictures: Pictures, layer: str, subjects: pd.DataFrame, maps: Sequence[MethodMaps], known: Known | None
 ) -> pd.DataFrame:
     """Whether maps lie on the concept that tells two classes apart, where it is known.
 

@@ -39,7 +39,7 @@ def main(
     write_table(view_truth(pictures, layer, chosen, everything, known), recovery)
     first = first_of(chosen, settings["tested"])
     tested = chosen[first].reset_index(drop=True)
-    maps_of = [each._replace(values=each.values[first]) for each in everything]
+    maps_of = [each._replace(maps=each.maps[first]) for each in everything]
     faithful = view_faithfulness(pictures, tested, maps_of, settings["percentiles"], seed)
     random = view_randomisation(pictures, layer, tested, list(own), seed)
     note = f"{settings['model_name']} at {layer}, {tested['image'].nunique()} pictures"
