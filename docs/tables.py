@@ -236,12 +236,9 @@ CHANCE_MAPS = {"random": "chance: random map", "centre": "chance: blob in the mi
 def maps(run: str) -> str:
     """Faithfulness of class activation maps beside chance, and whether they see what lies above their layer."""
     changes = table(run, "saliency_randomisation")
-    above = (
-        changes[(changes["status"] == "ok") & changes["above_layer"].eq(True)]
-        .groupby(["view", "method"])
-        .tail(1)
-        .set_index(["view", "method"])
-    )
+    changes = changes[changes["status"] == "ok"]
+    above = changes[changes["above_layer"].astype(bool)].groupby(["view", "method"]).tail(1)
+    above = above.set_index(["view", "method"])
     found = []
     faithful = table(run, "saliency_faithfulness")
     for row in faithful[faithful["status"] == "ok"].to_dict("records"):
@@ -294,7 +291,8 @@ def factorizations(run: str) -> str:
                 "k": row["n_components"],
                 "concepts": row["n_concepts"],
                 "missed": f"{100 * row['reconstruction_error']:.0f} %",
-                "one class in all ways": f"{100 * row['agree']:.0f} % ({100 * row['low']:.0f}–{100 * row['high']:.0f} %)",
+                "one class in all ways": f"{100 * row['agree']:.0f} % "
+                f"({100 * row['low']:.0f}–{100 * row['high']:.0f} %)",
                 "drop when blurred": f"{row['blur']:.2f}",
                 "elsewhere": f"{row['blur_chance']:.2f}",
                 "beyond": f"{row['beyond_chance']:+.2f} ({row['beyond_low']:+.2f} to {row['beyond_high']:+.2f})",

@@ -7,6 +7,8 @@ import json
 import pandas as pd
 import pytest
 
+from conceptrast.files import read_arrays
+
 from .copies import Copy
 
 CONTRASTS = {
@@ -82,6 +84,26 @@ def test_contrasts_have_tables_with_chance_rows_and_figures(finished: Copy) -> N
     assert metrics["pairs-layer4/swap_rate_mean_zero_random_direction"] == pytest.approx(
         shift.query("hyperplane == 'zero' and baseline == 'random_direction'")["swap_rate_mean"].item()
     )
+
+
+def test_views_have_maps_figures_and_tests_beside_chance(finished: Copy) -> None:
+    tables = {name: pd.read_csv(finished.results / "tables" / f"{name}.csv") for name in SALIENCY}
+    subjects = pd.read_csv(finished.results / "saliency" / "pairs.csv")
+    usable = subjects[subjects["status"] == "ok"]
+    maps = read_arrays(finished.results / "saliency" / "pairs.npz")
+    assert {name: values.shape for name, values in maps.items()} == {"maps_grad_cam": (len(usable), 96, 96)}
+    for name, table in tables.items():
+        assert set(table["view"]) == {"pairs"}, name
+        ok = table[table["status"] == "ok"].drop(columns="reason")
+        assert not ok.isna().to_numpy().any(), name
+    if len(usable):
+        faithful = tables["saliency_faithfulness"]
+        ok = faithful[faithful["status"] == "ok"]
+        assert set(ok["target_kind"]) == {"class", "difference"}
+        assert set(ok["baseline"]) == {"none", "random", "centre"}
+        assert (ok["n_images"] == usable["image"].nunique()).all()
+    for figure in ("maps.png", "tests.png"):
+        assert (finished.results / "figures" / "saliency" / "pairs" / figure).is_file()
 
 
 def test_a_second_run_has_nothing_to_do_and_says_so(copy: Copy) -> None:
