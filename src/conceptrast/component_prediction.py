@@ -144,6 +144,8 @@ def probabilities_of(model: Model, pictures: Tensor, resize: str = "native", pre
     try:
         with autocast(precision, device_of(model)):
             logits = model.module(network_input(model, pictures))
+    except torch.OutOfMemoryError:  # a RuntimeError too, which says nothing about the size that the network takes
+        raise
     except (RuntimeError, AssertionError) as error:  # torchvision's transformers assert
         if pictures.shape[2:] == (height, width):
             raise

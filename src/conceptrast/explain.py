@@ -122,8 +122,9 @@ def explain_class(
 
     Args:
         model: a :class:`~conceptrast.models.model.Model`, or a bare network together with ``preprocess``.
-        images: a folder (any nesting), a list of files, a list of PIL images, or a dataset and rows of its index.
-            Patches are searched in all of them; the concepts come from those that the model predicts as the class.
+        images: one picture (a file, or a PIL image), a folder (any nesting), a list of files or of PIL images, or a
+            dataset and rows of its index. Patches are searched in all of them; the concepts come from those that the
+            model predicts as the class.
         target: the class, by name or index.
         layer: where the model is looked into, e.g. ``layer4.2``.
         recipe: ``recommended``, ``published``, or a :class:`~conceptrast.recipes.Recipe` of one's own.

@@ -17,7 +17,7 @@ from conceptrast.component_prediction import (
     random_patches,
     skipped_classes,
 )
-from conceptrast.errors import ShapeError
+from conceptrast.errors import ModelError, ShapeError
 from conceptrast.models.model import Model, Preprocess
 from conceptrast.prototypes import class_prototypes
 from conceptrast.recipes import Recipe
@@ -262,3 +262,20 @@ def test_the_model_gets_the_size_that_the_recipe_says() -> None:
     native, resized = (probabilities_of(model, picture, size) for size in ("native", "input"))
     assert seen == [(12, 4), (8, 8)]
     torch.testing.assert_close(native, resized)
+
+
+@pytest.mark.parametrize(
+    ("raised", "error", "message"),
+    [
+        (RuntimeError("too many rows"), ModelError, r"takes no combined image of 12×4 pixels \(too many rows\)"),
+        (torch.OutOfMemoryError("no memory is left"), torch.OutOfMemoryError, "^no memory is left$"),
+    ],
+)
+def test_a_network_that_fails_for_want_of_memory_is_not_blamed_for_the_size(raised, error, message) -> None:
+    class Failing(nn.Module):
+        def forward(self, _):
+            raise raised
+
+    model = Model("failing", Failing(), Preprocess(8, 8, (0.0,) * 3, (1.0,) * 3), ["a", "b", "c"])
+    with pytest.raises(error, match=message):
+        probabilities_of(model, torch.zeros(1, 3, 12, 4, dtype=torch.uint8))

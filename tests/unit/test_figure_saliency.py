@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from torch import nn
 
-from conceptrast.data.loose_pictures import OpenPictures
+from conceptrast.data.loose_pictures import UNLABELLED, OpenPictures
 from conceptrast.figures.saliency import OVERLAY, Looked, draw_saliency, draw_saliency_tests, heatmap, overlay, product
 from conceptrast.figures.saliency_view import note_of, rows_of_view
 from conceptrast.models.model import Model, Preprocess
@@ -26,7 +26,7 @@ def subjects(rows: list[tuple[int, str, int, int]]) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=["image", "kind", "toward", "versus"])
     names = dict(enumerate("abc")) | {-1: ""}
     return table.assign(
-        toward_name=table["toward"].map(names), versus_name=table["versus"].map(names), label_name="unlabelled",
+        toward_name=table["toward"].map(names), versus_name=table["versus"].map(names), label_name=UNLABELLED,
         path="photos/x.jpg", predicted_name="b", predicted_probability=0.25,
     )  # fmt: skip
 

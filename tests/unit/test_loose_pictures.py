@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from conceptrast.data.dataset import open_dataset
-from conceptrast.data.loose_pictures import as_dataset
+from conceptrast.data.loose_pictures import UNLABELLED, as_dataset
 from conceptrast.errors import DataError
 
 
@@ -42,6 +44,24 @@ def test_list_of_files_keeps_its_order(tmp_path) -> None:
     assert [dataset.picture(row).getpixel((0, 0))[0] for row in table.itertuples()] == [10, 200]
 
 
+def test_one_picture_is_a_list_of_one(tmp_path) -> None:
+    file = saved(tmp_path / "a.png", 10)
+    renamed = Path(file).rename(tmp_path / "A.PNG")
+    bare = saved(tmp_path / "b.png", 20)
+    nameless = Path(bare).rename(tmp_path / "nameless")
+    for picture, value in ((renamed, 10), (str(renamed), 10), (nameless, 20), (Image.new("L", (2, 2), 30), 30)):
+        dataset, table = as_dataset(picture)
+        [row] = table.itertuples()
+        assert dataset.picture(row).getpixel((0, 0)) == (value, value, value)
+        assert row.label_name == UNLABELLED
+
+
+def test_a_folder_stays_a_folder_whatever_its_name(tmp_path) -> None:
+    for name in ("a.png", "deep/b.png"):
+        saved(tmp_path / "holiday.jpg" / name)
+    assert as_dataset(tmp_path / "holiday.jpg")[1]["path"].tolist() == ["a.png", "deep/b.png"]
+
+
 def test_open_pictures_of_any_mode() -> None:
     wide = Image.fromarray(np.full((2, 2), 32896, np.uint16))
     dataset, table = as_dataset([Image.new("CMYK", (3, 3)), wide])
@@ -59,6 +79,10 @@ def test_dataset_and_table_pass_through() -> None:
 def test_what_is_missing_or_unusable_is_named(tmp_path) -> None:
     with pytest.raises(DataError, match=r"nowhere.* does not exist"):
         as_dataset(tmp_path / "nowhere")
+    with pytest.raises(DataError, match=r"folder .*v1\.2 of pictures does not exist"):
+        as_dataset(tmp_path / "v1.2")
+    with pytest.raises(DataError, match=r"none of 1 pictures can be used; first: .*cat\.JPG: the file does not exist"):
+        as_dataset(tmp_path / "cat.JPG")
     with pytest.raises(DataError, match="holds no picture"):
         as_dataset(tmp_path)
     with pytest.raises(DataError, match="list of pictures is empty"):

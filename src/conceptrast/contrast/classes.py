@@ -128,7 +128,8 @@ def contrast_classes(
 
     Args:
         model: a :class:`~conceptrast.models.model.Model`, or a bare network together with ``preprocess``.
-        images: a folder (any nesting), a list of files, a list of PIL images, or a dataset and rows of its index.
+        images: one picture (a file, or a PIL image), a folder (any nesting), a list of files or of PIL images, or a
+            dataset and rows of its index.
         first: class A, by name or index.
         second: class B.
         layer: where the model is looked into, e.g. ``layer3.5``.

@@ -1,4 +1,4 @@
-"""Pictures without labels: a folder of any nesting, a list of files, or pictures that are open already.
+"""Pictures without labels: one picture, a folder of any nesting, a list of files, or pictures that are open already.
 
 Not a kind of the configuration: studies know their labels. ``explain_class`` and the command line take these.
 """
@@ -15,11 +15,13 @@ from PIL import Image
 
 from conceptrast.data.dataset import TABLE_TYPES, Dataset, Index, digest
 from conceptrast.data.decoding import to_rgb
-from conceptrast.data.picture_files import Listed, PictureFiles, folder_identity, pictures_below
+from conceptrast.data.picture_files import SUFFIXES, Listed, PictureFiles, folder_identity, pictures_below
 from conceptrast.errors import DataError
 
 LOGGER = logging.getLogger("conceptrast")
-AnyPictures = str | Path | Sequence[str | Path] | Sequence[Image.Image] | tuple[Dataset, pd.DataFrame]
+AnyPictures = str | Path | Image.Image | Sequence[str | Path] | Sequence[Image.Image] | tuple[Dataset, pd.DataFrame]
+UNLABELLED = "unlabelled"
+"""The label of pictures of which nobody has said what they show."""
 
 
 class LooseFiles(PictureFiles):
@@ -30,8 +32,8 @@ class LooseFiles(PictureFiles):
 
     @property
     def class_names(self) -> list[str]:
-        """One name for all: nobody has said what they show."""
-        return ["unlabelled"]
+        """One name for all."""
+        return [UNLABELLED]
 
     def listed(self) -> list[Listed]:
         """All picture files; none is opened."""
@@ -60,14 +62,14 @@ class OpenPictures(Dataset):
 
     @property
     def class_names(self) -> list[str]:
-        """One name for all: nobody has said what they show."""
-        return ["unlabelled"]
+        """One name for all."""
+        return [UNLABELLED]
 
     def build_index(self, workers: int = 0) -> Index:  # noqa: ARG002 - nothing is left to decode
         """One row per picture, in the order given."""
         numbers = range(len(self.pictures))
         columns: dict[str, Any] = {"image": numbers, "path": [f"picture:{number}" for number in numbers]}
-        table = pd.DataFrame({**columns, "label": 0, "label_name": "unlabelled", "split": "validation"})
+        table = pd.DataFrame({**columns, "label": 0, "label_name": UNLABELLED, "split": "validation"})
         return Index(table.astype(TABLE_TYPES))
 
     def picture(self, row: Any) -> Image.Image:
@@ -87,11 +89,22 @@ def as_dataset(images: AnyPictures) -> tuple[Dataset, pd.DataFrame]:
     """A dataset and the table of its usable pictures, from whatever a user has.
 
     Args:
-        images: a folder (any nesting), a list of files, a list of ``PIL`` pictures, or a dataset and rows of its index.
+        images: one picture (a file, or a ``PIL`` image), a folder (any nesting), a list of files or of ``PIL`` images,
+            or a dataset and rows of its index. A path is one picture where a file is there, or where none is but its
+            name ends like a picture's.
+
+    Returns:
+        The dataset, and its rows that can be used: image, path, label, label_name, split. Where nobody has said what
+        the pictures show, label_name is :data:`UNLABELLED`.
 
     Raises:
         DataError: the folder does not exist, or there is no picture that can be used; files that cannot be read are
             logged as a warning and left out as long as others remain.
+
+    Example:
+        >>> dataset, table = as_dataset(Image.new("L", (2, 2), 9))
+        >>> table["path"].tolist(), table["label_name"].tolist()
+        (['picture:0'], ['unlabelled'])
     """
     if isinstance(images, tuple) and len(images) == 2 and isinstance(images[0], Dataset):
         dataset, table = images
@@ -109,8 +122,10 @@ def as_dataset(images: AnyPictures) -> tuple[Dataset, pd.DataFrame]:
 
 
 def _open(images: Any) -> Dataset:
+    if isinstance(images, Image.Image):
+        return OpenPictures([images])
     if isinstance(images, str | Path):
-        return LooseFiles(images)
+        return LooseFiles(Path(), [str(images)]) if _is_picture(Path(images)) else LooseFiles(images)
     items = list(images)
     if not items:
         raise DataError("the list of pictures is empty")
@@ -120,3 +135,8 @@ def _open(images: Any) -> Dataset:
         return LooseFiles(Path(), [str(item) for item in items])
     kinds = sorted({type(item).__name__ for item in items})
     raise DataError(f"pictures are a folder, a list of files or a list of PIL images; got a list of {', '.join(kinds)}")
+
+
+def _is_picture(path: Path) -> bool:
+    """Whether a path is one picture and no folder; what is not there is told by its name."""
+    return path.is_file() or (path.suffix.lower() in SUFFIXES and not path.is_dir())

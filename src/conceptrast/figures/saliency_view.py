@@ -9,6 +9,7 @@ from pathlib import PurePath
 import numpy as np
 import pandas as pd
 
+from conceptrast.data.loose_pictures import UNLABELLED
 from conceptrast.figures.canvas import short
 from conceptrast.figures.evidence import pixels
 from conceptrast.figures.saliency import MOST_ROWS, Looked
@@ -16,7 +17,6 @@ from conceptrast.patches import BOX
 from conceptrast.pictures import Pictures
 from conceptrast.saliency.known_concepts import Known
 
-UNLABELLED = "unlabelled"
 PER_PAIR = 2  # images of a pair of classes that are shown
 HEADINGS = {"class": "why A", "difference": "why A and not B"}
 

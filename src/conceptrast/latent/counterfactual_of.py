@@ -49,7 +49,8 @@ def decoder_of(
 
     Args:
         model: a :class:`~conceptrast.models.model.Model`, or a bare network together with ``preprocess``.
-        images: a folder (any nesting), a list of files, a list of PIL images, or a dataset and rows of its index.
+        images: one picture (a file, or a PIL image), a folder (any nesting), a list of files or of PIL images, or a
+            dataset and rows of its index.
         layer: whose activations are decoded, e.g. ``layer3``.
         options: how to train.
         seed: of the initial weights and the order of the pictures.

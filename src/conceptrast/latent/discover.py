@@ -97,8 +97,8 @@ def discover_concepts(
 
     Args:
         model: a :class:`~conceptrast.models.model.Model`, or a bare network together with ``preprocess``.
-        images: a folder (any nesting), a list of files, a list of PIL images, or a dataset and rows of its index; also
-            of other classes, whose segments stand for no concept.
+        images: one picture (a file, or a PIL image), a folder (any nesting), a list of files or of PIL images, or a
+            dataset and rows of its index; also of other classes, whose segments stand for no concept.
         target: the class, by name or index.
         layer: where the model is looked into, e.g. ``layer4.2``.
         segments: numbers of superpixels that a picture is cut into, one after the other.

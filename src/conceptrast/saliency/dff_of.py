@@ -37,8 +37,8 @@ def dff_of(
 
     Args:
         model: a :class:`~conceptrast.models.model.Model`, or a bare network together with ``preprocess``.
-        images: a folder (any nesting), a list of files, a list of PIL images, or a dataset and rows of its index. All
-            of them are in memory.
+        images: one picture (a file, or a PIL image), a folder (any nesting), a list of files or of PIL images, or a
+            dataset and rows of its index. All of them are in memory.
         layer: whose activations are factorized; the last one that has positions if ``None``.
         n_components: numbers of concepts; each is one row of the figure.
         shared: whether the pictures share their concepts, or each has its own.
@@ -70,7 +70,7 @@ def dff_of(
         (['blue', 'red'], (1, 2, 4, 4))
     """
     whole = as_model(model, preprocess, class_names)
-    autocast(precision)
+    autocast(precision)  # refuses an unknown precision before anything is read
     where = last_spatial_layer(whole) if layer is None else layer
     dataset, table = as_dataset(images)
     names, ids = table["path"].astype(str).tolist(), table["image"].to_numpy(np.int64)

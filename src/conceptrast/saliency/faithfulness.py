@@ -12,17 +12,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from conceptrast.errors import ConfigError, DataError, ModelError, ShapeError
 from conceptrast.inference import device_of
 from conceptrast.models.model import Model
+from conceptrast.saliency.blur import blurred
 from conceptrast.saliency.imputation import linear_imputation
 from conceptrast.saliency.targets import Target, refuse_targets
 
 NOISE = 0.01  # sd of what is added to imputed pixels, in normalised units
-BLUR = 1 / 20  # sd of the picture that insertion starts from, as a share of its short side
 _TIES, _NOISE = 102, 103  # streams of the order of equal values, and of the noise
 
 
@@ -136,9 +135,7 @@ def _changed(
                 filled = linear_imputation(image, gone)
                 filled[:, gone] += NOISE * generator.standard_normal((len(image), count)).astype(image.dtype)
                 yield head | {"metric": metric, "share": share}, filled
-        sd = BLUR * min(image.shape[1:])
-        blurred = gaussian_filter(image, (0, sd, sd))
-        for metric, first, then in (("deletion", image, np.zeros_like(image)), ("insertion", blurred, image)):
+        for metric, first, then in (("deletion", image, np.zeros_like(image)), ("insertion", blurred(image), image)):
             for step in range(steps + 1):
                 taken = rank < round(rank.size * step / steps)
                 yield head | {"metric": metric, "share": step / steps}, np.where(taken, then, first)

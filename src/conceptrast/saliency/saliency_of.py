@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from PIL import Image
 from torch import nn
 
 from conceptrast.data.loose_pictures import AnyPictures, as_dataset
@@ -69,7 +67,7 @@ class Saliency:
 
 def saliency_of(
     model: Model | nn.Module,
-    images: AnyPictures | Image.Image,
+    images: AnyPictures,
     target: str | int | None = None,
     versus: str | int | None = None,
     *,
@@ -84,7 +82,8 @@ def saliency_of(
 
     Args:
         model: a :class:`~conceptrast.models.model.Model`, or a bare network together with ``preprocess``.
-        images: a picture (a file, or a PIL image), a folder, a list of files or of PIL images.
+        images: one picture (a file, or a PIL image), a folder (any nesting), a list of files or of PIL images, or a
+            dataset and rows of its index.
         target: the class that the maps speak for, by name or index; of each picture the one that the model gives it
             if ``None``.
         versus: the class that it is held against: why ``target``, and not ``versus``?
@@ -104,6 +103,7 @@ def saliency_of(
     Source: see :func:`conceptrast.saliency.grad_cam.class_activation_maps`.
 
     Example:
+        >>> from PIL import Image
         >>> network = nn.Sequential(nn.AvgPool2d(4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
         >>> picture = Image.new("RGB", (16, 16))
         >>> picture.paste("red", (0, 0, 8, 8))
@@ -116,7 +116,7 @@ def saliency_of(
     if not methods:
         raise ConfigError("name one method at least, e.g. grad_cam")
     whole = as_model(model, preprocess, class_names)
-    dataset, table = as_dataset(several(images))
+    dataset, table = as_dataset(images)
     pictures = Pictures(dataset, table, whole, batch_size)
     said = predict(whole, pictures.of(table["image"].to_numpy()))
     where = layer if layer is not None else last_spatial_layer(whole)
@@ -126,17 +126,3 @@ def saliency_of(
     subjects = subjects.assign(probability=target_probabilities(pictures, subjects))
     rows = rows_of_view(pictures, subjects, maps)
     return Saliency(where, maps, subjects.drop(columns=["status", "reason", "label_name"]), rows)
-
-
-def several(images: AnyPictures | Image.Image) -> AnyPictures:
-    """One picture as a list of one; a folder, or several pictures, as they are.
-
-    Example:
-        >>> several("photographs/cat.jpg"), several([Image.new("L", (1, 1))])[0].size
-        (['photographs/cat.jpg'], (1, 1))
-    """
-    if isinstance(images, Image.Image):
-        return [images]
-    if isinstance(images, str | Path) and Path(images).suffix and not Path(images).is_dir():
-        return [str(images)]
-    return images

@@ -49,7 +49,7 @@ def test_batches_do_not_matter(batch_size: int) -> None:
 def test_the_blur_is_a_gaussian_whose_width_goes_with_the_shorter_side(size: tuple[int, int]) -> None:
     images = torch.zeros(1, 3, *size)
     images[0, 1, 20, 20] = 1.0
-    blurred = BlurTest.of(mean_colours(), images, sd=0.05).blurred
+    blurred = BlurTest.of(mean_colours(), images, share=0.05).blurred
     away = np.arange(-8, 9)
     bell = np.exp(-(away**2) / (2 * 2.0**2))  # 0.05 of 40 pixels
     bell /= bell.sum()
@@ -59,7 +59,7 @@ def test_the_blur_is_a_gaussian_whose_width_goes_with_the_shorter_side(size: tup
 
 def test_beyond_its_border_a_picture_is_mirrored_and_a_plain_one_stays_as_it_is() -> None:
     images = torch.full((1, 3, 16, 16), 0.7)
-    torch.testing.assert_close(BlurTest.of(mean_colours(), images, sd=0.3).blurred, images)
+    torch.testing.assert_close(BlurTest.of(mean_colours(), images, share=0.3).blurred, images)
     images[0, :, :8] = 0.1
     assert BlurTest.of(mean_colours(), images).blurred[0, 0, 0, 0] == pytest.approx(0.1)
 
@@ -90,7 +90,7 @@ def test_images_and_model_are_left_as_they_were() -> None:
 def test_what_cannot_be_blurred_is_said() -> None:
     images = torch.rand(1, 3, 8, 8)
     with pytest.raises(ConfigError, match="a blur needs a standard deviation above 0, got 0"):
-        BlurTest.of(mean_colours(), images, sd=0)
+        BlurTest.of(mean_colours(), images, share=0)
     test = BlurTest.of(mean_colours(), images)
     for places, size in (([0], (1, 8, 7)), ([0, 0], (1, 8, 8))):
         with pytest.raises(ShapeError, match="every region needs a place and the size of the images"):

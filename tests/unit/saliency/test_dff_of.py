@@ -70,6 +70,13 @@ def test_grey_pictures_are_pictures_too() -> None:
     assert found.heatmaps[1].shape == (1, 1, 8, 8)
 
 
+def test_one_picture_by_its_file_or_open(tmp_path: Path) -> None:
+    file = tmp_path / "one.png"
+    picture("red", "blue").save(file)
+    for image in (file, str(file), picture("red", "blue")):
+        assert cc.dff_of(network(), image, n_components=[2], **HOW).heatmaps[2].shape == (1, 2, 8, 8)
+
+
 def test_a_picture_with_nothing_to_factorize_has_a_figure_that_says_so() -> None:
     found = cc.dff_of(network(), [picture("red", "red"), picture("red", "blue")], shared=False, n_components=[2], **HOW)
     assert "picture:0, 2 concepts: the activations are constant in every channel: there is nothing" in str(found)
@@ -103,6 +110,7 @@ def test_the_seed_and_the_model_are_those_given() -> None:
         ({"preprocess": None}, ModelError, "pass preprocess="),
         ({"images": []}, DataError, "the list of pictures is empty"),
         ({"images": "nowhere"}, DataError, "folder nowhere of pictures does not exist"),
+        ({"images": "nowhere.jpg"}, DataError, "nowhere.jpg"),
     ],
 )
 def test_what_cannot_be_is_said(change, error, message) -> None:
