@@ -68,7 +68,7 @@ class FactorizedPictures:
 
     def table(self) -> pd.DataFrame:
         """One row a concept and rank: picture, and the columns of
-        :func:`~conceptrast.saliency.deep_feature_factorization.concept_scores`."""
+        :func:`~conceptrast.saliency.concept_scores.concept_scores`."""
         return concept_rows(self.groups, self.names)
 
     def plot(self, number: int = 0) -> Figure:
