@@ -157,6 +157,8 @@ def refused(config: dict[str, Any]) -> list[str]:
         ("dff/x", DFF | {"components": [0]}, "key 'dff.x.components.0': 0 "),
         ("dff/x", DFF | {"components": []}, "key 'dff.x.components': [] "),
         ("dff/x", DFF | {"images": 0}, "key 'dff.x.images': 0 "),
+        ("dff/x", DFF | {"layer": ""}, "key 'dff.x.layer': '' "),
+        ("dff/x", DFF | {"class": -1}, "key 'dff.x.class': -1 "),
         ("dff/x", DFF | {"component": [2]}, "unknown key 'component'; nearest: components (in 'dff.x')"),
         ("dff/x", {"model": "net", "dataset": "pairs"}, "key 'layer' is missing in 'dff.x'"),
         ("studies/.first", CONFIG["studies"]["first"], "key 'studies': '.first' does not match"),

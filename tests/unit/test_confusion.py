@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from conceptrast.confusion import COLUMNS, confusion, right_of
+from conceptrast.errors import ModelError
 from conceptrast.figures.confusion import CELL, draw_confusion
 from conceptrast.files import read_table, write_json, write_table
 from conceptrast.statistics import wilson_interval
@@ -167,6 +168,9 @@ def test_the_step_writes_one_table_and_a_figure_of_every_model(tmp_path: Path):
     assert table[table["model"] != "net"]["predicted_name"].tolist() == ["A"] * 3 + ["w"] * 3
     assert table["label_name"].isin(NAMES).all()
     assert all(Image.open(figure).width > 400 for figure in figures)
+    write_json({"A": 0}, tmp_path / "own.json")
+    with pytest.raises(ModelError, match=r"own\.json must hold a JSON list of class names"):
+        step.main({"models": models}, [one, other, other], [names] * 3, [tmp_path / "confusion.csv"], figures)
 
 
 def test_accuracy_and_its_interval_are_headlines():

@@ -71,6 +71,9 @@ def dff_sheet(found: Factorized, views: Tensor, title: str, facts: str) -> DffSh
         views: ``[N, c, H, W]`` uint8, in the order of ``found.images``; the first :data:`MOST` are shown.
         title: what the pictures are.
         facts: model and layer, for the header.
+
+    Returns:
+        What :func:`draw_dff` draws.
     """
     shown = views[:MOST]
     pictures = [pixels(view) for view in shown]

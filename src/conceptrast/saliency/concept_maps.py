@@ -68,6 +68,9 @@ def by_likeness(features: DeepFeatures, before: DeepFeatures | None) -> list[int
         features: ``k`` concepts.
         before: at most ``k`` concepts of the same images; nothing where there are none.
 
+    Returns:
+        The numbers 0 to ``k`` - 1, each once: first the places of ``before``, then the new ones.
+
     Example:
         >>> maps = np.eye(3, 4, dtype=np.float32).reshape(1, 3, 2, 2)
         >>> three = DeepFeatures(np.float32([[1], [2], [3]]), maps, np.zeros(1, np.float32), 0.0)

@@ -57,7 +57,7 @@ def dff_of(
         ConfigError: a number of concepts that is not possible, or an unknown precision.
         DataError: no usable picture.
 
-    Source: see :mod:`conceptrast.factorization.dff` and :mod:`conceptrast.saliency.deep_feature_factorization`.
+    Source: see :mod:`conceptrast.factorization.dff` and :mod:`conceptrast.saliency.concept_scores`.
 
     Example:
         >>> from PIL import Image

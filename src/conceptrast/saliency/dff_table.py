@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from conceptrast.saliency.deep_feature_factorization import COLUMNS, Factorized
+from conceptrast.saliency.concept_scores import COLUMNS
+from conceptrast.saliency.deep_feature_factorization import Factorized
 
 ALL = "all"
 """Name of pictures that share their concepts, where there are several."""

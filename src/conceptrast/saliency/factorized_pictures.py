@@ -14,11 +14,13 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from conceptrast.errors import ConfigError
+from conceptrast.figures.canvas import short
 from conceptrast.figures.dff import dff_sheet, draw_dff
 from conceptrast.models.split import SplitModel
 from conceptrast.pictures import Pictures
 from conceptrast.saliency.deep_feature_factorization import Factorized, arrays_of, factorize_pictures
 from conceptrast.saliency.dff_table import ALL, concept_rows, picture_names
+from conceptrast.selection import class_images, first_of_labels
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class FactorizedPictures:
 
     def table(self) -> pd.DataFrame:
         """One row a concept and rank: picture, and the columns of
-        :func:`~conceptrast.saliency.deep_feature_factorization.concept_scores`."""
+        :func:`~conceptrast.saliency.concept_scores.concept_scores`."""
         return concept_rows(self.groups, self.names)
 
     def plot(self, number: int = 0) -> Figure:
@@ -139,3 +141,45 @@ def factorized(
         model, split, images, views, n_components, shared, seed, precision, pictures.batch_size
     )  # fmt: skip
     return FactorizedPictures(f"{model.name} at {layer}", title, names, shown, views, list(groups))
+
+
+def labelled_pictures(pictures: Pictures, most: int, labels: Sequence[str] | None = None) -> tuple[np.ndarray, str]:
+    """A few validation pictures of every label, whatever the model says of them.
+
+    Args:
+        pictures: images and model.
+        most: largest number of images.
+        labels: names of labels to look at; all if ``None``.
+
+    Returns:
+        Image ids ``[n]`` as :func:`~conceptrast.selection.first_of_labels` orders them, and what they are, in words.
+
+    Raises:
+        ConfigError: a label that no validation picture has.
+    """
+    what = "validation pictures" if labels is None else f"pictures of {', '.join(map(short, labels))}"
+    return first_of_labels(pictures.table, most, labels), what
+
+
+def predicted_pictures(
+    pictures: Pictures, predictions: pd.DataFrame, target: str | int, most: int, seed: int = 0
+) -> tuple[np.ndarray, str]:
+    """Pictures that the model names as a class, whatever their label.
+
+    Args:
+        pictures: images and model.
+        predictions: columns image, predicted.
+        target: the class, by name or index.
+        most: largest number of images, drawn by :func:`~conceptrast.selection.class_images`.
+        seed: of the draw.
+
+    Returns:
+        Image ids ``[n]``, none where nothing is named so, and what they are, in words.
+
+    Raises:
+        ConfigError: there is no such class.
+    """
+    model = pictures.model
+    wanted = model.class_index(target)
+    chosen, _ = class_images(predictions, 1, most, seed, len(model.class_names), [wanted])
+    return chosen.get(wanted, np.empty(0, np.int64)), f"pictures predicted as {short(model.class_names[wanted])}"

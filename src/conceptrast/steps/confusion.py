@@ -26,13 +26,19 @@ def main(
     for model, said, names, figure in zip(settings["models"], predictions, class_names, figures, strict=True):
         labels = read_json(names)
         own = model["class_names"]
-        outputs = read_json(Path(own)) if isinstance(own, str) else own or labels
+        outputs = _names_in(Path(own)) if isinstance(own, str) else own or labels
         part = confusion(read_table(said), labels, outputs)
         save_png(draw_confusion(part, model["name"], f"held-out pictures of {model['dataset']}"), figure)
         part.insert(0, "model", model["name"])
         parts.append(part)
     [path] = tables
     write_table(pd.concat(parts, ignore_index=True), path)
+
+
+def _names_in(file: Path) -> list[str]:
+    from conceptrast.models.opening import read_class_names  # loads torch, which nothing else here needs
+
+    return read_class_names(file)
 
 
 if __name__ == "__main__":

@@ -5,17 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from conceptrast.figures.canvas import save_full_png, short
+from conceptrast.figures.canvas import save_full_png
 from conceptrast.figures.study import slug
 from conceptrast.files import read_table, write_arrays, write_table
-from conceptrast.pictures import Pictures
 from conceptrast.saliency.deep_feature_factorization import arrays_of
 from conceptrast.saliency.dff_table import skipped_rows
-from conceptrast.saliency.factorized_pictures import factorized
-from conceptrast.selection import class_images, first_of_labels
+from conceptrast.saliency.factorized_pictures import factorized, labelled_pictures, predicted_pictures
 from conceptrast.steps.opening import open_pictures
 from conceptrast.steps.runner import LOGGER, run
 
@@ -34,7 +31,11 @@ def main(
 ) -> None:
     """Write scores, arrays, ``<figures>/<picture>.png`` (``all.png`` where they share concepts) and ``manifest``."""
     pictures = open_pictures(settings, index, class_names, weights, workers)
-    images, what = _chosen(settings, pictures, predictions)
+    if predictions is None:
+        images, what = labelled_pictures(pictures, settings["images"], settings.get("labels"))
+    else:
+        said = read_table(predictions)
+        images, what = predicted_pictures(pictures, said, settings["class"], settings["images"], settings["seed"])
     figures.mkdir(parents=True, exist_ok=True)
     files: list[str] = []
     if len(images):
@@ -54,19 +55,6 @@ def main(
     write_arrays(arrays, found.arrays if files else arrays_of([]))
     write_table(found.table() if files else skipped_rows(settings["components"], f"there are no {what}"), concepts)
     write_table(pd.DataFrame({"picture": files, "file": [f"{name}.png" for name in files]}), manifest)
-
-
-def _chosen(settings: dict[str, Any], pictures: Pictures, predictions: Path | None) -> tuple[np.ndarray, str]:
-    """Ids of the pictures, and what they are."""
-    if predictions is None:
-        labels = settings.get("labels")
-        what = "validation pictures" if labels is None else f"pictures of {', '.join(map(short, labels))}"
-        return first_of_labels(pictures.table, settings["images"], labels), what
-    model = pictures.model
-    target = model.class_index(settings["class"])
-    said, seed, count = read_table(predictions), settings["seed"], len(model.class_names)
-    images = class_images(said, 1, settings["images"], seed, count, [target])[0].get(target, np.empty(0, np.int64))
-    return images, f"pictures predicted as {short(model.class_names[target])}"
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from conceptrast.saliency.deep_feature_factorization import COLUMNS, Factorized
+from conceptrast.saliency.concept_scores import COLUMNS
+from conceptrast.saliency.deep_feature_factorization import Factorized
 from conceptrast.saliency.dff_summary import dff_summary
 from conceptrast.saliency.dff_table import concept_rows, picture_names, skipped_rows
 from conceptrast.statistics import wilson_interval
