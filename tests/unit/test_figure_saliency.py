@@ -28,6 +28,7 @@ def subjects(rows: list[tuple[int, str, int, int]]) -> pd.DataFrame:
     return table.assign(
         toward_name=table["toward"].map(names), versus_name=table["versus"].map(names), label_name=UNLABELLED,
         path="photos/x.jpg", predicted_name="b", predicted_probability=0.25,
+        probability=0.75,
     )  # fmt: skip
 
 
@@ -43,11 +44,11 @@ def test_a_class_and_its_difference_share_a_row_and_pairs_come_in_turn() -> None
     found = rows_of_view(pictures(3), table, maps)
     assert [row.picture[0, 0, 0] for row in found] == [0, 40, 20]
     assert [{name: values[0, 0] for name, values in row.maps.items()} for row in found] == [
-        {"why A": 0, "why A and not B": 2},
-        {"why A": 4, "why A and not B": 5},
-        {"why A": 1, "why A and not B": 3},
+        {"why A,\ngrad cam": 0, "why A and not B,\ngrad cam": 2},
+        {"why A,\ngrad cam": 4, "why A and not B,\ngrad cam": 5},
+        {"why A,\ngrad cam": 1, "why A and not B,\ngrad cam": 3},
     ]
-    assert found[1].lines == ["says b, 0.25", "A = b, B = a"]
+    assert found[1].lines == ["says b, 0.25", "A = b, B = a: 0.75"]
     assert found[0].boxes == ()
 
 
@@ -74,6 +75,8 @@ def test_pictures_without_label_go_by_their_file_and_methods_by_their_name() -> 
     [row] = rows_of_view(pictures(1), subjects([(0, "predicted", 1, -1)]), maps)
     assert row.lines == ["says b, 0.25", "x.jpg"]
     assert list(row.maps) == ["grad cam", "layer cam"]
+    blind = rows_of_view(pictures(1), subjects([(0, "class", 1, -1)]), {"eigen_cam": maps["grad_cam"]})
+    assert [(list(row.maps), row.lines[1]) for row in blind] == [(["eigen cam (no class)"], "A = b: 0.75")]
     [paired] = rows_of_view(pictures(1), subjects([(0, "difference", 1, 0)]), maps)
     assert list(paired.maps) == ["why A and not B,\ngrad cam", "why A and not B,\nlayer cam"]
 
@@ -104,8 +107,9 @@ def test_a_figure_without_pictures_says_so_and_one_with_too_many_how_many_it_sho
     texts = [text.get_text() for text in draw_saliency([], "title", "at layer4").axes[0].texts]
     assert texts == ["title", "at layer4; there is no picture to look at"]
     row = Looked(np.zeros((8, 8, 3), np.uint8), ["says a"], {"one": np.ones((8, 8))})
-    assert note_of("at layer4", [row] * 12, None) == "at layer4; the first 10 of 12 pictures"
-    assert note_of("at layer4", [row], None) == "at layer4"
+    relative = "each map is relative to its own maximum"
+    assert note_of("at layer4", [row] * 12, None) == f"at layer4; {relative}; the first 10 of 12 pictures"
+    assert note_of("at layer4", [row], None) == f"at layer4; {relative}"
     assert len(draw_saliency([row] * 12, "title", "note").axes[0].images) == 10 * 4
 
 

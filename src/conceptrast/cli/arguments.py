@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from conceptrast.errors import ConfigError
 
+LOGGER = logging.getLogger("conceptrast")
 LEAST = {"batch_size": 1, "images_per_class": 1, "input_size": 1, "samples": 0, "noise": 0, "seed": 0}
 METHODS = "deeplift, integrated_gradients or gradient_x_activation"
 
@@ -71,7 +73,10 @@ def open_model(options: argparse.Namespace) -> Any:
 
     class_names = read_class_names(options.class_names) if options.class_names else None
     name = options.model or options.factory
-    return load_model(name, options.weights, class_names=class_names, input_size=options.input_size, seed=options.seed)
+    model = load_model(name, options.weights, class_names=class_names, input_size=options.input_size, seed=options.seed)
+    if model.digest == "untrained":
+        LOGGER.warning("%s has random weights: what follows means nothing; name some with --weights", name)
+    return model
 
 
 def check_numbers(options: argparse.Namespace) -> None:
@@ -93,6 +98,8 @@ def check_files(options: argparse.Namespace) -> None:
         ConfigError: the message names the first of them.
     """
     for file in options.image:
+        if file.is_dir():
+            raise ConfigError(f"--image {file} is a folder: name the pictures in it, e.g. {file}/*.jpg")
         if not file.is_file():
             raise ConfigError(f"--image {file}: there is no such file")
 

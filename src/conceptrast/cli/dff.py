@@ -27,7 +27,7 @@ def add(command: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[2, 5, 10],
         metavar="K",
-        help="numbers of concepts (default 2 5 10); beyond ten of them colours repeat",
+        help="numbers of concepts (default 2 5 10); beyond thirty of them colours repeat",
     )
     add_run_arguments(command)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import to_rgb
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Circle, Rectangle
@@ -36,11 +36,19 @@ FIXED_COLOURS = ("white", INK, FAINT, MATCH, MISMATCH, FIRST, *COMPONENT_COLOURS
 def component_colour(component: int) -> str:
     """Colour of a component, the same on every card and in every part of it.
 
+    Ten colours, then the same ones half as light again, then half as dark; from the 31st on they repeat.
+
     Example:
-        >>> component_colour(0) == component_colour(10)
-        True
+        >>> component_colour(0), component_colour(10), component_colour(20)
+        ('#4477AA', '#a2bbd4', '#223c55')
     """
-    return COMPONENT_COLOURS[component % len(COMPONENT_COLOURS)]
+    times, place = divmod(component, len(COMPONENT_COLOURS))
+    colour = COMPONENT_COLOURS[place]
+    if times % 3 == 0:
+        return colour
+    ground = 1.0 if times % 3 == 1 else 0.0
+    red, green, blue = ((part + ground) / 2 for part in to_rgb(colour))
+    return to_hex((red, green, blue))
 
 
 def short(name: str, limit: int = 28) -> str:

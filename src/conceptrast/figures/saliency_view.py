@@ -15,6 +15,7 @@ from conceptrast.figures.evidence import pixels
 from conceptrast.figures.saliency import MOST_ROWS, Looked
 from conceptrast.patches import BOX
 from conceptrast.pictures import Pictures
+from conceptrast.saliency import CLASS_BLIND
 from conceptrast.saliency.known_concepts import Known
 
 PER_PAIR = 2  # images of a pair of classes that are shown
@@ -33,7 +34,7 @@ def rows_of_view(
     Args:
         pictures: the images and the model.
         subjects: usable rows image, kind, toward, versus, toward_name, versus_name, label_name, predicted_name,
-            predicted_probability.
+            predicted_probability, probability (of what the map speaks for).
         maps: ``[n, H, W]`` by method, in the order of the subjects.
         known: what is where, if that is known: what tells A from B is outlined.
         per_pair: images of a pair of classes at most; all if ``None``.
@@ -49,7 +50,7 @@ def rows_of_view(
         shown = {}
         for method, values in maps.items():
             for place, kind in zip(places, part["kind"], strict=True):
-                shown[_heading(kind, method, len(maps))] = values[place]
+                shown[_heading(kind, method)] = values[place]
         last = part.iloc[-1]
         boxes = _boxes(image, (int(last["toward"]), int(last["versus"])), known)
         found.append(Looked(pixels(views[image]), _lines(last), shown, boxes))
@@ -61,9 +62,13 @@ def note_of(source: str, rows: Sequence[Looked], known: Known | None) -> str:
 
     Example:
         >>> note_of("resnet50 at layer4", [], None)
-        'resnet50 at layer4'
+        'resnet50 at layer4; each map is relative to its own maximum'
     """
-    note = source + ("; outlined: the concept that A has and B has not" if known is not None else "")
+    note = f"{source}; each map is relative to its own maximum"
+    if known is not None:
+        note += (
+            "; outlined: the concept that A has and B has not (tests enlarge the box by half a position of the layer)"
+        )
     return note + (f"; the first {MOST_ROWS} of {len(rows)} pictures" if len(rows) > MOST_ROWS else "")
 
 
@@ -87,11 +92,9 @@ def _groups(subjects: pd.DataFrame, per_pair: int | None) -> list[tuple[int, lis
     return [(image, places) for _, image, places in sorted(shown_ones, key=lambda group: group[0])]
 
 
-def _heading(kind: str, method: str, methods: int) -> str:
-    name = method.replace("_", " ")
-    if kind == "predicted":
-        return name
-    return HEADINGS[kind] if methods == 1 else f"{HEADINGS[kind]},\n{name}"
+def _heading(kind: str, method: str) -> str:
+    name = method.replace("_", " ") + (" (no class)" if method in CLASS_BLIND else "")
+    return name if kind == "predicted" or method in CLASS_BLIND else f"{HEADINGS[kind]},\n{name}"
 
 
 def _lines(row: pd.Series) -> list[str]:
@@ -99,9 +102,9 @@ def _lines(row: pd.Series) -> list[str]:
     said = f"says {short(row['predicted_name'], 22)}, {row['predicted_probability']:.2f}"
     if row["kind"] == "difference":
         against = f"A = {short(row['toward_name'], 16)}, B = {short(row['versus_name'], 16)}"
-        return [said, against]
+        return [said, f"{against}: {row['probability']:.2f}"]
     if row["kind"] == "class":
-        return [said, f"map for {short(row['toward_name'], 22)}"]
+        return [said, f"A = {short(row['toward_name'], 22)}: {row['probability']:.2g}"]
     unlabelled = row["label_name"] == UNLABELLED
     return [said, short(PurePath(row["path"]).name, 30) if unlabelled else f"labelled {short(row['label_name'], 20)}"]
 

@@ -7,6 +7,9 @@ FinerCAM, which is Grad-CAM once the target is a difference of classes; RefineCA
 layers or crops together.
 """
 
+CLASS_BLIND = frozenset({"eigen_cam", "fem", "kpca_cam"})
+"""Methods that look at no class: their maps are the same whatever is asked."""
+
 METHODS = {
     "ablation_cam": "conceptrast.saliency.cam_variants:AblationCAM",
     "eigen_cam": "pytorch_grad_cam:EigenCAM",

@@ -24,7 +24,7 @@ def dff_of(
     model: Model | nn.Module,
     images: AnyPictures,
     layer: str | None = None,
-    n_components: Sequence[int] = (2, 5, 10),
+    n_components: int | Sequence[int] = (2, 5, 10),
     *,
     shared: bool = True,
     seed: int = 0,
@@ -72,9 +72,10 @@ def dff_of(
     whole = as_model(model, preprocess, class_names)
     autocast(precision)  # refuses an unknown precision before anything is read
     where = last_spatial_layer(whole) if layer is None else layer
+    numbers = [n_components] if isinstance(n_components, int) else list(n_components)
     dataset, table = as_dataset(images)
     names, ids = table["path"].astype(str).tolist(), table["image"].to_numpy(np.int64)
     return factorized(
-        Pictures(dataset, table, whole, batch_size), ids, where, n_components, names,
+        Pictures(dataset, table, whole, batch_size), ids, where, numbers, names,
         [Path(name).stem for name in names], f"{len(names)} pictures", shared, seed, precision,
     )  # fmt: skip

@@ -101,7 +101,10 @@ class FactorizedPictures:
 def _line(row: dict[Hashable, Any]) -> str:
     """One concept in words."""
     suffix = f"suffix {row['suffix_class']} {row['suffix_score']:.2f}"
-    blur = f"blur {row['blur_class']} {row['blur_score']:.2f}" if row["status"] == "ok" else row["reason"]
+    blur = row["reason"]
+    if row["status"] == "ok":
+        drop, chance = -row["blur_score"], -row["blur_chance"]
+        blur = f"blurred: {row['blur_class']} {drop:+.2f}, a region elsewhere {chance:+.2f}"
     return f"    {row['concept']}: {100 * row['share']:.0f} %, {suffix}, {blur}"
 
 

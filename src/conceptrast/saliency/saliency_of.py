@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -31,7 +32,8 @@ class Saliency:
     """What :func:`saliency_of` found.
 
     Attributes:
-        layer: where the maps were made.
+        model_name: whose maps they are.
+        layer: where they were made.
         maps: ``[n, H, W]`` float32 in [0, 1] by method, in the order of the pictures; zero throughout where nothing
             speaks for the class.
         subjects: image, path, toward and versus (class indices, versus -1 without a second class) and their names,
@@ -39,6 +41,7 @@ class Saliency:
         rows: all that :meth:`plot` draws.
     """
 
+    model_name: str
     layer: str
     maps: Mapping[str, np.ndarray]
     subjects: pd.DataFrame
@@ -54,14 +57,17 @@ class Saliency:
 
     def plot(self) -> Figure:
         """Each picture with its maps, as the workflow draws them."""
-        return draw_saliency(self.rows, "where the model looks", note_of(f"at {self.layer}", self.rows, None))
+        return draw_saliency(
+            self.rows, "where the model looks", note_of(f"{self.model_name} at {self.layer}", self.rows, None)
+        )
 
     def __str__(self) -> str:
         lines = [f"maps at {self.layer}: {', '.join(self.maps)}"]
         for row in self.subjects.to_dict("records"):
             against = f", and not {row['versus_name']}" if row["versus_name"] else ""
             said = f"says {row['predicted_name']} ({row['predicted_probability']:.2f})"
-            lines.append(f"  {row['path']}: {said}; why {row['toward_name']}{against}: {row['probability']:.2f}")
+            asked = f"why {row['toward_name']}{against}? p = {row['probability']:.2g}"
+            lines.append(f"  {Path(row['path']).name}: {said}; {asked}")
         return "\n".join(lines)
 
 
@@ -72,7 +78,7 @@ def saliency_of(
     versus: str | int | None = None,
     *,
     layer: str | None = None,
-    methods: Sequence[str] = ("grad_cam",),
+    methods: str | Sequence[str] = ("grad_cam",),
     seed: int = 0,
     batch_size: int = 32,
     preprocess: Preprocess | None = None,
@@ -113,6 +119,7 @@ def saliency_of(
         >>> seen.shape, seen[0, 0].item(), seen[15, 15].item()
         ((16, 16), 1.0, 0.0)
     """
+    methods = [methods] if isinstance(methods, str) else list(methods)
     if not methods:
         raise ConfigError("name one method at least, e.g. grad_cam")
     whole = as_model(model, preprocess, class_names)
@@ -125,4 +132,4 @@ def saliency_of(
     subjects = described(chosen, said, table, whole.class_names)
     subjects = subjects.assign(probability=target_probabilities(pictures, subjects))
     rows = rows_of_view(pictures, subjects, maps)
-    return Saliency(where, maps, subjects.drop(columns=["status", "reason", "label_name"]), rows)
+    return Saliency(whole.name, where, maps, subjects.drop(columns=["status", "reason", "label_name"]), rows)

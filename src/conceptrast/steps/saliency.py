@@ -11,7 +11,7 @@ from conceptrast.figures.saliency_view import PER_PAIR, note_of, rows_of_view
 from conceptrast.files import read_table, write_arrays, write_table
 from conceptrast.models.split import SplitModel
 from conceptrast.saliency.known_concepts import known_concepts
-from conceptrast.saliency.maps import subject_maps, without_activations
+from conceptrast.saliency.maps import subject_maps, target_probabilities, without_activations
 from conceptrast.saliency.subjects import described, set_aside, subjects_of, usable
 from conceptrast.steps.opening import open_pictures
 from conceptrast.steps.runner import LOGGER, run
@@ -43,7 +43,9 @@ def main(
     write_arrays(maps, {f"maps_{method}": values for method, values in found.items()})
     write_table(chosen, subjects)
     known = None if truth is None else known_concepts(pictures, read_table(truth))
-    rows = rows_of_view(pictures, usable(chosen), found, known, PER_PAIR)
+    own = usable(chosen)
+    own = own.assign(probability=target_probabilities(pictures, own))
+    rows = rows_of_view(pictures, own, found, known, PER_PAIR)
     note = note_of(f"{settings['model_name']} at {settings['layer']}", rows, known)
     save_full_png(draw_saliency(rows, f"where it looks: {settings['name']}", note), figure, DPI)
 
