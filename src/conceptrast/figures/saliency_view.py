@@ -66,9 +66,7 @@ def note_of(source: str, rows: Sequence[Looked], known: Known | None) -> str:
     """
     note = f"{source}; each map is relative to its own maximum"
     if known is not None:
-        note += (
-            "; outlined: the concept that A has and B has not (tests enlarge the box by half a position of the layer)"
-        )
+        note += "; outlined: what A has and B has not"
     return note + (f"; the first {MOST_ROWS} of {len(rows)} pictures" if len(rows) > MOST_ROWS else "")
 
 
