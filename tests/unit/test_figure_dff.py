@@ -98,13 +98,16 @@ def test_the_legend_says_classes_drop_and_chance_of_the_table() -> None:
     assert f"3 concepts  ·  {100 * group.features[3].reconstruction_error:.0f} % missed" in said
 
 
-def test_what_rounds_to_nothing_has_no_sign() -> None:
+def test_what_rounds_to_nothing_names_no_class_and_has_no_sign() -> None:
     group, views = found(1, [1])
-    table = group.table.assign(blur_score=0.004, blur_chance=-0.004)
+    nothing = group.table.assign(blur_score=-0.004, blur_chance=0.3)
+    said = texts(draw_dff(dff_sheet(replace(group, table=nothing), views, "", "")))
+    assert ["blur: changes nothing" in text for text in said if "blur:" in text] == [True]
+    table = group.table.assign(blur_score=0.2, blur_chance=-0.004)
     [legend] = [
         text for text in texts(draw_dff(dff_sheet(replace(group, table=table), views, "", ""))) if "blur:" in text
     ]
-    assert legend.endswith("uncomm… 0.00\nat random 0.00")
+    assert legend.endswith("uncomm… −0.20\nat random 0.00")
 
 
 def test_a_long_batch_shows_its_first_pictures_and_says_so() -> None:

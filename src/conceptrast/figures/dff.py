@@ -20,7 +20,7 @@ WIDTH, MARGIN, GAP, HEAD, FOOT = 14.0, 0.35, 0.08, 1.05, 0.62
 PALE = 0.62  # share of white in the picture under the concepts
 STRENGTH = 0.9  # share of a concept's colour where it is strongest
 PER_LINE = 5  # concepts of the legend side by side
-LEAST_DROP = 0.005  # of a probability: below it, which class falls most means nothing
+LEAST_DROP = 0.005  # of a probability: it rounds to nothing below, and which class falls most means nothing
 MOST = 8  # pictures of a batch that are shown
 LINE = 0.47  # height of a line of the legend of a batch
 BIG = 2.45  # side of the pictures on the sheet of one picture
@@ -136,8 +136,8 @@ def _line(rows: pd.DataFrame, limit: int) -> ConceptLine:
     classes = [f"{short(row['suffix_class'], limit)} {row['suffix_score']:.2f}" for row in found]
     if found[0]["status"] != "ok":
         return ConceptLine(classes, "no region to blur")
-    if found[0]["blur_score"] < LEAST_DROP:
-        return ConceptLine(classes, "blur: no class falls")
+    if abs(found[0]["blur_score"]) < LEAST_DROP:
+        return ConceptLine(classes, "blur: changes nothing")
     drop, chance = (_signed(-found[0][name]) for name in ("blur_score", "blur_chance"))
     return ConceptLine(classes, f"blur: {short(found[0]['blur_class'], 15)} {drop}", f"at random {chance}")
 

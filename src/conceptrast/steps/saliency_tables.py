@@ -25,7 +25,6 @@ def main(
     looked_at = _together(views, subjects).rename(columns={"kind": "target_kind"})
     skipped = _skipped(looked_at, ["view", "target_kind", "reason"])
     changes = _together(views, randomisation)
-    known = [row for row in skipped if row["view"] in with_truth]
     built = {
         "saliency_faithfulness": lambda: with_skipped(
             faithfulness_table(_together(views, faithfulness), settings["seed"]), skipped
@@ -33,10 +32,20 @@ def main(
         "saliency_randomisation": lambda: with_skipped(
             randomisation_table(changes[changes["status"] == "ok"]), _skipped(changes, ["view", "method", "reason"])
         ),
-        "saliency_truth": lambda: with_skipped(truth_table(_together(with_truth, recovery)), known),
+        "saliency_truth": lambda: _truth(with_truth, recovery, skipped),
     }
     for path in tables:
         write_table(built[path.stem](), path)
+
+
+def _truth(views: list[str], paths: list[Path], skipped: list[dict[str, str]]) -> pd.DataFrame:
+    """The table of the truth; a view of which no picture could be looked at has a row that says why."""
+    rows = _together(views, paths)
+    known = [row for row in skipped if row["view"] in views]
+    said = {*rows["view"], *(row["view"] for row in known)}
+    nowhere = "no picture that is looked at holds both what A has and B has not and what both have"
+    known += [{"view": view, "reason": nowhere} for view in views if view not in said]
+    return with_skipped(truth_table(rows), known)
 
 
 def _together(views: list[str], paths: list[Path]) -> pd.DataFrame:

@@ -199,3 +199,8 @@ def test_tables_list_what_could_not_be_looked_at(tmp_path: Path) -> None:
         ["b", "cannot be traced"]
     ]
     assert truth[["view", "status"]].to_numpy().tolist() == [["a", "skipped"]]
+    paths["subjects"][0].write_text(paths["subjects"][1].read_text().replace("skipped", "ok"))
+    saliency_tables.main({"views": ["a", "b"], "views_with_truth": ["a"], "seed": 0}, **paths, tables=out)
+    assert read_table(out[2])["reason"].tolist() == [
+        "no picture that is looked at holds both what A has and B has not and what both have"
+    ]
