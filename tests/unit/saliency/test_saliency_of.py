@@ -14,6 +14,7 @@ from torch import nn
 from conceptrast.cli import main
 from conceptrast.errors import ConceptrastError
 from conceptrast.files import read_arrays
+from conceptrast.models import load_model
 from conceptrast.models.model import Model, Preprocess
 from conceptrast.saliency.saliency_of import Saliency, saliency_of
 
@@ -143,3 +144,10 @@ def test_a_truncated_picture_is_named(photo: Path, tmp_path: Path) -> None:
         main(words(photo, tmp_path / "out"))
     with pytest.raises(SystemExit, match=r"nowhere\.png"):
         main(words(tmp_path / "nowhere.png", tmp_path / "out"))
+
+
+def test_vgg_is_looked_into_before_its_last_pooling() -> None:
+    model = load_model("vgg16", class_names=["a", "b"], input_size=64, seed=1)
+    found = saliency_of(model, picture("red", (0, 0, 12, 12)).resize((64, 64)), layer="features.29")
+    assert found.maps["grad_cam"].shape == (1, 64, 64)
+    assert found.layer == "features.29"
