@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from conceptrast.confusion import right_of
+from conceptrast.statistics import wilson_interval
+
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = ("README.md", "docs/method.md")
 BLOCK = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -301,6 +304,17 @@ def factorizations(run: str) -> str:
     return markdown(pd.DataFrame(found))
 
 
+def accuracies(run: str) -> str:
+    """How often the trained models of a run are right on the pictures held out of their training."""
+    rows = table(run, "confusion")
+    found = []
+    for model, part in rows.groupby("model", sort=False):
+        right, n = right_of(part)
+        low, high = wilson_interval(right, n)
+        found.append({"model": model, "right": f"{right} of {n} ({100 * low:.1f}–{100 * high:.1f} %)"})
+    return markdown(pd.DataFrame(found))
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "default": lambda: prediction("default"),
     "recovery": recovery,
@@ -313,6 +327,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "decoder": lambda: decoders("default"),
     "counterfactual": lambda: counterfactuals("default"),
     "ace": lambda: superpixels("default"),
+    "confusion": lambda: accuracies("default"),
     "maps": lambda: maps("default"),
     "pointing": lambda: pointing("default"),
     "dff": lambda: factorizations("default"),
