@@ -6,6 +6,8 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 CONFIG ?= config/config.yaml
 RUN = $(shell sed -n 's/^run: *\([^ ]*\).*/\1/p' $(CONFIG))
 SNAKEMAKE := $(BIN)/snakemake
+# MLflow opens in its view of language models unless the address asks for the other one.
+UI := http://127.0.0.1:5000/\#/?workflowType=machine_learning
 
 export MLFLOW_DISABLE_TELEMETRY := true
 # Starts the UI in half the time; nothing here runs jobs on the server.
@@ -23,7 +25,7 @@ reproduce: .venv/installed
 	@$(SNAKEMAKE) --quiet rules --configfile $(CONFIG)
 	@echo "tables: results/$(RUN)/tables/"
 	@echo "report: make report$(if $(filter-out config/config.yaml,$(CONFIG)), CONFIG=$(CONFIG)) (writes report.html)"
-	@echo "MLflow: make ui (http://127.0.0.1:5000)"
+	@echo "MLflow: make ui ($(UI))"
 
 report: .venv/installed
 	@$(SNAKEMAKE) --report $(CURDIR)/report.html --configfile $(CONFIG)

@@ -18,8 +18,6 @@ import pandas as pd
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-KIND = {"mlflow.experimentKind": "custom_model_development"}
-"""What makes MLflow's page open with the runs, and not with its view of language models."""
 IDENTITY = "conceptrast.identity"
 
 
@@ -150,7 +148,7 @@ def _experiment(client: MlflowClient, name: str, artifacts: Path | None) -> str:
     if found is not None:
         return str(found.experiment_id)
     location = None if artifacts is None else artifacts.resolve().as_uri()
-    return str(client.create_experiment(name, artifact_location=location, tags=KIND))
+    return str(client.create_experiment(name, artifact_location=location))
 
 
 def _run(client: MlflowClient, experiment: str, name: str, identity: str, tags: Mapping[str, str]) -> str:
