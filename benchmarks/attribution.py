@@ -22,8 +22,8 @@ from captum.attr import DeepLift, LayerDeepLift
 from torch import Tensor, nn
 
 from conceptrast.attribution.smooth import smooth_attribution
+from conceptrast.base.torchvision_ops import torchvision
 from conceptrast.models.split import SplitModel
-from conceptrast.models.torchvision_ops import torchvision
 
 IMAGES, SAMPLES, NOISE, BASELINE = 16, 5, 0.25, 1.0
 TARGETS = {"float32": 2.2, "bfloat16": 4.5}

@@ -17,9 +17,9 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from conceptrast.base.torchvision_ops import torchvision
 from conceptrast.contrast.shift import OFFSETS, shifted_probabilities
 from conceptrast.models.split import SplitModel
-from conceptrast.models.torchvision_ops import torchvision
 
 IMAGES, CLASSES = 16, [0, 1]
 TARGETS = {"layer3.5": 6.0, "layer4.2": 50.0}

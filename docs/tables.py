@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from conceptrast.confusion import right_of
-from conceptrast.statistics import wilson_interval
+from conceptrast.base.statistics import wilson_interval
+from conceptrast.models.confusion import right_of
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = ("README.md", "docs/method.md")

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from conceptrast.confusion import right_of
-from conceptrast.statistics import mean_sd, wilson_interval
+from conceptrast.base.statistics import mean_sd, wilson_interval
+from conceptrast.models.confusion import right_of
 
 THRESHOLDS = (0.1, 0.2, 0.5)
 FIRST_SHARE = 0.1

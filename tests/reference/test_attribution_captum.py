@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from conceptrast.attribution.deeplift import deeplift
 from conceptrast.attribution.gradient import gradient_x_activation
 from conceptrast.attribution.integrated_gradients import integrated_gradients
+from conceptrast.base.torchvision_ops import torchvision
 from conceptrast.models.split import SplitModel
-from conceptrast.models.torchvision_ops import torchvision
 
 pytestmark = pytest.mark.filterwarnings("ignore:Setting forward, backward hooks", "ignore:Input Tensor 0 did not")
 

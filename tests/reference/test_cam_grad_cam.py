@@ -11,9 +11,9 @@ import torch
 from captum.attr import LayerGradCam
 from torch import Tensor, nn
 
+from conceptrast.base.registry import resolve
+from conceptrast.base.torchvision_ops import torchvision
 from conceptrast.models.split import SplitModel
-from conceptrast.models.torchvision_ops import torchvision
-from conceptrast.registry import resolve
 from conceptrast.saliency import METHODS
 from conceptrast.saliency.grad_cam import class_activation_maps, enlarged
 from conceptrast.saliency.targets import Target

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from conceptrast.base.torchvision_ops import torchvision
 from conceptrast.data.dataset import open_dataset
-from conceptrast.factorization.dff import dff
-from conceptrast.inference import network_input
+from conceptrast.dff.factorization import dff
 from conceptrast.models import load_model
+from conceptrast.models.inference import network_input
 from conceptrast.models.split import SplitModel
-from conceptrast.models.torchvision_ops import torchvision
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

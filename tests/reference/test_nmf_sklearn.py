@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.decomposition import NMF
 
-from conceptrast.factorization.nmf import nmf, reconstruction_error
+from conceptrast.concepts.nmf import nmf, reconstruction_error
 
 
 @pytest.mark.filterwarnings("ignore:Maximum number of iterations")

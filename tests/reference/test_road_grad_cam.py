@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from conceptrast.models.torchvision_ops import torchvision  # noqa: F401 - has to come before the grad-cam package
+from conceptrast.base.torchvision_ops import torchvision  # noqa: F401 - has to come before the grad-cam package
 from conceptrast.saliency.faithfulness import relevance_rank
 from conceptrast.saliency.imputation import linear_imputation
 

@@ -9,7 +9,7 @@ import pandas as pd
 import yaml
 from PIL import Image
 
-from conceptrast.files import read_json
+from conceptrast.base.files import read_json
 
 from .copies import Copy
 

@@ -7,7 +7,7 @@ import json
 import pandas as pd
 import pytest
 
-from conceptrast.files import read_arrays
+from conceptrast.base.files import read_arrays
 
 from .copies import Copy
 
@@ -126,7 +126,7 @@ def test_the_number_of_processes_that_decode_reruns_nothing(copy: Copy) -> None:
 
 def test_an_edited_factory_reruns_what_used_it(copy: Copy) -> None:
     (copy.folder / "networks.py").write_text(
-        "from conceptrast.models.torchvision_ops import torchvision\n\n\n"
+        "from conceptrast.base.torchvision_ops import torchvision\n\n\n"
         "def build():\n    return torchvision.models.resnet18(num_classes=10)\n"
     )
     copy.edit("config/config.yaml", "models:\n", "models:\n  own: {factory: 'networks:build', input_size: 96}\n")
@@ -151,7 +151,7 @@ def test_pooling_of_one_study_leaves_the_other_alone(copy: Copy) -> None:
 
 
 def test_an_edited_method_reruns_what_used_it(copy: Copy) -> None:
-    with (copy.folder / "src/conceptrast/factorization/nmf.py").open("a") as stream:
+    with (copy.folder / "src/conceptrast/concepts/nmf.py").open("a") as stream:
         stream.write("\n# edited\n")
     jobs = copy.planned()
     assert jobs["factorize"] == 2

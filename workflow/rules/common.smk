@@ -12,10 +12,10 @@ SOURCE = Path(workflow.basedir) / "src" / "conceptrast"
 SCHEMA = Path(workflow.basedir) / "workflow" / "schemas" / "config.schema.yaml"
 sys.path.insert(0, str(SOURCE.parent))
 
-from conceptrast.before_start import missing, unknown_classes
-from conceptrast.errors import ConceptrastError
-from conceptrast.latent.comparison import CONDITIONS, FIGURES as BIAS_FIGURES
-from conceptrast.planning import Plan, has_gpu, prepare_environment
+from conceptrast.plan.before_start import missing, unknown_classes
+from conceptrast.base.errors import ConceptrastError
+from conceptrast.bias.comparison import CONDITIONS, FIGURES as BIAS_FIGURES
+from conceptrast.plan.plan import Plan, has_gpu, prepare_environment
 
 prepare_environment(SOURCE.parents[1])
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from conceptrast.errors import ShapeError
+from conceptrast.base.errors import ShapeError
 from conceptrast.models.split import SplitModel
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from conceptrast.attribution.completeness import warn_if_incomplete
 from conceptrast.attribution.smooth import baseline_activations, smooth_attribution
-from conceptrast.inference import network_input
+from conceptrast.models.inference import network_input
 from conceptrast.models.model import Model
 from conceptrast.models.split import SplitModel
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from conceptrast.attribution.gradient import check_baseline, exact, logit_gradient
-from conceptrast.errors import ConfigError
+from conceptrast.base.errors import ConfigError
 from conceptrast.models.split import SplitModel
 
 

@@ -16,10 +16,10 @@ from torch import Tensor
 
 from conceptrast.attribution import FROM_ZERO, METHODS
 from conceptrast.attribution.completeness import completeness_gap, warn_if_incomplete
-from conceptrast.errors import ConfigError, LayerError, ShapeError
-from conceptrast.inference import autocast
+from conceptrast.base.errors import ConfigError, LayerError, ShapeError
+from conceptrast.base.registry import resolve
+from conceptrast.models.inference import autocast
 from conceptrast.models.split import SplitModel
-from conceptrast.registry import resolve
 
 Method = Callable[[SplitModel, Tensor, Tensor, Tensor], Tensor]
 

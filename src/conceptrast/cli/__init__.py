@@ -12,8 +12,8 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
+from conceptrast.base.errors import ConceptrastError
 from conceptrast.cli import contrast, dff, explain, saliency
-from conceptrast.errors import ConceptrastError
 from conceptrast.steps.runner import said_of
 
 Command = tuple[str, Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], None]]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from conceptrast.errors import ConfigError
+from conceptrast.base.errors import ConfigError
 
 LOGGER = logging.getLogger("conceptrast")
 LEAST = {"batch_size": 1, "images_per_class": 1, "input_size": 1, "samples": 0, "noise": 0, "seed": 0}

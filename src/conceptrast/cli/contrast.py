@@ -28,9 +28,9 @@ def run(options: argparse.Namespace) -> None:
     """Contrast two classes and write ``contrast.png``, ``contrast.csv``, ``shift.csv`` and ``prototypes.csv``."""
     check_numbers(options)
     options.out.mkdir(parents=True, exist_ok=True)  # what cannot be written is said before anything is computed
-    from conceptrast.contrast.classes import contrast_classes
+    from conceptrast.api.contrast import contrast_classes
+    from conceptrast.base.files import write_table
     from conceptrast.figures.canvas import save_png
-    from conceptrast.files import write_table
 
     model = open_model(options)
     first, second = (class_of(name, model.class_names) for name in (options.target, options.versus))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from conceptrast.base.errors import ConfigError
 from conceptrast.cli.arguments import (
     add_files,
     add_model_arguments,
@@ -13,7 +14,6 @@ from conceptrast.cli.arguments import (
     check_numbers,
     open_model,
 )
-from conceptrast.errors import ConfigError
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -39,9 +39,9 @@ def run(options: argparse.Namespace) -> None:
         raise ConfigError(f"--components must be at least 1, got {min(options.components)}")
     check_files(options)
     options.out.mkdir(parents=True, exist_ok=True)  # what cannot be written is said before anything is computed
+    from conceptrast.api.dff import dff_of
+    from conceptrast.base.files import write_arrays, write_table
     from conceptrast.figures.canvas import save_full_png
-    from conceptrast.files import write_arrays, write_table
-    from conceptrast.saliency.dff_of import dff_of
 
     found = dff_of(
         open_model(options), options.image, options.layer, options.components,

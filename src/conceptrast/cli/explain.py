@@ -27,9 +27,9 @@ def run(options: argparse.Namespace) -> None:
     """Explain one class and write ``explanation.png``, ``explanation.csv`` and ``prototypes.csv``."""
     check_numbers(options)
     options.out.mkdir(parents=True, exist_ok=True)  # what cannot be written is said before anything is computed
-    from conceptrast.explain import explain_class
+    from conceptrast.api.explain import explain_class
+    from conceptrast.base.files import write_table
     from conceptrast.figures.canvas import save_png
-    from conceptrast.files import write_table
 
     model = open_model(options)
     explanation = explain_class(

@@ -32,12 +32,12 @@ def run(options: argparse.Namespace) -> None:
     check_numbers(options)
     check_files(options)
     options.out.mkdir(parents=True, exist_ok=True)  # what cannot be written is said before anything is computed
+    from conceptrast.api.saliency import saliency_of
+    from conceptrast.base.files import write_arrays, write_table
+    from conceptrast.base.registry import resolve
     from conceptrast.figures.canvas import save_full_png
     from conceptrast.figures.saliency import DPI
-    from conceptrast.files import write_arrays, write_table
-    from conceptrast.registry import resolve
     from conceptrast.saliency import METHODS
-    from conceptrast.saliency.saliency_of import saliency_of
 
     for method in options.method:
         resolve("CAM method", method, METHODS)

@@ -14,12 +14,12 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
+from conceptrast.concepts.classes import weighted_rows
+from conceptrast.concepts.nmf import NothingToFactorizeError, nmf, reconstruction_error, refuse_negative
 from conceptrast.contrast.hyperplanes import Hyperplane
 from conceptrast.contrast.pairs import skipped_pairs
 from conceptrast.contrast.planes import Planes
 from conceptrast.contrast.solvers import Pair
-from conceptrast.factorization.classes import weighted_rows
-from conceptrast.factorization.nmf import NothingToFactorizeError, nmf, reconstruction_error, refuse_negative
 
 SIDES = ("for", "against")
 """``for``: A's images on A's side; ``against``: B's images on B's side."""
@@ -163,7 +163,7 @@ def set_names(sets: Mapping[str, np.ndarray], prototypes: pd.DataFrame) -> pd.Da
 
     Args:
         sets: as :func:`contrast_sets` gives.
-        prototypes: as :func:`conceptrast.prototypes.set_prototypes` gives for ``sets["components"]``.
+        prototypes: as :func:`conceptrast.concepts.prototypes.set_prototypes` gives for ``sets["components"]``.
 
     Returns:
         first, second, baseline, side, then the prototypes' columns without ``set``.

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from conceptrast.base.errors import ConceptrastError
 from conceptrast.contrast.solvers import Pair, Solver
-from conceptrast.errors import ConceptrastError
-from conceptrast.inference import PRECISIONS, default_device
+from conceptrast.models.inference import PRECISIONS, default_device
 
 FULL = 0.8
 """Least share of the rows and pairs of the largest class in a group of classes that are padded together."""

@@ -15,8 +15,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from conceptrast.errors import ShapeError
-from conceptrast.files import read_array
+from conceptrast.base.errors import ShapeError
+from conceptrast.base.files import read_array
 
 MAPS = ("raw", "rectified")
 """Kinds of attribution map that can choose positions; the published code takes ``raw`` here."""
@@ -129,7 +129,7 @@ def features_of_classes(
 
     Args:
         classes: class, activations ``[N, C, h, w]`` and place among the attributed images, as
-            :func:`conceptrast.factorization.classes.by_class` gives.
+            :func:`conceptrast.concepts.classes.by_class` gives.
         attribution: image ``[M]`` and the maps ``[M, h, w]`` of all images.
         names: of the model's classes.
         maps: which of :data:`MAPS` chooses positions.

@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from conceptrast.base.errors import ConceptrastError, ShapeError
 from conceptrast.contrast.descent import descend
 from conceptrast.contrast.solvers import Pair, Solver
-from conceptrast.errors import ConceptrastError, ShapeError
 
 LOGGER = logging.getLogger("conceptrast")
 NO_PLANE = "no separating plane: the features of both classes are the same, or have the same mean"

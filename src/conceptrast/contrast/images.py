@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from torch import Tensor
 
-from conceptrast.activations import activations_of
-from conceptrast.factorization.classes import by_class
+from conceptrast.concepts.classes import by_class
+from conceptrast.models.activations import activations_of
+from conceptrast.models.pictures import Pictures
 from conceptrast.models.split import SplitModel
-from conceptrast.pictures import Pictures
 
 _IMAGES = 32  # stream of the draw, apart from all others that use the run's seed
 

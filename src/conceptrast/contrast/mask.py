@@ -16,14 +16,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from conceptrast.activations import activations_of
+from conceptrast.base.errors import ShapeError
 from conceptrast.contrast.hyperplanes import Hyperplane
 from conceptrast.contrast.solvers import Pair
-from conceptrast.errors import ShapeError
-from conceptrast.inference import autocast, device_of, network_input
+from conceptrast.models.activations import activations_of
+from conceptrast.models.inference import autocast, device_of, network_input
 from conceptrast.models.model import Model
+from conceptrast.models.pictures import Pictures
 from conceptrast.models.split import SplitModel
-from conceptrast.pictures import Pictures
 
 STEPS = 10
 _ORDER = 41  # stream of the random order

@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import pandas as pd
 
+from conceptrast.base.errors import ConfigError
 from conceptrast.contrast.planes import Planes
 from conceptrast.contrast.solvers import Pair
-from conceptrast.errors import ConfigError
 from conceptrast.models.model import Model
 
 

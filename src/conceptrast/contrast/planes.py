@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from conceptrast.base.files import read_array, read_optional
+from conceptrast.base.progress import progress
 from conceptrast.contrast.features import FeatureBank, Features
 from conceptrast.contrast.hyperplanes import NO_PLANE, Hyperplane, fit_pairs, random_hyperplane
 from conceptrast.contrast.solvers import Pair, Solver
-from conceptrast.files import read_array, read_optional
-from conceptrast.progress import progress
 
 ACCURACIES = ("train_accuracy", "heldout_accuracy")
 ARRAYS = ("normals", "biases", *ACCURACIES)

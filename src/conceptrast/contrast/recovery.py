@@ -16,20 +16,20 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from conceptrast.concept_recovery import HITS, PATCHES, contents
+from conceptrast.base.errors import DataError
+from conceptrast.base.statistics import wilson_interval
+from conceptrast.concepts.patches import BOX
+from conceptrast.concepts.recovery import HITS, PATCHES, contents
 from conceptrast.contrast.components import SIDES, own_side
 from conceptrast.contrast.hyperplanes import CHANCE, Hyperplane
 from conceptrast.contrast.solvers import Pair
-from conceptrast.errors import DataError
-from conceptrast.patches import BOX
-from conceptrast.statistics import wilson_interval
 
 
 def sharing_pairs(concepts: Mapping[int, Sequence[str]], classes: Sequence[int]) -> dict[Pair, tuple[str, str]]:
     """Ordered pairs of classes that share one concept and differ in one: the own and the shared concept of each.
 
     Args:
-        concepts: true concepts by class, as :func:`conceptrast.concept_recovery.true_concepts` gives.
+        concepts: true concepts by class, as :func:`conceptrast.concepts.recovery.true_concepts` gives.
         classes: those that can be contrasted.
 
     Example:
@@ -118,8 +118,8 @@ def mass_rows(
 def strongest_concepts(prototypes: pd.DataFrame, truth: pd.DataFrame, concepts: Sequence[str]) -> pd.DataFrame:
     """The concept that the strongest telling component of every contrast holds.
 
-    A component holds a concept if at least :data:`~conceptrast.concept_recovery.HITS` of its best
-    :data:`~conceptrast.concept_recovery.PATCHES` patches do; pictures with a faint concept are left out before.
+    A component holds a concept if at least :data:`~conceptrast.concepts.recovery.HITS` of its best
+    :data:`~conceptrast.concepts.recovery.PATCHES` patches do; pictures with a faint concept are left out before.
 
     Args:
         prototypes: contrast (any label), component (strongest first), rank, image, top, left, height, width.

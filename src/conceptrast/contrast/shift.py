@@ -14,13 +14,13 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from conceptrast.base.errors import ConceptrastError, ShapeError
+from conceptrast.base.statistics import mean_sd
 from conceptrast.contrast.hyperplanes import CHANCE, Hyperplane, random_hyperplane
 from conceptrast.contrast.planes import Planes
 from conceptrast.contrast.solvers import Pair
-from conceptrast.errors import ConceptrastError, ShapeError
-from conceptrast.inference import autocast
+from conceptrast.models.inference import autocast
 from conceptrast.models.split import SplitModel
-from conceptrast.statistics import mean_sd
 
 OFFSETS = (0.0, 0.5, 1.0, 2.0, 10.0, 15.0, 20.0, 35.0, 50.0, 200.0)
 """Published offsets along the normal."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-from conceptrast.errors import ConfigError, unknown_name
+from conceptrast.base.errors import ConfigError, unknown_name
 
 KINDS = ("gradient_descent", "logistic")
 INITS = ("zero", "random")

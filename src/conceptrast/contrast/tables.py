@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from conceptrast.base.files import read_optional
+from conceptrast.base.statistics import mean_sd
 from conceptrast.contrast.solvers import Solver
-from conceptrast.files import read_optional
-from conceptrast.statistics import mean_sd
 
 NUMBERS = {"train_accuracy": "train_accuracy", "heldout_accuracy": "heldout_accuracy", "lengths": "normal_length"}
 """Arrays of a solver that the table gives mean and standard deviation of, and their names there."""

@@ -8,8 +8,8 @@ import tarfile
 import tempfile
 from pathlib import Path, PurePosixPath
 
-from conceptrast.errors import DataError
-from conceptrast.files import file_md5
+from conceptrast.base.errors import DataError
+from conceptrast.base.files import file_md5
 
 
 def unpack(archive: Path | str, target: Path | str, inner: str = ".", md5: str | None = None) -> None:

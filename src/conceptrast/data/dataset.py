@@ -13,10 +13,10 @@ from typing import Any
 import pandas as pd
 from PIL import Image
 
+from conceptrast.base.errors import ConfigError, DataError, unknown_name
+from conceptrast.base.registry import resolve
 from conceptrast.data import KINDS
 from conceptrast.data.options import wrong
-from conceptrast.errors import ConfigError, DataError, unknown_name
-from conceptrast.registry import resolve
 
 TABLE_TYPES = {"image": "int64", "path": "str", "label": "int64", "label_name": "str", "split": "str"}
 TRUTH_TYPES = {
@@ -133,7 +133,7 @@ def open_dataset(settings: Mapping[str, Any], seed: int = 0) -> Dataset:
         ['0+1', '0+3', '0+7']
         >>> open_dataset({"kind": "digit_pairs", "trian": 20})
         Traceback (most recent call last):
-        conceptrast.errors.ConfigError: unknown option of dataset kind digit_pairs 'trian'; nearest: train
+        conceptrast.base.errors.ConfigError: unknown option of dataset kind digit_pairs 'trian'; nearest: train
     """
     options = dict(settings)
     if "kind" not in options:

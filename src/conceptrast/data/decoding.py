@@ -8,7 +8,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from conceptrast.errors import DataError
+from conceptrast.base.errors import DataError
 
 
 def open_rgb(source: Path | str | BinaryIO) -> Image.Image:

@@ -17,10 +17,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from conceptrast.base.errors import ConfigError, DataError
 from conceptrast.data.dataset import TRUTH_TYPES, Dataset, Index, digest, empty_table
 from conceptrast.data.options import as_count
 from conceptrast.data.packaged import handwritten_digits, packaged_file, versions
-from conceptrast.errors import ConfigError, DataError
 
 SIZE = 96
 CELL = 32

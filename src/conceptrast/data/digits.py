@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from conceptrast.base.errors import ConfigError, DataError
 from conceptrast.data.dataset import TABLE_TYPES, Dataset, Index, digest
 from conceptrast.data.options import as_count
 from conceptrast.data.packaged import handwritten_digits, versions
-from conceptrast.errors import ConfigError, DataError
 
 KINDS = 10
 OF_A_KIND = 500

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from conceptrast.base.errors import ConfigError, DataError, unknown_name
 from conceptrast.data.dataset import digest
 from conceptrast.data.imagenet_names import imagenet_class_names
 from conceptrast.data.options import as_names, as_path, as_share
@@ -21,7 +22,6 @@ from conceptrast.data.picture_files import (
     subfolders,
 )
 from conceptrast.data.text_files import read_pairs, read_text
-from conceptrast.errors import ConfigError, DataError, unknown_name
 
 SPLIT_FOLDERS = {"train": "train", "val": "validation", "validation": "validation", "test": None}
 

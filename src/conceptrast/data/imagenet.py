@@ -6,6 +6,7 @@ import re
 from functools import cached_property
 from pathlib import Path
 
+from conceptrast.base.errors import DataError, unknown_name
 from conceptrast.data.dataset import digest
 from conceptrast.data.imagenet_names import imagenet_class_names
 from conceptrast.data.options import as_path
@@ -18,7 +19,6 @@ from conceptrast.data.picture_files import (
     subfolders,
 )
 from conceptrast.data.text_files import read_pairs, read_text
-from conceptrast.errors import DataError, unknown_name
 
 SOLUTION = "LOC_val_solution.csv"
 SYNSETS = "LOC_synset_mapping.txt"

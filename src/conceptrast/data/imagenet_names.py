@@ -11,6 +11,6 @@ def imagenet_class_names() -> list[str]:
         >>> len(names), names[0], names[701]
         (1000, 'tench', 'parachute')
     """
-    from conceptrast.models.torchvision_ops import torchvision  # importing it takes seconds
+    from conceptrast.base.torchvision_ops import torchvision  # importing it takes seconds
 
     return list(torchvision.models.ResNet18_Weights.IMAGENET1K_V1.meta["categories"])

@@ -8,13 +8,13 @@ import tempfile
 from functools import cached_property
 from pathlib import Path
 
+from conceptrast.base.errors import DataError, unknown_name
 from conceptrast.data.archives import unpack
 from conceptrast.data.dataset import Index, digest
 from conceptrast.data.image_folder import ImageFolder
 from conceptrast.data.imagenet_names import imagenet_class_names
 from conceptrast.data.options import as_switch
 from conceptrast.data.picture_files import Listed, folder_identity
-from conceptrast.errors import DataError, unknown_name
 
 MIRROR = "CONCEPTRAST_MIRROR"
 IMAGENET_INDEX = {
@@ -108,7 +108,7 @@ class Imagenette(ImageFolder):
         return dict(IMAGENET_INDEX), imagenet_class_names()
 
     def _download(self, absent: list[str]) -> None:
-        from conceptrast.models.torchvision_ops import torchvision  # importing it takes seconds
+        from conceptrast.base.torchvision_ops import torchvision  # importing it takes seconds
 
         self.root.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=".download.", dir=self.root))

@@ -12,8 +12,8 @@ from PIL import Image
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
+from conceptrast.base.errors import DataError
 from conceptrast.data.dataset import Dataset
-from conceptrast.errors import DataError
 
 
 class Viewer(Protocol):

@@ -21,13 +21,13 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from conceptrast.base.errors import DataError, unknown_name
+from conceptrast.base.progress import progress
 from conceptrast.data.dataset import TABLE_TYPES, Dataset, Index, digest, empty_table, no_rejections
 from conceptrast.data.options import as_count, as_path, as_share, wrong
 from conceptrast.data.picture_files import file_identity, folder_identity
 from conceptrast.data.text_files import read_text
 from conceptrast.data.tiff_regions import read_region, tiff_size
-from conceptrast.errors import DataError, unknown_name
-from conceptrast.progress import progress
 
 _SPLIT = 81
 """Stream of the draw of validation slides."""

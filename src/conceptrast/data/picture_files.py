@@ -14,12 +14,12 @@ import pandas as pd
 import yaml
 from PIL import Image
 
+from conceptrast.base.errors import DataError
+from conceptrast.base.files import file_md5
+from conceptrast.base.progress import progress
 from conceptrast.data.dataset import TABLE_TYPES, Dataset, Index, digest, empty_table, no_rejections
 from conceptrast.data.decoding import open_rgb
 from conceptrast.data.text_files import read_text
-from conceptrast.errors import DataError
-from conceptrast.files import file_md5
-from conceptrast.progress import progress
 
 SMALL = 256 * 2**20  # bytes: what is read in a second
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})

@@ -18,10 +18,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw
 
+from conceptrast.base.errors import ConfigError, DataError
 from conceptrast.data.dataset import TABLE_TYPES, Dataset, Index, digest, open_dataset
 from conceptrast.data.options import as_count, as_switch, wrong
 from conceptrast.data.packaged import handwritten_digits, versions
-from conceptrast.errors import ConfigError, DataError
 
 SIZE = 32
 TRAIN_SHARE = 0.7  # of the handwritten digits

@@ -6,7 +6,7 @@ import csv
 import io
 from pathlib import Path
 
-from conceptrast.errors import DataError
+from conceptrast.base.errors import DataError
 
 
 def read_text(path: Path) -> str:

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
+from conceptrast.base.errors import DataError
 from conceptrast.data.decoding import open_rgb
-from conceptrast.errors import DataError
 
 #: Slides that are remembered whole, in each process.
 _REMEMBERED = 2

@@ -10,12 +10,12 @@ from functools import cache
 import numpy as np
 from matplotlib.figure import Figure
 
+from conceptrast.ace.ace import AGAINST, FOR, AceSettings
+from conceptrast.ace.class_concepts import ClassConcepts
+from conceptrast.ace.superpixels import superpixels
 from conceptrast.figures.canvas import FAINT, INK, MATCH, MISMATCH, Sheet, component_colour, short
 from conceptrast.figures.evidence import pixels
-from conceptrast.latent.ace import AGAINST, FOR, AceSettings
-from conceptrast.latent.class_concepts import ClassConcepts
-from conceptrast.latent.superpixels import superpixels
-from conceptrast.pictures import Pictures
+from conceptrast.models.pictures import Pictures
 
 WIDTH, MARGIN, CELL, GAP, HEAD, FOOT = 14.0, 0.35, 0.98, 0.06, 1.28, 0.78
 EXAMPLES = 8

@@ -19,7 +19,7 @@ from matplotlib.patches import Circle, Rectangle
 from matplotlib.text import Text
 from PIL import Image
 
-from conceptrast.files import atomic
+from conceptrast.base.files import atomic
 
 DPI = 100
 INK, FAINT = "#222222", "#666666"

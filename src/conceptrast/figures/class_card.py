@@ -11,7 +11,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 
-from conceptrast.errors import ShapeError
+from conceptrast.base.errors import ShapeError
 from conceptrast.figures.canvas import FAINT, INK, MATCH, MISMATCH, Sheet, component_colour, short
 
 WIDTH, MARGIN, GAP = 14.0, 0.35, 0.06

@@ -9,9 +9,9 @@ import pandas as pd
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
-from conceptrast.confusion import right_of
+from conceptrast.base.statistics import wilson_interval
 from conceptrast.figures.canvas import FAINT, INK, MATCH, MISMATCH, Sheet, short
-from conceptrast.statistics import wilson_interval
+from conceptrast.models.confusion import right_of
 
 LIMIT = 30
 """Classes that are shown at most: those that are most often wrong."""
@@ -27,7 +27,7 @@ def draw_confusion(rows: pd.DataFrame, title: str, of: str, limit: int = LIMIT) 
     them the darkest.
 
     Args:
-        rows: as :func:`conceptrast.confusion.confusion` gives; not empty.
+        rows: as :func:`conceptrast.models.confusion.confusion` gives; not empty.
         title: the model.
         of: what the pictures are, for the header.
         limit: how many classes are shown at most; a note says how many there are.

@@ -9,7 +9,6 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from conceptrast.activations import activations_of
 from conceptrast.contrast.components import SIDES
 from conceptrast.contrast.hyperplanes import Hyperplane
 from conceptrast.contrast.mask import STEPS, hidden_places
@@ -17,10 +16,11 @@ from conceptrast.contrast.shift import OFFSETS, shift_rows
 from conceptrast.contrast.solvers import Pair
 from conceptrast.figures.contrast_card import IMAGES, PATCHES, ContrastCard, Side
 from conceptrast.figures.evidence import patch_of, pixels
-from conceptrast.inference import device_of
+from conceptrast.models.activations import activations_of
+from conceptrast.models.inference import device_of
 from conceptrast.models.model import Preprocess
+from conceptrast.models.pictures import Pictures
 from conceptrast.models.split import SplitModel
-from conceptrast.pictures import Pictures
 
 SHOWN_STEPS = (0, 1, 2, 3, 5, 7, 9)
 """Steps of the mask test that a figure shows."""

@@ -11,10 +11,10 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from conceptrast.dff.concept_maps import relative_heat
+from conceptrast.dff.deep_feature_factorization import Factorized
 from conceptrast.figures.canvas import FAINT, INK, Sheet, component_colour, short
 from conceptrast.figures.evidence import pixels
-from conceptrast.saliency.concept_maps import relative_heat
-from conceptrast.saliency.deep_feature_factorization import Factorized
 
 WIDTH, MARGIN, GAP, HEAD, FOOT = 14.0, 0.35, 0.08, 1.05, 0.62
 PALE = 0.62  # share of white in the picture under the concepts

@@ -9,13 +9,13 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from conceptrast.component_prediction import assemble, chosen_patches
-from conceptrast.factorization.classes import weighted_rows
-from conceptrast.factorization.codes import codes_of
+from conceptrast.concepts.classes import weighted_rows
+from conceptrast.concepts.codes import codes_of
+from conceptrast.concepts.component_prediction import assemble, chosen_patches
+from conceptrast.concepts.patches import BOX, crop
+from conceptrast.concepts.prototypes import SELECTIONS
+from conceptrast.concepts.recipes import Recipe
 from conceptrast.figures.class_card import PATCHES, Box, ClassCard, Heatmap, PatchRow, Verdict
-from conceptrast.patches import BOX, crop
-from conceptrast.prototypes import SELECTIONS
-from conceptrast.recipes import Recipe
 
 
 def class_card(
@@ -84,7 +84,7 @@ def heatmap(view: Tensor, activations: Tensor, weights: np.ndarray, components: 
     Args:
         view: uint8 ``[3, H, W]``.
         activations: ``[C, h, w]``.
-        weights: ``[1, h, w]`` or ``[C, 1, 1]``; see :func:`conceptrast.factorization.classes.class_weights`.
+        weights: ``[1, h, w]`` or ``[C, 1, 1]``; see :func:`conceptrast.concepts.classes.class_weights`.
         components: ``[k, C]``.
 
     Returns:
@@ -147,7 +147,7 @@ def tiles(patches: Tensor, combined: Tensor) -> list[Box]:
 
     Args:
         patches: ``[k, 3, ph, pw]``.
-        combined: ``[3, H, W]``, as :func:`~conceptrast.component_prediction.assemble` makes it.
+        combined: ``[3, H, W]``, as :func:`~conceptrast.concepts.component_prediction.assemble` makes it.
 
     Example:
         >>> tiles(torch.zeros(2, 3, 4, 4), torch.zeros(3, 8, 4))

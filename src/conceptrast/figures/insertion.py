@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from conceptrast.crops import corner_box
+from conceptrast.contrast.crops import corner_box
+from conceptrast.contrast.insertion import CONDITIONS, CONTROLS, inserted_views
 from conceptrast.figures.canvas import FAINT, FIRST, SECOND, Sheet, short
 from conceptrast.figures.evidence import pixels
-from conceptrast.insertion import CONDITIONS, CONTROLS, inserted_views
-from conceptrast.pictures import Pictures
+from conceptrast.models.pictures import Pictures
 
 WIDTH, MARGIN, CELL, GAP, ROW, HEAD = 13.2, 0.35, 1.1, 0.06, 2.0, 1.0
 CHART = 2.6
@@ -63,7 +63,7 @@ def draw_insertion(
     """For each pair the mean change of both probabilities with its interval, and two images under every condition.
 
     Args:
-        summary: as :func:`conceptrast.insertion.insertion_summary` gives.
+        summary: as :func:`conceptrast.contrast.insertion.insertion_summary` gives.
         examples: by pair.
         names: of the classes.
         title: name of the test.

@@ -9,14 +9,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from conceptrast.bias.autoencoder import Autoencoder, plain_preprocess
+from conceptrast.bias.comparison import CONDITIONS, NETWORKS
+from conceptrast.bias.discriminant import nearest_pictures, steps_along
+from conceptrast.bias.latent_space import LatentSpace, Source
+from conceptrast.bias.spaces import decoded
+from conceptrast.bias.table import spearman
 from conceptrast.figures.canvas import FAINT, FIRST, INK, SECOND, Sheet, short
 from conceptrast.figures.evidence import pixels
-from conceptrast.latent.autoencoder import Autoencoder, plain_preprocess
-from conceptrast.latent.bias import LatentSpace, Source
-from conceptrast.latent.bias_table import spearman
-from conceptrast.latent.comparison import CONDITIONS, NETWORKS
-from conceptrast.latent.discriminant import nearest_pictures, steps_along
-from conceptrast.latent.spaces import decoded
 
 Spaces = Mapping[tuple[str, str], LatentSpace]
 TITLES = {"autoencoder": "adversarial autoencoder", "resnet": "plain ResNet"}
@@ -124,7 +124,7 @@ def draw_navigation(
     """Ten steps along the direction: decoded pictures of the autoencoder, nearest real pictures of both networks.
 
     Decoded twice: straight along the direction from the middle, and the typical code at each position (see
-    :class:`~conceptrast.latent.discriminant.Discriminant`). Below the nearest real pictures, the autoencoder's own
+    :class:`~conceptrast.bias.discriminant.Discriminant`). Below the nearest real pictures, the autoencoder's own
     reconstruction of the first row.
 
     Args:

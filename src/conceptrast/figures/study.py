@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pandas as pd
 
-from conceptrast.activations import activations_of
-from conceptrast.factorization.classes import class_weights
+from conceptrast.concepts.classes import class_weights
+from conceptrast.concepts.recipes import Recipe
 from conceptrast.figures.class_card import ClassCard, Heatmap
 from conceptrast.figures.evidence import class_card, heatmap, images_on_card
+from conceptrast.models.activations import activations_of
+from conceptrast.models.pictures import Pictures
 from conceptrast.models.split import SplitModel
-from conceptrast.pictures import Pictures
-from conceptrast.recipes import Recipe
 
 HEATMAPS = 3
 

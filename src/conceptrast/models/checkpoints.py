@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from conceptrast.files import atomic
+from conceptrast.base.files import atomic
 
 LOGGER = logging.getLogger("conceptrast")
 History = list[dict[str, Any]]

@@ -14,10 +14,10 @@ from typing import Any
 
 from torch import nn
 
-from conceptrast.errors import ConfigError, unknown_name
+from conceptrast.base.errors import ConfigError, unknown_name
+from conceptrast.base.torchvision_ops import torchvision
 from conceptrast.models.family import Family
 from conceptrast.models.model import Preprocess
-from conceptrast.models.torchvision_ops import torchvision
 
 #: Short side to which torchvision's detectors resize every picture they look at.
 _SHORT_SIDE = 800

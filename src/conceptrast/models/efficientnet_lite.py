@@ -12,8 +12,8 @@ from pathlib import Path
 
 from torch import nn
 
-from conceptrast.errors import ModelError
-from conceptrast.files import file_md5
+from conceptrast.base.errors import ModelError
+from conceptrast.base.files import file_md5
 from conceptrast.models.family import Family, Published
 from conceptrast.models.model import Preprocess
 from conceptrast.models.torchvision_family import imagenet_class_names

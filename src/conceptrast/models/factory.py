@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from conceptrast.errors import ConfigError, ModelError, unknown_name
+from conceptrast.base.errors import ConfigError, ModelError, unknown_name
 from conceptrast.models.family import Family
 from conceptrast.models.model import Preprocess
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from conceptrast.errors import ModelError, unknown_name
+from conceptrast.base.errors import ModelError, unknown_name
 from conceptrast.models.model import Preprocess
 
 

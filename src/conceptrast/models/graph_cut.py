@@ -16,7 +16,7 @@ from typing import Any
 
 from torch import Tensor, fx, nn
 
-from conceptrast.errors import LayerError, unknown_name
+from conceptrast.base.errors import LayerError, unknown_name
 
 _SIZE_METHODS = {"size", "dim", "numel"}
 _SIZE_ATTRIBUTES = {"shape", "ndim", "dtype", "device"}

@@ -18,12 +18,12 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from conceptrast.errors import ModelError
-from conceptrast.inference import autocast, device_of, network_input
+from conceptrast.base.errors import ModelError
+from conceptrast.base.progress import progress
+from conceptrast.models.inference import autocast, device_of, network_input
 from conceptrast.models.last_layer import last_linear
 from conceptrast.models.model import Model
-from conceptrast.models.pictures import TrainingPictures
-from conceptrast.progress import progress
+from conceptrast.models.training_pictures import TrainingPictures
 
 LOGGER = logging.getLogger("conceptrast")
 

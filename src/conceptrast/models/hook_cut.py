@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from conceptrast.errors import LayerError, unknown_name
+from conceptrast.base.errors import LayerError, unknown_name
 
 
 class _Reached(Exception):

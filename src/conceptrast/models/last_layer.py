@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from conceptrast.errors import ModelError
+from conceptrast.base.errors import ModelError
 from conceptrast.models.weights import unwrapped
 
 

@@ -6,7 +6,7 @@ from collections import OrderedDict
 
 from torch import nn
 
-from conceptrast.errors import ConfigError
+from conceptrast.base.errors import ConfigError
 from conceptrast.models.family import Family
 from conceptrast.models.model import Preprocess
 

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from conceptrast.errors import ConfigError, ModelError, ShapeError, unknown_name
+from conceptrast.base.errors import ConfigError, ModelError, ShapeError, unknown_name
 
 _FILTERS = {
     "nearest": Image.Resampling.NEAREST,
@@ -195,7 +195,7 @@ def refuse_channels(model: Model | nn.Module, images: Tensor) -> None:
     Example:
         >>> refuse_channels(nn.Sequential(nn.Conv2d(1, 6, 5)), torch.zeros(2, 3, 28, 28))
         Traceback (most recent call last):
-        conceptrast.errors.ShapeError: images have 3 channels, but the network takes 1 (its convolution 0)
+        conceptrast.base.errors.ShapeError: images have 3 channels, but the network takes 1 (its convolution 0)
     """
     network = model if isinstance(model, nn.Module) else model.module
     convolutions = ((name, part) for name, part in network.named_modules() if isinstance(part, nn.Conv2d))
@@ -233,7 +233,7 @@ def shapes_explained(model: Model | nn.Module, images: Tensor) -> Iterator[None]
         >>> with shapes_explained(network := nn.Conv2d(1, 6, 5), images := torch.zeros(2, 1, 3, 3)):
         ...     network(images)
         Traceback (most recent call last):
-        conceptrast.errors.ShapeError: a picture of 3×3 pixels is smaller than the 5×5 kernel of its convolution
+        conceptrast.base.errors.ShapeError: a picture of 3×3 pixels is smaller than the 5×5 kernel of its convolution
     """
     try:
         yield

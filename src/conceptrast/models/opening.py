@@ -11,15 +11,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from conceptrast.errors import ConfigError, ModelError, ShapeError, unknown_name
-from conceptrast.files import file_md5, read_json
+from conceptrast.base.errors import ConfigError, ModelError, ShapeError, unknown_name
+from conceptrast.base.files import file_md5, read_json
+from conceptrast.base.registry import resolve
 from conceptrast.models import ARCHITECTURES, DETECTORS
 from conceptrast.models.family import Family
 from conceptrast.models.last_layer import with_own_head
 from conceptrast.models.model import Model, Preprocess, refuse_channels
+from conceptrast.models.published import is_file_name
 from conceptrast.models.weights import extracted, fit, read_state, unwrapped
-from conceptrast.provenance import is_file_name
-from conceptrast.registry import resolve
 
 _PREPROCESSING = ("resize", "crop", "mean", "std", "interpolation")
 

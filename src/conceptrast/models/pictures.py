@@ -1,73 +1,56 @@
-"""Labelled pictures that a training goes through many times."""
+"""The pictures of a dataset as a model sees them, by image id."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
-import torch
 from torch import Tensor
 
+from conceptrast.base.progress import progress
 from conceptrast.data.dataset import Dataset
 from conceptrast.data.loading import views
-from conceptrast.models.model import Preprocess
-
-#: Views are kept between epochs if they take at most this many bytes.
-MEMORY = 2**30
+from conceptrast.models.model import Model
 
 
-class TrainingPictures:
-    """Views and labels of the rows of an index, in any order, any number of times.
-
-    Views are decoded once and kept as bytes if they fit into ``memory``, and decoded anew each time otherwise. What
-    comes out is the same.
+@dataclass(frozen=True)
+class Pictures:
+    """Views of any images of an index, by id.
 
     Args:
-        dataset: gives the pictures.
-        table: rows of its index; labels are read off it.
-        preprocess: how pictures become views.
-        batch_size: pictures of a batch.
+        dataset: where they come from.
+        table: its index.
+        model: how pictures become views.
+        batch_size: pictures in a batch.
         workers: processes that decode.
-        memory: bytes.
+
+    Example:
+        >>> from conceptrast.data.dataset import open_dataset
+        >>> from conceptrast.models import load_model
+        >>> dataset = open_dataset({"kind": "digit_pairs", "train": 0, "validation": 5})
+        >>> model = load_model("resnet10", class_names=dataset.class_names)
+        >>> pictures = Pictures(dataset, dataset.build_index().table, model, batch_size=2)
+        >>> [(ids.tolist(), tuple(batch.shape)) for ids, batch in pictures.of(np.array([4, 0, 2]))]
+        [([4, 0], (2, 3, 96, 96)), ([2], (1, 3, 96, 96))]
     """
 
-    def __init__(
-        self,
-        dataset: Dataset,
-        table: pd.DataFrame,
-        preprocess: Preprocess,
-        batch_size: int,
-        workers: int = 0,
-        memory: int = MEMORY,
-    ) -> None:
-        self.dataset, self.table, self.preprocess = dataset, table.reset_index(drop=True), preprocess
-        self.batch_size, self.workers = batch_size, workers
-        self.labels = torch.tensor(self.table["label"].to_numpy(), dtype=torch.long)
-        height, width = preprocess.size
-        self._fits = len(table) * preprocess.channels * height * width <= memory
-        self._kept: Tensor | None = None
+    dataset: Dataset
+    table: pd.DataFrame
+    model: Model
+    batch_size: int = 32
+    workers: int = 0
 
-    def __len__(self) -> int:
-        return len(self.table)
+    def of(self, images: np.ndarray, what: str = "") -> Iterator[tuple[np.ndarray, Tensor]]:
+        """Batches of ids ``[n]`` and views uint8 ``[n, 3, H, W]``, in the order of ``images``.
 
-    def batches(self, order: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """Views uint8 ``[n, channels, H, W]`` and labels ``[n]`` of the rows at ``order``, ``batch_size`` at a time."""
-        if self._fits:
-            kept = self._all()
-            for rows in order.split(self.batch_size):
-                yield kept[rows], self.labels[rows]
-            return
-        shuffled = self.table.iloc[order.numpy()]
-        stream = views(self.dataset, shuffled, self.preprocess, self.batch_size, self.workers)
-        for rows, (_, found) in zip(order.split(self.batch_size), stream, strict=True):
-            yield found, self.labels[rows]
+        ``what`` says what is being done with them, and makes the progress show.
+        """
+        rows = self.table.set_index("image", drop=False).loc[np.asarray(images)]
+        batches = views(self.dataset, rows, self.model.preprocess, self.batch_size, self.workers)
+        return progress(batches, what, -(-len(rows) // self.batch_size), "batches") if what else batches
 
-    def _all(self) -> Tensor:
-        if self._kept is None:
-            shape = (self.preprocess.channels, *self.preprocess.size)
-            self._kept = torch.empty((len(self), *shape), dtype=torch.uint8)
-            done = 0
-            for _, found in views(self.dataset, self.table, self.preprocess, self.batch_size, self.workers):
-                self._kept[done : done + len(found)] = found
-                done += len(found)
-        return self._kept
+    def by_id(self, images: np.ndarray) -> dict[int, Tensor]:
+        """Views uint8 ``[3, H, W]`` by image id."""
+        return {int(image): view for ids, batch in self.of(images) for image, view in zip(ids, batch, strict=True)}

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from torch import nn
 
+from conceptrast.base.torchvision_ops import torchvision
 from conceptrast.models.family import Family
 from conceptrast.models.model import Preprocess
-from conceptrast.models.torchvision_ops import torchvision
 
 
 class ResNet10(Family):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, fx, nn
 
-from conceptrast.errors import LayerError, ModelError
+from conceptrast.base.errors import LayerError, ModelError
 from conceptrast.models import graph_cut
 from conceptrast.models.folding import fold_batch_norms
 from conceptrast.models.hook_cut import HookCut

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from conceptrast.errors import ModelError, unknown_name
-from conceptrast.files import file_md5
+from conceptrast.base.errors import ModelError, unknown_name
+from conceptrast.base.files import file_md5
+from conceptrast.base.torchvision_ops import torchvision
 from conceptrast.models.family import Family, Published
 from conceptrast.models.model import Preprocess
-from conceptrast.models.torchvision_ops import torchvision
 
 #: torchvision's builders set this for published weights alone: these were trained on other means and deviations.
 _TRANSFORMS_INPUT = {"googlenet", "inception_v3"}

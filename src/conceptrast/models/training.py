@@ -19,12 +19,12 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from conceptrast.errors import ConfigError, ModelError, unknown_name
-from conceptrast.inference import PRECISIONS, autocast, device_of, network_input
+from conceptrast.base.errors import ConfigError, ModelError, unknown_name
+from conceptrast.base.progress import progress
 from conceptrast.models.checkpoints import Checkpoint
+from conceptrast.models.inference import PRECISIONS, autocast, device_of, network_input
 from conceptrast.models.model import Model, shapes_explained
-from conceptrast.models.pictures import TrainingPictures
-from conceptrast.progress import progress
+from conceptrast.models.training_pictures import TrainingPictures
 
 LOGGER = logging.getLogger("conceptrast")
 

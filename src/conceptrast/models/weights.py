@@ -13,8 +13,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from conceptrast.errors import ModelError, unknown_name
-from conceptrast.files import atomic
+from conceptrast.base.errors import ModelError, unknown_name
+from conceptrast.base.files import atomic
 
 #: How a torch checkpoint starts: a zip archive, or the pickle of older versions.
 _TORCH_STARTS = (b"PK", b"\x80")

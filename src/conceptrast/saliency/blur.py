@@ -13,8 +13,8 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from conceptrast.errors import ConfigError, ModelError, ShapeError
-from conceptrast.inference import autocast, device_of
+from conceptrast.base.errors import ConfigError, ModelError, ShapeError
+from conceptrast.models.inference import autocast, device_of
 from conceptrast.models.model import Model
 
 BLUR = 0.05

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from conceptrast.models.torchvision_ops import torchvision  # noqa: F401 - has to come before the grad-cam package
+from conceptrast.base.torchvision_ops import torchvision  # noqa: F401 - has to come before the grad-cam package
 from conceptrast.saliency.cut_network import CutNetwork
 
 # isort: split

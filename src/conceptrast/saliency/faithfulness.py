@@ -14,8 +14,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from conceptrast.errors import ConfigError, DataError, ModelError, ShapeError
-from conceptrast.inference import device_of
+from conceptrast.base.errors import ConfigError, DataError, ModelError, ShapeError
+from conceptrast.models.inference import device_of
 from conceptrast.models.model import Model
 from conceptrast.saliency.blur import blurred
 from conceptrast.saliency.imputation import linear_imputation

@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from conceptrast.activations import refuse_nowhere_to_look
-from conceptrast.errors import LayerError, ModelError
+from conceptrast.base.errors import LayerError, ModelError
+from conceptrast.base.registry import resolve
+from conceptrast.base.torchvision_ops import torchvision  # noqa: F401 - has to come before the grad-cam package
+from conceptrast.models.activations import refuse_nowhere_to_look
 from conceptrast.models.split import SplitModel
-from conceptrast.models.torchvision_ops import torchvision  # noqa: F401 - has to come before the grad-cam package
-from conceptrast.registry import resolve
 from conceptrast.saliency import METHODS
 from conceptrast.saliency.cut_network import CutNetwork
 from conceptrast.saliency.targets import Target, refuse_targets

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.linalg import splu
 
-from conceptrast.errors import ShapeError
+from conceptrast.base.errors import ShapeError
 
 _WEIGHTS = {(dy, dx): 1 / 12 if dy and dx else 1 / 6 for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx}
 _OUTSIDE, _KNOWN = -2, -1  # in place of an unknown's number

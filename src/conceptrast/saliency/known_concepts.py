@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from conceptrast.concept_recovery import concepts_by_class, refuse_other_size
+from conceptrast.concepts.recovery import concepts_by_class, refuse_other_size
 from conceptrast.contrast.recovery import sharing_pairs
-from conceptrast.pictures import Pictures
+from conceptrast.models.pictures import Pictures
 
 
 class Known(NamedTuple):

@@ -9,9 +9,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from conceptrast.inference import network_input
+from conceptrast.models.inference import network_input
+from conceptrast.models.pictures import Pictures
 from conceptrast.models.split import SplitModel
-from conceptrast.pictures import Pictures
 from conceptrast.saliency.grad_cam import class_activation_maps
 from conceptrast.saliency.subjects import targets_of
 

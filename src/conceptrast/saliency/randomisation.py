@@ -17,7 +17,7 @@ from scipy.stats import spearmanr
 from skimage.metrics import structural_similarity
 from torch import Tensor, nn
 
-from conceptrast.errors import LayerError, ModelError
+from conceptrast.base.errors import LayerError, ModelError
 from conceptrast.models.model import Model
 from conceptrast.models.split import SplitModel
 from conceptrast.saliency.grad_cam import class_activation_maps

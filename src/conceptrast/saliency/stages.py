@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import fx, nn
 
-from conceptrast.errors import ConfigError, ModelError
+from conceptrast.base.errors import ConfigError, ModelError
 from conceptrast.models import graph_cut
 from conceptrast.models.model import Model
 

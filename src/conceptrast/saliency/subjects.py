@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from conceptrast.base.errors import ConfigError
 from conceptrast.contrast.pairs import named_pairs
-from conceptrast.errors import ConfigError
+from conceptrast.data.selection import class_images, first_of_labels
 from conceptrast.models.model import Model
 from conceptrast.saliency.targets import Target
-from conceptrast.selection import class_images, first_of_labels
 
 KINDS = ("predicted", "class", "difference")
 """What a map speaks for: the class that the model gives the picture, a named class, one class and not another."""

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from conceptrast.errors import DataError
-from conceptrast.statistics import bootstrap_interval, mean_sd, wilson_interval
+from conceptrast.base.errors import DataError
+from conceptrast.base.statistics import bootstrap_interval, mean_sd, wilson_interval
 
 KEYS = ("view", "target_kind", "method", "baseline")
 """What a row of the tables of faithfulness and truth is about."""

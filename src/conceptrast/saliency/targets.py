@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from conceptrast.errors import ConfigError, ShapeError
+from conceptrast.base.errors import ConfigError, ShapeError
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def refuse_targets(targets: Sequence[Target], n_images: int, n_classes: int) -> 
     Example:
         >>> refuse_targets([Target(2)], n_images=1, n_classes=2)
         Traceback (most recent call last):
-        conceptrast.errors.ConfigError: class 2 does not exist: the network has classes 0 to 1
+        conceptrast.base.errors.ConfigError: class 2 does not exist: the network has classes 0 to 1
     """
     if len(targets) != n_images:
         raise ShapeError(f"{len(targets)} targets for {n_images} images: every image needs one")

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from conceptrast.errors import ShapeError
-from conceptrast.patches import BOX
+from conceptrast.base.errors import ShapeError
+from conceptrast.concepts.patches import BOX
 
 _COLUMNS = ("image", "flat", "own_mass", "shared_mass", "hit")
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from conceptrast.errors import ModelError
-from conceptrast.pictures import Pictures
+from conceptrast.base.errors import ModelError
+from conceptrast.models.pictures import Pictures
 from conceptrast.saliency.chance import centre_maps, random_maps
 from conceptrast.saliency.faithfulness import faithfulness
 from conceptrast.saliency.known_concepts import Known

@@ -7,16 +7,16 @@ from typing import Any
 
 import pandas as pd
 
-from conceptrast.concept_recovery import concepts_by_class, refuse_other_size
+from conceptrast.ace.ace import AceSettings, cav_arrays, nothing_found
+from conceptrast.ace.class_concepts import concepts_of_classes
+from conceptrast.ace.recovery import described, labels_of
+from conceptrast.base.files import read_table, write_arrays, write_table
+from conceptrast.concepts.recovery import concepts_by_class, refuse_other_size
+from conceptrast.data.selection import class_images
 from conceptrast.figures.ace import ace_card, draw_ace_card
 from conceptrast.figures.canvas import save_png
 from conceptrast.figures.study import file_name
-from conceptrast.files import read_table, write_arrays, write_table
-from conceptrast.latent.ace import AceSettings, cav_arrays, nothing_found
-from conceptrast.latent.class_concepts import concepts_of_classes
-from conceptrast.latent.recovery import described, labels_of
 from conceptrast.models.split import SplitModel
-from conceptrast.selection import class_images
 from conceptrast.steps.opening import open_pictures
 from conceptrast.steps.runner import LOGGER, run
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
+from conceptrast.ace.recovery import recovery_table
+from conceptrast.base.files import read_table, write_table
 from conceptrast.contrast.tables import or_skipped
-from conceptrast.files import read_table, write_table
-from conceptrast.latent.recovery import recovery_table
 from conceptrast.steps.runner import run
 
 NO_CONCEPTS = "no class has a concept that is kept: see ace.csv"

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from conceptrast.attribution.images import attribute_images
-from conceptrast.files import read_table, write_arrays
-from conceptrast.selection import class_images
+from conceptrast.base.files import read_table, write_arrays
+from conceptrast.data.selection import class_images
 from conceptrast.steps.opening import open_pictures
 from conceptrast.steps.runner import LOGGER, run
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
-from conceptrast.activations import refuse_nowhere_to_look
-from conceptrast.crops import corner_box, crop_of
-from conceptrast.errors import ConceptrastError, ConfigError, LayerError
-from conceptrast.factorization.dff import check_maps
+from conceptrast.base.errors import ConceptrastError, ConfigError, LayerError
+from conceptrast.contrast.crops import corner_box, crop_of
+from conceptrast.dff.factorization import check_maps
+from conceptrast.models.activations import refuse_nowhere_to_look
 from conceptrast.models.opening import architecture_of, family_of, preprocess_of
 from conceptrast.models.split import SplitModel
 from conceptrast.steps.runner import LOGGER, run

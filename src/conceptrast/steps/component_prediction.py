@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from conceptrast.component_prediction import component_prediction, plan_assemblies, skipped_classes
-from conceptrast.files import read_arrays, read_table, write_table
-from conceptrast.recipes import recipes_from_settings
-from conceptrast.selection import class_images
+from conceptrast.base.files import read_arrays, read_table, write_table
+from conceptrast.concepts.component_prediction import component_prediction, plan_assemblies, skipped_classes
+from conceptrast.concepts.recipes import recipes_from_settings
+from conceptrast.data.selection import class_images
 from conceptrast.steps.opening import open_pictures
 from conceptrast.steps.runner import run
 

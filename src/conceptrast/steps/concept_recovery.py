@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from conceptrast.concept_recovery import concept_recovery, refuse_other_size
+from conceptrast.base.files import read_json, read_table, write_table
+from conceptrast.concepts.recovery import concept_recovery, refuse_other_size
 from conceptrast.data.dataset import open_dataset
-from conceptrast.files import read_json, read_table, write_table
 from conceptrast.models.opening import open_model
 from conceptrast.steps.runner import run
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from conceptrast.confusion import confusion
+from conceptrast.base.files import read_json, read_table, write_table
 from conceptrast.figures.canvas import save_png
 from conceptrast.figures.confusion import draw_confusion
-from conceptrast.files import read_json, read_table, write_table
+from conceptrast.models.confusion import confusion
 from conceptrast.steps.runner import run
 
 

@@ -7,18 +7,18 @@ from typing import Any
 
 import pandas as pd
 
+from conceptrast.base.files import read_arrays, read_table, write_table
+from conceptrast.concepts.classes import read_attributions
 from conceptrast.contrast.components import of_pair, patches_of_pair, plane_of
 from conceptrast.contrast.images import images_by_class
 from conceptrast.contrast.pairs import both_orders, named_pairs
 from conceptrast.contrast.planes import Planes
 from conceptrast.contrast.tables import joined
-from conceptrast.factorization.classes import read_attributions
 from conceptrast.figures.canvas import save_png
 from conceptrast.figures.contrast_card import draw_contrast_card
 from conceptrast.figures.contrast_curves import draw_mask, draw_shift
 from conceptrast.figures.contrast_evidence import contrast_card, facts_of, masked_pictures
 from conceptrast.figures.study import slug
-from conceptrast.files import read_arrays, read_table, write_table
 from conceptrast.models.split import SplitModel
 from conceptrast.steps.opening import open_pictures
 from conceptrast.steps.runner import LOGGER, run

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from conceptrast.concept_recovery import concepts_by_class, refuse_other_size
+from conceptrast.base.files import read_table, write_table
+from conceptrast.concepts.classes import read_attributions
+from conceptrast.concepts.recovery import concepts_by_class, refuse_other_size
 from conceptrast.contrast.features import FeatureBank
 from conceptrast.contrast.hyperplanes import CHANCE
 from conceptrast.contrast.images import class_activations, images_by_class
@@ -13,8 +15,6 @@ from conceptrast.contrast.pairs import named_pairs, with_sharing
 from conceptrast.contrast.planes import Planes, chance_planes
 from conceptrast.contrast.recovery import mass_table, sharing_pairs, strongest_table
 from conceptrast.data.digit_pairs import CELL
-from conceptrast.factorization.classes import read_attributions
-from conceptrast.files import read_table, write_table
 from conceptrast.models.split import SplitModel
 from conceptrast.steps.opening import open_pictures
 from conceptrast.steps.runner import run

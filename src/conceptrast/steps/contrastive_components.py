@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from conceptrast.activations import activations_of
-from conceptrast.concept_recovery import concepts_by_class
+from conceptrast.base.files import read_table, write_arrays, write_table
+from conceptrast.concepts.classes import read_attributions
+from conceptrast.concepts.prototypes import set_prototypes
+from conceptrast.concepts.recipes import recipes_from_settings
+from conceptrast.concepts.recovery import concepts_by_class
 from conceptrast.contrast.components import contrast_sets, pair_table, set_names, set_owners
 from conceptrast.contrast.features import FeatureBank
 from conceptrast.contrast.hyperplanes import CHANCE
@@ -15,11 +18,8 @@ from conceptrast.contrast.pairs import both_orders, named_pairs, with_sharing
 from conceptrast.contrast.planes import Planes, chance_planes
 from conceptrast.contrast.recovery import sharing_pairs
 from conceptrast.contrast.solvers import Pair
-from conceptrast.factorization.classes import read_attributions
-from conceptrast.files import read_table, write_arrays, write_table
+from conceptrast.models.activations import activations_of
 from conceptrast.models.split import SplitModel
-from conceptrast.prototypes import set_prototypes
-from conceptrast.recipes import recipes_from_settings
 from conceptrast.steps.opening import open_pictures
 from conceptrast.steps.runner import run
 

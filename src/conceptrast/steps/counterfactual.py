@@ -9,23 +9,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from conceptrast.ace.ace import strongest_cav
+from conceptrast.base.files import read_arrays, read_table, write_table
 from conceptrast.contrast.images import class_activations
 from conceptrast.contrast.pairs import named_pairs, skipped_rows
 from conceptrast.contrast.planes import Planes
 from conceptrast.contrast.tables import joined
+from conceptrast.counterfactual.decoder import read_decoder
+from conceptrast.counterfactual.search import DecodableLayer, with_names
+from conceptrast.counterfactual.study_counterfactuals import Moved, Story, example_image
+from conceptrast.counterfactual.study_directions import KINDS, components_of, directions_towards, missing_directions
+from conceptrast.data.selection import class_images
 from conceptrast.figures.canvas import save_png, short
 from conceptrast.figures.counterfactual import animation, draw_counterfactual, save_gif
 from conceptrast.figures.evidence import pixels
 from conceptrast.figures.study import slug
-from conceptrast.files import read_arrays, read_table, write_table
-from conceptrast.inference import device_of
-from conceptrast.latent.ace import strongest_cav
-from conceptrast.latent.counterfactual import DecodableLayer, with_names
-from conceptrast.latent.decoder import read_decoder
-from conceptrast.latent.study_counterfactuals import Moved, Story, example_image
-from conceptrast.latent.study_directions import KINDS, components_of, directions_towards, missing_directions
+from conceptrast.models.inference import device_of
 from conceptrast.models.split import SplitModel
-from conceptrast.selection import class_images
 from conceptrast.steps.opening import open_pictures
 from conceptrast.steps.runner import run
 

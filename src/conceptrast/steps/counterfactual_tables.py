@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from conceptrast.files import read_table, write_table
-from conceptrast.latent.counterfactual import counterfactual_summary
+from conceptrast.base.files import read_table, write_table
+from conceptrast.counterfactual.search import counterfactual_summary
 from conceptrast.steps.runner import run
 
 

@@ -7,18 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from conceptrast.files import write_table
-from conceptrast.latent.decoder import write_decoder
-from conceptrast.latent.decoder_training import (
+from conceptrast.base.files import write_table
+from conceptrast.counterfactual.decoder import write_decoder
+from conceptrast.counterfactual.decoder_training import (
     DecoderOptions,
     mean_picture,
     reconstruction_rows,
     reconstruction_summary,
     train_decoder,
 )
-from conceptrast.models.pictures import TrainingPictures
+from conceptrast.data.selection import drawn_rows
 from conceptrast.models.split import SplitModel
-from conceptrast.selection import drawn_rows
+from conceptrast.models.training_pictures import TrainingPictures
 from conceptrast.steps.opening import open_pictures
 from conceptrast.steps.runner import run
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import pandas as pd
 
+from conceptrast.base.files import read_table, write_arrays, write_table
+from conceptrast.dff.deep_feature_factorization import arrays_of
+from conceptrast.dff.factorized_pictures import factorized, labelled_pictures, predicted_pictures
+from conceptrast.dff.table import skipped_rows
 from conceptrast.figures.canvas import save_full_png
 from conceptrast.figures.study import slug
-from conceptrast.files import read_table, write_arrays, write_table
-from conceptrast.saliency.deep_feature_factorization import arrays_of
-from conceptrast.saliency.dff_table import skipped_rows
-from conceptrast.saliency.factorized_pictures import factorized, labelled_pictures, predicted_pictures
 from conceptrast.steps.opening import open_pictures
 from conceptrast.steps.runner import LOGGER, run
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from conceptrast.activations import activations_of
-from conceptrast.errors import LayerError
-from conceptrast.factorization.classes import by_class, factorize_classes, nearest_rectified, read_attributions
-from conceptrast.files import write_arrays
+from conceptrast.base.errors import LayerError
+from conceptrast.base.files import write_arrays
+from conceptrast.concepts.classes import by_class, factorize_classes, nearest_rectified, read_attributions
+from conceptrast.concepts.recipes import factors_in_use
+from conceptrast.models.activations import activations_of
 from conceptrast.models.split import SplitModel, cuttable_layers
-from conceptrast.recipes import factors_in_use
 from conceptrast.steps.opening import open_pictures
 from conceptrast.steps.runner import run
 

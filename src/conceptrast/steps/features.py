@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from conceptrast.activations import activations_of
+from conceptrast.base.files import write_arrays
+from conceptrast.concepts.classes import by_class, read_attributions
 from conceptrast.contrast.features import features_of_classes
-from conceptrast.factorization.classes import by_class, read_attributions
-from conceptrast.files import write_arrays
+from conceptrast.models.activations import activations_of
 from conceptrast.models.split import SplitModel
 from conceptrast.steps.opening import open_pictures
 from conceptrast.steps.runner import run

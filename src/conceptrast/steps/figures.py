@@ -7,14 +7,14 @@ from typing import Any
 
 import pandas as pd
 
-from conceptrast.factorization.classes import read_attributions
+from conceptrast.base.files import read_arrays, read_table, write_table
+from conceptrast.base.progress import progress
+from conceptrast.concepts.classes import read_attributions
+from conceptrast.concepts.recipes import Recipe
 from conceptrast.figures.canvas import save_png
 from conceptrast.figures.class_card import draw_class_card
 from conceptrast.figures.overview import draw_overview
 from conceptrast.figures.study import file_name, study_cards
-from conceptrast.files import read_arrays, read_table, write_table
-from conceptrast.progress import progress
-from conceptrast.recipes import Recipe
 from conceptrast.steps.opening import open_pictures
 from conceptrast.steps.runner import run
 

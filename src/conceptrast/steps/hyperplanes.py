@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from conceptrast.base.files import write_arrays
 from conceptrast.contrast.features import FeatureBank
 from conceptrast.contrast.planes import fit_shard
 from conceptrast.contrast.solvers import solvers_from_settings
-from conceptrast.files import write_arrays
 from conceptrast.steps.runner import LOGGER, run
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from conceptrast.base.files import write_json, write_table
 from conceptrast.data.dataset import open_dataset
-from conceptrast.files import write_json, write_table
 from conceptrast.steps.runner import LOGGER, run
 
 

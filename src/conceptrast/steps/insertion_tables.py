@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from conceptrast.files import read_table, write_table
-from conceptrast.insertion import insertion_summary
+from conceptrast.base.files import read_table, write_table
+from conceptrast.contrast.insertion import insertion_summary
 from conceptrast.steps.runner import run
 
 

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from conceptrast.base.files import read_json, read_table, write_arrays, write_table
+from conceptrast.bias.autoencoder import Autoencoder
+from conceptrast.bias.comparison import CONDITIONS, NETWORKS, trained_networks
+from conceptrast.bias.latent_space import LatentSpace, Source, latent_space
 from conceptrast.data.dataset import open_dataset
 from conceptrast.figures.canvas import save_png
 from conceptrast.figures.latent_bias import draw_maps, draw_navigation, draw_rotations
-from conceptrast.files import read_json, read_table, write_arrays, write_table
-from conceptrast.inference import default_device
-from conceptrast.latent.autoencoder import Autoencoder
-from conceptrast.latent.bias import LatentSpace, Source, latent_space
-from conceptrast.latent.comparison import CONDITIONS, NETWORKS, trained_networks
+from conceptrast.models.inference import default_device
 from conceptrast.models.model import Model
 from conceptrast.models.opening import open_model
 from conceptrast.models.weights import fit, read_state
@@ -34,7 +34,7 @@ def main(
     figures: list[Path],
     workers: int = 0,
 ) -> None:
-    """Indices, weights and figures in the order of :mod:`conceptrast.latent.comparison`.
+    """Indices, weights and figures in the order of :mod:`conceptrast.bias.comparison`.
 
     The figures (map, rotations, a strip for each condition) show the networks of the first seed.
     """

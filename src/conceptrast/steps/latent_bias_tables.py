@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from conceptrast.files import read_table, write_table
-from conceptrast.latent.bias_table import bias_columns, bias_measures, bias_summary, training_columns
-from conceptrast.latent.comparison import trained_networks
+from conceptrast.base.files import read_table, write_table
+from conceptrast.bias.comparison import trained_networks
+from conceptrast.bias.table import bias_columns, bias_measures, bias_summary, training_columns
 from conceptrast.steps.runner import run
 
 

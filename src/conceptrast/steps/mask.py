@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from conceptrast.base.files import write_arrays, write_table
+from conceptrast.concepts.classes import read_attributions
 from conceptrast.contrast.features import FeatureBank
 from conceptrast.contrast.images import drawn_images, images_by_class
 from conceptrast.contrast.mask import mask_tests
 from conceptrast.contrast.pairs import mask_pairs, named_pairs, skipped_pairs, skipped_rows
 from conceptrast.contrast.planes import Planes
 from conceptrast.contrast.shift import draw_pairs
-from conceptrast.factorization.classes import read_attributions
-from conceptrast.files import write_arrays, write_table
 from conceptrast.models.split import SplitModel
 from conceptrast.steps.opening import open_pictures
 from conceptrast.steps.runner import run

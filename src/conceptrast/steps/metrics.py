@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from conceptrast.files import read_table, write_json
+from conceptrast.base.files import read_table, write_json
 from conceptrast.steps.runner import run
 from conceptrast.tables import headline_metrics
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from conceptrast.base.files import read_json, read_table
 from conceptrast.data.dataset import open_dataset
-from conceptrast.files import read_json, read_table
-from conceptrast.inference import default_device
+from conceptrast.models.inference import default_device
 from conceptrast.models.opening import open_model
-from conceptrast.pictures import Pictures
+from conceptrast.models.pictures import Pictures
 
 
 def open_pictures(

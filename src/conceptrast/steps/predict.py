@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from conceptrast.errors import DataError
-from conceptrast.files import write_table
-from conceptrast.inference import predict
+from conceptrast.base.errors import DataError
+from conceptrast.base.files import write_table
+from conceptrast.models.inference import predict
 from conceptrast.steps.opening import open_pictures
 from conceptrast.steps.runner import run
 

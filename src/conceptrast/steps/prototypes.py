@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from conceptrast.activations import activations_of
-from conceptrast.files import read_arrays, read_table, write_table
+from conceptrast.base.files import read_arrays, read_table, write_table
+from conceptrast.concepts.prototypes import class_prototypes
+from conceptrast.concepts.recipes import recipes_from_settings
+from conceptrast.models.activations import activations_of
 from conceptrast.models.split import SplitModel
-from conceptrast.prototypes import class_prototypes
-from conceptrast.recipes import recipes_from_settings
 from conceptrast.steps.opening import open_pictures
 from conceptrast.steps.runner import run
 

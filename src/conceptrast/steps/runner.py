@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from conceptrast.errors import ConceptrastError
+from conceptrast.base.errors import ConceptrastError
 
 LOGGER = logging.getLogger("conceptrast")
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from conceptrast.base.files import read_table, write_arrays, write_table
 from conceptrast.figures.canvas import save_full_png
 from conceptrast.figures.saliency import DPI, draw_saliency
 from conceptrast.figures.saliency_view import PER_PAIR, note_of, rows_of_view
-from conceptrast.files import read_table, write_arrays, write_table
 from conceptrast.models.split import SplitModel
 from conceptrast.saliency.known_concepts import known_concepts
 from conceptrast.saliency.maps import subject_maps, target_probabilities, without_activations

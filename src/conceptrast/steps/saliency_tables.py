@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from conceptrast.files import read_table, write_table
+from conceptrast.base.files import read_table, write_table
 from conceptrast.saliency.tables import faithfulness_table, randomisation_table, truth_table, with_skipped
 from conceptrast.steps.runner import run
 

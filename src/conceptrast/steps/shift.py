@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from conceptrast.base.files import write_table
+from conceptrast.concepts.classes import read_attributions
 from conceptrast.contrast.features import FeatureBank
 from conceptrast.contrast.images import class_activations, drawn_images, images_by_class
 from conceptrast.contrast.planes import Planes
 from conceptrast.contrast.shift import draw_pairs, shift_table
-from conceptrast.factorization.classes import read_attributions
-from conceptrast.files import write_table
-from conceptrast.inference import device_of
+from conceptrast.models.inference import device_of
 from conceptrast.models.split import SplitModel
 from conceptrast.steps.opening import open_pictures
 from conceptrast.steps.runner import run

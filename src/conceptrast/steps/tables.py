@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from conceptrast import concept_recovery
-from conceptrast.files import read_arrays, read_json, read_table, write_table
+from conceptrast.base.files import read_arrays, read_json, read_table, write_table
+from conceptrast.concepts import recovery as concept_recovery
 from conceptrast.steps.runner import run
 from conceptrast.tables import beside_published, component_prediction, model_summary, study_summary
 

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from conceptrast.files import read_json, read_table, write_json
+from conceptrast.base.files import read_json, read_table, write_json
 from conceptrast.steps.runner import run
 from conceptrast.tracking import Record, record
 

@@ -7,13 +7,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+from conceptrast.base.files import read_json, read_table, write_table
 from conceptrast.data.dataset import open_dataset
-from conceptrast.files import read_json, read_table, write_table
-from conceptrast.inference import default_device
 from conceptrast.models.head import fit_head
+from conceptrast.models.inference import default_device
 from conceptrast.models.opening import open_model
-from conceptrast.models.pictures import TrainingPictures
 from conceptrast.models.training import TrainOptions, train
+from conceptrast.models.training_pictures import TrainingPictures
 from conceptrast.models.weights import write_state
 from conceptrast.steps.runner import run
 

@@ -7,12 +7,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+from conceptrast.base.files import read_table, write_table
+from conceptrast.bias.adversarial_training import AutoencoderOptions, train_autoencoder
+from conceptrast.bias.autoencoder import Autoencoder, plain_preprocess
 from conceptrast.data.dataset import open_dataset
-from conceptrast.files import read_table, write_table
-from conceptrast.inference import default_device
-from conceptrast.latent.adversarial_training import AutoencoderOptions, train_autoencoder
-from conceptrast.latent.autoencoder import Autoencoder, plain_preprocess
-from conceptrast.models.pictures import TrainingPictures
+from conceptrast.models.inference import default_device
+from conceptrast.models.training_pictures import TrainingPictures
 from conceptrast.models.weights import write_state
 from conceptrast.steps.runner import run
 

@@ -11,9 +11,9 @@ from torch.nn import functional
 
 from conceptrast.attribution.completeness import completeness_gap
 from conceptrast.attribution.deeplift import deeplift
-from conceptrast.errors import ShapeError
+from conceptrast.base.errors import ShapeError
+from conceptrast.base.torchvision_ops import torchvision
 from conceptrast.models.split import SplitModel
-from conceptrast.models.torchvision_ops import torchvision
 
 
 @pytest.fixture(autouse=True)

@@ -15,10 +15,10 @@ from conceptrast.attribution.deeplift import deeplift
 from conceptrast.attribution.images import attribute_images
 from conceptrast.attribution.integrated_gradients import integrated_gradients
 from conceptrast.attribution.smooth import noisy_copies, smooth_attribution
-from conceptrast.errors import ConfigError, LayerError, ShapeError
+from conceptrast.base.errors import ConfigError, LayerError, ShapeError
+from conceptrast.base.registry import resolve
 from conceptrast.models.model import Model, Preprocess
 from conceptrast.models.split import SplitModel
-from conceptrast.registry import resolve
 
 
 def normal(*shape: int, seed: int = 0) -> Tensor:

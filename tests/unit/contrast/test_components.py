@@ -7,6 +7,9 @@ import pandas as pd
 import pytest
 import torch
 
+from conceptrast.base.errors import ConceptrastError, LayerError
+from conceptrast.base.files import write_arrays
+from conceptrast.concepts.nmf import NothingToFactorizeError
 from conceptrast.contrast.components import (
     contrast_sets,
     contrastive_components,
@@ -20,9 +23,6 @@ from conceptrast.contrast.components import (
 )
 from conceptrast.contrast.hyperplanes import NO_PLANE, Hyperplane
 from conceptrast.contrast.planes import Planes
-from conceptrast.errors import ConceptrastError, LayerError
-from conceptrast.factorization.nmf import NothingToFactorizeError
-from conceptrast.files import write_arrays
 
 # Channel 0 speaks for class 3, channel 2 for class 5; channel 1 is in both.
 PLANE = Hyperplane(np.array([-1.0, 0.0, 1.0], np.float32), 0.0)

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from conceptrast.base.errors import ShapeError
+from conceptrast.base.files import write_arrays
 from conceptrast.contrast.features import (
     FeatureBank,
     Features,
@@ -14,8 +16,6 @@ from conceptrast.contrast.features import (
     features_of_classes,
     telling_positions,
 )
-from conceptrast.errors import ShapeError
-from conceptrast.files import write_arrays
 
 NAMES = ["zero", "one", "two"]
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from conceptrast.base.errors import ConceptrastError, ConfigError, ShapeError
 from conceptrast.contrast.descent import descend
 from conceptrast.contrast.hyperplanes import NO_PLANE, Hyperplane, accuracies, fit_pairs, random_hyperplane, regress
 from conceptrast.contrast.solvers import Solver, solvers_from_settings
-from conceptrast.errors import ConceptrastError, ConfigError, ShapeError
 
 ZERO, RANDOM, LOGISTIC = Solver("zero"), Solver("random", init="random"), Solver("logistic", solver="logistic")
 CHANNELS = 12

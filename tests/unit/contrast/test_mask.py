@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from conceptrast.base.errors import ShapeError
 from conceptrast.contrast.mask import (
     hidden_places,
     mask_summary,
@@ -16,7 +17,6 @@ from conceptrast.contrast.mask import (
     random_ranks,
     ranks_by_distance,
 )
-from conceptrast.errors import ShapeError
 from conceptrast.models.model import Model, Preprocess
 
 DISTANCES = np.array([[[0.5, -2.0], [3.0, 1.0]], [[-1.0, -2.5], [0.0, 2.0]]])

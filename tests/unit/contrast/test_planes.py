@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from conceptrast.base.files import write_arrays
 from conceptrast.contrast.features import HEADS, FeatureBank
 from conceptrast.contrast.hyperplanes import NO_PLANE
 from conceptrast.contrast.planes import Planes, blocks_of_pairs, chance_planes, fit_shard
 from conceptrast.contrast.solvers import Solver
 from conceptrast.contrast.tables import hyperplane_summary
-from conceptrast.files import write_arrays
 
 CLASSES = [1, 4, 5, 8, 9, 12, 20]
 SOLVERS = [Solver("zero"), Solver("a_zero", init="random"), Solver("logistic", solver="logistic")]

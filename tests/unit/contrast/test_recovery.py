@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 import torch
 
-from conceptrast.concept_recovery import concepts_by_class
+from conceptrast.base.errors import DataError
+from conceptrast.concepts.recovery import concepts_by_class
 from conceptrast.contrast.hyperplanes import Hyperplane
 from conceptrast.contrast.recovery import (
     mass_in_cell,
@@ -17,7 +18,6 @@ from conceptrast.contrast.recovery import (
     strongest_table,
     summary,
 )
-from conceptrast.errors import DataError
 
 CONCEPTS = {0: ["3", "7"], 1: ["3", "8"], 2: ["0", "1"]}
 SHARING = {(0, 1): ("7", "3"), (1, 0): ("8", "3")}

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from conceptrast.base.errors import ConceptrastError, ShapeError
 from conceptrast.contrast.hyperplanes import Hyperplane
 from conceptrast.contrast.shift import (
     OFFSETS,
@@ -18,7 +19,6 @@ from conceptrast.contrast.shift import (
     shift_table,
     shifted_probabilities,
 )
-from conceptrast.errors import ConceptrastError, ShapeError
 from conceptrast.models.split import SplitModel
 
 

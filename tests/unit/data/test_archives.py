@@ -7,9 +7,9 @@ import tarfile
 
 import pytest
 
+from conceptrast.base.errors import DataError
+from conceptrast.base.files import file_md5
 from conceptrast.data.archives import unpack
-from conceptrast.errors import DataError
-from conceptrast.files import file_md5
 
 
 def archive_of(path, *members: tarfile.TarInfo | str):

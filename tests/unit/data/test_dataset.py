@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from conceptrast.base.errors import ConfigError, DataError
+from conceptrast.base.files import read_json, read_table
 from conceptrast.data import KINDS
 from conceptrast.data.dataset import TABLE_TYPES, TRUTH_TYPES, open_dataset
 from conceptrast.data.photographs import FILES
-from conceptrast.errors import ConfigError, DataError
-from conceptrast.files import read_json, read_table
 from conceptrast.steps.index import main
 
 

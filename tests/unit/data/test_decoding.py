@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from conceptrast.base.errors import DataError
 from conceptrast.data.decoding import open_rgb
 from conceptrast.data.packaged import packaged_file
-from conceptrast.errors import DataError
 
 
 def saved(image: Image.Image, path, **options):

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
+from conceptrast.base.errors import ConfigError, DataError
 from conceptrast.data.digit_pairs import CELL, DIGITS, DigitPairs, draw_scene, render, stroke_boxes, textures
 from conceptrast.data.packaged import handwritten_digits
-from conceptrast.errors import ConfigError, DataError
 
 
 @pytest.fixture(scope="module")

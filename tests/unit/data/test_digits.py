@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from conceptrast.base.errors import ConfigError, DataError
 from conceptrast.data.dataset import open_dataset
 from conceptrast.data.digits import KINDS, OF_A_KIND
 from conceptrast.data.packaged import handwritten_digits
-from conceptrast.errors import ConfigError, DataError
 
 
 def opened(seed: int = 0, **options):

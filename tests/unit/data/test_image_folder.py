@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from conceptrast.base.errors import ConfigError, DataError
 from conceptrast.data import picture_files
 from conceptrast.data.dataset import open_dataset
-from conceptrast.errors import ConfigError, DataError
 
 
 def fill(folder, count: int, suffix: str = "png", size: tuple[int, int] = (6, 5)) -> None:

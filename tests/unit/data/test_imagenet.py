@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from PIL import Image
 
+from conceptrast.base.errors import DataError
 from conceptrast.data.dataset import open_dataset
-from conceptrast.errors import DataError
 
 SYNSETS = "n01440764 tench, Tinca tinca\nn02102040 English springer, spaniel\nn03888257 parachute, chute\n"
 

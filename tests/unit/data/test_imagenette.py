@@ -13,11 +13,11 @@ from threading import Thread
 import pytest
 from PIL import Image
 
+from conceptrast.base.errors import DataError
+from conceptrast.base.files import file_md5
 from conceptrast.data import imagenette
 from conceptrast.data.dataset import open_dataset
 from conceptrast.data.imagenette import ARCHIVES, IMAGENET_INDEX, Imagenette
-from conceptrast.errors import DataError
-from conceptrast.files import file_md5
 
 
 def fill(root, *folders: str) -> None:

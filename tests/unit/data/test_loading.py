@@ -7,9 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
+from conceptrast.base.errors import DataError
 from conceptrast.data.dataset import open_dataset
 from conceptrast.data.loading import views
-from conceptrast.errors import DataError
 
 
 class Plain:

@@ -13,11 +13,11 @@ import pandas as pd
 import pytest
 import tifffile
 
+from conceptrast.base.errors import ConfigError, DataError
+from conceptrast.base.files import read_json, read_table
 from conceptrast.data import midog as midog_module
 from conceptrast.data.dataset import Dataset, open_dataset
 from conceptrast.data.midog import tile_at
-from conceptrast.errors import ConfigError, DataError
-from conceptrast.files import read_json, read_table
 from conceptrast.steps import index as index_step
 
 

@@ -7,12 +7,12 @@ import tarfile
 import pytest
 from PIL import Image
 
+from conceptrast.base.errors import DataError
+from conceptrast.base.files import file_md5
 from conceptrast.data import pets
 from conceptrast.data.dataset import open_dataset
 from conceptrast.data.pets import ARCHIVE, UNPACKED, sort_oxford
 from conceptrast.data.picture_files import folder_identity
-from conceptrast.errors import DataError
-from conceptrast.files import file_md5
 
 
 def opened(root, **options):
@@ -85,7 +85,7 @@ def test_a_mirror_without_the_archive_is_named_before_the_run(tmp_path, monkeypa
 
 
 def test_what_cannot_be_downloaded_is_said_with_what_to_do(tmp_path, monkeypatch):
-    from conceptrast.models.torchvision_ops import torchvision
+    from conceptrast.base.torchvision_ops import torchvision
 
     def offline(*arguments, **options):
         raise OSError("no route to host")
@@ -111,7 +111,7 @@ def test_oxfords_breeds_are_cats_where_their_names_are_capital(tmp_path):
 
 def downloadable(tmp_path, monkeypatch) -> None:
     """A download that leaves what torchvision's leaves."""
-    from conceptrast.models.torchvision_ops import torchvision
+    from conceptrast.base.torchvision_ops import torchvision
 
     def download(folder, download):
         assert download

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from conceptrast.base.errors import ConfigError, DataError
 from conceptrast.data.dataset import open_dataset
 from conceptrast.data.rotated_pair import GREY, digit_split, turned_digit, turned_disc
-from conceptrast.errors import ConfigError, DataError
 
 
 def opened(seed: int = 0, **options):

@@ -10,9 +10,9 @@ import pytest
 import tifffile
 from PIL import Image
 
+from conceptrast.base.errors import DataError
 from conceptrast.data import tiff_regions
 from conceptrast.data.tiff_regions import read_region, tiff_size
-from conceptrast.errors import DataError
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (150, 190, 3), dtype=np.uint8)
 WINDOWS = [(0, 0, 150, 190), (140, 0, 10, 1), (0, 185, 1, 5), (30, 40, 64, 70), (63, 64, 2, 1), (149, 189, 1, 1)]

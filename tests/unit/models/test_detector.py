@@ -12,12 +12,12 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from conceptrast.errors import ConfigError, LayerError, ModelError
-from conceptrast.files import read_json, read_table, write_arrays
+from conceptrast.base.errors import ConfigError, LayerError, ModelError
+from conceptrast.base.files import read_json, read_table, write_arrays
+from conceptrast.base.torchvision_ops import torchvision
 from conceptrast.models import DETECTORS
 from conceptrast.models.opening import family_of, load_model, open_model
 from conceptrast.models.split import SplitModel
-from conceptrast.models.torchvision_ops import torchvision
 from conceptrast.models.weights import write_state
 from conceptrast.steps import counterfactual, counterfactual_tables, decoder, index, predict, train
 

@@ -5,7 +5,7 @@ import sys
 import pytest
 import torch
 
-from conceptrast.errors import ConfigError, ModelError
+from conceptrast.base.errors import ConfigError, ModelError
 from conceptrast.models.opening import load_model, open_model
 
 CODE = """

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from conceptrast.base.torchvision_ops import torchvision
 from conceptrast.models.split import SplitModel
-from conceptrast.models.torchvision_ops import torchvision
 
 
 @pytest.fixture(autouse=True)

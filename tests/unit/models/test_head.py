@@ -14,14 +14,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
+from conceptrast.base.errors import ModelError
+from conceptrast.base.files import read_table, write_json, write_table
 from conceptrast.data.loose_pictures import OpenPictures
-from conceptrast.errors import ModelError
-from conceptrast.files import read_table, write_json, write_table
-from conceptrast.inference import network_input
 from conceptrast.models.head import fit_head, inputs_of
+from conceptrast.models.inference import network_input
 from conceptrast.models.model import Model, Preprocess
 from conceptrast.models.opening import load_model, open_model
-from conceptrast.models.pictures import TrainingPictures
+from conceptrast.models.training_pictures import TrainingPictures
 from conceptrast.models.weights import read_state, write_state
 from conceptrast.steps import train as train_step
 

@@ -9,13 +9,13 @@ import torch
 import yaml
 from torch.nn.functional import conv2d, linear, max_pool2d
 
+from conceptrast.base.errors import ConfigError
 from conceptrast.data.dataset import open_dataset
 from conceptrast.data.packaged import handwritten_digits
-from conceptrast.errors import ConfigError
 from conceptrast.models.opening import load_model
-from conceptrast.models.pictures import TrainingPictures
 from conceptrast.models.split import SplitModel, cuttable_layers
 from conceptrast.models.training import TrainOptions, train
+from conceptrast.models.training_pictures import TrainingPictures
 from conceptrast.models.weights import write_state
 
 CONFIG = yaml.safe_load((Path(__file__).resolve().parents[3] / "config" / "config.yaml").read_text())

@@ -5,10 +5,10 @@ import pytest
 import torch
 from PIL import Image
 
-from conceptrast.errors import ConfigError, ModelError, ShapeError
+from conceptrast.base.errors import ConfigError, ModelError, ShapeError
+from conceptrast.base.torchvision_ops import torchvision
 from conceptrast.models.model import Model, Preprocess, refuse_channels
 from conceptrast.models.opening import load_model
-from conceptrast.models.torchvision_ops import torchvision
 
 
 def noise(height: int, width: int, seed: int = 0) -> Image.Image:

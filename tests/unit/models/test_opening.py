@@ -7,8 +7,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from conceptrast.errors import ConfigError, ModelError
-from conceptrast.files import file_md5
+from conceptrast.base.errors import ConfigError, ModelError
+from conceptrast.base.files import file_md5
 from conceptrast.models.opening import load_model, missing, open_model
 
 IMAGES = torch.rand(2, 3, 96, 96, generator=torch.Generator().manual_seed(0))

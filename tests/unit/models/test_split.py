@@ -12,10 +12,10 @@ import torch
 from efficientnet_lite_pytorch import EfficientNet
 from torch import Tensor, nn
 
-from conceptrast.errors import LayerError, ModelError
+from conceptrast.base.errors import LayerError, ModelError
+from conceptrast.base.torchvision_ops import torchvision
 from conceptrast.models.model import Model, Preprocess
 from conceptrast.models.split import SplitModel, cuttable_layers, last_spatial_layer
-from conceptrast.models.torchvision_ops import torchvision
 
 CUTS = {
     "resnet18": {"layer3.1": True, "layer4.1": True},

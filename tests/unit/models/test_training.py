@@ -9,14 +9,14 @@ import pandas as pd
 import pytest
 import torch
 
+from conceptrast.base.errors import ConfigError, ModelError
+from conceptrast.base.files import read_table, write_json, write_table
 from conceptrast.data.dataset import open_dataset
-from conceptrast.errors import ConfigError, ModelError
-from conceptrast.files import read_table, write_json, write_table
-from conceptrast.inference import predict
 from conceptrast.models import training as module_under_test
+from conceptrast.models.inference import predict
 from conceptrast.models.opening import load_model
-from conceptrast.models.pictures import TrainingPictures
 from conceptrast.models.training import TrainOptions, learning_rate_at, train
+from conceptrast.models.training_pictures import TrainingPictures
 from conceptrast.models.weights import read_state
 from conceptrast.steps import predict as predict_step
 from conceptrast.steps import train as train_step

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from conceptrast.errors import ConfigError, ModelError, ShapeError
+from conceptrast.base.errors import ConfigError, ModelError, ShapeError
 from conceptrast.models.model import Model, Preprocess
 from conceptrast.saliency.blur import BlurTest, elsewhere
 

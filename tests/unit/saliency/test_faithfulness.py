@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from conceptrast.errors import ConfigError, DataError, ModelError, ShapeError
+from conceptrast.base.errors import ConfigError, DataError, ModelError, ShapeError
+from conceptrast.base.statistics import bootstrap_interval
 from conceptrast.models.model import Model, Preprocess
 from conceptrast.saliency.chance import centre_maps, random_maps
 from conceptrast.saliency.faithfulness import NOISE, faithfulness, relevance_rank
 from conceptrast.saliency.tables import faithfulness_table, scores
 from conceptrast.saliency.targets import Target
-from conceptrast.statistics import bootstrap_interval
 
 
 class Corner(nn.Module):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from conceptrast.errors import ConfigError, LayerError, ModelError, ShapeError
+from conceptrast.base.errors import ConfigError, LayerError, ModelError, ShapeError
 from conceptrast.models.opening import load_model
 from conceptrast.models.split import SplitModel
 from conceptrast.saliency import METHODS

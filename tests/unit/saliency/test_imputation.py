@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from conceptrast.errors import ShapeError
+from conceptrast.base.errors import ShapeError
 from conceptrast.saliency.imputation import linear_imputation
 
 RNG = np.random.default_rng(0)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from conceptrast.errors import ConfigError, LayerError
+from conceptrast.base.errors import ConfigError, LayerError
 from conceptrast.models.model import Model, Preprocess
 from conceptrast.models.split import SplitModel
 from conceptrast.saliency.grad_cam import class_activation_maps

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from conceptrast.errors import ConfigError, LayerError, ModelError
+from conceptrast.base.errors import ConfigError, LayerError, ModelError
+from conceptrast.base.torchvision_ops import torchvision
 from conceptrast.models.opening import load_model
-from conceptrast.models.torchvision_ops import torchvision
 from conceptrast.saliency.stages import stages
 
 

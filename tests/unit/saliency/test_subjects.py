@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from torch import nn
 
-from conceptrast.errors import ConfigError
+from conceptrast.base.errors import ConfigError
 from conceptrast.models.model import Model, Preprocess
 from conceptrast.saliency.subjects import chosen_subjects, described, subjects_of, targets_of, usable
 from conceptrast.saliency.targets import Target

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from conceptrast.errors import ConfigError, ShapeError
+from conceptrast.base.errors import ConfigError, ShapeError
 from conceptrast.saliency.targets import Target, refuse_targets
 
 LOGITS = torch.tensor([[0.0, math.log(2), math.log(5)], [math.log(3), 0.0, 0.0]])

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from conceptrast.errors import LayerError
+from conceptrast.base.errors import LayerError
 from conceptrast.models.split import SplitModel
 from conceptrast.saliency.grad_cam import class_activation_maps
 from conceptrast.saliency.targets import Target

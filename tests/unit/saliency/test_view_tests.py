@@ -11,11 +11,11 @@ import torch
 from PIL import Image
 from torch import nn
 
+from conceptrast.base.files import read_table, write_table
 from conceptrast.data.loose_pictures import OpenPictures
-from conceptrast.files import read_table, write_table
 from conceptrast.models.model import Model, Preprocess
+from conceptrast.models.pictures import Pictures
 from conceptrast.models.split import SplitModel
-from conceptrast.pictures import Pictures
 from conceptrast.saliency.known_concepts import Known
 from conceptrast.saliency.maps import grid_of, subject_maps, target_probabilities, without_activations
 from conceptrast.saliency.subjects import set_aside, usable

@@ -1,0 +1,92 @@
+"""From the images of some classes to their concepts: what the workflow's step and the library's function share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+
+from conceptrast.ace.ace import AceSettings, Concepts, concepts_of_class
+from conceptrast.ace.segments import Labels, Segments, segments_of
+from conceptrast.ace.tcav import class_gradients
+from conceptrast.models.activations import activations_of
+from conceptrast.models.inference import device_of
+from conceptrast.models.pictures import Pictures
+from conceptrast.models.split import SplitModel
+
+_OTHERS = 75  # stream of the draw, apart from all others that use the run's seed
+
+
+@dataclass(frozen=True)
+class ClassConcepts:
+    """One class: its images ``[N]``, their segments, and its concepts, once for each shape of segments."""
+
+    target: int
+    images: np.ndarray
+    segments: Segments
+    concepts: Sequence[Concepts]
+
+
+def concepts_of_classes(
+    pictures: Pictures,
+    split: SplitModel,
+    predictions: pd.DataFrame,
+    chosen: Mapping[int, np.ndarray],
+    settings: AceSettings,
+    seed: int,
+    precision: str = "float32",
+    labels: Labels | None = None,
+) -> Iterator[ClassConcepts]:
+    """The concepts of some classes, one class after the other.
+
+    Args:
+        pictures: images and model.
+        split: the model, cut at the layer.
+        predictions: image, predicted: from which random segments are drawn.
+        chosen: images ``[N]`` by class index.
+        settings: see :class:`~conceptrast.ace.ace.AceSettings`.
+        seed: of all draws.
+        precision: of the prefix; gradients are float32.
+        labels: says what segments show, where that is known.
+    """
+    drawn = other_images(predictions, list(chosen), settings.random_images, seed)
+    whole = np.unique(np.concatenate([np.empty(0, np.int64), *drawn.values()]))
+    cut = settings.segments, settings.segments_as, precision
+    random = segments_of(pictures, split, whole, *cut)
+    for target, images in chosen.items():
+        own = segments_of(pictures, split, images, *cut, labels)
+        batches = activations_of(pictures.model, split, pictures.of(images), precision)
+        activations = torch.cat([found for _, found in batches]).to(device_of(pictures.model))
+        gradients = class_gradients(split, activations, target, pictures.batch_size)
+        others = random.of(drawn[target])
+        found = [
+            concepts_of_class(target, shape, own, others, gradients, settings, seed) for shape in settings.segments_as
+        ]
+        yield ClassConcepts(target, images, own, found)
+
+
+def other_images(predictions: pd.DataFrame, targets: Sequence[int], most: int, seed: int) -> dict[int, np.ndarray]:
+    """For each class some images that are predicted as another one.
+
+    All classes take them from one random order, so that most images serve all of them and are cut once.
+
+    Args:
+        predictions: image, predicted.
+        targets: class indices.
+        most: images of each class.
+        seed: of the order.
+
+    Returns:
+        Ids by class index, sorted.
+
+    Example:
+        >>> predictions = pd.DataFrame({"image": [5, 6, 7], "predicted": [0, 1, 0]})
+        >>> other_images(predictions, [0, 1], 2, seed=0)
+        {0: array([6]), 1: array([5, 7])}
+    """
+    order = np.random.default_rng([seed, _OTHERS]).permutation(len(predictions))
+    images, predicted = (predictions[key].to_numpy(np.int64)[order] for key in ("image", "predicted"))
+    return {target: np.sort(images[predicted != target][:most]) for target in targets}

@@ -1,0 +1,141 @@
+"""Segments of many images with what a layer makes of each, one image in memory at a time."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
+
+from conceptrast.ace.superpixels import segment_views, superpixels
+from conceptrast.models.activations import activations_of
+from conceptrast.models.pictures import Pictures
+from conceptrast.models.split import SplitModel
+
+LOGGER = logging.getLogger("conceptrast")
+
+Labels = Callable[[int, np.ndarray], Sequence[str]]
+"""Names of what the segments ``[S, H, W]`` of an image show."""
+
+
+@dataclass(frozen=True)
+class Segments:
+    """Segments of some images.
+
+    Args:
+        table: image, segment (its number among the image's :func:`~conceptrast.ace.superpixels.superpixels`), and
+            ``shows`` where it is known; row ``s`` is segment ``s``.
+        activations: by shape (``resized``, ``in_place``) ``[S, C]`` float32.
+        bare: images without superpixels.
+    """
+
+    table: pd.DataFrame
+    activations: Mapping[str, np.ndarray]
+    bare: Sequence[int] = ()
+
+    def of(self, images: np.ndarray) -> Segments:
+        """Those of some images."""
+        kept = self.table["image"].isin(images).to_numpy()
+        activations = {shape: values[kept] for shape, values in self.activations.items()}
+        wanted = set(np.asarray(images).tolist())
+        return Segments(self.table[kept].reset_index(drop=True), activations, [i for i in self.bare if i in wanted])
+
+
+def segments_of(
+    pictures: Pictures,
+    split: SplitModel,
+    images: np.ndarray,
+    sizes: Sequence[int],
+    shapes: Sequence[str],
+    precision: str = "float32",
+    labels: Labels | None = None,
+) -> Segments:
+    """Cut images into superpixels and run each through the prefix.
+
+    Args:
+        pictures: the images and the model.
+        split: the model, cut at the layer.
+        images: ids ``[N]``.
+        sizes: numbers of superpixels, see :func:`~conceptrast.ace.superpixels.superpixels`.
+        shapes: how segments become inputs, see :func:`~conceptrast.ace.superpixels.segment_views`. Around a segment
+            is the model's mean colour, which is zero in normalised space.
+        precision: of the prefix.
+        labels: says what segments show, where that is known.
+
+    Returns:
+        Activations are averaged over positions; of a segment in its place over the positions that it covers, each
+        weighted by its share of the position's rectangle, since the rest is one colour. An image without superpixels
+        is listed and logged.
+    """
+    rows: list[dict[str, object]] = []
+    found: dict[str, list[np.ndarray]] = {shape: [] for shape in shapes}
+    bare = []
+    folded = split.folded()
+    for image, view in _each(pictures, images):
+        masks = superpixels(view.expand(3, -1, -1).permute(1, 2, 0).numpy(), sizes)
+        if not len(masks):
+            bare.append(image)
+            LOGGER.warning("image %d has no superpixels (one colour, or one segment): it is left out", image)
+            continue
+        shown = {} if labels is None else {"shows": labels(image, masks)}
+        rows += [
+            {"image": image, "segment": number, **{key: values[number] for key, values in shown.items()}}
+            for number in range(len(masks))
+        ]
+        for shape in shapes:
+            found[shape].append(_activations(pictures, folded, view, masks, shape, precision))
+    columns = ["image", "segment"] + (["shows"] if labels is not None else [])
+    table = pd.DataFrame(rows, columns=columns)
+    activations = {shape: np.concatenate(parts) if parts else np.empty((0, 0)) for shape, parts in found.items()}
+    return Segments(table, activations, bare)
+
+
+def pooled(activations: Tensor, masks: Tensor | None = None) -> Tensor:
+    r"""Mean over positions, each weighted by the share of its rectangle that a mask covers.
+
+    .. math:: \bar a_{sc} = \frac{\sum_p m_{sp} a_{scp}}{\sum_p m_{sp}}
+
+    Args:
+        activations: ``[S, C, h, w]``.
+        masks: ``[S, H, W]`` bool; all positions count the same if ``None``.
+
+    Returns:
+        ``[S, C]``.
+
+    Example:
+        >>> activations = torch.tensor([[[[1.0, 3.0]]]])
+        >>> pooled(activations).item(), pooled(activations, torch.tensor([[[False, False, True, False]]])).item()
+        (2.0, 3.0)
+    """
+    if masks is None:
+        return activations.mean((2, 3))
+    shares = adaptive_avg_pool2d(masks[:, None].float(), (activations.shape[2], activations.shape[3]))
+    return (activations * shares).sum((2, 3)) / shares.sum((2, 3))
+
+
+def _each(pictures: Pictures, images: np.ndarray) -> Iterator[tuple[int, Tensor]]:
+    for ids, batch in pictures.of(images, "cutting into superpixels"):
+        yield from zip(map(int, ids), batch, strict=True)
+
+
+def _activations(
+    pictures: Pictures, split: SplitModel, view: Tensor, masks: np.ndarray, shape: str, precision: str
+) -> np.ndarray:
+    """``[S, C]`` of the segments of one image."""
+    model = pictures.model
+    alone = segment_views(view, masks, model.preprocess.mean, shape)
+    batches = zip(
+        np.array_split(np.arange(len(alone)), -(-len(alone) // pictures.batch_size)),
+        alone.tensor_split(-(-len(alone) // pictures.batch_size)),
+        strict=True,
+    )
+    parts = [
+        pooled(activations, torch.from_numpy(masks[rows]) if shape == "in_place" else None)
+        for rows, activations in activations_of(model, split, batches, precision)
+    ]
+    return torch.cat(parts).numpy()

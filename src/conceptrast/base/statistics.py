@@ -1,0 +1,105 @@
+"""Intervals and summaries of the tables."""
+
+from __future__ import annotations
+
+from statistics import NormalDist
+
+import numpy as np
+
+from conceptrast.base.errors import ConceptrastError
+
+
+def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+    r"""Wilson's score interval of a rate.
+
+    .. math:: \frac{1}{1 + z^2/n} \left( \hat p + \frac{z^2}{2n}
+              \pm z \sqrt{\frac{\hat p (1 - \hat p)}{n} + \frac{z^2}{4 n^2}} \right)
+
+    Args:
+        successes: number of trials that succeeded.
+        n: number of trials; with none nothing is known and the interval is ``(0, 1)``.
+        confidence: share of such intervals that hold the true rate.
+
+    Returns:
+        Lower and upper end, within 0 and 1.
+
+    Raises:
+        ConceptrastError: ``successes`` is not between 0 and ``n``, or ``confidence`` not between 0 and 1.
+
+    Source: Wilson, JASA 22 (1927).
+
+    Example:
+        >>> tuple(round(end, 3) for end in wilson_interval(8, 10))
+        (0.49, 0.943)
+    """
+    if not 0 <= successes <= n:
+        raise ConceptrastError(f"{successes} successes in {n} trials: successes must be between 0 and the trials")
+    if not 0 < confidence < 1:
+        raise ConceptrastError(f"confidence is {confidence}; it must be between 0 and 1")
+    if n == 0:
+        return 0.0, 1.0
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    rate = successes / n
+    centre = rate + z * z / (2 * n)
+    spread = z * ((rate * (1 - rate) + z * z / (4 * n)) / n) ** 0.5
+    shrink = 1 + z * z / n
+    # At the ends the formula gives 0 and 1 but for rounding.
+    low = (centre - spread) / shrink if successes > 0 else 0.0
+    high = (centre + spread) / shrink if successes < n else 1.0
+    return low, high
+
+
+def mean_sd(values: np.ndarray) -> tuple[float, float]:
+    """Mean and standard deviation (of the sample, ``n - 1``; 0 for a single value) of ``values`` ``[n]``.
+
+    Raises:
+        ConceptrastError: there are no values.
+
+    Example:
+        >>> import numpy as np
+        >>> mean_sd(np.array([1.0, 2.0, 3.0]))
+        (2.0, 1.0)
+    """
+    values = np.asarray(values, dtype=np.float64)
+    if not values.size:
+        raise ConceptrastError("the mean of no values is not known")
+    return float(values.mean()), float(values.std(ddof=1)) if values.size > 1 else 0.0
+
+
+def bootstrap_interval(
+    values: np.ndarray, confidence: float = 0.95, resamples: int = 10_000, seed: int = 0
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of a mean; of paired differences, a paired interval of the change.
+
+    Args:
+        values: ``[n]``, one per unit that is drawn again, such as an image.
+        confidence: share of such intervals that hold the true mean.
+        resamples: number of resampled means.
+        seed: of the resampling.
+
+    Returns:
+        Lower and upper end; both the value itself where there is only one.
+
+    Raises:
+        ConceptrastError: there are no values.
+
+    Source: Efron, Annals of Statistics 7 (1979), percentile method.
+
+    Example:
+        >>> import numpy as np
+        >>> bootstrap_interval(np.full(5, 0.25))
+        (0.25, 0.25)
+    """
+    values = np.asarray(values, dtype=np.float64)
+    if not values.size:
+        raise ConceptrastError("the mean of no values is not known")
+    generator = np.random.default_rng(seed)
+    means = np.concatenate(
+        [values[generator.integers(0, values.size, (size, values.size))].mean(axis=1) for size in _parts(resamples)]
+    )
+    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)
+
+
+def _parts(total: int, size: int = 1000) -> list[int]:
+    return [min(size, total - start) for start in range(0, total, size)]

@@ -1,0 +1,51 @@
+"""The one place that imports torchvision: ``from conceptrast.base.torchvision_ops import torchvision``.
+
+The torchvision wheel of the package index is built for CUDA. Beside a CPU-only torch its library of operators does
+not load, and ``import torchvision`` stops at ``operator torchvision::nms does not exist``. Models and transforms need
+none of these operators, so it is enough to declare the two that torchvision's own import refers to. Where the library
+loads, nothing is declared.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from pathlib import Path
+
+import torch
+
+_SCHEMAS = {
+    "nms": "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "qnms": "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+}
+
+
+def _operators_load() -> bool:
+    """Whether torchvision's own library of operators fits this torch."""
+    spec = importlib.util.find_spec("torchvision")
+    folders = spec.submodule_search_locations if spec else None
+    for library in (path for folder in folders or [] for path in Path(folder).glob("_C*")):
+        try:
+            torch.ops.load_library(str(library))
+        except OSError:
+            continue
+        return True
+    return False
+
+
+def _declare_missing() -> torch.library.Library | None:
+    """Declare the schemas that torchvision's import needs and nobody has registered; they have no kernel."""
+    registered = {name for name in _SCHEMAS if hasattr(torch.ops.torchvision, name)}
+    missing = [schema for name, schema in _SCHEMAS.items() if name not in registered]
+    if not missing:
+        return None
+    library = torch.library.Library("torchvision", "FRAGMENT")
+    for schema in missing:
+        library.define(schema)
+    return library
+
+
+# Kept for the life of the process: the declarations vanish with the object.
+_DECLARED = None if _operators_load() else _declare_missing()
+
+torchvision = importlib.import_module("torchvision")

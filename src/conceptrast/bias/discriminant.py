@@ -1,0 +1,136 @@
+r"""The most discriminant direction of a latent space, and positions along it.
+
+Notation: ``c`` codes ``[N, C]``, ``y`` labels 0 or 1 ``[N]``, ``u`` the direction, of length 1, from class 1 to
+class 2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from conceptrast.base.errors import ConceptrastError, ShapeError
+
+RANK = 1e-6
+"""Singular values below this share of the largest count as zero: what is left of them is rounding."""
+
+
+@dataclass(frozen=True)
+class Discriminant:
+    """A line through a latent space.
+
+    Args:
+        middle: ``[C]``, half-way between the classes: the mean of all codes with both classes weighing the same.
+        unit: ``[C]``, of length 1, towards class 2.
+        typical: ``[C]``, how codes change on average where their position rises by 1.
+    """
+
+    middle: np.ndarray
+    unit: np.ndarray
+    typical: np.ndarray
+
+    def positions(self, codes: np.ndarray) -> np.ndarray:
+        """Where codes ``[n, C]`` lie along the line: ``[n]``, in the units of the codes, 0 in the middle."""
+        return (np.asarray(codes, np.float64) - self.middle) @ self.unit
+
+    def codes(self, positions: np.ndarray) -> np.ndarray:
+        """The codes ``[n, C]`` on the line at positions ``[n]``."""
+        return self.middle + np.asarray(positions, np.float64)[:, None] * self.unit
+
+    def typical_codes(self, positions: np.ndarray) -> np.ndarray:
+        """What codes at positions ``[n]`` are on average, by linear regression: ``[n, C]``.
+
+        They lie at the same positions as those on the line, but where codes are: a regression's direction may well be
+        one in which codes hardly vary.
+        """
+        return self.middle + np.asarray(positions, np.float64)[:, None] * self.typical
+
+
+def discriminant_direction(codes: np.ndarray, labels: np.ndarray) -> Discriminant:
+    r"""The direction along which a linear regression tells both classes apart, each class weighing the same.
+
+    .. math:: w = \arg\min_w \sum_i \frac{1}{2 n_{y_i}} \left(t_i - w \cdot (c_i - m)\right)^2, \qquad
+              m = \sum_i \frac{c_i}{2 n_{y_i}}, \quad t_i = \pm 1, \qquad u = w / \lVert w \rVert
+
+    Codes at position ``p`` are on average :math:`m + p\,q` with
+    :math:`q = \sum_i p_i (c_i - m) / 2 n_{y_i} \,\big/ \sum_i p_i^2 / 2 n_{y_i}`; :math:`q \cdot u = 1`.
+
+    Where several :math:`w` are equally good (places of the code that are always zero, or fewer pictures than places)
+    the shortest is taken, by singular values: directions in which the codes do not vary have no part in it.
+
+    Args:
+        codes: ``[N, C]``.
+        labels: ``[N]``, 0 or 1.
+
+    Returns:
+        The direction; of zeros, which places every code at 0, where both classes have the same mean code.
+
+    Raises:
+        ShapeError: the numbers of codes and labels differ.
+        ConceptrastError: a class has no code, or a code is not finite.
+
+    Source: a regression weighted by the inverse of the label distribution; fitted in the latent space itself and not
+    in a map of it. Typical codes: Haufe et al. 2014, where ``u`` is a filter and ``q`` its pattern.
+
+    Example:
+        >>> codes = np.array([[0.0, 1.0], [0.0, 3.0], [4.0, 1.0], [4.0, 3.0]])
+        >>> found = discriminant_direction(codes, np.array([0, 0, 1, 1]))
+        >>> np.abs(found.unit).round(6).tolist(), found.positions(np.array([[4.0, 9.0]])).round(6).tolist()
+        ([1.0, 0.0], [2.0])
+    """
+    values, labels = np.asarray(codes, np.float64), np.asarray(labels)
+    if values.ndim != 2 or values.shape[:1] != labels.shape:
+        raise ShapeError(f"codes {values.shape} need as many labels, got {labels.shape}")
+    counts = np.bincount(labels, minlength=2)
+    if len(counts) != 2 or not counts.all():
+        raise ConceptrastError(f"a direction between two classes needs codes of both, got {counts.tolist()} of each")
+    if not np.isfinite(values).all():
+        raise ConceptrastError("a code is not finite")
+    weights = 0.5 / counts[labels]
+    middle = weights @ values
+    root = np.sqrt(weights)
+    around = values - middle
+    solution = np.linalg.lstsq(root[:, None] * around, root * (2.0 * labels - 1.0), rcond=RANK)[0]
+    length = float(np.linalg.norm(solution))
+    if not length > 0:
+        return Discriminant(middle, np.zeros_like(middle), np.zeros_like(middle))
+    unit = solution / length
+    positions = around @ unit
+    return Discriminant(middle, unit, (weights * positions) @ around / (weights @ positions**2))
+
+
+def steps_along(positions: np.ndarray, n_steps: int = 10) -> np.ndarray:
+    """``n_steps`` equally spaced positions from the 1st to the 99th percentile of ``positions`` ``[n]``.
+
+    Example:
+        >>> steps_along(np.arange(101.0), 3).tolist()
+        [1.0, 50.0, 99.0]
+    """
+    low, high = np.quantile(positions, [0.01, 0.99]).tolist()
+    return np.linspace(low, high, n_steps)
+
+
+def nearest_pictures(positions: np.ndarray, steps: np.ndarray, n_each: int) -> np.ndarray:
+    """For each step the pictures whose positions are nearest to it, no picture twice; steps take turns.
+
+    Args:
+        positions: ``[n]``.
+        steps: ``[S]``.
+        n_each: pictures a step; ``S · n_each`` pictures are needed, fewer give fewer each.
+
+    Returns:
+        Rows ``[S, n_each]`` of ``positions``.
+
+    Example:
+        >>> nearest_pictures(np.array([0.0, 0.1, 1.0, 0.9]), np.array([0.0, 1.0]), 2).tolist()
+        [[0, 1], [2, 3]]
+    """
+    distance = np.abs(np.asarray(positions)[None] - np.asarray(steps)[:, None])
+    chosen: list[list[int]] = [[] for _ in steps]
+    for _ in range(min(n_each, len(positions) // len(steps))):
+        for own, taken in zip(distance, chosen, strict=True):
+            nearest = int(own.argmin())
+            taken.append(nearest)
+            distance[:, nearest] = np.inf
+    return np.array(chosen, dtype=np.int64).reshape(len(steps), -1)

@@ -1,0 +1,1 @@
+"""What a class consists of: factorized activations, their patches, and a test of them."""

@@ -1,0 +1,340 @@
+"""Component prediction: does the model recognise a class in an image made of its components' best patches?
+
+Which patches are combined depends on similarity alone; what the model says of the combined image is never looked at
+before it is final. Two chance rows use the same number of patches of the same size in the same layout: patches drawn
+at random, and the patches of another class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from zlib import crc32
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from conceptrast.base.errors import ModelError, ShapeError
+from conceptrast.concepts.patches import BOX, crop
+from conceptrast.concepts.prototypes import SELECTIONS
+from conceptrast.concepts.recipes import Recipe
+from conceptrast.models.inference import autocast, device_of, network_input
+from conceptrast.models.model import Model
+
+COLUMNS = (
+    "class", "class_name", "recipe", "selection", "layout", "baseline", "status", "reason", "n_images", "probability",
+    "predicted", "match",
+)  # fmt: skip
+CHUNK = 32
+"""Combined images whose views are in memory together."""
+
+_STREAMS = {"random_patches": 1, "other_class": 2}
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """One image to be put together and shown to the model: its row of the table and its patches."""
+
+    target: int
+    recipe: Recipe
+    selection: str
+    baseline: str
+    patches: pd.DataFrame
+    """image, top, left, height, width; one row a patch."""
+    reason: str = ""
+    """Why it cannot be put together; empty where it can."""
+
+
+def chosen_patches(prototypes: pd.DataFrame, distinct: bool = False) -> pd.DataFrame:
+    """One patch of each component.
+
+    The best ones; where images must be distinct, pairs of component and patch are taken in the order of their
+    similarity, and an image that is taken, or a component that is served, is passed over. Ties go to the lower
+    component, then the lower rank.
+
+    Args:
+        prototypes: those of one class, recipe and selection: component, rank, image, similarity and boxes.
+        distinct: whether no two patches may come from one image.
+
+    Returns:
+        Rows of ``prototypes`` in the order of components; without a component whose images are all taken.
+
+    Example:
+        >>> table = pd.DataFrame({"component": [0, 0, 1, 1], "rank": [0, 1, 0, 1], "image": [7, 8, 7, 9],
+        ...                       "similarity": [0.8, 0.7, 0.9, 0.6]})
+        >>> chosen_patches(table)["image"].tolist(), chosen_patches(table, distinct=True)["image"].tolist()
+        ([7, 7], [8, 7])
+    """
+    if not distinct:
+        return prototypes[prototypes["rank"] == 0].sort_values("component")
+    order = prototypes.sort_values(["similarity", "component", "rank"], ascending=[False, True, True])
+    components, images, taken = set(), set(), []
+    for place, component, image in zip(order.index, order["component"], order["image"], strict=True):
+        if component not in components and image not in images:
+            components.add(component)
+            images.add(image)
+            taken.append(place)
+    return order.loc[taken].sort_values("component")
+
+
+def grid_shape(k: int) -> tuple[int, int]:
+    """Rows and columns of the grid that holds ``k`` patches: as square as can be, no row empty, never wider than high.
+
+    Example:
+        >>> [grid_shape(k) for k in (1, 4, 6, 7, 9)]
+        [(1, 1), (2, 2), (3, 2), (3, 3), (3, 3)]
+    """
+    rows = int(np.ceil(np.sqrt(k)))
+    return rows, -(-k // rows)
+
+
+def assemble(patches: Tensor, layout: str) -> Tensor:
+    """Put patches together into one image.
+
+    Args:
+        patches: ``[k, 3, h, w]`` uint8.
+        layout: ``"strip"``: under each other, ``[3, k h, w]``; ``"grid"``: row by row into the shape of
+            :func:`grid_shape`, places that are left over filled with the mean colour of the patches.
+
+    Returns:
+        ``[3, H', W']`` uint8.
+
+    Raises:
+        ShapeError: ``patches`` is not ``[k, 3, h, w]`` with at least one patch.
+
+    Source: the strip is the published layout; the grid is ours.
+
+    Example:
+        >>> patches = torch.arange(2, dtype=torch.uint8).reshape(2, 1, 1, 1).expand(2, 3, 1, 2)
+        >>> assemble(patches, "strip")[0]
+        tensor([[0, 0],
+                [1, 1]], dtype=torch.uint8)
+    """
+    if patches.ndim != 4 or not len(patches):
+        raise ShapeError(f"patches must be [k, 3, h, w] with at least one patch, got {list(patches.shape)}")
+    rows, columns = (len(patches), 1) if layout == "strip" else grid_shape(len(patches))
+    colour = patches.double().mean(dim=(0, 2, 3)).round().to(patches.dtype)
+    filling = colour[None, :, None, None].expand(rows * columns - len(patches), -1, *patches.shape[2:])
+    tiles = torch.cat([patches, filling]).unflatten(0, (rows, columns))
+    return tiles.permute(2, 0, 3, 1, 4).flatten(3, 4).flatten(1, 2)
+
+
+@torch.inference_mode()
+def probabilities_of(model: Model, pictures: Tensor, resize: str = "native", precision: str = "float32") -> Tensor:
+    """What the model says of combined images.
+
+    Args:
+        model: runs where its weights are.
+        pictures: ``[n, 3, H', W']`` uint8.
+        resize: ``"native"`` shows them as they are, ``"input"`` at the model's input size.
+        precision: ``float32`` or ``bfloat16``.
+
+    Returns:
+        ``[n, n_classes]`` float32 probabilities on the CPU.
+
+    Raises:
+        ModelError: the network takes pictures of its own size alone, and these have another.
+    """
+    height, width = model.preprocess.size
+    if resize == "input":
+        pictures = interpolate(pictures.float(), (height, width), mode="bilinear", antialias=True).clamp(0, 255)
+    try:
+        with autocast(precision, device_of(model)):
+            logits = model.module(network_input(model, pictures))
+    except torch.OutOfMemoryError:  # a RuntimeError too, which says nothing about the size that the network takes
+        raise
+    except (RuntimeError, AssertionError) as error:  # torchvision's transformers assert
+        if pictures.shape[2:] == (height, width):
+            raise
+        own = f"{model.name} takes no combined image of {pictures.shape[2]}×{pictures.shape[3]} pixels"
+        said = str(error).partition("\n")[0]
+        raise ModelError(f"{own} ({said}): set `resize: input` in the recipe, for {height}×{width}") from error
+    return logits.float().softmax(1).cpu()
+
+
+def random_patches(
+    images: np.ndarray, k: int, box: tuple[int, int], view: tuple[int, int], generator: np.random.Generator
+) -> pd.DataFrame:
+    """Patches at random places of random images; different images where there are enough.
+
+    Args:
+        images: ids to draw from.
+        k: number of patches.
+        box: ``(height, width)`` of a patch in pixels.
+        view: ``(H, W)`` of the views.
+        generator: of the draw.
+
+    Returns:
+        image, top, left, height, width.
+
+    Example:
+        >>> random_patches(np.array([5]), 1, (4, 4), (4, 4), np.random.default_rng(0)).values.tolist()
+        [[5, 0, 0, 4, 4]]
+    """
+    drawn = generator.choice(images, k, replace=len(images) < k)
+    tops, lefts = (generator.integers(0, view[axis] - box[axis] + 1, k) for axis in (0, 1))
+    return pd.DataFrame({"image": drawn, "top": tops, "left": lefts, "height": box[0], "width": box[1]})
+
+
+def plan_assemblies(
+    prototypes: pd.DataFrame,
+    predictions: pd.DataFrame,
+    classes: Sequence[int],
+    recipes: Sequence[Recipe],
+    view: tuple[int, int],
+    seed: int,
+) -> list[Assembly]:
+    """All images to be put together, those of the chance rows included.
+
+    Args:
+        prototypes: as :func:`conceptrast.concepts.prototypes.class_prototypes` gives.
+        predictions: image, predicted.
+        classes: classes of the study that have components.
+        recipes: in the order of the table.
+        view: ``(H, W)`` of the views.
+        seed: of both chance rows; each class, recipe (by its name) and selection draws for itself, whatever others
+            there are.
+
+    Returns:
+        In the order of class, recipe, selection, baseline.
+    """
+    groups = dict(iter(prototypes.groupby(["class", "recipe", "selection"])))
+    chosen = {
+        (target, recipe.name, selection): chosen_patches(
+            groups.get((target, recipe.name, selection), prototypes.iloc[:0]), recipe.distinct
+        )
+        for target in classes for recipe in recipes for selection in SELECTIONS
+    }  # fmt: skip
+    plan = []
+    for target in classes:
+        for recipe in recipes:
+            for place, selection in enumerate(SELECTIONS):
+                own = chosen[target, recipe.name, selection]
+                missing = _missing(own, recipe)
+                plan.append(Assembly(target, recipe, selection, "none", own, missing))
+                if missing:
+                    continue
+                key = [seed, target, crc32(recipe.name.encode()), place]
+                pool = predictions if selection == "all" else predictions[predictions["predicted"] != target]
+                box = (int(own["height"].iloc[0]), int(own["width"].iloc[0]))
+                drawn = random_patches(
+                    pool["image"].to_numpy(), recipe.components, box, view, _generator("random_patches", key)
+                )
+                plan.append(Assembly(target, recipe, selection, "random_patches", drawn))
+                plan.append(_other_class(chosen, classes, target, recipe, selection, _generator("other_class", key)))
+    return plan
+
+
+def _generator(baseline: str, key: Sequence[int]) -> np.random.Generator:
+    return np.random.default_rng([_STREAMS[baseline], *key])
+
+
+def _missing(patches: pd.DataFrame, recipe: Recipe) -> str:
+    if len(patches) == recipe.components:
+        return ""
+    kind = "patches from different images" if recipe.distinct else "patches"
+    return f"only {len(patches)} of {recipe.components} {kind}"
+
+
+def _other_class(
+    chosen: Mapping[tuple[int, str, str], pd.DataFrame],
+    classes: Sequence[int],
+    target: int,
+    recipe: Recipe,
+    selection: str,
+    generator: np.random.Generator,
+) -> Assembly:
+    others = [other for other in classes if other != target]
+    if not others:
+        return Assembly(target, recipe, selection, "other_class", pd.DataFrame(), "the study has no other class")
+    other = others[int(generator.integers(len(others)))]
+    patches = chosen[other, recipe.name, selection]
+    return Assembly(target, recipe, selection, "other_class", patches, _missing(patches, recipe))
+
+
+def component_prediction(
+    model: Model,
+    assemblies: Sequence[Assembly],
+    views_of: Callable[[np.ndarray], Iterator[tuple[np.ndarray, Tensor]]],
+    n_images: Mapping[int, int],
+    precision: str = "float32",
+) -> pd.DataFrame:
+    """Put every image together and ask the model.
+
+    Args:
+        model: the classifier.
+        assemblies: as :func:`plan_assemblies` gives.
+        views_of: gives batches of image ids and views ``[n, 3, H, W]`` uint8 for an array of image ids.
+        n_images: number of images predicted as each class.
+        precision: ``float32`` or ``bfloat16``.
+
+    Returns:
+        One row an assembly: :data:`COLUMNS`; probability (of the class), predicted and match are empty where status
+        is ``skipped``.
+    """
+    said: dict[int, tuple[float, int]] = {}
+    usable = [number for number, assembly in enumerate(assemblies) if not assembly.reason]
+    for start in range(0, len(usable), CHUNK):
+        numbers = usable[start : start + CHUNK]
+        pictures = _pictures([assemblies[number] for number in numbers], views_of)
+        for number, picture in zip(numbers, pictures, strict=True):
+            assembly = assemblies[number]
+            probabilities = probabilities_of(model, picture[None], assembly.recipe.resize, precision)[0]
+            said[number] = (float(probabilities[assembly.target]), int(probabilities.argmax()))
+    rows = [
+        _row(assembly, model.class_names[assembly.target], n_images.get(assembly.target, 0), said.get(number))
+        for number, assembly in enumerate(assemblies)
+    ]
+    return _typed(pd.DataFrame(rows, columns=list(COLUMNS)))
+
+
+def _pictures(
+    assemblies: Sequence[Assembly], views_of: Callable[[np.ndarray], Iterator[tuple[np.ndarray, Tensor]]]
+) -> list[Tensor]:
+    """The combined images; each view is read once and only its patches are kept."""
+    wanted: dict[int, list[tuple[int, int, tuple[int, int, int, int]]]] = {}
+    for number, assembly in enumerate(assemblies):
+        for place, patch in enumerate(assembly.patches[["image", *BOX]].to_numpy().tolist()):
+            wanted.setdefault(patch[0], []).append((number, place, tuple(patch[1:])))
+    cut: list[dict[int, Tensor]] = [{} for _ in assemblies]
+    for images, views in views_of(np.array(sorted(wanted))):
+        for image, view in zip(images.tolist(), views, strict=True):
+            for number, place, box in wanted[image]:
+                cut[number][place] = crop(view, box).clone()
+    return [
+        assemble(torch.stack([patches[place] for place in range(len(patches))]), assembly.recipe.layout)
+        for patches, assembly in zip(cut, assemblies, strict=True)
+    ]
+
+
+def _row(assembly: Assembly, name: str, n_images: int, said: tuple[float, int] | None) -> tuple[object, ...]:
+    recipe = assembly.recipe
+    head = (assembly.target, name, recipe.name, assembly.selection, recipe.layout, assembly.baseline)
+    if said is None:
+        return (*head, "skipped", assembly.reason, n_images, None, None, None)
+    return (*head, "ok", "", n_images, said[0], said[1], said[1] == assembly.target)
+
+
+def skipped_classes(
+    reasons: Mapping[int, tuple[int, str]], names: Sequence[str], recipes: Sequence[Recipe]
+) -> pd.DataFrame:
+    """Rows of classes that have no components, one for each recipe and selection.
+
+    Args:
+        reasons: number of images and the reason, by class.
+        names: of the classes.
+        recipes: of the run.
+    """
+    empty = pd.DataFrame()
+    rows = [
+        _row(Assembly(target, recipe, selection, "none", empty, reason), names[target], n_images, None)
+        for target, (n_images, reason) in sorted(reasons.items()) for recipe in recipes for selection in SELECTIONS
+    ]  # fmt: skip
+    return _typed(pd.DataFrame(rows, columns=list(COLUMNS)))
+
+
+def _typed(table: pd.DataFrame) -> pd.DataFrame:
+    return table.astype({"probability": "Float64", "predicted": "Int64", "match": "boolean"})

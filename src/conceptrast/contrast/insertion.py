@@ -1,0 +1,171 @@
+r"""The insertion test: paste a thing into images of B; does the model say A?
+
+Notation: ``x`` normalised images ``[N, 3, H, W]`` that the model names B, ``q`` a crop ``[3, h, w]``, pasted into the
+same box of every image. Two controls fill the same box: zeros in normalised space, and the crop with its pixels
+shuffled, which keeps its colours and takes away what it shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from PIL import Image
+from torch import Tensor
+
+from conceptrast.base.statistics import bootstrap_interval
+from conceptrast.contrast.crops import corner_box
+from conceptrast.models.inference import autocast, device_of, network_input
+from conceptrast.models.model import Model
+
+CONDITIONS = ("none", "crop", "zeros", "shuffled")
+CONTROLS = ("zeros", "shuffled")
+_SHUFFLE = 51  # stream of the draw of pixels
+
+
+def inserted_views(
+    views: Tensor, images: np.ndarray, crop: np.ndarray, box: Sequence[int], condition: str, model: Model, seed: int = 0
+) -> Tensor:
+    """Views with the box filled as a condition says.
+
+    Args:
+        views: ``[n, 3, H, W]`` uint8, or ``[n, 1, H, W]``, where the crop is pasted in grey.
+        images: ``[n]`` ids; each image's shuffle is drawn from the seed and its id.
+        crop: ``[h, w, 3]`` uint8.
+        box: top, left, height, width.
+        condition: one of :data:`CONDITIONS`: nothing, the crop, zeros in normalised space (as near as bytes come: the
+            mean colour), the crop's pixels shuffled.
+        model: says the normalisation.
+        seed: of the shuffles.
+
+    Returns:
+        uint8, of the shape of the views, which stay as they were.
+    """
+    top, left, height, width = box
+    pasted = views.clone()
+    place = pasted[:, :, top : top + height, left : left + width]
+    if condition == "zeros":
+        place[:] = (255 * torch.tensor(model.preprocess.mean)).round().to(torch.uint8)[:, None, None]
+    elif condition != "none":
+        crop = crop if views.shape[1] == 3 else np.asarray(Image.fromarray(crop).convert("L"))[..., None]
+        flat = crop.reshape(-1, crop.shape[2])
+        for each, image in zip(place, images.tolist(), strict=True):
+            order = np.random.default_rng([seed, image, _SHUFFLE]).permutation(len(flat))
+            filling = flat[order].reshape(crop.shape) if condition == "shuffled" else crop
+            each[:] = torch.from_numpy(filling.transpose(2, 0, 1).copy())
+    return pasted
+
+
+@torch.inference_mode()
+def insertion_rows(
+    model: Model,
+    batches: Iterable[tuple[np.ndarray, Tensor]],
+    crop: np.ndarray,
+    corner: str,
+    pair: tuple[int, int],
+    seed: int = 0,
+    precision: str = "float32",
+) -> pd.DataFrame:
+    """What the model says of every image under every condition.
+
+    Args:
+        model: the classifier.
+        batches: pairs of image ids ``[n]`` and views ``[n, 3, H, W]`` uint8 of images predicted as ``pair[1]``.
+        crop: ``[h, w, 3]`` uint8.
+        corner: one of :data:`~conceptrast.contrast.crops.CORNERS`.
+        pair: A, which the crop may speak for, and B.
+        seed: of the shuffles.
+        precision: ``float32`` or ``bfloat16``; the softmax is float64.
+
+    Returns:
+        first (A), first_name, second (B), second_name, status, reason, image, condition, p_first, p_second.
+
+    Raises:
+        ConfigError: there is no such corner, or the crop is larger than the views.
+
+    Source: arXiv 2502.03422, insertion test (a person pasted beside huskies); the shuffled control is ours.
+    """
+    box = corner_box((crop.shape[0], crop.shape[1]), model.preprocess.size, corner)
+    device, parts = device_of(model), [_head(model, pair, status="ok").iloc[:0]]
+    for images, views in batches:
+        for condition in CONDITIONS:
+            with autocast(precision, device):
+                logits = model.module(_inputs(views, images, crop, box, condition, model, seed))
+            said = logits.double().softmax(1)[:, list(pair)].cpu().numpy()
+            found = pd.DataFrame(
+                {"image": images, "condition": condition, "p_first": said[:, 0], "p_second": said[:, 1]}
+            )
+            parts.append(_head(model, pair, status="ok").merge(found, how="cross"))
+    return pd.concat(parts, ignore_index=True)
+
+
+def skipped_insertion(model: Model, pair: tuple[int, int], reason: str) -> pd.DataFrame:
+    """The one row of a pair that cannot be tested."""
+    return _head(model, pair, status="skipped", reason=reason)
+
+
+def _head(model: Model, pair: tuple[int, int], status: str, reason: str = "") -> pd.DataFrame:
+    ends = zip(("first", "second"), pair, strict=True)
+    names = [(end, f"{end}_name", target, model.class_names[target]) for end, target in ends]
+    row: dict[str, Any] = {
+        key: value for end, name, target, called in names for key, value in ((end, target), (name, called))
+    }
+    return pd.DataFrame([row | {"status": status, "reason": reason}])
+
+
+def _inputs(
+    views: Tensor, images: np.ndarray, crop: np.ndarray, box: Sequence[int], condition: str, model: Model, seed: int
+) -> Tensor:
+    """What the network gets: normalised views, with zeros that are exactly zero."""
+    inputs = network_input(model, inserted_views(views, images, crop, box, condition, model, seed))
+    if condition == "zeros":
+        top, left, height, width = box
+        inputs[:, :, top : top + height, left : left + width] = 0
+    return inputs
+
+
+def insertion_summary(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+    """Table 4: mean probabilities under each condition, their change, and the crop's effect beyond the controls.
+
+    Args:
+        rows: as :func:`insertion_rows` and :func:`skipped_insertion` give.
+        seed: of the bootstrap.
+
+    Returns:
+        first, first_name, second, second_name, status, reason, condition, n_images, p_first, p_second, and for both the
+        mean paired change with its 95 % bootstrap interval (change_first, low_first, high_first, ...). Rows ``none``,
+        ``crop``, ``zeros`` and ``shuffled`` say what is there and how it differs from ``none``; rows ``crop-zeros`` and
+        ``crop-shuffled`` how much more the crop changes than a control does: the effect.
+    """
+    found: list[dict[str, Any]] = []
+    for _, group in rows.groupby(["first", "second"], sort=False):
+        heads = ("first", "first_name", "second", "second_name", "status", "reason")
+        head: dict[str, Any] = {name: group[name].iloc[0] for name in heads}
+        if head["status"] == "skipped":
+            found.append(head)
+            continue
+        table = {
+            name: group.pivot_table(index="image", columns="condition", values=name) for name in ("p_first", "p_second")
+        }
+        for condition in CONDITIONS:
+            row = head | {"condition": condition, "n_images": len(table["p_first"])}
+            row |= {name: float(values[condition].mean()) for name, values in table.items()}
+            found.append(row | _changes(table, condition, "none", seed))
+        for control in CONTROLS:
+            row = head | {"condition": f"crop-{control}", "n_images": len(table["p_first"])}
+            found.append(row | _changes(table, "crop", control, seed))
+    return pd.DataFrame(found)
+
+
+def _changes(table: Mapping[str, pd.DataFrame], condition: str, other: str, seed: int) -> dict[str, float]:
+    """Mean paired difference of two conditions, with its interval, of both probabilities."""
+    changes: dict[str, float] = {}
+    for name, values in table.items():
+        difference = (values[condition] - values[other]).to_numpy(float)
+        low, high = bootstrap_interval(difference, seed=seed)
+        end = name.removeprefix("p_")
+        changes |= {f"change_{end}": float(difference.mean()), f"low_{end}": low, f"high_{end}": high}
+    return changes

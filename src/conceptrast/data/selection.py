@@ -1,0 +1,122 @@
+"""Which images explain which class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from conceptrast.base.errors import ConfigError, DataError, unknown_name
+
+_ROWS = 62  # stream of the draw of rows
+
+
+def class_images(
+    predictions: pd.DataFrame,
+    min_images: int,
+    images_per_class: int,
+    seed: int,
+    n_classes: int,
+    classes: Iterable[int] | None = None,
+) -> tuple[dict[int, np.ndarray], pd.DataFrame]:
+    """Images of each class: those the model predicts as the class, whatever their label.
+
+    Args:
+        predictions: columns image, predicted; one row per image.
+        min_images: a class with fewer predicted images is skipped.
+        images_per_class: at most so many, drawn without replacement where there are more.
+        seed: of the draw. Each class is drawn by itself, so that another class's images change nothing.
+        n_classes: number of the model's classes.
+        classes: class indices to look at; all if ``None``.
+
+    Returns:
+        Image ids by class index (both sorted), and the skipped classes: columns class, n_images.
+
+    Raises:
+        ConfigError: a class index that the model does not have.
+
+    Example:
+        >>> predictions = pd.DataFrame({"image": [0, 1, 2, 3], "predicted": [5, 5, 5, 2]})
+        >>> chosen, skipped = class_images(predictions, 2, 60, seed=0, n_classes=6, classes=[2, 5])
+        >>> chosen
+        {5: array([0, 1, 2])}
+        >>> skipped
+           class  n_images
+        0      2         1
+    """
+    wanted = sorted(range(n_classes) if classes is None else {int(each) for each in classes})
+    if wanted and not 0 <= wanted[0] <= wanted[-1] < n_classes:
+        raise ConfigError(f"class {wanted[0] if wanted[0] < 0 else wanted[-1]} does not exist: 0 to {n_classes - 1} do")
+    images, predicted = (predictions[name].to_numpy(np.int64) for name in ("image", "predicted"))
+    chosen: dict[int, np.ndarray] = {}
+    skipped: list[tuple[int, int]] = []
+    for each in wanted:
+        found = np.sort(images[predicted == each])
+        if len(found) < max(1, min_images):
+            skipped.append((each, len(found)))
+        else:
+            chosen[each] = _draw(found, images_per_class, np.random.default_rng([seed, each]))
+    return chosen, pd.DataFrame(skipped, columns=["class", "n_images"], dtype=np.int64)
+
+
+def _draw(images: np.ndarray, most: int, generator: np.random.Generator) -> np.ndarray:
+    if len(images) <= most:
+        return images
+    return np.sort(generator.choice(images, most, replace=False))
+
+
+def drawn_rows(table: pd.DataFrame, split: str, most: int, seed: int) -> pd.DataFrame:
+    """At most so many rows of a split of an index, drawn without replacement, in the order of the index.
+
+    Args:
+        table: the index.
+        split: ``train`` or ``validation``.
+        most: largest number of rows.
+        seed: of the draw.
+
+    Raises:
+        DataError: the index has no row of the split.
+
+    Example:
+        >>> index = pd.DataFrame({"image": [0, 1, 2], "split": ["train", "train", "validation"]})
+        >>> drawn_rows(index, "train", 5, seed=0)["image"].tolist()
+        [0, 1]
+    """
+    rows = table[table["split"] == split]
+    if rows.empty:
+        raise DataError(f"the dataset has no pictures in its split {split!r}, which a decoder needs")
+    places = _draw(np.arange(len(rows)), most, np.random.default_rng([seed, _ROWS]))
+    return rows.iloc[places]
+
+
+def first_of_labels(table: pd.DataFrame, most: int, labels: Sequence[str] | None = None) -> np.ndarray:
+    """The first validation image of every label, then the second of every label, and so on: a few of everything.
+
+    Args:
+        table: the index.
+        most: largest number of images.
+        labels: names of labels to look at, in this order; all, in the order of their numbers, if ``None``.
+
+    Returns:
+        Image ids ``[n]``.
+
+    Raises:
+        ConfigError: a label that no validation picture has.
+
+    Example:
+        >>> index = pd.DataFrame({"image": range(4), "label": [0, 0, 1, 1], "label_name": ["cat", "cat", "dog", "dog"],
+        ...     "split": "validation"})
+        >>> first_of_labels(index, 3).tolist(), first_of_labels(index, 3, ["dog"]).tolist()
+        ([0, 2, 1], [2, 3])
+    """
+    rows = table[table["split"] == "validation"]
+    known = list(dict.fromkeys(rows.sort_values("label", kind="stable")["label_name"]))
+    wanted = known if labels is None else list(dict.fromkeys(labels))
+    for label in wanted:
+        if label not in known:
+            raise ConfigError(unknown_name("label", label, known))
+    rows = rows[rows["label_name"].isin(wanted)]
+    turn = rows.groupby("label_name").cumcount().to_numpy()
+    place = rows["label_name"].map({name: place for place, name in enumerate(wanted)}).to_numpy()
+    return rows["image"].to_numpy(np.int64)[np.lexsort((place, turn))][:most]

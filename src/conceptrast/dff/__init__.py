@@ -1,0 +1,1 @@
+"""What a layer holds of pictures, without a class: deep feature factorization."""

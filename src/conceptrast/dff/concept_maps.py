@@ -1,0 +1,156 @@
+r"""Where the concepts of a factorization are in pictures, and what a layer holds there.
+
+Notation: activations ``[N, C, h, w]``; of each concept j a heatmap ``H_j`` ``[N, h, w]``, the vector ``W_j`` ``[C]`` it
+adds, and the offset ``b`` ``[C]`` under all of them (:mod:`conceptrast.dff.factorization`). ``r_j = H_j / max H_j`` is
+the relative heat, 1 where the concept is strongest. A factorization leaves the scale of ``H_j`` open, since ``W_j``
+makes up for it; nothing here depends on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor, nn
+
+from conceptrast.base.errors import ConfigError
+from conceptrast.dff.factorization import DeepFeatures, dff
+
+REGION = 0.25
+"""Least relative heat inside a concept's region."""
+
+
+def factorize_in_order(
+    activations: np.ndarray | Tensor, n_components: Sequence[int], seed: int = 0
+) -> dict[int, DeepFeatures]:
+    """Factorizations into several numbers of concepts, in which a concept keeps its place as far as it stays itself.
+
+    The fewest concepts stand by their share, largest first. Of every further factorization those that are most like
+    the ones before (cosine of the heatmaps, best assignment) take their places, and the new ones follow by share. So
+    colours and numbers show what splits and what merges.
+
+    Args:
+        activations: ``[N, C, h, w]``.
+        n_components: numbers of concepts.
+        seed: of every random start.
+
+    Returns:
+        By number of concepts, rising, what :func:`~conceptrast.dff.factorization.dff` finds, in that order.
+
+    Raises:
+        ConfigError: no number, or one that is not possible.
+        As :func:`~conceptrast.dff.factorization.dff` beside that.
+
+    Example:
+        >>> activations = np.random.default_rng(0).random((1, 8, 4, 4))
+        >>> {k: found.heatmaps.shape for k, found in factorize_in_order(activations, [3, 2]).items()}
+        {2: (1, 2, 4, 4), 3: (1, 3, 4, 4)}
+    """
+    if not len(n_components):
+        raise ConfigError("give at least one number of concepts")
+    found: dict[int, DeepFeatures] = {}
+    before = None
+    for k in sorted(set(n_components)):
+        features = dff(activations, k, seed)
+        order = by_likeness(features, before)
+        found[k] = before = features._replace(
+            concepts=features.concepts[order], heatmaps=np.ascontiguousarray(features.heatmaps[:, order])
+        )
+    return found
+
+
+def by_likeness(features: DeepFeatures, before: DeepFeatures | None) -> list[int]:
+    """Numbers of the concepts in the places of those that they are most like; the others follow by share.
+
+    Args:
+        features: ``k`` concepts.
+        before: at most ``k`` concepts of the same images; nothing where there are none.
+
+    Returns:
+        The numbers 0 to ``k`` - 1, each once: first the places of ``before``, then the new ones.
+
+    Example:
+        >>> maps = np.eye(3, 4, dtype=np.float32).reshape(1, 3, 2, 2)
+        >>> three = DeepFeatures(np.float32([[1], [2], [3]]), maps, np.zeros(1, np.float32), 0.0)
+        >>> one = DeepFeatures(np.ones((1, 1), np.float32), maps[:, 1:2], np.zeros(1, np.float32), 0.0)
+        >>> by_likeness(three, None), by_likeness(three, one)
+        ([2, 1, 0], [1, 2, 0])
+    """
+    largest = np.argsort(-features.shares, kind="stable").tolist()
+    if before is None:
+        return largest
+    old, new = (_directions(each.heatmaps) for each in (before, features))
+    _, kept = linear_sum_assignment(old @ new.T, maximize=True)
+    return [*kept.tolist(), *(number for number in largest if number not in set(kept.tolist()))]
+
+
+def _directions(heatmaps: np.ndarray) -> np.ndarray:
+    """Heatmaps over all images as vectors of length 1, ``[k, N h w]``; zero where there is no heat."""
+    flat = heatmaps.transpose(1, 0, 2, 3).reshape(heatmaps.shape[1], -1).astype(np.float64)
+    return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), np.finfo(np.float64).tiny)
+
+
+def relative_heat(features: DeepFeatures, size: tuple[int, int]) -> Tensor:
+    r"""Where each concept is, relative to where it is strongest, as large as the pictures.
+
+    .. math:: r_{n j y x} = H_{n j y x} \,/ \max_{n y x} H_{n j y x}
+
+    Args:
+        features: of ``N`` images.
+        size: height and width of the pictures.
+
+    Returns:
+        ``[N, k, H, W]`` float32, 0 to 1, enlarged bilinearly; 0 for a concept that is nowhere.
+
+    Example:
+        >>> heatmaps = np.float32([[[[0, 4]]]])
+        >>> relative_heat(DeepFeatures(np.ones((1, 1)), heatmaps, np.zeros(1), 0.0), (1, 4)).tolist()
+        [[[[0.0, 0.25, 0.75, 1.0]]]]
+    """
+    highest = np.where(features.highest > 0, features.highest, 1)[:, None, None]
+    heat = torch.from_numpy((features.heatmaps / highest).astype(np.float32))
+    return nn.functional.interpolate(heat, size=size, mode="bilinear", align_corners=False)
+
+
+def regions(heat: Tensor, least: float = REGION) -> Tensor:
+    r"""Where a concept is the strongest of all and strong: the part of the picture that is its own.
+
+    .. math:: m_{n j y x} = \big[ r_{n j y x} = \max_i r_{n i y x} \big] \, \big[ r_{n j y x} \ge \text{least} \big]
+
+    Args:
+        heat: ``[N, k, H, W]`` relative heat.
+        least: least relative heat inside a region.
+
+    Returns:
+        ``[N, k, H, W]`` bool; of equal concepts the first has the place.
+
+    Example:
+        >>> regions(torch.tensor([[[[0.9, 0.1]], [[0.6, 0.2]]]])).tolist()
+        [[[[True, False]], [[False, False]]]]
+    """
+    first = heat.argmax(dim=1, keepdim=True) == torch.arange(heat.shape[1])[:, None, None]
+    return first & (heat >= least)
+
+
+def concept_vectors(features: DeepFeatures, heat: np.ndarray | None = None) -> np.ndarray:
+    r"""What the layer holds where a concept is alone, at a given heat.
+
+    .. math:: v_j = b + t_j W_j
+
+    Args:
+        features: ``k`` concepts.
+        heat: ``t`` ``[k]``; the highest of each heatmap if it is not given, which does not depend on the scale that the
+            factorization happens to have. The grad-cam package takes 1, whatever that scale is.
+
+    Returns:
+        ``[k, C]`` float32, in the unit of the activations.
+
+    Example:
+        >>> features = DeepFeatures(np.float32([[3.0]]), np.float32([[[[0, 4]]]]), np.float32([1.0]), 0.0)
+        >>> concept_vectors(features).tolist(), concept_vectors(features, np.ones(1)).tolist()
+        ([[9.0]], [[3.0]])
+    """
+    heat = features.highest if heat is None else heat
+    return (features.offset + heat[:, None] * (features.concepts - features.offset)).astype(np.float32)

@@ -1,0 +1,55 @@
+"""What the concepts of a deep feature factorization come to, for every number of concepts; without torch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from conceptrast.base.statistics import bootstrap_interval, wilson_interval
+
+
+def dff_summary(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+    r"""What the concepts of some pictures come to, for every number of concepts.
+
+    Args:
+        rows: as :func:`~conceptrast.dff.table.concept_rows` gives them.
+        seed: of the bootstrap.
+
+    Returns:
+        n_components, status, reason, n_pictures (groups of pictures that were factorized), n_concepts, n_skipped,
+        reconstruction_error (mean over groups), agree (share of concepts whose top class is the same for all ways that
+        could be asked, with its 95 % Wilson interval low and high), blur (mean drop of the class that falls most),
+        blur_chance (mean drop of the same class when a region elsewhere is blurred) and beyond_chance, their mean
+        difference with its 95 % bootstrap interval (beyond_low, beyond_high).
+
+    Example:
+        >>> rows = pd.DataFrame({"picture": "a", "n_components": 2, "concept": [1, 2], "rank": 1, "status": "ok",
+        ...     "reconstruction_error": 0.5, "agree": [True, False], "blur_score": [0.3, 0.1],
+        ...     "blur_chance": [0.1, 0.1]})
+        >>> dff_summary(rows)[["n_concepts", "agree", "beyond_chance"]].to_numpy().round(3).tolist()
+        [[2.0, 0.5, 0.1]]
+    """
+    numbers = sorted(rows["n_components"].unique().tolist())
+    return pd.DataFrame([_summed_up(k, rows[rows["n_components"] == k], seed) for k in numbers])
+
+
+def _summed_up(k: int, rows: pd.DataFrame, seed: int) -> dict[str, Any]:
+    first = rows[(rows["rank"] == 1) & (rows["status"] == "ok")]
+    head: dict[str, Any] = {"n_components": k, "status": "ok", "reason": ""}
+    if first.empty:
+        return head | {"status": "skipped", "reason": str(rows["reason"].iloc[0])}
+    agreed, beyond = (
+        int(first["agree"].astype(bool).sum()),
+        (first["blur_score"] - first["blur_chance"]).to_numpy(float),
+    )
+    low, high = wilson_interval(agreed, len(first))
+    beyond_low, beyond_high = bootstrap_interval(beyond, seed=seed)
+    groups = first.groupby("picture")["reconstruction_error"].first()
+    skipped = rows[rows["status"] != "ok"].groupby("picture")["concept"].nunique()
+    return head | {
+        "n_pictures": len(groups), "n_concepts": len(first), "n_skipped": int(skipped.sum()),
+        "reconstruction_error": float(groups.mean()), "agree": agreed / len(first), "low": low, "high": high,
+        "blur": float(first["blur_score"].mean()), "blur_chance": float(first["blur_chance"].mean()),
+        "beyond_chance": float(beyond.mean()), "beyond_low": beyond_low, "beyond_high": beyond_high,
+    }  # fmt: skip

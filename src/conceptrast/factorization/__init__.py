@@ -1,1 +1,0 @@
-"""Factorizations of activations into components, one file per method."""

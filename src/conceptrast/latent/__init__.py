@@ -1,1 +1,0 @@
-"""Latent spaces: decoders and counterfactuals, concept activation vectors, the autoencoder."""

@@ -1,0 +1,88 @@
+"""Activations of a stream of views at the layer where a model is cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from conceptrast.base.errors import LayerError
+from conceptrast.models.inference import autocast, device_of, network_input
+from conceptrast.models.model import Model
+from conceptrast.models.split import SplitModel
+
+
+def activations_of(
+    model: Model, split: SplitModel, batches: Iterable[tuple[np.ndarray, Tensor]], precision: str = "float32"
+) -> Iterator[tuple[np.ndarray, Tensor]]:
+    """Run the prefix over batches of views.
+
+    Args:
+        model: says the device and the normalisation.
+        split: the model, cut at a layer.
+        batches: pairs of image ids ``[n]`` and views ``[n, 3, H, W]`` uint8.
+        precision: ``float32`` or ``bfloat16``.
+
+    Returns:
+        Pairs of image ids and activations ``[n, C, h, w]``, float32 on the CPU.
+
+    Raises:
+        LayerError: the layer's output has no positions.
+
+    Example:
+        >>> from conceptrast.models.model import Preprocess
+        >>> network = torch.nn.Sequential(torch.nn.AvgPool2d(2), torch.nn.ReLU(), torch.nn.Flatten())
+        >>> model = Model("mean colour", network, Preprocess(None, 2, (0.0,) * 3, (1.0,) * 3), ["r", "g", "b"])
+        >>> views = torch.full((1, 3, 2, 2), 255, dtype=torch.uint8)
+        >>> found = activations_of(model, SplitModel(model, "0"), [(np.array([4]), views)])
+        >>> [(images.tolist(), activations.shape) for images, activations in found]
+        [([4], torch.Size([1, 3, 1, 1]))]
+    """
+    device = device_of(model)
+    for images, views in batches:
+        with torch.inference_mode(), autocast(precision, device):
+            activations = split.prefix(network_input(model, views)).float().cpu()
+        refuse_without_positions(activations, split.layer)
+        yield images, activations
+
+
+def refuse_without_positions(activations: Tensor, layer: str) -> None:
+    """Refuse activations that are not ``[N, C, h, w]``.
+
+    Raises:
+        LayerError: they have no positions; the message names the layer and the shape.
+
+    Example:
+        >>> refuse_without_positions(torch.zeros(2, 5), "fc")
+        Traceback (most recent call last):
+        conceptrast.base.errors.LayerError: layer 'fc' gives activations [2, 5] without positions; choose a layer \
+whose output is [N, C, h, w]
+    """
+    if activations.ndim != 4:
+        raise LayerError(
+            f"layer {layer!r} gives activations {list(activations.shape)} without positions; "
+            "choose a layer whose output is [N, C, h, w]"
+        )
+
+
+def refuse_nowhere_to_look(shape: Sequence[int], layer: str) -> None:
+    """Refuse a layer in which there is nowhere to look: no positions, or a single one.
+
+    Args:
+        shape: of its activations, the number of images first.
+        layer: its name.
+
+    Raises:
+        LayerError: the message names the layer.
+
+    Example:
+        >>> refuse_nowhere_to_look([1, 64, 1, 1], "avgpool")
+        Traceback (most recent call last):
+        conceptrast.base.errors.LayerError: layer 'avgpool' has a single position: there is nowhere to look; choose \
+one before pooling
+    """
+    refuse_without_positions(torch.empty(tuple(shape), device="meta"), layer)
+    if shape[2] * shape[3] == 1:
+        raise LayerError(f"layer {layer!r} has a single position: there is nowhere to look; choose one before pooling")

@@ -1,0 +1,117 @@
+"""Running a model over pictures: precision, device, predictions."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from conceptrast.base.errors import ConfigError, ModelError, unknown_name
+from conceptrast.models.model import Model, shapes_explained
+
+PRECISIONS = ("float32", "bfloat16")
+
+
+def default_device() -> torch.device:
+    """A GPU where torch sees one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def autocast(precision: str, device: torch.device | str = "cpu") -> contextlib.AbstractContextManager[object]:
+    """Context in which matrix products and convolutions run in ``precision``; weights stay in float32.
+
+    Args:
+        precision: ``float32`` or ``bfloat16``.
+        device: where the tensors are.
+
+    Raises:
+        ConfigError: unknown precision.
+
+    Example:
+        >>> with autocast("bfloat16"):
+        ...     (torch.ones(2, 2) @ torch.ones(2, 2)).dtype
+        torch.bfloat16
+    """
+    if precision not in PRECISIONS:
+        raise ConfigError(unknown_name("precision", precision, PRECISIONS))
+    if precision == "float32":
+        return contextlib.nullcontext()
+    return torch.autocast(torch.device(device).type, torch.bfloat16)
+
+
+def device_of(model: Model) -> torch.device:
+    """Where the weights of a model are."""
+    return next((weight.device for weight in model.module.parameters()), torch.device("cpu"))
+
+
+def network_input(model: Model, views: Tensor) -> Tensor:
+    """Views as the network takes them: on its device, normalised, channels last, which convolutions like best.
+
+    Args:
+        model: says the device and the normalisation.
+        views: uint8 ``[N, 3, H, W]``, or ``[N, 1, H, W]`` where the model sees grey.
+
+    Returns:
+        float32, of the same shape.
+
+    Raises:
+        ShapeError: the views have another number of channels than the model's mean and std.
+    """
+    moved = views.to(device_of(model), non_blocking=True)
+    return model.preprocess.normalise(moved).contiguous(memory_format=torch.channels_last)
+
+
+@torch.inference_mode()
+def predict(model: Model, batches: Iterable[tuple[np.ndarray, Tensor]], precision: str = "float32") -> pd.DataFrame:
+    """The most probable class of every picture and its probability.
+
+    .. math:: p = \\max_c \\mathrm{softmax}(f(x))_c
+
+    Args:
+        model: runs where its weights are.
+        batches: pairs of image ids ``[n]`` and views uint8 ``[n, 3, H, W]``.
+        precision: ``float32`` or ``bfloat16``; the softmax is always float32.
+
+    Returns:
+        Columns image (int64), predicted (int64, class index), probability (float32, 0 to 1); rows in the order given.
+
+    Raises:
+        ModelError: the model gives a logit that is not a number.
+        ShapeError: the network takes another number of channels than the model's mean and std have.
+
+    Example:
+        >>> from conceptrast.models.model import Preprocess
+        >>> net = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+        >>> model = Model("mean colour", net, Preprocess(None, 2, (0.,) * 3, (0.01,) * 3), ["red", "green", "blue"])
+        >>> blue = torch.tensor([0, 0, 255], dtype=torch.uint8).view(1, 3, 1, 1).expand(1, 3, 2, 2)
+        >>> predict(model, [(np.array([7]), blue)])
+           image  predicted  probability
+        0      7          2          1.0
+    """
+    images: list[np.ndarray] = []
+    classes: list[Tensor] = []
+    probabilities: list[Tensor] = []
+    device = device_of(model)
+    for ids, views in batches:
+        inputs = network_input(model, views)
+        with autocast(precision, device), shapes_explained(model, inputs):
+            logits = model.module(inputs).float()
+        finite = logits.isfinite().all(dim=1)
+        if not finite.all():
+            first = int(np.asarray(ids)[(~finite).cpu().numpy()][0])
+            raise ModelError(f"{model.name} gives logits that are not finite, first for image {first}")
+        probability, predicted = logits.softmax(dim=1).max(dim=1)
+        images.append(np.asarray(ids, dtype=np.int64))
+        classes.append(predicted.cpu())
+        probabilities.append(probability.cpu())
+    return pd.DataFrame(
+        {
+            "image": np.concatenate(images) if images else np.empty(0, np.int64),
+            "predicted": torch.cat(classes).numpy() if classes else np.empty(0, np.int64),
+            "probability": torch.cat(probabilities).numpy() if probabilities else np.empty(0, np.float32),
+        }
+    )

@@ -1,0 +1,141 @@
+"""What a result was made from: a hash of the code it ran, fingerprints of its data and weights.
+
+Snakemake compares a rule's ``params`` by value and watches no imported module. So each rule carries the hash of the
+library files that its step can reach, and of the data and weights that it reads. Source files are parsed, never
+imported: planning a run must not cost an import of torch.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+from conceptrast.models.published import file_fingerprint
+
+PACKAGE = "conceptrast"
+# Messages, progress lines and this module: a change in them changes no result.
+WITHOUT_EFFECT = frozenset({f"{PACKAGE}.base.errors", f"{PACKAGE}.base.progress", f"{PACKAGE}.plan.provenance"})
+
+
+def code_hash(modules: Iterable[str], source: Path) -> str:
+    """Hash of all files of the package that ``modules`` import, directly or not, and of their own.
+
+    Registries (tables in ``__init__.py``) do not count, so that a new method reruns nothing; the caller names the
+    modules that the configuration picks from them.
+
+    Args:
+        modules: dotted names, e.g. ``conceptrast.steps.factorize``.
+        source: folder of the package.
+
+    Returns:
+        16 hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    for module in closure(modules, source):
+        digest.update(module.encode() + b"\0" + _relevant(_file(module, source)) + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def closure(modules: Iterable[str], source: Path) -> list[str]:
+    """All modules of the package that ``modules`` reach by imports, also those inside functions; sorted."""
+    found: set[str] = set()
+    waiting = list(modules)
+    while waiting:
+        module = waiting.pop()
+        if module not in found and module not in WITHOUT_EFFECT and _file(module, source).is_file():
+            found.add(module)
+            waiting.extend(_imported(module, source))
+    return sorted(found)
+
+
+@cache
+def registry(source: Path, package: str, name: str) -> dict[str, str]:
+    """The table ``name`` in ``<package>/__init__.py``, read without importing it."""
+    for node in _tree(source / package / "__init__.py").body:
+        if _is_table(node) and _target(node) == name:
+            return ast.literal_eval(node.value)  # type: ignore[attr-defined]
+    return {}
+
+
+@cache
+def keywords(source: Path, implementation: str) -> frozenset[str]:
+    """Names of the arguments that ``package.module:Class`` takes, by its ``__init__`` or its dataclass fields."""
+    module, attribute = implementation.split(":")
+    for node in _tree(_file(module, source)).body:
+        if isinstance(node, ast.ClassDef) and node.name == attribute:
+            for part in node.body:
+                if isinstance(part, ast.FunctionDef) and part.name == "__init__":
+                    arguments = part.args.args[1:] + part.args.kwonlyargs
+                    return frozenset(argument.arg for argument in arguments)
+            return frozenset(
+                part.target.id
+                for part in node.body
+                if isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name)
+            )
+        if isinstance(node, ast.FunctionDef) and node.name == attribute:
+            return frozenset(argument.arg for argument in node.args.args + node.args.kwonlyargs)
+    return frozenset()
+
+
+def module_fingerprint(factory: str, repository: Path) -> str:
+    """md5 of the file of ``package.module:function`` below ``repository``; nothing where it lies elsewhere."""
+    place = repository.joinpath(*factory.partition(":")[0].split("."))
+    found = [path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()]
+    return file_fingerprint(found[0]) or "" if found else ""
+
+
+def _file(module: str, source: Path) -> Path:
+    parts = module.split(".")[1:]
+    folder = source.joinpath(*parts)
+    return folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")
+
+
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_bytes()) if path.is_file() else ast.Module(body=[], type_ignores=[])
+
+
+def _relevant(path: Path) -> bytes:
+    """What of a file counts: its bytes; of an ``__init__.py`` its statements without registries and docstring."""
+    if path.name != "__init__.py":
+        return path.read_bytes()
+    kept = [node for node in _tree(path).body if not (_is_table(node) or isinstance(node, ast.Expr))]
+    return "\n".join(ast.dump(node) for node in kept).encode()
+
+
+def _is_table(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Dict)
+
+
+def _target(node: ast.stmt) -> str | None:
+    target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+    return target.id if isinstance(target, ast.Name) else None
+
+
+@cache
+def _imported(module: str, source: Path) -> frozenset[str]:
+    """What :func:`_imports` gives: found once, since a run asks for every job."""
+    return frozenset(_imports(module, source))
+
+
+def _imports(module: str, source: Path) -> Iterator[str]:
+    """Modules of the package that one module imports; names that turn out not to be modules are dropped later."""
+    path = _file(module, source)
+    folder = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    public = registry(source, "", "_PUBLIC")
+    for node in ast.walk(_tree(path)):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names if name.name.split(".")[0] == PACKAGE)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = folder.split(".")[: len(folder.split(".")) - node.level + 1]
+                base = ".".join([*above, base] if base else above)
+            if base.split(".")[0] == PACKAGE:
+                yield base
+                yield from (f"{base}.{name.name}" for name in node.names)
+                if base == PACKAGE:
+                    yield from (public[name.name] for name in node.names if name.name in public)

@@ -1,0 +1,172 @@
+"""One class explained in memory: the parts fit each other, and what is said wrong is answered with what is right."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from conceptrast.api.explain import Explanation, explain_class
+from conceptrast.base.errors import ConceptrastError, ConfigError, LayerError, ModelError
+from conceptrast.concepts.component_prediction import assemble
+from conceptrast.concepts.recipes import Recipe
+from conceptrast.data.dataset import Dataset, open_dataset
+from conceptrast.data.loading import views
+from conceptrast.figures.class_card import draw_class_card
+from conceptrast.models.inference import predict
+from conceptrast.models.model import Model, Preprocess
+
+RECIPE = Recipe("small", components=3, kernel=2, stride=2, window=0.5, layout="grid", distinct=True)
+PREPROCESS = Preprocess(96, 96, (0.5,) * 3, (0.25,) * 3)
+NAMES = ["first", "second", "third", "fourth"]
+
+
+def network() -> nn.Sequential:
+    """Random but seeded, without dead outputs: the last layer looks at differences between channels."""
+    generator = torch.Generator().manual_seed(5)
+    layers = nn.Sequential(
+        nn.Conv2d(3, 8, 8, stride=8), nn.ReLU(), nn.Conv2d(8, 12, 3, padding=1), nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(12, 4, bias=False),
+    )  # fmt: skip
+    for weights in layers.parameters():
+        weights.data = 0.3 * torch.randn(weights.shape, generator=generator)
+    return layers
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return Model("small", network(), PREPROCESS, NAMES)
+
+
+@pytest.fixture(scope="module")
+def images() -> tuple[Dataset, pd.DataFrame]:
+    dataset = open_dataset({"kind": "digit_pairs", "train": 0, "validation": 64}, seed=2)
+    return dataset, dataset.build_index().table
+
+
+@pytest.fixture(scope="module")
+def predictions(model, images) -> pd.DataFrame:
+    return predict(model, views(*images, model.preprocess, 64))
+
+
+@pytest.fixture(scope="module")
+def target(predictions) -> int:
+    counts = predictions["predicted"].value_counts()
+    assert len(counts) > 1, "the pictures must be of several classes, or exclude_target is empty"
+    return int(counts.index[0])
+
+
+@pytest.fixture(scope="module")
+def explanation(model, images, target) -> Explanation:
+    return explain_class(model, images, target, "3", recipe=RECIPE, samples=2)
+
+
+def test_parts_have_the_shapes_that_the_recipe_says(explanation, predictions, target) -> None:
+    assert explanation.class_name == NAMES[target]
+    assert explanation.n_images == int((predictions["predicted"] == target).sum())
+    assert explanation.components.shape == (3, 12)
+    assert (explanation.components >= 0).all()
+    assert set(explanation.patches) == set(explanation.assembled) == {"all", "exclude_target"}
+    for rows in explanation.patches.values():
+        assert [patch.shape for row in rows for patch in row] == [(48, 48, 3)] * (3 * 8)
+    assert 0 <= explanation.reconstruction_error < 1
+    assert explanation.completeness_gap == pytest.approx(0, abs=1e-4)
+
+
+def test_excluded_images_give_no_patch(explanation, predictions, target) -> None:
+    found = explanation.prototypes.merge(predictions[["image", "predicted"]], on="image")
+    excluded = found[found["selection"] == "exclude_target"]
+    assert len(excluded)
+    assert (excluded["predicted"] != target).all()
+    assert (found[found["selection"] == "all"]["predicted"] == target).any()
+
+
+def test_patches_are_cut_from_the_pictures_that_the_table_names(explanation, images, model) -> None:
+    dataset, table = images
+    first = explanation.prototypes.query("selection == 'all' and component == 1 and rank == 0").iloc[0]
+    row = next(row for row in table.itertuples() if row.image == first["image"])
+    view = model.preprocess.view(dataset.picture(row)).permute(1, 2, 0).numpy()
+    box = view[first["top"] : first["top"] + first["height"], first["left"] : first["left"] + first["width"]]
+    assert np.array_equal(explanation.patches["all"][1][0], box)
+
+
+def test_verdict_is_what_the_model_says_of_the_assembled_image(explanation, model, target) -> None:
+    for row in explanation.prediction.itertuples():
+        picture = torch.from_numpy(explanation.assembled[row.selection]).permute(2, 0, 1)
+        probabilities = model.module(model.preprocess.normalise(picture[None])).softmax(1)[0]
+        assert row.predicted == NAMES[int(probabilities.argmax())]
+        assert row.probability == pytest.approx(float(probabilities[target]), abs=1e-5)
+        assert row.match == (int(probabilities.argmax()) == target)
+
+
+def test_assembled_image_is_made_of_the_chosen_patches(explanation) -> None:
+    for selection, rows in explanation.card.rows.items():
+        patches = [torch.from_numpy(row.patches[row.chosen]).permute(2, 0, 1) for row in rows]
+        expected = assemble(torch.stack(patches), "grid").permute(1, 2, 0).numpy()
+        assert np.array_equal(explanation.assembled[selection], expected)
+
+
+def test_table_and_text(explanation, target) -> None:
+    table = explanation.table()
+    assert table["selection"].tolist() == ["all", "exclude_target"]
+    assert not table.isna().to_numpy().any()
+    assert (table["class"] == target).all()
+    assert NAMES[target] in str(explanation)
+
+
+def test_plot_is_the_class_card(explanation) -> None:
+    drawn, card = explanation.plot(), draw_class_card(explanation.card)
+    assert [t.get_text() for t in drawn.axes[0].texts] == [t.get_text() for t in card.axes[0].texts]
+    assert len(explanation.card.heatmaps) == 3
+    assert all(heatmap.maps.shape == (3, 12, 12) for heatmap in explanation.card.heatmaps)
+
+
+def test_same_seed_same_explanation_and_name_or_index(model, images, target, explanation) -> None:
+    again = explain_class(model, images, NAMES[target], "3", recipe=RECIPE, samples=2, batch_size=5)
+    pd.testing.assert_frame_equal(again.prototypes, explanation.prototypes, rtol=1e-4)
+    pd.testing.assert_frame_equal(again.prediction, explanation.prediction, rtol=1e-4)
+
+
+def test_bare_network_needs_preprocessing_and_takes_pictures(images, target, explanation) -> None:
+    dataset, table = images
+    pictures = [dataset.picture(row) for row in table.itertuples()]
+    with pytest.raises(ModelError, match=r"preprocess=Preprocess\("):
+        explain_class(network(), pictures, target, "3")
+    with pytest.raises(ModelError, match="4 outputs, but 2 class names"):
+        explain_class(network(), pictures, target, "3", preprocess=PREPROCESS, class_names=["a", "b"])
+    bare = explain_class(
+        network().eval(), pictures, target, "3", recipe=RECIPE, samples=2, preprocess=PREPROCESS, class_names=NAMES
+    )
+    assert bare.components == pytest.approx(explanation.components, rel=1e-3, abs=1e-6)
+
+
+def test_class_that_nothing_is_predicted_as(model, images, predictions) -> None:
+    missing = next(index for index in range(4) if index not in set(predictions["predicted"]))
+    with pytest.raises(ConceptrastError, match=r"none of 64 pictures is predicted as .*; most frequent: \w+ \(\d+\)"):
+        explain_class(model, images, missing, "3", recipe=RECIPE)
+
+
+def test_all_predicted_as_the_class_leaves_one_selection(model, images, predictions, target, caplog) -> None:
+    dataset, table = images
+    own = table[table["image"].isin(predictions[predictions["predicted"] == target]["image"])]
+    found = explain_class(model, (dataset, own), target, "3", recipe=RECIPE, samples=0)
+    assert found.prediction["selection"].tolist() == ["all"]
+    assert "exclude_target" in caplog.text
+    found.plot()
+
+
+def test_wrong_names_are_answered_with_right_ones(model, images, target) -> None:
+    with pytest.raises(ConfigError, match="unknown class 'frist'; nearest: first"):
+        explain_class(model, images, "frist", "3")
+    with pytest.raises(ConfigError, match="class 9 does not exist"):
+        explain_class(model, images, 9, "3")
+    with pytest.raises(LayerError, match="33"):
+        explain_class(model, images, target, "33")
+    with pytest.raises(ConfigError, match="unknown recipe 'recomended'; nearest: recommended"):
+        explain_class(model, images, target, "3", recipe="recomended")
+    with pytest.raises(ConfigError, match="precision"):
+        explain_class(model, images, target, "3", precision="float3")
+    with pytest.raises(ConfigError, match="deplift"):
+        explain_class(model, images, target, "3", method="deplift")

@@ -1,0 +1,153 @@
+"""Where a model looks in one's own pictures, from Python and from the shell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from conceptrast.api.saliency import Saliency, saliency_of
+from conceptrast.base.errors import ConceptrastError
+from conceptrast.base.files import read_arrays
+from conceptrast.cli import main
+from conceptrast.models import load_model
+from conceptrast.models.model import Model, Preprocess
+
+COLOURS = ["red", "green", "blue"]
+
+
+def colour_model() -> Model:
+    """Four cells of four pixels; the logit of a colour is how much of it there is."""
+    network = nn.Sequential(nn.AvgPool2d(4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    return Model("colours", network, Preprocess(16, 16, (0.0,) * 3, (1.0,) * 3), COLOURS)
+
+
+def picture(colour: str, place: tuple[int, int, int, int]) -> Image.Image:
+    image = Image.new("RGB", (16, 16), (0, 0, 64))
+    image.paste(colour, place)
+    return image
+
+
+def looked(**changed) -> Saliency:
+    options = {"layer": "1", **changed}
+    return saliency_of(colour_model(), [picture("red", (0, 0, 12, 12)), picture("blue", (8, 8, 16, 16))], **options)
+
+
+def test_the_map_lies_on_what_speaks_for_the_predicted_class() -> None:
+    found = looked()
+    assert found.subjects["predicted_name"].tolist() == ["red", "blue"]
+    red, blue = found.maps["grad_cam"]
+    assert red.shape == (16, 16)
+    assert (red[:4, :4] == 1).all()
+    assert (red[14:, 14:] == 0).all()
+    assert blue.argmax() // 16 >= 8
+
+
+def test_a_named_class_and_one_that_it_is_held_against() -> None:
+    named = looked(target="blue").maps["grad_cam"][0]
+    assert named[:8, :8].max() < named[14, 14]
+    against = looked(target="red", versus="blue")
+    assert against.subjects[["toward_name", "versus_name"]].to_numpy().tolist() == [["red", "blue"]] * 2
+    # Red less blue is nowhere above what it is where the picture is black, so the map of the blue one is flat.
+    assert against.table()["flat"].tolist() == [False, True]
+    z = torch.tensor([9 / 16, 0.0, 64 / 255 * 7 / 16])
+    assert against.subjects["probability"][0] == pytest.approx(float((z[0] - z[2]).sigmoid()), abs=1e-6)
+    assert "why red, and not blue" in str(against)
+
+
+def test_every_method_has_its_rows_and_the_figure_its_cells() -> None:
+    found = looked(methods=["grad_cam", "hires_cam"])
+    table = found.table()
+    assert table["method"].tolist() == ["grad_cam"] * 2 + ["hires_cam"] * 2
+    assert not table.isna().to_numpy().any()
+    assert np.array_equal(found.maps["grad_cam"], found.maps["hires_cam"])
+    assert len(found.plot().axes[0].images) == 2 * 5
+
+
+def test_without_a_layer_it_is_the_last_one_that_has_positions() -> None:
+    assert looked(layer=None).layer == "1"
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"methods": []}, "name one method at least"),
+        ({"methods": ["gradcam"]}, "unknown CAM method 'gradcam'; nearest: grad_cam"),
+        ({"layer": "2"}, "single position"),
+        ({"layer": "3"}, "without positions"),
+        ({"layer": "9"}, "unknown layer '9'"),
+        ({"target": "rad"}, "unknown class 'rad'; nearest: red"),
+        ({"target": "red", "versus": "red"}, "'red' cannot be held against itself"),
+    ],
+)
+def test_a_mistake_says_what_would_be_right(changed: dict, message: str) -> None:
+    with pytest.raises(ConceptrastError, match=message):
+        looked(**changed)
+
+
+def test_a_picture_without_any_activation_is_refused() -> None:
+    with pytest.raises(ConceptrastError, match="zero throughout for image 0"):
+        saliency_of(colour_model(), Image.new("RGB", (16, 16)), layer="1")
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    file = tmp_path / "red.png"
+    picture("red", (0, 0, 48, 48)).resize((96, 96)).save(file)
+    return file
+
+
+def words(photo: Path, out: Path, *more: str) -> list[str]:
+    return ["saliency", "--model", "resnet18", "--image", str(photo), "--input-size", "64", "--out", str(out), *more]
+
+
+def test_the_shell_writes_figure_table_and_maps_and_says_where(photo: Path, tmp_path: Path, capsys) -> None:
+    out = tmp_path / "out"
+    main(words(photo, out, "--method", "grad_cam", "layer_cam", "--class", "7", "--versus", "tench"))
+    assert sorted(path.name for path in out.iterdir()) == ["saliency.csv", "saliency.npz", "saliency.png"]
+    table = pd.read_csv(out / "saliency.csv")
+    assert table["method"].tolist() == ["grad_cam", "layer_cam"]
+    assert table[["toward", "versus"]].to_numpy().tolist() == [[7, 0]] * 2
+    maps = read_arrays(out / "saliency.npz")
+    assert {name: values.shape for name, values in maps.items()} == {
+        "grad_cam": (1, 64, 64),
+        "layer_cam": (1, 64, 64),
+    }
+    assert str(out / "saliency.png") in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--method", "gradcam"], "unknown CAM method 'gradcam'; nearest: grad_cam"),
+        (["--class", "tentch"], "unknown class 'tentch'; nearest: tench"),
+        (["--layer", "fc"], "without positions"),
+        (["--layer", "layer9"], "unknown layer 'layer9'"),
+        (["--batch-size", "0"], "--batch-size must be at least 1, got 0"),
+    ],
+)
+def test_a_mistake_on_the_shell_is_one_line(photo: Path, tmp_path: Path, more: list[str], message: str) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(words(photo, tmp_path / "out", *more))
+    assert str(stopped.value).startswith("error: ")
+    assert message in str(stopped.value)
+
+
+def test_a_truncated_picture_is_named(photo: Path, tmp_path: Path) -> None:
+    photo.write_bytes(photo.read_bytes()[:60])
+    with pytest.raises(SystemExit, match=r"red\.png"):
+        main(words(photo, tmp_path / "out"))
+    with pytest.raises(SystemExit, match=r"nowhere\.png"):
+        main(words(tmp_path / "nowhere.png", tmp_path / "out"))
+
+
+def test_vgg_is_looked_into_before_its_last_pooling() -> None:
+    model = load_model("vgg16", class_names=["a", "b"], input_size=64, seed=1)
+    found = saliency_of(model, picture("red", (0, 0, 12, 12)).resize((64, 64)), layer="features.29")
+    assert found.maps["grad_cam"].shape == (1, 64, 64)
+    assert found.layer == "features.29"

@@ -1,0 +1,256 @@
+"""Training in three phases: losses by hand, who rests, when a phase ends, resuming, divergence."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from conceptrast.base.errors import ModelError
+from conceptrast.base.files import read_table, write_table
+from conceptrast.bias import adversarial_training as module_under_test
+from conceptrast.bias.adversarial_training import (
+    PHASES,
+    AutoencoderOptions,
+    Balance,
+    Phase,
+    Players,
+    critic_loss,
+    losses,
+    next_phase,
+    split_held_out,
+    train_autoencoder,
+    weighted,
+)
+from conceptrast.bias.autoencoder import Autoencoder, Passed, plain_preprocess
+from conceptrast.data.dataset import open_dataset
+from conceptrast.models.training_pictures import TrainingPictures
+from conceptrast.models.weights import read_state
+from conceptrast.steps import train_autoencoder as train_step
+
+ENTRY = {"kind": "rotated_pair", "train": 44, "validation": 4}
+DATASET = open_dataset(ENTRY)
+TABLE = DATASET.build_index().table
+OPTIONS = AutoencoderOptions(reconstruction=2, adversarial=1, classification=2, batch_size=16)
+LN2 = math.log(2)
+
+
+def pictures(batch_size: int = OPTIONS.batch_size) -> TrainingPictures:
+    return TrainingPictures(DATASET, TABLE[TABLE["split"] == "train"], plain_preprocess(8), batch_size)
+
+
+def trained(checkpoint=None, options=OPTIONS, seed=0, key=""):
+    network = Autoencoder(8, seed)
+    history = train_autoencoder(network, pictures(options.batch_size), options, checkpoint, seed, key)
+    return network, history.drop(columns="seconds")
+
+
+@pytest.fixture(scope="module")
+def undisturbed():
+    return trained()
+
+
+def same_weights(one, other):
+    pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
+    return all(torch.equal(left, right) for left, right in pairs)
+
+
+def test_the_weights_of_the_phases_are_the_published_ones():
+    found = {phase.name: (phase.reconstruction, phase.adversarial, phase.classification) for phase in PHASES}
+    assert found == {
+        "reconstruction": (1, 0, 0.001),
+        "adversarial": (0.1, 1, 0.001),
+        "classification": (0.01, 0.24, 0.75),
+    }
+
+
+def test_losses_of_a_batch_by_hand():
+    wanted = torch.zeros(2, 3, 1, 1)
+    decoded = torch.tensor([0.2, 1.0]).view(2, 1, 1, 1).expand(2, 3, 1, 1)
+    passed = Passed(torch.tensor([[1.0], [3.0]]), decoded, torch.tensor([0.0, 2.0]))
+    found = losses(passed, wanted, torch.tensor([0, 1]), lambda statistics: statistics[:, :1] - 1)  # mean 2: logit 1
+    # Huber: a square below 0.5, a straight line above it
+    assert float(found["reconstruction"]) == pytest.approx((0.5 * 0.2**2 + 0.5 * (1.0 - 0.25)) / 2)
+    assert float(found["adversarial"]) == pytest.approx(math.log(1 + math.exp(-1)))
+    assert float(found["classification"]) == pytest.approx((LN2 + math.log(1 + math.exp(-2))) / 2)
+    total = weighted(found, Phase("any", 2.0, 3.0, 5.0))
+    expected = 2 * found["reconstruction"] + 3 * found["adversarial"] + 5 * found["classification"]
+    assert float(total) == pytest.approx(float(expected))
+    assert float(losses(passed, wanted, torch.tensor([0, 1]), None)["adversarial"]) == 0
+
+
+def test_the_critics_loss_weighs_real_samples_six_to_four_and_gives_codes_no_gradient():
+    codes, normal = torch.full((4, 1), 3.0, requires_grad=True), torch.zeros(4, 1)
+    loss = critic_loss(lambda statistics: statistics[:, :1], codes, normal)  # logits: 0 for real ones, 3 for codes
+    assert float(loss) == pytest.approx(0.6 * LN2 + 0.4 * math.log(1 + math.exp(3)))
+    assert not loss.requires_grad
+
+
+def test_a_player_that_is_ahead_rests_until_it_is_not():
+    balance = Balance()
+    for _ in range(30):
+        balance.saw(critic=LN2, encoder=0.1)
+    assert (balance.critic_rests, balance.encoder_rests) == (False, True)
+    for _ in range(30):
+        balance.saw(critic=LN2, encoder=1.0)
+    assert not balance.encoder_rests
+    balance.saw(critic=0.0, encoder=1.0)
+    assert not balance.critic_rests  # one step is not a lead
+
+
+@pytest.mark.parametrize(("ahead", "moves"), [("critic", "autoencoder"), ("encoder", "critic")])
+def test_who_rests_is_not_moved_by_the_game(ahead, moves):
+    players = Players(Autoencoder(8), OPTIONS, seed=0)
+    players.autoencoder.train()
+    players.balance.recent.copy_(torch.tensor([0.0, 1.0] if ahead == "critic" else [1.0, 0.0]))
+    before = {
+        name: [part.clone() for part in getattr(players, name).parameters()] for name in ("autoencoder", "critic")
+    }
+    only_game = Phase("adversarial", 0.0, 1.0, 0.0) if ahead == "critic" else Phase("adversarial", 0.1, 1.0, 0.0)
+    views = torch.randint(0, 255, (8, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(8) % 2
+    seen = module_under_test._step(players, views, labels, only_game, "float32", torch.Generator().manual_seed(1))
+    moved = {
+        name: any(not torch.equal(a, b) for a, b in zip(before[name], getattr(players, name).parameters(), strict=True))
+        for name in before
+    }
+    assert moved[moves]
+    assert moved["critic"] == (ahead == "encoder")
+    assert seen["critic_rested"] == (ahead == "critic")
+    assert seen["encoder_rested"] == (ahead == "encoder")
+
+
+def test_an_encoder_that_rests_gets_no_gradient_of_the_game():
+    views = torch.randint(0, 255, (8, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(8) % 2
+    without = Phase("adversarial", 0.1, 0.0, 0.001)
+    results = []
+    for phase, recent in ((PHASES[1], [1.0, 0.0]), (without, [1.0, 1.0])):
+        players = Players(Autoencoder(8), OPTIONS, seed=0)
+        players.autoencoder.train()
+        players.balance.recent.copy_(torch.tensor(recent))
+        module_under_test._step(players, views, labels, phase, "float32", torch.Generator().manual_seed(1))
+        results.append(players.autoencoder)
+    assert same_weights(*results)
+
+
+def rows(phase: str, *held_out: float) -> list[dict[str, object]]:
+    return [{"phase": phase, "held_out_loss": loss} for loss in held_out]
+
+
+def test_phases_follow_each_other_and_end_early_without_progress():
+    options = AutoencoderOptions(reconstruction=5, adversarial=3, classification=4, patience=2)
+    assert next_phase([], options).name == "reconstruction"
+    flat = rows("reconstruction", 1.0, 0.5, 0.499, 0.498)  # less than 1 % better twice
+    assert next_phase(flat[:3], options).name == "reconstruction"
+    assert next_phase(flat, options).name == "adversarial"
+    rising = flat + rows("adversarial", 1.0, 2.0)
+    assert next_phase(rising, options).name == "adversarial"  # its loss says nothing about progress
+    over = rising + rows("adversarial", 3.0)
+    assert next_phase(over, options).name == "classification"
+    assert next_phase(over + rows("classification", 1.0, 1.0, 1.0), options) is None
+    assert next_phase(over + rows("classification", 4.0, 3.0, 2.0, 1.0), options) is None
+
+
+def test_held_out_pictures_are_not_learnt_from_and_follow_the_seed():
+    (learnt, watched), (_, again), (_, other) = (split_held_out(44, seed) for seed in (0, 0, 1))
+    assert not set(learnt) & set(watched)
+    assert len(watched) == 4
+    assert np.array_equal(watched, again)
+    assert not np.array_equal(watched, other)
+
+
+def test_history_has_a_row_per_epoch_and_the_network_ends_frozen(undisturbed):
+    network, history = undisturbed
+    assert history["epoch"].tolist() == [1, 2, 3, 4, 5]
+    assert history["phase"].tolist() == ["reconstruction"] * 2 + ["adversarial"] + ["classification"] * 2
+    assert (history["critic"] > 0).tolist() == [False, False, True, True, True]
+    assert history.notna().all().all()
+    assert not network.training
+    assert not any(weight.requires_grad for weight in network.parameters())
+
+
+def test_it_learns_to_draw_and_to_tell_apart_what_it_is_shown():
+    _, history = trained(options=AutoencoderOptions(15, 1, 10, patience=30, batch_size=10, learning_rate=0.003))
+    drawn = history[history["phase"] == "reconstruction"]["reconstruction"]
+    assert drawn.iloc[-1] < drawn.iloc[0] / 2
+    assert history["train_accuracy"].iloc[-1] > 0.95  # chance is 0.5
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_others(undisturbed):
+    again, history = trained()
+    assert same_weights(again, undisturbed[0])
+    pd.testing.assert_frame_equal(history, undisturbed[1])
+    assert not same_weights(trained(seed=1)[0], undisturbed[0])
+
+
+class Killed(BaseException):
+    """Stands for a signal: nothing in the code may catch it."""
+
+
+@pytest.mark.parametrize("steps_before", [1, 3, 5, 9])
+def test_a_killed_training_resumes_to_the_same_bits(tmp_path, monkeypatch, undisturbed, steps_before):
+    checkpoint, real, calls = tmp_path / "c.pt", module_under_test._step, itertools.count()
+
+    def killing(*arguments):
+        if next(calls) == steps_before:
+            raise Killed
+        return real(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module_under_test, "_step", killing)
+        with pytest.raises(Killed):
+            trained(checkpoint)
+    assert checkpoint.exists() == (steps_before >= 2)  # two steps an epoch
+    resumed, history = trained(checkpoint)
+    assert same_weights(resumed, undisturbed[0])
+    pd.testing.assert_frame_equal(history, undisturbed[1])
+
+
+def test_a_checkpoint_of_other_settings_is_ignored(tmp_path, undisturbed):
+    trained(tmp_path / "c.pt", key="another data set")
+    assert same_weights(trained(tmp_path / "c.pt")[0], undisturbed[0])
+
+
+def test_divergence_names_phase_epoch_and_loss_and_keeps_the_last_good_checkpoint(tmp_path, monkeypatch):
+    checkpoint, real, calls = tmp_path / "c.pt", module_under_test.huber_loss, itertools.count()
+    # Two steps and one look at the held-out pictures an epoch: the second step of epoch 3 is call 7.
+    monkeypatch.setattr(
+        module_under_test, "huber_loss", lambda *a, **k: real(*a, **k) * (math.nan if next(calls) == 7 else 1)
+    )
+    with pytest.raises(ModelError, match=r"diverged: loss nan in epoch 3 \(adversarial\), step 2; lower learning_rate"):
+        trained(checkpoint)
+    kept = torch.load(checkpoint, weights_only=True)
+    assert len(kept["history"]) == 2
+    assert all(value.isfinite().all() for value in kept["parts"]["autoencoder"].values())
+
+
+def test_too_few_pictures_are_refused():
+    few = TrainingPictures(DATASET, TABLE.iloc[:2], plain_preprocess(8), 2)
+    with pytest.raises(ModelError, match="3 training pictures at least, got 2"):
+        train_autoencoder(Autoencoder(8), few, OPTIONS)
+
+
+def test_the_step_writes_weights_and_history_and_clears_its_checkpoint(tmp_path, undisturbed):
+    write_table(TABLE, index := tmp_path / "index.parquet")
+    epochs = {"reconstruction": 2, "adversarial": 1, "classification": 2}
+    entry = {"epochs": epochs, "batch_size": 16, "patience": 3, "learning_rate": 0.001, "precision": "float32"}
+    settings = {"dataset": ENTRY, "size": 8, "seed": 0, "network_seed": 0, "autoencoder": entry}
+    weights, history = tmp_path / "w.safetensors", tmp_path / "h.csv"
+    train_step.main(settings, index, weights, history)
+    assert all(torch.equal(value, read_state(weights)[name]) for name, value in undisturbed[0].state_dict().items())
+    assert len(read_table(history)) == 5
+    assert {path.name for path in tmp_path.iterdir()} == {"index.parquet", "w.safetensors", "h.csv"}
+
+
+def test_every_phase_starts_with_fresh_optimisers(tmp_path):
+    """40 of 44 pictures in batches of 16 are two steps an epoch: what the optimiser has counted is the phase's own."""
+    for epochs, counted in (((2, 0, 0), 4), ((2, 1, 0), 2), ((2, 1, 2), 4)):
+        path = tmp_path / f"{epochs}.pt"
+        trained(path, AutoencoderOptions(*epochs, batch_size=16))
+        state = torch.load(path, weights_only=True)["parts"]["optimiser"]["state"]
+        assert {int(each["step"]) for each in state.values()} == {counted}

@@ -1,0 +1,128 @@
+"""The insertion test: what is pasted where, and its table from probabilities that are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from conceptrast.base.errors import ConfigError
+from conceptrast.base.statistics import bootstrap_interval
+from conceptrast.contrast.insertion import (
+    CONDITIONS,
+    inserted_views,
+    insertion_rows,
+    insertion_summary,
+    skipped_insertion,
+)
+from conceptrast.models.model import Model, Preprocess
+
+IDS = np.array([3, 8])
+VIEWS = torch.arange(2 * 3 * 4 * 4, dtype=torch.uint8).reshape(2, 3, 4, 4)
+CROP = np.arange(100, 112, dtype=np.uint8).reshape(2, 2, 3)
+BOX = (2, 2, 2, 2)
+
+
+@pytest.fixture
+def model() -> Model:
+    """Names the colour that there is most of."""
+    network = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    return Model("colours", network, Preprocess(None, 4, (0.3, 0.4, 0.5), (0.1,) * 3), ["red", "green", "blue"])
+
+
+def pasted(condition: str, model: Model, seed: int = 0) -> torch.Tensor:
+    before = VIEWS.clone()
+    found = inserted_views(VIEWS, IDS, CROP, BOX, condition, model, seed)
+    assert torch.equal(VIEWS, before)
+    outside = torch.ones(4, 4, dtype=torch.bool)
+    outside[2:, 2:] = False
+    assert torch.equal(found[:, :, outside], VIEWS[:, :, outside])
+    return found[:, :, 2:, 2:]
+
+
+def test_the_box_holds_what_the_condition_says(model):
+    assert torch.equal(pasted("none", model), VIEWS[:, :, 2:, 2:])
+    assert all(torch.equal(each, torch.from_numpy(CROP).permute(2, 0, 1)) for each in pasted("crop", model))
+    assert pasted("zeros", model)[0, :, 0, 0].tolist() == [76, 102, 128]  # the mean colour, as near as bytes come
+
+
+def test_a_shuffled_crop_keeps_its_pixels_and_differs_between_images_and_seeds(model):
+    found = pasted("shuffled", model)
+    for each in found:
+        assert sorted(map(tuple, each.flatten(1).T.tolist())) == sorted(map(tuple, CROP.reshape(-1, 3).tolist()))
+    many = inserted_views(VIEWS[:1].expand(20, -1, -1, -1), np.arange(20), CROP, BOX, "shuffled", model)
+    assert len({tuple(each.flatten().tolist()) for each in many}) > 5
+    assert torch.equal(found, pasted("shuffled", model))
+    assert not torch.equal(
+        many, inserted_views(VIEWS[:1].expand(20, -1, -1, -1), np.arange(20), CROP, BOX, "shuffled", model, 1)
+    )
+
+
+def test_zeros_are_exactly_zero_for_the_network(model):
+    """With everything covered the network sees zeros: all logits are equal."""
+    rows = insertion_rows(model, [(IDS, VIEWS)], np.zeros((4, 4, 3), np.uint8), "top_left", (0, 1))
+    said = rows[rows["condition"] == "zeros"]
+    np.testing.assert_allclose(said[["p_first", "p_second"]], 1 / 3, rtol=1e-6)
+
+
+def test_probabilities_are_those_of_the_whole_network(model):
+    rows = insertion_rows(model, [(IDS[:1], VIEWS[:1]), (IDS[1:], VIEWS[1:])], CROP, "bottom_right", (2, 0))
+    assert rows["condition"].tolist() == [*CONDITIONS, *CONDITIONS]
+    view = inserted_views(VIEWS[1:], IDS[1:], CROP, BOX, "crop", model)
+    expected = model.module(model.preprocess.normalise(view)).double().softmax(1)[0]
+    row = rows[(rows["image"] == 8) & (rows["condition"] == "crop")].iloc[0]
+    assert row["p_first"] == pytest.approx(float(expected[2]))
+    assert row["p_second"] == pytest.approx(float(expected[0]))
+    assert (row["first_name"], row["second_name"]) == ("blue", "red")
+
+
+def test_a_crop_that_does_not_fit_and_a_corner_that_does_not_exist_are_errors(model):
+    with pytest.raises(ConfigError, match="5×5 pixels"):
+        insertion_rows(model, [(IDS, VIEWS)], np.zeros((5, 5, 3), np.uint8), "top_left", (0, 1))
+    with pytest.raises(ConfigError, match="unknown corner"):
+        insertion_rows(model, [(IDS, VIEWS)], CROP, "middle", (0, 1))
+
+
+def known(p_first: dict[str, list[float]]) -> pd.DataFrame:
+    head = {"first": 0, "first_name": "a", "second": 1, "second_name": "b", "status": "ok", "reason": ""}
+    return pd.DataFrame(
+        [
+            {**head, "image": image, "condition": name, "p_first": value, "p_second": 1 - value}
+            for name, values in p_first.items()
+            for image, value in enumerate(values)
+        ]
+    )
+
+
+def test_changes_are_paired_and_the_effect_is_beyond_the_controls():
+    table = insertion_summary(
+        known({"none": [0.1, 0.2], "crop": [0.6, 0.7], "zeros": [0.2, 0.3], "shuffled": [0.0, 0.3]})
+    ).set_index("condition")
+    assert table.loc["crop", "change_first"] == pytest.approx(0.5)
+    assert table.loc["crop", ["low_first", "high_first"]].tolist() == pytest.approx([0.5, 0.5])
+    assert table.loc["crop", "change_second"] == pytest.approx(-0.5)
+    assert table.loc["crop-zeros", "change_first"] == pytest.approx(0.4)
+    assert table.loc["crop-shuffled", "change_first"] == pytest.approx(0.5)
+    assert table.loc["crop-shuffled", ["low_first", "high_first"]].tolist() == pytest.approx([0.4, 0.6])
+    assert table.loc["none", "change_first"] == 0
+    assert table["n_images"].tolist() == [2] * 6
+
+
+def test_a_pair_without_images_keeps_its_row_and_reason(model):
+    table = insertion_summary(
+        pd.concat([skipped_insertion(model, (0, 2), "none"), known({c: [0.5] for c in CONDITIONS})])
+    )
+    assert table["status"].tolist() == ["skipped", *["ok"] * 6]
+    assert table["reason"][0] == "none"
+    assert table["second_name"][0] == "blue"
+
+
+def test_a_bootstrap_interval_is_that_of_the_mean():
+    values = np.random.default_rng(0).normal(3, 2, 400)
+    low, high = bootstrap_interval(values)
+    half = 1.96 * values.std(ddof=1) / 20
+    assert (low, high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.03)
+    assert bootstrap_interval(values) == (low, high)
+    assert bootstrap_interval(values, seed=1) != (low, high)

@@ -1,0 +1,35 @@
+"""A classifier and a decoder whose answers are known: colours, and pictures made of blocks."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from conceptrast.counterfactual.decoder import Decoder
+from conceptrast.models.model import Model, Preprocess
+from conceptrast.models.split import SplitModel
+
+
+class Blocks(Decoder):
+    """Exact for pictures of 2×2 blocks of one colour: the inverse of average pooling."""
+
+    def __init__(self) -> None:
+        super().__init__("0", (3, 4, 4), (8, 8), width=16)
+
+    def forward(self, activations: Tensor) -> Tensor:
+        """Every position becomes a block; activations are in units of the normalised picture."""
+        return nn.functional.interpolate(activations / 10, scale_factor=2).clamp(0, 1)
+
+
+def colours() -> Model:
+    """Names the colour that there is most of; logits are ten times the mean colours."""
+    network = nn.Sequential(nn.AvgPool2d(2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    return Model("colours", network, Preprocess(None, 8, (0.0,) * 3, (0.1,) * 3), ["red", "green", "blue"])
+
+
+def toy() -> tuple[Model, SplitModel, Blocks, Tensor]:
+    """Model, cut before its ReLU, decoder, and activations of two pictures: plain red, plain green."""
+    model = colours()
+    activations = torch.zeros(2, 3, 4, 4)
+    activations[0, 0], activations[1, 1] = 5.0, 5.0
+    return model, SplitModel(model, "0"), Blocks().eval(), activations

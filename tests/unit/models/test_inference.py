@@ -1,0 +1,74 @@
+"""Predictions against a network whose answer is known, and the precision switch."""
+
+import numpy as np
+import pytest
+import torch
+
+from conceptrast.base.errors import ConfigError, ModelError
+from conceptrast.models.inference import autocast, network_input, predict
+from conceptrast.models.model import Model, Preprocess
+from conceptrast.models.opening import load_model
+
+
+def mean_colour(scale: float = 1.0) -> Model:
+    net = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+    return Model("mean colour", net, Preprocess(None, 4, (0.0,) * 3, (scale,) * 3), ["red", "green", "blue"])
+
+
+def test_probabilities_worked_out_by_hand():
+    views = torch.zeros(2, 3, 4, 4, dtype=torch.uint8)
+    views[0, 2], views[1, 1] = 255, 51
+    found = predict(mean_colour(), [(np.array([5, 3]), views)])
+    assert found["image"].tolist() == [5, 3]
+    assert found["predicted"].tolist() == [2, 1]
+    e = np.e
+    np.testing.assert_allclose(found["probability"], [e / (e + 2), e**0.2 / (e**0.2 + 2)], rtol=1e-6)
+
+
+def test_batches_do_not_matter():
+    model = load_model("resnet10", class_names=["a", "b", "c"], seed=1)
+    views = torch.randint(0, 256, (6, 3, 96, 96), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    ids = np.arange(6)
+    whole = predict(model, [(ids, views)])
+    parts = predict(model, [(ids[:1], views[:1]), (ids[1:4], views[1:4]), (ids[4:], views[4:])])
+    assert whole["predicted"].tolist() == parts["predicted"].tolist()
+    np.testing.assert_allclose(whole["probability"], parts["probability"], atol=1e-5)
+
+
+def test_bfloat16_is_near_float32():
+    model = load_model("resnet10", class_names=["a", "b", "c"], seed=1)
+    views = torch.randint(0, 256, (4, 3, 96, 96), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    exact, rough = (predict(model, [(np.arange(4), views)], precision) for precision in ("float32", "bfloat16"))
+    np.testing.assert_allclose(exact["probability"], rough["probability"], atol=0.02)
+    assert rough["probability"].dtype == np.float32
+
+
+def test_no_pictures_give_an_empty_table():
+    found = predict(mean_colour(), [])
+    assert found.empty
+    assert list(found.columns) == ["image", "predicted", "probability"]
+
+
+class OneOver(torch.nn.Module):
+    def forward(self, images):
+        return (1 / images).mean(dim=(2, 3))
+
+
+def test_logits_that_are_not_finite_name_the_image():
+    model = Model("one over", OneOver(), Preprocess(None, 4, (0.0,) * 3, (1.0,) * 3), ["r", "g", "b"])
+    views = torch.full((3, 3, 4, 4), 255, dtype=torch.uint8)
+    views[1] = 0
+    with pytest.raises(ModelError, match="one over gives logits that are not finite, first for image 9"):
+        predict(model, [(np.array([8, 9, 10]), views)])
+
+
+def test_unknown_precision_is_refused():
+    with pytest.raises(ConfigError, match="unknown precision 'bfloat'; nearest: bfloat16"):
+        autocast("bfloat")
+
+
+def test_network_input_leaves_the_views_as_they_were():
+    views = torch.full((1, 3, 4, 4), 7, dtype=torch.uint8)
+    prepared = network_input(mean_colour(), views)
+    assert prepared.dtype == torch.float32
+    assert (views == 7).all()

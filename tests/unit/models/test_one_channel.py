@@ -1,0 +1,326 @@
+"""Models that see grey: what works in three channels works in one, and what does not fit is said with both numbers.
+
+A network of three channels whose first convolution takes their mean says of grey pictures what the network of one
+channel says, and so does everything that is found out about it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+import conceptrast as cc
+from conceptrast.ace.superpixels import segment_views
+from conceptrast.api.explain import as_model
+from conceptrast.attribution.images import attribute_images
+from conceptrast.base.errors import ConfigError, LayerError, ModelError, ShapeError
+from conceptrast.concepts.recipes import Recipe
+from conceptrast.contrast.insertion import inserted_views
+from conceptrast.contrast.mask import masked_probabilities
+from conceptrast.counterfactual.decoder import Decoder, read_decoder, write_decoder
+from conceptrast.data.dataset import Dataset, open_dataset
+from conceptrast.figures.contrast_evidence import masked_pictures
+from conceptrast.figures.evidence import pixels
+from conceptrast.models.inference import network_input, predict
+from conceptrast.models.model import Model, Preprocess
+from conceptrast.models.opening import load_model
+from conceptrast.models.pictures import Pictures
+from conceptrast.models.split import SplitModel, last_spatial_layer
+from conceptrast.models.training import TrainOptions, train
+from conceptrast.models.training_pictures import TrainingPictures
+from conceptrast.steps import check_layers
+
+GREY = Preprocess(28, 28, (0.13,), (0.31,))
+COLOUR = Preprocess(28, 28, (0.13,) * 3, (0.31,) * 3)
+DIGITS = [str(digit) for digit in range(10)]
+
+
+@pytest.fixture(scope="module")
+def models() -> tuple[Model, Model]:
+    """LeNet, trained a little, and its twin of three channels."""
+    dataset = open_dataset({"kind": "digits", "train": 500, "validation": 10}, seed=1)
+    table = dataset.build_index().table
+    grey, colour = (load_model("lenet", seed=6) for _ in range(2))
+    parts = (TrainingPictures(dataset, part, GREY, 20) for _, part in table.groupby("split"))
+    train(grey, *parts, TrainOptions(epochs=4, batch_size=20, learning_rate=0.05, precision="float32"), seed=6)
+    colour.module.load_state_dict(grey.module.state_dict())
+    colour.module.conv1 = nn.Conv2d(3, 6, 5, padding=2).eval().requires_grad_(False)
+    colour.module.conv1.weight.copy_(grey.module.conv1.weight.expand(-1, 3, -1, -1) / 3)
+    colour.module.conv1.bias.copy_(grey.module.conv1.bias)
+    return grey, Model("lenet", colour.module, COLOUR, grey.class_names)
+
+
+@pytest.fixture(scope="module")
+def images() -> tuple[Dataset, pd.DataFrame]:
+    dataset = open_dataset({"kind": "digits", "train": 0, "validation": 200}, seed=1)
+    return dataset, dataset.build_index().table
+
+
+@pytest.fixture(scope="module")
+def said(models, images) -> pd.DataFrame:
+    return predict(models[0], Pictures(*images, models[0]).of(images[1]["image"].to_numpy()))
+
+
+@pytest.fixture(scope="module")
+def frequent(said) -> list[int]:
+    """The two classes that most pictures are predicted as."""
+    counts = said["predicted"].value_counts()
+    assert counts.iloc[1] >= 8, "the pictures must be of two classes at least"
+    return [int(index) for index in counts.index[:2]]
+
+
+def test_a_coloured_picture_becomes_grey_by_its_luma_and_a_grey_one_keeps_its_bytes():
+    preprocess = Preprocess(None, 2, (0.5,), (0.25,))
+    assert (preprocess.channels, Preprocess(None, 2, (0.5,) * 3, (0.25,) * 3).channels) == (1, 3)
+    for colour, luma in (((255, 0, 0), 76), ((0, 255, 0), 150), ((0, 0, 255), 29), ((9, 9, 9), 9)):
+        view = preprocess.view(Image.new("RGB", (2, 2), colour))
+        assert view.shape == (1, 2, 2)
+        assert view.unique().tolist() == [luma]
+    bytes_in = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    whole = Preprocess(16, 16, (0.5,), (0.25,))
+    for picture in (Image.fromarray(bytes_in), Image.fromarray(bytes_in).convert("RGB")):
+        assert np.array_equal(whole.view(picture)[0].numpy(), bytes_in)
+    assert preprocess.normalise(torch.full((1, 1, 2, 2), 255.0)).unique().tolist() == [2.0]
+
+
+@pytest.mark.parametrize(("own", "given"), [(1, 3), (3, 1)])
+def test_views_of_another_number_of_channels_are_not_spread_over_the_models(own, given):
+    preprocess = Preprocess(None, 2, (0.5,) * own, (0.25,) * own)
+    with pytest.raises(ShapeError, match=rf"views have {given} channels?, but mean and std of the model are of {own}"):
+        preprocess.normalise(torch.zeros(1, given, 2, 2))
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_split_of_a_model_refuses_images_of_the_other_and_names_both_numbers(models, place):
+    split, (own, other) = SplitModel(models[place], "relu2"), ((1, 3), (3, 1))[place]
+    for each in (split, split.folded()):
+        assert each.prefix(torch.zeros(2, own, 28, 28)).shape == (2, 16, 10, 10)
+        with pytest.raises(ShapeError, match=rf"images have {other} channels?, but the network takes {own} .*conv1"):
+            each.prefix(torch.zeros(2, other, 28, 28))
+    small = nn.Sequential(nn.Conv2d(own, 2, 5), nn.ReLU()).eval()
+    with pytest.raises(ShapeError, match=r"a picture of 3×3 pixels is smaller than the 5×5 kernel of 0$"):
+        SplitModel(small, "1").prefix(torch.zeros(1, own, 3, 3))
+    with pytest.raises(RuntimeError, match="mat1 and mat2"):  # what goes wrong further on stays what it is
+        SplitModel(models[place], "fc2").prefix(torch.zeros(1, own, 40, 40))
+
+
+def test_an_example_of_another_number_of_channels_is_refused_by_both_ways_to_cut():
+    class Untraceable(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = nn.Conv2d(1, 2, 3)
+
+        def forward(self, images: Tensor) -> Tensor:
+            return self.first(images) if float(images.sum()) >= 0 else self.first(-images)
+
+    for network, layer in ((nn.Sequential(nn.Conv2d(1, 2, 3)).eval(), "0"), (Untraceable().eval(), "first")):
+        assert SplitModel(network, layer, torch.zeros(2, 1, 8, 8)).prefix(torch.zeros(2, 1, 8, 8)).shape[1] == 2
+        with pytest.raises(ShapeError, match="images have 3 channels, but the network takes 1"):
+            SplitModel(network, layer, torch.zeros(2, 3, 8, 8))
+
+
+def test_a_network_that_makes_its_pictures_grey_itself_is_left_alone():
+    class Mean(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            return images.mean(1, keepdim=True)
+
+    network = nn.Sequential(Mean(), nn.Conv2d(1, 2, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
+    model = as_model(network, Preprocess(8, 8, (0.5,) * 3, (0.5,) * 3))
+    assert SplitModel(model, "2").prefix(torch.zeros(2, 3, 8, 8)).shape == (2, 2, 6, 6)
+
+
+def test_a_bare_network_and_preprocessing_that_do_not_fit_are_refused():
+    grey, colour = (nn.Sequential(nn.Conv2d(channels, 2, 8), nn.Flatten()).eval() for channels in (1, 3))
+    one, three = (Preprocess(8, 8, (0.5,) * channels, (0.5,) * channels) for channels in (1, 3))
+    assert as_model(grey, one).class_names == ["0", "1"]
+    for network, preprocess, message in (
+        (grey, three, "images have 3 channels, but the network takes 1"),
+        (colour, one, "images have 1 channel, but the network takes 3"),
+    ):
+        with pytest.raises(ShapeError, match=message):
+            as_model(network, preprocess)
+        bare = Model("bare", network, preprocess, ["a", "b"])
+        views = torch.zeros(1, preprocess.channels, 8, 8, dtype=torch.uint8)
+        with pytest.raises(ShapeError, match=message):
+            predict(bare, [(np.array([0]), views)])
+
+
+def test_mean_and_std_of_other_channels_than_the_architectures_are_refused():
+    with pytest.raises(ConfigError, match=r"resnet10: images have 1 channel, but the network takes 3 .*`mean` and"):
+        load_model("resnet10", class_names=["a"], mean=[0.5], std=[0.5])
+    with pytest.raises(ConfigError, match="lenet: images have 3 channels, but the network takes 1"):
+        load_model("lenet", mean=[0.5] * 3, std=[0.5] * 3)
+
+
+def test_training_pictures_are_grey_also_where_they_are_streamed_and_fit_in_a_third_of_the_memory(images):
+    dataset, table = images
+    kept = TrainingPictures(dataset, table, GREY, 40, memory=len(table) * 28 * 28)
+    streamed = TrainingPictures(dataset, table, GREY, 40, memory=len(table) * 28 * 28 - 1)
+    order = torch.arange(len(table)).flip(0)
+    for (one, labels), (other, again) in zip(kept.batches(order), streamed.batches(order), strict=True):
+        assert one.shape == (40, 1, 28, 28)
+        assert torch.equal(one, other)
+        assert torch.equal(labels, again)
+    assert kept._kept is not None
+    assert streamed._kept is None
+
+
+def test_training_a_grey_network_on_views_of_three_channels_names_both(images):
+    model = Model("grey", load_model("lenet").module, COLOUR, DIGITS)
+    pictures = TrainingPictures(*images, COLOUR, 40)
+    with pytest.raises(ShapeError, match="images have 3 channels, but the network takes 1"):
+        train(model, pictures, pictures, TrainOptions(epochs=1, precision="float32"))
+
+
+def test_the_last_spatial_layer_of_a_grey_model_is_found(models):
+    assert last_spatial_layer(models[0]) == "pool2"
+
+
+def test_predictions_and_attributions_are_those_of_the_twin(models, images, said):
+    grey, colour = models
+    ids = images[1]["image"].to_numpy()
+    again = predict(colour, Pictures(*images, colour).of(ids))
+    pd.testing.assert_frame_equal(said, again, rtol=1e-4)
+    targets = dict(zip(said["image"].tolist(), said["predicted"].tolist(), strict=True))
+    one, other = (
+        attribute_images(model, "relu2", Pictures(*images, model).of(ids[:20]), targets, samples=0) for model in models
+    )
+    assert float(np.abs(one["raw"]).max()) > 1e-3
+    for name, values in one.items():
+        np.testing.assert_allclose(values, other[name], rtol=1e-3, atol=1e-4, err_msg=name)
+    assert one["completeness_gap"].max() < 1e-3
+    noisy = attribute_images(grey, "relu2", Pictures(*images, grey).of(ids[:4]), targets, samples=2, noise=0.2)
+    assert np.isfinite(noisy["raw"]).all()
+
+
+def test_an_explanation_is_that_of_the_twin_and_shows_grey_pixels(models, images, frequent):
+    recipe = Recipe("small", components=3, kernel=2, stride=2, window=0.5, layout="grid", distinct=True)
+    one, other = (cc.explain_class(model, images, frequent[0], "relu2", recipe=recipe, samples=0) for model in models)
+    assert one.prototypes.drop(columns="similarity").equals(other.prototypes.drop(columns="similarity"))
+    pd.testing.assert_frame_equal(one.prediction, other.prediction, rtol=1e-3)
+    for name, picture in one.assembled.items():
+        assert np.array_equal(picture, other.assembled[name])
+        assert picture.shape[2] == 3
+        assert (picture == picture[..., :1]).all()
+    assert one.plot().axes
+
+
+def test_a_combined_image_of_another_size_than_a_network_with_linear_layers_takes_is_refused(models, images, frequent):
+    recipe = Recipe("strip", components=3, kernel=2, stride=2, window=0.3, layout="strip")
+    with pytest.raises(ModelError, match=r"lenet takes no combined image of 24×8 pixels .*`resize: input`.* 28×28$"):
+        cc.explain_class(models[0], images, frequent[0], "relu2", recipe=recipe, samples=0)
+    found = cc.explain_class(
+        models[0], images, frequent[0], "relu2", recipe=dataclasses.replace(recipe, resize="input"), samples=0
+    )
+    assert found.assembled["all"].shape == (24, 8, 3)
+
+
+def test_a_contrast_is_that_of_the_twin(models, images, frequent):
+    one, other = (cc.contrast_classes(model, images, *frequent, "relu2", samples=0) for model in models)
+    numbers = one.table().select_dtypes("number")
+    pd.testing.assert_frame_equal(numbers, other.table().select_dtypes("number"), rtol=0.02, atol=1e-3)
+    assert one.plot().axes
+
+
+def test_concepts_are_found_among_superpixels_of_grey_pictures(models, images, frequent):
+    few = {"images_per_class": 10, "random_images": 10, "clusters": 3, "min_segments": 4, "draws": 4}
+    found = [
+        cc.discover_concepts(model, images, frequent[0], "relu2", segments=[6], segments_as=shape, **few)
+        for shape in ("in_place", "resized")
+        for model in models
+    ]
+    for one, other in (found[:2], found[2:]):
+        assert len(one.table()) > 0
+        numbers = ["n_segments", "n_images"]
+        pd.testing.assert_frame_equal(one.table()[numbers], other.table()[numbers])
+        assert one.plot().axes
+
+
+def test_a_segment_of_a_grey_view_is_that_of_the_coloured_one():
+    view = torch.from_numpy(np.random.default_rng(0).integers(0, 255, (1, 12, 12), np.uint8))
+    masks = np.zeros((2, 12, 12), bool)
+    masks[0, 2:7, 3:9], masks[1, 5:, :4] = True, True
+    for shape in ("in_place", "resized"):
+        grey = segment_views(view, masks, (0.4,), shape)
+        assert grey.shape == (2, 1, 12, 12)
+        coloured = segment_views(view.expand(3, -1, -1), masks, (0.4,) * 3, shape)
+        assert torch.equal(grey.expand(-1, 3, -1, -1), coloured)
+
+
+def test_a_crop_is_pasted_in_grey(models):
+    views, crop = torch.zeros(2, 1, 4, 4, dtype=torch.uint8), np.zeros((2, 1, 3), np.uint8)
+    crop[0, 0], crop[1, 0] = (255, 0, 0), (0, 255, 0)
+    ids, box = np.array([3, 8]), (1, 2, 2, 1)
+    found = inserted_views(views, ids, crop, box, "crop", models[0])
+    assert found[:, 0, 1:3, 2].tolist() == [[76, 150]] * 2
+    assert int(found.sum()) == 2 * (76 + 150)
+    shuffled = inserted_views(views, ids, crop, box, "shuffled", models[0])
+    assert sorted(shuffled[0, 0, 1:3, 2].tolist()) == [76, 150]
+    assert inserted_views(views, ids, crop, box, "zeros", models[0])[0, 0, 1:3, 2].tolist() == [33, 33]
+
+
+def test_what_is_hidden_in_a_grey_picture_gets_the_value(models, images):
+    grey = models[0]
+    ids = images[1]["image"].to_numpy()[:3]
+    views = next(Pictures(*images, grey).of(ids))[1]
+    ranks = np.arange(3 * 4).reshape(3, 2, 2)
+    both = [
+        masked_probabilities(model, network_input(model, views.expand(-1, model.preprocess.channels, -1, -1)), ranks,
+                             [0, 1], fill=0.5)
+        for model in models
+    ]  # fmt: skip
+    np.testing.assert_allclose(*both, rtol=1e-4)
+    examples = {"pair": np.array([[0, 1]]), "image": ids[:1], "positions": np.array([4]), "ranks": ranks[:1]}
+    shown = masked_pictures(Pictures(*images, grey), examples, fill=0.5)[0, 1]
+    last = shown[max(shown)]
+    assert last.shape == (28, 28, 3)
+    assert last[0, 0].tolist() == [73, 73, 73]  # 255 (0.13 + 0.5 · 0.31)
+
+
+def test_a_view_in_grey_is_shown_in_three_equal_channels():
+    assert pixels(torch.tensor([[[5], [6]]], dtype=torch.uint8)).tolist() == [[[5, 5, 5]], [[6, 6, 6]]]
+
+
+def test_a_decoder_of_grey_pictures_comes_back_from_its_file_and_moves_them(models, images, tmp_path, said):
+    grey = models[0]
+    decoder = cc.decoder_of(grey, images, "relu2", cc.DecoderOptions(epochs=1, batch_size=30, precision="float32"))
+    write_decoder(decoder, tmp_path / "decoder.safetensors")
+    again = read_decoder(tmp_path / "decoder.safetensors")
+    activations = torch.rand(2, 16, 10, 10, generator=torch.Generator().manual_seed(0))
+    assert again(activations).shape == (2, 1, 28, 28)
+    torch.testing.assert_close(again(activations), decoder(activations))
+    assert Decoder("relu2", (16, 10, 10), (28, 28))(activations).shape == (2, 3, 28, 28)
+    dataset, table = images
+    picture = dataset.picture(table.iloc[0])
+    other = next(index for index in range(10) if index != int(said["predicted"].iloc[0]))
+    found = cc.counterfactual_of(grey, again, picture, other, frames=2)
+    for story in found.stories:
+        assert story.frames.shape == (2, 28, 28, 3)
+        assert story.original.shape == (28, 28, 3)
+    assert found.plot().axes
+    found.save_gif(tmp_path / "way.gif", "gradient")
+
+
+def test_layers_of_grey_models_are_checked_before_a_run(caplog):
+    def due(entry: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "models": {"net": entry},
+            "layers": {"studies.one": {"model": "net", "layer": "relu2"}},
+            "dffs": {},
+            "insertions": {},
+        }
+
+    with caplog.at_level("INFO"):
+        check_layers.main(due({"architecture": "lenet"}))
+    assert "relu2 gives 16×10×10" in caplog.text
+    with pytest.raises(LayerError, match=r"'studies.one': images have 3 channels, but the network takes 1"):
+        check_layers.main(due({"architecture": "lenet", "mean": [0.5] * 3, "std": [0.5] * 3}))
+    with pytest.raises(LayerError, match=r"'studies.one': mean and std need one value each, or three"):
+        check_layers.main(due({"architecture": "lenet", "mean": [0.5] * 3}))

@@ -1,0 +1,296 @@
+"""Mistakes in a configuration: one line each, which names the key, what it got and what is right."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conceptrast.base.errors import ConfigError
+from conceptrast.plan.configuration import checked, load_schema, seen_from
+
+ROOT = Path(__file__).resolve().parents[3]
+SOURCE = ROOT / "src" / "conceptrast"
+SCHEMA = load_schema(ROOT / "workflow" / "schemas" / "config.schema.yaml")
+CONFIG: dict[str, Any] = {
+    "run": "small",
+    "datasets": {"pairs": {"kind": "digit_pairs", "train": 20, "validation": 10}},
+    "models": {"net": {"architecture": "resnet10", "train": {"dataset": "pairs"}}},
+    "studies": {"first": {"model": "net", "dataset": "pairs", "layer": "layer3"}},
+}
+INSERTION: dict[str, Any] = {
+    "model": "net", "dataset": "pairs", "pairs": [["a", "b"]], "crop": {"photograph": "cat"},
+}  # fmt: skip
+VIEW: dict[str, Any] = {"model": "net", "dataset": "pairs", "layer": "layer4"}
+DFF: dict[str, Any] = {"model": "net", "dataset": "pairs", "layer": "layer3"}
+NO_PACKAGE = "there is no installed package"
+
+NO_CLASSES = "'models.other': a detector explains no classes of its own"
+DETECTOR = {
+    "architecture": "fasterrcnn_resnet50_fpn",
+    "weights": "data/detector.pth",
+    "extract": "backbone.body",
+    "train": {"dataset": "pairs", "only": "head"},
+}
+
+
+def with_value(where: str, value: Any) -> dict[str, Any]:
+    """The configuration with one value put in, at a path of keys."""
+    config = copy.deepcopy(CONFIG)
+    part = config
+    *folders, last = where.split("/")
+    for key in folders:
+        part = part.setdefault(key, {})
+    part[last] = value
+    return config
+
+
+def refused(config: dict[str, Any]) -> list[str]:
+    with pytest.raises(ConfigError) as error:
+        checked(config, SCHEMA, SOURCE)
+    return str(error.value).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "said"),
+    [
+        ("studies/first/model", "nett", "'studies.first.model': unknown model 'nett'; nearest: net"),
+        ("studies/first/dataset", "pears", "'studies.first.dataset': unknown dataset 'pears'; nearest: pairs"),
+        ("studies/first/predicted_by", "nat", "'studies.first.predicted_by': unknown predicted_by 'nat'; nearest: net"),
+        ("saliency/v", {**VIEW, "model": "nett"}, "'saliency.v.model': unknown model 'nett'; nearest: net"),
+        (
+            "saliency/v",
+            {**VIEW, "methods": ["gradcam"]},
+            "'saliency.v.methods': unknown CAM method 'gradcam'; nearest: grad_cam",
+        ),
+        ("saliency/v", {**VIEW, "pairs": [["a", "a"]]}, "'saliency.v.pairs': a pair needs two classes, got 'a' twice"),
+        (
+            "saliency/v",
+            {**VIEW, "pairs": [["a", "b"]], "target": "a"},
+            "'saliency.v': 'pairs' and 'target' both say what is looked at: keep one",
+        ),
+        (
+            "saliency/v",
+            {**VIEW, "pairs": [["a", "b"]], "labels": ["a"]},
+            "'saliency.v': 'pairs' and 'labels' both say what is looked at: keep one",
+        ),
+        ("saliency/v", {**VIEW, "percentiles": [100]}, "key 'saliency.v.percentiles.0'"),
+        ("saliency/v", {**VIEW, "picturs": 3}, "unknown key of a saliency view 'picturs'"),
+        (
+            "models/net",
+            {"architecture": "lenet", "mean": [0.1, 0.2], "std": [0.1, 0.2]},
+            "'models.net': got mean [0.1, 0.2] and std [0.1, 0.2]; expected one value each (grey), or three",
+        ),
+        (
+            "models/net",
+            {"architecture": "lenet", "mean": [0.1], "std": [0.1, 0.2, 0.3]},
+            "'models.net': got mean [0.1] and std [0.1, 0.2, 0.3]; expected one value each",
+        ),
+        ("attribution/method", "deplift", "'attribution.method': unknown method 'deplift'; nearest: deeplift"),
+        ("datasets/pairs/kind", "digit_pair", "'datasets.pairs.kind': unknown kind 'digit_pair'; nearest: digit_pairs"),
+        ("datasets/pairs/trian", 5, "unknown key 'trian'; nearest: train (in 'datasets.pairs')"),
+        ("models/net/train/dataset", "pear", "'models.net': train: unknown dataset 'pear'; nearest: pairs"),
+        ("models/net/weights", "V1", "'models.net': it has 'weights' and 'train': keep the one that is meant"),
+        ("models/net/train/only", "hed", "unknown value of 'models.net.train.only' 'hed'; nearest: head"),
+        (
+            "models/net/train",
+            {"dataset": "pairs", "only": "head", "epochs": 3},
+            "unknown key beside 'only' 'epochs'; valid: dataset, only, batch_size, precision (in 'models.net.train')",
+        ),
+        ("models/net/extract", "body", "'models.net': extract: unknown detector 'resnet10'; nearest: "),
+        ("models/other", DETECTOR | {"extract": "backbone"}, f"{NO_CLASSES}: it needs 'extract: backbone.body', got "),
+        ("models/other", {"architecture": DETECTOR["architecture"]}, f"{NO_CLASSES}: it needs 'extract: backbone."),
+        ("models/other", DETECTOR | {"weights": "COCO_V1"}, "'models.other': fasterrcnn_resnet50_fpn needs 'weights'"),
+        ("models/other", DETECTOR | {"train": {"dataset": "pairs"}}, "'models.other': it has 'weights' and 'train': "),
+        ("models/other", DETECTOR | {"train": {"dataset": "pear", "only": "head"}}, "'models.other': train: unknown "),
+        (
+            "models/other",
+            {key: DETECTOR[key] for key in ("architecture", "weights", "extract")},
+            "'models.other': what is extracted of a detector has no head: fit one, 'train: {dataset: …, only: head}'",
+        ),
+        ("models/net/architecture", "resnet_10", "'models.net': unknown architecture 'resnet_10'; nearest: resnet10"),
+        ("models/net/architecture", "resnet51", "'models.net': unknown architecture 'resnet51'; nearest: resnet"),
+        (
+            "models/other",
+            {"architecture": "resnet50", "weights": "package"},
+            f"'models.other': weights 'package' of resnet50: {NO_PACKAGE} resnet50-pytorch-model",
+        ),
+        (
+            "models/other",
+            {"factory": "networks:build", "weights": "package"},
+            f"'models.other': weights 'package' of a factory: {NO_PACKAGE}",
+        ),
+        ("models/net/weights", "", "key 'models.net.weights': '' "),
+        ("models/net/crop", [96], "key 'models.net.crop': [96] is too short"),
+        ("models/net/crop", [96, 96, 3], "key 'models.net.crop': [96, 96, 3] is too long"),
+        ("models/net/crop", [96, 1.5], "key 'models.net.crop.1' got 1.5 (float); expected integer"),
+        ("models/-net", {"architecture": "resnet10"}, "key 'models': '-net' does not match"),
+        ("studies/first/contrast", [["a", "a"]], "'studies.first.contrast': a pair needs two classes, got 'a' twice"),
+        ("studies/first/contrast", [["a"]], "key 'studies.first.contrast.0': ['a'] is too short"),
+        ("contrast/atribution", "raw", "unknown key 'atribution'; nearest: attribution (in 'contrast')"),
+        ("contrast/attribution", "row", "unknown value of 'contrast.attribution' 'row'; nearest: raw"),
+        ("contrast/offsets", [1, 2], "'contrast.offsets' got [1, 2]: they start with 0 and rise"),
+        ("contrast/offsets", [0, 2, 1], "'contrast.offsets' got [0, 2, 1]: they start with 0 and rise"),
+        ("contrast/heldout", 1, "key 'contrast.heldout': 1 "),
+        ("contrast/hyperplanes", {"a": {"solver": "svm"}}, "unknown value of 'contrast.hyperplanes.a.solver' 'svm'"),
+        ("contrast/hyperplanes", {"a": {"int": "zero"}}, "unknown key 'int'; nearest: init"),
+        ("ace/segments", [1], "key 'ace.segments.0': 1 "),
+        ("ace/segments_as", ["inplace"], "unknown value of 'ace.segments_as.0' 'inplace'; nearest: in_place"),
+        ("ace/max_segments", 5, "'ace.max_segments' got 5, which is less than 'ace.min_segments' (20)"),
+        ("studies/first/ace", [], "key 'studies.first.ace': [] "),
+        ("insertions/x", INSERTION | {"model": "nett"}, "'insertions.x.model': unknown model 'nett'; nearest: net"),
+        ("insertions/x", INSERTION | {"dataset": "pear"}, "'insertions.x.dataset': unknown dataset 'pear'"),
+        ("insertions/x", INSERTION | {"pairs": [["a", "a"]]}, "'insertions.x.pairs': a pair needs two classes"),
+        ("insertions/x", INSERTION | {"corner": "left"}, "unknown value of 'insertions.x.corner' 'left'"),
+        ("insertions/x", INSERTION | {"crop": {}}, "'insertions.x.crop': a crop needs either 'photograph' or 'file'"),
+        (
+            "insertions/x",
+            INSERTION | {"crop": {"photograph": "cats"}},
+            "'insertions.x.crop': unknown photograph 'cats'; nearest: cat",
+        ),
+        ("dff/x", DFF | {"model": "nett"}, "'dff.x.model': unknown model 'nett'; nearest: net"),
+        ("dff/x", DFF | {"dataset": "pear"}, "'dff.x.dataset': unknown dataset 'pear'"),
+        ("dff/x", DFF | {"labels": ["a"], "class": 3}, "'dff.x': it has 'labels' and 'class': choose pictures by what"),
+        ("dff/x", DFF | {"labels": [3]}, "key 'dff.x.labels.0' got 3 (int); expected string"),
+        ("dff/x", DFF | {"components": [0]}, "key 'dff.x.components.0': 0 "),
+        ("dff/x", DFF | {"components": []}, "key 'dff.x.components': [] "),
+        ("dff/x", DFF | {"images": 0}, "key 'dff.x.images': 0 "),
+        ("dff/x", DFF | {"layer": ""}, "key 'dff.x.layer': '' "),
+        ("dff/x", DFF | {"class": -1}, "key 'dff.x.class': -1 "),
+        ("dff/x", DFF | {"component": [2]}, "unknown key 'component'; nearest: components (in 'dff.x')"),
+        ("dff/x", {"model": "net", "dataset": "pairs"}, "key 'layer' is missing in 'dff.x'"),
+        ("studies/.first", CONFIG["studies"]["first"], "key 'studies': '.first' does not match"),
+        ("datasets/_", {"kind": "digit_pairs"}, "key 'datasets': '_' does not match"),
+    ],
+)
+def test_a_mistake_names_its_key_and_what_is_right(where: str, value: Any, said: str) -> None:
+    assert refused(with_value(where, value))[0].startswith(f"config: {said}")
+
+
+@pytest.mark.parametrize("entry", [{}, {"architecture": "resnet50", "weights": "IMAGENET1K_V1", "extract": None}])
+def test_a_head_is_fitted_to_weights_of_any_kind(entry: dict[str, Any]) -> None:
+    wanted = {key: value for key, value in (DETECTOR | entry).items() if value is not None}
+    filled = checked(with_value("models/other", wanted), SCHEMA, SOURCE)["models"]["other"]["train"]
+    assert filled == {"dataset": "pairs", "only": "head", "batch_size": 64, "precision": "bfloat16"}
+
+
+def test_every_mistake_is_said_at_once() -> None:
+    config = with_value("studies/first/model", "nett")
+    config["attribution"] = {"method": "deplift"}
+    assert len(refused(config)) == 2
+
+
+@pytest.mark.parametrize("crop", [96, [96, 64]])
+@pytest.mark.parametrize("architecture", ["resnet10", "efficientnet_lite1", "vit_b_16"])
+def test_what_is_right_passes(crop: Any, architecture: str) -> None:
+    config = with_value("models/net/crop", crop)
+    config["models"]["net"]["architecture"] = architecture
+    assert checked(config, SCHEMA, SOURCE)["models"]["net"]["crop"] == crop
+
+
+def test_files_of_a_model_are_seen_from_the_run_and_names_stay() -> None:
+    models = {
+        "file": {"weights": "data/mine", "class_names": "data/names.txt"},
+        "suffix": {"weights": "mine.tar", "class_names": ["a"]},
+        "name": {"weights": "IMAGENET1K_V1"},
+    }
+    seen = seen_from({"datasets": {}, "models": models}, "results/x")["models"]
+    assert seen["file"] == {"weights": "../../data/mine", "class_names": "../../data/names.txt"}
+    assert seen["suffix"] == {"weights": "../../mine.tar", "class_names": ["a"]}
+    assert seen["name"] == {"weights": "IMAGENET1K_V1"}
+
+
+def test_the_second_half_of_the_method_has_defaults_and_solvers_too() -> None:
+    filled = checked(with_value("contrast/hyperplanes", {"mine": {"init": "random"}}), SCHEMA, SOURCE)
+    assert filled["contrast"]["offsets"][0] == 0
+    assert filled["contrast"]["hyperplanes"]["mine"] == {
+        "solver": "gradient_descent", "init": "random", "steps": 100, "learning_rate": 0.01,
+    }  # fmt: skip
+    defaults = checked(CONFIG, SCHEMA, SOURCE)["contrast"]["hyperplanes"]
+    assert list(defaults) == ["zero", "random", "logistic"]
+    assert checked(CONFIG, SCHEMA, SOURCE)["insertions"] == {}
+
+
+def test_the_file_of_a_crop_is_seen_from_the_run() -> None:
+    entry = {"crop": {"file": "data/person.png"}}
+    seen = seen_from({"datasets": {}, "models": {}, "insertions": {"x": entry}}, "results/x")
+    assert seen["insertions"]["x"]["crop"]["file"] == "../../data/person.png"
+
+
+ROTATED = {
+    "run": "small",
+    "datasets": {
+        "turned": {"kind": "rotated_pair"},
+        "free": {"kind": "rotated_pair", "biased": False},
+        "pairs": {"kind": "digit_pairs"},
+    },
+    "latent_bias": {"digits": {"biased": "turned", "control": "free"}},
+}
+
+
+def test_a_run_may_do_without_studies_and_models():
+    resolved = checked(ROTATED, SCHEMA, SOURCE)
+    assert resolved["studies"] == resolved["models"] == {}
+    entry = resolved["latent_bias"]["digits"]
+    assert (entry["size"], entry["seeds"], entry["resnet"]["architecture"]) == (32, [0], "resnet10")
+    assert set(entry["autoencoder"]["epochs"]) == {"reconstruction", "adversarial", "classification"}
+
+
+def test_a_run_may_consist_of_a_factorization_alone_which_has_defaults():
+    config = {"run": "small", "datasets": CONFIG["datasets"], "models": CONFIG["models"], "dff": {"x": DFF}}
+    entry = checked(config, SCHEMA, SOURCE)["dff"]["x"]
+    assert entry == {**DFF, "images": 4, "components": [2, 5, 10], "shared": False}
+    assert checked(CONFIG, SCHEMA, SOURCE)["dff"] == {}
+
+
+def test_a_run_without_anything_to_do_is_refused():
+    with pytest.raises(ConfigError, match="key 'studies' is missing: the run has nothing to do"):
+        checked({**ROTATED, "latent_bias": {}}, SCHEMA, SOURCE)
+
+
+@pytest.mark.parametrize("architecture", ["resnet10", "resnet34", "resnext50_32x4d", "wide_resnet50_2"])
+def test_a_comparison_of_latent_spaces_takes_any_resnet(architecture):
+    entry = {**ROTATED["latent_bias"]["digits"], "resnet": {"architecture": architecture}}
+    assert checked({**ROTATED, "latent_bias": {"digits": entry}}, SCHEMA, SOURCE)
+
+
+RESNET = "'latent_bias.digits.resnet.architecture': unknown ResNet"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"biased": "trned"}, "'latent_bias.digits.biased': unknown dataset 'trned'; nearest: turned"),
+        (
+            {"control": "pairs"},
+            "'latent_bias.digits.control': dataset 'pairs' is of kind digit_pairs; it needs rotated",
+        ),
+        ({"control": "turned"}, "'latent_bias.digits.control': dataset 'turned' needs `biased: false`"),
+        ({"biased": "free"}, "'latent_bias.digits.biased': dataset 'free' needs `biased: true`"),
+        ({"size": 64}, "'latent_bias.digits.size': size 64: strides 2, 4, 4, … bring only 8, 32, 128, 512 pixels"),
+        ({"resnet": {"architecture": "resnet35"}}, f"{RESNET} 'resnet35'; nearest: resnet"),
+        ({"resnet": {"architecture": "mobilenet_v2"}}, f"{RESNET} 'mobilenet_v2'; nearest: wide_resnet50_2"),
+        ({"resnet": {"architecture": "efficientnet_lite0"}}, f"{RESNET} 'efficientnet_lite0'; valid: resnet10"),
+        ({"resnet": {"architecture": "fasterrcnn_resnet50_fpn"}}, f"{RESNET} 'fasterrcnn_resnet50_fpn'; nearest: wide"),
+        ({"seeds": []}, "key 'latent_bias.digits.seeds': [] "),
+        ({"autoencoder": {"epoch": 3}}, "unknown key 'epoch'; nearest: epochs (in 'latent_bias.digits.autoencoder')"),
+    ],
+)
+def test_mistakes_in_a_comparison_of_latent_spaces_are_named(change, said):
+    entry = {**ROTATED["latent_bias"]["digits"], **change}
+    with pytest.raises(ConfigError) as error:
+        checked({**ROTATED, "latent_bias": {"digits": entry}}, SCHEMA, SOURCE)
+    assert said in str(error.value)
+
+
+def test_options_of_a_dataset_inside_another_are_checked_and_its_root_moves():
+    inner = {"kind": "pets", "root": "data/pets"}
+    config = copy.deepcopy(ROTATED)
+    config["datasets"]["turned"]["pictures"] = inner
+    moved = seen_from(checked(config, SCHEMA, SOURCE), "results/x")
+    assert moved["datasets"]["turned"]["pictures"]["root"] == "../../data/pets"
+    config["datasets"]["turned"]["pictures"] = {"kind": "pets", "rot": "data/pets"}
+    with pytest.raises(ConfigError, match=r"unknown key 'rot'; nearest: root \(in 'datasets.turned.pictures'\)"):
+        checked(config, SCHEMA, SOURCE)
