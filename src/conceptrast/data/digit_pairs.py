@@ -18,6 +18,7 @@ import pandas as pd
 from PIL import Image
 
 from conceptrast.base.errors import ConfigError, DataError
+from conceptrast.base.streams import Stream, drawn_seeds, generator
 from conceptrast.data.dataset import TRUTH_TYPES, Dataset, Index, digest, empty_table
 from conceptrast.data.options import as_count
 from conceptrast.data.packaged import handwritten_digits, packaged_file, versions
@@ -95,7 +96,7 @@ class DigitPairs(Dataset):
     def build_index(self, workers: int = 0) -> Index:  # noqa: ARG002 - nothing to decode
         """Plan every picture; classes are balanced within each split."""
         total = sum(self.counts.values())
-        seeds = np.random.SeedSequence(self.seed).generate_state(total, np.uint64) >> np.uint64(1)
+        seeds = drawn_seeds(Stream.PICTURE_SEEDS, self.seed, count=total) >> np.uint64(1)
         labels = np.concatenate([np.arange(count) % len(PAIRS) for count in self.counts.values()])
         names = self.class_names
         table = pd.DataFrame(
@@ -152,7 +153,7 @@ def digit_pool(seed: int) -> dict[str, dict[int, np.ndarray]]:
         >>> bool(set(pool["train"][3]) & set(pool["validation"][3]))
         False
     """
-    rng = np.random.default_rng([seed, 1])
+    rng = generator(Stream.DIGIT_PAIRS_SPLIT, seed)
     _, labels = handwritten_digits()
     pool: dict[str, dict[int, np.ndarray]] = {"train": {}, "validation": {}}
     for digit in DIGITS:
@@ -170,7 +171,7 @@ def draw_scene(seed: int, pair: tuple[int, int], pool: dict[int, np.ndarray]) ->
         pair: the two digits of its class.
         pool: for each digit, the handwritten ones to choose from.
     """
-    rng = np.random.default_rng(seed)
+    rng = generator(Stream.SCENE, seed)
     texture, top, left = int(rng.integers(len(TINTS))), *(int(at) for at in rng.integers(0, 512 // 2 - SIZE, 2))
     light = float(rng.uniform(0.8, 1.2))
     tops, lefts = CELL * np.array(np.divmod(rng.permutation(FREE_CELLS)[:3], 3))

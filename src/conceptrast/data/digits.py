@@ -10,6 +10,7 @@ import pandas as pd
 from PIL import Image
 
 from conceptrast.base.errors import ConfigError, DataError
+from conceptrast.base.streams import Stream, generator
 from conceptrast.data.dataset import TABLE_TYPES, Dataset, Index, digest
 from conceptrast.data.options import as_count
 from conceptrast.data.packaged import handwritten_digits, versions
@@ -17,8 +18,6 @@ from conceptrast.data.packaged import handwritten_digits, versions
 KINDS = 10
 OF_A_KIND = 500
 """Pictures of each digit among the 5,000."""
-
-_SPLIT = 111  # stream of the split, apart from all others that use the run's seed
 
 
 class Digits(Dataset):
@@ -99,7 +98,7 @@ def digit_orders(seed: int) -> list[np.ndarray]:
         (10, {500}, {7})
     """
     labels = handwritten_digits()[1]
-    rng = np.random.default_rng([seed, _SPLIT])
+    rng = generator(Stream.DIGITS_SPLIT, seed)
     return [rng.permutation(np.flatnonzero(labels == digit)) for digit in range(KINDS)]
 
 

@@ -17,19 +17,18 @@ from functools import cached_property
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 from PIL import Image
 
 from conceptrast.base.errors import DataError, unknown_name
 from conceptrast.base.progress import progress
+from conceptrast.base.streams import Stream, generator
 from conceptrast.data.dataset import TABLE_TYPES, Dataset, Index, digest, empty_table, no_rejections
 from conceptrast.data.options import as_count, as_path, as_share, wrong
 from conceptrast.data.picture_files import file_identity, folder_identity
 from conceptrast.data.text_files import read_text
 from conceptrast.data.tiff_regions import read_region, tiff_size
 
-_SPLIT = 81
 """Stream of the draw of validation slides."""
 
 _KEYS = {
@@ -211,7 +210,7 @@ class Midog(Dataset):
         count = round(self.validation * len(names))
         if 0 < self.validation < 1 and len(names) > 1:
             count = min(max(count, 1), len(names) - 1)
-        order = np.random.default_rng([self.seed, _SPLIT]).permutation(len(names))
+        order = generator(Stream.SLIDE_SPLIT, self.seed).permutation(len(names))
         chosen = {names[number] for number in order[:count]}
         return {name: "validation" if name in chosen else "train" for name in names}
 

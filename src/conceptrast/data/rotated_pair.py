@@ -19,6 +19,7 @@ import pandas as pd
 from PIL import Image, ImageDraw
 
 from conceptrast.base.errors import ConfigError, DataError
+from conceptrast.base.streams import Stream, generator
 from conceptrast.data.dataset import TABLE_TYPES, Dataset, Index, digest, open_dataset
 from conceptrast.data.options import as_count, as_switch, wrong
 from conceptrast.data.packaged import handwritten_digits, versions
@@ -26,8 +27,6 @@ from conceptrast.data.packaged import handwritten_digits, versions
 SIZE = 32
 TRAIN_SHARE = 0.7  # of the handwritten digits
 GREY = (128, 128, 128)
-_ROTATION = 91  # stream of the angles
-_DIGITS = 92  # stream of the split of the handwritten digits
 
 
 class RotatedPair(Dataset):
@@ -136,7 +135,7 @@ def rotations(images: np.ndarray, labels: np.ndarray, biased: bool, seed: int) -
         >>> bool(np.allclose(control, 2 * (biased - [0, 90])))
         True
     """
-    drawn = np.array([np.random.default_rng([seed, int(image), _ROTATION]).random() for image in images])
+    drawn = np.array([generator(Stream.ROTATIONS, seed, int(image)).random() for image in images])
     return 90.0 * (drawn + labels) if biased else 180.0 * drawn
 
 
@@ -150,7 +149,7 @@ def digit_split(digits: tuple[int, int], seed: int) -> dict[str, tuple[np.ndarra
         ([350, 350], 0)
     """
     labels = handwritten_digits()[1]
-    rng = np.random.default_rng([seed, _DIGITS])
+    rng = generator(Stream.ROTATED_DIGITS_SPLIT, seed)
     orders = [rng.permutation(np.flatnonzero(labels == digit)) for digit in digits]
     cuts = [round(TRAIN_SHARE * len(order)) for order in orders]
     first, second = zip(orders, cuts, strict=True)

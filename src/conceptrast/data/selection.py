@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 
 from conceptrast.base.errors import ConfigError, DataError, unknown_name
-
-_ROWS = 62  # stream of the draw of rows
+from conceptrast.base.streams import Stream, generator
 
 
 def class_images(
@@ -56,7 +55,7 @@ def class_images(
         if len(found) < max(1, min_images):
             skipped.append((each, len(found)))
         else:
-            chosen[each] = _draw(found, images_per_class, np.random.default_rng([seed, each]))
+            chosen[each] = _draw(found, images_per_class, generator(Stream.CLASS_IMAGES, seed, each))
     return chosen, pd.DataFrame(skipped, columns=["class", "n_images"], dtype=np.int64)
 
 
@@ -86,7 +85,7 @@ def drawn_rows(table: pd.DataFrame, split: str, most: int, seed: int) -> pd.Data
     rows = table[table["split"] == split]
     if rows.empty:
         raise DataError(f"the dataset has no pictures in its split {split!r}, which a decoder needs")
-    places = _draw(np.arange(len(rows)), most, np.random.default_rng([seed, _ROWS]))
+    places = _draw(np.arange(len(rows)), most, generator(Stream.DECODER_ROWS, seed))
     return rows.iloc[places]
 
 
