@@ -15,14 +15,24 @@ from conceptrast.contrast.images import class_activations
 from conceptrast.contrast.pairs import named_pairs, skipped_rows
 from conceptrast.contrast.planes import Planes
 from conceptrast.contrast.tables import joined
+from conceptrast.counterfactual.decodable_layer import DecodableLayer
 from conceptrast.counterfactual.decoder import read_decoder
-from conceptrast.counterfactual.search import DecodableLayer, with_names
-from conceptrast.counterfactual.study_counterfactuals import Moved, Story, example_image
-from conceptrast.counterfactual.study_directions import KINDS, components_of, directions_towards, missing_directions
+from conceptrast.counterfactual.direction_kinds import DIRECTION_KINDS
+from conceptrast.counterfactual.pair_counterfactuals import PairCounterfactuals, example_image
+from conceptrast.counterfactual.pair_directions import (
+    PairVectors,
+    components_of,
+    directions_towards,
+    missing_directions,
+)
+from conceptrast.counterfactual.search import SearchOptions
+from conceptrast.counterfactual.story import Story
+from conceptrast.counterfactual.table import with_names
 from conceptrast.data.selection import class_images
+from conceptrast.data.view_pixels import pixels
 from conceptrast.figures.canvas import save_png, short
-from conceptrast.figures.counterfactual import animation, draw_counterfactual, save_gif
-from conceptrast.figures.evidence import pixels
+from conceptrast.figures.counterfactual import draw_counterfactual
+from conceptrast.figures.counterfactual_animation import animation, save_gif
 from conceptrast.figures.study import slug
 from conceptrast.models.inference import device_of
 from conceptrast.models.split import SplitModel
@@ -64,18 +74,35 @@ def main(
     parts, files = [skipped_rows({pair: FEW for pair in pairs if pair[0] not in images})], []
     activations = dict(class_activations(pictures, split, images, settings["precision"], "moving"))
     known = {"hyperplane": bool(hyperplanes), "cav": ace is not None}
-    wanted = [kind for kind in KINDS if known.get(kind, True)]
+    wanted = [kind for kind in DIRECTION_KINDS if known.get(kind, True)]
     for pair in (pair for pair in pairs if pair[0] in images):
-        moved = Moved(
-            layer, images[pair[0]], activations[pair[0]].to(device), pair, chosen["probability"], chosen["limit"],
-            settings["seed"], settings["precision"], settings["batch_size"],
-        )  # fmt: skip
-        directions = directions_towards(
-            layer, moved.activations, pair, plane=planes.get(pair),
-            components=components_of(sets, settings["components"], pair[1]),
-            cav=None if cavs is None else strongest_cav(cavs, pair[1]), precision=settings["precision"],
+        options = SearchOptions(
+            probability=chosen["probability"],
+            limit=chosen["limit"],
+            precision=settings["precision"],
             batch_size=settings["batch_size"],
-        )  # fmt: skip
+        )
+        moved = PairCounterfactuals(
+            layer=layer,
+            images=images[pair[0]],
+            activations=activations[pair[0]].to(device),
+            pair=pair,
+            seed=settings["seed"],
+            options=options,
+        )
+        vectors = PairVectors(
+            plane=planes.get(pair),
+            components=components_of(sets, settings["components"], pair[1]),
+            cav=None if cavs is None else strongest_cav(cavs, pair[1]),
+        )
+        directions = directions_towards(
+            layer,
+            moved.activations,
+            pair,
+            vectors,
+            precision=settings["precision"],
+            batch_size=settings["batch_size"],
+        )
         rows = moved.rows(directions)
         parts.append(rows.assign(status="ok", reason=""))
         for kind, reason in missing_directions(directions, wanted, planes.skipped.get(pair)).items():
