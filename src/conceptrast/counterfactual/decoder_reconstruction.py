@@ -6,7 +6,7 @@ Notation: ``v`` pictures with values in [0, 1], ``a`` their activations at the l
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -105,9 +105,7 @@ def reconstruction_summary(rows: pd.DataFrame) -> pd.DataFrame:
         baseline, n_images, psnr_mean, psnr_sd (dB), ssim_mean, ssim_sd, same_class (share), low, high (95 % Wilson
         interval).
     """
-    summaries: Iterator[dict[str, Any]] = (
-        _baseline_row(baseline, group) for baseline, group in rows.groupby("baseline")
-    )
+    summaries = [_baseline_row(baseline, group) for baseline, group in rows.groupby("baseline")]
     return pd.DataFrame(summaries).sort_values("baseline", key=lambda names: names != "none", ignore_index=True)
 
 

@@ -26,9 +26,10 @@ def test_activations_move_by_their_own_length():
 def test_negative_activations_become_zero_only_after_a_relu():
     model, _, _, activations = toy()
     units = torch.stack([BLUE.unit((3, 4, 4))] * 2)
+    splits = {layer: SplitModel(model, layer) for layer in "01"}
     least = {
-        layer: float(moved_activations(SplitModel(model, layer), activations, units, torch.ones(2)).min())
-        for layer in "01"
+        layer: float(moved_activations(split, activations, units, torch.ones(2)).min())
+        for layer, split in splits.items()
     }
     assert least == {"0": pytest.approx(-5 / 2**0.5), "1": 0}
 

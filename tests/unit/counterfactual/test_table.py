@@ -20,9 +20,8 @@ def rows_of(ends: dict[int, tuple[int, int, int]], **head) -> pd.DataFrame:
     for image, (predicted, start, end) in ends.items():
         for fraction, decoded in ((0.0, start), (1.0, end)):
             probabilities = {"predicted": predicted, "predicted_decoded": decoded, "p_to_decoded": 0.25 + fraction / 2}
-            parts.append(
-                {**base, **head, "image": image, "fraction": fraction, "lambda": fraction * image, **probabilities}
-            )
+            place = {"image": image, "fraction": fraction, "lambda": fraction * image}
+            parts.append({**base, **head, **place, **probabilities})
     return with_names(pd.DataFrame(parts), NAMES).assign(status="ok", reason="")
 
 
