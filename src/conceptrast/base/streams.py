@@ -92,9 +92,9 @@ class Stream(Enum):
     )
 
     # bias
-    AUTOENCODER_ORDER = (("seed", "epoch", 93), "bias/adversarial_training.py", "the order of the pictures")
-    NORMAL_CODES = (("seed", "epoch", 94), "bias/adversarial_training.py", "torch's seed of the normal samples")
-    WATCHED_PICTURES = (("seed", 95), "bias/adversarial_training.py", "pictures that say when a phase has ended")
+    AUTOENCODER_ORDER = (("seed", "epoch", 93), "bias/autoencoder_training.py", "the order of the pictures")
+    NORMAL_CODES = (("seed", "epoch", 94), "bias/autoencoder_training.py", "torch's seed of the normal samples")
+    WATCHED_PICTURES = (("seed", 95), "bias/autoencoder_training.py", "pictures that say when a phase has ended")
     STRATIFIED_RESAMPLES = (("seed", 96), "bias/table.py", "resamples within each class")
     LATENT_MAP = (("seed", 97), "bias/latent_map.py", "the seed of t-SNE")
 

@@ -127,9 +127,11 @@ def batch_statistics(codes: Tensor) -> Tensor:
 
 def _channels(size: int) -> list[int]:
     """Channels after each convolution: 16 at half the size, then four times as many at each quarter."""
-    widths, side = [FIRST_CHANNELS], size // 2
+    widths = [FIRST_CHANNELS]
+    side = size // 2
     while side > 1:
-        widths, side = [*widths, 4 * widths[-1]], side // 4
+        widths.append(4 * widths[-1])
+        side //= 4
     return widths
 
 
@@ -138,7 +140,8 @@ def _encoder(size: int) -> nn.Sequential:
     before = 3
     for number, width in enumerate(_channels(size)):
         stride, padding = (4, 1) if number else (2, 2)  # so that every row and column of pixels is seen
-        layers += [nn.Conv2d(before, width, KERNEL, stride, padding, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
+        shrink = nn.Conv2d(before, width, KERNEL, stride=stride, padding=padding, bias=False)
+        layers += [shrink, nn.BatchNorm2d(width), nn.ReLU()]
         before = width
     code = [nn.Flatten(), nn.Linear(before, CODE, bias=False), nn.BatchNorm1d(CODE), nn.ReLU()]
     return nn.Sequential(*layers, *code)
@@ -149,7 +152,7 @@ def _decoder(size: int) -> nn.Sequential:
     layers: list[nn.Module] = [nn.Linear(CODE, widths[0], bias=False), nn.BatchNorm1d(widths[0]), nn.ReLU()]
     layers.append(nn.Unflatten(1, (widths[0], 1, 1)))
     for before, width in pairwise(widths):
-        grow = nn.ConvTranspose2d(before, width, KERNEL, 4, 1, output_padding=1, bias=False)
+        grow = nn.ConvTranspose2d(before, width, KERNEL, stride=4, padding=1, output_padding=1, bias=False)
         layers += [grow, nn.BatchNorm2d(width), nn.ReLU()]
-    last = nn.ConvTranspose2d(widths[-1], 3, KERNEL, 2, 2, output_padding=1)
+    last = nn.ConvTranspose2d(widths[-1], 3, KERNEL, stride=2, padding=2, output_padding=1)
     return nn.Sequential(*layers, last, nn.Sigmoid())

@@ -75,11 +75,13 @@ def discriminant_direction(codes: np.ndarray, labels: np.ndarray) -> Discriminan
 
     Example:
         >>> codes = np.array([[0.0, 1.0], [0.0, 3.0], [4.0, 1.0], [4.0, 3.0]])
-        >>> found = discriminant_direction(codes, np.array([0, 0, 1, 1]))
-        >>> np.abs(found.unit).round(6).tolist(), found.positions(np.array([[4.0, 9.0]])).round(6).tolist()
+        >>> direction = discriminant_direction(codes, np.array([0, 0, 1, 1]))
+        >>> np.abs(direction.unit).round(6).tolist(), direction.positions(np.array([[4.0, 9.0]])).round(6).tolist()
         ([1.0, 0.0], [2.0])
     """
-    values, labels = np.asarray(codes, np.float64), np.asarray(labels)
+    # What cannot be told apart.
+    values = np.asarray(codes, np.float64)
+    labels = np.asarray(labels)
     if values.ndim != 2 or values.shape[:1] != labels.shape:
         raise ShapeError(f"codes {values.shape} need as many labels, got {labels.shape}")
     counts = np.bincount(labels, minlength=2)
@@ -87,6 +89,7 @@ def discriminant_direction(codes: np.ndarray, labels: np.ndarray) -> Discriminan
         raise ConceptrastError(f"a direction between two classes needs codes of both, got {counts.tolist()} of each")
     if not np.isfinite(values).all():
         raise ConceptrastError("a code is not finite")
+    # Weighted regression.
     weights = 0.5 / counts[labels]
     middle = weights @ values
     root = np.sqrt(weights)
@@ -94,7 +97,9 @@ def discriminant_direction(codes: np.ndarray, labels: np.ndarray) -> Discriminan
     solution = np.linalg.lstsq(root[:, None] * around, root * (2.0 * labels - 1.0), rcond=RANK)[0]
     length = float(np.linalg.norm(solution))
     if not length > 0:
-        return Discriminant(middle, np.zeros_like(middle), np.zeros_like(middle))
+        return Discriminant(middle=middle, unit=np.zeros_like(middle), typical=np.zeros_like(middle))
+    # The direction, and how codes change along it on average.
     unit = solution / length
     positions = around @ unit
-    return Discriminant(middle, unit, (weights * positions) @ around / (weights @ positions**2))
+    typical = (weights * positions) @ around / (weights @ positions**2)
+    return Discriminant(middle=middle, unit=unit, typical=typical)

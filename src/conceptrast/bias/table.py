@@ -32,7 +32,7 @@ def spearman(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         0.5
     """
     ranks = [rankdata(values, axis=-1) for values in (first, second)]
-    a, b = (each - each.mean(axis=-1, keepdims=True) for each in ranks)
+    a, b = (values - values.mean(axis=-1, keepdims=True) for values in ranks)
     scale = np.sqrt((a * a).sum(-1) * (b * b).sum(-1))
     with np.errstate(invalid="ignore"):
         return (a * b).sum(-1) / np.where(scale > 0, scale, np.nan)
@@ -45,8 +45,10 @@ def auc(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
         >>> auc(np.array([0.1, 0.4, 0.4, 0.9]), np.array([0, 0, 1, 1])).item()
         0.875
     """
-    ranks, positive = rankdata(scores, axis=-1), labels == 1
-    n_second, n_first = int(positive.sum()), int((~positive).sum())
+    ranks = rankdata(scores, axis=-1)
+    positive = labels == 1
+    n_second = int(positive.sum())
+    n_first = int((~positive).sum())
     return (ranks[..., positive].sum(-1) - n_second * (n_second + 1) / 2) / (n_first * n_second)
 
 
@@ -62,6 +64,7 @@ def bias_measures(positions: pd.DataFrame, seed: int = 0) -> dict[str, Any]:
         else percentiles of 2,000 resamples of the pictures of each class. ``skipped`` with the reason where a class has
         fewer than 3 pictures or all its positions are the same.
     """
+    # What cannot be measured.
     table = positions.sort_values(["label", "image"])
     labels = table["label"].to_numpy()
     n_images = len(table)
@@ -70,11 +73,13 @@ def bias_measures(positions: pd.DataFrame, seed: int = 0) -> dict[str, Any]:
         return _skipped(n_images, f"a class has {counts.min()} validation pictures; 3 are needed")
     if table.groupby("label")["position"].nunique().min() < 2:
         return _skipped(n_images, "all codes of a class have the same position: the network tells nothing apart")
+    # Accuracy.
     values = {name: table[name].to_numpy(float) for name in ("rotation", "position", "probability")}
     correct = int(((values["probability"] > 0.5) == (labels == 1)).sum())
     low, high = wilson_interval(correct, n_images)
     row: dict[str, Any] = {"status": "ok", "reason": "", "n_images": n_images, "accuracy": correct / n_images}
     row |= {"accuracy_low": low, "accuracy_high": high}
+    # All other measures, with intervals of resamples.
     draws = _stratified(labels, seed)
     for name, measure in _measures(labels).items():
         row[name] = float(measure(values))
@@ -91,8 +96,8 @@ def _measures(labels: np.ndarray) -> dict[str, Callable[[Mapping[str, np.ndarray
     """Every measure as a function of arrays ``[..., n]`` whose labels along the last axis are ``labels``."""
 
     def within(values: Mapping[str, np.ndarray], label: int) -> np.ndarray:
-        own = labels == label
-        return spearman(values["rotation"][..., own], values["position"][..., own])
+        in_class = labels == label
+        return spearman(values["rotation"][..., in_class], values["position"][..., in_class])
 
     return {
         "auc": lambda values: auc(values["probability"], labels),
@@ -108,8 +113,8 @@ def _stratified(labels: np.ndarray, seed: int) -> np.ndarray:
     rng = generator(Stream.STRATIFIED_RESAMPLES, seed)
     draws = np.empty((RESAMPLES, len(labels)), dtype=np.int64)
     for label in (0, 1):
-        own = np.flatnonzero(labels == label)
-        draws[:, own] = own[rng.integers(0, len(own), (RESAMPLES, len(own)))]
+        in_class = np.flatnonzero(labels == label)
+        draws[:, in_class] = in_class[rng.integers(0, len(in_class), (RESAMPLES, len(in_class)))]
     return draws
 
 
@@ -117,7 +122,7 @@ def training_columns(history: pd.DataFrame, planned: int) -> dict[str, Any]:
     """How far a training got: epochs, epochs_planned, stopped_early, and the last loss of each kind there is.
 
     Args:
-        history: of :func:`conceptrast.bias.adversarial_training.train_autoencoder` (a loss is that of the last epoch
+        history: of :func:`conceptrast.bias.autoencoder_training.train_autoencoder` (a loss is that of the last epoch
             whose phase had it) or of :func:`conceptrast.models.training.train`.
         planned: epochs at most.
 

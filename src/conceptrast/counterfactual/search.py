@@ -223,9 +223,9 @@ def counterfactuals(
     batches = zip(activations.split(options.batch_size), units.split(options.batch_size), strict=True)
     for batch, batch_units in batches:
         if stop == "suffix":
-            reached = by_suffix(layer.split, batch, batch_units, target, options)
+            reached = by_suffix(layer.split, batch, batch_units, target, options=options)
         else:
-            reached = by_picture(layer, batch, batch_units, target, options)
+            reached = by_picture(layer, batch, batch_units, target, options=options)
         ends = search(reached, len(batch), options.limit, batch.device)
         walks.append(
             walk(

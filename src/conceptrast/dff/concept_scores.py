@@ -79,25 +79,34 @@ def concept_scores(
         >>> model = Model("colours", network, Preprocess(None, 8, (0.0,) * 3, (0.1,) * 3), ["red", "green", "blue"])
         >>> image = torch.zeros(1, 3, 8, 8)
         >>> image[0, 0, :, :4], image[0, 2, :, 4:] = 9.0, 5.0
-        >>> split, found = SplitModel(model, "0"), factorize_in_order(image, [2])[2]
-        >>> table = concept_scores(split, BlurTest.of(model, image), found)
+        >>> split, features = SplitModel(model, "0"), factorize_in_order(image, [2])[2]
+        >>> table = concept_scores(split, BlurTest.of(model, image), features)
         >>> table.query("rank == 1")[["concept", "suffix_class", "blur_class"]].to_numpy().tolist()
         [[1, 'red', 'red'], [2, 'blue', 'blue']]
     """
+    # Head and suffix, on the vector of each concept.
     k, channels = features.concepts.shape
     head, head_reason = head_of(test.model.module, channels)
     vectors = torch.from_numpy(concept_vectors(features, heat)).to(test.images.device)
     scores: dict[str, np.ndarray] = {"suffix": _suffix_scores(split, test, vectors, features.heatmaps.shape[2:])}
     if head is not None:
         scores["head"] = _head_scores(test, head, vectors)
+    # The blur, on its region.
     height, width = test.images.shape[2:]
     blurred = _blur_scores(test, regions(relative_heat(features, (height, width))), seed)
+    # Rows of all concepts.
     rows: list[dict[str, Any]] = []
     for number in range(k):
-        own = {way: values[number] for way, values in scores.items()}
+        scores_of_concept = {way: values[number] for way, values in scores.items()}
         facts = {"n_components": k, "reconstruction_error": features.reconstruction_error, "concept": number + 1}
         facts |= {"share": features.shares[number], "head_reason": head_reason}
-        rows += _rows(facts, own, blurred[number], test.model.class_names, features.highest[number] > 0)
+        rows += _rows(
+            facts,
+            scores_of_concept,
+            blurred=blurred[number],
+            names=test.model.class_names,
+            present=features.highest[number] > 0,
+        )
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -113,23 +122,26 @@ class _Blurred:
 
 def _blur_scores(test: BlurTest, masks: Tensor, seed: int) -> list[_Blurred]:
     """Of every concept; ``masks`` ``[N, k, H, W]`` bool."""
-    found = []
+    blurred = []
     for number in range(masks.shape[1]):
+        # The concept's own region.
         places = masks[:, number].flatten(1).any(dim=1).nonzero()[:, 0]
         if not len(places):
-            found.append(_Blurred())
+            blurred.append(_Blurred())
             continue
-        own = masks[places, number]
-        drop = test.drops(places.numpy(), own).mean(axis=0)
+        concept_regions = masks[places, number]
+        drop = test.drops(places.numpy(), concept_regions).mean(axis=0)
+        # As large a region elsewhere.
         draws = -(-PLACES // len(places))
         moved = [
             elsewhere(region, [seed, int(place), number, draw])
             for draw in range(draws)
-            for place, region in zip(places, own, strict=True)
+            for place, region in zip(places, concept_regions, strict=True)
         ]
         chance = test.drops(np.tile(places.numpy(), draws), torch.stack(moved)).mean(axis=0)
-        found.append(_Blurred(drop, chance, len(places), float(own.float().mean())))
-    return found
+        area = float(concept_regions.float().mean())
+        blurred.append(_Blurred(drop=drop, chance=chance, n_images=len(places), area=area))
+    return blurred
 
 
 def _rows(

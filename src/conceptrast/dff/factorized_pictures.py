@@ -139,7 +139,14 @@ def factorized_pictures(
     model = pictures.model
     split = SplitModel(model, layer)
     views = torch.cat([batch for _, batch in pictures.of(images)])
-    groups = factorize_pictures(model, split, images, views, options, pictures.batch_size)
+    groups = factorize_pictures(
+        model,
+        split,
+        images,
+        views=views,
+        options=options,
+        batch_size=pictures.batch_size,
+    )
     return FactorizedPictures(
         source=f"{model.name} at {layer}",
         captions=captions,

@@ -39,17 +39,26 @@ def _summed_up(k: int, rows: pd.DataFrame, seed: int) -> dict[str, Any]:
     head: dict[str, Any] = {"n_components": k, "status": "ok", "reason": ""}
     if first.empty:
         return head | {"status": "skipped", "reason": str(rows["reason"].iloc[0])}
-    agreed, beyond = (
-        int(first["agree"].astype(bool).sum()),
-        (first["blur_score"] - first["blur_chance"]).to_numpy(float),
-    )
+    # Whether all ways name the same class.
+    agreed = int(first["agree"].astype(bool).sum())
     low, high = wilson_interval(agreed, len(first))
+    # How much more the concept's region changes than a region elsewhere.
+    beyond = (first["blur_score"] - first["blur_chance"]).to_numpy(float)
     beyond_low, beyond_high = bootstrap_interval(beyond, seed=seed)
+    # What the factorizations miss.
     groups = first.groupby("picture")["reconstruction_error"].first()
     skipped = rows[rows["status"] != "ok"].groupby("picture")["concept"].nunique()
     return head | {
-        "n_pictures": len(groups), "n_concepts": len(first), "n_skipped": int(skipped.sum()),
-        "reconstruction_error": float(groups.mean()), "agree": agreed / len(first), "low": low, "high": high,
-        "blur": float(first["blur_score"].mean()), "blur_chance": float(first["blur_chance"].mean()),
-        "beyond_chance": float(beyond.mean()), "beyond_low": beyond_low, "beyond_high": beyond_high,
-    }  # fmt: skip
+        "n_pictures": len(groups),
+        "n_concepts": len(first),
+        "n_skipped": int(skipped.sum()),
+        "reconstruction_error": float(groups.mean()),
+        "agree": agreed / len(first),
+        "low": low,
+        "high": high,
+        "blur": float(first["blur_score"].mean()),
+        "blur_chance": float(first["blur_chance"].mean()),
+        "beyond_chance": float(beyond.mean()),
+        "beyond_low": beyond_low,
+        "beyond_high": beyond_high,
+    }

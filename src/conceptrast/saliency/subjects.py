@@ -39,7 +39,8 @@ def subjects_of(
 
     Returns:
         Rows image, kind (one of :data:`TARGET_KINDS`), toward and versus (class indices, versus -1 without a second
-        class), status, reason. A pair whose A is nobody's prediction is one row without image and with status ``skipped``.
+        class), status, reason. A pair whose A is nobody's prediction is one row without image and with status
+        ``skipped``.
 
     Raises:
         ConfigError: a label or class that does not exist.

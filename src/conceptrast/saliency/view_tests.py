@@ -114,8 +114,8 @@ def view_randomisation(
 
     Returns:
         Rows of :func:`conceptrast.saliency.parameter_randomisation.parameter_randomisation` with image, target_kind,
-        toward and versus in place of the position, status and reason. A network whose layers are not known, since it cannot be
-        traced, gives a row ``skipped`` for each method.
+        toward and versus in place of the position, status and reason. A network whose layers are not known, since it
+        cannot be traced, gives a row ``skipped`` for each method.
     """
     of_classes = subjects[subjects["kind"] != "difference"].reset_index(drop=True)
     parts = [
@@ -152,8 +152,9 @@ def view_truth(
         known: what is where; ``None`` gives no rows.
 
     Returns:
-        Rows of :func:`conceptrast.saliency.known_truth.truth_rows` with method, baseline, target_kind, toward and versus.
-        A map for A alone counts for each pair that A is in, so that both kinds look at the same pictures and concepts.
+        Rows of :func:`conceptrast.saliency.known_truth.truth_rows` with method, baseline, target_kind, toward and
+        versus. A map for A alone counts for each pair that A is in, so that both kinds look at the same pictures and
+        concepts.
     """
     if known is None:
         return pd.DataFrame(columns=list(TRUTH))

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from conceptrast.base.files import read_table, write_table
-from conceptrast.bias.adversarial_training import AutoencoderOptions, train_autoencoder
 from conceptrast.bias.autoencoder import Autoencoder, plain_preprocess
+from conceptrast.bias.autoencoder_phases import AutoencoderOptions
+from conceptrast.bias.autoencoder_training import train_autoencoder
 from conceptrast.data.dataset import open_dataset
 from conceptrast.models.inference import default_device
 from conceptrast.models.training_pictures import TrainingPictures

@@ -12,21 +12,12 @@ import torch
 
 from conceptrast.base.errors import ModelError
 from conceptrast.base.files import read_table, write_table
-from conceptrast.bias import adversarial_training as module_under_test
-from conceptrast.bias.adversarial_training import (
-    PHASES,
-    AutoencoderOptions,
-    Balance,
-    Phase,
-    Players,
-    critic_loss,
-    losses,
-    next_phase,
-    split_held_out,
-    train_autoencoder,
-    weighted,
-)
+from conceptrast.bias import adversarial_losses
+from conceptrast.bias import autoencoder_training as module_under_test
+from conceptrast.bias.adversarial_losses import Balance, critic_loss, losses, weighted
 from conceptrast.bias.autoencoder import Autoencoder, Passed, plain_preprocess
+from conceptrast.bias.autoencoder_phases import PHASES, AutoencoderOptions, Phase, next_phase
+from conceptrast.bias.autoencoder_training import Players, split_held_out, train_autoencoder
 from conceptrast.data.dataset import open_dataset
 from conceptrast.models.training_pictures import TrainingPictures
 from conceptrast.models.weights import read_state
@@ -196,10 +187,10 @@ class Killed(BaseException):
 def test_a_killed_training_resumes_to_the_same_bits(tmp_path, monkeypatch, undisturbed, steps_before):
     checkpoint, real, calls = tmp_path / "c.pt", module_under_test._step, itertools.count()
 
-    def killing(*arguments):
+    def killing(*arguments, **options):
         if next(calls) == steps_before:
             raise Killed
-        return real(*arguments)
+        return real(*arguments, **options)
 
     with monkeypatch.context() as patch:
         patch.setattr(module_under_test, "_step", killing)
@@ -217,10 +208,10 @@ def test_a_checkpoint_of_other_settings_is_ignored(tmp_path, undisturbed):
 
 
 def test_divergence_names_phase_epoch_and_loss_and_keeps_the_last_good_checkpoint(tmp_path, monkeypatch):
-    checkpoint, real, calls = tmp_path / "c.pt", module_under_test.huber_loss, itertools.count()
+    checkpoint, real, calls = tmp_path / "c.pt", adversarial_losses.huber_loss, itertools.count()
     # Two steps and one look at the held-out pictures an epoch: the second step of epoch 3 is call 7.
     monkeypatch.setattr(
-        module_under_test, "huber_loss", lambda *a, **k: real(*a, **k) * (math.nan if next(calls) == 7 else 1)
+        adversarial_losses, "huber_loss", lambda *a, **k: real(*a, **k) * (math.nan if next(calls) == 7 else 1)
     )
     with pytest.raises(ModelError, match=r"diverged: loss nan in epoch 3 \(adversarial\), step 2; lower learning_rate"):
         trained(checkpoint)

@@ -1,0 +1,101 @@
+"""The three phases in which the adversarial autoencoder is trained, and when each of them ends."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from conceptrast.models.checkpoints import History
+
+LEAST_GAIN = 0.01
+"""Share of the best loss by which an epoch must be better to count as progress."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Weights of the losses of one phase, and whether it can end early.
+
+    The loss of the adversarial phase rises whenever the critic gets better: it says nothing about progress.
+    """
+
+    name: str
+    reconstruction: float
+    adversarial: float
+    classification: float
+    can_end_early: bool = True
+
+
+PHASES = (
+    Phase("reconstruction", 1.0, 0.0, 0.001),
+    Phase("adversarial", 0.1, 1.0, 0.001, can_end_early=False),
+    Phase("classification", 0.01, 0.24, 0.75),
+)
+
+
+@dataclass(frozen=True)
+class AutoencoderOptions:
+    """How to train: Adam, one optimiser for encoder, decoder and classifier and one for the critic.
+
+    Args:
+        reconstruction: epochs of the first phase at most.
+        adversarial: epochs of the second phase at most.
+        classification: epochs of the third phase at most.
+        patience: the first or third phase ends early when this many epochs in a row have not lowered its loss on
+            held-out pictures by at least 1 % of the best so far.
+        batch_size: pictures of a step.
+        learning_rate: of both optimisers.
+        precision: ``float32`` or ``bfloat16``.
+    """
+
+    reconstruction: int = 10
+    adversarial: int = 5
+    classification: int = 10
+    patience: int = 3
+    batch_size: int = 64
+    learning_rate: float = 0.001
+    precision: str = "float32"
+
+    def epochs(self, phase: Phase) -> int:
+        """Epochs of a phase at most."""
+        return int(getattr(self, phase.name))
+
+    @property
+    def planned(self) -> int:
+        """Epochs of all phases at most."""
+        return sum(self.epochs(phase) for phase in PHASES)
+
+
+def next_phase(history: History, options: AutoencoderOptions) -> Phase | None:
+    """The phase of the epoch after those of ``history``; ``None`` when all have ended.
+
+    Example:
+        >>> options = AutoencoderOptions(reconstruction=1, adversarial=0, classification=2)
+        >>> next_phase([{"phase": "reconstruction", "held_out_loss": 0.1}], options).name
+        'classification'
+    """
+    reached = [phase.name for phase in PHASES].index(history[-1]["phase"]) if history else 0
+    for phase in PHASES[reached:]:
+        losses_so_far = [row["held_out_loss"] for row in history if row["phase"] == phase.name]
+        ended = phase.can_end_early and has_ended(losses_so_far, options.patience)
+        if len(losses_so_far) < options.epochs(phase) and not ended:
+            return phase
+    return None
+
+
+def has_ended(losses_so_far: Iterable[float], patience: int) -> bool:
+    """Whether the last ``patience`` epochs of a phase brought no progress.
+
+    Example:
+        >>> has_ended([1.0, 0.5, 0.499, 0.6], patience=2), has_ended([1.0, 0.5, 0.499, 0.4], patience=2)
+        (True, False)
+    """
+    best = math.inf
+    without_progress = 0
+    for loss in losses_so_far:
+        if loss < best * (1 - LEAST_GAIN) or best == math.inf:
+            best = loss
+            without_progress = 0
+        else:
+            without_progress += 1
+    return without_progress >= patience
