@@ -180,7 +180,7 @@ def _epoch(
     means = {name: float(np.mean([step[name] for step in steps])) for name in steps[0] if name != "loss"}
     loss, accuracy = _held_out(players, pictures, rows.watched, phase=phase, precision=options.precision)
     held_out = f"held out: loss {loss:.4f}, accuracy {accuracy:.4f}"
-    LOGGER.info("epoch %d, %s: %s; %s", epoch, phase.name, means, held_out)
+    LOGGER.info("epoch %d, %s: %s", epoch, phase.name, f"{means}; {held_out}")
     row = {"epoch": epoch, "phase": phase.name, **means}
     return row | {"held_out_loss": loss, "held_out_accuracy": accuracy, "seconds": time.monotonic() - start}
 

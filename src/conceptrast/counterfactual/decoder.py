@@ -40,11 +40,8 @@ class UpBlock(nn.Module):
         self.size = size
         self.skip = nn.Conv2d(channels, width, 1)
         self.residual = nn.Sequential(
-            nn.Conv2d(channels, width, 3, padding=1, bias=False),
-            nn.BatchNorm2d(width),
-            nn.ReLU(),
-            nn.Conv2d(width, width, 3, padding=1, bias=False),
-            nn.BatchNorm2d(width),
+            *(nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()),
+            *(nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width)),
         )
 
     def forward(self, x: Tensor) -> Tensor:

@@ -218,7 +218,7 @@ def _epoch(state: _Training, pictures: TrainingPictures, epoch: int, seed: int) 
 
     # Means of the losses.
     loss, pixels, perceptual = sums / steps
-    LOGGER.info("decoder, epoch %d: loss %.4f, pixels %.4f, perceptual %.4f", epoch, loss, pixels, perceptual)
+    LOGGER.info("decoder, epoch %d: loss %.4f, %s", epoch, loss, f"pixels {pixels:.4f}, perceptual {perceptual:.4f}")
     row = {"epoch": epoch, "loss": float(loss), "pixels": float(pixels), "perceptual": float(perceptual)}
     return row | {"seconds": time.monotonic() - start}
 
