@@ -159,7 +159,7 @@ def _referenced(reference: str, root: Mapping[str, Any]) -> Mapping[str, Any]:
 def _cross_checks(config: Config, source: Path) -> Iterator[str]:
     """What names in one part of the configuration say about another part."""
     datasets, models = config["datasets"], config["models"]
-    kinds = registry(source, "data", "KINDS")
+    kinds = registry(source, "data", "DATASET_KINDS")
     for name, entry in datasets.items():
         yield from _dataset_problems(name, entry, kinds, source)
     architectures = [*registry(source, "models", "ARCHITECTURES"), *sorted(torchvision_classifiers())]

@@ -98,7 +98,7 @@ class Plan:
     @property
     def views_with_truth(self) -> list[str]:
         """Views of pairs of classes on datasets whose concepts are known."""
-        kinds = registry(self.source, "data", "TRUTH")
+        kinds = registry(self.source, "data", "KINDS_WITH_TRUTH")
         return [
             name
             for name, view in self.views.items()
@@ -138,7 +138,7 @@ class Plan:
     @property
     def studies_with_truth(self) -> list[str]:
         """Studies on datasets whose concepts are known."""
-        kinds = registry(self.source, "data", "TRUTH")
+        kinds = registry(self.source, "data", "KINDS_WITH_TRUTH")
         return [name for name, study in self.studies.items() if self.datasets[study["dataset"]]["kind"] in kinds]
 
     @property
@@ -316,7 +316,7 @@ class Plan:
     def _kinds(self, dataset: Config) -> set[str]:
         """Modules that make the pictures of a dataset, and of the one that it takes its pictures from."""
         entries = [entry for entry in (dataset, inner_dataset(dataset)) if entry]
-        return {self._module("data", "KINDS", entry["kind"]) for entry in entries}
+        return {self._module("data", "DATASET_KINDS", entry["kind"]) for entry in entries}
 
     def _architecture(self, model: str) -> str:
         return str(self.models[model].get("architecture", ""))

@@ -23,7 +23,8 @@ from conceptrast.contrast.images import drawn_images
 from conceptrast.contrast.mask import random_ranks
 from conceptrast.contrast.shift import draw_pairs
 from conceptrast.counterfactual.directions import random_directions
-from conceptrast.data.digit_pairs import DigitPairs, digit_pool, draw_scene
+from conceptrast.data.digit_pairs import DigitPairs
+from conceptrast.data.digit_scenes import digit_pool, draw_scene
 from conceptrast.data.digits import digit_orders
 from conceptrast.data.midog import Midog
 from conceptrast.data.rotated_pair import digit_split, rotations
