@@ -18,6 +18,7 @@ from conceptrast.attribution import FROM_ZERO, METHODS
 from conceptrast.attribution.completeness import completeness_gap, warn_if_incomplete
 from conceptrast.base.errors import ConfigError, LayerError, ShapeError
 from conceptrast.base.registry import resolve
+from conceptrast.base.streams import Stream, drawn_seeds
 from conceptrast.models.inference import autocast
 from conceptrast.models.split import SplitModel
 
@@ -191,8 +192,8 @@ def noisy_copies(images: Tensor, image_ids: np.ndarray, copies: int, noise: floa
 
 
 def _normal(seed: int, image_id: int, shape: tuple[int, ...]) -> Tensor:
-    state = np.random.SeedSequence([seed, image_id]).generate_state(1, np.uint64)
-    return torch.randn(shape, generator=torch.Generator().manual_seed(int(state[0])))
+    [drawn] = drawn_seeds(Stream.ATTRIBUTION_NOISE, seed, image_id)
+    return torch.randn(shape, generator=torch.Generator().manual_seed(int(drawn)))
 
 
 def _chunks(total: int, size: int) -> Iterator[slice]:

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from conceptrast.base.streams import Stream, generator
 from conceptrast.bias.autoencoder import Autoencoder, plain_preprocess
 from conceptrast.bias.comparison import CONDITIONS, NETWORKS
 from conceptrast.bias.discriminant import nearest_pictures, steps_along
@@ -28,7 +29,6 @@ COLOURS = (FIRST, SECOND)
 PANEL, HEIGHT, MARGIN, HEAD, GAP, BELOW = 4.7, 3.3, 0.75, 1.25, 0.75, 1.05
 STEPS, NEAREST, CELL, LABELS = 10, 2, 0.98, 1.95
 PITCH = CELL + 0.06
-_MAP = 97  # stream of the maps
 
 
 def draw_maps(spaces: Spaces, bias: str, seed: int = 0) -> Figure:
@@ -63,7 +63,7 @@ def tsne(codes: np.ndarray, seed: int) -> np.ndarray:
     """Map ``[n, 2]`` of codes ``[n, C]`` by scikit-learn's t-SNE, started from the principal components."""
     from sklearn.manifold import TSNE
 
-    state = int(np.random.default_rng([seed, _MAP]).integers(2**31))
+    state = int(generator(Stream.LATENT_MAP, seed).integers(2**31))
     perplexity = min(30.0, (len(codes) - 1) / 3)
     # One thread: the sum of forces over several is rounded in another order each time.
     # Half of the usual steps: some hundred points have settled by then.

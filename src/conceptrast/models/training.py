@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from conceptrast.base.errors import ConfigError, ModelError, unknown_name
 from conceptrast.base.progress import progress
+from conceptrast.base.streams import LibrarySeed, library_seed
 from conceptrast.models.checkpoints import Checkpoint
 from conceptrast.models.inference import PRECISIONS, autocast, device_of, network_input
 from conceptrast.models.model import Model, shapes_explained
@@ -168,7 +169,8 @@ def _epoch(
     """One epoch and its row of the history."""
     start = time.monotonic()
     with torch.random.fork_rng():
-        torch.manual_seed(seed * 1_000_003 + epoch)  # dropout draws from the global state, which is put back
+        # Dropout draws from the global state, which is put back.
+        torch.manual_seed(library_seed(LibrarySeed.TRAINING_DROPOUT, seed, epoch))
         loss, accuracy = _pass(model, training, optimiser, options, epoch, seed)
     held_out = _accuracy(model, validation, options.precision)
     LOGGER.info("epoch %d: loss %.4f, accuracy %.4f, on validation %.4f", epoch, loss, accuracy, held_out)
@@ -187,7 +189,8 @@ def _pass(
     """All training pictures once, in an order of the epoch's own; mean loss and accuracy while learning."""
     # Full batches only: batch norm cannot learn from a last batch of one.
     steps = max(1, len(pictures) // options.batch_size)
-    order = torch.randperm(len(pictures), generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))
+    shuffling = torch.Generator().manual_seed(library_seed(LibrarySeed.TRAINING_ORDER, seed, epoch))
+    order = torch.randperm(len(pictures), generator=shuffling)
     batches = pictures.batches(order[: steps * options.batch_size])
     total_loss, hits, seen = 0.0, 0, 0
     model.module.train()

@@ -99,7 +99,7 @@ class Plan:
 
     def with_truth(self, analysis: str) -> list[str]:
         """Entries of an analysis on datasets whose concepts are known."""
-        kinds = registry(self.source, "data", "TRUTH")
+        kinds = registry(self.source, "data", "KINDS_WITH_TRUTH")
         entries = self.entries(analysis).items()
         return [name for name, entry in entries if self.datasets[entry["dataset"]]["kind"] in kinds]
 
@@ -332,7 +332,7 @@ class Plan:
 
     def _kinds(self, dataset: Config) -> set[str]:
         """Modules that make the pictures of a dataset, and of the one that it takes its pictures from."""
-        kinds = registry(self.source, "data", "KINDS")
+        kinds = registry(self.source, "data", "DATASET_KINDS")
         return _modules(kinds[entry["kind"]] for entry in (dataset, inner_dataset(dataset)) if entry)
 
     def _family(self, model: str) -> str:

@@ -14,7 +14,7 @@ from conceptrast.contrast.images import class_activations, images_by_class
 from conceptrast.contrast.pairs import named_pairs, with_sharing
 from conceptrast.contrast.planes import Planes, chance_planes
 from conceptrast.contrast.recovery import mass_table, sharing_pairs, strongest_table
-from conceptrast.data.digit_pairs import CELL
+from conceptrast.data.digit_scenes import CELL
 from conceptrast.models.split import SplitModel
 from conceptrast.steps.opening import open_pictures
 from conceptrast.steps.runner import run
