@@ -8,15 +8,15 @@ import pytest
 
 from conceptrast.base.statistics import wilson_interval
 from conceptrast.dff.concept_scores import COLUMNS
-from conceptrast.dff.deep_feature_factorization import Factorized
-from conceptrast.dff.summary import dff_summary
+from conceptrast.dff.picture_groups import PictureGroup
+from conceptrast.dff.summary_table import dff_summary
 from conceptrast.dff.table import concept_rows, picture_names, skipped_rows
 from conceptrast.tables import headline_metrics
 
 
-def group(images: list[int], **columns: list) -> Factorized:
+def group(images: list[int], **columns: list) -> PictureGroup:
     """Pictures whose table has these columns."""
-    return Factorized(np.array(images), [], {}, pd.DataFrame({"n_components": 2, "status": "ok", **columns}))
+    return PictureGroup(np.array(images), [], {}, pd.DataFrame({"n_components": 2, "status": "ok", **columns}))
 
 
 def test_rows_have_the_name_of_their_picture_or_of_all() -> None:
