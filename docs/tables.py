@@ -363,7 +363,7 @@ UNTRAINED = {
     ("default", "pairs-layer4-random"): "the small ResNet untrained, layer 4",
 }
 DIRECTIONS = {
-    "gradient": "the picture's gradient",
+    "gradient": "the picture's own gradient",
     "latent_shift": "the same through the decoder (latent shift)",
     "hyperplane": "the hyperplane's normal",
     "component": "a concept of B",
