@@ -12,36 +12,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from conceptrast.base.registry import implementation
 from conceptrast.base.statistics import mean_sd, wilson_interval
-from conceptrast.models.confusion import right_of
 
 THRESHOLDS = (0.1, 0.2, 0.5)
-FIRST_SHARE = 0.1
-"""Share of hidden places at which the mask test is a headline: those deepest on A's side."""
-
 ALL_CLASSES = "all classes"
 """Name of the rows that sum up a study's classes."""
-
-RECOVERED = ("own_share", "n_found", "own_for", "texture_for", "texture_against")
-"""Headline numbers of the concepts that ACE finds where the true ones are known."""
-
-FACTORIZED = ("agree", "blur", "blur_chance", "beyond_chance", "reconstruction_error")
-"""Headline numbers of concepts by deep feature factorization, for each number of concepts."""
-
-CONTRASTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "hyperplanes": (("hyperplane",), ("train_accuracy_mean", "heldout_accuracy_mean", "normal_length_mean")),
-    "shift": (("hyperplane", "baseline"), ("before_mean", "after_mean", "factor_of_means_mean", "swap_rate_mean")),
-    "contrast_recovery": (("baseline",), ("mass_share", "component_share")),
-    "latent_bias_summary": (
-        ("condition", "network"),
-        ("rho_within_mean", "rho_within_sd", "rho_all_mean", "accuracy_mean", "auc_mean"),
-    ),
-    "insertion": (("condition", "first", "second"), ("p_first", "change_first", "change_second")),
-    "saliency_faithfulness": (("target_kind", "method", "baseline"), ("road", "insertion", "deletion")),
-    "saliency_truth": (("target_kind", "method", "baseline"), ("more", "hit")),
-    "decoder": (("baseline",), ("psnr_mean", "ssim_mean", "same_class")),
-}
-"""Of every table of contrasts the words that tell its rows apart (``none`` is left out) and its headline numbers."""
 
 TEST = ["recipe", "selection", "layout", "baseline"]
 
@@ -154,60 +130,42 @@ def model_summary(history: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def headline_metrics(tables: Mapping[str, pd.DataFrame]) -> dict[str, float]:
+def headline_metrics(tables: Mapping[str, pd.DataFrame], headlines: Iterable[Mapping[str, Any]]) -> dict[str, float]:
     """Headline numbers of all tables by ``study/metric`` (or ``model/metric``).
 
     Args:
-        tables: ``component_prediction``, ``studies``, and those of the other parts of a run where there are any.
+        tables: by name.
+        headlines: for each table in turn: its name ``table``; ``words`` that tell its rows apart, with columns in
+            braces; ``headlines``, the columns of its numbers (``None``: all); ``rows``, columns and the value that a
+            row needs there; ``measure``, ``package.module:function`` that gives metrics of the table in another way.
 
     Example:
         >>> models = pd.DataFrame({"model": ["net"], "epochs": [2], "validation_accuracy": [0.9]})
-        >>> headline_metrics({"models": models})
+        >>> how = {"table": "models", "words": [], "headlines": None, "rows": {}, "measure": ""}
+        >>> headline_metrics({"models": models}, [how])
         {'net/epochs': 2.0, 'net/validation_accuracy': 0.9}
     """
     metrics: dict[str, float] = {}
-    for row in _records(tables.get("component_prediction")):
-        test = "_".join([row["recipe"], row["selection"]] + ([row["baseline"]] if row["baseline"] != "none" else []))
-        for name in ("match_rate", "probability_mean"):
-            metrics[f"{row['study']}/{name}_{test}"] = float(row[name])
-    for table in ("studies", "concept_recovery", "models"):
-        for row in _records(tables.get(table)):
-            numbers = [key for key, value in row.items() if isinstance(value, int | float) and key != "layer"]
-            metrics |= _named(row, numbers, [row.get(key) for key in ("recipe", "selection")])
-    metrics |= _accuracies(tables.get("confusion"))
-    for table, (words, headlines) in CONTRASTS.items():
-        for row in _records(tables.get(table)):
-            metrics |= _named(row, headlines, [word for key in words if (word := row.get(key)) != "none"])
-    for row in _records(tables.get("mask")):
-        if row.get("share") == FIRST_SHARE:
-            metrics |= _named(row, ("p_from_mean", "p_to_mean"), ["mask", row["baseline"]])
-    for row in _records(tables.get("counterfactual")):
-        if row["to_name"] == "all":
-            ways = [row["direction"], row["stop"]]
-            metrics |= _named(row, ("found", "changed", "reached"), ways)
-    for row in _records(tables.get("ace_recovery")):
-        if row.get("class_name") == ALL_CLASSES:
-            metrics |= _named(row, RECOVERED, [row[key] for key in ("segments_as", "baseline") if row[key] != "none"])
-    for row in _records(tables.get("dff_summary")):
-        metrics |= _named(row, FACTORIZED, [f"k{row['n_components']}"])
+    for headline in headlines:
+        table = tables[headline["table"]]
+        if headline["measure"]:
+            metrics |= implementation(headline["measure"])(table)
+        for row in _records(table):
+            if all(row.get(column) == value for column, value in headline["rows"].items()):
+                numbers = headline["headlines"]
+                metrics |= _named(row, _numbers(row) if numbers is None else numbers, headline["words"])
     return metrics
 
 
-def _accuracies(confusion: pd.DataFrame | None) -> dict[str, float]:
-    """Accuracy of each trained model with its 95 % Wilson interval, from the table of what it takes for what."""
-    metrics: dict[str, float] = {}
-    for model, rows in () if confusion is None else confusion.groupby("model", sort=False):
-        right, n = right_of(rows)
-        low, high = wilson_interval(right, n)
-        metrics |= {f"{model}/accuracy": right / n, f"{model}/accuracy_low": low, f"{model}/accuracy_high": high}
-    return metrics
+def _numbers(row: Mapping[str, Any]) -> list[str]:
+    return [key for key, value in row.items() if isinstance(value, int | float) and key != "layer"]
 
 
-def _named(row: Mapping[str, Any], numbers: Iterable[str], words: Iterable[Any]) -> dict[str, float]:
+def _named(row: Mapping[str, Any], numbers: Iterable[str], words: Iterable[str]) -> dict[str, float]:
     """The numbers of a row that are known, by ``study/number_words``."""
     # A view before an insertion test: insertion is a test of a view's maps, too.
     owner = next(row[key] for key in ("study", "model", "view", "insertion", "bias", "dff") if key in row)
-    ending = "".join(f"_{word}" for word in words if word is not None)
+    ending = "".join(f"_{text}" for word in words if (text := word.format(**row)) != "none")
     return {f"{owner}/{key}{ending}": float(row[key]) for key in numbers if key in row and np.isfinite(row[key])}
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from conceptrast.base.errors import ConfigError, DataError, unknown_name
 from conceptrast.data.dataset import digest
 from conceptrast.data.imagenet_names import imagenet_class_names
-from conceptrast.data.options import as_names, as_path, as_share
+from conceptrast.data.options import PathOption, as_names, as_path, as_share
 from conceptrast.data.picture_files import (
     Listed,
     PictureFiles,
@@ -47,8 +47,8 @@ class ImageFolder(PictureFiles):
 
     def __init__(
         self,
-        root: str,
-        class_file: str | None = None,
+        root: PathOption,
+        class_file: PathOption | None = None,
         class_names: list[str] | str | None = None,
         train_share: float = 0.0,
         seed: int = 0,

@@ -24,7 +24,7 @@ from PIL import Image
 from conceptrast.base.errors import DataError, unknown_name
 from conceptrast.base.progress import progress
 from conceptrast.data.dataset import TABLE_TYPES, Dataset, Index, digest, empty_table, no_rejections
-from conceptrast.data.options import as_count, as_path, as_share, wrong
+from conceptrast.data.options import PathOption, as_count, as_path, as_share, wrong
 from conceptrast.data.picture_files import file_identity, folder_identity
 from conceptrast.data.text_files import read_text
 from conceptrast.data.tiff_regions import read_region, tiff_size
@@ -83,7 +83,7 @@ class Midog(Dataset):
     """
 
     def __init__(
-        self, root: str, annotations: str = "MIDOG.json", tile: int = 512, validation: float = 0.2, seed: int = 0
+        self, root: PathOption, annotations: str = "MIDOG.json", tile: int = 512, validation: float = 0.2, seed: int = 0
     ) -> None:
         self.root = as_path("root", root)
         self.file = self.root / as_path("annotations", annotations)

@@ -13,6 +13,7 @@ from conceptrast.data.archives import unpack
 from conceptrast.data.dataset import Index, digest
 from conceptrast.data.image_folder import ImageFolder
 from conceptrast.data.imagenette import MIRROR
+from conceptrast.data.options import PathOption
 from conceptrast.data.picture_files import folder_identity
 
 CLASSES = ("cats", "dogs")
@@ -41,7 +42,7 @@ class Pets(ImageFolder):
         ConfigError: an option is not usable.
     """
 
-    def __init__(self, root: str, train_share: float = 0.8, seed: int = 0) -> None:
+    def __init__(self, root: PathOption, train_share: float = 0.8, seed: int = 0) -> None:
         super().__init__(root, train_share=train_share, seed=seed)
 
     def build_index(self, workers: int = 0) -> Index:
