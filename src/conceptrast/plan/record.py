@@ -178,7 +178,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not (repository / "Snakefile").is_file():
             raise ConfigError(f"{repository} is not the root of the repository: it holds no Snakefile")
         if not config.resolve().is_relative_to(repository):
-            raise ConfigError(f"the configuration {config} lies outside the repository {repository}: copy it to config/")
+            raise ConfigError(
+                f"the configuration {config} lies outside the repository {repository}: copy it to config/"
+            )
         return record(repository, config.resolve().relative_to(repository).as_posix())
     except ConceptrastError as error:
         print(f"error: {error}", file=sys.stderr)
