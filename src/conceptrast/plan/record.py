@@ -104,9 +104,9 @@ def write_photographs_file(repository: Path, folder: str) -> str | None:
 
 
 def unrecorded(repository: Path) -> list[str]:
-    """Stages of ``dvc.yaml`` without a record in ``dvc.lock``; a plain ``dvc pull`` ends with an error because of them."""
-    stages, recorded = (_stages(repository / name) for name in ("dvc.yaml", "dvc.lock"))
-    return [name for name in stages if name not in recorded]
+    """Stages of ``dvc.yaml`` without a record in ``dvc.lock``: because of them, plain ``dvc pull`` ends with an error."""
+    recorded = _stages(repository / "dvc.lock")
+    return [name for name in _stages(repository / "dvc.yaml") if name not in recorded]
 
 
 def _stages(file: Path) -> dict[str, Any]:
