@@ -104,7 +104,7 @@ def write_photographs_file(repository: Path, folder: str) -> str | None:
 
 
 def unrecorded(repository: Path) -> list[str]:
-    """Stages of ``dvc.yaml`` without a record in ``dvc.lock``: plain ``dvc pull`` ends with an error because of them."""
+    """Stages of ``dvc.yaml`` without a record in ``dvc.lock``: where there are any, plain ``dvc pull`` fails."""
     recorded = _stages(repository / "dvc.lock")
     return [name for name in _stages(repository / "dvc.yaml") if name not in recorded]
 
