@@ -6,6 +6,7 @@ No cell is NaN: what cannot be known is left out, or empty where a paper gives n
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -135,13 +136,17 @@ def headline_metrics(tables: Mapping[str, pd.DataFrame], headlines: Iterable[Map
 
     Args:
         tables: by name.
-        headlines: for each table in turn: its name ``table``; ``words`` that tell its rows apart, with columns in
-            braces; ``headlines``, the columns of its numbers (``None``: all); ``rows``, columns and the value that a
-            row needs there; ``measure``, ``package.module:function`` that gives metrics of the table in another way.
+        headlines: for each table its name (``table``) and where its numbers are:
+
+            - ``owner``: the column that says what a row is about, e.g. ``study``;
+            - ``words``: that tell its rows apart, with columns in braces; one that comes to ``none`` is left out;
+            - ``headlines``: the columns of the numbers, ``None`` for all;
+            - ``rows``: columns, and the value that a row needs there;
+            - ``measure``: ``package.module:function`` that gives metrics of the table in another way.
 
     Example:
         >>> models = pd.DataFrame({"model": ["net"], "epochs": [2], "validation_accuracy": [0.9]})
-        >>> how = {"table": "models", "words": [], "headlines": None, "rows": {}, "measure": ""}
+        >>> how = {"table": "models", "owner": "model", "words": [], "headlines": None, "rows": {}, "measure": ""}
         >>> headline_metrics({"models": models}, [how])
         {'net/epochs': 2.0, 'net/validation_accuracy': 0.9}
     """
@@ -152,8 +157,8 @@ def headline_metrics(tables: Mapping[str, pd.DataFrame], headlines: Iterable[Map
             metrics |= implementation(headline["measure"])(table)
         for row in _records(table):
             if all(row.get(column) == value for column, value in headline["rows"].items()):
-                numbers = headline["headlines"]
-                metrics |= _named(row, _numbers(row) if numbers is None else numbers, headline["words"])
+                numbers = _numbers(row) if headline["headlines"] is None else headline["headlines"]
+                metrics |= _named(row, headline["owner"], numbers, headline["words"])
     return metrics
 
 
@@ -161,12 +166,11 @@ def _numbers(row: Mapping[str, Any]) -> list[str]:
     return [key for key, value in row.items() if isinstance(value, int | float) and key != "layer"]
 
 
-def _named(row: Mapping[str, Any], numbers: Iterable[str], words: Iterable[str]) -> dict[str, float]:
+def _named(row: Mapping[str, Any], owner: str, numbers: Iterable[str], words: Iterable[str]) -> dict[str, float]:
     """The numbers of a row that are known, by ``study/number_words``."""
-    # A view before an insertion test: insertion is a test of a view's maps, too.
-    owner = next(row[key] for key in ("study", "model", "view", "insertion", "bias", "dff") if key in row)
-    ending = "".join(f"_{text}" for word in words if (text := word.format(**row)) != "none")
-    return {f"{owner}/{key}{ending}": float(row[key]) for key in numbers if key in row and np.isfinite(row[key])}
+    values = defaultdict(lambda: "none", row)
+    ending = "".join(f"_{text}" for word in words if (text := word.format_map(values)) != "none")
+    return {f"{row[owner]}/{key}{ending}": float(row[key]) for key in numbers if key in row and np.isfinite(row[key])}
 
 
 def _skipped(classes: pd.DataFrame) -> pd.DataFrame:

@@ -115,17 +115,17 @@ class Plan:
         }
         return [name for name, entry in self.models.items() if "train" in entry and name in used]
 
-    @cached_property
-    def declared_tables(self) -> list[Table]:
-        """Tables of the run, in the order of its analyses."""
-        return [table for analysis in self.active for table in analysis.tables if table.when(self)]
+    def tables_of(self, analysis: Analysis) -> list[Table]:
+        """Tables that the run has of an analysis."""
+        return [table for table in analysis.tables if table.when(self)]
 
     @property
     def tables(self) -> dict[str, list[str]]:
         """Names of the run's tables by the step that writes them."""
         tables: dict[str, list[str]] = {}
-        for table in self.declared_tables:
-            tables.setdefault(table.step, []).append(table.name)
+        for analysis in self.active:
+            for table in self.tables_of(analysis):
+                tables.setdefault(table.step, []).append(table.name)
         return tables
 
     def files(self, kind: str) -> list[str]:
