@@ -14,7 +14,7 @@ from conceptrast.plan.record import read_plan
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 FOLDERS = {
-    "config": ["datasets", "models", "predictions", "studies", "insertion", "saliency", "latent_bias", "dff"],
+    "config": ["datasets", "models", "predictions", "studies", "insertion", "saliency", "dff", "latent_bias"],
     "imagenette": ["datasets", "predictions", "studies", "insertion", "saliency", "dff"],
     "recipes": ["datasets", "predictions", "studies"],
     "imagenet": ["datasets", "predictions", "studies", "insertion"],
