@@ -9,8 +9,9 @@ import pandas as pd
 
 from conceptrast.base.files import read_arrays, read_json, read_table, write_table
 from conceptrast.concepts import recovery as concept_recovery
+from conceptrast.concepts.tables import beside_published, component_prediction_table, study_summary
+from conceptrast.models.tables import model_summary
 from conceptrast.steps.runner import run
-from conceptrast.tables import beside_published, component_prediction, model_summary, study_summary
 
 
 def main(
@@ -30,7 +31,7 @@ def main(
     classes = [read_table(path) for path in prediction]
     tested, summaries = [], []
     for number, study in enumerate(studies):
-        found = component_prediction(classes[number])
+        found = component_prediction_table(classes[number])
         found.insert(0, "study", study["name"])
         tested.append(found)
         own = attributions[number * shards : (number + 1) * shards]
