@@ -96,7 +96,7 @@ class Stream(Enum):
     NORMAL_CODES = (("seed", "epoch", 94), "bias/adversarial_training.py", "torch's seed of the normal samples")
     WATCHED_PICTURES = (("seed", 95), "bias/adversarial_training.py", "pictures that say when a phase has ended")
     STRATIFIED_RESAMPLES = (("seed", 96), "bias/table.py", "resamples within each class")
-    LATENT_MAP = (("seed", 97), "figures/latent_bias.py", "the seed of t-SNE")
+    LATENT_MAP = (("seed", 97), "bias/latent_map.py", "the seed of t-SNE")
 
     # saliency and dff
     RANDOM_MAPS = (("seed", "position", 101), "saliency/chance.py", "a map of the chance row")

@@ -22,7 +22,7 @@ from conceptrast.base.streams import Stream, generator
 from conceptrast.data.dataset import Dataset, Index
 from conceptrast.data.hashes import digest, file_identity, folder_identity
 from conceptrast.data.midog_annotations import Annotations, Cell, category_names, cells_by_slide, read_annotations
-from conceptrast.data.options import as_count, as_path, as_share, wrong
+from conceptrast.data.options import PathOption, as_count, as_path, as_share, wrong
 from conceptrast.data.tiff_regions import read_region, tiff_size
 
 _FRAGMENT = re.compile(r"(?P<file>.+)#xywh=(?P<left>\d+),(?P<top>\d+),(?P<width>\d+),(?P<height>\d+)")
@@ -57,7 +57,7 @@ class Midog(Dataset):
     """
 
     def __init__(
-        self, root: str, annotations: str = "MIDOG.json", tile: int = 512, validation: float = 0.2, seed: int = 0
+        self, root: PathOption, annotations: str = "MIDOG.json", tile: int = 512, validation: float = 0.2, seed: int = 0
     ) -> None:
         self.root = as_path("root", root)
         self.file = self.root / as_path("annotations", annotations)

@@ -14,6 +14,7 @@ from conceptrast.data.dataset import Index
 from conceptrast.data.hashes import digest, folder_identity
 from conceptrast.data.image_folder import ImageFolder
 from conceptrast.data.imagenette import MIRROR
+from conceptrast.data.options import PathOption
 
 CLASSES = ("cats", "dogs")
 ARCHIVE = ("cats-dogs-160.tar", "6d7a30d6a8ebf64193943c5539e1dd68")
@@ -41,7 +42,7 @@ class Pets(ImageFolder):
         ConfigError: an option is not usable.
     """
 
-    def __init__(self, root: str, train_share: float = 0.8, seed: int = 0) -> None:
+    def __init__(self, root: PathOption, train_share: float = 0.8, seed: int = 0) -> None:
         super().__init__(root, train_share=train_share, seed=seed)
 
     def build_index(self, workers: int = 0) -> Index:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from conceptrast.base.statistics import wilson_interval
+
 COLUMNS = ("label", "label_name", "predicted", "predicted_name", "n", "share")
 
 
@@ -49,3 +51,19 @@ def right_of(rows: pd.DataFrame) -> tuple[int, int]:
         (4, 5)
     """
     return int(rows.loc[rows["label"] == rows["predicted"], "n"].sum()), int(rows["n"].sum())
+
+
+def accuracies(confusion: pd.DataFrame) -> dict[str, float]:
+    """Accuracy of each trained model with its 95 % Wilson interval, by ``model/accuracy``.
+
+    Args:
+        confusion: the table of what each model takes for what, with a column ``model``.
+    """
+    metrics: dict[str, float] = {}
+    for model, rows in confusion.groupby("model", sort=False):
+        right, n = right_of(rows)
+        low, high = wilson_interval(right, n)
+        metrics[f"{model}/accuracy"] = right / n
+        metrics[f"{model}/accuracy_low"] = low
+        metrics[f"{model}/accuracy_high"] = high
+    return metrics

@@ -8,10 +8,12 @@ from typing import Any
 import pandas as pd
 
 from conceptrast.base.files import read_table, write_arrays, write_table
-from conceptrast.dff.deep_feature_factorization import arrays_of
-from conceptrast.dff.factorized_pictures import factorized, labelled_pictures, predicted_pictures
+from conceptrast.dff.factorized_pictures import PictureCaptions, factorized_pictures
+from conceptrast.dff.picture_choice import labelled_pictures, predicted_pictures
+from conceptrast.dff.picture_groups import FactorizationOptions, arrays_of
 from conceptrast.dff.table import skipped_rows
 from conceptrast.figures.canvas import save_full_png
+from conceptrast.figures.dff import dff_sheet, draw_dff
 from conceptrast.figures.study import slug
 from conceptrast.steps.opening import open_pictures
 from conceptrast.steps.runner import LOGGER, run
@@ -41,13 +43,17 @@ def main(
     if len(images):
         labels = pictures.table.set_index("image")["label_name"].loc[images].astype(str).tolist()
         names = [f"{image}-{slug(label)}" for image, label in zip(images.tolist(), labels, strict=True)]
-        found = factorized(
-            pictures, images, settings["layer"], settings["components"], names, labels, f"{len(images)} {what}",
-            settings["shared"], settings["seed"], settings["precision"],
-        )  # fmt: skip
+        captions = PictureCaptions(names=names, labels=labels, title=f"{len(images)} {what}")
+        options = FactorizationOptions(
+            n_components=settings["components"],
+            shared=settings["shared"],
+            seed=settings["seed"],
+            precision=settings["precision"],
+        )
+        found = factorized_pictures(pictures, images, settings["layer"], captions, options)
         files = found.figures
         for number, name in enumerate(files):
-            save_full_png(found.plot(number), figures / f"{name}.png")
+            save_full_png(draw_dff(dff_sheet(found.view(number))), figures / f"{name}.png")
     else:
         LOGGER.warning("%s: there are no %s", settings["dff"], what)
     for stale in set(figures.glob("[!.]*.png")) - {figures / f"{name}.png" for name in files}:

@@ -11,10 +11,13 @@ import pandas as pd
 from conceptrast.base.files import read_json, read_table, write_arrays, write_table
 from conceptrast.bias.autoencoder import Autoencoder
 from conceptrast.bias.comparison import CONDITIONS, NETWORKS, trained_networks
-from conceptrast.bias.latent_space import LatentSpace, Source, latent_space
+from conceptrast.bias.latent_map import latent_map
+from conceptrast.bias.latent_space import ConditionPictures, LatentSpace, latent_space
+from conceptrast.bias.navigation import navigation
 from conceptrast.data.dataset import open_dataset
 from conceptrast.figures.canvas import save_png
-from conceptrast.figures.latent_bias import draw_maps, draw_navigation, draw_rotations
+from conceptrast.figures.latent_bias import draw_maps, draw_rotations
+from conceptrast.figures.latent_navigation import draw_navigation
 from conceptrast.models.inference import default_device
 from conceptrast.models.model import Model
 from conceptrast.models.opening import open_model
@@ -42,7 +45,7 @@ def main(
     sources = {}
     for condition, index in zip(CONDITIONS, indices, strict=True):
         dataset = open_dataset(settings["datasets"][condition], settings["seed"])
-        sources[condition] = Source(dataset, read_table(index), settings["batch_size"], workers)
+        sources[condition] = ConditionPictures(dataset, read_table(index), settings["batch_size"], workers)
     keyed = zip(trained_networks(seeds), weights, strict=True)
     networks = {key: _opened(settings, key, path, names) for key, path in keyed}
     spaces: dict[Key, LatentSpace] = {}
@@ -55,10 +58,12 @@ def main(
     decoders = {
         key[0]: network for key, network in networks.items() if isinstance(network, Autoencoder) and key[2] == seeds[0]
     }
-    drawn = [draw_maps(shown, settings["bias"], settings["seed"]), draw_rotations(shown, settings["bias"])]
+    maps = {key: latent_map(space, settings["seed"]) for key, space in shown.items()}
+    drawn = [draw_maps(maps, settings["bias"]), draw_rotations(shown, settings["bias"])]
     for condition in CONDITIONS:
         own = {network: shown[condition, network] for network in NETWORKS}
-        drawn.append(draw_navigation(own, decoders[condition], sources[condition], settings["bias"], condition))
+        steps = navigation(own, decoders[condition], sources[condition], condition)
+        drawn.append(draw_navigation(steps, settings["bias"]))
     for figure, path in zip(drawn, figures, strict=True):
         save_png(figure, path)
 

@@ -10,9 +10,10 @@ from conceptrast.steps.runner import run
 from conceptrast.tables import headline_metrics
 
 
-def main(settings: dict[str, Any], tables: list[Path], metrics: Path) -> None:  # noqa: ARG001 - every step has settings
-    """Write ``study/metric`` (or ``model/metric``) and its number."""
-    write_json(headline_metrics({path.stem: read_table(path) for path in tables}), metrics)
+def main(settings: dict[str, Any], tables: list[Path], metrics: Path) -> None:
+    """Write ``study/metric`` (or ``model/metric``) and its number. Settings: the ``headlines`` of each table."""
+    by_name = {path.stem: read_table(path) for path in tables}
+    write_json(headline_metrics(by_name, settings["headlines"]), metrics)
 
 
 if __name__ == "__main__":

@@ -7,11 +7,11 @@ from typing import Any
 
 from conceptrast.base.files import read_table, write_arrays, write_table
 from conceptrast.figures.canvas import save_full_png
-from conceptrast.figures.saliency import DPI, draw_saliency
-from conceptrast.figures.saliency_view import PER_PAIR, note_of, rows_of_view
+from conceptrast.figures.saliency import DPI, draw_saliency, saliency_note
 from conceptrast.models.split import SplitModel
 from conceptrast.saliency.known_concepts import known_concepts
 from conceptrast.saliency.maps import subject_maps, target_probabilities, without_activations
+from conceptrast.saliency.picture_maps import IMAGES_PER_PAIR, picture_maps
 from conceptrast.saliency.subjects import described, set_aside, subjects_of, usable
 from conceptrast.steps.opening import open_pictures
 from conceptrast.steps.runner import LOGGER, run
@@ -45,8 +45,8 @@ def main(
     known = None if truth is None else known_concepts(pictures, read_table(truth))
     own = usable(chosen)
     own = own.assign(probability=target_probabilities(pictures, own))
-    rows = rows_of_view(pictures, own, found, known, PER_PAIR)
-    note = note_of(f"{settings['model_name']} at {settings['layer']}", rows, known)
+    rows = picture_maps(pictures, own, found, known, IMAGES_PER_PAIR)
+    note = saliency_note(f"{settings['model_name']} at {settings['layer']}", rows, known is not None)
     save_full_png(draw_saliency(rows, f"where it looks: {settings['name']}", note), figure, DPI)
 
 

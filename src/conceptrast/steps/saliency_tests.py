@@ -7,7 +7,7 @@ from typing import Any
 
 from conceptrast.base.files import read_arrays, read_table, write_table
 from conceptrast.figures.canvas import save_png
-from conceptrast.figures.saliency import draw_saliency_tests
+from conceptrast.figures.saliency_tests import draw_saliency_tests
 from conceptrast.saliency.known_concepts import known_concepts
 from conceptrast.saliency.maps import grid_of
 from conceptrast.saliency.subjects import first_of, usable

@@ -21,7 +21,8 @@ from conceptrast.concepts.prototypes import class_prototypes
 from conceptrast.concepts.recipes import Recipe
 from conceptrast.concepts.tables import beside_published, component_prediction_table, study_summary
 from conceptrast.models.model import Model, Preprocess
-from conceptrast.tables import headline_metrics
+
+from ..headlines import headline_metrics_of
 
 STRIP = Recipe("strip", components=3)
 GRID = Recipe("grid", components=3, layout="grid", distinct=True, resize="input")
@@ -214,7 +215,7 @@ def test_a_study_without_components_goes_through_to_its_tables(model: Model) -> 
     summary = study_summary(PREDICTIONS.assign(label=0), 3, table, arrays, [np.empty(0, np.float32)])
     assert (summary["n_classes"], summary["n_skipped"], summary["n_attributions"]) == (0, 2, 0)
     built = {"component_prediction": beside_published(found, {"pairs": {"all": {"match_rate": 1.0}}})}
-    metrics = headline_metrics({**built, "studies": pd.DataFrame([{"study": "pairs", **summary}])})
+    metrics = headline_metrics_of({**built, "studies": pd.DataFrame([{"study": "pairs", **summary}])})
     assert metrics["pairs/n_skipped"] == 2
 
 
