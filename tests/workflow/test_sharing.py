@@ -11,7 +11,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from conceptrast.plan.dvc_stage import DEFAULT_CONFIG, result_folders, stage_of, write_stage
+from conceptrast.plan.dvc_stage import DEFAULT_CONFIG, stage_of, write_stage
 from conceptrast.plan.record import read_plan
 
 from .copies import REPOSITORY, Copy
@@ -37,7 +37,7 @@ def shared(finished: Copy, tmp_path: Path) -> Copy:
     write_stage(
         copy.folder / "dvc.yaml",
         name="default",
-        stage=stage_of("default", DEFAULT_CONFIG, result_folders(read_plan(copy.folder, DEFAULT_CONFIG))),
+        stage=stage_of("default", DEFAULT_CONFIG, read_plan(copy.folder, DEFAULT_CONFIG).folders),
     )
     copy.commit("the tiny run's stage")
     return copy

@@ -13,7 +13,6 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from conceptrast.base.errors import ConfigError
-from conceptrast.plan.plan import Plan
 
 DEFAULT_CONFIG = "config/config.yaml"
 """The configuration that plain ``snakemake`` runs."""
@@ -65,23 +64,6 @@ def stage_of(run: str, config: str, folders: Sequence[str]) -> dict[str, Any]:
         "metrics": [{f"{results}/metrics.json": {"cache": False, "persist": True}}],
         "plots": [{f"{results}/figures": {"persist": True}}],
     }
-
-
-def result_folders(plan: Plan) -> list[str]:
-    """Folders of a run's results beside figures and tables, in the order of the work."""
-    predicted = [*plan.studies.values(), *plan.insertions.values(), *plan.views.values()]
-    predicted += [entry for entry in plan.dffs.values() if "class" in entry]
-    filled = {
-        "datasets": True,
-        "models": bool(plan.trained_models),
-        "predictions": bool(predicted or plan.trained_models),
-        "studies": bool(plan.studies),
-        "insertion": bool(plan.insertions),
-        "saliency": bool(plan.views),
-        "latent_bias": bool(plan.biases),
-        "dff": bool(plan.dffs),
-    }
-    return [folder for folder, is_filled in filled.items() if is_filled]
 
 
 def write_stage(file: Path, name: str, stage: dict[str, Any]) -> bool:

@@ -150,10 +150,11 @@ class Plan:
     def folders(self) -> list[str]:
         """Folders that the run's analyses fill, for DVC."""
         folders = dict.fromkeys(folder for analysis in self.active for folder in analysis.folders)
-        without = set() if self.trained_models else {"models"}
-        if not any("model" in entry for _, entry in self._all_entries()):
-            without.add("predictions")
-        return [folder for folder in folders if folder not in without]
+        predicted = any(analysis.predicted(entry) for analysis, entry in self._all_entries())
+        empty = set() if self.trained_models else {"models"}
+        if not predicted and not self.trained_models:
+            empty.add("predictions")
+        return [folder for folder in folders if folder not in empty]
 
     def predictions_file(self, study: str) -> str:
         """Predictions that say which images belong to which class of a study."""
@@ -170,10 +171,11 @@ class Plan:
 
     # What a job belongs to.
 
-    def _all_entries(self) -> Iterator[tuple[str, Config]]:
-        """Name and entry of everything that is a job of its own."""
-        for key in dict.fromkeys(analysis.entries for analysis in analyses().values() if analysis.entries):
-            yield from self.config[key].items()
+    def _all_entries(self) -> Iterator[tuple[Analysis, Config]]:
+        """Everything that is a job of its own, with the analysis that it belongs to."""
+        for analysis in analyses().values():
+            if analysis.entries and analysis.study_key is None:
+                yield from ((analysis, entry) for entry in self.config[analysis.entries].values())
 
     def _owner(self, **wildcards: str) -> tuple[Analysis, Config] | None:
         """Analysis and entry that a job with these wildcards belongs to."""

@@ -23,7 +23,7 @@ import yaml
 
 from conceptrast.base.errors import ConceptrastError, ConfigError
 from conceptrast.plan.configuration import inner_dataset
-from conceptrast.plan.dvc_stage import result_folders, stage_name, stage_of, write_stage
+from conceptrast.plan.dvc_stage import stage_name, stage_of, write_stage
 from conceptrast.plan.plan import Plan, prepare_environment
 from conceptrast.plan.provenance import registry
 
@@ -46,11 +46,7 @@ def read_plan(repository: Path, config: str) -> Plan:
         raise ConfigError(f"{config} is no YAML: {error}") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{config} holds no keys; a configuration has at least 'run', 'datasets' and 'models'")
-    return Plan.read(
-        content,
-        source=repository / "src" / "conceptrast",
-        schema=repository / "workflow" / "schemas" / "config.schema.yaml",
-    )
+    return Plan.read(content, source=repository / "src" / "conceptrast")
 
 
 def fetched_folders(plan: Plan) -> list[str]:
@@ -59,7 +55,7 @@ def fetched_folders(plan: Plan) -> list[str]:
 
 
 def _fetched(plan: Plan) -> Iterator[str]:
-    kinds = registry(plan.source, "data", "KINDS")
+    kinds = registry(plan.source, "data", "DATASET_KINDS")
     for dataset in plan.resolved["datasets"].values():
         for entry in filter(None, (dataset, inner_dataset(dataset))):
             module, _, name = kinds[entry["kind"]].partition(":")
@@ -131,7 +127,7 @@ def record(repository: Path, config: str) -> int:
     plan = read_plan(repository, config)
     run = plan.resolved["run"]
     name = stage_name(run)
-    write_stage(repository / "dvc.yaml", name, stage_of(run, config, result_folders(plan)))
+    write_stage(repository / "dvc.yaml", name, stage_of(run, config, plan.folders))
 
     # The run: DVC starts Snakemake, which makes what is missing.
     prepare_environment(repository)

@@ -8,13 +8,13 @@ import pytest
 import yaml
 
 from conceptrast.base.errors import ConfigError
-from conceptrast.plan.dvc_stage import DEFAULT_CONFIG, result_folders, stage_of, write_stage
+from conceptrast.plan.dvc_stage import DEFAULT_CONFIG, stage_of, write_stage
 from conceptrast.plan.record import read_plan
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 FOLDERS = {
-    "config": ["datasets", "models", "predictions", "studies", "insertion", "saliency", "latent_bias", "dff"],
+    "config": ["datasets", "models", "predictions", "studies", "insertion", "saliency", "dff", "latent_bias"],
     "imagenette": ["datasets", "predictions", "studies", "insertion", "saliency", "dff"],
     "recipes": ["datasets", "predictions", "studies"],
     "imagenet": ["datasets", "predictions", "studies", "insertion"],
@@ -24,14 +24,14 @@ FOLDERS = {
 
 
 def test_dvc_yaml_holds_the_default_run_alone_as_its_configuration_gives_it() -> None:
-    folders = result_folders(read_plan(REPOSITORY, DEFAULT_CONFIG))
+    folders = read_plan(REPOSITORY, DEFAULT_CONFIG).folders
     written = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())
     assert written == {"stages": {"default": stage_of("default", DEFAULT_CONFIG, folders)}}
 
 
 @pytest.mark.parametrize("name", FOLDERS)
 def test_a_run_records_the_folders_that_it_fills(name: str) -> None:
-    assert result_folders(read_plan(REPOSITORY, f"config/{name}.yaml")) == FOLDERS[name]
+    assert read_plan(REPOSITORY, f"config/{name}.yaml").folders == FOLDERS[name]
 
 
 @pytest.fixture
