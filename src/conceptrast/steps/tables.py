@@ -10,8 +10,9 @@ import pandas as pd
 
 from conceptrast.base.files import read_arrays, read_json, read_table, write_table
 from conceptrast.concepts import recovery as concept_recovery
+from conceptrast.concepts.tables import beside_published, component_prediction_table, study_summary
+from conceptrast.models.tables import model_summary
 from conceptrast.steps.runner import run
-from conceptrast.tables import beside_published, component_prediction, model_summary, study_summary
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +52,7 @@ def _component_prediction(settings: dict[str, Any], inputs: Inputs) -> pd.DataFr
     """How often the model recognises a class in its patches, study by study, beside published numbers."""
     parts = []
     for study, path in zip(settings["studies"], inputs.prediction, strict=True):
-        part = component_prediction(read_table(path))
+        part = component_prediction_table(read_table(path))
         part.insert(0, "study", study["name"])
         parts.append(part)
     published = {study["name"]: study["published"] for study in settings["studies"] if "published" in study}
