@@ -23,12 +23,12 @@ workdir: f"{workflow.basedir}/{RESULTS}"
 
 
 include: "workflow/rules/data.smk"
-include: "workflow/rules/predict.smk"
+include: "workflow/rules/models.smk"
 
 
 if STUDIES:
 
-    include: "workflow/rules/explain.smk"
+    include: "workflow/rules/concepts.smk"
 
 
 if CONTRASTED:
@@ -38,7 +38,7 @@ if CONTRASTED:
 
 if DECODED:
 
-    include: "workflow/rules/latent.smk"
+    include: "workflow/rules/counterfactual.smk"
 
 
 if INSERTIONS:
@@ -53,7 +53,7 @@ if VIEWS:
 
 if ACE_STUDIES:
 
-    include: "workflow/rules/concepts.smk"
+    include: "workflow/rules/ace.smk"
 
 
 if DFFS:
@@ -67,6 +67,11 @@ if BIASES:
 
 
 include: "workflow/rules/track.smk"
+
+
+# All steps run in one environment.
+for step in workflow.rules:
+    step.conda_env = ENVIRONMENT
 
 
 localrules:
