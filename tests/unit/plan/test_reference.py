@@ -13,7 +13,9 @@ def test_the_document_holds_the_reference_of_today(tmp_path: Path) -> None:
     copy = tmp_path / "README.md"
     copy.write_text(README.read_text())
     write_reference(copy)
-    assert copy.read_text() == README.read_text(), "write it anew: python -m conceptrast.plan.reference config/README.md"
+    assert copy.read_text() == README.read_text(), (
+        "write it anew: python -m conceptrast.plan.reference config/README.md"
+    )
     assert len(BLOCK.findall(README.read_text())) == 1
 
 
