@@ -1,9 +1,9 @@
 """What all steps share: the command line, read off their files; a log; short errors.
 
 A step is a function ``main(settings, inputs, outputs)``. ``settings`` is one JSON object. ``inputs`` and ``outputs``
-belong to ``Inputs`` and ``Outputs``, dataclasses of the step. Each of their fields is an option of the command line with
-the same name: one path (``Path``), several (``list[Path]``), a number or a text (``int``, ``str``). A field with a
-default may be left out. What is logged goes to standard error, where a person watches, and to ``--log``.
+belong to ``Inputs`` and ``Outputs``, dataclasses of the step. Each of their fields is an option of the command line,
+under the same name: one path (``Path``), several (``list[Path]``), a number or a text (``int``, ``str``). A field with
+a default may be left out. What is logged goes to standard error, where a person watches, and to ``--log``.
 """
 
 from __future__ import annotations

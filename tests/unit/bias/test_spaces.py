@@ -19,6 +19,7 @@ from conceptrast.figures.latent_bias import draw_maps, draw_navigation, draw_rot
 from conceptrast.models import load_model
 from conceptrast.models.weights import write_state
 from conceptrast.steps import latent_bias as step
+from conceptrast.steps.runner import call
 
 ENTRIES = {
     name: {"kind": "rotated_pair", "train": 30, "validation": 24, "biased": name == "biased"}
@@ -145,7 +146,16 @@ def test_the_step_writes_codes_positions_and_figures(tmp_path):
     }
     figures = [tmp_path / f"{name}.png" for name in ("maps", "rotations", "navigation-biased", "navigation-control")]
     codes, positions = tmp_path / "codes.npz", tmp_path / "positions.parquet"
-    step.main(settings, indices, names, weights, codes, positions, figures)
+    call(
+        step.main,
+        settings,
+        indices=indices,
+        class_names=names,
+        weights=weights,
+        codes=codes,
+        positions=positions,
+        figures=figures,
+    )
     table, arrays = read_table(positions), read_arrays(codes)
     assert len(table) == 8 * 24
     keys = table[["condition", "network", "seed"]].drop_duplicates().agg(lambda row: "_".join(map(str, row)), axis=1)
