@@ -32,9 +32,19 @@ from conceptrast.contrast.features import HEADS, FeatureBank
 from conceptrast.contrast.planes import fit_shard
 from conceptrast.contrast.solvers import Pair, Solver
 
-CLASSES, FEATURES, CHANNELS, TENTH = 20, 600, 1024, 10
+CLASSES = 20
+FEATURES = 600
+CHANNELS = 1024
+TENTH = 10
+"""The peer fits every tenth of the ordered pairs."""
 TARGETS = {"float32": 10.0, "bfloat16": 18.0}
-MANY, FEW, SHARDS, BOUND = 1000, 100, 40, 8192
+MANY = 1000
+"""Classes of the memory row."""
+FEW = 100
+"""Features of each of its classes."""
+SHARDS = 40
+BOUND = 8192
+"""MiB beside which its peak is put."""
 SOLVER = Solver("zero")
 
 
@@ -52,7 +62,8 @@ def one_pair(features: Mapping[int, Tensor], pair: Pair) -> Tensor:
     """Normal ``[C]`` of one ordered pair, as published."""
     rows = torch.cat([features[target] for target in pair])
     labels = torch.cat([torch.full((len(features[target]), 1), float(label)) for label, target in enumerate(pair)])
-    layer, loss = nn.Linear(CHANNELS, 1), nn.BCEWithLogitsLoss()
+    layer = nn.Linear(CHANNELS, 1)
+    loss = nn.BCEWithLogitsLoss()
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
     descent = torch.optim.SGD(layer.parameters(), lr=SOLVER.learning_rate)
@@ -94,12 +105,17 @@ def peak_memory() -> float:
 
 def measure(rounds: int = 3) -> list[dict[str, str | float]]:
     """One row per measurement: benchmark, ours_s, peer_s, ratio, target; the memory row has MiB in place of seconds."""
+    # Features, and the pairs that ours and the peer fit.
     features = features_of(CLASSES, FEATURES)
     tensors = {target: torch.from_numpy(rows) for target, rows in features.items()}
     pairs = list(combinations(range(CLASSES), 2))
     some = list(permutations(range(CLASSES), 2))[::TENTH]
+
+    # Both fit the same.
     normals, _ = descend(features, pairs[:1], SOLVER)
     torch.testing.assert_close(torch.from_numpy(normals[0]), one_pair(tensors, pairs[0]), rtol=1e-3, atol=1e-5)
+
+    # They take turns.
     works: dict[str, Callable[[], object]] = {
         precision: lambda precision=precision: descend(features, pairs, SOLVER, precision=precision)
         for precision in TARGETS
@@ -109,8 +125,10 @@ def measure(rounds: int = 3) -> list[dict[str, str | float]]:
     for _ in range(rounds):
         for name, work in works.items():
             times[name].append(seconds(work))
-    median = {name: statistics.median(each) for name, each in times.items()}
+    median = {name: statistics.median(durations) for name, durations in times.items()}
     peer = TENTH * median.pop("peer")
+
+    # Rows.
     what = f"hyperplanes of {CLASSES} classes, {FEATURES} features, {CHANNELS} channels"
     rows: list[dict[str, str | float]] = [
         {

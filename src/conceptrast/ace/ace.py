@@ -22,8 +22,8 @@ from threadpoolctl import threadpool_limits
 
 from conceptrast.ace.segments import Segments
 from conceptrast.ace.tcav import fit_cavs, holm, tcav_scores, two_sided_p
+from conceptrast.base.streams import Stream, generator
 
-_CLUSTERS, _DRAWS, _RANDOM, _CHANCE = 71, 72, 73, 74  # streams of the draws, apart from all others of the run's seed
 CHANCE = "random_segments"
 FOR, AGAINST, NEITHER = "for", "against", "neither"
 NUMBERS = (
@@ -162,13 +162,17 @@ def concepts_of_class(
     kept = [each for each in found if not each.reason]
     if not kept:
         return nothing_found(target, shape, ["no cluster is kept: see the rows of its clusters"], skipped + dropped)
-    chance = tcav_scores(gradients, _random_cavs(random, settings, [seed, target, _RANDOM]))
-    tested = _test([rows[each.members] for each in kept], random, gradients, settings.draws, [seed, target, _DRAWS])
+    chance = tcav_scores(gradients, _random_cavs(random, settings, (Stream.RANDOM_CAVS, seed, target)))
+    tested = _test(
+        [rows[each.members] for each in kept], random, gradients, settings.draws, (Stream.CONCEPT_CAVS, seed, target)
+    )
     order = np.lexsort([-tested.derivative, -tested.scores.mean(axis=1)])
     tested, kept = _reordered(tested, order), [kept[place] for place in order]
-    draw = np.random.default_rng([seed, target, _CHANCE])
+    draw = generator(Stream.CHANCE_SEGMENTS, seed, target)
     drawn = [draw.permutation(len(rows))[: len(each.members)] for each in kept]
-    at_chance = _test([rows[each] for each in drawn], random, gradients, settings.draws, [seed, target, _CHANCE])
+    at_chance = _test(
+        [rows[each] for each in drawn], random, gradients, settings.draws, (Stream.CHANCE_CAVS, seed, target)
+    )
     images = own.table["image"].to_numpy()
     mixed = [Cluster(each, len(each), len(np.unique(images[each]))) for each in drawn]
     table = [*_rows(shape, "none", kept, tested, chance, settings.significance)]
@@ -196,7 +200,7 @@ def clusters_of(
     # Imported where it is used: it takes a second, and the step of the tables does without.
     from sklearn.cluster import KMeans
 
-    start = int(np.random.default_rng([seed, target, _CLUSTERS]).integers(2**31))
+    start = int(generator(Stream.CLUSTER_CENTRES, seed, target).integers(2**31))
     # Threads would add up distances in any order.
     with threadpool_limits(limits=1):
         fitted = KMeans(min(settings.clusters, len(rows)), n_init=3, random_state=start).fit(rows.astype(np.float64))
@@ -305,12 +309,12 @@ def nothing_found(
 
 
 def _test(
-    groups: Sequence[np.ndarray], random: np.ndarray, gradients: np.ndarray, draws: int, seed: Sequence[int]
+    groups: Sequence[np.ndarray], random: np.ndarray, gradients: np.ndarray, draws: int, key: tuple[Stream, int, int]
 ) -> Tested:
     """CAVs of each group of segments ``[n, C]`` against ``draws`` draws of random ones."""
     parts = []
     for number, group in enumerate(groups):
-        draw = np.random.default_rng([*seed, number])
+        draw = generator(*key, number)
         positives = np.stack([group[draw.permutation(len(group))] for _ in range(draws)])
         negatives = np.stack([random[draw.permutation(len(random))[: len(group)]] for _ in range(draws)])
         cavs = fit_cavs(positives, negatives)
@@ -326,9 +330,10 @@ def _test(
     return Tested(*(np.stack(values) for values in zip(*parts, strict=True)))
 
 
-def _random_cavs(random: np.ndarray, settings: AceSettings, seed: Sequence[int]) -> np.ndarray:
+def _random_cavs(random: np.ndarray, settings: AceSettings, key: tuple[Stream, int, int]) -> np.ndarray:
     """CAVs ``[D, C]`` between random segments and other random segments."""
-    draw, size = np.random.default_rng([*seed]), min(settings.max_segments, len(random) // 2)
+    draw = generator(*key)
+    size = min(settings.max_segments, len(random) // 2)
     orders = np.stack([draw.permutation(len(random))[: 2 * size] for _ in range(settings.draws)])
     return fit_cavs(random[orders[:, :size]], random[orders[:, size:]]).vectors
 

@@ -12,12 +12,11 @@ import torch
 from conceptrast.ace.ace import AceSettings, Concepts, concepts_of_class
 from conceptrast.ace.segments import Labels, Segments, segments_of
 from conceptrast.ace.tcav import class_gradients
+from conceptrast.base.streams import Stream, generator
 from conceptrast.models.activations import activations_of
 from conceptrast.models.inference import device_of
 from conceptrast.models.pictures import Pictures
 from conceptrast.models.split import SplitModel
-
-_OTHERS = 75  # stream of the draw, apart from all others that use the run's seed
 
 
 @dataclass(frozen=True)
@@ -87,6 +86,6 @@ def other_images(predictions: pd.DataFrame, targets: Sequence[int], most: int, s
         >>> other_images(predictions, [0, 1], 2, seed=0)
         {0: array([6]), 1: array([5, 7])}
     """
-    order = np.random.default_rng([seed, _OTHERS]).permutation(len(predictions))
+    order = generator(Stream.OTHER_IMAGES, seed).permutation(len(predictions))
     images, predicted = (predictions[key].to_numpy(np.int64)[order] for key in ("image", "predicted"))
     return {target: np.sort(images[predicted != target][:most]) for target in targets}

@@ -6,18 +6,37 @@ The same functions as the workflow's step, in memory.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 from torch import nn
 
 from conceptrast.api.explain import as_model
 from conceptrast.data.loose_pictures import AnyPictures, as_dataset
-from conceptrast.dff.factorized_pictures import FactorizedPictures, factorized
+from conceptrast.dff.factorized_pictures import FactorizedPictures, PictureCaptions, factorized_pictures
+from conceptrast.dff.picture_groups import FactorizationOptions
+from conceptrast.figures.dff import dff_sheet, draw_dff
 from conceptrast.models.inference import autocast
 from conceptrast.models.model import Model, Preprocess
 from conceptrast.models.pictures import Pictures
 from conceptrast.models.split import last_spatial_layer
+
+
+class PictureConcepts(FactorizedPictures):
+    """What :func:`dff_of` gives: pictures, their concepts and their figures."""
+
+    def plot(self, number: int = 0) -> Figure:
+        """The concepts over the pictures, as the workflow draws them.
+
+        Args:
+            number: of the picture, from 0, where each was factorized by itself.
+
+        Raises:
+            ConfigError: there is no such picture.
+        """
+        return draw_dff(dff_sheet(self.view(number)))
 
 
 def dff_of(
@@ -32,7 +51,7 @@ def dff_of(
     batch_size: int = 32,
     preprocess: Preprocess | None = None,
     class_names: Sequence[str] | None = None,
-) -> FactorizedPictures:
+) -> PictureConcepts:
     """Find the concepts that a layer holds of pictures, and which classes each of them speaks for.
 
     Args:
@@ -75,7 +94,7 @@ def dff_of(
     numbers = [n_components] if isinstance(n_components, int) else list(n_components)
     dataset, table = as_dataset(images)
     names, ids = table["path"].astype(str).tolist(), table["image"].to_numpy(np.int64)
-    return factorized(
-        Pictures(dataset, table, whole, batch_size), ids, where, numbers, names,
-        [Path(name).stem for name in names], f"{len(names)} pictures", shared, seed, precision,
-    )  # fmt: skip
+    captions = PictureCaptions(names, labels=[Path(name).stem for name in names], title=f"{len(names)} pictures")
+    options = FactorizationOptions(numbers, shared=shared, seed=seed, precision=precision)
+    result = factorized_pictures(Pictures(dataset, table, whole, batch_size), ids, where, captions, options)
+    return PictureConcepts(**{field.name: getattr(result, field.name) for field in fields(result)})

@@ -17,13 +17,13 @@ from torch import nn
 from conceptrast.api.explain import as_model
 from conceptrast.base.errors import ConfigError
 from conceptrast.data.loose_pictures import AnyPictures, as_dataset
-from conceptrast.figures.saliency import Looked, draw_saliency
-from conceptrast.figures.saliency_view import note_of, rows_of_view
+from conceptrast.figures.saliency import draw_saliency, saliency_note
 from conceptrast.models.inference import predict
 from conceptrast.models.model import Model, Preprocess
 from conceptrast.models.pictures import Pictures
 from conceptrast.models.split import SplitModel, last_spatial_layer
 from conceptrast.saliency.maps import subject_maps, target_probabilities
+from conceptrast.saliency.picture_maps import PictureMaps, picture_maps
 from conceptrast.saliency.subjects import chosen_subjects, described
 
 
@@ -45,7 +45,7 @@ class Saliency:
     layer: str
     maps: Mapping[str, np.ndarray]
     subjects: pd.DataFrame
-    rows: Sequence[Looked]
+    rows: Sequence[PictureMaps]
 
     def table(self) -> pd.DataFrame:
         """What the model says of every picture; ``flat``: the map by the method says nothing, it is zero throughout."""
@@ -58,7 +58,7 @@ class Saliency:
     def plot(self) -> Figure:
         """Each picture with its maps, as the workflow draws them."""
         return draw_saliency(
-            self.rows, "where the model looks", note_of(f"{self.model_name} at {self.layer}", self.rows, None)
+            self.rows, "where the model looks", saliency_note(f"{self.model_name} at {self.layer}", self.rows)
         )
 
     def __str__(self) -> str:
@@ -131,5 +131,5 @@ def saliency_of(
     maps = subject_maps(pictures, SplitModel(whole, where), chosen, methods, seed)
     subjects = described(chosen, said, table, whole.class_names)
     subjects = subjects.assign(probability=target_probabilities(pictures, subjects))
-    rows = rows_of_view(pictures, subjects, maps)
+    rows = picture_maps(pictures, subjects, maps)
     return Saliency(whole.name, where, maps, subjects.drop(columns=["status", "reason", "label_name"]), rows)

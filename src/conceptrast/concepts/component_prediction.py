@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from conceptrast.base.errors import ModelError, ShapeError
+from conceptrast.base.streams import Stream, generator
 from conceptrast.concepts.patches import BOX, crop
 from conceptrast.concepts.prototypes import SELECTIONS
 from conceptrast.concepts.recipes import Recipe
@@ -31,7 +32,7 @@ COLUMNS = (
 CHUNK = 32
 """Combined images whose views are in memory together."""
 
-_STREAMS = {"random_patches": 1, "other_class": 2}
+_STREAMS = {"random_patches": Stream.RANDOM_PATCHES, "other_class": Stream.OTHER_CLASS}
 
 
 @dataclass(frozen=True)
@@ -229,7 +230,7 @@ def plan_assemblies(
 
 
 def _generator(baseline: str, key: Sequence[int]) -> np.random.Generator:
-    return np.random.default_rng([_STREAMS[baseline], *key])
+    return generator(_STREAMS[baseline], *key)
 
 
 def _missing(patches: pd.DataFrame, recipe: Recipe) -> str:

@@ -16,13 +16,12 @@ import torch
 from torch import Tensor
 
 from conceptrast.base.errors import ConceptrastError
+from conceptrast.base.streams import Stream, generator
 from conceptrast.contrast.solvers import Pair, Solver
 from conceptrast.models.inference import PRECISIONS, default_device
 
 FULL = 0.8
 """Least share of the rows and pairs of the largest class in a group of classes that are padded together."""
-
-_START = 21  # stream of the draw, apart from all others that use the run's seed
 
 
 class ClassGroup(NamedTuple):
@@ -176,6 +175,6 @@ def _start(pairs: Sequence[Pair], channels: int, init: str, seed: int) -> tuple[
     if init == "random":
         bound = channels**-0.5
         for row, pair in zip(drawn[:-1], pairs, strict=True):
-            row[:] = np.random.default_rng([seed, *pair, _START]).uniform(-bound, bound, channels + 1)
+            row[:] = generator(Stream.PLANE_START, seed, *pair).uniform(-bound, bound, channels + 1)
     start = torch.from_numpy(drawn)
     return start[:, :-1].clone(), start[:, -1:].clone()

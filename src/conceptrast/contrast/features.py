@@ -17,6 +17,7 @@ from torch import Tensor
 
 from conceptrast.base.errors import ShapeError
 from conceptrast.base.files import read_array
+from conceptrast.base.streams import Stream, generator
 
 MAPS = ("raw", "rectified")
 """Kinds of attribution map that can choose positions; the published code takes ``raw`` here."""
@@ -29,7 +30,6 @@ LEAST_IMAGES = 2
 
 #: What a file of features says of its classes, with the types of the arrays.
 HEADS = {"classes": np.int64, "class_names": np.str_, "n_images": np.int64, "n_features": np.int64, "reason": np.str_}
-_HELD_OUT = 11  # stream of the draw, apart from all others that use the run's seed
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Features:
         """
         images = np.unique(self.images)
         count = min(max(1, round(share * len(images))), len(images) - 1) if share > 0 else 0
-        drawn = np.random.default_rng([seed, target, _HELD_OUT]).permutation(images)[:count]
+        drawn = generator(Stream.HELD_OUT_FEATURES, seed, target).permutation(images)[:count]
         out = np.isin(self.images, drawn)
         return self.vectors[~out], self.vectors[out]
 

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from conceptrast.base.errors import ConceptrastError, ShapeError
+from conceptrast.base.streams import Stream, generator
 from conceptrast.contrast.descent import descend
 from conceptrast.contrast.solvers import Pair, Solver
 
@@ -24,8 +25,6 @@ LOGGER = logging.getLogger("conceptrast")
 NO_PLANE = "no separating plane: the features of both classes are the same, or have the same mean"
 CHANCE = "random_direction"
 """The chance row: a random direction as long as the normal."""
-
-_CHANCE = 22  # stream of the draw, apart from all others that use the run's seed
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ def random_hyperplane(plane: Hyperplane, between: np.ndarray, seed: int, pair: P
         >>> round(random_hyperplane(plane, np.zeros(2), 0, (0, 1)).length, 4)
         5.0
     """
-    drawn = np.random.default_rng([seed, *pair, _CHANCE]).standard_normal(len(plane.normal))
+    drawn = generator(Stream.RANDOM_NORMAL, seed, *pair).standard_normal(len(plane.normal))
     normal = (drawn * (plane.length / np.linalg.norm(drawn))).astype(np.float32)
     return Hyperplane(normal, -float(normal.astype(np.float64) @ between))
 

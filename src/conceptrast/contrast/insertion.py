@@ -17,13 +17,13 @@ from PIL import Image
 from torch import Tensor
 
 from conceptrast.base.statistics import bootstrap_interval
+from conceptrast.base.streams import Stream, generator
 from conceptrast.contrast.crops import corner_box
 from conceptrast.models.inference import autocast, device_of, network_input
 from conceptrast.models.model import Model
 
 CONDITIONS = ("none", "crop", "zeros", "shuffled")
 CONTROLS = ("zeros", "shuffled")
-_SHUFFLE = 51  # stream of the draw of pixels
 
 
 def inserted_views(
@@ -53,7 +53,7 @@ def inserted_views(
         crop = crop if views.shape[1] == 3 else np.asarray(Image.fromarray(crop).convert("L"))[..., None]
         flat = crop.reshape(-1, crop.shape[2])
         for each, image in zip(place, images.tolist(), strict=True):
-            order = np.random.default_rng([seed, image, _SHUFFLE]).permutation(len(flat))
+            order = generator(Stream.SHUFFLED_CROP, seed, image).permutation(len(flat))
             filling = flat[order].reshape(crop.shape) if condition == "shuffled" else crop
             each[:] = torch.from_numpy(filling.transpose(2, 0, 1).copy())
     return pasted

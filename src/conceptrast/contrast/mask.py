@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from conceptrast.base.errors import ShapeError
+from conceptrast.base.streams import Stream, generator
 from conceptrast.contrast.hyperplanes import Hyperplane
 from conceptrast.contrast.solvers import Pair
 from conceptrast.models.activations import activations_of
@@ -26,7 +27,6 @@ from conceptrast.models.pictures import Pictures
 from conceptrast.models.split import SplitModel
 
 STEPS = 10
-_ORDER = 41  # stream of the random order
 
 
 def ranks_by_distance(distances: np.ndarray) -> np.ndarray:
@@ -47,7 +47,7 @@ def ranks_by_distance(distances: np.ndarray) -> np.ndarray:
 
 def random_ranks(shape: tuple[int, ...], seed: int, pair: tuple[int, int]) -> np.ndarray:
     """Chance: the positions in a random order, drawn for each pair."""
-    return _ranks(np.random.default_rng([seed, *pair, _ORDER]).permutation(int(np.prod(shape))), shape)
+    return _ranks(generator(Stream.HIDING_ORDER, seed, *pair).permutation(int(np.prod(shape))), shape)
 
 
 def _ranks(order: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from conceptrast.base.errors import ConceptrastError, ShapeError
 from conceptrast.base.statistics import mean_sd
+from conceptrast.base.streams import Stream, generator
 from conceptrast.contrast.hyperplanes import CHANCE, Hyperplane, random_hyperplane
 from conceptrast.contrast.planes import Planes
 from conceptrast.contrast.solvers import Pair
@@ -31,7 +32,6 @@ SMALLEST = 1e-300
 COLUMNS = (
     "draw", "hyperplane", "baseline", "from_class", "to_class", "status", "reason", "offset", "p_from", "p_to",
 )  # fmt: skip
-_PAIRS = 31  # stream of the draw of pairs
 
 
 def draw_pairs(classes: Sequence[int], pairs_per_draw: int, runs: int, seed: int) -> list[list[Pair]]:
@@ -51,7 +51,7 @@ def draw_pairs(classes: Sequence[int], pairs_per_draw: int, runs: int, seed: int
     draws = []
     for run in range(runs):
         count = min(pairs_per_draw, n * (n - 1))
-        drawn = np.random.default_rng([seed, run, _PAIRS]).choice(max(n * (n - 1), 1), count, replace=False)
+        drawn = generator(Stream.CONTRASTED_PAIRS, seed, run).choice(max(n * (n - 1), 1), count, replace=False)
         first, other = np.divmod(drawn, max(n - 1, 1))
         second = other + (other >= first)
         draws.append([(classes[one], classes[two]) for one, two in zip(first, second, strict=True)])

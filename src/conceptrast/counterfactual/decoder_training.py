@@ -23,6 +23,7 @@ from torch import Tensor
 from conceptrast.base.errors import ConfigError, ModelError, unknown_name
 from conceptrast.base.progress import progress
 from conceptrast.base.statistics import mean_sd, wilson_interval
+from conceptrast.base.streams import LibrarySeed, library_seed
 from conceptrast.counterfactual.decoder import Decoder
 from conceptrast.models.activations import activations_of
 from conceptrast.models.checkpoints import Checkpoint
@@ -35,8 +36,6 @@ from conceptrast.models.training_pictures import TrainingPictures
 LOGGER = logging.getLogger("conceptrast")
 FINEST = (0.5 / 255) ** 2
 """Mean squared error below which a reconstruction counts as exact."""
-
-_ORDER = 1_000_003  # an epoch's order of the pictures has the seed: seed · this + epoch
 
 
 @dataclass(frozen=True)
@@ -168,7 +167,7 @@ def fresh_decoder(model: Model, split: SplitModel, width: int, seed: int) -> Dec
     [(_, activations)] = activations_of(model, split, [(np.zeros(1, np.int64), blank)])
     wide, rows, columns = activations.shape[1:]
     with torch.random.fork_rng(devices=[]):
-        torch.random.default_generator.manual_seed(seed)
+        torch.random.default_generator.manual_seed(library_seed(LibrarySeed.DECODER_WEIGHTS, seed))
         decoder = Decoder(split.layer, (wide, rows, columns), size, width, channels)
     return decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -185,7 +184,9 @@ def _epoch(
 ) -> dict[str, Any]:
     """All training pictures once; the epoch's row of the history."""
     start, steps = time.monotonic(), max(1, len(pictures) // options.batch_size)
-    order = torch.randperm(len(pictures), generator=torch.Generator().manual_seed(seed * _ORDER + epoch))
+    order = torch.randperm(
+        len(pictures), generator=torch.Generator().manual_seed(library_seed(LibrarySeed.DECODER_ORDER, seed, epoch))
+    )
     decoder.train()
     sums = np.zeros(3)
     batches = pictures.batches(order[: steps * options.batch_size])

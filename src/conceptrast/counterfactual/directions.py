@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from conceptrast.base.errors import ShapeError
+from conceptrast.base.streams import Stream, generator
 from conceptrast.counterfactual.decoder import Decoder
 from conceptrast.counterfactual.decoder_training import decoded_input
 from conceptrast.models.inference import autocast
@@ -23,7 +23,6 @@ from conceptrast.models.split import SplitModel
 CHANCE = "random"
 RANDOM = ("random_vector", "random_map")
 """Names of random directions: chance for directions that are vectors, and for those that are maps."""
-_RANDOM = 61  # stream of the random directions
 
 
 @dataclass(frozen=True)
@@ -172,7 +171,7 @@ def random_directions(layer: str, shape: Sequence[int], seed: int, images: Seque
     found: dict[str, list[Direction]] = {}
     for number, (name, sizes) in enumerate(zip(RANDOM, (tuple(shape[:1]), tuple(shape)), strict=True)):
         draws = [
-            np.random.default_rng([seed, image, number, _RANDOM]).standard_normal(tuple(sizes)) for image in images
+            generator(Stream.RANDOM_DIRECTIONS, seed, image, number).standard_normal(tuple(sizes)) for image in images
         ]
         found[name] = [Direction(name, CHANCE, layer, torch.from_numpy(drawn).float()) for drawn in draws]
     return found

@@ -7,17 +7,10 @@ from functools import cached_property
 from pathlib import Path
 
 from conceptrast.base.errors import DataError, unknown_name
-from conceptrast.data.dataset import digest
+from conceptrast.data.hashes import digest, file_identity, folder_identity
 from conceptrast.data.imagenet_names import imagenet_class_names
 from conceptrast.data.options import PathOption, as_path
-from conceptrast.data.picture_files import (
-    Listed,
-    PictureFiles,
-    file_identity,
-    folder_identity,
-    pictures_below,
-    subfolders,
-)
+from conceptrast.data.picture_files import Listed, PictureFiles, pictures_below, subfolders
 from conceptrast.data.text_files import read_pairs, read_text
 
 SOLUTION = "LOC_val_solution.csv"

@@ -20,6 +20,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from conceptrast.base.files import atomic
+from conceptrast.base.short_names import short as short
 
 DPI = 100
 INK, FAINT = "#222222", "#666666"
@@ -49,17 +50,6 @@ def component_colour(component: int) -> str:
     ground = 1.0 if times % 3 == 1 else 0.0
     red, green, blue = ((part + ground) / 2 for part in to_rgb(colour))
     return to_hex((red, green, blue))
-
-
-def short(name: str, limit: int = 28) -> str:
-    """First of the synonyms of a class, cut to ``limit`` characters.
-
-    Example:
-        >>> short("tench, Tinca tinca"), short("a very long name of some class", 12)
-        ('tench', 'a very long…')
-    """
-    first = name.split(",")[0].strip()
-    return first if len(first) <= limit else first[: limit - 1].rstrip() + "…"
 
 
 class Sheet:

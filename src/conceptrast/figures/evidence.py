@@ -15,6 +15,7 @@ from conceptrast.concepts.component_prediction import assemble, chosen_patches
 from conceptrast.concepts.patches import BOX, crop
 from conceptrast.concepts.prototypes import SELECTIONS
 from conceptrast.concepts.recipes import Recipe
+from conceptrast.data.view_pixels import pixels
 from conceptrast.figures.class_card import PATCHES, Box, ClassCard, Heatmap, PatchRow, Verdict
 
 
@@ -100,16 +101,6 @@ def heatmap(view: Tensor, activations: Tensor, weights: np.ndarray, components: 
     rows, _ = weighted_rows(activations[None].cpu(), relative[None], rectify=True)
     codes = codes_of(rows, components)
     return Heatmap(pixels(view), codes.T.reshape(-1, *activations.shape[1:]))
-
-
-def pixels(view: Tensor) -> np.ndarray:
-    """A view ``[3, H, W]``, or in grey ``[1, H, W]``, as a picture ``[H, W, 3]``.
-
-    Example:
-        >>> pixels(torch.tensor([[[7, 9]]], dtype=torch.uint8)).tolist()
-        [[[7, 7, 7], [9, 9, 9]]]
-    """
-    return np.ascontiguousarray(view.expand(3, -1, -1).permute(1, 2, 0).numpy())
 
 
 def _row(

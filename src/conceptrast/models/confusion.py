@@ -26,18 +26,18 @@ def confusion(predictions: pd.DataFrame, labels: Sequence[str], outputs: Sequenc
         that occurs, by label and prediction.
 
     Example:
-        >>> said = pd.DataFrame({"label": [0, 1, 1, 1, 1], "predicted": [0, 1, 0, 1, 1]})
-        >>> confusion(said, ["cat", "dog"], ["cat", "dog"])[["label_name", "predicted_name", "n", "share"]]
+        >>> predictions = pd.DataFrame({"label": [0, 1, 1, 1, 1], "predicted": [0, 1, 0, 1, 1]})
+        >>> confusion(predictions, ["cat", "dog"], ["cat", "dog"])[["label_name", "predicted_name", "n", "share"]]
           label_name predicted_name  n  share
         0        cat            cat  1   1.00
         1        dog            cat  1   0.25
         2        dog            dog  3   0.75
     """
-    found = predictions.groupby(["label", "predicted"]).size().rename("n").reset_index()
-    found["share"] = found["n"] / found.groupby("label")["n"].transform("sum")
+    counts = predictions.groupby(["label", "predicted"]).size().rename("n").reset_index()
+    counts["share"] = counts["n"] / counts.groupby("label")["n"].transform("sum")
     names = {"label": labels, "predicted": outputs}
-    named = {f"{key}_name": [names[key][number] for number in found[key]] for key in names}
-    return found.assign(**named)[list(COLUMNS)]
+    columns = {f"{key}_name": [names[key][number] for number in counts[key]] for key in names}
+    return counts.assign(**columns)[list(COLUMNS)]
 
 
 def right_of(rows: pd.DataFrame) -> tuple[int, int]:

@@ -32,6 +32,10 @@ def _dataset(entry: Config, **_: str) -> list[str]:
     return [entry["dataset"]]
 
 
+def _predicted(entry: Config) -> bool:
+    return "model" in entry
+
+
 @dataclass(frozen=True, kw_only=True)
 class Step:
     """One step of the workflow.
@@ -95,6 +99,7 @@ class Analysis:
         manifests: tables that list the figures in the folder of the same name beside them, with the same wildcards.
         folders: that it fills, for DVC.
         datasets: names of the datasets that a job reads, from the entry and the job's other wildcards.
+        predicted: whether an entry's pictures are chosen by what its model says of all pictures.
         check: ``package.module:function`` that refuses an entry before the run starts, see
             :mod:`conceptrast.steps.check_layers`.
         problems: lines for what is wrong with its sections beyond types, from the configuration and the folder of the
@@ -116,6 +121,7 @@ class Analysis:
     manifests: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
     datasets: Callable[..., list[str]] = _dataset
+    predicted: Callable[[Config], bool] = _predicted
     check: str = ""
     problems: Callable[[Config, Path], Iterable[str]] = _nothing
     entry_problems: Callable[[Config, Config, Path], Iterable[str]] = _nothing

@@ -79,7 +79,7 @@ def seen_from(config: Config, folder: Path | str, source: Path | str) -> Config:
 
 def path_options(kind: str, source: Path) -> list[str]:
     """Options of a kind of dataset that are paths: those that its class annotates with ``PathOption``."""
-    implementation = registry(source, "data", "KINDS").get(kind)
+    implementation = registry(source, "data", "DATASET_KINDS").get(kind)
     if implementation is None:
         return []
     return [name for name, annotation in keywords(source, implementation).items() if "PathOption" in annotation]
@@ -106,7 +106,7 @@ def _put(entry: Config, dotted: str, value: str) -> None:
 
 def _problems(config: Config, source: Path) -> Iterator[str]:
     """What names in one part of the configuration say about another part."""
-    kinds = registry(source, "data", "KINDS")
+    kinds = registry(source, "data", "DATASET_KINDS")
     for name, entry in config["datasets"].items():
         yield from _dataset_problems(name, entry, kinds, source)
     for name, entry in config["models"].items():

@@ -99,7 +99,7 @@ class Plan:
 
     def with_truth(self, analysis: str) -> list[str]:
         """Entries of an analysis on datasets whose concepts are known."""
-        kinds = registry(self.source, "data", "TRUTH")
+        kinds = registry(self.source, "data", "KINDS_WITH_TRUTH")
         entries = self.entries(analysis).items()
         return [name for name, entry in entries if self.datasets[entry["dataset"]]["kind"] in kinds]
 
@@ -115,17 +115,17 @@ class Plan:
         }
         return [name for name, entry in self.models.items() if "train" in entry and name in used]
 
-    @cached_property
-    def declared_tables(self) -> list[Table]:
-        """Tables of the run, in the order of its analyses."""
-        return [table for analysis in self.active for table in analysis.tables if table.when(self)]
+    def tables_of(self, analysis: Analysis) -> list[Table]:
+        """Tables that the run has of an analysis."""
+        return [table for table in analysis.tables if table.when(self)]
 
     @property
     def tables(self) -> dict[str, list[str]]:
         """Names of the run's tables by the step that writes them."""
         tables: dict[str, list[str]] = {}
-        for table in self.declared_tables:
-            tables.setdefault(table.step, []).append(table.name)
+        for analysis in self.active:
+            for table in self.tables_of(analysis):
+                tables.setdefault(table.step, []).append(table.name)
         return tables
 
     def files(self, kind: str) -> list[str]:
@@ -150,10 +150,11 @@ class Plan:
     def folders(self) -> list[str]:
         """Folders that the run's analyses fill, for DVC."""
         folders = dict.fromkeys(folder for analysis in self.active for folder in analysis.folders)
-        without = set() if self.trained_models else {"models"}
-        if not any("model" in entry for _, entry in self._all_entries()):
-            without.add("predictions")
-        return [folder for folder in folders if folder not in without]
+        predicted = any(analysis.predicted(entry) for analysis, entry in self._all_entries())
+        empty = set() if self.trained_models else {"models"}
+        if not predicted and not self.trained_models:
+            empty.add("predictions")
+        return [folder for folder in folders if folder not in empty]
 
     def predictions_file(self, study: str) -> str:
         """Predictions that say which images belong to which class of a study."""
@@ -170,10 +171,11 @@ class Plan:
 
     # What a job belongs to.
 
-    def _all_entries(self) -> Iterator[tuple[str, Config]]:
-        """Name and entry of everything that is a job of its own."""
-        for key in dict.fromkeys(analysis.entries for analysis in analyses().values() if analysis.entries):
-            yield from self.config[key].items()
+    def _all_entries(self) -> Iterator[tuple[Analysis, Config]]:
+        """Everything that is a job of its own, with the analysis that it belongs to."""
+        for analysis in analyses().values():
+            if analysis.entries and analysis.study_key is None:
+                yield from ((analysis, entry) for entry in self.config[analysis.entries].values())
 
     def _owner(self, **wildcards: str) -> tuple[Analysis, Config] | None:
         """Analysis and entry that a job with these wildcards belongs to."""
@@ -332,7 +334,7 @@ class Plan:
 
     def _kinds(self, dataset: Config) -> set[str]:
         """Modules that make the pictures of a dataset, and of the one that it takes its pictures from."""
-        kinds = registry(self.source, "data", "KINDS")
+        kinds = registry(self.source, "data", "DATASET_KINDS")
         return _modules(kinds[entry["kind"]] for entry in (dataset, inner_dataset(dataset)) if entry)
 
     def _family(self, model: str) -> str:

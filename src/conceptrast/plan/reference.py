@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from conceptrast.base.files import atomic
-from conceptrast.data import KINDS
+from conceptrast.data import DATASET_KINDS
 from conceptrast.plan.analyses import configuration
 from conceptrast.plan.configuration import keywords
 from conceptrast.plan.keys import Names, Section, defaults_of, entries_in, fields_of, section_in
@@ -76,7 +76,7 @@ def _sections() -> Iterator[tuple[str, type[Section]]]:
 def _kinds() -> Iterator[tuple[str, list[str]]]:
     """Every kind of dataset and its options."""
     source = Path(__file__).resolve().parents[1]
-    for kind, implementation in KINDS.items():
+    for kind, implementation in DATASET_KINDS.items():
         yield kind, [name for name in keywords(source, implementation) if name != "seed"]
 
 

@@ -14,13 +14,12 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from conceptrast.base.errors import ConfigError, ModelError, ShapeError
+from conceptrast.base.streams import Stream, generator
 from conceptrast.models.inference import autocast, device_of
 from conceptrast.models.model import Model
 
 BLUR = 0.05
 """Standard deviation of the Gaussian, as a share of the picture's shorter side."""
-
-_PLACE = 105  # stream of the random places
 
 
 def blurred(images: np.ndarray, share: float = BLUR) -> np.ndarray:
@@ -146,7 +145,7 @@ def elsewhere(region: Tensor, key: Sequence[int]) -> Tensor:
         >>> elsewhere(torch.tensor([[True, True, False, False, False, False]]), [0, 3]).int().tolist()
         [[0, 0, 1, 1, 0, 0]]
     """
-    draw = np.random.default_rng([*key, _PLACE])
+    draw = generator(Stream.MOVED_REGION, *key)
     return region.roll([int(draw.integers(size)) for size in region.shape], (0, 1))
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from conceptrast.base.streams import Stream, generator
 from conceptrast.saliency.grad_cam import enlarged
 
-_NOISE = 101  # stream of the random maps
 _WIDTH = 0.25  # sd of the blob as a share of the side
 
 
@@ -26,7 +26,7 @@ def random_maps(n: int, grid: tuple[int, int], size: tuple[int, int], seed: int 
         >>> random_maps(2, (3, 4), (9, 16), seed=0).shape
         (2, 9, 16)
     """
-    noise = [np.random.default_rng([seed, position, _NOISE]).random(grid) for position in range(n)]
+    noise = [generator(Stream.RANDOM_MAPS, seed, position).random(grid) for position in range(n)]
     return enlarged(np.array(noise).reshape(n, *grid), size)
 
 

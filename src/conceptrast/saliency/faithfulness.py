@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from conceptrast.base.errors import ConfigError, DataError, ModelError, ShapeError
+from conceptrast.base.streams import Stream, generator
 from conceptrast.models.inference import device_of
 from conceptrast.models.model import Model
 from conceptrast.saliency.blur import blurred
@@ -22,7 +23,6 @@ from conceptrast.saliency.imputation import linear_imputation
 from conceptrast.saliency.targets import Target, refuse_targets
 
 NOISE = 0.01  # sd of what is added to imputed pixels, in normalised units
-_TIES, _NOISE = 102, 103  # streams of the order of equal values, and of the noise
 
 
 def faithfulness(
@@ -127,13 +127,13 @@ def _changed(
     seed, first_number = draws
     for position, (image, values) in enumerate(zip(images, maps, strict=True)):
         head = {"position": position, "flat": bool(values.min() == values.max())}
-        rank = relevance_rank(values, np.random.default_rng([seed, first_number + position, _TIES]))
+        rank = relevance_rank(values, generator(Stream.EQUAL_VALUES, seed, first_number + position))
         for percentile in percentiles:
             share, count = percentile / 100, round(rank.size * percentile / 100)
             for metric, gone in (("road_most", rank < count), ("road_least", rank >= rank.size - count)):
-                generator = np.random.default_rng([seed, first_number + position, round(1e6 * share), _NOISE])
+                noise = generator(Stream.IMPUTATION_NOISE, seed, first_number + position, round(1e6 * share))
                 filled = linear_imputation(image, gone)
-                filled[:, gone] += NOISE * generator.standard_normal((len(image), count)).astype(image.dtype)
+                filled[:, gone] += NOISE * noise.standard_normal((len(image), count)).astype(image.dtype)
                 yield head | {"metric": metric, "share": share}, filled
         for metric, first, then in (("deletion", image, np.zeros_like(image)), ("insertion", blurred(image), image)):
             for step in range(steps + 1):

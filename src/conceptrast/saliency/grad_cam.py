@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from conceptrast.base.errors import LayerError, ModelError
 from conceptrast.base.registry import resolve
+from conceptrast.base.streams import LibrarySeed, library_seed
 from conceptrast.base.torchvision_ops import torchvision  # noqa: F401 - has to come before the grad-cam package
 from conceptrast.models.activations import refuse_nowhere_to_look
 from conceptrast.models.split import SplitModel
@@ -164,7 +165,7 @@ def _frozen(network: nn.Module) -> Iterator[None]:
 def _drawing_from(seed: int) -> Iterator[None]:
     """Libraries that draw from numpy's global state draw from the seed, and the state is as before afterwards."""
     state = np.random.get_state()  # noqa: NPY002
-    np.random.seed(seed)  # noqa: NPY002
+    np.random.seed(library_seed(LibrarySeed.CAM_LIBRARY, seed))  # noqa: NPY002
     try:
         yield
     finally:

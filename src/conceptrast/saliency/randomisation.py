@@ -18,13 +18,13 @@ from skimage.metrics import structural_similarity
 from torch import Tensor, nn
 
 from conceptrast.base.errors import LayerError, ModelError
+from conceptrast.base.streams import Stream, generator
 from conceptrast.models.model import Model
 from conceptrast.models.split import SplitModel
 from conceptrast.saliency.grad_cam import class_activation_maps
 from conceptrast.saliency.stages import stages
 from conceptrast.saliency.targets import Target
 
-_WEIGHTS = 104  # stream of the weights
 _WINDOW = 7  # side in pixels of the windows that SSIM compares
 
 
@@ -99,7 +99,7 @@ def _draw_anew(network: nn.Module, names: Sequence[str], seed: int) -> None:
     with torch.no_grad():
         for name in names:
             weight = network.get_parameter(name)
-            noise = np.random.default_rng([seed, numbers[name], _WEIGHTS]).standard_normal(tuple(weight.shape))
+            noise = generator(Stream.RANDOM_WEIGHTS, seed, numbers[name]).standard_normal(tuple(weight.shape))
             weight.copy_(weight.mean() + weight.std(correction=0) * torch.as_tensor(noise).to(weight))
 
 

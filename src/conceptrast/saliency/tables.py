@@ -16,7 +16,7 @@ from conceptrast.base.statistics import bootstrap_interval, mean_sd, wilson_inte
 
 KEYS = ("view", "target_kind", "method", "baseline")
 """What a row of the tables of faithfulness and truth is about."""
-CHANCE = ("random", "centre")
+CHANCE_MAPS = ("random", "centre")
 """Chance: a map of noise, a blob in the middle; see :mod:`conceptrast.saliency.chance`."""
 SCORES = ("road", "insertion", "deletion")
 STAGE = ("stage", "reaches", "above_layer")
@@ -65,7 +65,7 @@ def faithfulness_table(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     Args:
         rows: as :func:`~conceptrast.saliency.faithfulness.faithfulness` gives, with view, target_kind, method, baseline
             and image; with toward and versus where an image has several maps of a kind. Chance rows have one of
-            :data:`CHANCE` as their baseline, and are there for every view, kind of target and image.
+            :data:`CHANCE_MAPS` as their baseline, and are there for every view, kind of target and image.
         seed: of the bootstrap.
 
     Returns:
@@ -90,7 +90,7 @@ def faithfulness_table(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     by_image = scores(rows)
     # An image has a map for each class and pair of classes that it is looked at for.
     same = [name for name in ("view", "target_kind", "image", "toward", "versus") if name in rows.columns]
-    chance = {name: by_image[by_image["baseline"] == name].set_index(same)["road"] for name in CHANCE}
+    chance = {name: by_image[by_image["baseline"] == name].set_index(same)["road"] for name in CHANCE_MAPS}
     for values, part in by_image.groupby(list(KEYS), sort=False):
         row: dict[str, Any] = dict(zip(KEYS, values, strict=True))
         row |= {"n_images": len(part), "n_flat": int(part["flat"].sum())}
@@ -105,7 +105,9 @@ def faithfulness_table(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
             row[f"n_above_{name}"] = int((part["road"].to_numpy() > beside).sum())
         found.append(row)
     numbers = [f"{name}{ending}" for name in SCORES for ending in ("", "_sd", "_low", "_high")]
-    return pd.DataFrame(found, columns=[*KEYS, "n_images", "n_flat", *numbers, *(f"n_above_{name}" for name in CHANCE)])
+    return pd.DataFrame(
+        found, columns=[*KEYS, "n_images", "n_flat", *numbers, *(f"n_above_{name}" for name in CHANCE_MAPS)]
+    )
 
 
 def randomisation_table(rows: pd.DataFrame) -> pd.DataFrame:

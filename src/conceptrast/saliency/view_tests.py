@@ -12,11 +12,11 @@ from conceptrast.base.errors import ModelError
 from conceptrast.models.pictures import Pictures
 from conceptrast.saliency.chance import centre_maps, random_maps
 from conceptrast.saliency.faithfulness import faithfulness
-from conceptrast.saliency.known_concepts import Known
+from conceptrast.saliency.known_concepts import KnownConcepts
 from conceptrast.saliency.maps import grid_of, subject_batches
 from conceptrast.saliency.randomisation import parameter_randomisation
 from conceptrast.saliency.subjects import targets_of
-from conceptrast.saliency.tables import CHANCE
+from conceptrast.saliency.tables import CHANCE_MAPS
 from conceptrast.saliency.truth import truth_rows
 
 FAITHFULNESS = (
@@ -33,7 +33,7 @@ class MethodMaps(NamedTuple):
     method: str
     """``none`` for chance."""
     baseline: str
-    """``none`` for a method, or one of :data:`~conceptrast.saliency.tables.CHANCE`."""
+    """``none`` for a method, or one of :data:`~conceptrast.saliency.tables.CHANCE_MAPS`."""
     maps: np.ndarray
     """``[n, H, W]``, in the order of the subjects."""
 
@@ -52,7 +52,7 @@ def with_chance(maps: Mapping[str, np.ndarray], grid: tuple[int, int], seed: int
     """
     count, height, width = next(iter(maps.values())).shape
     random, centre = random_maps(count, grid, (height, width), seed), centre_maps(count, (height, width))
-    chance = [MethodMaps("none", name, values) for name, values in zip(CHANCE, (random, centre), strict=True)]
+    chance = [MethodMaps("none", name, values) for name, values in zip(CHANCE_MAPS, (random, centre), strict=True)]
     return [*(MethodMaps(method, "none", values) for method, values in maps.items()), *chance]
 
 
@@ -118,7 +118,7 @@ def view_randomisation(
 
 
 def view_truth(
-    pictures: Pictures, layer: str, subjects: pd.DataFrame, maps: Sequence[MethodMaps], known: Known | None
+    pictures: Pictures, layer: str, subjects: pd.DataFrame, maps: Sequence[MethodMaps], known: KnownConcepts | None
 ) -> pd.DataFrame:
     """Whether maps lie on the concept that tells two classes apart, where it is known.
 

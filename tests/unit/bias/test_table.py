@@ -19,7 +19,8 @@ from conceptrast.bias.table import (
     training_columns,
 )
 from conceptrast.steps import latent_bias_tables as tables_step
-from conceptrast.tables import headline_metrics
+
+from ..headlines import headline_metrics_of
 
 
 def planted(knows_rotation: bool, n: int = 60, seed: int = 0) -> pd.DataFrame:
@@ -138,7 +139,7 @@ def test_the_summary_is_over_seeds_and_counts_what_was_skipped():
     assert summary.iloc[0][["n_seeds", "n_skipped"]].tolist() == [2, 1]
     assert summary.iloc[0]["rho_within_mean"] == pytest.approx(0.4)
     assert summary.iloc[0]["rho_within_sd"] == pytest.approx(np.sqrt(0.08))
-    metrics = headline_metrics({"latent_bias_summary": summary})
+    metrics = headline_metrics_of({"latent_bias_summary": summary})
     assert metrics["b/rho_within_mean_biased_resnet"] == pytest.approx(0.4)
     assert metrics["b/accuracy_mean_biased_resnet"] == pytest.approx(0.2)
 

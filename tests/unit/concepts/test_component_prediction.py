@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import nn
 
-from conceptrast import tables
 from conceptrast.base.errors import ModelError, ShapeError
 from conceptrast.concepts.component_prediction import (
     assemble,
@@ -20,7 +19,10 @@ from conceptrast.concepts.component_prediction import (
 )
 from conceptrast.concepts.prototypes import class_prototypes
 from conceptrast.concepts.recipes import Recipe
+from conceptrast.concepts.tables import beside_published, component_prediction_table, study_summary
 from conceptrast.models.model import Model, Preprocess
+
+from ..headlines import headline_metrics_of
 
 STRIP = Recipe("strip", components=3)
 GRID = Recipe("grid", components=3, layout="grid", distinct=True, resize="input")
@@ -207,13 +209,13 @@ def test_a_study_without_components_goes_through_to_its_tables(model: Model) -> 
     missing = skipped_classes({1: (3, "few"), 2: (0, "few")}, model.class_names, [STRIP, GRID])
     table = pd.concat([asked, missing])
     assert table["status"].eq("skipped").all()
-    found = tables.component_prediction(table)
+    found = component_prediction_table(table)
     found.insert(0, "study", "pairs")
     assert found.empty
-    summary = tables.study_summary(PREDICTIONS.assign(label=0), 3, table, arrays, [np.empty(0, np.float32)])
+    summary = study_summary(PREDICTIONS.assign(label=0), 3, table, arrays, [np.empty(0, np.float32)])
     assert (summary["n_classes"], summary["n_skipped"], summary["n_attributions"]) == (0, 2, 0)
-    built = {"component_prediction": tables.beside_published(found, {"pairs": {"all": {"match_rate": 1.0}}})}
-    metrics = tables.headline_metrics({**built, "studies": pd.DataFrame([{"study": "pairs", **summary}])})
+    built = {"component_prediction": beside_published(found, {"pairs": {"all": {"match_rate": 1.0}}})}
+    metrics = headline_metrics_of({**built, "studies": pd.DataFrame([{"study": "pairs", **summary}])})
     assert metrics["pairs/n_skipped"] == 2
 
 

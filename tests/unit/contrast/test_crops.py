@@ -8,7 +8,7 @@ from PIL import Image
 
 from conceptrast.base.errors import ConfigError, DataError
 from conceptrast.contrast.crops import CORNERS, Crop, corner_box, crop_of
-from conceptrast.data.digit_pairs import CELL, FACE, portrait
+from conceptrast.data.digit_scenes import CELL, FACE, portrait
 
 
 def test_the_default_crop_is_the_planted_portrait():

@@ -6,7 +6,7 @@ import pytest
 
 from conceptrast.base.errors import ConfigError, DataError
 from conceptrast.base.files import read_json, read_table
-from conceptrast.data import KINDS
+from conceptrast.data import DATASET_KINDS
 from conceptrast.data.dataset import TABLE_TYPES, TRUTH_TYPES, open_dataset
 from conceptrast.data.photographs import FILES
 from conceptrast.steps.index import main
@@ -68,7 +68,7 @@ def test_options_of_the_wrong_type_name_what_is_needed(settings, message):
 
 
 def test_every_kind_can_be_opened():
-    for kind in KINDS:
+    for kind in DATASET_KINDS:
         settings = (
             {"kind": kind}
             if kind in ("digit_pairs", "digits", "photographs", "rotated_pair")

@@ -9,7 +9,8 @@ import pytest
 from scipy.stats import binom
 
 from conceptrast.base.errors import ConfigError, DataError
-from conceptrast.data.digit_pairs import CELL, DIGITS, DigitPairs, draw_scene, render, stroke_boxes, textures
+from conceptrast.data.digit_pairs import DigitPairs
+from conceptrast.data.digit_scenes import CELL, DIGITS, draw_scene, render, stroke_boxes, textures
 from conceptrast.data.packaged import handwritten_digits
 
 

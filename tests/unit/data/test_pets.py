@@ -11,8 +11,8 @@ from conceptrast.base.errors import DataError
 from conceptrast.base.files import file_md5
 from conceptrast.data import pets
 from conceptrast.data.dataset import open_dataset
+from conceptrast.data.hashes import folder_identity
 from conceptrast.data.pets import ARCHIVE, UNPACKED, sort_oxford
-from conceptrast.data.picture_files import folder_identity
 
 
 def opened(root, **options):

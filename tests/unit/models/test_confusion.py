@@ -17,7 +17,8 @@ from conceptrast.base.statistics import wilson_interval
 from conceptrast.figures.confusion import CELL, draw_confusion
 from conceptrast.models.confusion import COLUMNS, confusion, right_of
 from conceptrast.steps import confusion as step
-from conceptrast.tables import headline_metrics
+
+from ..headlines import headline_metrics_of
 
 SAID = pd.DataFrame({"label": [0] * 4 + [1] * 2 + [3] * 4, "predicted": [0, 0, 0, 1, 1, 2, 3, 3, 0, 0]})
 NAMES = ["ant", "bee", "cat", "dog"]
@@ -178,6 +179,6 @@ def test_accuracy_and_its_interval_are_headlines():
     table.insert(0, "model", "net")
     low, high = wilson_interval(6, 10)
     expected = {"net/accuracy": 0.6, "net/accuracy_low": low, "net/accuracy_high": high}
-    assert headline_metrics({"confusion": table}) == expected
-    both = headline_metrics({"confusion": pd.concat([table, table.assign(model="other")])})
+    assert headline_metrics_of({"confusion": table}) == expected
+    both = headline_metrics_of({"confusion": pd.concat([table, table.assign(model="other")])})
     assert both == expected | {key.replace("net", "other"): value for key, value in expected.items()}

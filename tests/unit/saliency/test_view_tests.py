@@ -16,7 +16,7 @@ from conceptrast.data.loose_pictures import OpenPictures
 from conceptrast.models.model import Model, Preprocess
 from conceptrast.models.pictures import Pictures
 from conceptrast.models.split import SplitModel
-from conceptrast.saliency.known_concepts import Known
+from conceptrast.saliency.known_concepts import KnownConcepts
 from conceptrast.saliency.maps import grid_of, subject_maps, target_probabilities, without_activations
 from conceptrast.saliency.subjects import set_aside, usable
 from conceptrast.saliency.view_tests import view_faithfulness, view_randomisation, view_truth, with_chance
@@ -113,7 +113,7 @@ def test_the_truth_is_that_of_each_image_and_a_difference_leaves_the_shared_colo
     boxes = [(image, name, *CORNERS[at]) for image, red, green in ((0, 0, 1), (2, 3, 0)) for name, at in
              (("red", red), ("green", green))]  # fmt: skip
     truth = pd.DataFrame(boxes, columns=["image", "concept", "top", "left"]).assign(height=8, width=8)
-    rows = view_truth(pictures, "relu", PAIRED, everything, Known(truth, {(0, 1): ("red", "green")}))
+    rows = view_truth(pictures, "relu", PAIRED, everything, KnownConcepts(truth, {(0, 1): ("red", "green")}))
     own = rows[rows["method"] == "grad_cam"]
     assert own["target_kind"].value_counts().to_dict() == {"class": 2, "difference": 2}
     assert own["hit"].all()
@@ -125,7 +125,7 @@ def test_the_truth_is_that_of_each_image_and_a_difference_leaves_the_shared_colo
     assert np.allclose(blob["own_mass"], blob["shared_mass"])
     with_margin = everything[2].maps[0][:10, :10].sum() / everything[2].maps[0].sum()
     assert np.allclose(blob["own_mass"], with_margin)
-    assert view_truth(pictures, "relu", PAIRED, everything, Known(truth, {(1, 0): ("green", "red")})).empty
+    assert view_truth(pictures, "relu", PAIRED, everything, KnownConcepts(truth, {(1, 0): ("green", "red")})).empty
 
 
 def test_curves_belong_to_their_subjects_and_do_not_depend_on_batches() -> None:

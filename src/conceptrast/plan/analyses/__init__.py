@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from types import MappingProxyType
 from typing import Any
@@ -13,7 +13,7 @@ from pydantic import create_model
 
 from conceptrast.base.errors import ConfigError
 from conceptrast.plan.analysis import Analysis
-from conceptrast.plan.keys import EntryName, Section, key
+from conceptrast.plan.keys import Config, EntryName, Section, key
 from conceptrast.plan.run import Run
 
 DESCRIPTORS = (
@@ -88,3 +88,25 @@ def study() -> type[Section]:
 
     keys: dict[str, Any] = dict(analysis.study_key for analysis in analyses().values() if analysis.study_key)
     return create_model("Study", __base__=Study, __doc__=Study.__doc__, **keys)
+
+
+def headlines(tables: Iterable[str]) -> list[Config]:
+    """Where the headline numbers of these tables are, as :func:`conceptrast.tables.headline_metrics` takes it.
+
+    Example:
+        >>> [headline] = headlines(["decoder"])
+        >>> headline["owner"], headline["words"]
+        ('study', ['{baseline}'])
+    """
+    declared = {table.name: (analysis, table) for analysis in analyses().values() for table in analysis.tables}
+    return [
+        {
+            "table": name,
+            "owner": analysis.wildcard,
+            "words": list(table.words),
+            "headlines": None if table.headlines is None else list(table.headlines),
+            "rows": dict(table.rows),
+            "measure": table.measure,
+        }
+        for name, (analysis, table) in ((name, declared[name]) for name in tables)
+    ]

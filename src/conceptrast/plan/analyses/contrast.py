@@ -179,7 +179,7 @@ ANALYSIS = Analysis(
         Table(
             name="mask",
             step="contrast_tables",
-            words=("mask", "{baseline}"),
+            words=("mask_{baseline}",),
             headlines=("p_from_mean", "p_to_mean"),
             rows={"share": 0.1},
         ),

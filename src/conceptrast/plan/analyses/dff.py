@@ -81,6 +81,7 @@ ANALYSIS = Analysis(
     ),
     manifests=("figures/dff/{dff}.csv",),
     folders=("dff",),
+    predicted=lambda entry: "class" in entry,
     check="conceptrast.dff.entry_check:check_entry",
     entry_problems=entry_problems,
 )

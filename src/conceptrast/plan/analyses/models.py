@@ -53,18 +53,10 @@ def tables(plan: Plan) -> Config:
 
 
 def metrics(plan: Plan) -> Config:
-    """Of the run: the headline numbers of its tables."""
-    headlines = [
-        {
-            "table": table.name,
-            "words": list(table.words),
-            "headlines": None if table.headlines is None else list(table.headlines),
-            "rows": dict(table.rows),
-            "measure": table.measure,
-        }
-        for table in plan.declared_tables
-    ]
-    return {"headlines": headlines}
+    """Of the run: where the headline numbers of its tables are."""
+    from conceptrast.plan.analyses import headlines
+
+    return {"headlines": headlines(name for names in plan.tables.values() for name in names)}
 
 
 def track(plan: Plan) -> Config:

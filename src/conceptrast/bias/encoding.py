@@ -18,7 +18,7 @@ POOLED = "avgpool"
 """The layer of torchvision's ResNets whose output goes, flattened, into the last linear layer."""
 
 
-class Encoded(NamedTuple):
+class Encoding(NamedTuple):
     """Codes ``[N, C]`` float32, probabilities of class 2 ``[N]`` and ids ``[N]`` of pictures."""
 
     codes: np.ndarray
@@ -29,7 +29,7 @@ class Encoded(NamedTuple):
 @torch.inference_mode()
 def encode_autoencoder(
     autoencoder: Autoencoder, batches: Iterable[tuple[np.ndarray, Tensor]], precision: str = "float32"
-) -> Encoded:
+) -> Encoding:
     """Codes and probabilities of batches of ids ``[n]`` and views uint8 ``[n, 3, s, s]``."""
     device = next(autoencoder.parameters()).device
     parts = []
@@ -42,13 +42,14 @@ def encode_autoencoder(
 
 
 @torch.inference_mode()
-def encode_resnet(model: Model, batches: Iterable[tuple[np.ndarray, Tensor]], precision: str = "float32") -> Encoded:
+def encode_resnet(model: Model, batches: Iterable[tuple[np.ndarray, Tensor]], precision: str = "float32") -> Encoding:
     """The same of a ResNet with two outputs.
 
     Raises:
         LayerError: the network has no layer ``avgpool`` to cut at.
     """
-    split, device = SplitModel(model, POOLED), device_of(model)
+    split = SplitModel(model, POOLED)
+    device = device_of(model)
     parts = []
     for images, views in batches:
         with autocast(precision, device):
@@ -58,14 +59,10 @@ def encode_resnet(model: Model, batches: Iterable[tuple[np.ndarray, Tensor]], pr
     return _joined(parts)
 
 
-def _joined(parts: list[tuple[Tensor, Tensor, np.ndarray]]) -> Encoded:
+def _joined(parts: list[tuple[Tensor, Tensor, np.ndarray]]) -> Encoding:
     codes, probability, images = zip(*parts, strict=True)
-    return Encoded(torch.cat(codes).cpu().numpy(), torch.cat(probability).cpu().numpy(), np.concatenate(images))
-
-
-@torch.inference_mode()
-def decoded(autoencoder: Autoencoder, codes: np.ndarray) -> np.ndarray:
-    """Decoded pictures uint8 ``[n, s, s, 3]`` of codes ``[n, 128]``; negative places, which no code has, count as 0."""
-    device = next(autoencoder.parameters()).device
-    pictures = autoencoder.decode(torch.from_numpy(codes).float().clamp(min=0).to(device))
-    return (255 * pictures).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+    return Encoding(
+        codes=torch.cat(codes).cpu().numpy(),
+        probability=torch.cat(probability).cpu().numpy(),
+        images=np.concatenate(images),
+    )

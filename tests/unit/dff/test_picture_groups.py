@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from conceptrast.base.errors import ConfigError, LayerError
-from conceptrast.dff.deep_feature_factorization import Factorized, arrays_of, factorize_pictures
+from conceptrast.dff.picture_groups import FactorizationOptions, PictureGroup, arrays_of, factorize_pictures
 from conceptrast.models.model import Model, Preprocess
 from conceptrast.models.split import SplitModel
 
@@ -24,10 +24,11 @@ def colours(bias: tuple[float, ...] = (0.0, 0.5, 0.0)) -> Model:
     return Model("colours", network, Preprocess(None, SIZE, (0.0,) * 3, (0.1,) * 3), NAMES)
 
 
-def factorized(views: Tensor, shared: bool, **options) -> list[Factorized]:
+def factorized(views: Tensor, shared: bool, batch_size: int = 32, **options) -> list[PictureGroup]:
     model = colours()
     images = np.arange(10, 10 + len(views))
-    return list(factorize_pictures(model, SplitModel(model, "1"), images, views, [3, 2], shared, **options))
+    chosen = FactorizationOptions([3, 2], shared, **options)
+    return list(factorize_pictures(model, SplitModel(model, "1"), images, views, chosen, batch_size))
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def test_pictures_share_their_concepts_or_have_their_own(views: Tensor) -> None:
         [alone] = factorized(views[number : number + 1], True)
         np.testing.assert_array_equal(group.features[3].heatmaps, alone.features[3].heatmaps)
         pd.testing.assert_frame_equal(group.table, alone.table)
-        assert group.said == alone.said
+        assert group.predictions == alone.predictions
     arrays = arrays_of(apart)
     assert arrays["images"].tolist() == [10, 11, 12]
     assert arrays["group"].tolist() == [0, 1, 2]
@@ -66,8 +67,8 @@ def test_what_the_model_says_of_each_picture_is_kept(views: Tensor) -> None:
     model = colours()
     with torch.no_grad():
         said = model.module(model.preprocess.normalise(views)).double().softmax(1).max(1)
-    assert [name for name, _ in group.said] == [NAMES[each] for each in said.indices]
-    np.testing.assert_allclose([probability for _, probability in group.said], said.values, atol=1e-6)
+    assert [name for name, _ in group.predictions] == [NAMES[each] for each in said.indices]
+    np.testing.assert_allclose([probability for _, probability in group.predictions], said.values, atol=1e-6)
 
 
 def test_batches_and_other_random_numbers_do_not_matter(views: Tensor) -> None:
@@ -99,18 +100,18 @@ def test_a_picture_with_nothing_to_factorize_is_skipped_and_the_others_stay(view
 def test_what_cannot_be_factorized_is_said(views: Tensor) -> None:
     model = colours()
     with pytest.raises(ConfigError, match="4 concepts are more than the number of channels, 3"):
-        list(factorize_pictures(model, SplitModel(model, "1"), np.arange(3), views, [4]))
+        list(factorize_pictures(model, SplitModel(model, "1"), np.arange(3), views, FactorizationOptions([4])))
     with pytest.raises(LayerError, match="without positions"):
-        list(factorize_pictures(model, SplitModel(model, "3"), np.arange(3), views, [2]))
+        list(factorize_pictures(model, SplitModel(model, "3"), np.arange(3), views, FactorizationOptions([2])))
     with pytest.raises(LayerError, match="no spatial extent"):
-        list(factorize_pictures(model, SplitModel(model, "2"), np.arange(3), views, [2]))
+        list(factorize_pictures(model, SplitModel(model, "2"), np.arange(3), views, FactorizationOptions([2])))
 
 
 def test_model_pictures_and_global_random_numbers_are_left_as_they_were(views: Tensor) -> None:
     model = colours()
     before = {name: value.clone() for name, value in model.module.state_dict().items()}
     pixels, state, numbers = views.clone(), torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
-    list(factorize_pictures(model, SplitModel(model, "1"), np.arange(3), views, [2]))
+    list(factorize_pictures(model, SplitModel(model, "1"), np.arange(3), views, FactorizationOptions([2])))
     assert all(torch.equal(before[name], value) for name, value in model.module.state_dict().items())
     assert not any(part._forward_hooks for part in model.module.modules())
     assert torch.equal(views, pixels)
