@@ -101,8 +101,9 @@ def test_the_readme_is_read_to_its_end() -> None:
     assert [question.count("<!-- table:") for question in questions] == [1] * 5
 
 
-def test_the_readme_calls_what_there_is() -> None:
-    code = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+@pytest.mark.parametrize("name", ["README.md", "docs/method.md"])
+def test_examples_call_what_there_is(name: str) -> None:
+    code = re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(), re.DOTALL)
     trees = [ast.parse(block) for block in code]
     assert trees
     used = {
