@@ -12,9 +12,15 @@ from conceptrast.ace.ace import strongest_cav
 from conceptrast.contrast.pairs import skipped_rows
 from conceptrast.contrast.planes import Planes
 from conceptrast.contrast.solvers import Pair
+from conceptrast.counterfactual.direction_kinds import DIRECTION_KINDS
 from conceptrast.counterfactual.directions import Direction
-from conceptrast.counterfactual.study_counterfactuals import Moved
-from conceptrast.counterfactual.study_directions import KINDS, components_of, directions_towards, missing_directions
+from conceptrast.counterfactual.pair_counterfactuals import PairCounterfactuals
+from conceptrast.counterfactual.pair_directions import (
+    PairVectors,
+    components_of,
+    directions_towards,
+    missing_directions,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,24 +39,27 @@ class KnownDirections:
     components_name: str
     cavs: Mapping[str, np.ndarray] | None
 
-    def towards(self, moved: Moved) -> dict[str, list[Direction]]:
+    def towards(self, moved: PairCounterfactuals) -> dict[str, list[Direction]]:
         """Every kind of direction that is known for a pair, one for each image that is moved."""
         second = moved.pair[1]
+        vectors = PairVectors(
+            plane=None if self.planes is None else self.planes.get(moved.pair),
+            components=components_of(self.components, self.components_name, second),
+            cav=None if self.cavs is None else strongest_cav(self.cavs, second),
+        )
         return directions_towards(
             moved.layer,
             moved.activations,
             moved.pair,
-            plane=None if self.planes is None else self.planes.get(moved.pair),
-            components=components_of(self.components, self.components_name, second),
-            cav=None if self.cavs is None else strongest_cav(self.cavs, second),
-            precision=moved.precision,
-            batch_size=moved.batch_size,
+            vectors,
+            precision=moved.options.precision,
+            batch_size=moved.options.batch_size,
         )
 
     def missing(self, directions: Collection[str], pair: Pair) -> list[pd.DataFrame]:
         """A row for each kind that the study could have had and that is not there for a pair, with the reason."""
         without = {"hyperplane": self.planes is None, "cav": self.cavs is None}
-        kinds = [kind for kind in KINDS if not without.get(kind, False)]
+        kinds = [kind for kind in DIRECTION_KINDS if not without.get(kind, False)]
         why_no_plane = None if self.planes is None else self.planes.skipped.get(pair)
         reasons = missing_directions(directions, kinds, why_no_plane)
         return [skipped_rows({pair: reason}).assign(direction=kind) for kind, reason in reasons.items()]

@@ -14,14 +14,18 @@ from conceptrast.contrast.images import class_activations
 from conceptrast.contrast.pairs import named_pairs, skipped_rows
 from conceptrast.contrast.planes import Planes
 from conceptrast.contrast.tables import joined
+from conceptrast.counterfactual.decodable_layer import DecodableLayer
 from conceptrast.counterfactual.decoder import read_decoder
 from conceptrast.counterfactual.known_directions import KnownDirections
-from conceptrast.counterfactual.search import DecodableLayer, with_names
-from conceptrast.counterfactual.study_counterfactuals import Moved, Story, example_image
+from conceptrast.counterfactual.pair_counterfactuals import PairCounterfactuals, example_image
+from conceptrast.counterfactual.search import SearchOptions
+from conceptrast.counterfactual.story import Story
+from conceptrast.counterfactual.table import with_names
 from conceptrast.data.selection import class_images
+from conceptrast.data.view_pixels import pixels
 from conceptrast.figures.canvas import save_png, short
-from conceptrast.figures.counterfactual import animation, draw_counterfactual, save_gif
-from conceptrast.figures.evidence import pixels
+from conceptrast.figures.counterfactual import draw_counterfactual
+from conceptrast.figures.counterfactual_animation import animation, save_gif
 from conceptrast.models.inference import device_of
 from conceptrast.models.split import SplitModel
 from conceptrast.steps.figure_folder import PAIRS, FigureFolder, pair_stem
@@ -78,20 +82,23 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
         components_name=settings["components"],
         cavs=read_arrays(inputs.ace) if inputs.ace else None,
     )
+    search = SearchOptions(
+        probability=options["probability"],
+        limit=options["limit"],
+        precision=settings["precision"],
+        batch_size=settings["batch_size"],
+    )
     # Every pair
     tables = [skipped_rows({pair: FEW for pair in pairs if pair[0] not in images})]
     folder = FigureFolder(outputs.pictures, PAIRS, "*-to-*")
     for pair in (pair for pair in pairs if pair[0] in images):
-        moved = Moved(
+        moved = PairCounterfactuals(
             layer=layer,
             images=images[pair[0]],
             activations=activations[pair[0]].to(device),
             pair=pair,
-            probability=options["probability"],
-            limit=options["limit"],
             seed=settings["seed"],
-            precision=settings["precision"],
-            batch_size=settings["batch_size"],
+            options=search,
         )
         directions = known.towards(moved)
         rows = moved.rows(directions)

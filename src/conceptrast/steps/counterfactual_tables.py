@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from conceptrast.base.files import read_table, write_table
-from conceptrast.counterfactual.search import counterfactual_summary
+from conceptrast.counterfactual.table import counterfactual_summary
 from conceptrast.steps.runner import run
 
 

@@ -10,13 +10,12 @@ import numpy as np
 
 from conceptrast.base.files import write_table
 from conceptrast.counterfactual.decoder import write_decoder
-from conceptrast.counterfactual.decoder_training import (
-    DecoderOptions,
+from conceptrast.counterfactual.decoder_reconstruction import (
     mean_picture,
     reconstruction_rows,
     reconstruction_summary,
-    train_decoder,
 )
+from conceptrast.counterfactual.decoder_training import DecoderOptions, train_decoder
 from conceptrast.data.selection import drawn_rows
 from conceptrast.models.split import SplitModel
 from conceptrast.models.training_pictures import TrainingPictures
