@@ -12,15 +12,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from conceptrast.base.statistics import mean_sd, wilson_interval
+from conceptrast.base.statistics import ALL_CLASSES, mean_sd, wilson_interval
 from conceptrast.models.confusion import right_of
 
 THRESHOLDS = (0.1, 0.2, 0.5)
 FIRST_SHARE = 0.1
 """Share of hidden places at which the mask test is a headline: those deepest on A's side."""
-
-ALL_CLASSES = "all classes"
-"""Name of the rows that sum up a study's classes."""
 
 RECOVERED = ("own_share", "n_found", "own_for", "texture_for", "texture_against")
 """Headline numbers of the concepts that ACE finds where the true ones are known."""

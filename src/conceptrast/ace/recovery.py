@@ -15,10 +15,9 @@ import pandas as pd
 
 from conceptrast.ace.ace import AGAINST, FOR, Concepts
 from conceptrast.ace.segments import Labels, Segments
-from conceptrast.base.statistics import wilson_interval
+from conceptrast.base.statistics import ALL_CLASSES, wilson_interval
 from conceptrast.concepts.patches import BOX
 from conceptrast.concepts.recovery import OVERLAP
-from conceptrast.tables import ALL_CLASSES
 
 TEXTURE = "texture"
 ROLES = ("own", "other", TEXTURE)

@@ -14,12 +14,14 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from conceptrast.ace.ace import AceSettings, Concepts, cav_arrays, strongest_cav
+from conceptrast.ace.card_evidence import ace_card
+from conceptrast.ace.cards import AceCard
 from conceptrast.ace.class_concepts import concepts_of_classes
 from conceptrast.ace.superpixels import SHAPES
 from conceptrast.api.explain import as_model, images_of
 from conceptrast.base.errors import ConceptrastError, ConfigError, unknown_name
 from conceptrast.data.loose_pictures import AnyPictures, as_dataset
-from conceptrast.figures.ace import AceCard, ace_card, draw_ace_card
+from conceptrast.figures.ace import draw_ace_card
 from conceptrast.models.inference import autocast, predict
 from conceptrast.models.model import Model, Preprocess
 from conceptrast.models.pictures import Pictures

@@ -18,6 +18,7 @@ from torch import nn
 
 from conceptrast.api.explain import as_model
 from conceptrast.base.errors import ConfigError, unknown_name
+from conceptrast.base.names import short
 from conceptrast.counterfactual.decoder import Decoder
 from conceptrast.counterfactual.decoder_training import DEFAULTS, DecoderOptions, train_decoder
 from conceptrast.counterfactual.directions import RANDOM, Direction
@@ -26,11 +27,10 @@ from conceptrast.counterfactual.study_counterfactuals import Moved, Story
 from conceptrast.counterfactual.study_directions import directions_towards
 from conceptrast.data.decoding import open_rgb
 from conceptrast.data.loose_pictures import AnyPictures, as_dataset
-from conceptrast.figures.canvas import short
 from conceptrast.figures.counterfactual import animation, draw_counterfactual, save_gif
-from conceptrast.figures.evidence import pixels
 from conceptrast.models.inference import autocast, device_of, network_input
 from conceptrast.models.model import Model, Preprocess
+from conceptrast.models.pictures import pixels
 from conceptrast.models.split import SplitModel
 from conceptrast.models.training_pictures import TrainingPictures
 

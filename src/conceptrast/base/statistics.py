@@ -8,6 +8,9 @@ import numpy as np
 
 from conceptrast.base.errors import ConceptrastError
 
+ALL_CLASSES = "all classes"
+"""Name of the rows of a table that sum up a study's classes."""
+
 
 def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
     r"""Wilson's score interval of a rate.

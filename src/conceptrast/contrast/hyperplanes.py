@@ -22,7 +22,7 @@ from conceptrast.contrast.solvers import Pair, Solver
 
 LOGGER = logging.getLogger("conceptrast")
 NO_PLANE = "no separating plane: the features of both classes are the same, or have the same mean"
-CHANCE = "random_direction"
+RANDOM_DIRECTION = "random_direction"
 """The chance row: a random direction as long as the normal."""
 
 _CHANCE = 22  # stream of the draw, apart from all others that use the run's seed

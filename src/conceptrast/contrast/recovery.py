@@ -21,7 +21,7 @@ from conceptrast.base.statistics import wilson_interval
 from conceptrast.concepts.patches import BOX
 from conceptrast.concepts.recovery import HITS, PATCHES, contents
 from conceptrast.contrast.components import SIDES, own_side
-from conceptrast.contrast.hyperplanes import CHANCE, Hyperplane
+from conceptrast.contrast.hyperplanes import RANDOM_DIRECTION, Hyperplane
 from conceptrast.contrast.solvers import Pair
 
 
@@ -201,7 +201,7 @@ def strongest_table(
     kept = kept.assign(
         from_class=kept["first"].where(forward, kept["second"]), to_class=kept["second"].where(forward, kept["first"])
     )
-    rows = [(baseline, *pair, own) for baseline in ("none", CHANCE) for pair, (own, _) in sharing.items()]
+    rows = [(baseline, *pair, own) for baseline in ("none", RANDOM_DIRECTION) for pair, (own, _) in sharing.items()]
     keys = ["baseline", "from_class", "to_class"]
     contrasts = pd.DataFrame(rows, columns=[*keys, "own"])
     numbered = kept.merge(contrasts[keys].reset_index(names="contrast"), on=keys)
@@ -231,7 +231,7 @@ def summary(masses: pd.DataFrame, strongest: pd.DataFrame) -> pd.DataFrame:
         [0.5, 1.0]
     """
     rows = []
-    for baseline in ("none", CHANCE):
+    for baseline in ("none", RANDOM_DIRECTION):
         part, pairs = masses[masses["baseline"] == baseline], strongest[strongest["baseline"] == baseline]
         if part.empty or pairs.empty:
             continue

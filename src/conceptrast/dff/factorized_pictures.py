@@ -14,10 +14,10 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from conceptrast.base.errors import ConfigError
+from conceptrast.base.names import short
 from conceptrast.data.selection import class_images, first_of_labels
 from conceptrast.dff.deep_feature_factorization import Factorized, arrays_of, factorize_pictures
 from conceptrast.dff.table import ALL, concept_rows, picture_names
-from conceptrast.figures.canvas import short
 from conceptrast.figures.dff import dff_sheet, draw_dff
 from conceptrast.models.pictures import Pictures
 from conceptrast.models.split import SplitModel

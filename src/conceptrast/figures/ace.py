@@ -2,96 +2,26 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache
-
 import numpy as np
 from matplotlib.figure import Figure
 
-from conceptrast.ace.ace import AGAINST, FOR, AceSettings
-from conceptrast.ace.class_concepts import ClassConcepts
-from conceptrast.ace.superpixels import superpixels
-from conceptrast.figures.canvas import FAINT, INK, MATCH, MISMATCH, Sheet, component_colour, short
-from conceptrast.figures.evidence import pixels
-from conceptrast.models.pictures import Pictures
+from conceptrast.ace.ace import AGAINST, FOR
+from conceptrast.ace.cards import EXAMPLES, AceCard, ConceptRow
+from conceptrast.base.names import short
+from conceptrast.figures.canvas import FAINT, INK, MATCH, MISMATCH, Sheet, component_colour
 
 WIDTH, MARGIN, CELL, GAP, HEAD, FOOT = 14.0, 0.35, 0.98, 0.06, 1.28, 0.78
-EXAMPLES = 8
 LEFT = MARGIN + 0.4  # where example segments start
 STRIP = LEFT + EXAMPLES * (CELL + GAP) + 0.25  # where the scores start
 STRIP_WIDTH, BINS = 1.75, 10
 WORDS = STRIP + STRIP_WIDTH + 0.3
 PALE = 0.72  # share of white in what surrounds a segment
-LOOKS = {"resized": "each enlarged to the whole input", "in_place": "each in its place, the rest in the mean colour"}
 NOTE = (
     "TCAV score: share of the class's images whose logit rises towards the concept. Up, coloured: the concept's CAVs, "
     "one for every draw of random segments; down, grey: CAVs between random segments;\n"
     "dashed: means. Derivative: of the logit, per unit along the CAV at every position, mean over images and draws. "
     "Holm: p corrected for the number of concepts."
 )
-
-
-@dataclass(frozen=True)
-class ConceptRow:
-    """One concept: pictures ``[H, W, 3]`` with their segment ``[H, W]``, scores ``[D]``, and lines that say it."""
-
-    examples: Sequence[tuple[np.ndarray, np.ndarray]]
-    scores: np.ndarray
-    speaks: str
-    facts: str
-    shows: str = ""
-
-
-@dataclass(frozen=True)
-class AceCard:
-    """All that the figure of a class shows; ``random`` are the scores of random CAVs ``[D]``."""
-
-    class_name: str
-    facts: str
-    rows: Sequence[ConceptRow]
-    random: np.ndarray
-    left_out: Sequence[str] = ()
-
-
-def ace_card(pictures: Pictures, found: ClassConcepts, settings: AceSettings, study: str) -> AceCard:
-    """Put the figure of a class together, for the first shape of segments.
-
-    Args:
-        pictures: images and model.
-        found: the class's concepts.
-        settings: by which they were found.
-        study: what the figure is from, for its header.
-    """
-    concepts, name = found.concepts[0], pictures.model.class_names[found.target]
-    examples = concepts.examples(found.segments)
-    views = pictures.by_id(np.unique(examples["image"].to_numpy(np.int64)))
-    table = concepts.table[concepts.table["baseline"] == "none"]
-    masks = cache(lambda image: superpixels(pixels(views[image]), settings.segments))
-    rows = []
-    for place, said in enumerate(table[table["status"] == "ok"].itertuples()):
-        own = examples[examples["concept"] == said.concept]
-        chosen = _first_of_each_image(own["image"].to_numpy(np.int64))[:EXAMPLES]
-        pairs = own.iloc[chosen][["image", "segment"]].to_numpy(np.int64).tolist()
-        shown = [(pixels(views[image]), masks(image)[segment]) for image, segment in pairs]
-        facts = [
-            f"TCAV {said.tcav:.2f}, random CAVs {said.tcav_random:.2f}",
-            f"p = {said.p_corrected:.2g} (Holm), derivative {said.derivative:+.2f}",
-            f"{said.n_segments} segments from {said.n_images} images",
-        ]
-        rows.append(
-            ConceptRow(
-                shown,
-                concepts.tested.scores[place],
-                str(said.speaks),
-                "\n".join(facts),
-                _shows(own["shows"].to_list() if "shows" in own else []),
-            )
-        )
-    count = f"{len(found.segments.table)} segments of {len(found.images)} images predicted as the class"
-    header = f"class {found.target}  ·  {count}, {LOOKS[concepts.segments_as]}  ·  {study}"
-    return AceCard(name, header, rows, concepts.random, table.loc[table["status"] == "skipped", "reason"].to_list())
 
 
 def draw_ace_card(card: AceCard) -> Figure:
@@ -180,17 +110,3 @@ def _scores(sheet: Sheet, scores: np.ndarray, random: np.ndarray, colour: str, y
     sheet.axes.plot([STRIP, STRIP + STRIP_WIDTH], [middle, middle], color=INK, linewidth=0.8)
     for tick, at in (("0", 0.0), ("0.5", 0.5), ("1", 1.0)):
         sheet.text(tick, STRIP + at * STRIP_WIDTH, y + CELL - 0.13, size=7, colour=FAINT, ha="center")
-
-
-def _first_of_each_image(images: np.ndarray) -> np.ndarray:
-    """Places of the best segment of every image, then of the others."""
-    first = np.sort(np.unique(images, return_index=True)[1])
-    return np.concatenate([first, np.setdiff1d(np.arange(len(images)), first)])
-
-
-def _shows(names: Sequence[str]) -> str:
-    """What the segments of a concept truly show, where it is known."""
-    if not len(names):
-        return ""
-    (name, count), *_ = Counter(names).most_common(1)
-    return f"truly shows: {name} ({100 * count / len(names):.0f} %)"

@@ -51,17 +51,6 @@ def component_colour(component: int) -> str:
     return to_hex((red, green, blue))
 
 
-def short(name: str, limit: int = 28) -> str:
-    """First of the synonyms of a class, cut to ``limit`` characters.
-
-    Example:
-        >>> short("tench, Tinca tinca"), short("a very long name of some class", 12)
-        ('tench', 'a very long…')
-    """
-    first = name.split(",")[0].strip()
-    return first if len(first) <= limit else first[: limit - 1].rstrip() + "…"
-
-
 class Sheet:
     """A figure of ``width`` × ``height`` inches with one axes in those units.
 

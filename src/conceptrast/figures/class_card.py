@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 from matplotlib.colors import to_rgb
@@ -12,13 +10,14 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from conceptrast.base.errors import ShapeError
-from conceptrast.figures.canvas import FAINT, INK, MATCH, MISMATCH, Sheet, component_colour, short
+from conceptrast.base.names import short
+from conceptrast.concepts.cards import PATCHES, Box, ClassCard, PatchRow, Verdict
+from conceptrast.figures.canvas import FAINT, INK, MATCH, MISMATCH, Sheet, component_colour
 
 WIDTH, MARGIN, GAP = 14.0, 0.35, 0.06
 ROW = 0.92  # height of a row of patches
 SOURCE, CAPTION, COMBINED = 0.92, 1.3, 2.6  # widths: whole image, its prediction, combined image
 LEFT, RIGHT = MARGIN + 0.4, WIDTH - MARGIN - COMBINED  # where pictures start, and where the combined image does
-PATCHES = 8
 HEADINGS = {
     "all": "Nearest patches among all images",
     "exclude_target": "Nearest patches among images that are not predicted as the class",
@@ -28,74 +27,6 @@ HEATMAP_NOTE = (
     "strongest in these images; grey: where it\n"
     "is absent. One scale per component."
 )
-Box = tuple[float, float, float, float]
-
-
-@dataclass(frozen=True)
-class PatchRow:
-    """The best patches of one component under one selection.
-
-    Attributes:
-        patches: best first, each ``[h, w, 3]`` uint8.
-        source: the whole view ``[H, W, 3]`` uint8 that the first patch was cut from.
-        box: the first patch in it: top, left, height, width in pixels.
-        predicted: what the model says the whole view is.
-        probability: of ``predicted``.
-        chosen: rank of the patch that went into the combined image; ``None`` if none did.
-    """
-
-    patches: Sequence[np.ndarray]
-    source: np.ndarray
-    box: tuple[int, int, int, int]
-    predicted: str
-    probability: float
-    chosen: int | None = 0
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """The combined image of one selection and what the model says of it.
-
-    Attributes:
-        picture: ``[H, W, 3]`` uint8.
-        tiles: where each component's patch lies in it: top, left, height, width as fractions of its sides.
-        predicted: the class that the model names.
-        probability: of the class that the card is about.
-        match: both are the same.
-    """
-
-    picture: np.ndarray
-    tiles: Sequence[Box]
-    predicted: str
-    probability: float
-    match: bool
-
-
-@dataclass(frozen=True)
-class Heatmap:
-    """One image of the class ``[H, W, 3]`` uint8 and each component's strength in it ``[k, h, w]``, not negative."""
-
-    picture: np.ndarray
-    maps: np.ndarray
-
-
-@dataclass(frozen=True)
-class ClassCard:
-    """All that a class card shows; ``rows`` and ``verdicts`` are by selection, rows in the order of components."""
-
-    class_index: int
-    class_name: str
-    n_images: int
-    study: str
-    recipe: str
-    rows: Mapping[str, Sequence[PatchRow]]
-    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
-    heatmaps: Sequence[Heatmap] = ()
-
-    @property
-    def n_components(self) -> int:
-        """Rows of patches in a selection."""
-        return max((len(rows) for rows in self.rows.values()), default=0)
 
 
 def draw_class_card(card: ClassCard) -> Figure:

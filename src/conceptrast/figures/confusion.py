@@ -9,8 +9,9 @@ import pandas as pd
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
+from conceptrast.base.names import short
 from conceptrast.base.statistics import wilson_interval
-from conceptrast.figures.canvas import FAINT, INK, MATCH, MISMATCH, Sheet, short
+from conceptrast.figures.canvas import FAINT, INK, MATCH, MISMATCH, Sheet
 from conceptrast.models.confusion import right_of
 
 LIMIT = 30

@@ -2,58 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-
 import numpy as np
-import pandas as pd
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 
-from conceptrast.contrast.hyperplanes import CHANCE
-from conceptrast.figures.canvas import FAINT, FIRST, INK, SECOND, Sheet, component_colour, short
+from conceptrast.base.names import short
+from conceptrast.contrast.cards import IMAGES, PATCHES, ContrastCard, Side
+from conceptrast.contrast.hyperplanes import RANDOM_DIRECTION
+from conceptrast.figures.canvas import FAINT, FIRST, INK, SECOND, Sheet, component_colour
 
 WIDTH, MARGIN, GUTTER, GAP = 14.0, 0.35, 0.4, 0.06
 COLUMN = (WIDTH - 2 * MARGIN - GUTTER) / 2
-BAR, PATCHES, IMAGES = 0.95, 6, 3
+BAR = 0.95
 PATCH = (COLUMN - 0.4 - BAR) / PATCHES - GAP
 PICTURE = COLUMN / (2 * IMAGES) - GAP
 CURVE = 1.7
 COLOURS = {"for": FIRST, "against": SECOND}
 """Blue for A and orange for B, everywhere in the figures of contrasts."""
-
-
-@dataclass(frozen=True)
-class Side:
-    """One class of a contrast.
-
-    Attributes:
-        class_name: the class that this side speaks for.
-        n_images: images that its components were found in.
-        strength: ``[k]`` share of the factorized mass of each component, strongest first.
-        patches: by component, best first, each ``[h, w, 3]`` uint8.
-        pictures: images of the class ``[H, W, 3]`` uint8.
-        distances: signed distance ``[h, w]`` of every position of each of them, positive on this class's side.
-        curve: offset, baseline, p_own, p_other while the class's images are shifted towards the other class.
-    """
-
-    class_name: str
-    n_images: int
-    strength: np.ndarray
-    patches: Sequence[Sequence[np.ndarray]]
-    pictures: Sequence[np.ndarray]
-    distances: Sequence[np.ndarray]
-    curve: pd.DataFrame
-
-
-@dataclass(frozen=True)
-class ContrastCard:
-    """All that the figure of a contrast shows; ``sides`` by :data:`conceptrast.contrast.components.SIDES`."""
-
-    study: str
-    facts: str
-    sides: Mapping[str, Side]
 
 
 def draw_contrast_card(card: ContrastCard) -> Figure:
@@ -150,7 +116,7 @@ def _curve(sheet: Sheet, side: Side, other: str, name: str, x: float, y: float) 
     axes = sheet.probability_axes(x + 0.45, y + 0.65, COLUMN - 0.6, CURVE, [f"{offset:g}" for offset in offsets])
     colours = {"p_own": COLOURS[name], "p_other": next(c for key, c in COLOURS.items() if key != name)}
     names = {"p_own": side.class_name, "p_other": other}
-    for baseline, style in (("none", "-"), (CHANCE, ":")):
+    for baseline, style in (("none", "-"), (RANDOM_DIRECTION, ":")):
         part = side.curve[side.curve["baseline"] == baseline]
         for column, colour in colours.items():
             label = f"p({short(names[column], 16)})" if baseline == "none" else None

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from conceptrast.contrast.hyperplanes import CHANCE
-from conceptrast.figures.canvas import FAINT, FIRST, SECOND, Sheet, short
+from conceptrast.base.names import short
+from conceptrast.contrast.hyperplanes import RANDOM_DIRECTION
+from conceptrast.figures.canvas import FAINT, FIRST, SECOND, Sheet
 
 MARGIN, PANEL, HEIGHT = 0.5, 4.1, 2.6
 CURVES = (("p_from", FIRST, "p(A)"), ("p_to", SECOND, "p(B)"))
@@ -45,7 +46,7 @@ def draw_shift(shift: pd.DataFrame, study: str) -> Figure:
                 axes.plot(
                     range(len(offsets)), pair.sort_values("offset")[column], color=colour, alpha=0.12, linewidth=0.7
                 )
-            for baseline, style in (("none", "-"), (CHANCE, ":")):
+            for baseline, style in (("none", "-"), (RANDOM_DIRECTION, ":")):
                 mean = part[part["baseline"] == baseline].groupby("offset")[column].mean()
                 name = label if baseline == "none" else None
                 axes.plot(range(len(mean)), mean, style, color=colour, linewidth=2.2, label=name)

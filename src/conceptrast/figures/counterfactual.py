@@ -13,8 +13,9 @@ from matplotlib.font_manager import findfont
 from PIL import Image, ImageDraw, ImageFont
 
 from conceptrast.base.files import atomic
+from conceptrast.base.names import short
 from conceptrast.counterfactual.study_counterfactuals import Story
-from conceptrast.figures.canvas import FAINT, FIRST, INK, SECOND, Sheet, short
+from conceptrast.figures.canvas import FAINT, FIRST, INK, SECOND, Sheet
 
 MARGIN, CELL, GAP, HEAD, ROW, LABEL = 0.35, 1.15, 0.08, 1.25, 1.78, 2.0
 SIDE, SPACE, LINE = 176, 10, 17  # of an animation, in pixels

@@ -11,10 +11,11 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from conceptrast.base.names import short
 from conceptrast.dff.concept_maps import relative_heat
 from conceptrast.dff.deep_feature_factorization import Factorized
-from conceptrast.figures.canvas import FAINT, INK, Sheet, component_colour, short
-from conceptrast.figures.evidence import pixels
+from conceptrast.figures.canvas import FAINT, INK, Sheet, component_colour
+from conceptrast.models.pictures import pixels
 
 WIDTH, MARGIN, GAP, HEAD, FOOT = 14.0, 0.35, 0.08, 1.05, 0.62
 PALE = 0.62  # share of white in the picture under the concepts

@@ -3,62 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from conceptrast.contrast.crops import corner_box
-from conceptrast.contrast.insertion import CONDITIONS, CONTROLS, inserted_views
-from conceptrast.figures.canvas import FAINT, FIRST, SECOND, Sheet, short
-from conceptrast.figures.evidence import pixels
-from conceptrast.models.pictures import Pictures
+from conceptrast.base.names import short
+from conceptrast.contrast.cards import InsertionExample
+from conceptrast.contrast.insertion import CONDITIONS, CONTROLS
+from conceptrast.figures.canvas import FAINT, FIRST, SECOND, Sheet
 
 WIDTH, MARGIN, CELL, GAP, ROW, HEAD = 13.2, 0.35, 1.1, 0.06, 2.0, 1.0
 CHART = 2.6
 TITLES = {"none": "as it is", "crop": "with the crop", "zeros": "zeros", "shuffled": "crop, shuffled"}
 
 
-@dataclass(frozen=True)
-class Example:
-    """One image under every condition: ``[H, W, 3]`` uint8 and the probabilities of A and B."""
-
-    pictures: Mapping[str, np.ndarray]
-    probabilities: Mapping[str, tuple[float, float]]
-
-
-def insertion_examples(
-    pictures: Pictures, rows: pd.DataFrame, crop: np.ndarray, corner: str, seed: int
-) -> list[Example]:
-    """The images in which the crop changes the probability of A by the median, and by most.
-
-    Args:
-        pictures: the images and the model.
-        rows: image, condition, p_first, p_second of one pair.
-        crop: ``[h, w, 3]`` uint8.
-        corner: where it is pasted.
-        seed: of the shuffled control.
-    """
-    said = rows.pivot_table(index="image", columns="condition", values=["p_first", "p_second"])
-    change = (said["p_first"]["crop"] - said["p_first"]["none"]).sort_values(kind="stable")
-    chosen = list(dict.fromkeys([change.index[len(change) // 2], change.index[-1]]))
-    box = corner_box((crop.shape[0], crop.shape[1]), pictures.model.preprocess.size, corner)
-    found = []
-    for image, view in pictures.by_id(np.array(chosen)).items():
-        shown = {
-            condition: pixels(
-                inserted_views(view[None], np.array([image]), crop, box, condition, pictures.model, seed)[0]
-            )
-            for condition in CONDITIONS
-        }
-        each = said.loc[image]
-        found.append(Example(shown, {name: (each["p_first"][name], each["p_second"][name]) for name in CONDITIONS}))
-    return found
-
-
 def draw_insertion(
-    summary: pd.DataFrame, examples: Mapping[tuple[int, int], Sequence[Example]], names: Sequence[str], title: str
+    summary: pd.DataFrame,
+    examples: Mapping[tuple[int, int], Sequence[InsertionExample]],
+    names: Sequence[str],
+    title: str,
 ) -> Figure:
     """For each pair the mean change of both probabilities with its interval, and two images under every condition.
 

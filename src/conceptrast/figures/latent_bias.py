@@ -9,14 +9,15 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from conceptrast.base.names import short
 from conceptrast.bias.autoencoder import Autoencoder, plain_preprocess
 from conceptrast.bias.comparison import CONDITIONS, NETWORKS
 from conceptrast.bias.discriminant import nearest_pictures, steps_along
 from conceptrast.bias.latent_space import LatentSpace, Source
 from conceptrast.bias.spaces import decoded
 from conceptrast.bias.table import spearman
-from conceptrast.figures.canvas import FAINT, FIRST, INK, SECOND, Sheet, short
-from conceptrast.figures.evidence import pixels
+from conceptrast.figures.canvas import FAINT, FIRST, INK, SECOND, Sheet
+from conceptrast.models.pictures import pixels
 
 Spaces = Mapping[tuple[str, str], LatentSpace]
 TITLES = {"autoencoder": "adversarial autoencoder", "resnet": "plain ResNet"}

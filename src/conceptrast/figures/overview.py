@@ -7,8 +7,10 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from conceptrast.figures.canvas import FAINT, MATCH, MISMATCH, Sheet, component_colour, short
-from conceptrast.figures.class_card import GAP, MARGIN, WIDTH, ClassCard, Verdict, draw_combined, verdict_text
+from conceptrast.base.names import short
+from conceptrast.concepts.cards import ClassCard, Verdict
+from conceptrast.figures.canvas import FAINT, MATCH, MISMATCH, Sheet, component_colour
+from conceptrast.figures.class_card import GAP, MARGIN, WIDTH, draw_combined, verdict_text
 
 LIMIT = 40
 ENTRY, COMBINED, TOP = 1.62, 1.05, 1.0  # height of an entry, side of its combined images, height of the header

@@ -9,12 +9,11 @@ from pathlib import PurePath
 import numpy as np
 import pandas as pd
 
+from conceptrast.base.names import short
 from conceptrast.concepts.patches import BOX
 from conceptrast.data.loose_pictures import UNLABELLED
-from conceptrast.figures.canvas import short
-from conceptrast.figures.evidence import pixels
 from conceptrast.figures.saliency import MOST_ROWS, Looked
-from conceptrast.models.pictures import Pictures
+from conceptrast.models.pictures import Pictures, pixels
 from conceptrast.saliency import CLASS_BLIND
 from conceptrast.saliency.known_concepts import Known
 

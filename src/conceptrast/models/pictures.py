@@ -54,3 +54,14 @@ class Pictures:
     def by_id(self, images: np.ndarray) -> dict[int, Tensor]:
         """Views uint8 ``[3, H, W]`` by image id."""
         return {int(image): view for ids, batch in self.of(images) for image, view in zip(ids, batch, strict=True)}
+
+
+def pixels(view: Tensor) -> np.ndarray:
+    """A view ``[3, H, W]``, or in grey ``[1, H, W]``, as a picture ``[H, W, 3]``.
+
+    Example:
+        >>> import torch
+        >>> pixels(torch.tensor([[[7, 9]]], dtype=torch.uint8)).tolist()
+        [[[7, 7, 7], [9, 9, 9]]]
+    """
+    return np.ascontiguousarray(view.expand(3, -1, -1).permute(1, 2, 0).numpy())

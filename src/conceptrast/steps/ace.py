@@ -8,14 +8,15 @@ from typing import Any
 import pandas as pd
 
 from conceptrast.ace.ace import AceSettings, cav_arrays, nothing_found
+from conceptrast.ace.card_evidence import ace_card
 from conceptrast.ace.class_concepts import concepts_of_classes
 from conceptrast.ace.recovery import described, labels_of
 from conceptrast.base.files import read_table, write_arrays, write_table
+from conceptrast.base.names import file_name
 from conceptrast.concepts.recovery import concepts_by_class, refuse_other_size
 from conceptrast.data.selection import class_images
-from conceptrast.figures.ace import ace_card, draw_ace_card
+from conceptrast.figures.ace import draw_ace_card
 from conceptrast.figures.canvas import save_png
-from conceptrast.figures.study import file_name
 from conceptrast.models.split import SplitModel
 from conceptrast.steps.opening import open_pictures
 from conceptrast.steps.runner import LOGGER, run

@@ -8,17 +8,19 @@ from typing import Any
 import pandas as pd
 
 from conceptrast.base.files import read_arrays, read_table, write_table
+from conceptrast.base.names import slug
 from conceptrast.concepts.classes import read_attributions
+from conceptrast.contrast.card_evidence import ContrastEvidence, contrast_card, facts_of
 from conceptrast.contrast.components import of_pair, patches_of_pair, plane_of
 from conceptrast.contrast.images import images_by_class
+from conceptrast.contrast.mask import masked_pictures
 from conceptrast.contrast.pairs import both_orders, named_pairs
 from conceptrast.contrast.planes import Planes
+from conceptrast.contrast.shift import ShiftSettings
 from conceptrast.contrast.tables import joined
 from conceptrast.figures.canvas import save_png
 from conceptrast.figures.contrast_card import draw_contrast_card
 from conceptrast.figures.contrast_curves import draw_mask, draw_shift
-from conceptrast.figures.contrast_evidence import contrast_card, facts_of, masked_pictures
-from conceptrast.figures.study import slug
 from conceptrast.models.split import SplitModel
 from conceptrast.steps.opening import open_pictures
 from conceptrast.steps.runner import LOGGER, run
@@ -63,11 +65,22 @@ def main(
             )
             continue
         plane = plane_of(sets, planes, pair)
+        evidence = ContrastEvidence(
+            pair=pair,
+            hyperplane=plane,
+            images=images,
+            strength=strength,
+            prototypes=patches_of_pair(patches, pair),
+        )
         card = contrast_card(
-            pictures, split, pair, plane, images, strength, patches_of_pair(patches, pair), said,
-            study=settings["study"], facts=facts_of(plane, planes.accuracy[pair]), offsets=settings["offsets"],
-            seed=settings["seed"], precision=settings["precision"],
-        )  # fmt: skip
+            pictures,
+            split,
+            evidence,
+            said,
+            study=settings["study"],
+            facts=facts_of(plane, planes.accuracy[pair]),
+            settings=ShiftSettings(offsets=settings["offsets"], seed=settings["seed"], precision=settings["precision"]),
+        )
         # Numbers first: two classes may have the same name, or one that is no part of a file name.
         first, second = (f"{target}-{slug(names[target])}" for target in pair)
         files.append((*pair, f"{first}-not-{second}.png"))

@@ -9,7 +9,7 @@ from conceptrast.base.files import read_table, write_table
 from conceptrast.concepts.classes import read_attributions
 from conceptrast.concepts.recovery import concepts_by_class, refuse_other_size
 from conceptrast.contrast.features import FeatureBank
-from conceptrast.contrast.hyperplanes import CHANCE
+from conceptrast.contrast.hyperplanes import RANDOM_DIRECTION
 from conceptrast.contrast.images import class_activations, images_by_class
 from conceptrast.contrast.pairs import named_pairs, with_sharing
 from conceptrast.contrast.planes import Planes, chance_planes
@@ -44,7 +44,7 @@ def main(
     pairs = with_sharing(named_pairs(pictures.model, settings["pairs"]), sharing)
     own = Planes(hyperplanes, settings["hyperplane"], pairs)
     sharing = {pair: found for pair, found in sharing.items() if pair in own or pair[::-1] in own}
-    planes = {"none": dict(own), CHANCE: chance_planes(own, bank, settings["seed"])}
+    planes = {"none": dict(own), RANDOM_DIRECTION: chance_planes(own, bank, settings["seed"])}
     images = images_by_class(read_attributions(attributions))
     split = SplitModel(pictures.model, settings["layer"])
     classes = class_activations(pictures, split, images, settings["precision"], "weighing")

@@ -12,7 +12,7 @@ from conceptrast.concepts.recipes import recipes_from_settings
 from conceptrast.concepts.recovery import concepts_by_class
 from conceptrast.contrast.components import contrast_sets, pair_table, set_names, set_owners
 from conceptrast.contrast.features import FeatureBank
-from conceptrast.contrast.hyperplanes import CHANCE
+from conceptrast.contrast.hyperplanes import RANDOM_DIRECTION
 from conceptrast.contrast.images import class_activations, images_by_class
 from conceptrast.contrast.pairs import both_orders, named_pairs, with_sharing
 from conceptrast.contrast.planes import Planes, chance_planes
@@ -50,7 +50,7 @@ def main(
     contrasts = {pair: own[pair] for pair in with_sharing(named, sharing) if pair in own}
     planes = {"none": contrasts}
     if truth is not None:
-        planes |= {CHANCE: chance_planes(contrasts, bank, settings["seed"])}
+        planes |= {RANDOM_DIRECTION: chance_planes(contrasts, bank, settings["seed"])}
     wanted = {target for pair in contrasts for target in pair}
     images = images_by_class(read_attributions(attributions))
     images = {target: found for target, found in images.items() if target in wanted}

@@ -11,6 +11,7 @@ import pandas as pd
 
 from conceptrast.ace.ace import strongest_cav
 from conceptrast.base.files import read_arrays, read_table, write_table
+from conceptrast.base.names import short, slug
 from conceptrast.contrast.images import class_activations
 from conceptrast.contrast.pairs import named_pairs, skipped_rows
 from conceptrast.contrast.planes import Planes
@@ -20,11 +21,10 @@ from conceptrast.counterfactual.search import DecodableLayer, with_names
 from conceptrast.counterfactual.study_counterfactuals import Moved, Story, example_image
 from conceptrast.counterfactual.study_directions import KINDS, components_of, directions_towards, missing_directions
 from conceptrast.data.selection import class_images
-from conceptrast.figures.canvas import save_png, short
+from conceptrast.figures.canvas import save_png
 from conceptrast.figures.counterfactual import animation, draw_counterfactual, save_gif
-from conceptrast.figures.evidence import pixels
-from conceptrast.figures.study import slug
 from conceptrast.models.inference import device_of
+from conceptrast.models.pictures import pixels
 from conceptrast.models.split import SplitModel
 from conceptrast.steps.opening import open_pictures
 from conceptrast.steps.runner import run

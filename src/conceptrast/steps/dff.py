@@ -8,11 +8,11 @@ from typing import Any
 import pandas as pd
 
 from conceptrast.base.files import read_table, write_arrays, write_table
+from conceptrast.base.names import slug
 from conceptrast.dff.deep_feature_factorization import arrays_of
 from conceptrast.dff.factorized_pictures import factorized, labelled_pictures, predicted_pictures
 from conceptrast.dff.table import skipped_rows
 from conceptrast.figures.canvas import save_full_png
-from conceptrast.figures.study import slug
 from conceptrast.steps.opening import open_pictures
 from conceptrast.steps.runner import LOGGER, run
 

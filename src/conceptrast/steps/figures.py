@@ -8,13 +8,14 @@ from typing import Any
 import pandas as pd
 
 from conceptrast.base.files import read_arrays, read_table, write_table
+from conceptrast.base.names import file_name
 from conceptrast.base.progress import progress
+from conceptrast.concepts.card_evidence import StudyEvidence, study_cards
 from conceptrast.concepts.classes import read_attributions
 from conceptrast.concepts.recipes import Recipe
 from conceptrast.figures.canvas import save_png
 from conceptrast.figures.class_card import draw_class_card
 from conceptrast.figures.overview import draw_overview
-from conceptrast.figures.study import file_name, study_cards
 from conceptrast.steps.opening import open_pictures
 from conceptrast.steps.runner import run
 
@@ -44,10 +45,16 @@ def main(
     found = read_arrays(components)
     cards.mkdir(parents=True, exist_ok=True)
     drawn, files = [], []
+    evidence = StudyEvidence(
+        attribution=read_attributions(attributions),
+        components=found,
+        prototypes=read_table(prototypes),
+        predictions=read_table(predictions),
+        verdicts=read_table(prediction),
+    )
     stream = study_cards(
-        pictures, settings["layer"], settings["study"], recipe, read_attributions(attributions),
-        found, read_table(prototypes), read_table(predictions), read_table(prediction), settings["precision"],
-    )  # fmt: skip
+        pictures, settings["layer"], settings["study"], recipe, evidence=evidence, precision=settings["precision"]
+    )
     for card in progress(stream, "drawing", len(found["classes"]), "cards"):
         files.append((card.class_index, card.class_name, file_name(card.class_index, card.class_name)))
         save_png(draw_class_card(card), cards / files[-1][2])

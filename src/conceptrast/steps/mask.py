@@ -12,7 +12,7 @@ from conceptrast.base.files import write_arrays, write_table
 from conceptrast.concepts.classes import read_attributions
 from conceptrast.contrast.features import FeatureBank
 from conceptrast.contrast.images import drawn_images, images_by_class
-from conceptrast.contrast.mask import mask_tests
+from conceptrast.contrast.mask import MaskSettings, mask_tests
 from conceptrast.contrast.pairs import mask_pairs, named_pairs, skipped_pairs, skipped_rows
 from conceptrast.contrast.planes import Planes
 from conceptrast.contrast.shift import draw_pairs
@@ -45,8 +45,8 @@ def main(
         target: drawn_images(found, target, settings["images_per_pair"], seed)
         for target, found in images_by_class(read_attributions(attributions)).items()
     }
-    options = {"fill": settings["fill"], "seed": seed, "precision": settings["precision"]}
-    tests = list(mask_tests(pictures, SplitModel(pictures.model, settings["layer"]), planes, images, **options))
+    options = MaskSettings(fill=settings["fill"], seed=seed, precision=settings["precision"])
+    tests = list(mask_tests(pictures, SplitModel(pictures.model, settings["layer"]), planes, images, options))
     rows = [test.rows.assign(from_class=test.pair[0], to_class=test.pair[1], status="ok", reason="") for test in tests]
     skipped = skipped_rows(skipped_pairs(pairs, pictures.model.class_names, bank, planes)).assign(baseline="none")
     write_table(pd.concat([*rows, skipped], ignore_index=True).reindex(columns=COLUMNS), mask)

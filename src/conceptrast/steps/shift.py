@@ -10,7 +10,7 @@ from conceptrast.concepts.classes import read_attributions
 from conceptrast.contrast.features import FeatureBank
 from conceptrast.contrast.images import class_activations, drawn_images, images_by_class
 from conceptrast.contrast.planes import Planes
-from conceptrast.contrast.shift import draw_pairs, shift_table
+from conceptrast.contrast.shift import ShiftSettings, draw_pairs, shift_table
 from conceptrast.models.inference import device_of
 from conceptrast.models.split import SplitModel
 from conceptrast.steps.opening import open_pictures
@@ -39,8 +39,10 @@ def main(
     split, device = SplitModel(pictures.model, settings["layer"]), device_of(pictures.model)
     found = class_activations(pictures, split, images, precision, "shifting")
     classes = ((target, activations.to(device)) for target, activations in found)
-    options = {"seed": seed, "precision": precision, "batch_size": settings["batch_size"]}
-    write_table(shift_table(split, classes, planes, draws, offsets=settings["offsets"], **options), shift)
+    options = ShiftSettings(
+        offsets=settings["offsets"], seed=seed, precision=precision, batch_size=settings["batch_size"]
+    )
+    write_table(shift_table(split, classes, planes, draws, options), shift)
 
 
 if __name__ == "__main__":
