@@ -27,10 +27,11 @@ import torch
 from torch import Tensor, nn
 
 from conceptrast.base.files import write_arrays
-from conceptrast.contrast.descent import descend
 from conceptrast.contrast.features import HEADS, FeatureBank
-from conceptrast.contrast.planes import fit_shard
-from conceptrast.contrast.solvers import Pair, Solver
+from conceptrast.contrast.hyperplane_descent import descend
+from conceptrast.contrast.hyperplane_solvers import Solver
+from conceptrast.contrast.pairs import Pair
+from conceptrast.contrast.study_hyperplanes import fit_shard
 
 CLASSES, FEATURES, CHANNELS, TENTH = 20, 600, 1024, 10
 TARGETS = {"float32": 10.0, "bfloat16": 18.0}

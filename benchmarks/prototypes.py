@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
-from conceptrast.concepts.prototypes import PatchSearch
+from conceptrast.concepts.prototype_search import PatchSearch
 
 IMAGES, SIDE, CHANNELS, COMPONENTS, CLASSES, K = 4000, 3, 1280, 60, 10, 8
 SPEED, MEMORY = 50.0, 1.1

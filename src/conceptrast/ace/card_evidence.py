@@ -8,9 +8,9 @@ from functools import cache
 
 import numpy as np
 
-from conceptrast.ace.ace import AceSettings
 from conceptrast.ace.cards import EXAMPLES, AceCard, ConceptRow
 from conceptrast.ace.class_concepts import ClassConcepts
+from conceptrast.ace.settings import AceSettings
 from conceptrast.ace.superpixels import superpixels
 from conceptrast.models.pictures import Pictures, pixels
 

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from conceptrast.ace.ace import AceSettings, Concepts, concepts_of_class
+from conceptrast.ace.concepts import Concepts, concepts_of_class
 from conceptrast.ace.segments import Labels, Segments, segments_of
+from conceptrast.ace.settings import AceSettings
 from conceptrast.ace.tcav import class_gradients
 from conceptrast.models.activations import activations_of
 from conceptrast.models.inference import device_of
@@ -47,7 +48,7 @@ def concepts_of_classes(
         split: the model, cut at the layer.
         predictions: image, predicted: from which random segments are drawn.
         chosen: images ``[N]`` by class index.
-        settings: see :class:`~conceptrast.ace.ace.AceSettings`.
+        settings: see :class:`~conceptrast.ace.settings.AceSettings`.
         seed: of all draws.
         precision: of the prefix; gradients are float32.
         labels: says what segments show, where that is known.

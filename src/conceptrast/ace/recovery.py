@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from conceptrast.ace.ace import AGAINST, FOR, Concepts
+from conceptrast.ace.concepts import AGAINST, FOR, Concepts
 from conceptrast.ace.segments import Labels, Segments
 from conceptrast.base.statistics import ALL_CLASSES, wilson_interval
 from conceptrast.concepts.patches import BOX

@@ -13,10 +13,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 from torch import nn
 
-from conceptrast.ace.ace import AceSettings, Concepts, cav_arrays, strongest_cav
 from conceptrast.ace.card_evidence import ace_card
 from conceptrast.ace.cards import AceCard
+from conceptrast.ace.cav_arrays import cav_arrays, strongest_cav
 from conceptrast.ace.class_concepts import concepts_of_classes
+from conceptrast.ace.concepts import Concepts
+from conceptrast.ace.settings import AceSettings
 from conceptrast.ace.superpixels import SHAPES
 from conceptrast.api.explain import as_model, images_of
 from conceptrast.base.errors import ConceptrastError, ConfigError, unknown_name
@@ -58,7 +60,7 @@ class Discovery:
         return strongest_cav(cav_arrays([self.concepts], {self.concepts.target: self.class_name}), self.concepts.target)
 
     def table(self) -> pd.DataFrame:
-        """One row a concept: class_name, layer, and the columns of :class:`~conceptrast.ace.ace.Concepts`."""
+        """One row a concept: class_name, layer, and the columns of :class:`~conceptrast.ace.concepts.Concepts`."""
         head = pd.DataFrame({"class_name": self.class_name, "layer": self.layer}, index=self.concepts.table.index)
         return pd.concat([head, self.concepts.table], axis=1)
 
@@ -128,7 +130,7 @@ def discover_concepts(
         DataError: no usable picture.
         ConceptrastError: no picture is predicted as the class, or none as another one.
 
-    Source: see :mod:`conceptrast.ace.ace`.
+    Source: see :mod:`conceptrast.ace.concepts`.
 
     Example:
         >>> from PIL import Image

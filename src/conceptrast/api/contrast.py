@@ -18,18 +18,19 @@ from conceptrast.attribution import METHODS
 from conceptrast.attribution.images import attribute_images
 from conceptrast.base.errors import ConceptrastError, ConfigError, unknown_name
 from conceptrast.base.registry import resolve
-from conceptrast.concepts.classes import by_class
-from conceptrast.concepts.prototypes import set_prototypes
+from conceptrast.concepts.attributed_images import by_class
+from conceptrast.concepts.class_prototypes import set_prototypes
 from conceptrast.concepts.recipes import Recipe
 from conceptrast.contrast.card_evidence import ContrastEvidence, contrast_card, facts_of
 from conceptrast.contrast.cards import ContrastCard
 from conceptrast.contrast.components import contrast_sets, of_pair, patches_of_pair, set_names, set_owners
 from conceptrast.contrast.features import MAPS, THRESHOLD, Features, features_of_classes
-from conceptrast.contrast.hyperplanes import NO_PLANE, Hyperplane, fit_pairs
+from conceptrast.contrast.hyperplane_fit import fit_pairs
+from conceptrast.contrast.hyperplane_solvers import Solver
+from conceptrast.contrast.hyperplanes import NO_PLANE, Hyperplane
 from conceptrast.contrast.images import class_activations
-from conceptrast.contrast.pairs import named_pairs
+from conceptrast.contrast.pairs import Pair, named_pairs
 from conceptrast.contrast.shift import ShiftSettings, pair_outcomes
-from conceptrast.contrast.solvers import Pair, Solver
 from conceptrast.data.loose_pictures import AnyPictures, as_dataset
 from conceptrast.figures.contrast_card import draw_contrast_card
 from conceptrast.models.activations import activations_of

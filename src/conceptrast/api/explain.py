@@ -20,11 +20,12 @@ from conceptrast.attribution import METHODS
 from conceptrast.attribution.images import attribute_images
 from conceptrast.base.errors import ConceptrastError, ConfigError, ModelError, unknown_name
 from conceptrast.base.registry import resolve
+from conceptrast.concepts.attributed_images import by_class
 from conceptrast.concepts.card_evidence import ClassEvidence, class_card
 from conceptrast.concepts.cards import ClassCard
-from conceptrast.concepts.classes import by_class, factorize_classes
+from conceptrast.concepts.class_factorization import factorize_classes
+from conceptrast.concepts.class_prototypes import class_prototypes
 from conceptrast.concepts.component_prediction import component_prediction, plan_assemblies
-from conceptrast.concepts.prototypes import class_prototypes
 from conceptrast.concepts.recipes import RECIPES, Recipe
 from conceptrast.data.loose_pictures import AnyPictures, as_dataset
 from conceptrast.data.selection import class_images
@@ -278,7 +279,7 @@ def concepts_of(
     pictures: Pictures, split: SplitModel, attribution: Mapping[str, np.ndarray], recipe: Recipe,
     seed: int, rectify: bool, precision: str,
 ) -> dict[str, np.ndarray]:  # fmt: skip
-    """Components of one class, as :func:`~conceptrast.concepts.classes.factorize_classes` gives them.
+    """Components of one class, as :func:`~conceptrast.concepts.class_factorization.factorize_classes` gives them.
 
     Raises:
         ConceptrastError: the attribution leaves nothing to factorize.

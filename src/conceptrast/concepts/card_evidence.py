@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from conceptrast.concepts.cards import PATCHES, Box, ClassCard, Heatmap, PatchRow, Verdict
-from conceptrast.concepts.classes import class_weights, weighted_rows
-from conceptrast.concepts.codes import codes_of
-from conceptrast.concepts.component_prediction import assemble, chosen_patches
+from conceptrast.concepts.class_factorization import class_weights, weighted_rows
+from conceptrast.concepts.combined_image import assemble, chosen_patches
+from conceptrast.concepts.nmf_codes import codes_of
 from conceptrast.concepts.patches import BOX, crop
-from conceptrast.concepts.prototypes import SELECTIONS
+from conceptrast.concepts.prototype_search import SELECTIONS
 from conceptrast.concepts.recipes import Recipe
 from conceptrast.models.activations import activations_of
 from conceptrast.models.pictures import Pictures, pixels
@@ -220,7 +220,7 @@ def heatmap(view: Tensor, activations: Tensor, weights: np.ndarray, components: 
     Args:
         view: uint8 ``[3, H, W]``.
         activations: ``[C, h, w]``.
-        weights: ``[1, h, w]`` or ``[C, 1, 1]``; see :func:`conceptrast.concepts.classes.class_weights`.
+        weights: ``[1, h, w]`` or ``[C, 1, 1]``; see :func:`conceptrast.concepts.class_factorization.class_weights`.
         components: ``[k, C]``.
 
     Returns:
@@ -249,7 +249,7 @@ def tiles(patches: Tensor, combined: Tensor) -> list[Box]:
 
     Args:
         patches: ``[k, 3, ph, pw]``.
-        combined: ``[3, H, W]``, as :func:`~conceptrast.concepts.component_prediction.assemble` makes it.
+        combined: ``[3, H, W]``, as :func:`~conceptrast.concepts.combined_image.assemble` makes it.
 
     Example:
         >>> tiles(torch.zeros(2, 3, 4, 4), torch.zeros(3, 8, 4))

@@ -95,7 +95,7 @@ def best_patches(prototypes: pd.DataFrame, truth: pd.DataFrame, n: int = PATCHES
     """The ``n`` best patches of each component outside its class's images, from pictures without a faint concept.
 
     Args:
-        prototypes: as :func:`conceptrast.concepts.prototypes.class_prototypes` gives.
+        prototypes: as :func:`conceptrast.concepts.class_prototypes.class_prototypes` gives.
         truth: image, faint.
         n: patches of each component.
     """
@@ -132,7 +132,8 @@ def concept_recovery(
     """Which true concepts each class's components find, and how pure the components are.
 
     Args:
-        prototypes: as :func:`conceptrast.concepts.prototypes.class_prototypes` gives; boxes in pixels of the picture.
+        prototypes: as :func:`conceptrast.concepts.class_prototypes.class_prototypes` gives; boxes in pixels of the
+            picture.
         index: image, label, label_name of the pictures.
         truth: image, concept, top, left, height, width, faint.
         class_names: by class index.

@@ -14,8 +14,8 @@ from conceptrast.concepts.card_evidence import patch_of
 from conceptrast.contrast.cards import IMAGES, PATCHES, ContrastCard, Side
 from conceptrast.contrast.components import SIDES
 from conceptrast.contrast.hyperplanes import Hyperplane
+from conceptrast.contrast.pairs import Pair
 from conceptrast.contrast.shift import ShiftSettings, shift_rows
-from conceptrast.contrast.solvers import Pair
 from conceptrast.models.activations import activations_of
 from conceptrast.models.inference import device_of
 from conceptrast.models.pictures import Pictures, pixels

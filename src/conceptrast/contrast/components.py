@@ -14,12 +14,11 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from conceptrast.concepts.classes import weighted_rows
+from conceptrast.concepts.class_factorization import weighted_rows
 from conceptrast.concepts.nmf import NothingToFactorizeError, nmf, reconstruction_error, refuse_negative
 from conceptrast.contrast.hyperplanes import Hyperplane
-from conceptrast.contrast.pairs import skipped_pairs
-from conceptrast.contrast.planes import Planes
-from conceptrast.contrast.solvers import Pair
+from conceptrast.contrast.pairs import Pair, skipped_pairs
+from conceptrast.contrast.study_hyperplanes import Planes
 
 SIDES = ("for", "against")
 """``for``: A's images on A's side; ``against``: B's images on B's side."""
@@ -163,7 +162,7 @@ def set_names(sets: Mapping[str, np.ndarray], prototypes: pd.DataFrame) -> pd.Da
 
     Args:
         sets: as :func:`contrast_sets` gives.
-        prototypes: as :func:`conceptrast.concepts.prototypes.set_prototypes` gives for ``sets["components"]``.
+        prototypes: as :func:`conceptrast.concepts.class_prototypes.set_prototypes` gives for ``sets["components"]``.
 
     Returns:
         first, second, baseline, side, then the prototypes' columns without ``set``.
@@ -249,7 +248,7 @@ def pair_table(
         heldout_accuracy (of features), normal_length, and of both factorizations error_for, error_against (relative)
         and removed_for, removed_against (share that rectifying took away).
     """
-    reasons = skipped_pairs(pairs, names, usable, planes)
+    reasons = skipped_pairs(pairs, names, usable, planes.skipped)
     own = sets["skipped_baseline"] == "none"
     for pair, reason in zip(sets["skipped"][own].tolist(), sets["skipped_reason"][own].tolist(), strict=True):
         for named in ((pair[0], pair[1]), (pair[1], pair[0])):

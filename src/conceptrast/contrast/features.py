@@ -129,7 +129,7 @@ def features_of_classes(
 
     Args:
         classes: class, activations ``[N, C, h, w]`` and place among the attributed images, as
-            :func:`conceptrast.concepts.classes.by_class` gives.
+            :func:`conceptrast.concepts.attributed_images.by_class` gives.
         attribution: image ``[M]`` and the maps ``[M, h, w]`` of all images.
         names: of the model's classes.
         maps: which of :data:`MAPS` chooses positions.

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from torch import Tensor
 
-from conceptrast.concepts.classes import by_class
+from conceptrast.concepts.attributed_images import by_class
 from conceptrast.models.activations import activations_of
 from conceptrast.models.pictures import Pictures
 from conceptrast.models.split import SplitModel

@@ -17,7 +17,7 @@ from torch.nn.functional import interpolate
 
 from conceptrast.base.errors import ShapeError
 from conceptrast.contrast.hyperplanes import Hyperplane
-from conceptrast.contrast.solvers import Pair
+from conceptrast.contrast.pairs import Pair
 from conceptrast.models.activations import activations_of
 from conceptrast.models.inference import autocast, device_of, network_input
 from conceptrast.models.model import Model, Preprocess

@@ -22,7 +22,7 @@ from conceptrast.concepts.patches import BOX
 from conceptrast.concepts.recovery import HITS, PATCHES, contents
 from conceptrast.contrast.components import SIDES, own_side
 from conceptrast.contrast.hyperplanes import RANDOM_DIRECTION, Hyperplane
-from conceptrast.contrast.solvers import Pair
+from conceptrast.contrast.pairs import Pair
 
 
 def sharing_pairs(concepts: Mapping[int, Sequence[str]], classes: Sequence[int]) -> dict[Pair, tuple[str, str]]:

@@ -18,8 +18,8 @@ from torch import Tensor
 from conceptrast.base.errors import ConceptrastError, ShapeError
 from conceptrast.base.statistics import mean_sd
 from conceptrast.contrast.hyperplanes import RANDOM_DIRECTION, Hyperplane, random_hyperplane
-from conceptrast.contrast.planes import Planes
-from conceptrast.contrast.solvers import Pair
+from conceptrast.contrast.pairs import Pair
+from conceptrast.contrast.study_hyperplanes import Planes
 from conceptrast.models.inference import autocast
 from conceptrast.models.split import SplitModel
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from conceptrast.base.files import read_optional
 from conceptrast.base.statistics import mean_sd
-from conceptrast.contrast.solvers import Solver
+from conceptrast.contrast.hyperplane_solvers import Solver
 
 NUMBERS = {"train_accuracy": "train_accuracy", "heldout_accuracy": "heldout_accuracy", "lengths": "normal_length"}
 """Arrays of a solver that the table gives mean and standard deviation of, and their names there."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from conceptrast.ace.ace import AGAINST, FOR
 from conceptrast.ace.cards import EXAMPLES, AceCard, ConceptRow
+from conceptrast.ace.concepts import AGAINST, FOR
 from conceptrast.base.names import short
 from conceptrast.figures.canvas import FAINT, INK, MATCH, MISMATCH, Sheet, component_colour
 

@@ -7,10 +7,12 @@ from typing import Any
 
 import pandas as pd
 
-from conceptrast.ace.ace import AceSettings, cav_arrays, nothing_found
 from conceptrast.ace.card_evidence import ace_card
+from conceptrast.ace.cav_arrays import cav_arrays
 from conceptrast.ace.class_concepts import concepts_of_classes
+from conceptrast.ace.concepts import nothing_found
 from conceptrast.ace.recovery import described, labels_of
+from conceptrast.ace.settings import AceSettings
 from conceptrast.base.files import read_table, write_arrays, write_table
 from conceptrast.base.names import file_name
 from conceptrast.concepts.recovery import concepts_by_class, refuse_other_size

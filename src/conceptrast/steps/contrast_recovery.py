@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from conceptrast.base.files import read_table, write_table
-from conceptrast.concepts.classes import read_attributions
+from conceptrast.concepts.attributed_images import read_attributions
 from conceptrast.concepts.recovery import concepts_by_class, refuse_other_size
 from conceptrast.contrast.features import FeatureBank
 from conceptrast.contrast.hyperplanes import RANDOM_DIRECTION
 from conceptrast.contrast.images import class_activations, images_by_class
 from conceptrast.contrast.pairs import named_pairs, with_sharing
-from conceptrast.contrast.planes import Planes, chance_planes
 from conceptrast.contrast.recovery import mass_table, sharing_pairs, strongest_table
+from conceptrast.contrast.study_hyperplanes import Planes, chance_planes
 from conceptrast.data.digit_pairs import CELL
 from conceptrast.models.split import SplitModel
 from conceptrast.steps.opening import open_pictures

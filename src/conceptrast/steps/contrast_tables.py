@@ -10,9 +10,9 @@ import pandas as pd
 from conceptrast.base.files import read_table, write_table
 from conceptrast.contrast import recovery
 from conceptrast.contrast.features import class_table
+from conceptrast.contrast.hyperplane_solvers import solvers_from_settings
 from conceptrast.contrast.mask import mask_summary
 from conceptrast.contrast.shift import shift_summary
-from conceptrast.contrast.solvers import solvers_from_settings
 from conceptrast.contrast.tables import hyperplane_summary, joined, or_skipped
 from conceptrast.steps.runner import run
 

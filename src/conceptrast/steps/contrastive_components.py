@@ -6,18 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from conceptrast.base.files import read_table, write_arrays, write_table
-from conceptrast.concepts.classes import read_attributions
-from conceptrast.concepts.prototypes import set_prototypes
+from conceptrast.concepts.attributed_images import read_attributions
+from conceptrast.concepts.class_prototypes import set_prototypes
 from conceptrast.concepts.recipes import recipes_from_settings
 from conceptrast.concepts.recovery import concepts_by_class
 from conceptrast.contrast.components import contrast_sets, pair_table, set_names, set_owners
 from conceptrast.contrast.features import FeatureBank
 from conceptrast.contrast.hyperplanes import RANDOM_DIRECTION
 from conceptrast.contrast.images import class_activations, images_by_class
-from conceptrast.contrast.pairs import both_orders, named_pairs, with_sharing
-from conceptrast.contrast.planes import Planes, chance_planes
+from conceptrast.contrast.pairs import Pair, both_orders, named_pairs, with_sharing
 from conceptrast.contrast.recovery import sharing_pairs
-from conceptrast.contrast.solvers import Pair
+from conceptrast.contrast.study_hyperplanes import Planes, chance_planes
 from conceptrast.models.activations import activations_of
 from conceptrast.models.split import SplitModel
 from conceptrast.steps.opening import open_pictures

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from conceptrast.ace.ace import strongest_cav
+from conceptrast.ace.cav_arrays import strongest_cav
 from conceptrast.base.files import read_arrays, read_table, write_table
 from conceptrast.base.names import short, slug
 from conceptrast.contrast.images import class_activations
 from conceptrast.contrast.pairs import named_pairs, skipped_rows
-from conceptrast.contrast.planes import Planes
+from conceptrast.contrast.study_hyperplanes import Planes
 from conceptrast.contrast.tables import joined
 from conceptrast.counterfactual.decoder import read_decoder
 from conceptrast.counterfactual.search import DecodableLayer, with_names

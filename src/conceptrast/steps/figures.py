@@ -10,8 +10,8 @@ import pandas as pd
 from conceptrast.base.files import read_arrays, read_table, write_table
 from conceptrast.base.names import file_name
 from conceptrast.base.progress import progress
+from conceptrast.concepts.attributed_images import read_attributions
 from conceptrast.concepts.card_evidence import StudyEvidence, study_cards
-from conceptrast.concepts.classes import read_attributions
 from conceptrast.concepts.recipes import Recipe
 from conceptrast.figures.canvas import save_png
 from conceptrast.figures.class_card import draw_class_card

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 
 from conceptrast.base.files import write_arrays, write_table
-from conceptrast.concepts.classes import read_attributions
+from conceptrast.concepts.attributed_images import read_attributions
 from conceptrast.contrast.features import FeatureBank
 from conceptrast.contrast.images import drawn_images, images_by_class
 from conceptrast.contrast.mask import MaskSettings, mask_tests
 from conceptrast.contrast.pairs import mask_pairs, named_pairs, skipped_pairs, skipped_rows
-from conceptrast.contrast.planes import Planes
 from conceptrast.contrast.shift import draw_pairs
+from conceptrast.contrast.study_hyperplanes import Planes
 from conceptrast.models.split import SplitModel
 from conceptrast.steps.opening import open_pictures
 from conceptrast.steps.runner import run
@@ -48,7 +48,9 @@ def main(
     options = MaskSettings(fill=settings["fill"], seed=seed, precision=settings["precision"])
     tests = list(mask_tests(pictures, SplitModel(pictures.model, settings["layer"]), planes, images, options))
     rows = [test.rows.assign(from_class=test.pair[0], to_class=test.pair[1], status="ok", reason="") for test in tests]
-    skipped = skipped_rows(skipped_pairs(pairs, pictures.model.class_names, bank, planes)).assign(baseline="none")
+    skipped = skipped_rows(skipped_pairs(pairs, pictures.model.class_names, bank, planes.skipped)).assign(
+        baseline="none"
+    )
     write_table(pd.concat([*rows, skipped], ignore_index=True).reindex(columns=COLUMNS), mask)
     arrays = {
         "pair": np.array([test.pair for test in tests], np.int64).reshape(-1, 2),

@@ -10,8 +10,10 @@ import numpy as np
 from conceptrast.base.files import read_array, read_optional
 from conceptrast.base.progress import progress
 from conceptrast.contrast.features import FeatureBank, Features
-from conceptrast.contrast.hyperplanes import NO_PLANE, Hyperplane, fit_pairs, random_hyperplane
-from conceptrast.contrast.solvers import Pair, Solver
+from conceptrast.contrast.hyperplane_fit import fit_pairs
+from conceptrast.contrast.hyperplane_solvers import Solver
+from conceptrast.contrast.hyperplanes import NO_PLANE, Hyperplane, random_hyperplane
+from conceptrast.contrast.pairs import Pair
 
 ACCURACIES = ("train_accuracy", "heldout_accuracy")
 ARRAYS = ("normals", "biases", *ACCURACIES)
@@ -68,7 +70,7 @@ def fit_shard(
         block: classes on each side of a block; memory grows with it, results change by rounding alone.
 
     Returns:
-        For each solver the arrays of :func:`~conceptrast.contrast.hyperplanes.fit_pairs`, as ``<array>_<solver>``.
+        For each solver the arrays of :func:`~conceptrast.contrast.hyperplane_fit.fit_pairs`, as ``<array>_<solver>``.
     """
     parts: dict[str, list[np.ndarray]] = {}
     found = list(blocks_of_pairs(list(bank), shard, shards, block))

@@ -14,18 +14,13 @@ from PIL import Image
 from torch import nn
 
 import conceptrast as cc
-from conceptrast.ace.ace import (
-    AceSettings,
-    Concepts,
-    cav_arrays,
-    clusters_of,
-    concepts_of_class,
-    strongest_cav,
-    why_dropped,
-)
+from conceptrast.ace.cav_arrays import cav_arrays, strongest_cav
 from conceptrast.ace.class_concepts import other_images
+from conceptrast.ace.clustering import clusters_of, why_dropped
+from conceptrast.ace.concepts import Concepts, concepts_of_class
 from conceptrast.ace.recovery import described, labels_of, recovery_table, shown
 from conceptrast.ace.segments import Segments, pooled, segments_of
+from conceptrast.ace.settings import AceSettings
 from conceptrast.ace.superpixels import superpixels
 from conceptrast.base.errors import ConceptrastError, ConfigError, ModelError
 from conceptrast.data.loose_pictures import as_dataset

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from conceptrast.base.errors import ConceptrastError
-from conceptrast.contrast.solvers import Pair, Solver
+from conceptrast.contrast.hyperplane_solvers import Solver
+from conceptrast.contrast.pairs import Pair
 from conceptrast.models.inference import PRECISIONS, default_device
 
 FULL = 0.8

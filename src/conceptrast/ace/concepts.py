@@ -18,65 +18,27 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from threadpoolctl import threadpool_limits
 
+from conceptrast.ace.clustering import Cluster, clusters_of
 from conceptrast.ace.segments import Segments
+from conceptrast.ace.settings import AceSettings
 from conceptrast.ace.tcav import fit_cavs, holm, tcav_scores, two_sided_p
 
-_CLUSTERS, _DRAWS, _RANDOM, _CHANCE = 71, 72, 73, 74  # streams of the draws, apart from all others of the run's seed
-CHANCE = "random_segments"
-FOR, AGAINST, NEITHER = "for", "against", "neither"
+# Streams of the draws, apart from all others of the run's seed.
+_DRAWS = 72
+_RANDOM = 73
+_CHANCE = 74
+RANDOM_SEGMENTS = "random_segments"
+"""The chance row: as many segments, drawn at random from the class's."""
+
+FOR = "for"
+AGAINST = "against"
+NEITHER = "neither"
 NUMBERS = (
     *("concept", "n_segments", "n_images", "cav_accuracy", "tcav", "tcav_sd", "tcav_random", "derivative"),
     *("p_value", "p_corrected", "significant", "speaks"),
 )
 HEAD = ("segments_as", "baseline", "status", "reason")
-
-
-@dataclass(frozen=True)
-class AceSettings:
-    """How concepts are found; defaults as published.
-
-    Args:
-        segments: numbers of superpixels that a picture is cut into, one after the other.
-        segments_as: how segments become inputs, ``resized`` or ``in_place``; with both, both are reported.
-        images: of a class that are cut at most.
-        random_images: of other classes that are cut.
-        clusters: of a class's segments.
-        min_segments: a smaller cluster is no concept.
-        max_segments: nearest to its centre that stand for a concept.
-        draws: of random segments, each with a CAV of its own.
-        significance: highest corrected p-value of a significant concept.
-    """
-
-    segments: Sequence[int] = (15, 50, 80)
-    segments_as: Sequence[str] = ("resized",)
-    images: int = 50
-    random_images: int = 50
-    clusters: int = 25
-    min_segments: int = 20
-    max_segments: int = 40
-    draws: int = 20
-    significance: float = 0.01
-
-    @classmethod
-    def of(cls, settings: Mapping[str, Any]) -> AceSettings:
-        """From an entry of a configuration, which has all of them."""
-        return cls(**{field.name: settings[field.name] for field in fields(cls)})
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """Some of a class's segments.
-
-    ``members`` are the numbers of those nearest to the centre, nearest first; ``n_segments`` counts all, and
-    ``n_images`` the images they come from. ``reason`` says why it is no concept, if it is none.
-    """
-
-    members: np.ndarray
-    n_segments: int
-    n_images: int
-    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -172,127 +134,10 @@ def concepts_of_class(
     images = own.table["image"].to_numpy()
     mixed = [Cluster(each, len(each), len(np.unique(images[each]))) for each in drawn]
     table = [*_rows(shape, "none", kept, tested, chance, settings.significance)]
-    table += _rows(shape, CHANCE, mixed, at_chance, chance, settings.significance)
+    table += _rows(shape, RANDOM_SEGMENTS, mixed, at_chance, chance, settings.significance)
     return Concepts(
-        target, shape, _table(table + dropped + skipped), tested, chance, [each.members for each in kept], drawn
+        target, shape, concept_table(table + dropped + skipped), tested, chance, [each.members for each in kept], drawn
     )
-
-
-def clusters_of(
-    rows: np.ndarray, images: np.ndarray, settings: AceSettings, seed: int, target: int = 0
-) -> list[Cluster]:
-    """k-means clusters of a class's segments, each with the reason why it is no concept if it is none.
-
-    Args:
-        rows: ``[S, C]``.
-        images: ``[S]``, which image each is from.
-        settings: clusters, min_segments, max_segments.
-        seed: of the centres' start.
-        target: the class; each starts for itself.
-
-    Returns:
-        All clusters; of each the ``max_segments`` members nearest to its centre.
-    """
-    # Imported where it is used: it takes a second, and the step of the tables does without.
-    from sklearn.cluster import KMeans
-
-    start = int(np.random.default_rng([seed, target, _CLUSTERS]).integers(2**31))
-    # Threads would add up distances in any order.
-    with threadpool_limits(limits=1):
-        fitted = KMeans(min(settings.clusters, len(rows)), n_init=3, random_state=start).fit(rows.astype(np.float64))
-    distances = np.linalg.norm(rows - fitted.cluster_centers_[fitted.labels_], axis=1)
-    n_images, found = len(np.unique(images)), []
-    for number in range(len(fitted.cluster_centers_)):
-        members = np.flatnonzero(fitted.labels_ == number)
-        spread = len(np.unique(images[members]))
-        reason = why_dropped(len(members), spread, n_images, settings.min_segments)
-        nearest = members[np.argsort(distances[members], kind="stable")]
-        found.append(Cluster(nearest[: settings.max_segments], len(members), spread, reason))
-    return found
-
-
-def why_dropped(n_segments: int, spread: int, n_images: int, min_segments: int) -> str:
-    """Why a cluster is no concept; empty if it is one.
-
-    A concept has enough segments, and they come from enough images: from more images than half its segments; or than a
-    quarter of its segments and of all images; or than a tenth of its segments and half of all images.
-
-    Args:
-        n_segments: in the cluster.
-        spread: images that they come from.
-        n_images: images of the class.
-        min_segments: the smallest concept.
-
-    Source: the published code, ``discover_concepts`` (there: *more* than the smallest number).
-
-    Example:
-        >>> why_dropped(30, 16, 100, 20), why_dropped(30, 12, 100, 20)
-        ('', '30 segments from 12 of 100 images: from too few images')
-        >>> why_dropped(19, 19, 100, 20)
-        '19 segments, fewer than ace.min_segments = 20'
-    """
-    if n_segments < min_segments:
-        return f"{n_segments} segments, fewer than ace.min_segments = {min_segments}"
-    shares = spread / n_segments, spread / n_images
-    if shares[0] > 0.5 or min(shares) > 0.25 or (shares[0] > 0.1 and shares[1] > 0.5):
-        return ""
-    return f"{n_segments} segments from {spread} of {n_images} images: from too few images"
-
-
-def strongest_cav(arrays: Mapping[str, np.ndarray], target: int) -> tuple[str, np.ndarray] | None:
-    """The CAV of the significant concept that speaks for a class most: the highest TCAV score, then derivative.
-
-    Args:
-        arrays: as :func:`cav_arrays` makes and ``ace.npz`` holds.
-        target: class index.
-
-    Returns:
-        Name of the concept and its CAV ``[C]`` of length 1; nothing if no concept of the class is significant and
-        scores above the random CAVs.
-
-    Example:
-        >>> arrays = {"classes": np.array([4, 4]), "concepts": np.array(["a", "b"]), "cavs": np.eye(2),
-        ...     "significant": np.array([True, True]), "tcav": np.array([1.0, 0.0]), "tcav_random": np.full(2, 0.5),
-        ...     "derivative": np.array([0.3, -0.2])}
-        >>> strongest_cav(arrays, 4), strongest_cav(arrays, 5)
-        (('a', array([1., 0.])), None)
-    """
-    usable = (arrays["classes"] == target) & arrays["significant"] & (arrays["tcav"] > arrays["tcav_random"])
-    if not usable.any():
-        return None
-    order = np.lexsort([-arrays["derivative"], -arrays["tcav"], ~usable])
-    return str(arrays["concepts"][order[0]]), arrays["cavs"][order[0]]
-
-
-def cav_arrays(found: Sequence[Concepts], names: Sequence[str] | Mapping[int, str]) -> dict[str, np.ndarray]:
-    """The kept concepts of all classes as arrays: ``n`` of them, ``D`` draws.
-
-    Args:
-        found: one of each class, all with the same shape of segments.
-        names: of the model's classes, by index.
-
-    Returns:
-        classes ``[n]``, concepts ``[n]`` (names), cavs ``[n, C]`` float32 of length 1, tcav, tcav_random, derivative,
-        p_value, p_corrected ``[n]``, significant ``[n]`` bool, scores ``[n, D]``, random_scores ``[n, D]``.
-    """
-    kept = [each for each in found if each.members]
-    tables = [each.table[(each.table["status"] == "ok") & (each.table["baseline"] == "none")] for each in kept]
-    whole = pd.concat(tables) if tables else _table([])
-    draws = found[0].random.size if found else 0
-    owners = [each.target for each in kept for _ in each.members]
-    labels = [f"{names[owner]}: concept {number}" for owner, number in zip(owners, whole["concept"], strict=True)]
-    arrays = {key: whole[key].to_numpy(np.float64) for key in ("tcav", "tcav_random", "derivative")}
-    arrays |= {key: whole[key].to_numpy(np.float64) for key in ("p_value", "p_corrected")}
-    empty = [np.empty((0, draws))]
-    return {
-        "classes": np.array(owners, dtype=np.int64),
-        "concepts": np.array(labels, dtype=np.str_),
-        "cavs": np.concatenate([each.tested.cavs for each in kept] or [np.empty((0, 0))]).astype(np.float32),
-        **arrays,
-        "significant": whole["significant"].to_numpy(bool),
-        "scores": np.concatenate([each.tested.scores for each in kept] or empty),
-        "random_scores": np.concatenate([np.tile(each.random, (len(each.members), 1)) for each in kept] or empty),
-    }
 
 
 def nothing_found(
@@ -301,7 +146,7 @@ def nothing_found(
     """A class without concepts, and why."""
     none = Tested(np.empty((0, 0)), np.empty(0), np.empty((0, 0)), np.empty(0))
     rows = [_skipped_row(shape, reason) for reason in reasons]
-    return Concepts(target, shape, _table([*rows, *others]), none, np.empty(0))
+    return Concepts(target, shape, concept_table([*rows, *others]), none, np.empty(0))
 
 
 def _test(
@@ -360,7 +205,8 @@ def _skipped_row(shape: str, reason: str, cluster: Cluster | None = None) -> dic
     return row if cluster is None else row | {"n_segments": cluster.n_segments, "n_images": cluster.n_images}
 
 
-def _table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+def concept_table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Rows as a table with the columns of :attr:`Concepts.table`."""
     table = pd.DataFrame(list(rows), columns=[*HEAD, *NUMBERS])
     return table.astype(dict.fromkeys(("concept", "n_segments", "n_images"), "Int64") | {"significant": "boolean"})
 
