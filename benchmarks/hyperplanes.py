@@ -31,7 +31,7 @@ from conceptrast.contrast.features import HEADS, FeatureBank
 from conceptrast.contrast.hyperplane_descent import descend
 from conceptrast.contrast.hyperplane_solvers import Solver
 from conceptrast.contrast.pairs import Pair
-from conceptrast.contrast.study_hyperplanes import fit_shard
+from conceptrast.contrast.study_hyperplanes import FitSettings, fit_shard
 
 CLASSES, FEATURES, CHANNELS, TENTH = 20, 600, 1024, 10
 TARGETS = {"float32": 10.0, "bfloat16": 18.0}
@@ -73,7 +73,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 def fit_one_shard(file: Path) -> None:
     """Fit one shard of the many classes and print the peak memory of this process in MiB."""
-    fit_shard(FeatureBank([file]), [SOLVER], shards=SHARDS)
+    fit_shard(FeatureBank([file]), [SOLVER], FitSettings(), shards=SHARDS)
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     print(int(status["VmHWM"].split()[0]) / 1024)
 

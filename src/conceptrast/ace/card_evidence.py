@@ -8,7 +8,7 @@ from functools import cache
 
 import numpy as np
 
-from conceptrast.ace.cards import EXAMPLES, AceCard, ConceptRow
+from conceptrast.ace.cards import EXAMPLES_PER_ROW, AceCard, ConceptRow
 from conceptrast.ace.class_concepts import ClassConcepts
 from conceptrast.ace.settings import AceSettings
 from conceptrast.ace.superpixels import superpixels
@@ -40,7 +40,7 @@ def ace_card(pictures: Pictures, class_concepts: ClassConcepts, settings: AceSet
     rows = []
     for place, concept in enumerate(table[table["status"] == "ok"].itertuples()):
         segments = examples[examples["concept"] == concept.concept]
-        chosen = _first_of_each_image(segments["image"].to_numpy(np.int64))[:EXAMPLES]
+        chosen = _first_of_each_image(segments["image"].to_numpy(np.int64))[:EXAMPLES_PER_ROW]
         pairs = segments.iloc[chosen][["image", "segment"]].to_numpy(np.int64).tolist()
         facts = [
             f"TCAV {concept.tcav:.2f}, random CAVs {concept.tcav_random:.2f}",

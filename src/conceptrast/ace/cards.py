@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-EXAMPLES = 8
+EXAMPLES_PER_ROW = 8
 """Segments of each concept that a card shows."""
 
 

@@ -45,6 +45,8 @@ def by_class(batches: Iterable[tuple[np.ndarray, Tensor]], targets: np.ndarray) 
             if last:
                 held.append(activations[start : at + 1])
                 yield int(targets[done - 1]), torch.cat(held), slice(first, done)
-                held, first, start = [], done, at + 1
+                held = []
+                first = done
+                start = at + 1
         if start < len(activations):
             held.append(activations[start:])

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from conceptrast.concepts.cards import PATCHES, Box, ClassCard, Heatmap, PatchRow, Verdict
+from conceptrast.concepts.cards import PATCHES_PER_ROW, Box, ClassCard, Heatmap, PatchRow, Verdict
 from conceptrast.concepts.class_factorization import class_weights, weighted_rows
 from conceptrast.concepts.combined_image import assemble, chosen_patches
 from conceptrast.concepts.nmf_codes import codes_of
@@ -21,7 +21,7 @@ from conceptrast.models.activations import activations_of
 from conceptrast.models.pictures import Pictures, pixels
 from conceptrast.models.split import SplitModel
 
-HEATMAPS = 3
+HEATMAPS_PER_CARD = 3
 """Images of the class in which a card shows where the components are."""
 
 
@@ -102,7 +102,9 @@ def study_cards(
     """
     split = SplitModel(pictures.model, layer)
     for results in evidence.of_classes(recipe):
-        yield class_card(pictures, split, results, recipe, evidence.predictions, study=study, precision=precision)
+        yield class_card(
+            pictures, split, results, recipe, predictions=evidence.predictions, study=study, precision=precision
+        )
 
 
 def class_card(
@@ -128,7 +130,9 @@ def class_card(
     Returns:
         The card. A selection without a verdict has rows only; one without patches is left out.
     """
-    heatmaps = class_heatmaps(pictures, split, evidence, recipe.weighting, predictions, precision)
+    heatmaps = class_heatmaps(
+        pictures, split, evidence, weighting=recipe.weighting, predictions=predictions, precision=precision
+    )
     views = pictures.by_id(images_on_card(evidence.prototypes, recipe))
     class_names = pictures.model.class_names
     prediction_of = predictions.set_index("image")
@@ -161,7 +165,7 @@ def class_card(
 
 def images_on_card(prototypes: pd.DataFrame, recipe: Recipe) -> np.ndarray:
     """Ids of the images that a card needs: those of the patches it shows and of the patches that are combined."""
-    images = [prototypes[prototypes["rank"] < PATCHES]["image"]]
+    images = [prototypes[prototypes["rank"] < PATCHES_PER_ROW]["image"]]
     for _, table in prototypes.groupby("selection"):
         images.append(chosen_patches(table, recipe.distinct)["image"])
     return np.unique(np.concatenate(images))
@@ -196,7 +200,7 @@ def class_heatmaps(
 
     # The images that the model is surest of.
     predictions = predictions[predictions["image"].isin(list(weights_by_image))]
-    surest = predictions.sort_values(["probability", "image"], ascending=[False, True])["image"].head(HEATMAPS)
+    surest = predictions.sort_values(["probability", "image"], ascending=[False, True])["image"].head(HEATMAPS_PER_CARD)
 
     # Where the components are in them.
     heatmaps = []
@@ -273,7 +277,7 @@ def _patch_row(
     prediction = prediction_of.loc[best["image"]]
     top, left, height, width = (int(best[side]) for side in BOX)
     return PatchRow(
-        patches=[pixels(patch_of(row, views)) for _, row in patches.head(PATCHES).iterrows()],
+        patches=[pixels(patch_of(row, views)) for _, row in patches.head(PATCHES_PER_ROW).iterrows()],
         source=pixels(views[int(best["image"])]),
         box=(top, left, height, width),
         predicted=class_names[int(prediction["predicted"])],

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-PATCHES = 8
+PATCHES_PER_ROW = 8
 """Patches of each component that a card shows."""
 
 Box = tuple[float, float, float, float]

@@ -43,9 +43,11 @@ def class_prototypes(
     """
     classes = components["classes"]
     stacked = {recipe: components[f"components_{recipe.factors.key}"] for recipe in recipes}
-    found = set_prototypes(batches, predicted, classes, stacked, view, rectify, k)
-    found.insert(0, "class", classes[found.pop("set").to_numpy()])
-    return found
+    prototypes = set_prototypes(
+        batches, predicted=predicted, owners=classes, components=stacked, view=view, rectify=rectify, k=k
+    )
+    prototypes.insert(0, "class", classes[prototypes.pop("set").to_numpy()])
+    return prototypes
 
 
 def set_prototypes(
@@ -75,13 +77,18 @@ def set_prototypes(
     Raises:
         ShapeError: a recipe's pooling does not fit the activations.
     """
+    # One search for each recipe, for the components of all sets together.
     searches = {
         recipe: PatchSearch(
-            stacked.reshape(len(stacked) * stacked.shape[1], stacked.shape[2]), max(k, stacked.shape[1]),
-            np.repeat(owners, stacked.shape[1]), recipe.distinct,
+            stacked.reshape(len(stacked) * stacked.shape[1], stacked.shape[2]),
+            k=max(k, stacked.shape[1]),
+            classes=np.repeat(owners, stacked.shape[1]),
+            distinct=recipe.distinct,
         )
         for recipe, stacked in components.items()
-    }  # fmt: skip
+    }
+
+    # One pass over the images.
     grid = (0, 0)
     for images, activations in batches:
         grid = (activations.shape[2], activations.shape[3])
@@ -91,18 +98,23 @@ def set_prototypes(
             if len(owners):
                 search.update(images, pool(values, recipe.kernel, recipe.stride), targets)
     return pd.concat(
-        [_placed(recipe, search, components[recipe].shape[1], view, grid) for recipe, search in searches.items()]
+        [
+            _placed(recipe, search, n_components=components[recipe].shape[1], view=view, grid=grid)
+            for recipe, search in searches.items()
+        ]
     )
 
 
 def _placed(
-    recipe: Recipe, search: PatchSearch, components: int, view: tuple[int, int], grid: tuple[int, int]
+    recipe: Recipe, search: PatchSearch, n_components: int, view: tuple[int, int], grid: tuple[int, int]
 ) -> pd.DataFrame:
     """Result of a search with the set of each component and the box of each patch."""
-    found = search.result()
-    owner, component = np.divmod(found["component"].to_numpy(), max(components, 1))
-    geometry = PatchGeometry(view, grid, recipe.kernel, recipe.stride, recipe.window)
-    boxes = geometry.boxes(found["row"].to_numpy(), found["column"].to_numpy())
+    patches = search.result()
+    owner, component = np.divmod(patches["component"].to_numpy(), max(n_components, 1))
+    geometry = PatchGeometry(
+        view=view, activations=grid, kernel=recipe.kernel, stride=recipe.stride, window=recipe.window
+    )
+    boxes = geometry.boxes(patches["row"].to_numpy(), patches["column"].to_numpy())
     columns = {"set": owner, "recipe": recipe.name, "component": component}
-    kept = found[["selection", "rank", "image"]].assign(**dict(zip(BOX, boxes.T, strict=True)))
-    return pd.concat([pd.DataFrame(columns, index=found.index), kept, found[["similarity"]]], axis=1)
+    placed = patches[["selection", "rank", "image"]].assign(**dict(zip(BOX, boxes.T, strict=True)))
+    return pd.concat([pd.DataFrame(columns, index=patches.index), placed, patches[["similarity"]]], axis=1)

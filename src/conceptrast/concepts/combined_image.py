@@ -33,7 +33,9 @@ def chosen_patches(prototypes: pd.DataFrame, distinct: bool = False) -> pd.DataF
     if not distinct:
         return prototypes[prototypes["rank"] == 0].sort_values("component")
     order = prototypes.sort_values(["similarity", "component", "rank"], ascending=[False, True, True])
-    components, images, taken = set(), set(), []
+    components = set()
+    images = set()
+    taken = []
     for place, component, image in zip(order.index, order["component"], order["image"], strict=True):
         if component not in components and image not in images:
             components.add(component)
@@ -81,4 +83,5 @@ def assemble(patches: Tensor, layout: str) -> Tensor:
     colour = patches.double().mean(dim=(0, 2, 3)).round().to(patches.dtype)
     filling = colour[None, :, None, None].expand(rows * columns - len(patches), -1, *patches.shape[2:])
     tiles = torch.cat([patches, filling]).unflatten(0, (rows, columns))
-    return tiles.permute(2, 0, 3, 1, 4).flatten(3, 4).flatten(1, 2)
+    # From [row, column, channel, y, x] to [channel, row, y, column, x].
+    return tiles.permute((2, 0, 3, 1, 4)).flatten(3, 4).flatten(1, 2)

@@ -8,7 +8,9 @@ at random, and the patches of another class.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
@@ -26,9 +28,9 @@ from conceptrast.models.inference import autocast, device_of, network_input
 from conceptrast.models.model import Model
 
 COLUMNS = (
-    "class", "class_name", "recipe", "selection", "layout", "baseline", "status", "reason", "n_images", "probability",
-    "predicted", "match",
-)  # fmt: skip
+    *("class", "class_name", "recipe", "selection", "layout", "baseline", "status", "reason"),
+    *("n_images", "probability", "predicted", "match"),
+)
 CHUNK = 32
 """Combined images whose views are in memory together."""
 
@@ -47,6 +49,13 @@ class Assembly:
     """image, top, left, height, width; one row a patch."""
     reason: str = ""
     """Why it cannot be put together; empty where it can."""
+
+
+class _Answer(NamedTuple):
+    """What the model says of a combined image: the probability of the class, and the class that it names."""
+
+    probability: float
+    predicted: int
 
 
 @torch.inference_mode()
@@ -76,9 +85,9 @@ def probabilities_of(model: Model, pictures: Tensor, resize: str = "native", pre
     except (RuntimeError, AssertionError) as error:  # torchvision's transformers assert
         if pictures.shape[2:] == (height, width):
             raise
-        own = f"{model.name} takes no combined image of {pictures.shape[2]}×{pictures.shape[3]} pixels"
-        said = str(error).partition("\n")[0]
-        raise ModelError(f"{own} ({said}): set `resize: input` in the recipe, for {height}×{width}") from error
+        refused = f"{model.name} takes no combined image of {pictures.shape[2]}×{pictures.shape[3]} pixels"
+        reason = str(error).partition("\n")[0]
+        raise ModelError(f"{refused} ({reason}): set `resize: input` in the recipe, for {height}×{width}") from error
     return logits.float().softmax(1).cpu()
 
 
@@ -128,30 +137,41 @@ def plan_assemblies(
     Returns:
         In the order of class, recipe, selection, baseline.
     """
+    # The patches of every class, which also serve other classes as their chance row.
     groups = dict(iter(prototypes.groupby(["class", "recipe", "selection"])))
-    chosen = {
-        (target, recipe.name, selection): chosen_patches(
-            groups.get((target, recipe.name, selection), prototypes.iloc[:0]), recipe.distinct
-        )
-        for target in classes for recipe in recipes for selection in SELECTIONS
-    }  # fmt: skip
+    chosen = {}
+    for target, recipe, selection in product(classes, recipes, SELECTIONS):
+        group = groups.get((target, recipe.name, selection), prototypes.iloc[:0])
+        chosen[target, recipe.name, selection] = chosen_patches(group, recipe.distinct)
+
+    # Every class's own image, then both chance rows.
     plan = []
     for target in classes:
         for recipe in recipes:
             for place, selection in enumerate(SELECTIONS):
-                own = chosen[target, recipe.name, selection]
-                missing = _missing(own, recipe)
-                plan.append(Assembly(target, recipe, selection, "none", own, missing))
-                if missing:
+                patches = chosen[target, recipe.name, selection]
+                assembly = Assembly(
+                    target=target,
+                    recipe=recipe,
+                    selection=selection,
+                    baseline="none",
+                    patches=patches,
+                    reason=_missing(patches, recipe),
+                )
+                plan.append(assembly)
+                if assembly.reason:
                     continue
                 key = [seed, target, crc32(recipe.name.encode()), place]
                 pool = predictions if selection == "all" else predictions[predictions["predicted"] != target]
-                box = (int(own["height"].iloc[0]), int(own["width"].iloc[0]))
                 drawn = random_patches(
-                    pool["image"].to_numpy(), recipe.components, box, view, _generator("random_patches", key)
+                    pool["image"].to_numpy(),
+                    k=recipe.components,
+                    box=(int(patches["height"].iloc[0]), int(patches["width"].iloc[0])),
+                    view=view,
+                    generator=_generator("random_patches", key),
                 )
-                plan.append(Assembly(target, recipe, selection, "random_patches", drawn))
-                plan.append(_other_class(chosen, classes, target, recipe, selection, _generator("other_class", key)))
+                plan.append(replace(assembly, baseline="random_patches", patches=drawn))
+                plan.append(_other_class(assembly, chosen, classes, _generator("other_class", key)))
     return plan
 
 
@@ -167,19 +187,19 @@ def _missing(patches: pd.DataFrame, recipe: Recipe) -> str:
 
 
 def _other_class(
+    assembly: Assembly,
     chosen: Mapping[tuple[int, str, str], pd.DataFrame],
     classes: Sequence[int],
-    target: int,
-    recipe: Recipe,
-    selection: str,
     generator: np.random.Generator,
 ) -> Assembly:
-    others = [other for other in classes if other != target]
+    """The same assembly with the patches of another class."""
+    others = [other for other in classes if other != assembly.target]
     if not others:
-        return Assembly(target, recipe, selection, "other_class", pd.DataFrame(), "the study has no other class")
+        reason = "the study has no other class"
+        return replace(assembly, baseline="other_class", patches=pd.DataFrame(), reason=reason)
     other = others[int(generator.integers(len(others)))]
-    patches = chosen[other, recipe.name, selection]
-    return Assembly(target, recipe, selection, "other_class", patches, _missing(patches, recipe))
+    patches = chosen[other, assembly.recipe.name, assembly.selection]
+    return replace(assembly, baseline="other_class", patches=patches, reason=_missing(patches, assembly.recipe))
 
 
 def component_prediction(
@@ -202,7 +222,7 @@ def component_prediction(
         One row an assembly: :data:`COLUMNS`; probability (of the class), predicted and match are empty where status
         is ``skipped``.
     """
-    said: dict[int, tuple[float, int]] = {}
+    answers: dict[int, _Answer] = {}
     usable = [number for number, assembly in enumerate(assemblies) if not assembly.reason]
     for start in range(0, len(usable), CHUNK):
         numbers = usable[start : start + CHUNK]
@@ -210,9 +230,11 @@ def component_prediction(
         for number, picture in zip(numbers, pictures, strict=True):
             assembly = assemblies[number]
             probabilities = probabilities_of(model, picture[None], assembly.recipe.resize, precision)[0]
-            said[number] = (float(probabilities[assembly.target]), int(probabilities.argmax()))
+            answers[number] = _Answer(
+                probability=float(probabilities[assembly.target]), predicted=int(probabilities.argmax())
+            )
     rows = [
-        _row(assembly, model.class_names[assembly.target], n_images.get(assembly.target, 0), said.get(number))
+        _row(assembly, model.class_names[assembly.target], n_images.get(assembly.target, 0), answers.get(number))
         for number, assembly in enumerate(assemblies)
     ]
     return _typed(pd.DataFrame(rows, columns=list(COLUMNS)))
@@ -222,10 +244,12 @@ def _pictures(
     assemblies: Sequence[Assembly], views_of: Callable[[np.ndarray], Iterator[tuple[np.ndarray, Tensor]]]
 ) -> list[Tensor]:
     """The combined images; each view is read once and only its patches are kept."""
+    # Which patches each image gives: number of the assembly, place in it, box.
     wanted: dict[int, list[tuple[int, int, tuple[int, int, int, int]]]] = {}
     for number, assembly in enumerate(assemblies):
         for place, patch in enumerate(assembly.patches[["image", *BOX]].to_numpy().tolist()):
             wanted.setdefault(patch[0], []).append((number, place, tuple(patch[1:])))
+    # The patches of each assembly by their place.
     cut: list[dict[int, Tensor]] = [{} for _ in assemblies]
     for images, views in views_of(np.array(sorted(wanted))):
         for image, view in zip(images.tolist(), views, strict=True):
@@ -237,12 +261,14 @@ def _pictures(
     ]
 
 
-def _row(assembly: Assembly, name: str, n_images: int, said: tuple[float, int] | None) -> tuple[object, ...]:
+def _row(assembly: Assembly, name: str, n_images: int, answer: _Answer | None) -> tuple[object, ...]:
+    """A row of :data:`COLUMNS`; without an answer it says why there is none."""
     recipe = assembly.recipe
     head = (assembly.target, name, recipe.name, assembly.selection, recipe.layout, assembly.baseline)
-    if said is None:
+    if answer is None:
         return (*head, "skipped", assembly.reason, n_images, None, None, None)
-    return (*head, "ok", "", n_images, said[0], said[1], said[1] == assembly.target)
+    match = answer.predicted == assembly.target
+    return (*head, "ok", "", n_images, answer.probability, answer.predicted, match)
 
 
 def skipped_classes(
@@ -255,11 +281,18 @@ def skipped_classes(
         names: of the classes.
         recipes: of the run.
     """
-    empty = pd.DataFrame()
-    rows = [
-        _row(Assembly(target, recipe, selection, "none", empty, reason), names[target], n_images, None)
-        for target, (n_images, reason) in sorted(reasons.items()) for recipe in recipes for selection in SELECTIONS
-    ]  # fmt: skip
+    rows = []
+    for target, (n_images, reason) in sorted(reasons.items()):
+        for recipe, selection in product(recipes, SELECTIONS):
+            skipped = Assembly(
+                target=target,
+                recipe=recipe,
+                selection=selection,
+                baseline="none",
+                patches=pd.DataFrame(),
+                reason=reason,
+            )
+            rows.append(_row(skipped, names[target], n_images, None))
     return _typed(pd.DataFrame(rows, columns=list(COLUMNS)))
 
 

@@ -65,7 +65,9 @@ class PatchSearch:
         if classes is not None and len(classes) != len(self._exact):
             raise ShapeError(f"classes has {len(classes)} entries for {len(self._exact)} components")
         self._directions = torch.from_numpy(self._exact.astype(np.float32))
-        self._k, self._distinct, self._block_values = k, distinct, block_values
+        self._k = k
+        self._distinct = distinct
+        self._block_values = block_values
         self._classes = None if classes is None else np.asarray(classes)
         names = SELECTIONS if classes is not None else SELECTIONS[:1]
         self._best = {name: np.empty(0, _FIELDS) for name in names}
@@ -107,17 +109,20 @@ class PatchSearch:
             table.insert(1, "selection", name)
             table.insert(2, "rank", table.groupby("component").cumcount())
             parts.append(table)
-        found = pd.concat(parts, ignore_index=True).astype({"similarity": "float32"})
-        return found[["component", "selection", "rank", "image", "row", "column", "similarity"]]
+        best_patches = pd.concat(parts, ignore_index=True).astype({"similarity": "float32"})
+        return best_patches[["component", "selection", "rank", "image", "row", "column", "similarity"]]
 
     def _look(self, images: np.ndarray, activations: Tensor, predicted: np.ndarray | None) -> None:
+        """Merge the patches of one block of images that may be among the best."""
         n, channels, _, width = activations.shape
+        # Similarities of all patches with all components, by one product.
         patches = activations.permute(0, 2, 3, 1).reshape(-1, channels)
         lengths = torch.linalg.vector_norm(patches, dim=1)
         if not lengths.isfinite().all():
             raise ConceptrastError("activations are not finite: look for overflow in the model or its precision")
         scale = torch.where(lengths > 0, lengths.reciprocal(), 0.0)
         rough = (self._directions @ patches.T).mul_(scale).reshape(len(self._exact), n, -1)
+        # The few that can enter the best are computed again.
         for name in self._best:
             allowed = rough
             if name == "exclude_target":
@@ -126,11 +131,12 @@ class PatchSearch:
                     allowed = rough.masked_fill(target[:, :, None], -torch.inf)
             rows, flat = self._candidates(allowed, self._floor[name])
             number, position = np.divmod(flat, rough.shape[2])
-            found = np.empty(len(rows), _FIELDS)
-            found["component"], found["image"] = rows, images[number]
-            found["row"], found["column"] = np.divmod(position, width)
-            found["similarity"] = self._cosines(rows, flat, patches.numpy())
-            self._merge(name, found)
+            candidates = np.empty(len(rows), _FIELDS)
+            candidates["component"] = rows
+            candidates["image"] = images[number]
+            candidates["row"], candidates["column"] = np.divmod(position, width)
+            candidates["similarity"] = self._cosines(rows, flat, patches.numpy())
+            self._merge(name, candidates)
 
     def _candidates(self, rough: Tensor, floor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Components and patch numbers whose similarity may be among the ``k`` best."""
@@ -152,17 +158,20 @@ class PatchSearch:
             cosines[part] = (units * self._exact[rows[part]]).sum(1)
         return cosines.astype(np.float32)
 
-    def _merge(self, name: str, found: np.ndarray) -> None:
-        if not len(found):
+    def _merge(self, name: str, candidates: np.ndarray) -> None:
+        """Keep the best of a selection's patches and its new candidates."""
+        if not len(candidates):
             return
-        touched = np.isin(self._best[name]["component"], found["component"])
-        rivals = _ordered(np.concatenate([self._best[name][touched], found]))
+        # Only components that have candidates change.
+        touched = np.isin(self._best[name]["component"], candidates["component"])
+        rivals = _ordered(np.concatenate([self._best[name][touched], candidates]))
         if self._distinct:
             rivals = rivals[np.sort(np.unique(rivals[["component", "image"]], return_index=True)[1])]
         starts = np.searchsorted(rivals["component"], rivals["component"])
         rivals = rivals[np.arange(len(rivals)) - starts < self._k]
         kept = np.concatenate([self._best[name][~touched], rivals])
         self._best[name] = kept[np.argsort(kept["component"], kind="stable")]
+        # What a patch has to reach from now on.
         components, first, count = np.unique(rivals["component"], return_index=True, return_counts=True)
         full = count == self._k
         self._floor[name][components[full]] = rivals["similarity"][(first + count - 1)[full]]
@@ -216,7 +225,7 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
     return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
 
 
-def _ordered(found: np.ndarray) -> np.ndarray:
+def _ordered(patches: np.ndarray) -> np.ndarray:
     """By component, then similarity (highest first), image, row and column."""
-    keys = (found["column"], found["row"], found["image"], -found["similarity"], found["component"])
-    return found[np.lexsort(keys)]
+    keys = (patches["column"], patches["row"], patches["image"], -patches["similarity"], patches["component"])
+    return patches[np.lexsort(keys)]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from conceptrast.concepts.card_evidence import patch_of
-from conceptrast.contrast.cards import IMAGES, PATCHES, ContrastCard, Side
+from conceptrast.contrast.cards import IMAGES_PER_SIDE, PATCHES_PER_ROW, ContrastCard, Side
 from conceptrast.contrast.components import SIDES
 from conceptrast.contrast.hyperplanes import Hyperplane
 from conceptrast.contrast.pairs import Pair
@@ -21,7 +21,7 @@ from conceptrast.models.inference import device_of
 from conceptrast.models.pictures import Pictures, pixels
 from conceptrast.models.split import SplitModel
 
-SHIFTED = 20
+SHIFTED_IMAGES = 20
 """Images of each class that a card's curves are the mean of."""
 
 
@@ -64,7 +64,7 @@ def contrast_card(
         facts: words on the hyperplane, for the header too.
         settings: of the curves; its precision is also that of the distances.
     """
-    patches = evidence.prototypes[evidence.prototypes["rank"] < PATCHES]
+    patches = evidence.prototypes[evidence.prototypes["rank"] < PATCHES_PER_ROW]
     patch_views = pictures.by_id(np.unique(patches["image"]))
     sides = {}
     for name, pair, hyperplane in (
@@ -77,7 +77,7 @@ def contrast_card(
         views = pictures.by_id(surest)
 
         # What becomes of the class's images on the way to the other side.
-        spread = ids[np.linspace(0, len(ids) - 1, min(SHIFTED, len(ids))).astype(int)]
+        spread = ids[np.linspace(0, len(ids) - 1, min(SHIFTED_IMAGES, len(ids))).astype(int)]
         curve = shift_rows(
             split,
             _activations(pictures, split, spread, settings.precision).to(device_of(pictures.model)),
@@ -119,7 +119,7 @@ def _surest(ids: np.ndarray, predictions: pd.DataFrame) -> np.ndarray:
     """The images that the model is surest of."""
     of_class = predictions[predictions["image"].isin(ids)]
     ordered = of_class.sort_values(["probability", "image"], ascending=[False, True])
-    surest: np.ndarray = ordered["image"].head(IMAGES).to_numpy()
+    surest: np.ndarray = ordered["image"].head(IMAGES_PER_SIDE).to_numpy()
     return surest
 
 

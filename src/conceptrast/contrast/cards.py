@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-PATCHES = 6
+PATCHES_PER_ROW = 6
 """Patches of each component that a card shows."""
 
-IMAGES = 3
+IMAGES_PER_SIDE = 3
 """Images of each class in which a card shows where the class's side is."""
 
 

@@ -106,7 +106,8 @@ def corner_box(crop: tuple[int, int], view: tuple[int, int], corner: str) -> tup
     """
     if corner not in CORNERS:
         raise ConfigError(unknown_name("corner", corner, CORNERS))
-    (height, width), (rows, columns) = crop, view
+    height, width = crop
+    rows, columns = view
     if height > rows or width > columns:
         raise ConfigError(
             f"the crop has {height}×{width} pixels and the model's view {rows}×{columns}: set its 'size' to fit"
@@ -132,8 +133,8 @@ def crop_of(settings: Mapping[str, Any]) -> Crop:
     """
     size = settings.get("size")
     return Crop(
-        settings.get("photograph"),
-        settings.get("file"),
-        tuple(settings["box"]) if "box" in settings else None,
-        tuple(size) if isinstance(size, list) else size,
+        photograph=settings.get("photograph"),
+        file=settings.get("file"),
+        box=tuple(settings["box"]) if "box" in settings else None,
+        size=tuple(size) if isinstance(size, list) else size,
     )

@@ -36,14 +36,16 @@ def regress(features: Mapping[int, np.ndarray], pairs: Sequence[Pair], name: str
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    normals, biases, late = [], [], 0
+    normals = []
+    biases = []
+    late = 0
     for first, second in pairs:
         rows = np.concatenate([features[first], features[second]])
         labels = np.repeat([0, 1], [len(features[first]), len(features[second])])
-        with warnings.catch_warnings(record=True) as said:
+        with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", ConvergenceWarning)
             fitted = LogisticRegression(max_iter=10_000).fit(rows, labels)
-        late += any(issubclass(each.category, ConvergenceWarning) for each in said)
+        late += any(issubclass(warning.category, ConvergenceWarning) for warning in caught)
         normals.append(fitted.coef_[0].astype(np.float32))
         biases.append(float(fitted.intercept_[0]))
     if late:
@@ -78,8 +80,8 @@ def fit_pairs(
 
     Example:
         >>> features = {3: (np.array([[1.0, 0.0]], np.float32),) * 2, 5: (np.array([[0.0, 1.0]], np.float32),) * 2}
-        >>> found = fit_pairs(features, [(3, 5)], Solver("zero"))
-        >>> (found["normals"] > 0).tolist(), found["heldout_accuracy"].tolist()
+        >>> fitted = fit_pairs(features, [(3, 5)], Solver("zero"))
+        >>> (fitted["normals"] > 0).tolist(), fitted["heldout_accuracy"].tolist()
         ([[False, True]], [1.0])
     """
     for first, second in pairs:
@@ -87,29 +89,36 @@ def fit_pairs(
             raise ShapeError(f"a pair needs two classes, got {first} twice")
         if missing := [target for target in (first, second) if target not in features]:
             raise ShapeError(f"class {missing[0]} has no features")
+    # Normals of the pairs whose features differ.
     usable = [pair for pair in pairs if not _indistinct(*(features[target][0] for target in pair))]
     if not solver.antisymmetric:
         usable += [(second, first) for first, second in usable]
-    normals, biases = _fitted({target: rows for target, (rows, _) in features.items()}, usable, solver, seed, precision)
+    training = {target: rows for target, (rows, _) in features.items()}
+    normals, biases = _fitted(training, usable, solver, seed=seed, precision=precision)
+
+    # Those that are not zero: from zero, two classes of as many features with the same sum stay at zero.
     lengths = np.linalg.norm(normals, axis=1)
-    # From zero, two classes of as many features with the same sum stay at zero.
-    there = lengths > 0
-    usable = [pair for pair, kept in zip(usable, there, strict=True) if kept]
-    normals, biases, lengths = normals[there], biases[there], lengths[there]
-    lost = {frozenset(pair) for pair in pairs} - {frozenset(pair) for pair in usable}
-    found: dict[str, np.ndarray] = {
+    separates = lengths > 0
+    usable = [pair for pair, kept in zip(usable, separates, strict=True) if kept]
+    normals = normals[separates]
+    biases = biases[separates]
+    lengths = lengths[separates]
+    inseparable = {frozenset(pair) for pair in pairs} - {frozenset(pair) for pair in usable}
+    arrays: dict[str, np.ndarray] = {
         "first": np.array([first for first, _ in usable], np.int64),
         "second": np.array([second for _, second in usable], np.int64),
         "normals": normals,
         "biases": biases,
         "lengths": lengths,
-        "skipped": np.array(sorted(tuple(sorted(pair)) for pair in lost), np.int64).reshape(-1, 2),
+        "skipped": np.array(sorted(tuple(sorted(pair)) for pair in inseparable), np.int64).reshape(-1, 2),
     }
+
+    # How well they tell the classes apart.
     for number, name in enumerate(("train_accuracy", "heldout_accuracy")):
         rows = {target: features[target][number] for pair in usable for target in pair}
-        if rows and all(len(each) for each in rows.values()):
-            found[name] = accuracies(rows, usable, normals, biases)
-    return found
+        if rows and all(len(vectors) for vectors in rows.values()):
+            arrays[name] = accuracies(rows, usable, normals, biases)
+    return arrays
 
 
 def _fitted(
@@ -120,7 +129,7 @@ def _fitted(
         return np.empty((0, 0), np.float32), np.empty(0, np.float32)
     if solver.solver == "logistic":
         return regress(features, pairs, solver.name)
-    return descend(features, pairs, solver, seed, precision)
+    return descend(features, pairs, solver, seed=seed, precision=precision)
 
 
 def accuracies(
@@ -139,13 +148,14 @@ def accuracies(
         >>> accuracies(features, [(0, 1)], np.array([[1.0]]), np.array([-2.0])).round(3).tolist()
         [0.667]
     """
-    right, total = np.zeros(len(pairs)), np.zeros(len(pairs))
+    right = np.zeros(len(pairs))
+    total = np.zeros(len(pairs))
     for target, rows in features.items():
-        own = np.array([number for number, pair in enumerate(pairs) if target in pair], np.int64)
-        second = np.array([pairs[number][1] == target for number in own], bool)
-        logits = rows @ normals[own].T + biases[own]
-        right[own] += ((logits > 0) == second).sum(axis=0)
-        total[own] += len(rows)
+        with_class = np.array([number for number, pair in enumerate(pairs) if target in pair], np.int64)
+        is_second = np.array([pairs[number][1] == target for number in with_class], bool)
+        logits = rows @ normals[with_class].T + biases[with_class]
+        right[with_class] += ((logits > 0) == is_second).sum(axis=0)
+        total[with_class] += len(rows)
     return right / np.maximum(total, 1)
 
 

@@ -26,13 +26,13 @@ def named_pairs(model: Model, pairs: Sequence[Sequence[str | int]]) -> list[Pair
         >>> named_pairs(model, [["dog", "cat"]])
         [(1, 0)]
     """
-    found = []
+    indices = []
     for first, second in pairs:
         pair = (model.class_index(first), model.class_index(second))
         if pair[0] == pair[1]:
             raise ConfigError(f"a pair needs two classes, got {first!r} and {second!r}, which are the same")
-        found.append(pair)
-    return list(dict.fromkeys(found))
+        indices.append(pair)
+    return list(dict.fromkeys(indices))
 
 
 def mask_pairs(named: Sequence[Pair], drawn: Sequence[Pair], most: int) -> list[Pair]:
@@ -52,10 +52,10 @@ def with_sharing(named: Sequence[Pair], sharing: Iterable[Pair]) -> list[Pair]:
         >>> with_sharing([(4, 1)], [(0, 1), (1, 0), (1, 4)])
         [(4, 1), (0, 1)]
     """
-    found: dict[frozenset[int], Pair] = {}
+    unordered: dict[frozenset[int], Pair] = {}
     for pair in [*named, *sharing]:
-        found.setdefault(frozenset(pair), pair)
-    return list(found.values())
+        unordered.setdefault(frozenset(pair), pair)
+    return list(unordered.values())
 
 
 def both_orders(pairs: Iterable[Pair]) -> list[Pair]:

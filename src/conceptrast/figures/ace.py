@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from conceptrast.ace.cards import EXAMPLES, AceCard, ConceptRow
+from conceptrast.ace.cards import EXAMPLES_PER_ROW, AceCard, ConceptRow
 from conceptrast.ace.concepts import AGAINST, FOR
 from conceptrast.base.names import short
 from conceptrast.figures.canvas import FAINT, INK, MATCH, MISMATCH, Sheet, component_colour
 
 WIDTH, MARGIN, CELL, GAP, HEAD, FOOT = 14.0, 0.35, 0.98, 0.06, 1.28, 0.78
 LEFT = MARGIN + 0.4  # where example segments start
-STRIP = LEFT + EXAMPLES * (CELL + GAP) + 0.25  # where the scores start
+STRIP = LEFT + EXAMPLES_PER_ROW * (CELL + GAP) + 0.25  # where the scores start
 STRIP_WIDTH, BINS = 1.75, 10
 WORDS = STRIP + STRIP_WIDTH + 0.3
 PALE = 0.72  # share of white in what surrounds a segment

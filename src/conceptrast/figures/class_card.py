@@ -11,7 +11,7 @@ from PIL import Image
 
 from conceptrast.base.errors import ShapeError
 from conceptrast.base.names import short
-from conceptrast.concepts.cards import PATCHES, Box, ClassCard, PatchRow, Verdict
+from conceptrast.concepts.cards import PATCHES_PER_ROW, Box, ClassCard, PatchRow, Verdict
 from conceptrast.figures.canvas import FAINT, INK, MATCH, MISMATCH, Sheet, component_colour
 
 WIDTH, MARGIN, GAP = 14.0, 0.35, 0.06
@@ -118,16 +118,18 @@ def _header(sheet: Sheet, card: ClassCard) -> None:
 def _selection(sheet: Sheet, card: ClassCard, selection: str, y: float) -> None:
     rows = card.rows[selection]
     start = LEFT + SOURCE + CAPTION
-    step = (RIGHT - 0.35 - start) / PATCHES
+    step = (RIGHT - 0.35 - start) / PATCHES_PER_ROW
     sheet.rule(y, MARGIN, WIDTH - MARGIN)
     sheet.text(HEADINGS.get(selection, selection), MARGIN, y + 0.1, size=11, weight="bold")
     sheet.text("best patch in its image; prediction", LEFT, y + 0.4, size=8, colour=FAINT)
-    sheet.text(f"{PATCHES} best patches (framed: the one that was combined)", start, y + 0.4, size=8, colour=FAINT)
+    sheet.text(
+        f"{PATCHES_PER_ROW} best patches (framed: the one that was combined)", start, y + 0.4, size=8, colour=FAINT
+    )
     for component, row in enumerate(rows):
         top = y + 0.62 + component * (ROW + GAP)
         sheet.chip(component, MARGIN + 0.16, top + ROW / 2)
         _source(sheet, card, component, row, top)
-        for rank, patch in enumerate(row.patches[:PATCHES]):
+        for rank, patch in enumerate(row.patches[:PATCHES_PER_ROW]):
             frame = component_colour(component) if rank == row.chosen else ""
             sheet.picture(patch, start + rank * step, top, step - GAP, ROW, frame=frame, line=3)
     if selection in card.verdicts:

@@ -8,15 +8,15 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from conceptrast.base.names import short
-from conceptrast.contrast.cards import IMAGES, PATCHES, ContrastCard, Side
+from conceptrast.contrast.cards import IMAGES_PER_SIDE, PATCHES_PER_ROW, ContrastCard, Side
 from conceptrast.contrast.hyperplanes import RANDOM_DIRECTION
 from conceptrast.figures.canvas import FAINT, FIRST, INK, SECOND, Sheet, component_colour
 
 WIDTH, MARGIN, GUTTER, GAP = 14.0, 0.35, 0.4, 0.06
 COLUMN = (WIDTH - 2 * MARGIN - GUTTER) / 2
 BAR = 0.95
-PATCH = (COLUMN - 0.4 - BAR) / PATCHES - GAP
-PICTURE = COLUMN / (2 * IMAGES) - GAP
+PATCH = (COLUMN - 0.4 - BAR) / PATCHES_PER_ROW - GAP
+PICTURE = COLUMN / (2 * IMAGES_PER_SIDE) - GAP
 CURVE = 1.7
 COLOURS = {"for": FIRST, "against": SECOND}
 """Blue for A and orange for B, everywhere in the figures of contrasts."""
@@ -91,7 +91,7 @@ def _components(sheet: Sheet, side: Side, other: str, colour: str, x: float, y: 
         width = (BAR - 0.15) * float(share) / max(float(side.strength.max()), 1e-12)
         sheet.bar(x + 0.4, top + PATCH / 2, width, 0.12, component_colour(component))
         sheet.text(f"{100 * share:.0f} %", x + 0.4, top + PATCH / 2 - 0.18, size=8)
-        for rank, patch in enumerate(patches[:PATCHES]):
+        for rank, patch in enumerate(patches[:PATCHES_PER_ROW]):
             sheet.picture(patch, x + 0.4 + BAR + rank * (PATCH + GAP), top, PATCH, PATCH)
 
 

@@ -43,7 +43,7 @@ def main(
         }
         if study in settings["studies_with_truth"]:
             place = settings["studies_with_truth"].index(study)
-            known = recovery.summary(read_table(masses[place]), read_table(strongest[place]))
+            known = recovery.contrast_recovery_summary(read_table(masses[place]), read_table(strongest[place]))
             found["contrast_recovery"] = or_skipped(known, "no two classes with a plane share a concept")
         for name, table in found.items():
             table.insert(0, "study", study)

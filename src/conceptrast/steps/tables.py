@@ -50,7 +50,7 @@ def main(
         built["studies"] = pd.DataFrame(summaries)
     if recovery:
         pairs = zip(recovery, purity, strict=True)
-        parts = [concept_recovery.summary(read_table(found), read_table(pure)) for found, pure in pairs]
+        parts = [concept_recovery.recovery_summary(read_table(found), read_table(pure)) for found, pure in pairs]
         for part, name in zip(parts, settings["studies_with_truth"], strict=True):
             part.insert(0, "study", name)
         built["concept_recovery"] = pd.concat(parts, ignore_index=True)
