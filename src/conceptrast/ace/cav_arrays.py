@@ -35,32 +35,39 @@ def strongest_cav(arrays: Mapping[str, np.ndarray], target: int) -> tuple[str, n
     return str(arrays["concepts"][order[0]]), arrays["cavs"][order[0]]
 
 
-def cav_arrays(found: Sequence[Concepts], names: Sequence[str] | Mapping[int, str]) -> dict[str, np.ndarray]:
+def cav_arrays(concepts: Sequence[Concepts], names: Sequence[str] | Mapping[int, str]) -> dict[str, np.ndarray]:
     """The kept concepts of all classes as arrays: ``n`` of them, ``D`` draws.
 
     Args:
-        found: one of each class, all with the same shape of segments.
+        concepts: one of each class, all with the same shape of segments.
         names: of the model's classes, by index.
 
     Returns:
         classes ``[n]``, concepts ``[n]`` (names), cavs ``[n, C]`` float32 of length 1, tcav, tcav_random, derivative,
         p_value, p_corrected ``[n]``, significant ``[n]`` bool, scores ``[n, D]``, random_scores ``[n, D]``.
     """
-    kept = [each for each in found if each.members]
-    tables = [each.table[(each.table["status"] == "ok") & (each.table["baseline"] == "none")] for each in kept]
+    # The rows of all kept concepts.
+    kept = [of_class for of_class in concepts if of_class.members]
+    tables = [
+        of_class.table[(of_class.table["status"] == "ok") & (of_class.table["baseline"] == "none")] for of_class in kept
+    ]
     whole = pd.concat(tables) if tables else concept_table([])
-    draws = found[0].random.size if found else 0
-    owners = [each.target for each in kept for _ in each.members]
+    owners = [of_class.target for of_class in kept for _ in of_class.members]
     labels = [f"{names[owner]}: concept {number}" for owner, number in zip(owners, whole["concept"], strict=True)]
     arrays = {key: whole[key].to_numpy(np.float64) for key in ("tcav", "tcav_random", "derivative")}
     arrays |= {key: whole[key].to_numpy(np.float64) for key in ("p_value", "p_corrected")}
-    empty = [np.empty((0, draws))]
+
+    # Their CAVs and scores.
+    draws = concepts[0].random.size if concepts else 0
+    cavs = [of_class.tested.cavs for of_class in kept] or [np.empty((0, 0))]
+    scores = [of_class.tested.scores for of_class in kept] or [np.empty((0, draws))]
+    random_scores = [np.tile(of_class.random, (len(of_class.members), 1)) for of_class in kept]
     return {
         "classes": np.array(owners, dtype=np.int64),
         "concepts": np.array(labels, dtype=np.str_),
-        "cavs": np.concatenate([each.tested.cavs for each in kept] or [np.empty((0, 0))]).astype(np.float32),
+        "cavs": np.concatenate(cavs).astype(np.float32),
         **arrays,
         "significant": whole["significant"].to_numpy(bool),
-        "scores": np.concatenate([each.tested.scores for each in kept] or empty),
-        "random_scores": np.concatenate([np.tile(each.random, (len(each.members), 1)) for each in kept] or empty),
+        "scores": np.concatenate(scores),
+        "random_scores": np.concatenate(random_scores or [np.empty((0, draws))]),
     }

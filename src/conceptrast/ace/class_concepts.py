@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,21 @@ _OTHERS = 75  # stream of the draw, apart from all others that use the run's see
 
 
 @dataclass(frozen=True)
+class AceOptions:
+    """What a run decides beside the settings of the method.
+
+    Args:
+        seed: of all draws.
+        precision: of the prefix; gradients are float32.
+        labels: says what segments show, where that is known.
+    """
+
+    seed: int = 0
+    precision: str = "float32"
+    labels: Labels | None = None
+
+
+@dataclass(frozen=True)
 class ClassConcepts:
     """One class: its images ``[N]``, their segments, and its concepts, once for each shape of segments."""
 
@@ -37,9 +53,7 @@ def concepts_of_classes(
     predictions: pd.DataFrame,
     chosen: Mapping[int, np.ndarray],
     settings: AceSettings,
-    seed: int,
-    precision: str = "float32",
-    labels: Labels | None = None,
+    options: AceOptions,
 ) -> Iterator[ClassConcepts]:
     """The concepts of some classes, one class after the other.
 
@@ -49,24 +63,41 @@ def concepts_of_classes(
         predictions: image, predicted: from which random segments are drawn.
         chosen: images ``[N]`` by class index.
         settings: see :class:`~conceptrast.ace.settings.AceSettings`.
-        seed: of all draws.
-        precision: of the prefix; gradients are float32.
-        labels: says what segments show, where that is known.
+        options: seed, precision, labels.
     """
-    drawn = other_images(predictions, list(chosen), settings.random_images, seed)
+    # Segments of the images that stand for all other classes are cut once.
+    drawn = other_images(predictions, list(chosen), settings.random_images, options.seed)
     whole = np.unique(np.concatenate([np.empty(0, np.int64), *drawn.values()]))
-    cut = settings.segments, settings.segments_as, precision
-    random = segments_of(pictures, split, whole, *cut)
+    cut = partial(
+        segments_of,
+        pictures,
+        split,
+        sizes=settings.segments,
+        shapes=settings.segments_as,
+        precision=options.precision,
+    )
+    random = cut(whole)
+
+    # Segments, gradients and concepts of each class.
     for target, images in chosen.items():
-        own = segments_of(pictures, split, images, *cut, labels)
-        batches = activations_of(pictures.model, split, pictures.of(images), precision)
-        activations = torch.cat([found for _, found in batches]).to(device_of(pictures.model))
+        segments = cut(images, labels=options.labels)
+        batches = activations_of(pictures.model, split, pictures.of(images), options.precision)
+        activations = torch.cat([batch for _, batch in batches]).to(device_of(pictures.model))
         gradients = class_gradients(split, activations, target, pictures.batch_size)
         others = random.of(drawn[target])
-        found = [
-            concepts_of_class(target, shape, own, others, gradients, settings, seed) for shape in settings.segments_as
+        concepts = [
+            concepts_of_class(
+                target=target,
+                shape=shape,
+                segments=segments,
+                others=others,
+                gradients=gradients,
+                settings=settings,
+                seed=options.seed,
+            )
+            for shape in settings.segments_as
         ]
-        yield ClassConcepts(target, images, own, found)
+        yield ClassConcepts(target=target, images=images, segments=segments, concepts=concepts)
 
 
 def other_images(predictions: pd.DataFrame, targets: Sequence[int], most: int, seed: int) -> dict[int, np.ndarray]:

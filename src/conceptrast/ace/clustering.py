@@ -49,14 +49,24 @@ def clusters_of(
     with threadpool_limits(limits=1):
         fitted = KMeans(min(settings.clusters, len(rows)), n_init=3, random_state=start).fit(rows.astype(np.float64))
     distances = np.linalg.norm(rows - fitted.cluster_centers_[fitted.labels_], axis=1)
-    n_images, found = len(np.unique(images)), []
+
+    # Their members, and why some are no concept.
+    n_images = len(np.unique(images))
+    clusters = []
     for number in range(len(fitted.cluster_centers_)):
         members = np.flatnonzero(fitted.labels_ == number)
         spread = len(np.unique(images[members]))
         reason = why_dropped(len(members), spread, n_images, settings.min_segments)
         nearest = members[np.argsort(distances[members], kind="stable")]
-        found.append(Cluster(nearest[: settings.max_segments], len(members), spread, reason))
-    return found
+        clusters.append(
+            Cluster(
+                members=nearest[: settings.max_segments],
+                n_segments=len(members),
+                n_images=spread,
+                reason=reason,
+            )
+        )
+    return clusters
 
 
 def why_dropped(n_segments: int, spread: int, n_images: int, min_segments: int) -> str:

@@ -94,7 +94,7 @@ class Concepts:
 def concepts_of_class(
     target: int,
     shape: str,
-    own: Segments,
+    segments: Segments,
     others: Segments,
     gradients: np.ndarray,
     settings: AceSettings,
@@ -105,7 +105,7 @@ def concepts_of_class(
     Args:
         target: class index; each class draws for itself.
         shape: one of ``settings.segments_as``.
-        own: segments of the class's images.
+        segments: those of the class's images.
         others: segments of images of other classes.
         gradients: ``[N, C]``, as :func:`conceptrast.ace.tcav.class_gradients` gives.
         settings: see :class:`AceSettings`.
@@ -114,61 +114,92 @@ def concepts_of_class(
     Returns:
         The concepts; a class in which nothing can be tested has rows that say why.
     """
-    rows, random = own.activations[shape], others.activations[shape]
-    skipped = [_skipped_row(shape, reason) for reason in _bare(own)]
+    rows = segments.activations[shape]
+    random = others.activations[shape]
+    images = segments.table["image"].to_numpy()
+
+    # The clusters that are concepts.
+    skipped = [_skipped_row(shape, reason) for reason in _without_superpixels(segments)]
     few = _too_few(len(rows), len(random), settings)
     if few:
-        return nothing_found(target, shape, [few], skipped)
-    found = clusters_of(rows, own.table["image"].to_numpy(), settings, seed, target)
-    dropped = [_skipped_row(shape, each.reason, each) for each in found if each.reason]
-    kept = [each for each in found if not each.reason]
+        return no_concepts(target, shape, [few], skipped)
+    clusters = clusters_of(rows, images, settings, seed=seed, target=target)
+    dropped = [_skipped_row(shape, cluster.reason, cluster) for cluster in clusters if cluster.reason]
+    kept = [cluster for cluster in clusters if not cluster.reason]
     if not kept:
-        return nothing_found(target, shape, ["no cluster is kept: see the rows of its clusters"], skipped + dropped)
-    chance = tcav_scores(gradients, _random_cavs(random, settings, [seed, target, _RANDOM]))
-    tested = _test([rows[each.members] for each in kept], random, gradients, settings.draws, [seed, target, _DRAWS])
+        return no_concepts(target, shape, ["no cluster is kept: see the rows of its clusters"], skipped + dropped)
+
+    # Their tests, the strongest first.
+    draws = settings.draws
+    random_scores = tcav_scores(gradients, _random_cavs(random, settings, [seed, target, _RANDOM]))
+    members = [rows[cluster.members] for cluster in kept]
+    tested = _test(members, random, gradients, draws=draws, seed=[seed, target, _DRAWS])
     order = np.lexsort([-tested.derivative, -tested.scores.mean(axis=1)])
-    tested, kept = _reordered(tested, order), [kept[place] for place in order]
+    tested = _reordered(tested, order)
+    kept = [kept[place] for place in order]
+
+    # As many segments at random for each of them.
     draw = np.random.default_rng([seed, target, _CHANCE])
-    drawn = [draw.permutation(len(rows))[: len(each.members)] for each in kept]
-    at_chance = _test([rows[each] for each in drawn], random, gradients, settings.draws, [seed, target, _CHANCE])
-    images = own.table["image"].to_numpy()
-    mixed = [Cluster(each, len(each), len(np.unique(images[each]))) for each in drawn]
-    table = [*_rows(shape, "none", kept, tested, chance, settings.significance)]
-    table += _rows(shape, RANDOM_SEGMENTS, mixed, at_chance, chance, settings.significance)
+    handfuls = [draw.permutation(len(rows))[: len(cluster.members)] for cluster in kept]
+    members = [rows[numbers] for numbers in handfuls]
+    tested_handfuls = _test(members, random, gradients, draws=draws, seed=[seed, target, _CHANCE])
+    mixed = [
+        Cluster(members=numbers, n_segments=len(numbers), n_images=len(np.unique(images[numbers])))
+        for numbers in handfuls
+    ]
+
+    # One table of all.
+    head = {"segments_as": shape, "baseline": "none", "status": "ok", "reason": ""}
+    table = _rows(head, kept, tested, random=random_scores, significance=settings.significance)
+    head |= {"baseline": RANDOM_SEGMENTS}
+    table += _rows(head, mixed, tested_handfuls, random=random_scores, significance=settings.significance)
     return Concepts(
-        target, shape, concept_table(table + dropped + skipped), tested, chance, [each.members for each in kept], drawn
+        target=target,
+        segments_as=shape,
+        table=concept_table(table + dropped + skipped),
+        tested=tested,
+        random=random_scores,
+        members=[cluster.members for cluster in kept],
+        chance=handfuls,
     )
 
 
-def nothing_found(
-    target: int, shape: str, reasons: Sequence[str], others: Sequence[Mapping[str, Any]] = ()
-) -> Concepts:
+def no_concepts(target: int, shape: str, reasons: Sequence[str], others: Sequence[Mapping[str, Any]] = ()) -> Concepts:
     """A class without concepts, and why."""
-    none = Tested(np.empty((0, 0)), np.empty(0), np.empty((0, 0)), np.empty(0))
     rows = [_skipped_row(shape, reason) for reason in reasons]
-    return Concepts(target, shape, concept_table([*rows, *others]), none, np.empty(0))
+    return Concepts(
+        target=target,
+        segments_as=shape,
+        table=concept_table([*rows, *others]),
+        tested=Tested(cavs=np.empty((0, 0)), accuracy=np.empty(0), scores=np.empty((0, 0)), derivative=np.empty(0)),
+        random=np.empty(0),
+    )
 
 
 def _test(
     groups: Sequence[np.ndarray], random: np.ndarray, gradients: np.ndarray, draws: int, seed: Sequence[int]
 ) -> Tested:
     """CAVs of each group of segments ``[n, C]`` against ``draws`` draws of random ones."""
-    parts = []
+    cavs = []
+    accuracy = []
+    scores = []
+    derivative = []
     for number, group in enumerate(groups):
         draw = np.random.default_rng([*seed, number])
         positives = np.stack([group[draw.permutation(len(group))] for _ in range(draws)])
         negatives = np.stack([random[draw.permutation(len(random))[: len(group)]] for _ in range(draws)])
-        cavs = fit_cavs(positives, negatives)
-        mean = cavs.vectors.mean(axis=0)
-        parts.append(
-            (
-                mean / max(float(np.linalg.norm(mean)), np.finfo(float).tiny),
-                cavs.accuracy.mean(),
-                tcav_scores(gradients, cavs.vectors),
-                (gradients @ cavs.vectors.T).mean(),
-            )
-        )
-    return Tested(*(np.stack(values) for values in zip(*parts, strict=True)))
+        fitted = fit_cavs(positives, negatives)
+        mean = fitted.vectors.mean(axis=0)
+        cavs.append(mean / max(float(np.linalg.norm(mean)), np.finfo(float).tiny))
+        accuracy.append(fitted.accuracy.mean())
+        scores.append(tcav_scores(gradients, fitted.vectors))
+        derivative.append((gradients @ fitted.vectors.T).mean())
+    return Tested(
+        cavs=np.stack(cavs),
+        accuracy=np.stack(accuracy),
+        scores=np.stack(scores),
+        derivative=np.stack(derivative),
+    )
 
 
 def _random_cavs(random: np.ndarray, settings: AceSettings, seed: Sequence[int]) -> np.ndarray:
@@ -183,21 +214,22 @@ def _reordered(tested: Tested, order: np.ndarray) -> Tested:
 
 
 def _rows(
-    shape: str, baseline: str, clusters: Sequence[Cluster], tested: Tested, random: np.ndarray, significance: float
+    head: Mapping[str, Any], clusters: Sequence[Cluster], tested: Tested, random: np.ndarray, significance: float
 ) -> list[dict[str, Any]]:
-    """One row a concept."""
+    """One row a concept; ``random`` are the scores of the random CAVs."""
     p_values = np.array([two_sided_p(scores, random) for scores in tested.scores])
-    found = []
+    rows = []
     for place, corrected in enumerate(holm(p_values)):
-        scores, significant = tested.scores[place], bool(corrected <= significance)
+        scores = tested.scores[place]
+        significant = bool(corrected <= significance)
         side = FOR if scores.mean() > random.mean() else AGAINST
-        row = {"segments_as": shape, "baseline": baseline, "status": "ok", "reason": "", "concept": place + 1}
+        row = {**head, "concept": place + 1}
         row |= {"n_segments": clusters[place].n_segments, "n_images": clusters[place].n_images}
         row |= {"cav_accuracy": tested.accuracy[place], "tcav": scores.mean(), "tcav_sd": scores.std(ddof=1)}
         row |= {"tcav_random": random.mean(), "derivative": tested.derivative[place]}
         row |= {"p_value": p_values[place], "p_corrected": corrected, "significant": significant}
-        found.append(row | {"speaks": side if significant else NEITHER})
-    return found
+        rows.append(row | {"speaks": side if significant else NEITHER})
+    return rows
 
 
 def _skipped_row(shape: str, reason: str, cluster: Cluster | None = None) -> dict[str, Any]:
@@ -211,18 +243,19 @@ def concept_table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     return table.astype(dict.fromkeys(("concept", "n_segments", "n_images"), "Int64") | {"significant": "boolean"})
 
 
-def _bare(own: Segments) -> list[str]:
+def _without_superpixels(segments: Segments) -> list[str]:
     """What to say of images that have no superpixels."""
-    if not own.bare:
+    bare = segments.bare
+    if not bare:
         return []
-    listed = ", ".join(map(str, own.bare[:10])) + (", …" if len(own.bare) > 10 else "")
-    return [f"{len(own.bare)} image(s) without superpixels (one colour, or one segment) are left out: {listed}"]
+    listed = ", ".join(map(str, bare[:10])) + (", …" if len(bare) > 10 else "")
+    return [f"{len(bare)} image(s) without superpixels (one colour, or one segment) are left out: {listed}"]
 
 
-def _too_few(n_own: int, n_random: int, settings: AceSettings) -> str:
+def _too_few(n_segments: int, n_random: int, settings: AceSettings) -> str:
     """Why a class cannot be tested; empty if it can."""
-    if n_own < settings.min_segments:
-        return f"its images have {n_own} segments, fewer than ace.min_segments = {settings.min_segments}"
+    if n_segments < settings.min_segments:
+        return f"its images have {n_segments} segments, fewer than ace.min_segments = {settings.min_segments}"
     if n_random < 2 * settings.min_segments:
         return f"images of other classes have {n_random} segments; twice ace.min_segments are needed"
     return ""

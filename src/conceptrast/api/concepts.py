@@ -16,7 +16,7 @@ from torch import nn
 from conceptrast.ace.card_evidence import ace_card
 from conceptrast.ace.cards import AceCard
 from conceptrast.ace.cav_arrays import cav_arrays, strongest_cav
-from conceptrast.ace.class_concepts import concepts_of_classes
+from conceptrast.ace.class_concepts import AceOptions, concepts_of_classes
 from conceptrast.ace.concepts import Concepts
 from conceptrast.ace.settings import AceSettings
 from conceptrast.ace.superpixels import SHAPES
@@ -163,7 +163,8 @@ def discover_concepts(
     if (predictions["predicted"] == index).all():
         name = whole.class_names[index]
         raise ConceptrastError(f"all {len(table)} pictures are predicted as {name!r}: add pictures of other classes")
-    [found] = concepts_of_classes(pictures, split, predictions, {index: chosen}, settings, seed, precision)
+    options = AceOptions(seed=seed, precision=precision)
+    [found] = concepts_of_classes(pictures, split, predictions, {index: chosen}, settings=settings, options=options)
     [concepts] = found.concepts
     examples = concepts.examples(found.segments).merge(table[["image", "path"]], on="image", how="left")
     card = ace_card(pictures, found, settings, f"{whole.name} at {layer}")

@@ -9,8 +9,8 @@ import pandas as pd
 
 from conceptrast.ace.card_evidence import ace_card
 from conceptrast.ace.cav_arrays import cav_arrays
-from conceptrast.ace.class_concepts import concepts_of_classes
-from conceptrast.ace.concepts import nothing_found
+from conceptrast.ace.class_concepts import AceOptions, concepts_of_classes
+from conceptrast.ace.concepts import no_concepts
 from conceptrast.ace.recovery import described, labels_of
 from conceptrast.ace.settings import AceSettings
 from conceptrast.base.files import read_table, write_arrays, write_table
@@ -48,9 +48,9 @@ def main(
         refuse_other_size((height, width), pictures.model.preprocess.size)
         boxes = read_table(truth)
         known, labels = concepts_by_class(pictures.table, boxes, names), labels_of(boxes)
-    stream = concepts_of_classes(
-        pictures, SplitModel(pictures.model, settings["layer"]), said, images, how, seed, settings["precision"], labels
-    )
+    options = AceOptions(seed=seed, precision=settings["precision"], labels=labels)
+    split = SplitModel(pictures.model, settings["layer"])
+    stream = concepts_of_classes(pictures, split, said, images, settings=how, options=options)
     figures.mkdir(parents=True, exist_ok=True)
     tables, main_concepts, files = [], [], []
     for found in stream:
@@ -63,7 +63,7 @@ def main(
     for target, n_images in few.itertuples(index=False):
         reason = f"{n_images} images are predicted as it, fewer than min_images = {settings['min_images']}"
         LOGGER.warning("%s has no concepts: %s", names[target], reason)
-        tables += [_named(nothing_found(target, shape, [reason]).table, target, names) for shape in how.segments_as]
+        tables += [_named(no_concepts(target, shape, [reason]).table, target, names) for shape in how.segments_as]
     for stale in set(figures.glob("[0-9]*-*.png")) - {figures / file for *_, file in files}:
         stale.unlink()
     write_arrays(cavs, cav_arrays(main_concepts, names))

@@ -18,7 +18,7 @@ from conceptrast.ace.cav_arrays import cav_arrays, strongest_cav
 from conceptrast.ace.class_concepts import other_images
 from conceptrast.ace.clustering import clusters_of, why_dropped
 from conceptrast.ace.concepts import Concepts, concepts_of_class
-from conceptrast.ace.recovery import described, labels_of, recovery_table, shown
+from conceptrast.ace.recovery import described, labels_of, recovery_table, things_in_segments
 from conceptrast.ace.segments import Segments, pooled, segments_of
 from conceptrast.ace.settings import AceSettings
 from conceptrast.ace.superpixels import superpixels
@@ -269,8 +269,8 @@ def test_a_segment_shows_what_it_overlaps_with():
     masks[3, 14:18, :] = True  # the 7, which covers more of it than ...
     masks[4, 8:, 8:14] = True  # ... this one, half of whose pixels lie in no box
     boxes = np.array([[1, 1, 8, 8], [14, 10, 4, 6]])
-    assert shown(masks, boxes, ["3", "7"]) == ["3", "3", "texture", "7", "7"]
-    assert shown(masks, np.empty((0, 4), int), []) == ["texture"] * 5
+    assert things_in_segments(masks, boxes, ["3", "7"]) == ["3", "3", "texture", "7", "7"]
+    assert things_in_segments(masks, np.empty((0, 4), int), []) == ["texture"] * 5
     truth = pd.DataFrame([(4, "3", 1, 1, 8, 8)], columns=["image", "concept", "top", "left", "height", "width"])
     assert labels_of(truth)(4, masks)[:2] == ["3", "3"]
     assert labels_of(truth)(5, masks)[:2] == ["texture"] * 2
@@ -280,7 +280,7 @@ def test_concepts_are_described_by_what_most_of_their_segments_show():
     names = np.repeat(["3", "portrait", "texture"], 10)
     names[:3] = "7"
     found = concepts(shows=names)
-    table = described(found, segments(np.zeros((30, 6)), shows=names), own=["3", "7"])
+    table = described(found, segments(np.zeros((30, 6)), shows=names), own_things=["3", "7"])
     kept = table[(table["baseline"] == "none") & (table["status"] == "ok")]
     by_blob = {int(members[0]) // 10: row for members, (_, row) in zip(found.members, kept.iterrows(), strict=True)}
     assert [by_blob[0][key] for key in ("shows", "purity", "role")] == ["3", 0.7, "own"]
