@@ -10,10 +10,16 @@ from conceptrast.ace.concepts import AGAINST, FOR
 from conceptrast.base.names import short
 from conceptrast.figures.canvas import FAINT, INK, MATCH, MISMATCH, Sheet, component_colour
 
-WIDTH, MARGIN, CELL, GAP, HEAD, FOOT = 14.0, 0.35, 0.98, 0.06, 1.28, 0.78
+WIDTH = 14.0
+MARGIN = 0.35
+CELL = 0.98
+GAP = 0.06
+HEAD = 1.28
+FOOT = 0.78
 LEFT = MARGIN + 0.4  # where example segments start
 STRIP = LEFT + EXAMPLES_PER_ROW * (CELL + GAP) + 0.25  # where the scores start
-STRIP_WIDTH, BINS = 1.75, 10
+STRIP_WIDTH = 1.75
+BINS = 10
 WORDS = STRIP + STRIP_WIDTH + 0.3
 PALE = 0.72  # share of white in what surrounds a segment
 NOTE = (
@@ -33,6 +39,7 @@ def draw_ace_card(card: AceCard) -> Figure:
     Returns:
         A figure of its own, 14 inches wide; a class without concepts says why.
     """
+    # Header.
     step = CELL + 0.16
     sheet = Sheet(WIDTH, HEAD + step * max(len(card.rows), 1) + FOOT)
     sheet.text(f"concepts of {short(card.class_name, 60)}", MARGIN, 0.2, size=18, weight="bold")
@@ -44,8 +51,10 @@ def draw_ace_card(card: AceCard) -> Figure:
         sheet.text("the test; what the concept is", WORDS, 0.95, size=8, colour=FAINT)
     else:
         sheet.text("no concept can be shown", MARGIN, HEAD, size=11, weight="bold")
+
+    # Concepts, then the notes.
     for number, row in enumerate(card.rows):
-        _row(sheet, card, number, row, HEAD + number * step)
+        _row(sheet, card, number=number, row=row, y=HEAD + number * step)
     bottom = HEAD + step * max(len(card.rows), 1) + 0.08
     sheet.rule(bottom - 0.04, MARGIN, WIDTH - MARGIN)
     sheet.text(NOTE if card.rows else "", MARGIN, bottom + 0.02, size=8, colour=FAINT)
@@ -79,11 +88,11 @@ def _row(sheet: Sheet, card: AceCard, number: int, row: ConceptRow, y: float) ->
     colour = component_colour(number)
     sheet.chip(number, MARGIN + 0.16, y + CELL / 2)
     for place, (picture, mask) in enumerate(row.examples):
-        box = sheet.picture(highlighted(picture, mask), LEFT + place * (CELL + GAP), y, CELL, CELL)
+        box = sheet.picture(highlighted(picture, mask), LEFT + place * (CELL + GAP), y, width=CELL, height=CELL)
         _outline(sheet, mask, box, colour)
-    _scores(sheet, row.scores, card.random, colour, y)
-    said = {FOR: ("speaks for the class", MATCH), AGAINST: ("speaks against it", MISMATCH)}
-    verdict, ink = said.get(row.speaks, ("not significant", FAINT))
+    _scores(sheet, row.scores, random=card.random, colour=colour, y=y)
+    verdicts = {FOR: ("speaks for the class", MATCH), AGAINST: ("speaks against it", MISMATCH)}
+    verdict, ink = verdicts.get(row.speaks, ("not significant", FAINT))
     sheet.text(verdict, WORDS, y, size=11, weight="bold", colour=ink)
     sheet.text(row.facts, WORDS, y + 0.24, size=8, colour=INK)
     sheet.text(row.shows, WORDS, y + 0.78, size=8, weight="bold", colour=INK)
@@ -93,18 +102,23 @@ def _outline(sheet: Sheet, mask: np.ndarray, box: tuple[float, float, float, flo
     """Border of a segment over its picture."""
     x, y, w, h = box
     rows, columns = mask.shape
-    across, down = x + w * (np.arange(columns) + 0.5) / columns, y + h * (np.arange(rows) + 0.5) / rows
+    across = x + w * (np.arange(columns) + 0.5) / columns
+    down = y + h * (np.arange(rows) + 0.5) / rows
     sheet.axes.contour(across, down, mask.astype(float), levels=[0.5], colors=[colour], linewidths=1.6)
 
 
 def _scores(sheet: Sheet, scores: np.ndarray, random: np.ndarray, colour: str, y: float) -> None:
     """Both distributions over draws from 0 to 1, the concept's upwards and that of random CAVs downwards."""
-    middle, height, width = y + CELL / 2 - 0.05, CELL / 2 - 0.12, STRIP_WIDTH / BINS
+    middle = y + CELL / 2 - 0.05
+    height = CELL / 2 - 0.12
+    width = STRIP_WIDTH / BINS
     for values, ink, sign in ((scores, colour, -1), (random, "#BBBBBB", 1)):
         shares = np.histogram(values, bins=BINS, range=(0, 1))[0] / max(len(values), 1)
         for place, share in enumerate(shares):
             tall = share * height
-            sheet.bar(STRIP + place * width + 0.01, middle + sign * tall / 2, width - 0.02, tall, ink)
+            sheet.bar(
+                STRIP + place * width + 0.01, middle + sign * tall / 2, width=width - 0.02, height=tall, colour=ink
+            )
         at = STRIP + float(np.mean(values)) * STRIP_WIDTH
         sheet.axes.plot([at, at], [middle, middle + sign * height], color=INK, linewidth=1.0, linestyle=(0, (2, 1.5)))
     sheet.axes.plot([STRIP, STRIP + STRIP_WIDTH], [middle, middle], color=INK, linewidth=0.8)
