@@ -185,10 +185,12 @@ def _test(
     scores = []
     derivative = []
     for number, group in enumerate(groups):
+        # A CAV for every draw.
         draw = np.random.default_rng([*seed, number])
         positives = np.stack([group[draw.permutation(len(group))] for _ in range(draws)])
         negatives = np.stack([random[draw.permutation(len(random))[: len(group)]] for _ in range(draws)])
         fitted = fit_cavs(positives, negatives)
+        # Their mean, of length 1, and what they measure.
         mean = fitted.vectors.mean(axis=0)
         cavs.append(mean / max(float(np.linalg.norm(mean)), np.finfo(float).tiny))
         accuracy.append(fitted.accuracy.mean())

@@ -80,6 +80,7 @@ def segments_of(
     parts: dict[str, list[np.ndarray]] = {shape: [] for shape in shapes}
     bare = []
     folded = split.folded()
+    # Superpixels, what they show, and their activations, one image after the other.
     for image, view in _one_by_one(pictures, images):
         masks = superpixels(view.expand(3, -1, -1).permute(1, 2, 0).numpy(), sizes)
         if not len(masks):
@@ -95,6 +96,8 @@ def segments_of(
             parts[shape].append(
                 _activations(pictures, folded, view=view, masks=masks, shape=shape, precision=precision)
             )
+
+    # All of them together.
     columns = ["image", "segment"] + (["shows"] if labels is not None else [])
     table = pd.DataFrame(rows, columns=columns)
     activations = {

@@ -67,12 +67,15 @@ class StudyEvidence:
 
     def of_classes(self, recipe: Recipe) -> Iterator[ClassEvidence]:
         """The results for every class that has components and prototypes by a recipe."""
+        # What the recipe gave; chance rows and skipped ones have no place on a card.
         prototypes = self.prototypes[self.prototypes["recipe"] == recipe.name]
         verdicts = self.verdicts[
             (self.verdicts["recipe"] == recipe.name)
             & (self.verdicts["baseline"] == "none")
             & (self.verdicts["status"] == "ok")
         ]
+
+        # Class by class.
         for row, target in enumerate(self.components["classes"].tolist()):
             patches = prototypes[prototypes["class"] == target]
             if patches.empty:
@@ -130,10 +133,13 @@ def class_card(
     Returns:
         The card. A selection without a verdict has rows only; one without patches is left out.
     """
+    # Where the components are, and the views that patches are cut from.
     heatmaps = class_heatmaps(
         pictures, split, evidence, weighting=recipe.weighting, predictions=predictions, precision=precision
     )
     views = pictures.by_id(images_on_card(evidence.prototypes, recipe))
+
+    # Patches and verdict of each selection.
     class_names = pictures.model.class_names
     prediction_of = predictions.set_index("image")
     rows: dict[str, list[PatchRow]] = {}

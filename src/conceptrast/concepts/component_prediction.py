@@ -222,6 +222,7 @@ def component_prediction(
         One row an assembly: :data:`COLUMNS`; probability (of the class), predicted and match are empty where status
         is ``skipped``.
     """
+    # The model's answers, some combined images at a time.
     answers: dict[int, _Answer] = {}
     usable = [number for number, assembly in enumerate(assemblies) if not assembly.reason]
     for start in range(0, len(usable), CHUNK):
@@ -233,6 +234,8 @@ def component_prediction(
             answers[number] = _Answer(
                 probability=float(probabilities[assembly.target]), predicted=int(probabilities.argmax())
             )
+
+    # A row for every assembly, with or without an answer.
     rows = [
         _row(assembly, model.class_names[assembly.target], n_images.get(assembly.target, 0), answers.get(number))
         for number, assembly in enumerate(assemblies)

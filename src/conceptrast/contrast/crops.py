@@ -67,6 +67,8 @@ class Crop:
             picture = open_rgb(self.path)
         except DataError as error:
             raise DataError(f"{self.path}: {error}") from error
+
+        # The box of it.
         if self.box is not None:
             top, left, height, width = self.box
             inside = 0 <= top <= picture.height - height and 0 <= left <= picture.width - width
@@ -76,6 +78,8 @@ class Crop:
                     f"which has {picture.height}×{picture.width} pixels"
                 )
             picture = picture.crop((left, top, left + width, top + height))
+
+        # In its own size.
         if self.size is not None:
             height, width = (
                 (self.size, max(1, round(self.size * picture.width / picture.height)))

@@ -194,9 +194,13 @@ def insertion_summary(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
         if head["status"] == "skipped":
             summary.append(head)
             continue
+
+        # The probabilities of both classes, an image a row and a condition a column.
         table = {
             name: group.pivot_table(index="image", columns="condition", values=name) for name in ("p_first", "p_second")
         }
+
+        # What each condition changes, and how much more the crop changes than a control.
         for condition in CONDITIONS:
             row = head | {"condition": condition, "n_images": len(table["p_first"])}
             row |= {name: float(values[condition].mean()) for name, values in table.items()}

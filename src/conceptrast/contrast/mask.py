@@ -239,6 +239,7 @@ def masked_pictures(
         size = (view.shape[1], view.shape[2])
         positions = int(examples["positions"][row])
         ranks = examples["ranks"][row][None]
+        # The image with more and more of its places hidden.
         steps = {}
         for step in FIGURE_STEPS:
             hidden = hidden_places(ranks, step / STEPS, positions, size)[0]

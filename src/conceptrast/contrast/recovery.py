@@ -176,9 +176,11 @@ def mass_table(
     for target, activations in classes:
         for baseline, by_pair in planes.items():
             for pair, plane in by_pair.items():
+                # The pair and its plane as seen from the class of the activations.
                 ordered, seen_from = (pair, plane) if pair[0] == target else (pair[::-1], plane.reversed())
                 if ordered[0] != target or ordered not in sharing:
                     continue
+                # The mass of its images.
                 by_image = mass_rows(
                     side_mass(seen_from, activations),
                     images=images[target],

@@ -166,6 +166,7 @@ def shift_rows(
         if pair not in by_pair:
             continue
         plane = by_pair[pair]
+        # Along the normal, and along a random direction as long.
         random = random_hyperplane(plane, np.zeros(len(plane.normal)), settings.seed, pair)
         for baseline, direction in (("none", plane), (RANDOM_DIRECTION, random)):
             probabilities = shifted_probabilities(
@@ -177,6 +178,7 @@ def shift_rows(
                 precision=settings.precision,
                 batch_size=settings.batch_size,
             )
+            # The means over the images, an offset a row.
             means = probabilities.mean(1)
             columns: dict[str, Any] = {"hyperplane": name, "baseline": baseline}
             columns |= {"from_class": pair[0], "to_class": pair[1], "offset": list(settings.offsets)}

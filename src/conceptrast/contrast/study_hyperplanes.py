@@ -116,10 +116,13 @@ class Planes(Mapping[Pair, Hyperplane]):
         self.skipped: dict[Pair, str] = {}
         self.accuracy: dict[Pair, dict[str, float]] = {}
         for path in files:
+            # Rows of the file by pair, and the pairs that no plane separates.
             first, second = (read_array(path, f"{end}_{solver}").tolist() for end in ("first", "second"))
             rows = {pair: row for row, pair in enumerate(zip(first, second, strict=True))}
             for one, other in read_array(path, f"skipped_{solver}").tolist():
                 self.skipped |= {pair: NO_PLANE for pair in ((one, other), (other, one)) if pair in wanted}
+
+            # The planes that are asked for, whichever way round they were fitted.
             here = [pair for pair in wanted if pair in rows or pair[::-1] in rows]
             if not here:
                 continue

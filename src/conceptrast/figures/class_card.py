@@ -52,10 +52,13 @@ def draw_class_card(card: ClassCard) -> Figure:
     for heatmap in card.heatmaps:
         if heatmap.maps.shape[0] != k:
             raise ShapeError(f"a heatmap has {heatmap.maps.shape[0]} maps, the card has {k} components")
+    # How large the sheet is.
     cell = min(1.5, (RIGHT - 0.35 - LEFT) / (k + 1) - GAP)
     section = 0.74 + k * (ROW + GAP)
     height = 0.95 + section * len(card.rows) + (0.95 + (cell + GAP) * len(card.heatmaps) if card.heatmaps else 0.1)
     sheet = Sheet(WIDTH, height)
+
+    # Header, selections, heatmaps.
     _header(sheet, card)
     y = 0.95
     for selection in card.rows:
@@ -130,6 +133,7 @@ def _header(sheet: Sheet, card: ClassCard) -> None:
 
 
 def _selection(sheet: Sheet, card: ClassCard, selection: str, y: float) -> None:
+    # Headings.
     rows = card.rows[selection]
     start = LEFT + SOURCE + CAPTION
     step = (RIGHT - 0.35 - start) / PATCHES_PER_ROW
@@ -139,6 +143,8 @@ def _selection(sheet: Sheet, card: ClassCard, selection: str, y: float) -> None:
     sheet.text(
         f"{PATCHES_PER_ROW} best patches (framed: the one that was combined)", start, y + 0.4, size=8, colour=FAINT
     )
+
+    # A row for each component, then the combined image.
     for component, row in enumerate(rows):
         top = y + 0.62 + component * (ROW + GAP)
         sheet.chip(component, MARGIN + 0.16, top + ROW / 2)

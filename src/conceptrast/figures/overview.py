@@ -71,6 +71,8 @@ def _half(sheet: Sheet, card: ClassCard, selection: str, x: float, y: float, wid
         draw_combined(sheet, verdict, x + 0.05, y=y + 0.05, width=COMBINED, height=COMBINED, line=3)
     left = x + COMBINED + 0.16
     sheet.text(TITLES.get(selection, selection), left, y, size=7.5, colour=FAINT)
+
+    # The best patch of each component.
     rows = card.rows[selection]
     columns = 3 if len(rows) <= 6 else math.ceil(len(rows) / 2)
     lines = max(math.ceil(len(rows) / columns), 1)
@@ -79,6 +81,8 @@ def _half(sheet: Sheet, card: ClassCard, selection: str, x: float, y: float, wid
         corner = (left + component % columns * step, y + 0.16 + component // columns * step)
         side = step - GAP
         sheet.picture(row.patches[0], *corner, side, side, frame=component_colour(component), line=1.2)
+
+    # What the model says of the combined image.
     if verdict is not None:
         colour = MATCH if verdict.match else MISMATCH
         says, _ = verdict_text(verdict, card.class_name, 20).split("\n")
