@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
-from conceptrast.concepts.prototypes import PatchSearch
+from conceptrast.concepts.prototype_search import PatchSearch
 
 IMAGES = 4000
 SIDE = 3

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from conceptrast.ace.ace import nothing_found
 from conceptrast.ace.class_concepts import ClassConcepts
+from conceptrast.ace.concepts import no_concepts
 from conceptrast.ace.recovery import described
 
 
@@ -37,7 +37,7 @@ def tables_without_images(target: int, name: str, segments_as: Sequence[str], re
         >>> table[["class", "class_name", "segments_as", "status", "reason"]].to_numpy().tolist()
         [[3, 'cat', 'resized', 'skipped', 'no images']]
     """
-    return [_with_class(nothing_found(target, shape, [reason]).table, target, name) for shape in segments_as]
+    return [_with_class(no_concepts(target, shape, [reason]).table, target, name) for shape in segments_as]
 
 
 def _with_class(table: pd.DataFrame, target: int, name: str) -> pd.DataFrame:

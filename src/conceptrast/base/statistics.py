@@ -12,6 +12,9 @@ from conceptrast.base.streams import Stream, generator
 ALL_CLASSES = "all classes"
 """Name of the rows of a table that sum up all classes."""
 
+ALL_CLASSES = "all classes"
+"""Name of the rows of a table that sum up a study's classes."""
+
 
 def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
     r"""Wilson's score interval of a rate.

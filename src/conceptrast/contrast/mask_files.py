@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 
 from conceptrast.contrast.mask import MaskTest
-from conceptrast.contrast.pairs import skipped_rows
-from conceptrast.contrast.solvers import Pair
+from conceptrast.contrast.pairs import Pair, skipped_rows
 
 COLUMNS = ["from_class", "to_class", "baseline", "status", "reason", "share", "p_from", "p_to"]
 

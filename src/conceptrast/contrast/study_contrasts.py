@@ -7,15 +7,15 @@ from collections.abc import Collection, Mapping
 import numpy as np
 import pandas as pd
 
-from conceptrast.concepts.prototypes import set_prototypes
+from conceptrast.concepts.class_prototypes import set_prototypes
 from conceptrast.concepts.recipes import Recipe
 from conceptrast.concepts.recovery import concepts_by_class
 from conceptrast.contrast.components import set_names, set_owners
 from conceptrast.contrast.features import Features
-from conceptrast.contrast.hyperplanes import CHANCE, Hyperplane
-from conceptrast.contrast.planes import chance_planes
+from conceptrast.contrast.hyperplanes import RANDOM_DIRECTION, Hyperplane
+from conceptrast.contrast.pairs import Pair
 from conceptrast.contrast.recovery import sharing_pairs
-from conceptrast.contrast.solvers import Pair
+from conceptrast.contrast.study_hyperplanes import chance_planes
 from conceptrast.models.activations import activations_of
 from conceptrast.models.pictures import Pictures
 from conceptrast.models.split import SplitModel
@@ -55,7 +55,7 @@ def beside_chance(
         bank: features of their classes.
         seed: of the random ones.
     """
-    return {"none": planes, CHANCE: chance_planes(planes, bank, seed)}
+    return {"none": planes, RANDOM_DIRECTION: chance_planes(planes, bank, seed)}
 
 
 def images_of_pairs(pairs: Collection[Pair], images: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from conceptrast.ace.ace import strongest_cav
-from conceptrast.contrast.pairs import skipped_rows
-from conceptrast.contrast.planes import Planes
-from conceptrast.contrast.solvers import Pair
+from conceptrast.ace.cav_arrays import strongest_cav
+from conceptrast.contrast.pairs import Pair, skipped_rows
+from conceptrast.contrast.study_hyperplanes import Planes
 from conceptrast.counterfactual.direction_kinds import DIRECTION_KINDS
 from conceptrast.counterfactual.directions import Direction
 from conceptrast.counterfactual.pair_counterfactuals import PairCounterfactuals

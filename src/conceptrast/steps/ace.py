@@ -8,17 +8,19 @@ from typing import Any
 
 import pandas as pd
 
-from conceptrast.ace.ace import AceSettings, cav_arrays
-from conceptrast.ace.class_concepts import concepts_of_classes
+from conceptrast.ace.card_evidence import ace_card
+from conceptrast.ace.cav_arrays import cav_arrays
+from conceptrast.ace.class_concepts import AceOptions, concepts_of_classes
 from conceptrast.ace.class_tables import concept_tables, tables_without_images
 from conceptrast.ace.recovery import labels_of
+from conceptrast.ace.settings import AceSettings
 from conceptrast.base.files import read_table, write_arrays, write_table
+from conceptrast.base.names import file_name
 from conceptrast.concepts.known_boxes import refuse_resized
 from conceptrast.concepts.recovery import concepts_by_class
 from conceptrast.data.selection import class_images
-from conceptrast.figures.ace import ace_card, draw_ace_card
+from conceptrast.figures.ace import draw_ace_card
 from conceptrast.figures.canvas import save_png
-from conceptrast.figures.study import file_name
 from conceptrast.models.split import SplitModel
 from conceptrast.steps.figure_folder import CLASSES, FigureFolder
 from conceptrast.steps.opening import PictureInputs, open_pictures
@@ -73,9 +75,7 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
         predictions,
         images,
         settings=options,
-        seed=settings["seed"],
-        precision=settings["precision"],
-        labels=labels,
+        options=AceOptions(seed=settings["seed"], precision=settings["precision"], labels=labels),
     )
     folder = FigureFolder(outputs.figures, CLASSES, "[0-9]*-*.png")
     tables = []

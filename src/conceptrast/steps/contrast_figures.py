@@ -7,16 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from conceptrast.base.files import read_arrays, read_table
-from conceptrast.concepts.classes import read_attributions
+from conceptrast.concepts.attributed_images import read_attributions
+from conceptrast.contrast.card_evidence import ContrastEvidence, contrast_card, facts_of
 from conceptrast.contrast.components import of_pair, patches_of_pair, plane_of
 from conceptrast.contrast.images import images_by_class
+from conceptrast.contrast.mask import masked_pictures
 from conceptrast.contrast.pairs import both_orders, named_pairs
-from conceptrast.contrast.planes import Planes
+from conceptrast.contrast.shift import ShiftSettings
+from conceptrast.contrast.study_hyperplanes import Planes
 from conceptrast.contrast.tables import joined
 from conceptrast.figures.canvas import save_png
 from conceptrast.figures.contrast_card import draw_contrast_card
 from conceptrast.figures.contrast_curves import draw_mask, draw_shift
-from conceptrast.figures.contrast_evidence import contrast_card, facts_of, masked_pictures
 from conceptrast.models.split import SplitModel
 from conceptrast.steps.figure_folder import PAIRS, FigureFolder, pair_stem
 from conceptrast.steps.opening import PictureInputs, open_pictures
@@ -59,6 +61,7 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     patches = read_table(inputs.prototypes)
     predictions = read_table(inputs.predictions)
     images = images_by_class(read_attributions(inputs.attributions))
+    shift_settings = ShiftSettings(offsets=settings["offsets"], seed=settings["seed"], precision=settings["precision"])
     folder = FigureFolder(outputs.contrasts, PAIRS, "*-not-*.png")
     for pair in pairs:
         strength = of_pair(sets, "strength", pair)
@@ -67,20 +70,21 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
             LOGGER.warning("%s and %s are not contrasted: see tables/contrast_pairs.csv", first, second)
             continue
         plane = plane_of(sets, planes, pair)
-        card = contrast_card(
-            pictures,
-            split,
-            pair,
-            plane,
+        evidence = ContrastEvidence(
+            pair=pair,
+            hyperplane=plane,
             images=images,
             strength=strength,
             prototypes=patches_of_pair(patches, pair),
-            predictions=predictions,
+        )
+        card = contrast_card(
+            pictures,
+            split,
+            evidence,
+            predictions,
             study=settings["study"],
             facts=facts_of(plane, planes.accuracy[pair]),
-            offsets=settings["offsets"],
-            seed=settings["seed"],
-            precision=settings["precision"],
+            settings=shift_settings,
         )
         save_png(draw_contrast_card(card), folder.add(*pair, f"{pair_stem(pair, names, '-not-')}.png"))
     # The curves

@@ -11,9 +11,9 @@ import pandas as pd
 from conceptrast.base.files import read_table, write_table
 from conceptrast.contrast import recovery
 from conceptrast.contrast.features import class_table
+from conceptrast.contrast.hyperplane_solvers import solvers_from_settings
 from conceptrast.contrast.mask import mask_summary
 from conceptrast.contrast.shift import shift_summary
-from conceptrast.contrast.solvers import solvers_from_settings
 from conceptrast.contrast.tables import hyperplane_summary, joined, or_skipped
 from conceptrast.steps.runner import run
 
@@ -57,7 +57,9 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
         }
         if study in settings["studies_with_truth"]:
             place = settings["studies_with_truth"].index(study)
-            known = recovery.summary(read_table(inputs.masses[place]), read_table(inputs.strongest[place]))
+            known = recovery.contrast_recovery_summary(
+                read_table(inputs.masses[place]), read_table(inputs.strongest[place])
+            )
             tables["contrast_recovery"] = or_skipped(known, NOTHING_SHARED)
         for name, table in tables.items():
             table.insert(0, "study", study)

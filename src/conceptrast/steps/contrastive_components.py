@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from conceptrast.base.files import read_table, write_arrays, write_table
-from conceptrast.concepts.classes import read_attributions
+from conceptrast.concepts.attributed_images import read_attributions
 from conceptrast.concepts.recipes import recipes_from_settings
 from conceptrast.contrast.components import contrast_sets, pair_table
 from conceptrast.contrast.features import FeatureBank
 from conceptrast.contrast.images import class_activations, images_by_class
 from conceptrast.contrast.pairs import both_orders, named_pairs, with_sharing
-from conceptrast.contrast.planes import Planes
 from conceptrast.contrast.study_contrasts import beside_chance, images_of_pairs, patches_of_sets, sharing_classes
+from conceptrast.contrast.study_hyperplanes import Planes
 from conceptrast.models.split import SplitModel
 from conceptrast.steps.opening import PictureInputs, open_pictures
 from conceptrast.steps.runner import run

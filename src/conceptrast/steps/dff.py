@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from conceptrast.base.files import read_table, write_arrays, write_table
+from conceptrast.base.names import slug
 from conceptrast.dff.factorized_pictures import PictureCaptions, factorized_pictures
 from conceptrast.dff.picture_choice import labelled_pictures, predicted_pictures
 from conceptrast.dff.picture_groups import FactorizationOptions, arrays_of
 from conceptrast.dff.table import skipped_rows
 from conceptrast.figures.canvas import save_full_png
 from conceptrast.figures.dff import dff_sheet, draw_dff
-from conceptrast.figures.study import slug
 from conceptrast.models.pictures import Pictures
 from conceptrast.steps.figure_folder import FigureFolder
 from conceptrast.steps.opening import PictureInputs, open_pictures

@@ -8,7 +8,8 @@ from typing import Any
 
 from conceptrast.base.errors import LayerError
 from conceptrast.base.files import write_arrays
-from conceptrast.concepts.classes import by_class, factorize_classes, nearest_rectified, read_attributions
+from conceptrast.concepts.attributed_images import by_class, read_attributions
+from conceptrast.concepts.class_factorization import factorize_classes, nearest_rectified
 from conceptrast.concepts.recipes import factors_in_use
 from conceptrast.models.activations import activations_of
 from conceptrast.models.split import SplitModel, cuttable_layers

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from conceptrast.base.files import write_arrays
-from conceptrast.concepts.classes import by_class, read_attributions
+from conceptrast.concepts.attributed_images import by_class, read_attributions
 from conceptrast.contrast.features import features_of_classes
 from conceptrast.models.activations import activations_of
 from conceptrast.models.split import SplitModel

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from conceptrast.base.files import write_table
-from conceptrast.figures.study import slug
+from conceptrast.base.names import slug
 
 CLASSES = ("class", "class_name", "file")
 """Columns of a manifest with a figure for each class."""

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from conceptrast.base.files import read_arrays, read_table
+from conceptrast.base.names import file_name
 from conceptrast.base.progress import progress
-from conceptrast.concepts.classes import read_attributions
+from conceptrast.concepts.attributed_images import read_attributions
+from conceptrast.concepts.card_evidence import StudyEvidence, study_cards
 from conceptrast.concepts.recipes import Recipe
 from conceptrast.figures.canvas import save_png
 from conceptrast.figures.class_card import draw_class_card
 from conceptrast.figures.overview import draw_overview
-from conceptrast.figures.study import file_name, study_cards
 from conceptrast.steps.figure_folder import CLASSES, FigureFolder
 from conceptrast.steps.opening import PictureInputs, open_pictures
 from conceptrast.steps.runner import run
@@ -43,16 +44,19 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     """Settings: ``study`` is its name, ``card_recipe`` the key of ``recipes`` that cards show; the rest as usual."""
     recipe_name = settings["card_recipe"]
     components = read_arrays(inputs.components)
-    cards = study_cards(
-        open_pictures(settings, inputs),
-        settings["layer"],
-        settings["study"],
-        Recipe.from_settings(recipe_name, settings["recipes"][recipe_name]),
+    evidence = StudyEvidence(
         attribution=read_attributions(inputs.attributions),
         components=components,
         prototypes=read_table(inputs.prototypes),
         predictions=read_table(inputs.predictions),
         verdicts=read_table(inputs.prediction),
+    )
+    cards = study_cards(
+        open_pictures(settings, inputs),
+        settings["layer"],
+        settings["study"],
+        Recipe.from_settings(recipe_name, settings["recipes"][recipe_name]),
+        evidence=evidence,
         precision=settings["precision"],
     )
     folder = FigureFolder(outputs.cards, CLASSES, "[0-9]*-*.png")

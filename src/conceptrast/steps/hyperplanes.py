@@ -8,8 +8,8 @@ from typing import Any
 
 from conceptrast.base.files import write_arrays
 from conceptrast.contrast.features import FeatureBank
-from conceptrast.contrast.planes import fit_shard
-from conceptrast.contrast.solvers import solvers_from_settings
+from conceptrast.contrast.hyperplane_solvers import solvers_from_settings
+from conceptrast.contrast.study_hyperplanes import FitSettings, fit_shard
 from conceptrast.steps.runner import LOGGER, run
 
 
@@ -32,8 +32,10 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     bank = FeatureBank(inputs.features)
     if len(bank) < 2:
         LOGGER.warning("%d classes can be contrasted, and a pair needs two: lower min_images", len(bank))
-    options = {key: settings[key] for key in ("shard", "shards", "heldout", "seed", "precision")}
-    write_arrays(outputs.hyperplanes, fit_shard(bank, solvers_from_settings(settings["hyperplanes"]), **options))
+    solvers = solvers_from_settings(settings["hyperplanes"])
+    options = FitSettings(heldout=settings["heldout"], seed=settings["seed"], precision=settings["precision"])
+    arrays = fit_shard(bank, solvers, options, shard=settings["shard"], shards=settings["shards"])
+    write_arrays(outputs.hyperplanes, arrays)
 
 
 if __name__ == "__main__":

@@ -10,11 +10,11 @@ import pandas as pd
 
 from conceptrast.base.files import read_table, write_table
 from conceptrast.contrast.crops import crop_of
-from conceptrast.contrast.insertion import insertion_rows, insertion_summary, skipped_insertion
+from conceptrast.contrast.insertion import insertion_examples, insertion_rows, insertion_summary, skipped_insertion
 from conceptrast.contrast.pairs import named_pairs
 from conceptrast.data.selection import class_images
 from conceptrast.figures.canvas import save_png
-from conceptrast.figures.insertion import draw_insertion, insertion_examples
+from conceptrast.figures.insertion import draw_insertion
 from conceptrast.steps.opening import PictureInputs, open_pictures
 from conceptrast.steps.runner import run
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from conceptrast.base.files import read_arrays, read_table, write_table
-from conceptrast.concepts.prototypes import class_prototypes
+from conceptrast.concepts.class_prototypes import class_prototypes
 from conceptrast.concepts.recipes import recipes_from_settings
 from conceptrast.models.activations import activations_of
 from conceptrast.models.split import SplitModel

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from conceptrast.base.files import write_table
-from conceptrast.concepts.classes import read_attributions
+from conceptrast.concepts.attributed_images import read_attributions
 from conceptrast.contrast.features import FeatureBank
 from conceptrast.contrast.images import class_activations, drawn_images, images_by_class
-from conceptrast.contrast.planes import Planes
-from conceptrast.contrast.shift import draw_pairs, shift_table
+from conceptrast.contrast.shift import ShiftSettings, draw_pairs, shift_table
+from conceptrast.contrast.study_hyperplanes import Planes
 from conceptrast.models.inference import device_of
 from conceptrast.models.split import SplitModel
 from conceptrast.steps.opening import PictureInputs, open_pictures
@@ -50,9 +50,14 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     split = SplitModel(pictures.model, settings["layer"])
     stream = class_activations(pictures, split, drawn, settings["precision"], what="shifting")
     device = device_of(pictures.model)
-    options = {key: settings[key] for key in ("offsets", "seed", "precision", "batch_size")}
+    options = ShiftSettings(
+        offsets=settings["offsets"],
+        seed=seed,
+        precision=settings["precision"],
+        batch_size=settings["batch_size"],
+    )
     classes = ((target, activations.to(device)) for target, activations in stream)
-    write_table(shift_table(split, classes, planes, draws, **options), outputs.shift)
+    write_table(shift_table(split, classes, planes, draws, options), outputs.shift)
 
 
 if __name__ == "__main__":

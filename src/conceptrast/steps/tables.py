@@ -84,7 +84,7 @@ def _concept_recovery(settings: dict[str, Any], inputs: Inputs) -> pd.DataFrame:
     files = zip(settings["studies_with_truth"], inputs.recovery, inputs.purity, strict=True)
     parts = []
     for study, recovery, purity in files:
-        part = concept_recovery.summary(read_table(recovery), read_table(purity))
+        part = concept_recovery.recovery_summary(read_table(recovery), read_table(purity))
         part.insert(0, "study", study)
         parts.append(part)
     return pd.concat(parts, ignore_index=True)

@@ -16,8 +16,8 @@ from conceptrast.base.errors import ConceptrastError
 from conceptrast.base.statistics import bootstrap_interval
 from conceptrast.base.streams import LibrarySeed, Stream, drawn_seeds, generator, library_seed, sequence_of
 from conceptrast.bias.adversarial_training import split_held_out
-from conceptrast.contrast.descent import _start
 from conceptrast.contrast.features import Features
+from conceptrast.contrast.hyperplane_descent import _start
 from conceptrast.contrast.hyperplanes import Hyperplane, random_hyperplane
 from conceptrast.contrast.images import drawn_images
 from conceptrast.contrast.mask import random_ranks

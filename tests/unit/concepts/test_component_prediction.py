@@ -7,17 +7,15 @@ import torch
 from torch import nn
 
 from conceptrast.base.errors import ModelError, ShapeError
+from conceptrast.concepts.class_prototypes import class_prototypes
+from conceptrast.concepts.combined_image import assemble, chosen_patches, grid_shape
 from conceptrast.concepts.component_prediction import (
-    assemble,
-    chosen_patches,
     component_prediction,
-    grid_shape,
     plan_assemblies,
     probabilities_of,
     random_patches,
     skipped_classes,
 )
-from conceptrast.concepts.prototypes import class_prototypes
 from conceptrast.concepts.recipes import Recipe
 from conceptrast.concepts.tables import beside_published, component_prediction_table, study_summary
 from conceptrast.models.model import Model, Preprocess

@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from conceptrast.base.errors import ConceptrastError, ConfigError, ShapeError
-from conceptrast.contrast.descent import descend
-from conceptrast.contrast.hyperplanes import NO_PLANE, Hyperplane, accuracies, fit_pairs, random_hyperplane, regress
-from conceptrast.contrast.solvers import Solver, solvers_from_settings
+from conceptrast.contrast.hyperplane_descent import descend
+from conceptrast.contrast.hyperplane_fit import accuracies, fit_pairs, regress
+from conceptrast.contrast.hyperplane_solvers import Solver, solvers_from_settings
+from conceptrast.contrast.hyperplanes import NO_PLANE, Hyperplane, random_hyperplane
 
 ZERO, RANDOM, LOGISTIC = Solver("zero"), Solver("random", init="random"), Solver("logistic", solver="logistic")
 CHANNELS = 12

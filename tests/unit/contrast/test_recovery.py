@@ -11,12 +11,12 @@ from conceptrast.base.errors import DataError
 from conceptrast.concepts.recovery import concepts_by_class
 from conceptrast.contrast.hyperplanes import Hyperplane
 from conceptrast.contrast.recovery import (
+    contrast_recovery_summary,
     mass_in_cell,
     mass_table,
     sharing_pairs,
     side_mass,
     strongest_table,
-    summary,
 )
 
 CONCEPTS = {0: ["3", "7"], 1: ["3", "8"], 2: ["0", "1"]}
@@ -106,7 +106,7 @@ def test_without_contrasts_there_are_no_rows_and_no_error(truth):
     table = pd.DataFrame(patches("for", 0, 0, 0, 8), columns=[*COLUMNS, "height", "width"])
     assert strongest_table(table, {}, truth).empty
     assert strongest_table(table.iloc[:0], SHARING, truth)["concept"].isna().all()
-    assert summary(pd.DataFrame({"baseline": []}), strongest_table(table, {}, truth)).empty
+    assert contrast_recovery_summary(pd.DataFrame({"baseline": []}), strongest_table(table, {}, truth)).empty
 
 
 def test_concepts_belong_to_the_models_classes_whatever_the_labels():
@@ -125,6 +125,6 @@ def test_a_dataset_without_truth_is_named(truth):
 def test_the_summary_counts_ties_and_missing_concepts_as_misses():
     masses = pd.DataFrame({"baseline": "none", "own": [2.0, 1.0, 0.0, 5.0], "shared": [1.0, 1.0, 0.0, 0.0]})
     strongest = pd.DataFrame({"baseline": "none", "own": ["7", "8"], "concept": ["7", None]})
-    row = summary(masses, strongest).iloc[0]
+    row = contrast_recovery_summary(masses, strongest).iloc[0]
     assert (row["mass_share"], row["component_share"], row["n_without"]) == (0.5, 0.5, 1)
     assert row["mass_low"] < 0.5 < row["mass_high"]

@@ -10,6 +10,8 @@ from matplotlib.patches import Circle, Rectangle
 from PIL import Image
 
 from conceptrast.base.errors import ShapeError
+from conceptrast.base.names import short
+from conceptrast.concepts.cards import ClassCard, Heatmap, PatchRow, Verdict
 from conceptrast.figures.canvas import (
     COMPONENT_COLOURS,
     MATCH,
@@ -17,10 +19,9 @@ from conceptrast.figures.canvas import (
     Sheet,
     component_colour,
     save_png,
-    short,
     with_palette,
 )
-from conceptrast.figures.class_card import ClassCard, Heatmap, PatchRow, Verdict, draw_class_card, overlay
+from conceptrast.figures.class_card import draw_class_card, overlay
 from conceptrast.figures.overview import draw_overview
 
 SELECTIONS = ("all", "exclude_target")

@@ -23,11 +23,10 @@ from conceptrast.attribution.images import attribute_images
 from conceptrast.base.errors import ConfigError, LayerError, ModelError, ShapeError
 from conceptrast.concepts.recipes import Recipe
 from conceptrast.contrast.insertion import inserted_views
-from conceptrast.contrast.mask import masked_probabilities
+from conceptrast.contrast.mask import MaskSettings, masked_pictures, masked_probabilities
 from conceptrast.counterfactual.decoder import Decoder, read_decoder, write_decoder
 from conceptrast.data.dataset import Dataset, open_dataset
-from conceptrast.figures.contrast_evidence import masked_pictures
-from conceptrast.figures.evidence import pixels
+from conceptrast.data.view_pixels import pixels
 from conceptrast.models.inference import network_input, predict
 from conceptrast.models.model import Model, Preprocess
 from conceptrast.models.opening import load_model
@@ -271,11 +270,11 @@ def test_what_is_hidden_in_a_grey_picture_gets_the_value(models, images):
     ids = images[1]["image"].to_numpy()[:3]
     views = next(Pictures(*images, grey).of(ids))[1]
     ranks = np.arange(3 * 4).reshape(3, 2, 2)
+    inputs = [network_input(model, views.expand(-1, model.preprocess.channels, -1, -1)) for model in models]
     both = [
-        masked_probabilities(model, network_input(model, views.expand(-1, model.preprocess.channels, -1, -1)), ranks,
-                             [0, 1], fill=0.5)
-        for model in models
-    ]  # fmt: skip
+        masked_probabilities(model, images_of_model, ranks, [0, 1], MaskSettings(fill=0.5))
+        for model, images_of_model in zip(models, inputs, strict=True)
+    ]
     np.testing.assert_allclose(*both, rtol=1e-4)
     examples = {"pair": np.array([[0, 1]]), "image": ids[:1], "positions": np.array([4]), "ranks": ranks[:1]}
     shown = masked_pictures(Pictures(*images, grey), examples, fill=0.5)[0, 1]

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from conceptrast.ace.ace import strongest_cav
+from conceptrast.ace.cav_arrays import strongest_cav
 from conceptrast.base.errors import ConfigError, DataError
 from conceptrast.base.files import read_arrays, read_table, write_table
 from conceptrast.steps import ace, ace_tables, index

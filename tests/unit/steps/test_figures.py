@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from conceptrast.figures.study import file_name
+from conceptrast.base.names import file_name
 from conceptrast.steps import attribute, component_prediction, factorize, figures, index, predict, prototypes
 from conceptrast.steps.runner import call
 

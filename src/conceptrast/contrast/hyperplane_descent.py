@@ -17,7 +17,8 @@ from torch import Tensor
 
 from conceptrast.base.errors import ConceptrastError
 from conceptrast.base.streams import Stream, generator
-from conceptrast.contrast.solvers import Pair, Solver
+from conceptrast.contrast.hyperplane_solvers import Solver
+from conceptrast.contrast.pairs import Pair
 from conceptrast.models.inference import PRECISIONS, default_device
 
 FULL = 0.8
@@ -58,34 +59,45 @@ def class_groups(
         for label, target in enumerate(pair):
             members.setdefault(target, []).append((number, float(label)))
     groups: list[list[int]] = []
-    for target in sorted(members, key=lambda each: (-len(features[each]), -len(members[each]), each)):
+    largest_first = sorted(members, key=lambda target: (-len(features[target]), -len(members[target]), target))
+    for target in largest_first:
         if groups and _fits(groups[-1], target, features) and _fits(groups[-1], target, members):
             groups[-1].append(target)
         else:
             groups.append([target])
-    return [_padded(features, members, group, len(pairs), kind, device) for group in groups]
+    padded = [_padded(features, members, group, none=len(pairs), kind=kind) for group in groups]
+    return [ClassGroup(*(tensor.to(device) for tensor in group)) for group in padded]
 
 
 def _fits(group: Sequence[int], target: int, of: Mapping[int, Sized]) -> bool:
     """Whether a class is nearly as large as the largest of a group, and no larger."""
-    most = max(len(of[each]) for each in group)
+    most = max(len(of[member]) for member in group)
     return FULL * most <= len(of[target]) <= most
 
 
 def _padded(
-    features: Mapping[int, np.ndarray], members: Mapping[int, list[tuple[int, float]]], group: Sequence[int],
-    none: int, kind: torch.dtype, device: torch.device | str,
-) -> ClassGroup:  # fmt: skip
+    features: Mapping[int, np.ndarray],
+    members: Mapping[int, list[tuple[int, float]]],
+    group: Sequence[int],
+    none: int,
+    kind: torch.dtype,
+) -> ClassGroup:
+    """The features of some classes and the pairs that they are in; ``none`` stands for no pair."""
+    # As large as the largest of the classes.
     n, k = (max(len(of[target]) for target in group) for of in (features, members))
     rows = torch.zeros(len(group), n, features[group[0]].shape[1], dtype=kind)
-    real, pairs = torch.zeros(len(group), 1, n), torch.full((len(group), k), none)
+    real = torch.zeros(len(group), 1, n)
+    pairs = torch.full((len(group), k), none)
     labels = torch.zeros(len(group), k, 1)
+
+    # Filled as far as each class goes.
     for place, target in enumerate(group):
-        own = torch.tensor(members[target])
+        memberships = torch.tensor(members[target])
         rows[place, : len(features[target])] = torch.from_numpy(features[target])
         real[place, :, : len(features[target])] = 1
-        pairs[place, : len(own)], labels[place, : len(own), 0] = own[:, 0].long(), own[:, 1]
-    return ClassGroup(*(each.to(device) for each in (rows, real, pairs, labels)))
+        pairs[place, : len(memberships)] = memberships[:, 0].long()
+        labels[place, : len(memberships), 0] = memberships[:, 1]
+    return ClassGroup(rows=rows, real=real, pairs=pairs, labels=labels)
 
 
 def descent_step(
@@ -110,7 +122,8 @@ def descent_step(
         >>> normals[0], biases[0]
         (tensor([0.5000]), tensor([0.]))
     """
-    steps, shifts = torch.zeros_like(normals), torch.zeros_like(biases)
+    steps = torch.zeros_like(normals)
+    shifts = torch.zeros_like(biases)
     for rows, real, pairs, labels in groups:
         # A row a pair and a column a feature: the order in which both products are fastest.
         logits = torch.bmm(normals[pairs].to(rows.dtype), rows.mT).float() + biases[pairs]
@@ -151,16 +164,22 @@ def descend(
         >>> normals.tolist(), biases.tolist()
         ([[-1.0, 1.0]], [0.0])
     """
-    device, kind = default_device(), torch.bfloat16 if precision == PRECISIONS[1] else torch.float32
-    channels = next(iter(features.values())).shape[1]
-    normals, biases = _start(pairs, channels, solver.init, seed)
-    normals, biases = normals.to(device), biases.to(device)
+    # Features and pairs, where the descent runs.
+    device = default_device()
+    kind = torch.bfloat16 if precision == PRECISIONS[1] else torch.float32
     groups = class_groups(features, pairs, kind, device)
     sizes = [[len(features[first]) + len(features[second])] for first, second in pairs]
     counts = torch.tensor([*sizes, [1]], device=device)
+
+    # Start and descent.
+    channels = next(iter(features.values())).shape[1]
+    normals, biases = (start.to(device) for start in _start(pairs, channels, solver.init, seed))
     for _ in range(solver.steps):
-        descent_step(groups, counts, normals, biases, solver.learning_rate)
-    normals, biases = normals[:-1], biases[:-1]
+        descent_step(groups, counts, normals, biases, learning_rate=solver.learning_rate)
+
+    # The last row is for no pair.
+    normals = normals[:-1]
+    biases = biases[:-1]
     if not (normals.isfinite().all() and biases.isfinite().all()):
         raise ConceptrastError(
             f"hyperplanes '{solver.name}' are not finite after {solver.steps} steps: lower the learning rate "

@@ -11,16 +11,12 @@ and order, and with them the ties, do not depend on how the images were cut into
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
 from conceptrast.base.errors import ConceptrastError, ShapeError
-from conceptrast.concepts.patches import BOX, PatchGeometry, pool
-from conceptrast.concepts.recipes import Recipe
 
 SELECTIONS = ("all", "exclude_target")
 SLACK = 1e-5
@@ -69,7 +65,9 @@ class PatchSearch:
         if classes is not None and len(classes) != len(self._exact):
             raise ShapeError(f"classes has {len(classes)} entries for {len(self._exact)} components")
         self._directions = torch.from_numpy(self._exact.astype(np.float32))
-        self._k, self._distinct, self._block_values = k, distinct, block_values
+        self._k = k
+        self._distinct = distinct
+        self._block_values = block_values
         self._classes = None if classes is None else np.asarray(classes)
         names = SELECTIONS if classes is not None else SELECTIONS[:1]
         self._best = {name: np.empty(0, _FIELDS) for name in names}
@@ -111,17 +109,20 @@ class PatchSearch:
             table.insert(1, "selection", name)
             table.insert(2, "rank", table.groupby("component").cumcount())
             parts.append(table)
-        found = pd.concat(parts, ignore_index=True).astype({"similarity": "float32"})
-        return found[["component", "selection", "rank", "image", "row", "column", "similarity"]]
+        best_patches = pd.concat(parts, ignore_index=True).astype({"similarity": "float32"})
+        return best_patches[["component", "selection", "rank", "image", "row", "column", "similarity"]]
 
     def _look(self, images: np.ndarray, activations: Tensor, predicted: np.ndarray | None) -> None:
+        """Merge the patches of one block of images that may be among the best."""
         n, channels, _, width = activations.shape
+        # Similarities of all patches with all components, by one product.
         patches = activations.permute(0, 2, 3, 1).reshape(-1, channels)
         lengths = torch.linalg.vector_norm(patches, dim=1)
         if not lengths.isfinite().all():
             raise ConceptrastError("activations are not finite: look for overflow in the model or its precision")
         scale = torch.where(lengths > 0, lengths.reciprocal(), 0.0)
         rough = (self._directions @ patches.T).mul_(scale).reshape(len(self._exact), n, -1)
+        # The few that can enter the best are computed again.
         for name in self._best:
             allowed = rough
             if name == "exclude_target":
@@ -130,11 +131,12 @@ class PatchSearch:
                     allowed = rough.masked_fill(target[:, :, None], -torch.inf)
             rows, flat = self._candidates(allowed, self._floor[name])
             number, position = np.divmod(flat, rough.shape[2])
-            found = np.empty(len(rows), _FIELDS)
-            found["component"], found["image"] = rows, images[number]
-            found["row"], found["column"] = np.divmod(position, width)
-            found["similarity"] = self._cosines(rows, flat, patches.numpy())
-            self._merge(name, found)
+            candidates = np.empty(len(rows), _FIELDS)
+            candidates["component"] = rows
+            candidates["image"] = images[number]
+            candidates["row"], candidates["column"] = np.divmod(position, width)
+            candidates["similarity"] = self._cosines(rows, flat, patches.numpy())
+            self._merge(name, candidates)
 
     def _candidates(self, rough: Tensor, floor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Components and patch numbers whose similarity may be among the ``k`` best."""
@@ -156,17 +158,20 @@ class PatchSearch:
             cosines[part] = (units * self._exact[rows[part]]).sum(1)
         return cosines.astype(np.float32)
 
-    def _merge(self, name: str, found: np.ndarray) -> None:
-        if not len(found):
+    def _merge(self, name: str, candidates: np.ndarray) -> None:
+        """Keep the best of a selection's patches and its new candidates."""
+        if not len(candidates):
             return
-        touched = np.isin(self._best[name]["component"], found["component"])
-        rivals = _ordered(np.concatenate([self._best[name][touched], found]))
+        # Only components that have candidates change.
+        touched = np.isin(self._best[name]["component"], candidates["component"])
+        rivals = _ordered(np.concatenate([self._best[name][touched], candidates]))
         if self._distinct:
             rivals = rivals[np.sort(np.unique(rivals[["component", "image"]], return_index=True)[1])]
         starts = np.searchsorted(rivals["component"], rivals["component"])
         rivals = rivals[np.arange(len(rivals)) - starts < self._k]
         kept = np.concatenate([self._best[name][~touched], rivals])
         self._best[name] = kept[np.argsort(kept["component"], kind="stable")]
+        # What a patch has to reach from now on.
         components, first, count = np.unique(rivals["component"], return_index=True, return_counts=True)
         full = count == self._k
         self._floor[name][components[full]] = rivals["similarity"][(first + count - 1)[full]]
@@ -212,101 +217,6 @@ def nearest_patches(
     return search.result().drop(columns="selection")
 
 
-def class_prototypes(
-    batches: Iterable[tuple[np.ndarray, Tensor]],
-    predicted: Mapping[int, int],
-    components: Mapping[str, np.ndarray],
-    recipes: Sequence[Recipe],
-    view: tuple[int, int],
-    rectify: bool = False,
-    k: int = 16,
-) -> pd.DataFrame:
-    """Prototypes of all classes by all recipes, in one pass over the images.
-
-    Args:
-        batches: pairs of image ids ``[n]`` and activations ``[n, C, h, w]``.
-        predicted: predicted class by image id.
-        components: arrays classes ``[K]`` and components_<factors> ``[K, k, C]``, as
-            :func:`conceptrast.concepts.classes.factorize_classes` gives.
-        recipes: how to pool and to cut.
-        view: ``(H, W)`` of the views in pixels.
-        rectify: whether negative activations become zero, as they did for the factorization.
-        k: ranks that are kept; more where a recipe has more components, which distinct images may need.
-
-    Returns:
-        Columns class, recipe, component, selection (``all`` or ``exclude_target``), rank, image, top, left, height,
-        width (pixels of the view), similarity; no rows without classes.
-
-    Raises:
-        ShapeError: a recipe's pooling does not fit the activations.
-    """
-    classes = components["classes"]
-    stacked = {recipe: components[f"components_{recipe.factors.key}"] for recipe in recipes}
-    found = set_prototypes(batches, predicted, classes, stacked, view, rectify, k)
-    found.insert(0, "class", classes[found.pop("set").to_numpy()])
-    return found
-
-
-def set_prototypes(
-    batches: Iterable[tuple[np.ndarray, Tensor]],
-    predicted: Mapping[int, int],
-    owners: np.ndarray,
-    components: Mapping[Recipe, np.ndarray],
-    view: tuple[int, int],
-    rectify: bool = False,
-    k: int = 16,
-) -> pd.DataFrame:
-    """Prototypes of any sets of components by several recipes, in one pass over the images.
-
-    Args:
-        batches: pairs of image ids ``[n]`` and activations ``[n, C, h, w]``.
-        predicted: predicted class by image id.
-        owners: ``[K]`` class of each set, whose images ``exclude_target`` leaves out.
-        components: ``[K, k, C]`` by recipe.
-        view: ``(H, W)`` of the views in pixels.
-        rectify: whether negative activations become zero.
-        k: ranks that are kept; more where a recipe has more components.
-
-    Returns:
-        Columns set (row number in ``owners``), recipe, component, selection, rank, image, top, left, height, width,
-        similarity; no rows without sets.
-
-    Raises:
-        ShapeError: a recipe's pooling does not fit the activations.
-    """
-    searches = {
-        recipe: PatchSearch(
-            stacked.reshape(len(stacked) * stacked.shape[1], stacked.shape[2]), max(k, stacked.shape[1]),
-            np.repeat(owners, stacked.shape[1]), recipe.distinct,
-        )
-        for recipe, stacked in components.items()
-    }  # fmt: skip
-    grid = (0, 0)
-    for images, activations in batches:
-        grid = (activations.shape[2], activations.shape[3])
-        values = activations.clamp(min=0) if rectify else activations
-        targets = np.array([predicted[int(image)] for image in images])
-        for recipe, search in searches.items():
-            if len(owners):
-                search.update(images, pool(values, recipe.kernel, recipe.stride), targets)
-    return pd.concat(
-        [_placed(recipe, search, components[recipe].shape[1], view, grid) for recipe, search in searches.items()]
-    )
-
-
-def _placed(
-    recipe: Recipe, search: PatchSearch, components: int, view: tuple[int, int], grid: tuple[int, int]
-) -> pd.DataFrame:
-    """Result of a search with the set of each component and the box of each patch."""
-    found = search.result()
-    owner, component = np.divmod(found["component"].to_numpy(), max(components, 1))
-    geometry = PatchGeometry(view, grid, recipe.kernel, recipe.stride, recipe.window)
-    boxes = geometry.boxes(found["row"].to_numpy(), found["column"].to_numpy())
-    columns = {"set": owner, "recipe": recipe.name, "component": component}
-    kept = found[["selection", "rank", "image"]].assign(**dict(zip(BOX, boxes.T, strict=True)))
-    return pd.concat([pd.DataFrame(columns, index=found.index), kept, found[["similarity"]]], axis=1)
-
-
 def _unit(vectors: np.ndarray) -> np.ndarray:
     """Rows of ``vectors`` ``[n, C]`` divided by their length; rows of zeros stay."""
     if vectors.ndim != 2:
@@ -315,7 +225,7 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
     return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
 
 
-def _ordered(found: np.ndarray) -> np.ndarray:
+def _ordered(patches: np.ndarray) -> np.ndarray:
     """By component, then similarity (highest first), image, row and column."""
-    keys = (found["column"], found["row"], found["image"], -found["similarity"], found["component"])
-    return found[np.lexsort(keys)]
+    keys = (patches["column"], patches["row"], patches["image"], -patches["similarity"], patches["component"])
+    return patches[np.lexsort(keys)]

@@ -9,14 +9,8 @@ from torch import nn
 
 from conceptrast.base.errors import LayerError
 from conceptrast.base.files import write_arrays
-from conceptrast.concepts.classes import (
-    by_class,
-    class_weights,
-    factorize_classes,
-    nearest_rectified,
-    read_attributions,
-    weighted_rows,
-)
+from conceptrast.concepts.attributed_images import by_class, read_attributions
+from conceptrast.concepts.class_factorization import class_weights, factorize_classes, nearest_rectified, weighted_rows
 from conceptrast.concepts.recipes import Factors
 from conceptrast.models.split import SplitModel
 

@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import nnls
 
 from conceptrast.base.errors import LayerError, ShapeError
-from conceptrast.concepts.codes import codes_of
+from conceptrast.concepts.nmf_codes import codes_of
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-7, 1e5])

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from conceptrast.base.errors import ConceptrastError, ShapeError
-from conceptrast.concepts.prototypes import PatchSearch, class_prototypes, nearest_patches
+from conceptrast.concepts.class_prototypes import class_prototypes
+from conceptrast.concepts.prototype_search import PatchSearch, nearest_patches
 from conceptrast.concepts.recipes import Recipe
 
 CLASSES = np.array([2, 2, 5, 5])

@@ -8,11 +8,8 @@ from typing import Any, Literal
 
 from conceptrast.base.errors import ConfigError, unknown_name
 
-KINDS = ("gradient_descent", "logistic")
+SOLVERS = ("gradient_descent", "logistic")
 INITS = ("zero", "random")
-
-Pair = tuple[int, int]
-"""Two classes, A and B."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +37,7 @@ class Solver:
     learning_rate: float = 0.01
 
     def __post_init__(self) -> None:
-        for key, valid in (("solver", KINDS), ("init", INITS)):
+        for key, valid in (("solver", SOLVERS), ("init", INITS)):
             if getattr(self, key) not in valid:
                 raise ConfigError(f"contrast.hyperplanes.{self.name}: {unknown_name(key, getattr(self, key), valid)}")
         if self.steps < 1:

@@ -47,7 +47,8 @@ def codes_of(rows: np.ndarray | Tensor, components: np.ndarray, max_iter: int = 
     except NothingToFactorizeError:
         return np.zeros((len(rows), len(components)), np.float32)
     # The solver takes tiny values for zero, and attributions may be that small: as in nmf, both get a mean near 1.
-    scale, size = values.mean(dtype=np.float64), max(float(components.mean(dtype=np.float64)), 1e-30)
+    scale = values.mean(dtype=np.float64)
+    size = max(float(components.mean(dtype=np.float64)), 1e-30)
     codes, _, _ = non_negative_factorization(
         (values / scale).astype(np.float32),
         H=(components / size).astype(np.float32),

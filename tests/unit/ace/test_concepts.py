@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,25 +13,21 @@ from PIL import Image
 from torch import nn
 
 import conceptrast as cc
-from conceptrast.ace.ace import (
-    AceSettings,
-    Concepts,
-    cav_arrays,
-    clusters_of,
-    concepts_of_class,
-    strongest_cav,
-    why_dropped,
-)
+from conceptrast.ace.cav_arrays import cav_arrays, strongest_cav
 from conceptrast.ace.class_concepts import other_images
-from conceptrast.ace.recovery import described, labels_of, recovery_table, shown
+from conceptrast.ace.clustering import clusters_of, why_dropped
+from conceptrast.ace.concepts import Concepts, concepts_of_class
+from conceptrast.ace.recovery import described, labels_of, recovery_table, things_in_segments
 from conceptrast.ace.segments import Segments, pooled, segments_of
+from conceptrast.ace.settings import AceSettings
 from conceptrast.ace.superpixels import superpixels
 from conceptrast.base.errors import ConceptrastError, ConfigError, ModelError
 from conceptrast.data.loose_pictures import as_dataset
 from conceptrast.models.model import Model, Preprocess
 from conceptrast.models.pictures import Pictures
 from conceptrast.models.split import SplitModel
-from conceptrast.plan.configuration import load_schema, with_defaults
+from conceptrast.plan.analyses.ace import Ace
+from conceptrast.plan.keys import filled
 
 SETTINGS = AceSettings(
     segments=(4,), segments_as=("in_place",), images=12, random_images=12, clusters=3, min_segments=6
@@ -68,8 +63,7 @@ def test_defaults_are_as_published_in_the_configuration_and_in_the_library():
     published = AceSettings()
     assert (published.clusters, published.min_segments, published.max_segments) == (25, 20, 40)
     assert published.significance == 0.01
-    schema = load_schema(Path(__file__).parents[3] / "workflow" / "schemas" / "config.schema.yaml")
-    configured = with_defaults({}, schema["properties"]["ace"])
+    configured = filled(Ace, {})
     assert configured == {
         key: list(value) if isinstance(value, tuple) else value for key, value in asdict(published).items()
     }
@@ -274,8 +268,8 @@ def test_a_segment_shows_what_it_overlaps_with():
     masks[3, 14:18, :] = True  # the 7, which covers more of it than ...
     masks[4, 8:, 8:14] = True  # ... this one, half of whose pixels lie in no box
     boxes = np.array([[1, 1, 8, 8], [14, 10, 4, 6]])
-    assert shown(masks, boxes, ["3", "7"]) == ["3", "3", "texture", "7", "7"]
-    assert shown(masks, np.empty((0, 4), int), []) == ["texture"] * 5
+    assert things_in_segments(masks, boxes, ["3", "7"]) == ["3", "3", "texture", "7", "7"]
+    assert things_in_segments(masks, np.empty((0, 4), int), []) == ["texture"] * 5
     truth = pd.DataFrame([(4, "3", 1, 1, 8, 8)], columns=["image", "concept", "top", "left", "height", "width"])
     assert labels_of(truth)(4, masks)[:2] == ["3", "3"]
     assert labels_of(truth)(5, masks)[:2] == ["texture"] * 2
@@ -285,7 +279,7 @@ def test_concepts_are_described_by_what_most_of_their_segments_show():
     names = np.repeat(["3", "portrait", "texture"], 10)
     names[:3] = "7"
     found = concepts(shows=names)
-    table = described(found, segments(np.zeros((30, 6)), shows=names), own=["3", "7"])
+    table = described(found, segments(np.zeros((30, 6)), shows=names), own_things=["3", "7"])
     kept = table[(table["baseline"] == "none") & (table["status"] == "ok")]
     by_blob = {int(members[0]) // 10: row for members, (_, row) in zip(found.members, kept.iterrows(), strict=True)}
     assert [by_blob[0][key] for key in ("shows", "purity", "role")] == ["3", 0.7, "own"]

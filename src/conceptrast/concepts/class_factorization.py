@@ -2,56 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from conceptrast.base.files import read_arrays
 from conceptrast.concepts.nmf import NothingToFactorizeError, nmf, reconstruction_error, refuse_negative
 from conceptrast.concepts.recipes import Factors
 from conceptrast.models.split import SplitModel
-
-
-def read_attributions(paths: Sequence[Path]) -> dict[str, np.ndarray]:
-    """Attribution of all shards together: arrays image, target, raw, rectified and
-    multiplier, ordered by class and image, whatever the shards."""
-    shards = [read_arrays(path) for path in paths]
-    names = ("image", "target", "raw", "rectified", "multiplier")
-    joined = {
-        name: np.concatenate([shard[name] for shard in shards if len(shard["image"])] or [shards[0][name]])
-        for name in names
-    }
-    order = np.lexsort((joined["image"], joined["target"]))
-    return {name: values[order] for name, values in joined.items()}
-
-
-def by_class(batches: Iterable[tuple[np.ndarray, Tensor]], targets: np.ndarray) -> Iterator[tuple[int, Tensor, slice]]:
-    """Gather a stream of activations, ordered by class, into one item per class.
-
-    Args:
-        batches: pairs of image ids ``[n]`` and activations ``[n, C, h, w]``.
-        targets: ``[M]`` class of each image of the stream.
-
-    Returns:
-        Class, its activations ``[m, C, h, w]`` and its place in the stream; one class is in memory at a time.
-    """
-    held: list[Tensor] = []
-    first = done = 0
-    for _, activations in batches:
-        start = 0
-        for at in range(len(activations)):
-            last = done + 1 == len(targets) or targets[done + 1] != targets[done]
-            done += 1
-            if last:
-                held.append(activations[start : at + 1])
-                yield int(targets[done - 1]), torch.cat(held), slice(first, done)
-                held, first, start = [], done, at + 1
-        if start < len(activations):
-            held.append(activations[start:])
 
 
 def class_weights(attribution: Mapping[str, np.ndarray], weighting: str) -> np.ndarray:
@@ -105,7 +65,8 @@ def weighted_rows(activations: Tensor, weights: np.ndarray, rectify: bool = Fals
     rows = values.permute(0, 2, 3, 1).reshape(-1, values.shape[1])
     if not rectify:
         return rows.numpy(), 0.0
-    mass, kept = float(rows.abs().sum(dtype=torch.float64)), rows.clamp(min=0)
+    mass = float(rows.abs().sum(dtype=torch.float64))
+    kept = rows.clamp(min=0)
     removed = 1 - float(kept.sum(dtype=torch.float64)) / mass if mass else 0.0
     return kept.numpy(), removed
 
@@ -134,38 +95,48 @@ def factorize_classes(
     Raises:
         LayerError: negative activations without ``rectify``, also where their weight is 0.
     """
-    found: list[tuple[int, int, list[_Fit]]] = []
+    factorized: list[_FactorizedClass] = []
     skipped: list[tuple[int, str]] = []
     for target, activations, place in classes:
         if not rectify:
             # Before weighting, which may hide them: a channel or a position of weight 0 is 0 throughout.
             refuse_negative(float((activations < 0).float().mean()), "activations")
-        own = {name: attribution[name][place] for name in ("rectified", "multiplier")}
+        of_class = {name: attribution[name][place] for name in ("rectified", "multiplier")}
         try:
-            fits = [_fit(activations, own, each, seed, rectify) for each in factors]
+            fits = {wanted.key: _fit(activations, of_class, wanted, seed=seed, rectify=rectify) for wanted in factors}
         except NothingToFactorizeError as error:
             skipped.append((target, f"the attribution leaves nothing: {error}"))
         else:
-            found.append((target, len(activations), fits))
+            factorized.append(_FactorizedClass(target=target, n_images=len(activations), fits=fits))
     arrays = {
-        "classes": np.array([target for target, *_ in found], dtype=np.int64),
-        "n_images": np.array([images for _, images, _ in found], dtype=np.int64),
+        "classes": np.array([result.target for result in factorized], dtype=np.int64),
+        "n_images": np.array([result.n_images for result in factorized], dtype=np.int64),
         "skipped": np.array([target for target, _ in skipped], dtype=np.int64),
         "skipped_reason": np.array([reason for _, reason in skipped], dtype=np.str_),
     }
-    for number, each in enumerate(factors):
-        fits = [entry[2][number] for entry in found]
-        stacked = [fit.components for fit in fits]
-        arrays[f"components_{each.key}"] = np.stack(stacked) if fits else np.empty((0, each.components, 0), np.float32)
-        arrays[f"reconstruction_error_{each.key}"] = np.array([fit.error for fit in fits], dtype=np.float64)
-        arrays[f"removed_mass_{each.key}"] = np.array([fit.removed for fit in fits], dtype=np.float64)
+    for wanted in factors:
+        of_all = [result.fits[wanted.key] for result in factorized]
+        components = [fit.components for fit in of_all] or [np.empty((wanted.components, 0), np.float32)]
+        arrays[f"components_{wanted.key}"] = np.stack(components)[: len(of_all)]
+        arrays[f"reconstruction_error_{wanted.key}"] = np.array([fit.error for fit in of_all], dtype=np.float64)
+        arrays[f"removed_mass_{wanted.key}"] = np.array([fit.removed for fit in of_all], dtype=np.float64)
     return arrays
 
 
 class _Fit(NamedTuple):
+    """One factorization of a class: its components, their relative error, and the share that rectifying removed."""
+
     components: np.ndarray
     error: float
     removed: float
+
+
+class _FactorizedClass(NamedTuple):
+    """A class with its factorizations by :attr:`Factors.key`."""
+
+    target: int
+    n_images: int
+    fits: Mapping[str, _Fit]
 
 
 def _fit(
@@ -173,7 +144,8 @@ def _fit(
 ) -> _Fit:
     rows, removed = weighted_rows(activations, class_weights(attribution, factors.weighting), rectify)
     components, codes = nmf(rows, factors.components, seed)
-    return _Fit(components, reconstruction_error(rows, components, codes), removed)
+    error = reconstruction_error(rows, components, codes)
+    return _Fit(components=components, error=error, removed=removed)
 
 
 def nearest_rectified(split_at: Callable[[str], SplitModel], layer: str, layers: Sequence[str]) -> str | None:
