@@ -43,14 +43,15 @@ def colour_network() -> nn.Sequential:
 
 def coloured(n: int, *, constant: int | None = None) -> list[Image.Image]:
     """Dark noise with a square that is red in even pictures and green in odd ones; one of them may be all red."""
-    draw, found = np.random.default_rng(0), []
+    draw = np.random.default_rng(0)
+    pictures = []
     for number in range(n):
         picture = draw.integers(0, 60, (16, 16, 3), np.uint8)
         picture[4:12, 4:12, number % 2] = 255
         if number == constant:
             picture[:] = (200, 0, 0)
-        found.append(Image.fromarray(picture))
-    return found
+        pictures.append(Image.fromarray(picture))
+    return pictures
 
 
 def opened(pictures: list[Image.Image], batch_size: int = 32) -> Pictures:
@@ -68,31 +69,31 @@ def test_defaults_are_as_published_in_the_configuration_and_in_the_library():
         key: list(value) if isinstance(value, tuple) else value for key, value in asdict(published).items()
     }
     named = inspect.signature(cc.discover_concepts).parameters
-    own = {"images": "images_per_class"}
+    renamed = {"images": "images_per_class"}
     for key, value in asdict(replace(published, segments_as="resized")).items():
-        assert named[own.get(key, key)].default == value
+        assert named[renamed.get(key, key)].default == value
 
 
 def test_pooling_counts_positions_by_the_share_that_a_segment_covers():
     """Left column of two positions fully covered, the right one by a quarter: (1·10 + 0.25·2) / 1.25."""
     mask = torch.tensor([[[True, True, True, False], [True, True, False, False]]])
-    found = pooled(torch.tensor([[[[10.0, 2.0]]]]), mask)
-    assert found.item() == pytest.approx((10 + 0.25 * 2) / 1.25)
+    means = pooled(torch.tensor([[[[10.0, 2.0]]]]), mask)
+    assert means.item() == pytest.approx((10 + 0.25 * 2) / 1.25)
 
 
 def test_segments_are_those_of_the_picture_and_their_activations_those_of_the_segment_alone():
     pictures = opened(coloured(3))
     split = SplitModel(pictures.model, "1")
-    found = segments_of(pictures, split, np.array([2, 0]), (4,), ("in_place", "resized"))
-    assert found.table["image"].drop_duplicates().tolist() == [2, 0]
+    segments = segments_of(pictures, split, np.array([2, 0]), (4,), ("in_place", "resized"))
+    assert segments.table["image"].drop_duplicates().tolist() == [2, 0]
     view = pictures.by_id(np.array([0]))[0]
     mask = superpixels(view.permute(1, 2, 0).numpy(), (4,))[1]
     alone = np.where(mask[..., None], view.permute(1, 2, 0).numpy(), 51)  # 51 is the mean, 0.2, as a byte
     inputs = INPUT.normalise(torch.from_numpy(alone).permute(2, 0, 1)[None])
     expected = pooled(split.prefix(inputs), torch.from_numpy(mask)[None])
-    row = found.table.query("image == 0 and segment == 1").index[0]
-    np.testing.assert_allclose(found.activations["in_place"][row], expected[0].numpy(), rtol=1e-5, atol=1e-6)
-    assert not np.allclose(found.activations["in_place"], found.activations["resized"])
+    row = segments.table.query("image == 0 and segment == 1").index[0]
+    np.testing.assert_allclose(segments.activations["in_place"][row], expected[0].numpy(), rtol=1e-5, atol=1e-6)
+    assert not np.allclose(segments.activations["in_place"], segments.activations["resized"])
 
 
 def test_the_size_of_batches_changes_nothing():
@@ -106,19 +107,19 @@ def test_the_size_of_batches_changes_nothing():
 
 def test_an_image_without_superpixels_is_listed_and_logged(caplog):
     pictures = opened(coloured(3, constant=1))
-    found = segments_of(pictures, SplitModel(pictures.model, "1"), np.arange(3), (4,), ("resized",))
-    assert found.bare == [1]
-    assert set(found.table["image"]) == {0, 2}
+    segments = segments_of(pictures, SplitModel(pictures.model, "1"), np.arange(3), (4,), ("resized",))
+    assert segments.bare == [1]
+    assert set(segments.table["image"]) == {0, 2}
     assert "image 1 has no superpixels" in caplog.text
-    assert found.of(np.array([0, 1])).bare == [1]
-    assert found.of(np.array([0, 2])).bare == []
+    assert segments.of(np.array([0, 1])).bare == [1]
+    assert segments.of(np.array([0, 2])).bare == []
 
 
 def test_only_images_without_superpixels_give_no_segments():
     pictures = opened(coloured(1, constant=0))
-    found = segments_of(pictures, SplitModel(pictures.model, "1"), np.arange(1), (4,), ("resized",))
-    assert len(found.table) == len(found.activations["resized"]) == 0
-    assert found.bare == [0]
+    segments = segments_of(pictures, SplitModel(pictures.model, "1"), np.arange(1), (4,), ("resized",))
+    assert len(segments.table) == len(segments.activations["resized"]) == 0
+    assert segments.bare == [0]
 
 
 @pytest.mark.parametrize(
@@ -154,35 +155,36 @@ def segments(rows: np.ndarray, images: np.ndarray | None = None, **columns: obje
 
 def test_clusters_have_their_nearest_members_first():
     rows, _ = blobs()
-    found = clusters_of(rows, np.arange(30), replace(SETTINGS, max_segments=4), seed=3)
-    assert sorted(each.n_segments for each in found) == [10, 10, 10]
-    for each in found:
-        [blob] = set(each.members // 10)
-        own = rows[10 * blob : 10 * blob + 10]
-        distances = np.linalg.norm(own - own.mean(axis=0), axis=1)
-        assert (each.members - 10 * blob).tolist() == np.argsort(distances)[:4].tolist()
-        assert (each.n_images, each.reason) == (10, "")
+    clusters = clusters_of(rows, np.arange(30), replace(SETTINGS, max_segments=4), seed=3)
+    assert sorted(cluster.n_segments for cluster in clusters) == [10, 10, 10]
+    for cluster in clusters:
+        [blob] = set(cluster.members // 10)
+        blob_rows = rows[10 * blob : 10 * blob + 10]
+        distances = np.linalg.norm(blob_rows - blob_rows.mean(axis=0), axis=1)
+        assert (cluster.members - 10 * blob).tolist() == np.argsort(distances)[:4].tolist()
+        assert (cluster.n_images, cluster.reason) == (10, "")
 
 
 def concepts(seed: int = 0, settings: AceSettings = SETTINGS, **columns: object) -> Concepts:
     """Blob 0 lies where the logit rises, blob 1 where it falls, blob 2 where nothing happens."""
     rows, noise = blobs()
     gradients = np.zeros((20, 6))
-    gradients[:, 0], gradients[:, 1] = 1, -1
+    gradients[:, 0] = 1
+    gradients[:, 1] = -1
     # Along the third axis half of the images rise and half fall.
     gradients[:, 2] = np.tile([4, -4], 10)
     return concepts_of_class(7, "in_place", segments(rows, **columns), segments(noise), gradients, settings, seed)
 
 
 def test_concepts_speak_for_and_against_as_their_directions_do():
-    found = concepts()
-    kept = found.table[(found.table["baseline"] == "none") & (found.table["status"] == "ok")]
-    blob = [int(members[0]) // 10 for members in found.members]
+    class_concepts = concepts()
+    kept = class_concepts.table[(class_concepts.table["baseline"] == "none") & (class_concepts.table["status"] == "ok")]
+    blob = [int(members[0]) // 10 for members in class_concepts.members]
     assert dict(zip(blob, kept["speaks"], strict=True))[0] == "for"
     assert dict(zip(blob, kept["speaks"], strict=True))[1] == "against"
     assert kept["concept"].tolist() == [1, 2, 3]
     assert kept["tcav"].tolist() == sorted(kept["tcav"], reverse=True)
-    by_blob = dict(zip(blob, found.tested.cavs, strict=True))
+    by_blob = dict(zip(blob, class_concepts.tested.cavs, strict=True))
     for number, cav in by_blob.items():
         assert cav[number] > 0.95
         assert np.linalg.norm(cav) == pytest.approx(1)
@@ -190,15 +192,15 @@ def test_concepts_speak_for_and_against_as_their_directions_do():
     assert derivatives[0] == pytest.approx(by_blob[0] @ [1, -1, 0, 0, 0, 0], abs=0.05)
     assert (kept["cav_accuracy"] > 0.95).all()
     assert (kept["p_corrected"] >= kept["p_value"]).all()
-    assert (kept["tcav_random"] == found.random.mean()).all()
+    assert (kept["tcav_random"] == class_concepts.random.mean()).all()
 
 
 def test_every_concept_has_a_chance_row_of_its_own_size():
-    found = concepts()
-    chance = found.table[found.table["baseline"] == "random_segments"]
+    class_concepts = concepts()
+    chance = class_concepts.table[class_concepts.table["baseline"] == "random_segments"]
     assert len(chance) == 3
-    assert [len(rows) for rows in found.chance] == [len(rows) for rows in found.members]
-    assert all(len(set(rows // 10)) > 1 for rows in found.chance)  # drawn from all blobs
+    assert [len(rows) for rows in class_concepts.chance] == [len(rows) for rows in class_concepts.members]
+    assert all(len(set(rows // 10)) > 1 for rows in class_concepts.chance)  # drawn from all blobs
 
 
 def test_the_same_seed_gives_the_same_table_and_another_seed_other_draws():
@@ -209,16 +211,16 @@ def test_the_same_seed_gives_the_same_table_and_another_seed_other_draws():
 
 def test_dropped_clusters_and_images_without_superpixels_are_rows_with_reasons():
     rows, noise = blobs()
-    own = replace(segments(rows, images=np.repeat([0, 1, 2], 10)), bare=[8, 9])
-    found = concepts_of_class(7, "in_place", own, segments(noise), np.ones((2, 6)), SETTINGS, 0)
-    assert set(found.table["status"]) == {"skipped"}
-    assert found.table["reason"].tolist() == [
+    of_class = replace(segments(rows, images=np.repeat([0, 1, 2], 10)), bare=[8, 9])
+    class_concepts = concepts_of_class(7, "in_place", of_class, segments(noise), np.ones((2, 6)), SETTINGS, 0)
+    assert set(class_concepts.table["status"]) == {"skipped"}
+    assert class_concepts.table["reason"].tolist() == [
         "no cluster is kept: see the rows of its clusters",
         "2 image(s) without superpixels (one colour, or one segment) are left out: 8, 9",
         *["10 segments from 1 of 3 images: from too few images"] * 3,
     ]
-    assert found.table["n_segments"].dropna().tolist() == [10, 10, 10]
-    assert cav_arrays([found], ["x"] * 8)["cavs"].shape[0] == 0
+    assert class_concepts.table["n_segments"].dropna().tolist() == [10, 10, 10]
+    assert cav_arrays([class_concepts], ["x"] * 8)["cavs"].shape[0] == 0
 
 
 @pytest.mark.parametrize(
@@ -230,15 +232,16 @@ def test_dropped_clusters_and_images_without_superpixels_are_rows_with_reasons()
 )
 def test_too_few_segments_are_a_skipped_row(n_own, n_random, reason):
     rows, noise = blobs()
-    own, others = segments(rows[:n_own]), segments(noise[:n_random])
-    found = concepts_of_class(7, "in_place", own, others, np.ones((2, 6)), SETTINGS, 0)
-    assert found.table[["status", "reason"]].to_numpy().tolist() == [["skipped", reason]]
-    assert found.examples(own).empty
+    of_class = segments(rows[:n_own])
+    others = segments(noise[:n_random])
+    class_concepts = concepts_of_class(7, "in_place", of_class, others, np.ones((2, 6)), SETTINGS, 0)
+    assert class_concepts.table[["status", "reason"]].to_numpy().tolist() == [["skipped", reason]]
+    assert class_concepts.examples(of_class).empty
 
 
 def test_the_strongest_cav_speaks_for_its_class_and_ties_go_to_the_derivative():
-    found = concepts()
-    arrays = cav_arrays([found], [f"class {number}" for number in range(8)])
+    class_concepts = concepts()
+    arrays = cav_arrays([class_concepts], [f"class {number}" for number in range(8)])
     name, cav = strongest_cav(arrays, 7)
     assert name == "class 7: concept 1"
     assert int(cav.argmax()) == 0
@@ -252,11 +255,11 @@ def test_the_strongest_cav_speaks_for_its_class_and_ties_go_to_the_derivative():
 
 def test_other_images_are_none_of_the_class_and_shared_where_they_can():
     predictions = pd.DataFrame({"image": np.arange(100) + 50, "predicted": np.arange(100) % 4})
-    found = other_images(predictions, [0, 1], 30, seed=2)
-    for target, images in found.items():
+    images_of_others = other_images(predictions, [0, 1], 30, seed=2)
+    for target, images in images_of_others.items():
         assert len(set(images)) == 30
         assert not ((images - 50) % 4 == target).any()
-    assert len(set(found[0]) | set(found[1])) < 45
+    assert len(set(images_of_others[0]) | set(images_of_others[1])) < 45
     assert len(other_images(predictions, [0], 1000, seed=2)[0]) == 75
 
 
@@ -278,10 +281,12 @@ def test_a_segment_shows_what_it_overlaps_with():
 def test_concepts_are_described_by_what_most_of_their_segments_show():
     names = np.repeat(["3", "portrait", "texture"], 10)
     names[:3] = "7"
-    found = concepts(shows=names)
-    table = described(found, segments(np.zeros((30, 6)), shows=names), own_things=["3", "7"])
+    class_concepts = concepts(shows=names)
+    table = described(class_concepts, segments(np.zeros((30, 6)), shows=names), own_things=["3", "7"])
     kept = table[(table["baseline"] == "none") & (table["status"] == "ok")]
-    by_blob = {int(members[0]) // 10: row for members, (_, row) in zip(found.members, kept.iterrows(), strict=True)}
+    by_blob = {
+        int(members[0]) // 10: row for members, (_, row) in zip(class_concepts.members, kept.iterrows(), strict=True)
+    }
     assert [by_blob[0][key] for key in ("shows", "purity", "role")] == ["3", 0.7, "own"]
     assert [by_blob[1][key] for key in ("shows", "purity", "role")] == ["portrait", 1, "other"]
     assert [by_blob[2][key] for key in ("shows", "role")] == ["texture", "texture"]
@@ -297,62 +302,65 @@ def test_recovery_counts_by_hand():
         ("3+8", "ok", "8", "own", "for", 0.9),
     ]  # fmt: skip
     table = pd.DataFrame(rows, columns=["class_name", "status", "shows", "role", "speaks", "purity"])
-    own = table["class_name"].map({"3+7": "3, 7", "3+8": "3, 8"})
-    found = recovery_table(table.assign(segments_as="resized", baseline="none", true_concepts=own))
-    assert found["class_name"].tolist() == ["3+7", "3+8", "all classes"]
+    digits = table["class_name"].map({"3+7": "3, 7", "3+8": "3, 8"})
+    recovered = recovery_table(table.assign(segments_as="resized", baseline="none", true_concepts=digits))
+    assert recovered["class_name"].tolist() == ["3+7", "3+8", "all classes"]
     counts = ["n_concepts", "own", "own_for", "other_for", "texture", "texture_for", "texture_against"]
-    assert found[counts].to_numpy().tolist() == [[4, 3, 2, 0, 1, 0, 1], [2, 1, 1, 1, 0, 0, 0], [6, 4, 3, 1, 1, 0, 1]]
-    assert found["own_share"].tolist() == [1, 0.5, 0.75]
-    assert found[["n_true", "n_found"]].to_numpy().tolist() == [[2, 1], [2, 1], [4, 2]]
-    assert found["purity"].round(6).tolist() == [0.85, 0.7, 0.8]
-    assert ((found["low"] < found["own_share"]) & (found["own_share"] <= found["high"])).all()
+    assert recovered[counts].to_numpy().tolist() == [
+        [4, 3, 2, 0, 1, 0, 1],
+        [2, 1, 1, 1, 0, 0, 0],
+        [6, 4, 3, 1, 1, 0, 1],
+    ]
+    assert recovered["own_share"].tolist() == [1, 0.5, 0.75]
+    assert recovered[["n_true", "n_found"]].to_numpy().tolist() == [[2, 1], [2, 1], [4, 2]]
+    assert recovered["purity"].round(6).tolist() == [0.85, 0.7, 0.8]
+    assert ((recovered["low"] < recovered["own_share"]) & (recovered["own_share"] <= recovered["high"])).all()
 
 
 def test_nothing_that_speaks_for_a_class_leaves_the_share_open():
     row = {"class_name": "3+7", "segments_as": "resized", "baseline": "none", "status": "ok", "purity": 1.0}
-    found = recovery_table(pd.DataFrame([row | {"shows": "texture", "role": "texture", "speaks": "neither"}]).assign(
-        true_concepts=""
-    ))  # fmt: skip
-    assert found["own_share"].isna().all()
-    assert found[["low", "high", "n_true"]].to_numpy().tolist() == [[0, 1, 0]] * 2
+    texture = row | {"shows": "texture", "role": "texture", "speaks": "neither", "true_concepts": ""}
+    recovered = recovery_table(pd.DataFrame([texture]))
+    assert recovered["own_share"].isna().all()
+    assert recovered[["low", "high", "n_true"]].to_numpy().tolist() == [[0, 1, 0]] * 2
     assert recovery_table(pd.DataFrame([row | {"status": "skipped"}])).empty
 
 
 def discover(pictures: list[Image.Image], target: str = "red", **options: object) -> object:
+    settings = {"segments": [4], "segments_as": "in_place", "clusters": 2, "min_segments": 4, **options}
     return cc.discover_concepts(
-        colour_network(), pictures, target, layer="1", preprocess=INPUT, class_names=COLOURS,
-        **{"segments": [4], "segments_as": "in_place", "clusters": 2, "min_segments": 4, **options},
-    )  # fmt: skip
+        colour_network(), pictures, target, layer="1", preprocess=INPUT, class_names=COLOURS, **settings
+    )
 
 
 def test_the_concept_of_red_pictures_is_red():
-    found = discover(coloured(16))
-    kept = found.table().query("status == 'ok' and baseline == 'none'")
+    discovery = discover(coloured(16))
+    kept = discovery.table().query("status == 'ok' and baseline == 'none'")
     assert kept["speaks"].iloc[0] == "for"
-    name, cav = found.strongest()
+    name, cav = discovery.strongest()
     assert name == "red: concept 1"
     np.testing.assert_allclose(cav, [1, 0, 0], atol=0.1)  # red, and not the lack of green that random segments give too
-    assert set(found.examples.query("concept == 1")["image"]) == set(range(0, 16, 2))
-    assert found.cavs.shape == (len(kept), 3)
-    assert set(found.examples["image"]) <= set(range(0, 16, 2))
-    assert found.plot().get_size_inches()[0] == 14
-    assert str(found).startswith("concepts of red at 1: 8 images\n  1: TCAV 1.00")
+    assert set(discovery.examples.query("concept == 1")["image"]) == set(range(0, 16, 2))
+    assert discovery.cavs.shape == (len(kept), 3)
+    assert set(discovery.examples["image"]) <= set(range(0, 16, 2))
+    assert discovery.plot().get_size_inches()[0] == 14
+    assert str(discovery).startswith("concepts of red at 1: 8 images\n  1: TCAV 1.00")
 
 
 def test_a_picture_without_superpixels_is_said_in_the_table_and_on_the_figure():
-    found = discover(coloured(16, constant=4))
+    discovery = discover(coloured(16, constant=4))
     reason = "1 image(s) without superpixels (one colour, or one segment) are left out: 4"
-    assert reason in found.table()["reason"].tolist()
-    assert any(reason in text.get_text() for text in found.plot().axes[0].texts)
-    assert 4 not in set(found.examples["image"])
+    assert reason in discovery.table()["reason"].tolist()
+    assert any(reason in text.get_text() for text in discovery.plot().axes[0].texts)
+    assert 4 not in set(discovery.examples["image"])
 
 
 def test_a_class_without_concepts_has_a_figure_that_says_why():
-    found = discover(coloured(16), min_segments=100)
-    assert found.strongest() is None
-    said = " ".join(text.get_text() for text in found.plot().axes[0].texts)
-    assert "no concept can be shown" in said
-    assert "fewer than ace.min_segments = 100" in said
+    discovery = discover(coloured(16), min_segments=100)
+    assert discovery.strongest() is None
+    words = " ".join(text.get_text() for text in discovery.plot().axes[0].texts)
+    assert "no concept can be shown" in words
+    assert "fewer than ace.min_segments = 100" in words
 
 
 def test_bad_input_is_named():

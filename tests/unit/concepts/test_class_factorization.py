@@ -26,10 +26,10 @@ def stream() -> tuple[torch.Tensor, np.ndarray, np.ndarray]:
 def test_batches_are_gathered_by_class(stream, size: int) -> None:
     activations, targets, _ = stream
     batches = ((np.arange(at, min(at + size, 9)), activations[at : at + size]) for at in range(0, 9, size))
-    found = list(by_class(batches, targets))
-    assert [(target, len(values)) for target, values, _ in found] == [(1, 3), (4, 1), (7, 5)]
-    assert torch.equal(torch.cat([values for _, values, _ in found]), activations)
-    assert [(place.start, place.stop) for *_, place in found] == [(0, 3), (3, 4), (4, 9)]
+    classes = list(by_class(batches, targets))
+    assert [(target, len(values)) for target, values, _ in classes] == [(1, 3), (4, 1), (7, 5)]
+    assert torch.equal(torch.cat([values for _, values, _ in classes]), activations)
+    assert [(place.start, place.stop) for *_, place in classes] == [(0, 3), (3, 4), (4, 9)]
 
 
 def test_rows_are_positions_times_their_weight(stream) -> None:
@@ -56,7 +56,8 @@ def test_a_class_without_attribution_is_skipped_with_a_reason(stream) -> None:
 
 def test_negative_activations_need_rectify(stream) -> None:
     activations, targets, weights = stream
-    signed, factors = activations - 0.5, [Factors("position", 2)]
+    signed = activations - 0.5
+    factors = [Factors("position", 2)]
     attribution = {"rectified": weights, "multiplier": np.ones((9, 5), np.float32)}
     with pytest.raises(LayerError, match="rectify: true"):
         factorize_classes(by_class([(np.arange(9), signed)], targets), attribution, factors)
@@ -94,10 +95,10 @@ def test_shards_do_not_matter(tmp_path: Path) -> None:
     parts = [[3, 2], [1, 0], []]
     for number, part in enumerate(parts):
         write_arrays(tmp_path / f"{number}.npz", {name: values[part] for name, values in whole.items()})
-    found = read_attributions([tmp_path / f"{number}.npz" for number in range(3)])
-    assert found["image"].tolist() == [3, 8, 1, 5]
-    assert np.array_equal(found["rectified"], whole["rectified"])
-    assert np.array_equal(found["multiplier"], whole["multiplier"])
+    attribution = read_attributions([tmp_path / f"{number}.npz" for number in range(3)])
+    assert attribution["image"].tolist() == [3, 8, 1, 5]
+    assert np.array_equal(attribution["rectified"], whole["rectified"])
+    assert np.array_equal(attribution["multiplier"], whole["multiplier"])
 
 
 def test_nearest_layer_after_an_activation_is_named() -> None:

@@ -13,13 +13,15 @@ from conceptrast.concepts.nmf_codes import codes_of
 @pytest.mark.parametrize("scale", [1.0, 1e-7, 1e5])
 def test_codes_are_recovered_where_components_are_independent(scale: float) -> None:
     rng = np.random.default_rng(3)
-    components, codes = rng.random((4, 12)), rng.random((30, 4)) * (rng.random((30, 4)) < 0.5)
+    components = rng.random((4, 12))
+    codes = rng.random((30, 4)) * (rng.random((30, 4)) < 0.5)
     assert codes_of(scale * codes @ components, components) == pytest.approx(scale * codes, abs=2e-3 * scale)
 
 
 def test_equal_to_non_negative_least_squares() -> None:
     rng = np.random.default_rng(4)
-    rows, components = rng.random((20, 9)), rng.random((5, 9))
+    rows = rng.random((20, 9))
+    components = rng.random((5, 9))
     expected = np.stack([nnls(components.T, row)[0] for row in rows])
     assert codes_of(rows, components) == pytest.approx(expected, abs=5e-3)
 

@@ -32,7 +32,7 @@ def predicted() -> np.ndarray:
 
 def brute_force(bank, components, predicted, k: int, distinct: bool) -> pd.DataFrame:
     """Every similarity, one by one, and a plain sort."""
-    found = []
+    ranked = []
     for number, component in enumerate(components.astype(np.float64)):
         for selection in ("all", "exclude_target"):
             every = []
@@ -45,11 +45,11 @@ def brute_force(bank, components, predicted, k: int, distinct: bool) -> pd.DataF
                 every.append((-similarity, image, row, column))
             seen: set[int] = set()
             for negative, image, row, column in sorted(every):
-                if len([row for row in found if row[:2] == (number, selection)]) == k or (distinct and image in seen):
+                if len([row for row in ranked if row[:2] == (number, selection)]) == k or (distinct and image in seen):
                     continue
                 seen.add(image)
-                found.append((number, selection, image, row, column, -negative))
-    return pd.DataFrame(found, columns=["component", "selection", "image", "row", "column", "similarity"])
+                ranked.append((number, selection, image, row, column, -negative))
+    return pd.DataFrame(ranked, columns=["component", "selection", "image", "row", "column", "similarity"])
 
 
 def searched(bank, components, predicted, order=None, cuts=(), k=6, **options) -> pd.DataFrame:
@@ -63,13 +63,13 @@ def searched(bank, components, predicted, order=None, cuts=(), k=6, **options) -
 @pytest.mark.parametrize("distinct", [False, True])
 @pytest.mark.parametrize("k", [1, 6, 16])
 def test_equal_to_brute_force(bank, components, predicted, distinct: bool, k: int) -> None:
-    found = searched(bank, components, predicted, k=k, distinct=distinct)
+    patches = searched(bank, components, predicted, k=k, distinct=distinct)
     expected = brute_force(bank, components, predicted, k, distinct)
     names = ["component", "selection", "image", "row", "column"]
-    ours = found.sort_values(["component", "selection", "rank"])[names].reset_index(drop=True)
+    ours = patches.sort_values(["component", "selection", "rank"])[names].reset_index(drop=True)
     pd.testing.assert_frame_equal(ours, expected[names], check_dtype=False)
     np.testing.assert_allclose(
-        found.sort_values(["component", "selection", "rank"])["similarity"], expected["similarity"], atol=2e-6
+        patches.sort_values(["component", "selection", "rank"])["similarity"], expected["similarity"], atol=2e-6
     )
 
 
@@ -79,15 +79,16 @@ def test_equal_to_brute_force(bank, components, predicted, distinct: bool, k: in
 def test_blocks_and_order_of_images_do_not_matter(bank, components, predicted, distinct, cuts, block_values) -> None:
     expected = searched(bank, components, predicted, distinct=distinct)
     order = np.random.default_rng(len(cuts)).permutation(50)
-    found = searched(bank, components, predicted, order, cuts, distinct=distinct, block_values=block_values)
-    pd.testing.assert_frame_equal(found, expected)
+    patches = searched(bank, components, predicted, order, cuts, distinct=distinct, block_values=block_values)
+    pd.testing.assert_frame_equal(patches, expected)
 
 
 def test_similarities_of_real_numbers_do_not_depend_on_blocks() -> None:
     rng = np.random.default_rng(3)
     bank = torch.from_numpy(rng.random((60, 257, 3, 3), dtype=np.float32))
     bank[30:] = bank[:30]  # every patch has an equal twin
-    components, predicted = rng.random((4, 257)), np.full(60, 9)
+    components = rng.random((4, 257))
+    predicted = np.full(60, 9)
     whole = searched(bank, components, predicted)
     parts = searched(bank, components, predicted, np.arange(60)[::-1].copy(), (7, 8, 23), block_values=40)
     pd.testing.assert_frame_equal(whole, parts)
@@ -96,35 +97,35 @@ def test_similarities_of_real_numbers_do_not_depend_on_blocks() -> None:
 
 
 def test_excluded_images_never_show(bank, components, predicted) -> None:
-    found = searched(bank, components, predicted, k=16)
-    outside = found[found["selection"] == "exclude_target"]
+    patches = searched(bank, components, predicted, k=16)
+    outside = patches[patches["selection"] == "exclude_target"]
     assert (predicted[outside["image"]] != CLASSES[outside["component"]]).all()
     everywhere = np.full(50, 2)
-    found = searched(bank, components, everywhere)
-    assert set(found.loc[found["selection"] == "exclude_target", "component"]) == {2, 3}
+    patches = searched(bank, components, everywhere)
+    assert set(patches.loc[patches["selection"] == "exclude_target", "component"]) == {2, 3}
 
 
 def test_distinct_keeps_the_best_patch_of_an_image(bank, components, predicted) -> None:
-    found = searched(bank, components, predicted, k=16, distinct=True)
-    assert not found.duplicated(["component", "selection", "image"]).any()
+    patches = searched(bank, components, predicted, k=16, distinct=True)
+    assert not patches.duplicated(["component", "selection", "image"]).any()
 
 
 def test_zeros_have_similarity_zero(components) -> None:
-    found = nearest_patches(torch.zeros(2, 4, 1, 1), components, k=2)
-    assert (found["similarity"] == 0).all()
-    assert found["image"].tolist() == [0, 1] * 4
+    patches = nearest_patches(torch.zeros(2, 4, 1, 1), components, k=2)
+    assert (patches["similarity"] == 0).all()
+    assert patches["image"].tolist() == [0, 1] * 4
 
 
 def test_fewer_patches_than_asked_for() -> None:
-    found = nearest_patches(torch.ones(1, 2, 1, 2), np.ones((1, 2)), k=5)
-    assert found[["rank", "column"]].to_numpy().tolist() == [[0, 0], [1, 1]]
+    patches = nearest_patches(torch.ones(1, 2, 1, 2), np.ones((1, 2)), k=5)
+    assert patches[["rank", "column"]].to_numpy().tolist() == [[0, 0], [1, 1]]
 
 
 def test_exclude_leaves_images_out_and_inputs_alone(bank, components) -> None:
     before = bank.clone()
     exclude = np.arange(50) % 2 == 0
-    found = nearest_patches(bank, components, k=4, exclude=exclude)
-    assert (found["image"] % 2 == 1).all()
+    patches = nearest_patches(bank, components, k=4, exclude=exclude)
+    assert (patches["image"] % 2 == 1).all()
     assert torch.equal(bank, before)
 
 
@@ -151,15 +152,17 @@ def test_prototypes_of_classes_by_two_recipes() -> None:
     predicted = {image: 3 if image < 10 else 8 for image in range(30)}
     recipes = [Recipe("cells", 2), Recipe("windows", 5, kernel=3, stride=1, window=0.5, distinct=True)]
     batches = [(np.arange(at, at + 10), activations[at : at + 10]) for at in (0, 10, 20)]
-    found = class_prototypes(batches, predicted, arrays, recipes, (64, 64), k=4)
-    counts = found.groupby(["class", "recipe", "component", "selection"]).size()
+    prototypes = class_prototypes(batches, predicted, arrays, recipes, (64, 64), k=4)
+    counts = prototypes.groupby(["class", "recipe", "component", "selection"]).size()
     assert counts.loc[:, "cells"].eq(4).all()
     assert counts.loc[:, "windows"].eq(5).all()  # one rank for each component, which distinct images may need
-    assert found.loc[found["recipe"] == "cells", "height"].eq(32).all()
-    assert found.loc[found["recipe"] == "windows", ["height", "width"]].eq(32).all(axis=None)
-    outside = found[found["selection"] == "exclude_target"]
+    assert prototypes.loc[prototypes["recipe"] == "cells", "height"].eq(32).all()
+    assert prototypes.loc[prototypes["recipe"] == "windows", ["height", "width"]].eq(32).all(axis=None)
+    outside = prototypes[prototypes["selection"] == "exclude_target"]
     assert (outside["image"].map(predicted) != outside["class"]).all()
-    part = found[(found["class"] == 8) & (found["recipe"] == "cells") & (found["selection"] == "all")]
+    part = prototypes[
+        (prototypes["class"] == 8) & (prototypes["recipe"] == "cells") & (prototypes["selection"] == "all")
+    ]
     pooled = torch.nn.functional.avg_pool2d(activations, 2)
     alone = nearest_patches(pooled, arrays["components_position_k2"][1], k=4)
     assert part["image"].tolist() == alone["image"].tolist()

@@ -15,7 +15,10 @@ from conceptrast.concepts.recovery import (
 )
 
 NAMES = ["3+7"]
-ON_3, ON_7, NOWHERE, ON_BOTH = (0, 0), (0, 32), (64, 64), (0, 16)
+ON_3 = (0, 0)
+ON_7 = (0, 32)
+NOWHERE = (64, 64)
+ON_BOTH = (0, 16)
 
 
 @pytest.fixture

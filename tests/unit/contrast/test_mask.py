@@ -58,14 +58,14 @@ def test_probabilities_from_nothing_hidden_to_everything(model):
     images[:, :, :, :2] = 1
     before = images.clone()
     settings = MaskSettings(fill=1.0, steps=4, batch_size=1)
-    found = masked_probabilities(model, images, ranks_by_distance(DISTANCES), [0, 1], settings)
+    probabilities = masked_probabilities(model, images, ranks_by_distance(DISTANCES), [0, 1], settings)
     assert torch.equal(images, before)
     whole = torch.tensor([[3.0, 0.0]], dtype=torch.float64).softmax(1)
-    np.testing.assert_allclose(found[0], whole[0], rtol=1e-6)
-    np.testing.assert_allclose(found[-1], [0.5, 0.5], rtol=1e-6)
+    np.testing.assert_allclose(probabilities[0], whole[0], rtol=1e-6)
+    np.testing.assert_allclose(probabilities[-1], [0.5, 0.5], rtol=1e-6)
     # After the first step the two places nearest to A are hidden: the upper right one of both images.
     one = torch.tensor([3.0, 1.5], dtype=torch.float64).softmax(0)
-    np.testing.assert_allclose(found[1], one, rtol=1e-6)
+    np.testing.assert_allclose(probabilities[1], one, rtol=1e-6)
 
 
 def test_the_order_of_the_batch_does_not_matter(model):
@@ -83,11 +83,11 @@ def test_an_image_without_ranks_is_named(model):
 
 def test_the_example_is_the_image_deepest_on_the_side_of_a(model):
     settings = MaskSettings(steps=2)
-    found = mask_test(model, torch.zeros(2, 3, 4, 4), DISTANCES, np.array([40, 50]), pair=(0, 1), settings=settings)
-    assert found.image == 50
-    assert found.positions == 8
-    assert found.ranks.tolist() == [[2, 0], [3, 6]]
-    assert found.rows.groupby("baseline")["share"].apply(list).to_dict() == {
+    test = mask_test(model, torch.zeros(2, 3, 4, 4), DISTANCES, np.array([40, 50]), pair=(0, 1), settings=settings)
+    assert test.image == 50
+    assert test.positions == 8
+    assert test.ranks.tolist() == [[2, 0], [3, 6]]
+    assert test.rows.groupby("baseline")["share"].apply(list).to_dict() == {
         "none": [0.0, 0.5, 1.0], "random_order": [0.0, 0.5, 1.0],
     }  # fmt: skip
 

@@ -29,7 +29,8 @@ def test_every_pair_is_in_one_block_of_one_shard(shards: int, size: int):
 @pytest.fixture(scope="module")
 def bank(tmp_path_factory) -> FeatureBank:
     """Seven classes in two files; classes 9 and 20 have the same features throughout."""
-    generator, folder = np.random.default_rng(0), tmp_path_factory.mktemp("features")
+    generator = np.random.default_rng(0)
+    folder = tmp_path_factory.mktemp("features")
     files = []
     for number, part in enumerate((CLASSES[:4], CLASSES[4:])):
         facts = {name: np.zeros(len(part), kind) for name, kind in HEADS.items()} | {"classes": np.array(part)}
@@ -99,7 +100,9 @@ def test_the_table_counts_unordered_pairs_and_averages_over_planes(files):
     assert table["n_pairs"].tolist() == [20, 20, 20]
     assert table["n_skipped"].tolist() == [1, 1, 1]
     planes = Planes(files, "zero", combinations(CLASSES, 2))
-    assert table.loc["zero", "normal_length_mean"] == pytest.approx(np.mean([each.length for each in planes.values()]))
+    assert table.loc["zero", "normal_length_mean"] == pytest.approx(
+        np.mean([plane.length for plane in planes.values()])
+    )
     accuracy = [planes.accuracy[pair]["train_accuracy"] for pair in planes]
     assert table.loc["zero", "train_accuracy_mean"] == pytest.approx(np.mean(accuracy))
 
