@@ -32,9 +32,9 @@ def test_batches_hold_the_pictures_of_the_table_in_its_order(dataset, workers, b
     assert np.concatenate([images for images, _ in batches]).tolist() == table.image.tolist()
     assert {len(images) for images, _ in batches[:-1]} <= {batch_size}
     expected = np.stack([np.asarray(dataset.picture(row)) for row in table.itertuples()])
-    found = torch.cat([batch for _, batch in batches])
-    assert found.dtype == torch.uint8
-    np.testing.assert_array_equal(found.permute(0, 2, 3, 1).numpy(), expected)
+    decoded = torch.cat([batch for _, batch in batches])
+    assert decoded.dtype == torch.uint8
+    np.testing.assert_array_equal(decoded.permute(0, 2, 3, 1).numpy(), expected)
 
 
 def test_the_global_random_state_is_left_alone(dataset):
