@@ -148,7 +148,7 @@ def test_attribution_adds_up_through_every_nonlinearity(part: nn.Module, baselin
     kept = activations.clone()
     targets = torch.tensor([0, 2, 1])
     attribution = deeplift(split, activations, baseline, targets)
-    gap = completeness_gap(split, attribution, activations, baseline, targets)
+    gap = completeness_gap(split, attribution, activations=activations, baseline=baseline, target=targets)
     assert gap.max() < 1e-4
     torch.testing.assert_close(activations, kept, rtol=0, atol=0)
 
@@ -163,7 +163,7 @@ def test_what_a_call_in_place_overwrites_stays_overwritten() -> None:
     activations = normal(2, 4, 2, 2)
     baseline = normal(1, 4, 2, 2, seed=1)
     attribution = deeplift(split, activations, baseline, 1)
-    assert completeness_gap(split, attribution, activations, baseline, 1).max() < 1e-5
+    assert completeness_gap(split, attribution, activations=activations, baseline=baseline, target=1).max() < 1e-5
     assert (attribution[(activations < 0) & (baseline < 0)] == 0).all()
 
 
@@ -187,7 +187,12 @@ def test_attribution_adds_up_where_modules_are_reused(name: str, layer: str) -> 
         activations = split.prefix(normal(2, 3, 64, 64))
         baseline = split.prefix(torch.ones(1, 3, 64, 64))
     attribution = deeplift(split, activations, baseline, torch.tensor([7, 400]))
-    assert completeness_gap(split, attribution, activations, baseline, torch.tensor([7, 400])).max() < 1e-3
+    assert (
+        completeness_gap(
+            split, attribution, activations=activations, baseline=baseline, target=torch.tensor([7, 400])
+        ).max()
+        < 1e-3
+    )
     assert attribution.shape == activations.shape
 
 
@@ -197,7 +202,7 @@ def test_products_leave_a_gap_that_is_reported() -> None:
     baseline = torch.full((1, 1, 1, 1), 1.0)
     attribution = deeplift(split, activations, baseline, 0)
     assert attribution.item() == 12.0  # (3 - 1) · 2 · 3, where the logit changes by 8
-    assert completeness_gap(split, attribution, activations, baseline, 0).item() == 0.5
+    assert completeness_gap(split, attribution, activations=activations, baseline=baseline, target=0).item() == 0.5
 
 
 @pytest.mark.parametrize("form", [torch.contiguous_format, torch.channels_last])

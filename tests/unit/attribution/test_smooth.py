@@ -98,7 +98,12 @@ def test_integrated_gradients_of_bfloat16_activations_add_up_as_well() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         attribution = integrated_gradients(split, activations, baseline, 0)
     # The suffix rounds nothing here, so that all of the gap would come from the way, its steps and their sum.
-    assert completeness_gap(split, attribution, activations.float(), baseline.float(), 0).median() < 1e-5
+    assert (
+        completeness_gap(
+            split, attribution, activations=activations.float(), baseline=baseline.float(), target=0
+        ).median()
+        < 1e-5
+    )
 
 
 def test_noise_belongs_to_seed_and_image_and_leaves_the_global_state_alone() -> None:

@@ -28,7 +28,7 @@ def dataset():
 @pytest.mark.parametrize("workers", [0, 2])
 def test_batches_hold_the_pictures_of_the_table_in_its_order(dataset, workers, batch_size):
     table = dataset.build_index().table.iloc[::-2]
-    batches = list(views(dataset, table, Plain(), batch_size, workers))
+    batches = list(views(dataset, table, Plain(), batch_size=batch_size, workers=workers))
     assert np.concatenate([images for images, _ in batches]).tolist() == table.image.tolist()
     assert {len(images) for images, _ in batches[:-1]} <= {batch_size}
     expected = np.stack([np.asarray(dataset.picture(row)) for row in table.itertuples()])
@@ -56,4 +56,4 @@ def test_a_picture_that_vanished_stops_with_a_short_message(tmp_path, workers):
     table = dataset.build_index().table
     (tmp_path / "set" / "ant" / "b.png").unlink()
     with pytest.raises(DataError, match=r"b\.png: the file does not exist$"):
-        list(views(dataset, table, Plain(), 2, workers))
+        list(views(dataset, table, Plain(), batch_size=2, workers=workers))

@@ -267,12 +267,14 @@ def test_a_crop_is_pasted_in_grey(models):
     crop[1, 0] = (0, 255, 0)
     ids = np.array([3, 8])
     box = (1, 2, 2, 1)
-    pasted = inserted_views(views, ids, crop, box, "crop", models[0])
+    pasted = inserted_views(views, ids, crop=crop, box=box, condition="crop", model=models[0])
     assert pasted[:, 0, 1:3, 2].tolist() == [[76, 150]] * 2
     assert int(pasted.sum()) == 2 * (76 + 150)
-    shuffled = inserted_views(views, ids, crop, box, "shuffled", models[0])
+    shuffled = inserted_views(views, ids, crop=crop, box=box, condition="shuffled", model=models[0])
     assert sorted(shuffled[0, 0, 1:3, 2].tolist()) == [76, 150]
-    assert inserted_views(views, ids, crop, box, "zeros", models[0])[0, 0, 1:3, 2].tolist() == [33, 33]
+    assert inserted_views(views, ids, crop=crop, box=box, condition="zeros", model=models[0])[
+        0, 0, 1:3, 2
+    ].tolist() == [33, 33]
 
 
 def test_what_is_hidden_in_a_grey_picture_gets_the_value(models, images):
@@ -319,12 +321,8 @@ def test_a_decoder_of_grey_pictures_comes_back_from_its_file_and_moves_them(mode
 
 def test_layers_of_grey_models_are_checked_before_a_run(caplog):
     def due(entry: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "models": {"net": entry},
-            "layers": {"studies.one": {"model": "net", "layer": "relu2"}},
-            "dffs": {},
-            "insertions": {},
-        }
+        study = {"where": "studies.one", "entry": {"model": "net", "layer": "relu2"}, "check": ""}
+        return {"models": {"net": entry}, "checks": [study]}
 
     with caplog.at_level("INFO"):
         check_layers.main(due({"architecture": "lenet"}))

@@ -38,7 +38,13 @@ def split(name, model, memory=2**30):
 def trained(checkpoint=None, model=None, options=OPTIONS, memory=2**30, key="", seed=0):
     model = model or fresh()
     history = train(
-        model, split("train", model, memory), split("validation", model, memory), options, checkpoint, seed, key
+        model,
+        training=split("train", model, memory),
+        validation=split("validation", model, memory),
+        options=options,
+        checkpoint=checkpoint,
+        seed=seed,
+        key=key,
     )
     return model, history.drop(columns="seconds")
 
