@@ -33,6 +33,11 @@ for analysis in PLAN.active:
 include: "workflow/rules/track.smk"
 
 
+# All steps run in one environment.
+for step in workflow.rules:
+    step.conda_env = ENVIRONMENT
+
+
 localrules:
     all,
 

@@ -6,6 +6,7 @@ import ast
 import importlib.util
 import io
 import re
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pandas as pd
 import pytest
 
 import conceptrast
+from conceptrast.cli import COMMANDS, parser
 
 ROOT = Path(__file__).parents[2]
 SPEC = importlib.util.spec_from_file_location("document_tables", ROOT / "docs" / "tables.py")
@@ -99,8 +101,9 @@ def test_the_readme_is_read_to_its_end() -> None:
     assert [question.count("<!-- table:") for question in questions] == [1] * 5
 
 
-def test_the_readme_calls_what_there_is() -> None:
-    code = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+@pytest.mark.parametrize("name", ["README.md", "docs/method.md"])
+def test_examples_call_what_there_is(name: str) -> None:
+    code = re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(), re.DOTALL)
     trees = [ast.parse(block) for block in code]
     assert trees
     used = {
@@ -111,6 +114,15 @@ def test_the_readme_calls_what_there_is() -> None:
     }
     owners = {"cc": conceptrast, "study": getattr(conceptrast, "Study", None)}
     assert [f"{owner}.{name}" for owner, name in used if owner in owners and not hasattr(owners[owner], name)] == []
+
+
+def test_the_shell_understands_the_readme() -> None:
+    lines = re.findall(r"^    conceptrast (.*)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    common = "--model efficientnet_lite0 --weights package"
+    commands = [shlex.split(line.replace("…", common), comments=True) for line in lines]
+    assert {words[0] for words in commands} == set(COMMANDS)
+    for words in commands:
+        parser().parse_args(words)
 
 
 def test_every_configuration_is_described() -> None:

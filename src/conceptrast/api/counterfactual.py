@@ -18,17 +18,22 @@ from torch import nn
 
 from conceptrast.api.explain import as_model
 from conceptrast.base.errors import ConfigError, unknown_name
+from conceptrast.counterfactual.decodable_layer import DecodableLayer
 from conceptrast.counterfactual.decoder import Decoder
 from conceptrast.counterfactual.decoder_training import DEFAULTS, DecoderOptions, train_decoder
-from conceptrast.counterfactual.directions import RANDOM, Direction
-from conceptrast.counterfactual.search import DecodableLayer, with_names
-from conceptrast.counterfactual.study_counterfactuals import Moved, Story
-from conceptrast.counterfactual.study_directions import directions_towards
+from conceptrast.counterfactual.direction_kinds import RANDOM_DIRECTIONS
+from conceptrast.counterfactual.directions import Direction
+from conceptrast.counterfactual.pair_counterfactuals import PairCounterfactuals
+from conceptrast.counterfactual.pair_directions import directions_towards
+from conceptrast.counterfactual.search import SearchOptions
+from conceptrast.counterfactual.story import Story
+from conceptrast.counterfactual.table import with_names
 from conceptrast.data.decoding import open_rgb
 from conceptrast.data.loose_pictures import AnyPictures, as_dataset
+from conceptrast.data.view_pixels import pixels
 from conceptrast.figures.canvas import short
-from conceptrast.figures.counterfactual import animation, draw_counterfactual, save_gif
-from conceptrast.figures.evidence import pixels
+from conceptrast.figures.counterfactual import draw_counterfactual
+from conceptrast.figures.counterfactual_animation import animation, save_gif
 from conceptrast.models.inference import autocast, device_of, network_input
 from conceptrast.models.model import Model, Preprocess
 from conceptrast.models.split import SplitModel
@@ -197,10 +202,17 @@ def counterfactual_of(
         said = int(split.suffix(activations).argmax())
     if said == index:
         raise ConfigError(f"the model says {whole.class_names[index]!r} of this picture already: name another class")
-    subject = Moved(decodable, np.zeros(1, np.int64), activations, (said, index), probability, limit, seed, precision)
+    subject = PairCounterfactuals(
+        layer=decodable,
+        images=np.zeros(1, np.int64),
+        activations=activations,
+        pair=(said, index),
+        seed=seed,
+        options=SearchOptions(probability=probability, limit=limit, precision=precision),
+    )
     tried = directions_towards(decodable, activations, (said, index), precision=precision)
     for each in directions:
-        if each.name in (*tried, *RANDOM):
+        if each.name in (*tried, *RANDOM_DIRECTIONS):
             raise ConfigError(f"two directions are called {each.name!r}: give each a name of its own")
         tried[each.name] = [each]
     names = whole.class_names

@@ -99,14 +99,14 @@ class Stream(Enum):
     LATENT_MAP = (("seed", 97), "bias/latent_map.py", "the seed of t-SNE")
 
     # saliency and dff
-    RANDOM_MAPS = (("seed", "position", 101), "saliency/chance.py", "a map of the chance row")
+    RANDOM_MAPS = (("seed", "position", 101), "saliency/chance_maps.py", "a map of the chance row")
     EQUAL_VALUES = (("seed", "position", 102), "saliency/faithfulness.py", "the order of pixels of equal value")
     IMPUTATION_NOISE = (
         ("seed", "position", "millionths", 103),
-        "saliency/faithfulness.py",
+        "saliency/road.py",
         "noise on pixels that ROAD fills in; the key is their share of the picture",
     )
-    RANDOM_WEIGHTS = (("seed", "parameter", 104), "saliency/randomisation.py", "a tensor of weights")
+    RANDOM_WEIGHTS = (("seed", "parameter", 104), "saliency/parameter_randomisation.py", "a tensor of weights")
     MOVED_REGION = (
         ("*keys", 105),
         "saliency/blur.py",

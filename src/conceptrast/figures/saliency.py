@@ -73,12 +73,12 @@ def saliency_note(source: str, rows: Sequence[PictureMaps], boxes_known: bool = 
     return note + (f"; the first {MOST_ROWS} of {len(rows)} pictures" if len(rows) > MOST_ROWS else "")
 
 
-def _row(sheet: Sheet, row: PictureMaps, headings: Sequence[str], y: float) -> None:
+def _row(sheet: Sheet, row: PictureMaps, headings: list[str], y: float) -> None:
     """The cells of one picture, and the lines below it."""
     first = row.maps[headings[0]]
     cells = [row.picture, heatmap(first), overlay(row.picture, first), product(row.picture, first)]
     cells += [overlay(row.picture, row.maps[name]) for name in headings[1:]]
-    map_names = [*headings[:1] * 4, *headings[1:]]
+    map_names = [headings[0]] * 4 + headings[1:]
     for column, (cell, name) in enumerate(zip(cells, map_names, strict=True)):
         x = MARGIN + column * (CELL + GAP)
         left, top, width, _ = sheet.picture(cell, x=x, y=y, width=CELL, height=CELL)

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from conceptrast.plan.plan import Plan
 
 
-def _always(plan: Plan) -> bool:  # noqa: ARG001 - the signature of a condition
+ReportEntry = tuple[str, str | None, dict[str, str]]
+
+
+def _always(_: Any) -> bool:
     return True
 
 
@@ -97,8 +100,11 @@ class Analysis:
         tables: in the order of the run's metrics.
         figures: files with the names of entries as wildcards, e.g. ``figures/saliency/{view}/maps.png``.
         manifests: tables that list the figures in the folder of the same name beside them, with the same wildcards.
+        report: category, subcategory and labels of its figures and tables in Snakemake's report, by the name of their
+            caption in ``workflow/report/``; ``{name}`` is a file of a folder, all else a wildcard.
         folders: that it fills, for DVC.
         datasets: names of the datasets that a job reads, from the entry and the job's other wildcards.
+        known: whether the truth is known of an entry, where its dataset's concepts are.
         predicted: whether an entry's pictures are chosen by what its model says of all pictures.
         check: ``package.module:function`` that refuses an entry before the run starts, see
             :mod:`conceptrast.steps.check_layers`.
@@ -119,8 +125,10 @@ class Analysis:
     tables: tuple[Table, ...] = ()
     figures: tuple[str, ...] = ()
     manifests: tuple[str, ...] = ()
+    report: Mapping[str, ReportEntry] = field(default_factory=dict)
     folders: tuple[str, ...] = ()
     datasets: Callable[..., list[str]] = _dataset
+    known: Callable[[Config], bool] = _always
     predicted: Callable[[Config], bool] = _predicted
     check: str = ""
     problems: Callable[[Config, Path], Iterable[str]] = _nothing

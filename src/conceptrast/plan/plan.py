@@ -13,10 +13,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from conceptrast.base.errors import ConceptrastError, ConfigError
+from conceptrast.base.errors import ConceptrastError, ConfigError, unknown_name
 from conceptrast.models.published import file_fingerprint, weights_fingerprint
 from conceptrast.plan.analyses import analyses
-from conceptrast.plan.analysis import Analysis, Step, Table
+from conceptrast.plan.analysis import Analysis, ReportEntry, Step, Table
 from conceptrast.plan.configuration import checked, inner_dataset, sections_with_entries, seen_from
 from conceptrast.plan.keys import Config, naming
 from conceptrast.plan.provenance import code_hash, module_fingerprint, registry
@@ -100,8 +100,12 @@ class Plan:
     def with_truth(self, analysis: str) -> list[str]:
         """Entries of an analysis on datasets whose concepts are known."""
         kinds = registry(self.source, "data", "KINDS_WITH_TRUTH")
-        entries = self.entries(analysis).items()
-        return [name for name, entry in entries if self.datasets[entry["dataset"]]["kind"] in kinds]
+        known = analyses()[analysis].known
+        return [
+            name
+            for name, entry in self.entries(analysis).items()
+            if self.datasets[entry["dataset"]]["kind"] in kinds and known(entry)
+        ]
 
     @cached_property
     def trained_models(self) -> list[str]:
@@ -136,6 +140,17 @@ class Plan:
             for pattern in getattr(analysis, kind)
             for name in self.names(analysis.name)
         ]
+
+    def in_report(self, caption: str) -> ReportEntry:
+        """Category, subcategory and labels in the report of what has this caption.
+
+        Raises:
+            ConfigError: no analysis has it.
+        """
+        entries = {name: entry for analysis in analyses().values() for name, entry in analysis.report.items()}
+        if caption not in entries:
+            raise ConfigError(unknown_name("caption", caption, entries))
+        return entries[caption]
 
     @property
     def wildcards(self) -> dict[str, list[str]]:
@@ -235,6 +250,10 @@ class Plan:
         """
         return next(analysis.steps[name] for analysis in analyses().values() if name in analysis.steps)
 
+    def module(self, step: str) -> str:
+        """Module of a step, whose ``main`` it runs."""
+        return f"conceptrast.steps.{self.step(step).module or step}"
+
     def settings(self, step: str, **wildcards: Any) -> Config:
         """Settings of a step: no more than it needs, so that a changed value reruns only what depends on it."""
         return self.step(step).settings(self, **wildcards)
@@ -248,7 +267,7 @@ class Plan:
         modules: set[str] = set()
         for analysis in self.active:
             for name, step in analysis.steps.items():
-                modules.add(_module(step, name))
+                modules.add(self.module(name))
                 for entry in self.names(analysis.name) if analysis.entries else ():
                     modules |= _modules(step.implementations(self, **{analysis.wildcard: entry}))
         for dataset in self.datasets.values():
@@ -262,7 +281,7 @@ class Plan:
     def _modules(self, name: str, **wildcards: str) -> set[str]:
         """Modules where the code of a job starts: its step, and what the configuration chooses for it."""
         step = self.step(name)
-        modules = {_module(step, name)}
+        modules = {self.module(name)}
         if step.dataset:
             for dataset in self.datasets_of(**wildcards):
                 modules |= self._kinds(self.datasets[dataset])
@@ -341,10 +360,6 @@ class Plan:
         """Module of a model's family; empty for torchvision's and for factories."""
         architecture = self.models[model].get("architecture", "")
         return registry(self.source, "models", "ARCHITECTURES").get(architecture, "").partition(":")[0]
-
-
-def _module(step: Step, name: str) -> str:
-    return f"conceptrast.steps.{step.module or name}"
 
 
 def _modules(implementations: Iterable[str]) -> set[str]:

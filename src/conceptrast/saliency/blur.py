@@ -47,7 +47,7 @@ def blurred(images: np.ndarray, share: float = BLUR) -> np.ndarray:
 
 @dataclass(frozen=True)
 class BlurTest:
-    """Images, their blurred copies, and what the model says of the images; made by :meth:`of`."""
+    """Images, their blurred copies, and the model's probabilities for the images; made by :meth:`of`."""
 
     model: Model
     images: Tensor
@@ -86,8 +86,15 @@ class BlurTest:
         """
         soft = torch.from_numpy(blurred(images.cpu().numpy(), share)).to(images)
         soft = soft.contiguous(memory_format=torch.channels_last)
-        said = [_probabilities(model, batch, precision) for batch in images.split(batch_size)]
-        return cls(model, images, soft, np.concatenate(said), precision, batch_size)
+        probabilities = [_probabilities(model, batch, precision) for batch in images.split(batch_size)]
+        return cls(
+            model=model,
+            images=images,
+            blurred=soft,
+            probabilities=np.concatenate(probabilities),
+            precision=precision,
+            batch_size=batch_size,
+        )
 
     def drops(self, places: Sequence[int] | np.ndarray, regions: Tensor) -> np.ndarray:
         r"""By how much every class becomes less probable where a region is blurred.
@@ -122,13 +129,14 @@ class BlurTest:
         if len(places) != len(regions) or regions.shape[1:] != self.images.shape[2:]:
             got = f"{len(places)} places and regions {list(regions.shape)} of images {list(self.images.shape)}"
             raise ShapeError(f"every region needs a place and the size of the images; got {got}")
-        which = torch.as_tensor(np.asarray(places, np.int64))
-        found = [np.empty((0, self.probabilities.shape[1]))]
-        for numbers in torch.arange(len(which)).split(self.batch_size):
-            own, mask = which[numbers].to(self.images.device), regions[numbers].to(self.images.device)[:, None]
-            changed = torch.where(mask, self.blurred[own], self.images[own])
-            found.append(_probabilities(self.model, changed, self.precision))
-        return self.probabilities[which.numpy()] - np.concatenate(found)
+        numbers = torch.as_tensor(np.asarray(places, np.int64))
+        probabilities = [np.empty((0, self.probabilities.shape[1]))]
+        for batch in torch.arange(len(numbers)).split(self.batch_size):
+            images = numbers[batch].to(self.images.device)
+            mask = regions[batch].to(self.images.device)[:, None]
+            changed = torch.where(mask, self.blurred[images], self.images[images])
+            probabilities.append(_probabilities(self.model, changed, self.precision))
+        return self.probabilities[numbers.numpy()] - np.concatenate(probabilities)
 
 
 def elsewhere(region: Tensor, key: Sequence[int]) -> Tensor:

@@ -68,7 +68,7 @@ def class_activation_maps(
                 [0.5 , 1.  ]]], dtype=float32)
     """
     kind = resolve("CAM method", method, METHODS)
-    images = images.to(next((each.device for each in split.network.parameters()), images.device))
+    images = images.to(next((weight.device for weight in split.network.parameters()), images.device))
     with torch.inference_mode(False), _frozen(split.network), _drawing_from(seed):
         with torch.no_grad():
             # A copy, which may record gradients even where the caller is in inference mode.
@@ -77,7 +77,7 @@ def class_activation_maps(
             logits = split.suffix(activations)
         refuse_targets(targets, len(images), logits.shape[-1])
         _refuse_not_finite(logits.isfinite().all(1).cpu().numpy(), "logits that are")
-        scores = [_positive(target, each) for target, each in zip(targets, logits, strict=True)]
+        scores = [_positive(target, image_logits) for target, image_logits in zip(targets, logits, strict=True)]
         maps = _on_the_grid(kind, CutNetwork(split, images), activations, scores)
     _refuse_not_finite(np.isfinite(maps).all((1, 2)), f"a {method} map that is")
     return enlarged(maps, (images.shape[2], images.shape[3]))
@@ -106,8 +106,8 @@ def _positive(target: Target, logits: Tensor) -> Callable[[Tensor], Tensor]:
     AblationCAM divides by it, which would turn its map around where the score is negative, as differences of classes
     are; no other method sees a constant.
     """
-    own = target(logits)
-    return lambda changed: target(changed) - own + 1
+    score = target(logits)
+    return lambda changed: target(changed) - score + 1
 
 
 def enlarged(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -19,7 +19,7 @@ def test_a_picture_is_moved_and_every_direction_has_its_strip(tmp_path):
     found = cc.counterfactual_of(colours(), Blocks().eval(), tmp_path / "red.png", "blue", [blue], frames=5)
     assert found.names == ("red", "blue")
     assert [story.direction.name for story in found.stories] == ["gradient", "latent_shift", "cav"]
-    assert all(story.found and story.decoded[-1, 1] >= 0.5 for story in found.stories)
+    assert all(story.reached and story.decoded[-1, 1] >= 0.5 for story in found.stories)
     assert set(found.table()["to_name"]) == {"blue"}
     assert found.kept
     assert "cav: p(blue) of the decoded picture 0.0" in str(found)

@@ -30,7 +30,7 @@ from conceptrast.data.midog import Midog
 from conceptrast.data.rotated_pair import digit_split, rotations
 from conceptrast.data.selection import class_images, drawn_rows
 from conceptrast.saliency.blur import elsewhere
-from conceptrast.saliency.chance import random_maps
+from conceptrast.saliency.chance_maps import random_maps
 
 SOURCES = Path(conceptrast.__file__).parent
 

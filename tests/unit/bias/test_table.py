@@ -19,6 +19,7 @@ from conceptrast.bias.table import (
     training_columns,
 )
 from conceptrast.steps import latent_bias_tables as tables_step
+from conceptrast.steps.runner import call
 
 from ..headlines import headline_metrics_of
 
@@ -158,7 +159,7 @@ def test_the_step_puts_every_history_beside_its_own_network(tmp_path):
     write_table(pd.concat(parts[::-1]), positions := tmp_path / "positions.parquet")
     settings = {"biases": [{"name": "x", "seeds": [5, 2], "planned": {"autoencoder": 5, "resnet": 7}}], "seed": 0}
     tables = [tmp_path / "latent_bias.csv", tmp_path / "latent_bias_summary.csv"]
-    tables_step.main(settings, [positions], histories, tables)
+    call(tables_step.main, settings, positions=[positions], histories=histories, tables=tables)
     table = read_table(tables[0])
     assert table.columns.tolist() == list(bias_columns())
     assert table["seed"].tolist() == table["epochs"].tolist() == [5, 2] * 4
@@ -168,4 +169,4 @@ def test_the_step_puts_every_history_beside_its_own_network(tmp_path):
     assert len(read_table(tables[1])) == 4
     for wrong in (histories[:-1], [*histories, histories[0]]):
         with pytest.raises(ValueError, match="zip"):
-            tables_step.main(settings, [positions], wrong, tables)
+            call(tables_step.main, settings, positions=[positions], histories=wrong, tables=tables)

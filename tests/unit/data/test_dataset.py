@@ -10,6 +10,7 @@ from conceptrast.data import DATASET_KINDS
 from conceptrast.data.dataset import TABLE_TYPES, TRUTH_TYPES, open_dataset
 from conceptrast.data.photographs import FILES
 from conceptrast.steps.index import main
+from conceptrast.steps.runner import call
 
 
 @pytest.mark.parametrize(
@@ -99,7 +100,7 @@ def outputs(folder):
 @pytest.mark.parametrize("dataset", [{"kind": "digit_pairs", "train": 20, "validation": 10}, {"kind": "photographs"}])
 def test_the_step_writes_all_four_files_with_the_columns_of_the_design(tmp_path, dataset):
     paths = outputs(tmp_path)
-    main({"dataset": dataset, "seed": 0, "max_rejected": 0.01}, **paths)
+    call(main, {"dataset": dataset, "seed": 0, "max_rejected": 0.01}, **paths)
     table = read_table(paths["index"])
     truth = read_table(paths["truth"])
     assert list(table.columns) == list(TABLE_TYPES)
@@ -115,7 +116,8 @@ def test_the_step_lists_what_it_rejected_even_when_it_stops(tmp_path):
     (tmp_path / "set" / "ant" / "a.png").touch()
     paths = outputs(tmp_path)
     with pytest.raises(DataError, match="1 of 1 pictures"):
-        main(
+        call(
+            main,
             {"dataset": {"kind": "image_folder", "root": str(tmp_path / "set")}, "seed": 0, "max_rejected": 0.01},
             **paths,
         )

@@ -17,6 +17,7 @@ from conceptrast.base.statistics import wilson_interval
 from conceptrast.figures.confusion import CELL, draw_confusion
 from conceptrast.models.confusion import COLUMNS, confusion, right_of
 from conceptrast.steps import confusion as step
+from conceptrast.steps.runner import call
 
 from ..headlines import headline_metrics_of
 
@@ -163,7 +164,8 @@ def test_the_step_writes_one_table_and_a_figure_of_every_model(tmp_path: Path):
         {"name": "list", "dataset": "animals", "class_names": ["w", "x", "y", "z"]},
     ]
     figures = [tmp_path / f"{model['name']}.png" for model in models]
-    step.main({"models": models}, [one, other, other], [names] * 3, [tmp_path / "confusion.csv"], figures)
+    files = {"predictions": [one, other, other], "class_names": [names] * 3, "tables": [tmp_path / "confusion.csv"]}
+    call(step.main, {"models": models}, **files, figures=figures)
     table = read_table(tmp_path / "confusion.csv")
     assert list(table) == ["model", *COLUMNS]
     assert table.groupby("model", sort=False).size().to_dict() == {"net": 6, "file": 3, "list": 3}
@@ -172,7 +174,7 @@ def test_the_step_writes_one_table_and_a_figure_of_every_model(tmp_path: Path):
     assert all(Image.open(figure).width > 400 for figure in figures)
     write_json({"A": 0}, tmp_path / "own.json")
     with pytest.raises(ModelError, match=r"own\.json must hold a JSON list of class names"):
-        step.main({"models": models}, [one, other, other], [names] * 3, [tmp_path / "confusion.csv"], figures)
+        call(step.main, {"models": models}, **files, figures=figures)
 
 
 def test_accuracy_and_its_interval_are_headlines():

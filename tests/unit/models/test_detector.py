@@ -20,6 +20,7 @@ from conceptrast.models.opening import family_of, load_model, open_model
 from conceptrast.models.split import SplitModel
 from conceptrast.models.weights import write_state
 from conceptrast.steps import counterfactual, counterfactual_tables, decoder, index, predict, train
+from conceptrast.steps.runner import call
 
 DETECTION = torchvision.models.detection
 NAME = "fasterrcnn_resnet50_fpn"
@@ -231,11 +232,13 @@ def fitted(
     root = midog(folder / "midog", slides=2, cells=6)
     dataset = {"kind": "midog", "root": str(root), "tile": 64, "validation": 0.5}
     files = [folder / name for name in ("index.parquet", "rejected.csv", "truth.parquet", "class_names.json")]
-    index.main({"dataset": dataset, "seed": 0, "max_rejected": 0}, *files)
+    files = dict(zip(("index", "rejected", "truth", "class_names"), files, strict=True))
+    call(index.main, {"dataset": dataset, "seed": 0, "max_rejected": 0}, **files)
     entry = {"architecture": NAME, "weights": str(checkpoint), "extract": "backbone.body", "input_size": 64}
     entry["train"] = {"dataset": "midog", "only": "head", "batch_size": 16, "precision": "float32"}
     settings = {"model": entry, "dataset": dataset, "seed": 0, "precision": "float32"}
-    train.main(settings, files[0], files[3], folder / "net.safetensors", folder / "net.csv")
+    opened = {name: files[name] for name in ("index", "class_names")}
+    call(train.main, settings, **opened, weights=folder / "net.safetensors", history=folder / "net.csv")
     return folder, settings
 
 
@@ -260,18 +263,30 @@ def test_a_cell_is_decoded_and_moved_to_the_other_class(fitted: tuple[Path, dict
         "counterfactual": {"images": 2, "probability": 0.5, "limit": 1.0, "frames": 3},
     }  # fmt: skip
     made = {name: folder / name for name in ("decoder.safetensors", "decoder.csv", "reconstruction.csv")}
-    predict.main(settings, **opened, predictions=folder / "predictions.parquet")
-    decoder.main(settings, **dict(zip(("decoder", "history", "reconstruction"), made.values(), strict=True)), **opened)
+    call(predict.main, settings, **opened, predictions=folder / "predictions.parquet")
+    files = dict(zip(("decoder", "history", "reconstruction"), made.values(), strict=True))
+    call(decoder.main, settings, **files, **opened)
     components = np.random.default_rng(0).random((2, 1, 2048), np.float32)
     write_arrays(folder / "components.npz", {"classes": np.arange(2), "components_position_k1": components})
-    counterfactual.main(
-        settings, **opened, predictions=folder / "predictions.parquet", decoder=made["decoder.safetensors"],
-        components=folder / "components.npz", counterfactual=folder / "counterfactual.csv",
-        pictures_folder=folder / "pictures", manifest=folder / "pictures.csv", hyperplanes=[],
-    )  # fmt: skip
+    call(
+        counterfactual.main,
+        settings,
+        **opened,
+        predictions=folder / "predictions.parquet",
+        decoder=made["decoder.safetensors"],
+        components=folder / "components.npz",
+        counterfactual=folder / "counterfactual.csv",
+        pictures=folder / "pictures",
+        manifest=folder / "pictures.csv",
+        hyperplanes=[],
+    )
     tables = [folder / "tables" / name for name in ("decoder.csv", "counterfactual.csv")]
-    counterfactual_tables.main(
-        {"studies": ["cells"]}, [made["reconstruction.csv"]], [folder / "counterfactual.csv"], tables
+    call(
+        counterfactual_tables.main,
+        {"studies": ["cells"]},
+        reconstructions=[made["reconstruction.csv"]],
+        counterfactuals=[folder / "counterfactual.csv"],
+        tables=tables,
     )
     rows = read_table(folder / "counterfactual.csv")
     assert set(rows["direction"]) == {"gradient", "latent_shift", "component", "random_vector", "random_map"}

@@ -24,6 +24,7 @@ from conceptrast.models.opening import load_model, open_model
 from conceptrast.models.training_pictures import TrainingPictures
 from conceptrast.models.weights import read_state, write_state
 from conceptrast.steps import train as train_step
+from conceptrast.steps.runner import call
 
 PREPROCESS = Preprocess(None, 4, (0.5,) * 3, (0.25,) * 3)
 WEIGHTS = ("IMAGENET1K_V1", "IMAGENET1K_V2")
@@ -155,7 +156,7 @@ def test_the_step_fits_a_head_that_studies_can_open(tmp_path: Path) -> None:
     settings = {"model": entry, "dataset": dataset, "seed": 0, "precision": "float32"}
     weights = tmp_path / "net.safetensors"
     history = tmp_path / "net.training.csv"
-    train_step.main(settings, index, names, weights, history)
+    call(train_step.main, settings, index=index, class_names=names, weights=weights, history=history)
     assert read_table(history)[["epoch", "validation_accuracy"]].to_numpy().tolist() == [[1, 1]]
     fitted = open_model(entry, weights, ["cat", "coffee"])
     assert fitted.module.fc.out_features == 2

@@ -20,6 +20,7 @@ from conceptrast.models.training_pictures import TrainingPictures
 from conceptrast.models.weights import read_state
 from conceptrast.steps import predict as predict_step
 from conceptrast.steps import train as train_step
+from conceptrast.steps.runner import call
 
 ENTRY = {"kind": "digit_pairs", "train": 40, "validation": 10}
 DATASET = open_dataset(ENTRY, seed=2)
@@ -129,7 +130,15 @@ def test_the_key_of_a_checkpoint_says_code_data_and_options(tmp_path, monkeypatc
     entry = {"architecture": "resnet10", "input_size": 32, "train": {"dataset": "d", "epochs": 1}}
     for key, options in (("code1/data", {}), ("code2/data", {}), ("code1/data", {"width": 2})):
         settings = {"model": {**entry, "options": options}, "dataset": ENTRY, "seed": 2, "precision": "float32"}
-        train_step.main(settings, index, names, tmp_path / "m.safetensors", tmp_path / "m.csv", key=key)
+        call(
+            train_step.main,
+            settings,
+            index=index,
+            class_names=names,
+            weights=tmp_path / "m.safetensors",
+            history=tmp_path / "m.csv",
+            key=key,
+        )
     assert len(set(keys)) == 3
 
 
@@ -214,10 +223,11 @@ def test_steps_train_and_predict(tmp_path):
     settings = {"model": model, "dataset": ENTRY, "seed": 2, "precision": "float32", "batch_size": 4}
     weights = tmp_path / "m.safetensors"
     history = tmp_path / "m.training.csv"
-    train_step.main(settings, index, names, weights, history)
+    call(train_step.main, settings, index=index, class_names=names, weights=weights, history=history)
     assert len(read_state(weights)) == len(fresh().module.state_dict())
     assert sorted(path.name for path in tmp_path.iterdir() if "checkpoint" in path.name) == []
-    predict_step.main(settings, index, names, tmp_path / "predictions.parquet", weights)
+    predictions = tmp_path / "predictions.parquet"
+    call(predict_step.main, settings, index=index, class_names=names, predictions=predictions, weights=weights)
     predictions = read_table(tmp_path / "predictions.parquet")
     assert list(predictions.columns) == ["image", "label", "predicted", "probability"]
     validation = TABLE[TABLE["split"] == "validation"]

@@ -50,7 +50,7 @@ def test_every_descriptor_is_registered_and_has_its_file_of_rules() -> None:
     assert {path.stem for path in folder.glob("[!_]*.py")} == set(DESCRIPTORS)
     assert list(analyses()) == list(DESCRIPTORS)
     rules = {path.stem for path in (ROOT / "workflow" / "rules").glob("*.smk")}
-    assert rules == {*analyses(), "common", "data", "track"}
+    assert rules == {*analyses(), "common", "report", "data", "track"}
 
 
 def test_every_step_has_its_file_and_every_file_its_step() -> None:

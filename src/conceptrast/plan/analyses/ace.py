@@ -82,4 +82,7 @@ ANALYSIS = Analysis(
     manifests=("figures/{study}/ace.csv",),
     folders=("studies",),
     problems=problems,
+    report={
+        "ace": ("Concepts", "{study}", {"class": "{name}"}),
+    },
 )

@@ -191,4 +191,9 @@ ANALYSIS = Analysis(
     folders=("latent_bias",),
     datasets=datasets,
     entry_problems=entry_problems,
+    report={
+        "latent_bias_maps": ("Latent bias", None, {"bias": "{bias}"}),
+        "latent_bias_rotations": ("Latent bias", None, {"bias": "{bias}"}),
+        "latent_bias_navigation": ("Latent bias", None, {"bias": "{bias}"}),
+    },
 )

@@ -220,4 +220,9 @@ ANALYSIS = Analysis(
     manifests=("figures/{study}/cards.csv",),
     folders=("studies",),
     problems=problems,
+    report={
+        "classes": ("Component prediction", "Classes", {"study": "{study}", "table": "one row per class"}),
+        "overview": ("Overview", None, {"study": "{study}", "figure": "all classes"}),
+        "class_card": ("Class cards", "{study}", {"class": "{name}"}),
+    },
 )

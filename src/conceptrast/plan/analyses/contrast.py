@@ -195,4 +195,9 @@ ANALYSIS = Analysis(
     manifests=("figures/{study}/contrasts.csv",),
     folders=("studies",),
     problems=problems,
+    report={
+        "contrast": ("Contrasts", "{study}", {"A not B": "{name}"}),
+        "shift": ("Contrasts", "{study}", {"A not B": "shift test, all pairs"}),
+        "mask": ("Contrasts", "{study}", {"A not B": "mask test"}),
+    },
 )

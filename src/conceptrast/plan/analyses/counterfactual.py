@@ -95,4 +95,8 @@ ANALYSIS = Analysis(
     ),
     manifests=("figures/{study}/counterfactuals.csv",),
     folders=("studies",),
+    report={
+        "decoder": ("Models", None, {"model": "decoder of {study}", "table": "training"}),
+        "counterfactual": ("Counterfactuals", "{study}", {"from A to B": "{name}"}),
+    },
 )

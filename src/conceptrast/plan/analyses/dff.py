@@ -84,4 +84,7 @@ ANALYSIS = Analysis(
     predicted=lambda entry: "class" in entry,
     check="conceptrast.dff.entry_check:check_entry",
     entry_problems=entry_problems,
+    report={
+        "dff": ("Deep feature factorization", "{dff}", {"pictures": "{name}"}),
+    },
 )

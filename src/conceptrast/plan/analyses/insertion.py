@@ -98,4 +98,7 @@ ANALYSIS = Analysis(
     folders=("insertion",),
     check="conceptrast.contrast.insertion_check:check_entry",
     entry_problems=entry_problems,
+    report={
+        "insertion": ("Insertion tests", None, {"test": "{insertion}"}),
+    },
 )

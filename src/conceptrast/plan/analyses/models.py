@@ -111,4 +111,8 @@ ANALYSIS = Analysis(
     ),
     figures=("figures/confusion/{model}.png",),
     folders=("datasets", "models", "predictions"),
+    report={
+        "training": ("Models", None, {"model": "{model}", "table": "training"}),
+        "confusion": ("Models", None, {"model": "{model}", "table": "confusion"}),
+    },
 )

@@ -75,14 +75,9 @@ def saliency_tables(plan: Plan) -> Config:
     """Of the run."""
     return {
         "views": list(plan.entries("saliency")),
-        "views_with_truth": views_with_truth(plan),
+        "views_with_truth": plan.with_truth("saliency"),
         **run_settings(plan, "seed"),
     }
-
-
-def views_with_truth(plan: Plan) -> list[str]:
-    """Views of pairs of classes on datasets whose concepts are known."""
-    return [name for name in plan.with_truth("saliency") if plan.entries("saliency")[name]["pairs"]]
 
 
 def methods(plan: Plan, view: str, **_: str) -> list[str]:
@@ -124,13 +119,18 @@ ANALYSIS = Analysis(
         Table(
             name="saliency_truth",
             step="saliency_tables",
-            when=lambda plan: bool(views_with_truth(plan)),
+            when=lambda plan: bool(plan.with_truth("saliency")),
             words=("{target_kind}", "{method}", "{baseline}"),
             headlines=("more", "hit"),
         ),
     ),
     figures=("figures/saliency/{view}/maps.png", "figures/saliency/{view}/tests.png"),
     folders=("saliency",),
+    known=lambda entry: bool(entry["pairs"]),
     check="conceptrast.saliency.entry_check:check_entry",
     entry_problems=entry_problems,
+    report={
+        "saliency": ("Saliency", None, {"view": "{view}", "figure": "maps"}),
+        "saliency_tests": ("Saliency", None, {"view": "{view}", "figure": "tests"}),
+    },
 )

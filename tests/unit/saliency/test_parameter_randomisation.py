@@ -14,8 +14,8 @@ from conceptrast.base.errors import ConfigError, LayerError
 from conceptrast.models.model import Model, Preprocess
 from conceptrast.models.split import SplitModel
 from conceptrast.saliency.grad_cam import class_activation_maps
-from conceptrast.saliency.randomisation import parameter_randomisation, similarity
-from conceptrast.saliency.stages import stages
+from conceptrast.saliency.parameter_randomisation import parameter_randomisation, similarity
+from conceptrast.saliency.randomisation_stages import stages
 from conceptrast.saliency.tables import randomisation_table
 from conceptrast.saliency.targets import Target
 

@@ -59,21 +59,27 @@ def stages(model: Model | nn.Module, layer: str, most: int = 6) -> list[Stage]:
     """
     if most < 2:
         raise ConfigError(f"most is {most}: weights above and below a layer need at least 2 stages")
+    # Uses of weights, from the output to the image.
     network = model if isinstance(model, nn.Module) else model.module
     try:
         traced = graph_cut.trace(network)
     except Exception as error:
         raise ModelError(f"the network cannot be traced, so the order of its weights is not known: {error}") from error
     cut = graph_cut.cut_at(traced, graph_cut.find(traced, layer))
-    used = list(dict.fromkeys(_weights(network, traced.graph)))
-    low = {name for name, node in used if node not in cut.after}
-    names = list(dict.fromkeys(name for name, _ in used))
+    uses = list(dict.fromkeys(_weights(network, traced.graph)))
+
+    # Blocks above and below the layer.
+    low = {name for name, node in uses if node not in cut.after}
+    names = list(dict.fromkeys(name for name, _ in uses))
     above = _blocks(network, [name for name in names if name not in low])
     below = _blocks(network, [name for name in names if name in low])
+
+    # Stages on each side.
     share = round(most * len(above) / max(1, len(above) + len(below)))
     n_above = min(len(above), max(1, min(share, most - 1)))
-    found = [_stage(group, True, {name for name, _ in below}) for group in _groups(above, n_above)]
-    return found + [_stage(group, False, set()) for group in _groups(below, most - n_above)]
+    also_below = {name for name, _ in below}
+    stages_above = [_stage(group, True, also_below) for group in _groups(above, n_above)]
+    return stages_above + [_stage(group, False, set()) for group in _groups(below, most - n_above)]
 
 
 def _weights(network: nn.Module, graph: fx.Graph) -> Iterator[tuple[str, fx.Node]]:
@@ -93,15 +99,16 @@ def _weights(network: nn.Module, graph: fx.Graph) -> Iterator[tuple[str, fx.Node
 
 def _blocks(network: nn.Module, names: Sequence[str]) -> list[Block]:
     """Weights by the block that they belong to, both in the order in which they are met."""
-    found: dict[str, list[str]] = {}
+    blocks: dict[str, list[str]] = {}
     for name in names:
-        found.setdefault(_block(network, name), []).append(name)
-    return list(found.items())
+        blocks.setdefault(_block(network, name), []).append(name)
+    return list(blocks.items())
 
 
 def _block(network: nn.Module, weight: str) -> str:
     """The outermost module around a weight that is no list or sequence, nor the only part of another."""
-    outside, path = network, list[str]()
+    outside = network
+    path: list[str] = []
     for name in weight.split(".")[:-1]:
         inside = outside.get_submodule(name)
         lone = len(list(outside.children())) == 1
@@ -114,7 +121,9 @@ def _block(network: nn.Module, weight: str) -> str:
 
 def _groups(blocks: Sequence[Block], n: int) -> list[list[Block]]:
     n = min(n, len(blocks))
-    return [[blocks[each] for each in part] for part in np.array_split(np.arange(len(blocks)), n)] if n else []
+    if not n:
+        return []
+    return [[blocks[number] for number in numbers] for numbers in np.array_split(np.arange(len(blocks)), n)]
 
 
 def _stage(blocks: Sequence[Block], above_layer: bool, also_below: set[str]) -> Stage:
@@ -122,4 +131,4 @@ def _stage(blocks: Sequence[Block], above_layer: bool, also_below: set[str]) -> 
     name, weights = blocks[-1]
     if name in also_below:
         name = weights[-1].rpartition(".")[0] or name
-    return Stage(name, tuple(weight for _, each in blocks for weight in each), above_layer)
+    return Stage(name, tuple(weight for _, names in blocks for weight in names), above_layer)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from conceptrast.base.errors import ShapeError
-from conceptrast.saliency.imputation import linear_imputation
+from conceptrast.saliency.road import linear_imputation
 
 RNG = np.random.default_rng(0)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from conceptrast.saliency.chance import centre_maps, random_maps
+from conceptrast.saliency.chance_maps import centre_maps, random_maps
 
 
 def test_random_maps_have_the_grid_of_the_layer_and_the_size_of_the_picture():

@@ -22,7 +22,7 @@ from conceptrast.base.streams import Stream, generator
 from conceptrast.models.model import Model
 from conceptrast.models.split import SplitModel
 from conceptrast.saliency.grad_cam import class_activation_maps
-from conceptrast.saliency.stages import stages
+from conceptrast.saliency.randomisation_stages import stages
 from conceptrast.saliency.targets import Target
 
 _WINDOW = 7  # side in pixels of the windows that SSIM compares
@@ -64,7 +64,8 @@ def parameter_randomisation(
         is a random network's map where it has none, because its activations are zero or its logits not finite.
 
     Raises:
-        LayerError, ModelError, ShapeError, ConfigError: as :func:`~conceptrast.saliency.stages.stages` and
+        LayerError, ModelError, ShapeError, ConfigError: as
+            :func:`~conceptrast.saliency.randomisation_stages.stages` and
             :func:`~conceptrast.saliency.grad_cam.class_activation_maps` do for the trained network.
 
     Source: Adebayo et al. 2018, arXiv 1810.03292, section 4.1 (cascading randomisation). They draw from a layer's own
@@ -79,18 +80,25 @@ def parameter_randomisation(
         >>> bool(rows["rank_correlation"][0] > 0.999)  # eigen_cam does not look above the layer
         True
     """
+    # The trained network's maps.
     groups = stages(model, layer, most)
     trained = SplitModel(model, layer)
-    own = {method: class_activation_maps(trained, images, targets, method, seed) for method in methods}
+    trained_maps = {
+        method: class_activation_maps(trained, images, targets, method=method, seed=seed) for method in methods
+    }
+
+    # Those of a copy that becomes random, stage by stage.
     network = copy.deepcopy(trained.network)
-    split, rows = SplitModel(network, layer), []
+    split = SplitModel(network, layer)
+    rows = []
     for number, stage in enumerate(groups, start=1):
         _draw_anew(network, stage.parameters, seed)
         head = {"stage": number, "reaches": stage.name, "above_layer": stage.above_layer}
         for method in methods:
             for position, (image, target) in enumerate(zip(images, targets, strict=True)):
-                found = _map_or_flat(split, image, target, method, seed)
-                rows.append({"position": position, "method": method} | head | similarity(own[method][position], found))
+                random_map = _map_or_flat(split, image, target, method=method, seed=seed)
+                likeness = similarity(trained_maps[method][position], random_map)
+                rows.append({"position": position, "method": method} | head | likeness)
     return pd.DataFrame(rows)
 
 
@@ -106,10 +114,10 @@ def _draw_anew(network: nn.Module, names: Sequence[str], seed: int) -> None:
 def _map_or_flat(split: SplitModel, image: Tensor, target: Target, method: str, seed: int) -> np.ndarray:
     """The map ``[H, W]`` of a random network; zero where it has none. What else could go wrong did so before."""
     try:
-        found: np.ndarray = class_activation_maps(split, image[None], [target], method, seed)[0]
+        [values] = class_activation_maps(split, image[None], [target], method=method, seed=seed)
     except (LayerError, ModelError):
-        found = np.zeros(tuple(image.shape[1:]), np.float32)
-    return found
+        values = np.zeros(tuple(image.shape[1:]), np.float32)
+    return values
 
 
 def similarity(one: np.ndarray, other: np.ndarray) -> dict[str, Any]:
@@ -128,7 +136,7 @@ def similarity(one: np.ndarray, other: np.ndarray) -> dict[str, Any]:
         >>> round(similarity(ramp, ramp**2)["rank_correlation"], 6), similarity(ramp, 0 * ramp)["flat"]
         (1.0, True)
     """
-    flat = any(bool(each.min() == each.max()) for each in (one, other))
+    flat = any(bool(values.min() == values.max()) for values in (one, other))
     window = min(_WINDOW, *(side - 1 + side % 2 for side in one.shape))
     return {
         "rank_correlation": 0.0 if flat else float(spearmanr(one.ravel(), other.ravel()).statistic),

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from conceptrast.base.errors import ConfigError, LayerError, ModelError
 from conceptrast.base.torchvision_ops import torchvision
 from conceptrast.models.opening import load_model
-from conceptrast.saliency.stages import stages
+from conceptrast.saliency.randomisation_stages import stages
 
 
 def deep(n: int) -> nn.Sequential:

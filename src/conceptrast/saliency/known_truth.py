@@ -20,8 +20,8 @@ def truth_rows(
     maps: np.ndarray,
     images: np.ndarray,
     truth: pd.DataFrame,
-    own: str,
-    shared: str,
+    own_concept: str,
+    shared_concept: str,
     margin: tuple[int, int] = (0, 0),
 ) -> pd.DataFrame:
     r"""Where each map's mass lies, and where its maximum.
@@ -32,8 +32,8 @@ def truth_rows(
         maps: ``[N, H, W]``, not negative, of pictures that the model sees as they are.
         images: ``[N]`` ids.
         truth: image, concept, top, left, height, width, in pixels.
-        own: the concept that the other class lacks.
-        shared: the concept that both classes have.
+        own_concept: the concept that the other class lacks.
+        shared_concept: the concept that both classes have.
         margin: rows and columns of pixels by which every box is enlarged on each side.
 
     Returns:
@@ -55,10 +55,20 @@ def truth_rows(
         raise ShapeError(f"{len(maps)} maps for {len(images)} images: every image needs one")
     rows = []
     for image, values in zip(images.tolist(), maps, strict=True):
-        inside = [_inside(truth, image, concept, values.shape, margin) for concept in (own, shared)]
-        if all(each.any() for each in inside):
-            flat, total = bool(values.min() == values.max()), float(values.sum())
-            masses = [float(values[each].sum()) / total if total else 0.0 for each in inside]
+        inside = [
+            _inside(
+                truth,
+                image,
+                concept=concept,
+                size=values.shape,
+                margin=margin,
+            )
+            for concept in (own_concept, shared_concept)
+        ]
+        if all(mask.any() for mask in inside):
+            flat = bool(values.min() == values.max())
+            total = float(values.sum())
+            masses = [float(values[mask].sum()) / total if total else 0.0 for mask in inside]
             hit = not flat and bool(inside[0][values == values.max()].mean() >= 0.5)
             rows.append((image, flat, *masses, hit))
     return pd.DataFrame(rows, columns=list(_COLUMNS))

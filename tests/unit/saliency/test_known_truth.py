@@ -9,8 +9,8 @@ import pytest
 from conceptrast.base.errors import ShapeError
 from conceptrast.base.statistics import wilson_interval
 from conceptrast.data.digit_pairs import DigitPairs
+from conceptrast.saliency.known_truth import truth_rows
 from conceptrast.saliency.tables import truth_table
-from conceptrast.saliency.truth import truth_rows
 
 TRUTH = pd.DataFrame(
     [(4, "7", 0, 0, 2, 2), (4, "3", 2, 2, 2, 2), (9, "7", 1, 1, 1, 3), (9, "3", 3, 0, 1, 1), (6, "3", 0, 0, 1, 1)],
