@@ -260,7 +260,8 @@ def of_functions():
     plane = Hyperplane(np.array([3.0, 4.0], np.float32), 0.0)
     region = torch.arange(64).reshape(8, 8) == 9
     midog = object.__new__(Midog)
-    midog.seed, midog.validation = 3, 0.3
+    midog.seed = 3
+    midog.validation = 0.3
     held_out = Features(np.arange(9.0).reshape(9, 1), np.arange(9)).split(target=5, share=0.4, seed=3)[1]
     noise = noisy_copies(torch.zeros(1, 3, 1, 1), np.array([7]), 1, 1.0, seed=3)
     [direction] = random_directions("layer", (2, 1, 1), 3, [7])["random_map"]

@@ -101,7 +101,8 @@ def outputs(folder):
 def test_the_step_writes_all_four_files_with_the_columns_of_the_design(tmp_path, dataset):
     paths = outputs(tmp_path)
     call(main, {"dataset": dataset, "seed": 0, "max_rejected": 0.01}, **paths)
-    table, truth = read_table(paths["index"]), read_table(paths["truth"])
+    table = read_table(paths["index"])
+    truth = read_table(paths["truth"])
     assert list(table.columns) == list(TABLE_TYPES)
     assert list(truth.columns) == list(TRUTH_TYPES)
     assert truth.faint.dtype == bool

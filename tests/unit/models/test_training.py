@@ -39,7 +39,13 @@ def split(name, model, memory=2**30):
 def trained(checkpoint=None, model=None, options=OPTIONS, memory=2**30, key="", seed=0):
     model = model or fresh()
     history = train(
-        model, split("train", model, memory), split("validation", model, memory), options, checkpoint, seed, key
+        model,
+        training=split("train", model, memory),
+        validation=split("validation", model, memory),
+        options=options,
+        checkpoint=checkpoint,
+        seed=seed,
+        key=key,
     )
     return model, history.drop(columns="seconds")
 
@@ -76,7 +82,8 @@ class Killed(BaseException):
 @pytest.mark.parametrize("steps_before", [1, 3, 5])
 def test_a_killed_training_resumes_to_the_same_bits(tmp_path, monkeypatch, undisturbed, steps_before):
     checkpoint = tmp_path / "weights.safetensors.checkpoint.pt"
-    real, calls = module_under_test.learning_rate_at, itertools.count()
+    real = module_under_test.learning_rate_at
+    calls = itertools.count()
 
     def killing(*arguments):
         if next(calls) == steps_before:
@@ -154,8 +161,8 @@ for write in (
     except OSError as error:
         print(error.errno)
 """
-    said = subprocess.run([sys.executable, "-c", write, str(tmp_path)], capture_output=True, text=True, check=True)
-    assert said.stdout.split() == [str(errno.EFBIG)] * 2
+    process = subprocess.run([sys.executable, "-c", write, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert process.stdout.split() == [str(errno.EFBIG)] * 2
     assert list(tmp_path.iterdir()) == []
 
 
@@ -214,20 +221,22 @@ def test_steps_train_and_predict(tmp_path):
     write_json(DATASET.class_names, names := tmp_path / "class_names.json")
     model = {"architecture": "resnet10", "input_size": 32, "train": {"dataset": "d", "epochs": 1, "batch_size": 16}}
     settings = {"model": model, "dataset": ENTRY, "seed": 2, "precision": "float32", "batch_size": 4}
-    weights, history = tmp_path / "m.safetensors", tmp_path / "m.training.csv"
+    weights = tmp_path / "m.safetensors"
+    history = tmp_path / "m.training.csv"
     call(train_step.main, settings, index=index, class_names=names, weights=weights, history=history)
     assert len(read_state(weights)) == len(fresh().module.state_dict())
     assert sorted(path.name for path in tmp_path.iterdir() if "checkpoint" in path.name) == []
     predictions = tmp_path / "predictions.parquet"
     call(predict_step.main, settings, index=index, class_names=names, predictions=predictions, weights=weights)
-    found = read_table(tmp_path / "predictions.parquet")
-    assert list(found.columns) == ["image", "label", "predicted", "probability"]
+    predictions = read_table(tmp_path / "predictions.parquet")
+    assert list(predictions.columns) == ["image", "label", "predicted", "probability"]
     validation = TABLE[TABLE["split"] == "validation"]
-    assert found["image"].tolist() == validation["image"].tolist()
-    assert found["label"].tolist() == validation["label"].tolist()
+    assert predictions["image"].tolist() == validation["image"].tolist()
+    assert predictions["label"].tolist() == validation["label"].tolist()
     reopened = load_model("resnet10", weights, class_names=DATASET.class_names, input_size=32)
     pictures = split("validation", reopened)
     views, _ = next(pictures.batches(torch.arange(10)))
     expected = predict(reopened, [(validation["image"].to_numpy(), views)])
-    assert found["predicted"].tolist() == expected["predicted"].tolist()
-    assert read_table(history)["validation_accuracy"].iloc[-1] == (found["label"] == found["predicted"]).mean()
+    assert predictions["predicted"].tolist() == expected["predicted"].tolist()
+    accuracy = (predictions["label"] == predictions["predicted"]).mean()
+    assert read_table(history)["validation_accuracy"].iloc[-1] == accuracy
