@@ -31,7 +31,7 @@ _PUBLIC = {
     "gradient_x_activation": "conceptrast.attribution.gradient",
     "integrated_gradients": "conceptrast.attribution.integrated_gradients",
     "load_model": "conceptrast.models",
-    "nearest_patches": "conceptrast.concepts.prototypes",
+    "nearest_patches": "conceptrast.concepts.prototype_search",
     "nmf": "conceptrast.concepts.nmf",
     "read_decoder": "conceptrast.counterfactual.decoder",
     "saliency_of": "conceptrast.api.saliency",

@@ -4,19 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import torch
 
-from conceptrast.ace.ace import AceSettings, Concepts, concepts_of_class
+from conceptrast.ace.concepts import Concepts, concepts_of_class
 from conceptrast.ace.segments import Labels, Segments, segments_of
+from conceptrast.ace.settings import AceSettings
 from conceptrast.ace.tcav import class_gradients
 from conceptrast.base.streams import Stream, generator
 from conceptrast.models.activations import activations_of
 from conceptrast.models.inference import device_of
 from conceptrast.models.pictures import Pictures
 from conceptrast.models.split import SplitModel
+
+
+@dataclass(frozen=True)
+class AceOptions:
+    """What a run decides beside the settings of the method.
+
+    Args:
+        seed: of all draws.
+        precision: of the prefix; gradients are float32.
+        labels: says what segments show, where that is known.
+    """
+
+    seed: int = 0
+    precision: str = "float32"
+    labels: Labels | None = None
 
 
 @dataclass(frozen=True)
@@ -35,9 +52,7 @@ def concepts_of_classes(
     predictions: pd.DataFrame,
     chosen: Mapping[int, np.ndarray],
     settings: AceSettings,
-    seed: int,
-    precision: str = "float32",
-    labels: Labels | None = None,
+    options: AceOptions,
 ) -> Iterator[ClassConcepts]:
     """The concepts of some classes, one class after the other.
 
@@ -46,25 +61,42 @@ def concepts_of_classes(
         split: the model, cut at the layer.
         predictions: image, predicted: from which random segments are drawn.
         chosen: images ``[N]`` by class index.
-        settings: see :class:`~conceptrast.ace.ace.AceSettings`.
-        seed: of all draws.
-        precision: of the prefix; gradients are float32.
-        labels: says what segments show, where that is known.
+        settings: see :class:`~conceptrast.ace.settings.AceSettings`.
+        options: seed, precision, labels.
     """
-    drawn = other_images(predictions, list(chosen), settings.random_images, seed)
+    # Segments of the images that stand for all other classes are cut once.
+    drawn = other_images(predictions, list(chosen), settings.random_images, options.seed)
     whole = np.unique(np.concatenate([np.empty(0, np.int64), *drawn.values()]))
-    cut = settings.segments, settings.segments_as, precision
-    random = segments_of(pictures, split, whole, *cut)
+    cut = partial(
+        segments_of,
+        pictures,
+        split,
+        sizes=settings.segments,
+        shapes=settings.segments_as,
+        precision=options.precision,
+    )
+    random = cut(whole)
+
+    # Segments, gradients and concepts of each class.
     for target, images in chosen.items():
-        own = segments_of(pictures, split, images, *cut, labels)
-        batches = activations_of(pictures.model, split, pictures.of(images), precision)
-        activations = torch.cat([found for _, found in batches]).to(device_of(pictures.model))
+        segments = cut(images, labels=options.labels)
+        batches = activations_of(pictures.model, split, pictures.of(images), options.precision)
+        activations = torch.cat([batch for _, batch in batches]).to(device_of(pictures.model))
         gradients = class_gradients(split, activations, target, pictures.batch_size)
         others = random.of(drawn[target])
-        found = [
-            concepts_of_class(target, shape, own, others, gradients, settings, seed) for shape in settings.segments_as
+        concepts = [
+            concepts_of_class(
+                target=target,
+                shape=shape,
+                segments=segments,
+                others=others,
+                gradients=gradients,
+                settings=settings,
+                seed=options.seed,
+            )
+            for shape in settings.segments_as
         ]
-        yield ClassConcepts(target, images, own, found)
+        yield ClassConcepts(target=target, images=images, segments=segments, concepts=concepts)
 
 
 def other_images(predictions: pd.DataFrame, targets: Sequence[int], most: int, seed: int) -> dict[int, np.ndarray]:

@@ -13,13 +13,17 @@ import pandas as pd
 from matplotlib.figure import Figure
 from torch import nn
 
-from conceptrast.ace.ace import AceSettings, Concepts, cav_arrays, strongest_cav
-from conceptrast.ace.class_concepts import concepts_of_classes
+from conceptrast.ace.card_evidence import ace_card
+from conceptrast.ace.cards import AceCard
+from conceptrast.ace.cav_arrays import cav_arrays, strongest_cav
+from conceptrast.ace.class_concepts import AceOptions, concepts_of_classes
+from conceptrast.ace.concepts import Concepts
+from conceptrast.ace.settings import AceSettings
 from conceptrast.ace.superpixels import SHAPES
 from conceptrast.api.explain import as_model, images_of
 from conceptrast.base.errors import ConceptrastError, ConfigError, unknown_name
 from conceptrast.data.loose_pictures import AnyPictures, as_dataset
-from conceptrast.figures.ace import AceCard, ace_card, draw_ace_card
+from conceptrast.figures.ace import draw_ace_card
 from conceptrast.models.inference import autocast, predict
 from conceptrast.models.model import Model, Preprocess
 from conceptrast.models.pictures import Pictures
@@ -56,7 +60,7 @@ class Discovery:
         return strongest_cav(cav_arrays([self.concepts], {self.concepts.target: self.class_name}), self.concepts.target)
 
     def table(self) -> pd.DataFrame:
-        """One row a concept: class_name, layer, and the columns of :class:`~conceptrast.ace.ace.Concepts`."""
+        """One row a concept: class_name, layer, and the columns of :class:`~conceptrast.ace.concepts.Concepts`."""
         head = pd.DataFrame({"class_name": self.class_name, "layer": self.layer}, index=self.concepts.table.index)
         return pd.concat([head, self.concepts.table], axis=1)
 
@@ -126,7 +130,7 @@ def discover_concepts(
         DataError: no usable picture.
         ConceptrastError: no picture is predicted as the class, or none as another one.
 
-    Source: see :mod:`conceptrast.ace.ace`.
+    Source: see :mod:`conceptrast.ace.concepts`.
 
     Example:
         >>> from PIL import Image
@@ -159,7 +163,8 @@ def discover_concepts(
     if (predictions["predicted"] == index).all():
         name = whole.class_names[index]
         raise ConceptrastError(f"all {len(table)} pictures are predicted as {name!r}: add pictures of other classes")
-    [found] = concepts_of_classes(pictures, split, predictions, {index: chosen}, settings, seed, precision)
+    options = AceOptions(seed=seed, precision=precision)
+    [found] = concepts_of_classes(pictures, split, predictions, {index: chosen}, settings=settings, options=options)
     [concepts] = found.concepts
     examples = concepts.examples(found.segments).merge(table[["image", "path"]], on="image", how="left")
     card = ace_card(pictures, found, settings, f"{whole.name} at {layer}")

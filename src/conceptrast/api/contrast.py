@@ -18,19 +18,21 @@ from conceptrast.attribution import METHODS
 from conceptrast.attribution.images import attribute_images
 from conceptrast.base.errors import ConceptrastError, ConfigError, unknown_name
 from conceptrast.base.registry import resolve
-from conceptrast.concepts.classes import by_class
-from conceptrast.concepts.prototypes import set_prototypes
+from conceptrast.concepts.attributed_images import by_class
+from conceptrast.concepts.class_prototypes import set_prototypes
 from conceptrast.concepts.recipes import Recipe
+from conceptrast.contrast.card_evidence import ContrastEvidence, contrast_card, facts_of
+from conceptrast.contrast.cards import ContrastCard
 from conceptrast.contrast.components import contrast_sets, of_pair, patches_of_pair, set_names, set_owners
 from conceptrast.contrast.features import MAPS, THRESHOLD, Features, features_of_classes
-from conceptrast.contrast.hyperplanes import NO_PLANE, Hyperplane, fit_pairs
+from conceptrast.contrast.hyperplane_fit import fit_pairs
+from conceptrast.contrast.hyperplane_solvers import Solver
+from conceptrast.contrast.hyperplanes import NO_PLANE, Hyperplane
 from conceptrast.contrast.images import class_activations
-from conceptrast.contrast.pairs import named_pairs
-from conceptrast.contrast.shift import pair_outcomes
-from conceptrast.contrast.solvers import Pair, Solver
+from conceptrast.contrast.pairs import Pair, named_pairs
+from conceptrast.contrast.shift import ShiftSettings, pair_outcomes
 from conceptrast.data.loose_pictures import AnyPictures, as_dataset
-from conceptrast.figures.contrast_card import ContrastCard, draw_contrast_card
-from conceptrast.figures.contrast_evidence import contrast_card, facts_of
+from conceptrast.figures.contrast_card import draw_contrast_card
 from conceptrast.models.activations import activations_of
 from conceptrast.models.inference import autocast, predict
 from conceptrast.models.model import Model, Preprocess
@@ -202,9 +204,14 @@ def contrast_classes(
     )  # fmt: skip
     prototypes, strength = patches_of_pair(set_names(sets, found), pair), of_pair(sets, "strength", pair)
     card = contrast_card(
-        pictures, split, pair, plane, chosen, strength, prototypes, predictions,
-        study=f"{whole.name} at {layer}", facts=facts_of(plane, accuracy), seed=seed, precision=precision,
-    )  # fmt: skip
+        pictures,
+        split,
+        ContrastEvidence(pair=pair, hyperplane=plane, images=chosen, strength=strength, prototypes=prototypes),
+        predictions,
+        study=f"{whole.name} at {layer}",
+        facts=facts_of(plane, accuracy),
+        settings=ShiftSettings(seed=seed, precision=precision),
+    )
     curves = [side.curve.rename(columns={"p_own": "p_from", "p_other": "p_to"}) for side in card.sides.values()]
     kept = prototypes.drop(columns=["first", "second", "baseline", "recipe", "selection"])
     return Contrast(

@@ -18,6 +18,7 @@ from torch import nn
 
 from conceptrast.api.explain import as_model
 from conceptrast.base.errors import ConfigError, unknown_name
+from conceptrast.base.names import short
 from conceptrast.counterfactual.decodable_layer import DecodableLayer
 from conceptrast.counterfactual.decoder import Decoder
 from conceptrast.counterfactual.decoder_training import DEFAULTS, DecoderOptions, train_decoder
@@ -31,7 +32,6 @@ from conceptrast.counterfactual.table import with_names
 from conceptrast.data.decoding import open_rgb
 from conceptrast.data.loose_pictures import AnyPictures, as_dataset
 from conceptrast.data.view_pixels import pixels
-from conceptrast.figures.canvas import short
 from conceptrast.figures.counterfactual import draw_counterfactual
 from conceptrast.figures.counterfactual_animation import animation, save_gif
 from conceptrast.models.inference import autocast, device_of, network_input

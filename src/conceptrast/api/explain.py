@@ -20,15 +20,16 @@ from conceptrast.attribution import METHODS
 from conceptrast.attribution.images import attribute_images
 from conceptrast.base.errors import ConceptrastError, ConfigError, ModelError, unknown_name
 from conceptrast.base.registry import resolve
-from conceptrast.concepts.classes import by_class, factorize_classes
+from conceptrast.concepts.attributed_images import by_class
+from conceptrast.concepts.card_evidence import ClassEvidence, class_card
+from conceptrast.concepts.cards import ClassCard
+from conceptrast.concepts.class_factorization import factorize_classes
+from conceptrast.concepts.class_prototypes import class_prototypes
 from conceptrast.concepts.component_prediction import component_prediction, plan_assemblies
-from conceptrast.concepts.prototypes import class_prototypes
 from conceptrast.concepts.recipes import RECIPES, Recipe
 from conceptrast.data.loose_pictures import AnyPictures, as_dataset
 from conceptrast.data.selection import class_images
-from conceptrast.figures.class_card import ClassCard, draw_class_card
-from conceptrast.figures.evidence import class_card, images_on_card
-from conceptrast.figures.study import class_heatmaps
+from conceptrast.figures.class_card import draw_class_card
 from conceptrast.models.activations import activations_of
 from conceptrast.models.inference import autocast, device_of, predict
 from conceptrast.models.model import Model, Preprocess, shapes_explained
@@ -185,11 +186,17 @@ def explain_class(
         found, [cut], whole.preprocess.size, rectify,
     )  # fmt: skip
     verdicts = verdicts_of(pictures, prototypes, predictions, index, cut, precision)
+    evidence = ClassEvidence(
+        target=index,
+        n_images=len(chosen),
+        attribution=attribution,
+        components=components,
+        prototypes=prototypes,
+        verdicts=verdicts,
+    )
     card = class_card(
-        index, whole.class_names, f"{whole.name} at {layer}", cut, len(chosen), prototypes, predictions, verdicts,
-        pictures.by_id(images_on_card(prototypes, cut)),
-        class_heatmaps(pictures, split, index, attribution, cut.weighting, components, predictions, precision),
-    )  # fmt: skip
+        pictures, split, evidence, cut, predictions=predictions, study=f"{whole.name} at {layer}", precision=precision
+    )
     return Explanation(
         whole.class_names[index], index, layer, cut, len(chosen), components,
         prototypes.drop(columns=["class", "recipe"]).merge(table[["image", "path"]], on="image"),
@@ -272,7 +279,7 @@ def concepts_of(
     pictures: Pictures, split: SplitModel, attribution: Mapping[str, np.ndarray], recipe: Recipe,
     seed: int, rectify: bool, precision: str,
 ) -> dict[str, np.ndarray]:  # fmt: skip
-    """Components of one class, as :func:`~conceptrast.concepts.classes.factorize_classes` gives them.
+    """Components of one class, as :func:`~conceptrast.concepts.class_factorization.factorize_classes` gives them.
 
     Raises:
         ConceptrastError: the attribution leaves nothing to factorize.

@@ -9,6 +9,12 @@ import numpy as np
 from conceptrast.base.errors import ConceptrastError
 from conceptrast.base.streams import Stream, generator
 
+ALL_CLASSES = "all classes"
+"""Name of the rows of a table that sum up all classes."""
+
+ALL_CLASSES = "all classes"
+"""Name of the rows of a table that sum up a study's classes."""
+
 
 def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
     r"""Wilson's score interval of a rate.

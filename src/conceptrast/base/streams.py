@@ -42,8 +42,8 @@ class Stream(Enum):
     FOLDER_SPLIT = (("seed", "label"), "data/image_folder.py", "training pictures of a class folder")
     SLIDE_SPLIT = (("seed", 81), "data/midog.py", "validation slides")
     PICTURE_SEEDS = (("seed",), "data/digit_pairs.py", "the seed of every picture, which stands in its path")
-    SCENE = (("picture seed",), "data/digit_pairs.py", "what a picture is made of")
-    DIGIT_PAIRS_SPLIT = (("seed", 1), "data/digit_pairs.py", "training digits")
+    SCENE = (("picture seed",), "data/digit_scenes.py", "what a picture is made of")
+    DIGIT_PAIRS_SPLIT = (("seed", 1), "data/digit_scenes.py", "training digits")
     DIGITS_SPLIT = (("seed", 111), "data/digits.py", "training digits")
     ROTATIONS = (("seed", "image", 91), "data/rotated_pair.py", "the angle of a picture")
     ROTATED_DIGITS_SPLIT = (("seed", 92), "data/rotated_pair.py", "training digits")
@@ -65,7 +65,11 @@ class Stream(Enum):
 
     # contrast
     HELD_OUT_FEATURES = (("seed", "class", 11), "contrast/features.py", "images whose features are held out")
-    PLANE_START = (("seed", "first", "second", 21), "contrast/descent.py", "where the fit of a hyperplane starts")
+    PLANE_START = (
+        ("seed", "first", "second", 21),
+        "contrast/hyperplane_descent.py",
+        "where the fit of a hyperplane starts",
+    )
     RANDOM_NORMAL = (("seed", "first", "second", 22), "contrast/hyperplanes.py", "the direction of the chance row")
     CONTRASTED_PAIRS = (("seed", "run", 31), "contrast/shift.py", "pairs of classes")
     CONTRASTED_IMAGES = (("seed", "class", 32), "contrast/images.py", "images of a class that are contrasted")
@@ -73,13 +77,17 @@ class Stream(Enum):
     SHUFFLED_CROP = (("seed", "image", 51), "contrast/insertion.py", "the order of a crop's pixels")
 
     # ace
-    CLUSTER_CENTRES = (("seed", "class", 71), "ace/ace.py", "the seed of k-means")
-    CONCEPT_CAVS = (("seed", "class", 72, "concept"), "ace/ace.py", "segments that a concept's CAVs are fitted with")
-    RANDOM_CAVS = (("seed", "class", 73), "ace/ace.py", "segments that random CAVs are fitted with")
-    CHANCE_SEGMENTS = (("seed", "class", 74), "ace/ace.py", "segments of the concepts of the chance row")
+    CLUSTER_CENTRES = (("seed", "class", 71), "ace/clustering.py", "the seed of k-means")
+    CONCEPT_CAVS = (
+        ("seed", "class", 72, "concept"),
+        "ace/concepts.py",
+        "segments that a concept's CAVs are fitted to",
+    )
+    RANDOM_CAVS = (("seed", "class", 73), "ace/concepts.py", "segments that random CAVs are fitted with")
+    CHANCE_SEGMENTS = (("seed", "class", 74), "ace/concepts.py", "segments of the concepts of the chance row")
     CHANCE_CAVS = (
         ("seed", "class", 74, "concept"),
-        "ace/ace.py",
+        "ace/concepts.py",
         "segments that the chance row's CAVs are fitted with",
     )
     OTHER_IMAGES = (("seed", 75), "ace/class_concepts.py", "images of other classes")

@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from conceptrast.base.streams import Stream, generator
-from conceptrast.concepts.classes import by_class
+from conceptrast.concepts.attributed_images import by_class
 from conceptrast.models.activations import activations_of
 from conceptrast.models.pictures import Pictures
 from conceptrast.models.split import SplitModel
@@ -59,6 +59,6 @@ def class_activations(
         what: is being done, for the progress.
     """
     chosen = np.concatenate([np.empty(0, np.int64), *images.values()])
-    targets = np.repeat(np.array(list(images), np.int64), [len(found) for found in images.values()])
+    targets = np.repeat(np.array(list(images), np.int64), [len(ids) for ids in images.values()])
     batches = activations_of(pictures.model, split, pictures.of(chosen, what), precision)
-    return ((target, found) for target, found, _ in by_class(batches, targets))
+    return ((target, activations) for target, activations, _ in by_class(batches, targets))

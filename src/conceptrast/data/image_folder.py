@@ -9,17 +9,10 @@ from pathlib import Path
 
 from conceptrast.base.errors import ConfigError, DataError, unknown_name
 from conceptrast.base.streams import Stream, generator
-from conceptrast.data.dataset import digest
+from conceptrast.data.hashes import digest, file_identity, folder_identity
 from conceptrast.data.imagenet_names import imagenet_class_names
-from conceptrast.data.options import as_names, as_path, as_share
-from conceptrast.data.picture_files import (
-    Listed,
-    PictureFiles,
-    file_identity,
-    folder_identity,
-    pictures_below,
-    subfolders,
-)
+from conceptrast.data.options import PathOption, as_names, as_path, as_share
+from conceptrast.data.picture_files import Listed, PictureFiles, pictures_below, subfolders
 from conceptrast.data.text_files import read_pairs, read_text
 
 SPLIT_FOLDERS = {"train": "train", "val": "validation", "validation": "validation", "test": None}
@@ -46,8 +39,8 @@ class ImageFolder(PictureFiles):
 
     def __init__(
         self,
-        root: str,
-        class_file: str | None = None,
+        root: PathOption,
+        class_file: PathOption | None = None,
         class_names: list[str] | str | None = None,
         train_share: float = 0.0,
         seed: int = 0,

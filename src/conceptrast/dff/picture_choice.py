@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from conceptrast.base.short_names import short
+from conceptrast.base.names import short
 from conceptrast.data.selection import class_images, first_of_labels
 from conceptrast.models.pictures import Pictures
 

@@ -8,8 +8,9 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
+from conceptrast.base.names import short
 from conceptrast.counterfactual.story import Story
-from conceptrast.figures.canvas import FAINT, FIRST, INK, SECOND, Sheet, short
+from conceptrast.figures.canvas import FAINT, FIRST, INK, SECOND, Sheet
 
 MARGIN = 0.35
 CELL = 1.15

@@ -10,8 +10,9 @@ from matplotlib.font_manager import findfont
 from PIL import Image, ImageDraw, ImageFont
 
 from conceptrast.base.files import atomic
+from conceptrast.base.names import short
 from conceptrast.counterfactual.story import Story
-from conceptrast.figures.canvas import FAINT, FIRST, SECOND, short
+from conceptrast.figures.canvas import FAINT, FIRST, SECOND
 
 SIDE = 176  # of a picture, in pixels
 SPACE = 10

@@ -9,8 +9,9 @@ import numpy as np
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
+from conceptrast.base.names import short
 from conceptrast.dff.group_view import MOST_PICTURES, GroupView
-from conceptrast.figures.canvas import FAINT, INK, Sheet, component_colour, short
+from conceptrast.figures.canvas import FAINT, INK, Sheet, component_colour
 from conceptrast.figures.dff_legend import (
     PER_LINE,
     SINGLE_ROW,

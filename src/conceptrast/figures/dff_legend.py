@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from conceptrast.figures.canvas import Sheet, short
+from conceptrast.base.names import short
+from conceptrast.figures.canvas import Sheet
 
 PER_LINE = 5  # concepts side by side
 LEAST_DROP = 0.005  # of a probability: it rounds to nothing below, and which class falls most means nothing

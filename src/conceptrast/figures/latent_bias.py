@@ -8,10 +8,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from conceptrast.base.names import short
 from conceptrast.bias.comparison import CONDITIONS, NETWORKS
 from conceptrast.bias.latent_map import LatentMap
 from conceptrast.bias.latent_space import LatentSpace
-from conceptrast.figures.canvas import FAINT, FIRST, INK, SECOND, Sheet, short
+from conceptrast.figures.canvas import FAINT, FIRST, INK, SECOND, Sheet
 
 TITLES = {"autoencoder": "adversarial autoencoder", "resnet": "plain ResNet"}
 TURNED = {

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from conceptrast.base.names import short
 from conceptrast.bias.navigation import PER_STEP, STEPS, Navigation, NetworkSteps
-from conceptrast.figures.canvas import FAINT, FIRST, SECOND, Sheet, short
+from conceptrast.figures.canvas import FAINT, FIRST, SECOND, Sheet
 from conceptrast.figures.latent_bias import COLOURS, TITLES, TURNED
 
 CELL = 0.98

@@ -10,7 +10,7 @@ from pathlib import PurePath
 import numpy as np
 import pandas as pd
 
-from conceptrast.base.short_names import short
+from conceptrast.base.names import short
 from conceptrast.concepts.patches import BOX
 from conceptrast.data.loose_pictures import UNLABELLED
 from conceptrast.data.view_pixels import pixels

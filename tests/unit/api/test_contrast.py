@@ -12,7 +12,7 @@ from torch import nn
 from conceptrast.api.contrast import Contrast, _plane, contrast_classes
 from conceptrast.base.errors import ConceptrastError, ConfigError, LayerError, ModelError
 from conceptrast.concepts.recipes import Recipe
-from conceptrast.contrast.solvers import Solver
+from conceptrast.contrast.hyperplane_solvers import Solver
 from conceptrast.models.model import Model, Preprocess
 
 RECIPE = Recipe("small", components=2, kernel=1, stride=1, window=0.25)

@@ -10,7 +10,7 @@ from torch import nn
 
 from conceptrast.api.explain import Explanation, explain_class
 from conceptrast.base.errors import ConceptrastError, ConfigError, LayerError, ModelError
-from conceptrast.concepts.component_prediction import assemble
+from conceptrast.concepts.combined_image import assemble
 from conceptrast.concepts.recipes import Recipe
 from conceptrast.data.dataset import Dataset, open_dataset
 from conceptrast.data.loading import views

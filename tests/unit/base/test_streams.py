@@ -16,14 +16,15 @@ from conceptrast.base.errors import ConceptrastError
 from conceptrast.base.statistics import bootstrap_interval
 from conceptrast.base.streams import LibrarySeed, Stream, drawn_seeds, generator, library_seed, sequence_of
 from conceptrast.bias.autoencoder_training import split_held_out
-from conceptrast.contrast.descent import _start
 from conceptrast.contrast.features import Features
+from conceptrast.contrast.hyperplane_descent import _start
 from conceptrast.contrast.hyperplanes import Hyperplane, random_hyperplane
 from conceptrast.contrast.images import drawn_images
 from conceptrast.contrast.mask import random_ranks
 from conceptrast.contrast.shift import draw_pairs
 from conceptrast.counterfactual.directions import random_directions
-from conceptrast.data.digit_pairs import DigitPairs, digit_pool, draw_scene
+from conceptrast.data.digit_pairs import DigitPairs
+from conceptrast.data.digit_scenes import digit_pool, draw_scene
 from conceptrast.data.digits import digit_orders
 from conceptrast.data.midog import Midog
 from conceptrast.data.rotated_pair import digit_split, rotations
@@ -259,7 +260,8 @@ def of_functions():
     plane = Hyperplane(np.array([3.0, 4.0], np.float32), 0.0)
     region = torch.arange(64).reshape(8, 8) == 9
     midog = object.__new__(Midog)
-    midog.seed, midog.validation = 3, 0.3
+    midog.seed = 3
+    midog.validation = 0.3
     held_out = Features(np.arange(9.0).reshape(9, 1), np.arange(9)).split(target=5, share=0.4, seed=3)[1]
     noise = noisy_copies(torch.zeros(1, 3, 1, 1), np.array([7]), 1, 1.0, seed=3)
     [direction] = random_directions("layer", (2, 1, 1), 3, [7])["random_map"]

@@ -14,9 +14,10 @@ from matplotlib.patches import Circle
 from PIL import Image
 from torch import Tensor, nn
 
+from conceptrast.base.names import short
 from conceptrast.dff.group_view import MOST_PICTURES, group_view
 from conceptrast.dff.picture_groups import FactorizationOptions, PictureGroup, factorize_pictures
-from conceptrast.figures.canvas import COMPONENT_COLOURS, save_full_png, short
+from conceptrast.figures.canvas import COMPONENT_COLOURS, save_full_png
 from conceptrast.figures.dff import PALE, STRENGTH, dff_sheet, draw_dff, strongest_concept
 from conceptrast.models.model import Model, Preprocess
 from conceptrast.models.split import SplitModel

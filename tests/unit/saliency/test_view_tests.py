@@ -21,6 +21,7 @@ from conceptrast.saliency.maps import grid_of, subject_maps, target_probabilitie
 from conceptrast.saliency.subjects import set_aside, usable
 from conceptrast.saliency.view_tests import view_faithfulness, view_randomisation, view_truth, with_chance
 from conceptrast.steps import saliency_tables
+from conceptrast.steps.runner import call
 
 SIDE = 16
 CORNERS = ((0, 0), (0, 8), (8, 0), (8, 8))
@@ -187,7 +188,7 @@ def test_tables_list_what_could_not_be_looked_at(tmp_path: Path) -> None:
             write_table(table, path)
     names = ["saliency_faithfulness", "saliency_randomisation", "saliency_truth"]
     out = [tmp_path / f"{name}.csv" for name in names]
-    saliency_tables.main({"views": ["a", "b"], "views_with_truth": ["a"], "seed": 0}, **paths, tables=out)
+    call(saliency_tables.main, {"views": ["a", "b"], "views_with_truth": ["a"], "seed": 0}, **paths, tables=out)
     faithful, random, truth = (read_table(path) for path in out)
     assert faithful.loc[faithful["status"] == "ok", "view"].unique().tolist() == ["a"]
     assert faithful.loc[faithful["status"] == "skipped", ["view", "target_kind", "reason"]].to_numpy().tolist() == [
@@ -200,7 +201,7 @@ def test_tables_list_what_could_not_be_looked_at(tmp_path: Path) -> None:
     ]
     assert truth[["view", "status"]].to_numpy().tolist() == [["a", "skipped"]]
     paths["subjects"][0].write_text(paths["subjects"][1].read_text().replace("skipped", "ok"))
-    saliency_tables.main({"views": ["a", "b"], "views_with_truth": ["a"], "seed": 0}, **paths, tables=out)
+    call(saliency_tables.main, {"views": ["a", "b"], "views_with_truth": ["a"], "seed": 0}, **paths, tables=out)
     assert read_table(out[2])["reason"].tolist() == [
         "no picture that is looked at holds both what A has and B has not and what both have"
     ]

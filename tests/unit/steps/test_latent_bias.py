@@ -44,7 +44,11 @@ def test_the_step_writes_codes_positions_and_figures(tmp_path):
     }
     figures = [tmp_path / f"{name}.png" for name in ("maps", "rotations", "navigation-biased", "navigation-control")]
     codes, positions = tmp_path / "codes.npz", tmp_path / "positions.parquet"
-    step.main(settings, indices, names, weights, codes, positions, figures)
+    step.main(
+        settings,
+        step.Inputs(indices=indices, class_names=names, weights=weights),
+        step.Outputs(codes=codes, positions=positions, figures=figures),
+    )
     table, arrays = read_table(positions), read_arrays(codes)
     assert len(table) == 8 * 24
     keys = table[["condition", "network", "seed"]].drop_duplicates().agg(lambda row: "_".join(map(str, row)), axis=1)
