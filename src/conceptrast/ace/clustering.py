@@ -35,7 +35,7 @@ def clusters_of(
         images: ``[S]``, which image each is from.
         settings: clusters, min_segments, max_segments.
         seed: of the centres' start.
-        target: the class; each starts for itself.
+        target: the class; each has a start of its own.
 
     Returns:
         All clusters; of each the ``max_segments`` members nearest to its centre.

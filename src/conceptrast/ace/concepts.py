@@ -67,7 +67,7 @@ class Concepts:
         tested: the kept concepts in the order of the table.
         random: scores of the random CAVs ``[D]``.
         members: of each kept concept the numbers of its segments, nearest first.
-        chance: likewise for the rows with the baseline.
+        chance: for each row of the baseline the numbers of its segments.
     """
 
     target: int
@@ -100,7 +100,7 @@ def concepts_of_class(
     """Cluster a class's segments and test every cluster that is kept, beside as many random handfuls of segments.
 
     Args:
-        target: class index; each class draws for itself.
+        target: class index; each class has draws of its own.
         shape: one of ``settings.segments_as``.
         segments: those of the class's images.
         others: segments of images of other classes.

@@ -33,7 +33,7 @@ def superpixels(picture: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
 
     Args:
         picture: ``[H, W, 3]`` uint8.
-        sizes: about how many segments the picture is cut into, each number for itself.
+        sizes: about how many segments the picture is cut into; it is cut once for each number.
 
     Returns:
         Masks ``[S, H, W]`` bool, in the order of ``sizes``. A picture of one colour has no segments (``S = 0``; SLIC

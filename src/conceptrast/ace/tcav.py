@@ -69,7 +69,7 @@ def fit_cavs(positives: np.ndarray, negatives: np.ndarray) -> Cavs:
 
     Args:
         positives: ``[D, n, C]`` of a concept's segments; the first third of each draw is held out.
-        negatives: ``[D, m, C]`` of random segments; likewise.
+        negatives: ``[D, m, C]`` of random segments; the first third of each draw is held out.
 
     Returns:
         The CAVs, and on the held-out segments the mean of both sides' shares that are on their own side. A draw whose

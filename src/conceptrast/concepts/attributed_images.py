@@ -14,7 +14,7 @@ from conceptrast.base.files import read_arrays
 
 def read_attributions(paths: Sequence[Path]) -> dict[str, np.ndarray]:
     """Attribution of all shards together: arrays image, target, raw, rectified and
-    multiplier, ordered by class and image, whatever the shards."""
+    multiplier. The order is by class and image; it does not depend on the shards."""
     shards = [read_arrays(path) for path in paths]
     names = ("image", "target", "raw", "rectified", "multiplier")
     joined = {

@@ -45,7 +45,7 @@ def chosen_patches(prototypes: pd.DataFrame, distinct: bool = False) -> pd.DataF
 
 
 def grid_shape(k: int) -> tuple[int, int]:
-    """Rows and columns of the grid that holds ``k`` patches: as square as can be, no row empty, never wider than high.
+    """Rows and columns of the grid that holds ``k`` patches: nearly square, no row empty, never wider than high.
 
     Example:
         >>> [grid_shape(k) for k in (1, 4, 6, 7, 9)]

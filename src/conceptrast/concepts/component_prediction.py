@@ -132,8 +132,8 @@ def plan_assemblies(
         classes: classes of the study that have components.
         recipes: in the order of the table.
         view: ``(H, W)`` of the views.
-        seed: of both chance rows; each class, recipe (by its name) and selection draws for itself, whatever others
-            there are.
+        seed: of both chance rows. Each class, recipe (by its name) and selection has draws of its own; they do not
+            depend on the others.
 
     Returns:
         In the order of class, recipe, selection, baseline.

@@ -137,7 +137,7 @@ def reconstruction_error(rows: np.ndarray | Tensor, components: np.ndarray, code
         codes: ``[n, k]``.
 
     Returns:
-        Between 0 (exact) and, for a fit that is any good, 1.
+        0 where the fit is exact; near 1 where the components explain nothing.
 
     Example:
         >>> import numpy as np

@@ -50,7 +50,7 @@ class Recipe:
         kernel: of the average pooling that makes the patch bank.
         stride: of that pooling.
         window: ``"cell"`` or a fraction of the view's sides; see :class:`conceptrast.concepts.patches.PatchGeometry`.
-        layout: ``"strip"`` puts the patches under each other, ``"grid"`` into a rectangle as square as can be.
+        layout: ``"strip"`` puts the patches under each other, ``"grid"`` into a rectangle that is nearly square.
         distinct: whether the patches must come from different images.
         resize: ``"native"`` gives the model the assembled image as it is, ``"input"`` at the model's input size.
     """

@@ -31,7 +31,7 @@ def covered(patches: np.ndarray, boxes: np.ndarray) -> np.ndarray:
 
     Args:
         patches: ``[n, 4]`` top, left, height, width in pixels.
-        boxes: ``[n, 4]`` likewise.
+        boxes: ``[n, 4]`` in the same form.
 
     Returns:
         ``[n]`` between 0 and 1.
@@ -77,7 +77,7 @@ def true_concepts(index: pd.DataFrame, truth: pd.DataFrame) -> dict[int, list[st
 
 
 def concepts_by_class(index: pd.DataFrame, truth: pd.DataFrame, names: Sequence[str]) -> dict[int, list[str]]:
-    """True concepts by class of the model, whatever numbers the dataset's labels have; classes it lacks are left out.
+    """True concepts by class of the model. Classes are matched by name; those that the model lacks are left out.
 
     Args:
         index: image, label, label_name.
@@ -218,7 +218,7 @@ def refuse_other_size(picture: tuple[int, int], view: tuple[int, int]) -> None:
 
     Args:
         picture: ``(height, width)`` in pixels.
-        view: likewise.
+        view: ``(height, width)`` in pixels.
 
     Raises:
         DataError: they differ.
@@ -233,7 +233,7 @@ def recovery_summary(recovery: pd.DataFrame, purity: pd.DataFrame) -> pd.DataFra
 
     Args:
         recovery: as :func:`concept_recovery` gives.
-        purity: likewise.
+        purity: as :func:`concept_recovery` gives.
 
     Returns:
         recipe, n_concepts (of all classes), found, recall, low, high (95 % Wilson interval), purity (mean over the

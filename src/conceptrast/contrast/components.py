@@ -245,7 +245,7 @@ def patches_of_pair(prototypes: pd.DataFrame, pair: Pair) -> pd.DataFrame:
 def pair_table(
     pairs: Sequence[Pair], names: Sequence[str], planes: Planes, usable: Collection[int], sets: Mapping[str, np.ndarray]
 ) -> pd.DataFrame:
-    """What came of each named pair.
+    """A row for every named pair: its hyperplane and its factorizations, or why it is skipped.
 
     Args:
         pairs: in the order of the table.

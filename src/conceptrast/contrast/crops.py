@@ -95,7 +95,7 @@ def corner_box(crop: tuple[int, int], view: tuple[int, int], corner: str) -> tup
 
     Args:
         crop: ``(height, width)`` in pixels.
-        view: likewise.
+        view: ``(height, width)`` in pixels.
         corner: one of :data:`CORNERS`.
 
     Returns:

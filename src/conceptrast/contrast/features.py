@@ -48,7 +48,7 @@ class Features:
         """Rows to fit with and rows of images that are held out, ``[n', C]`` and ``[n'', C]``.
 
         Args:
-            target: the class; each draws for itself.
+            target: the class; each has a draw of its own.
             share: of the images that is held out, 0 to 1; at least one image where it is above 0, never all.
             seed: of the draw.
 

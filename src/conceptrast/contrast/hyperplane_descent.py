@@ -147,7 +147,7 @@ def descend(
         features: ``[n_i, C]`` by class.
         pairs: ordered pairs of classes, none twice.
         solver: start, steps and learning rate.
-        seed: of a random start; each ordered pair draws for itself, whatever others there are.
+        seed: of a random start; each ordered pair has a draw of its own, which does not depend on the others.
         precision: of the matrix products, ``float32`` or ``bfloat16``; normals and biases are float32 in both.
 
     Returns:

@@ -70,7 +70,7 @@ def random_hyperplane(plane: Hyperplane, between: np.ndarray, seed: int, pair: P
         plane: whose length counts.
         between: ``[C]`` a point of the plane, such as the middle of the two classes' mean features.
         seed: of the draw.
-        pair: each draws for itself.
+        pair: each has a draw of its own.
 
     Example:
         >>> plane = Hyperplane(np.array([3.0, 4.0], np.float32), 0.0)

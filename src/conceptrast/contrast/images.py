@@ -29,7 +29,7 @@ def images_by_class(attribution: Mapping[str, np.ndarray]) -> dict[int, np.ndarr
 
 
 def drawn_images(images: np.ndarray, target: int, most: int, seed: int) -> np.ndarray:
-    """At most so many images of a class, sorted; each class draws for itself.
+    """At most ``most`` images of a class, sorted; each class has a draw of its own.
 
     Args:
         images: ids ``[N]``.

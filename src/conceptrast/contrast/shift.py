@@ -1,7 +1,7 @@
 r"""The shift test: do activations of A, moved along the normal from A towards B, become B?
 
 Notation: ``a`` activations ``[N, C, h, w]`` of A's images, ``n`` a normal ``[C]`` pointing from A towards B, ``t``
-offsets ``[T]``. Only the suffix of the network runs; the activations are there already.
+offsets ``[T]``. Only the suffix of the network runs, since the activations are known.
 """
 
 from __future__ import annotations
@@ -54,13 +54,13 @@ class ShiftSettings:
 
 
 def draw_pairs(classes: Sequence[int], pairs_per_draw: int, runs: int, seed: int) -> list[list[Pair]]:
-    """Ordered pairs of different classes, drawn without replacement, anew for every run.
+    """Ordered pairs of different classes, drawn without replacement; every run has a draw of its own.
 
     Args:
         classes: all of them can be drawn, on both sides.
         pairs_per_draw: pairs of a draw; all pairs where there are not as many.
         runs: number of draws.
-        seed: of the draws; each draws for itself.
+        seed: of the draws.
 
     Example:
         >>> [sorted(pairs) for pairs in draw_pairs([4, 7], pairs_per_draw=20, runs=2, seed=0)]

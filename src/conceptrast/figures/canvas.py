@@ -1,7 +1,7 @@
 """A sheet measured in inches on which pictures, frames and lines of text are placed.
 
 One axes serves the whole sheet: a card has some hundred pictures, and an axes for each would cost seconds. ``x`` grows
-to the right and ``y`` downwards, from the top left corner; colours are told apart by colour-blind readers.
+to the right and ``y`` downwards, from the top left corner; colour-blind readers can tell the colours apart.
 """
 
 from __future__ import annotations
