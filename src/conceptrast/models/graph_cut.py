@@ -110,10 +110,10 @@ def find(traced: Trace, layer: str) -> fx.Node:
     nodes = traced.calls.get(name)
     position = int(call) if call.isdecimal() else -1
     if nodes is None or (colon and not 0 <= position < len(nodes)):
-        raise LayerError(unknown_name("layer", layer, cuttable_names(traced)))
+        raise LayerError(unknown_name("layer", layer, reversed(cuttable_names(traced))))
     node = nodes[position]
     if node is None:
-        near = unknown_name("tensor-valued layer", layer, cuttable_names(traced))
+        near = unknown_name("tensor-valued layer", layer, reversed(cuttable_names(traced)))
         raise LayerError(f"layer {layer!r} does not give one tensor; {near}")
     return node
 
