@@ -181,6 +181,8 @@ def _traced(model: Model | nn.Module) -> graph_cut.Trace:
 def layer_shapes(model: Model | nn.Module, example: Tensor | None = None) -> dict[str, tuple[int, ...]]:
     """The layers that ``model`` can be cut at, from its output down, with the shape of what each gives for one image.
 
+    Of several names for one place, as of a block and of its last module, the shortest is listed.
+
     Args:
         model: :class:`~conceptrast.models.model.Model` or a bare module, in evaluation mode.
         example: ``[N, C, H, W]`` normalised images; a ``Model`` knows its size and needs none.
@@ -202,13 +204,12 @@ def layer_shapes(model: Model | nn.Module, example: Tensor | None = None) -> dic
             raise ModelError("a bare network has no size of its own: give an example image")
         example = _noise(model.preprocess, model.module)
     traced = _traced(model)
-    nodes = dict(traced.names())
     network = fx.GraphModule(traced.targets, traced.graph)
     network.training = False
     shapes = _Shapes(network)
     with torch.no_grad(), shapes_explained(model, example):
         shapes.run(example)
-    return {name: shapes.by_node[nodes[name]][1:] for name in reversed(graph_cut.cuttable_names(traced))}
+    return {name: shapes.by_node[node][1:] for name, node in graph_cut.places_from_output(traced).items()}
 
 
 class _Shapes(fx.Interpreter):
