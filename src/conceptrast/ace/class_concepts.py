@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,11 +13,13 @@ import torch
 from conceptrast.ace.ace import AceSettings, Concepts, concepts_of_class
 from conceptrast.ace.segments import Labels, Segments, segments_of
 from conceptrast.ace.tcav import class_gradients
+from conceptrast.base.progress import counted, progress
 from conceptrast.models.activations import activations_of
 from conceptrast.models.inference import device_of
 from conceptrast.models.pictures import Pictures
 from conceptrast.models.split import SplitModel
 
+LOGGER = logging.getLogger("conceptrast")
 _OTHERS = 75  # stream of the draw, apart from all others that use the run's seed
 
 
@@ -55,13 +58,17 @@ def concepts_of_classes(
     drawn = other_images(predictions, list(chosen), settings.random_images, seed)
     whole = np.unique(np.concatenate([np.empty(0, np.int64), *drawn.values()]))
     cut = settings.segments, settings.segments_as, precision
+    LOGGER.info("superpixels of %s of other classes", counted(len(whole), "pictures"))
     random = segments_of(pictures, split, whole, *cut)
-    for target, images in chosen.items():
+    for target, images in progress(chosen.items(), "finding concepts", len(chosen), "classes"):
+        name = pictures.model.class_names[target]
+        LOGGER.info("superpixels of %s of %s", counted(len(images), "pictures"), name)
         own = segments_of(pictures, split, images, *cut, labels)
         batches = activations_of(pictures.model, split, pictures.of(images), precision)
         activations = torch.cat([found for _, found in batches]).to(device_of(pictures.model))
         gradients = class_gradients(split, activations, target, pictures.batch_size)
         others = random.of(drawn[target])
+        LOGGER.info("clusters of superpixels of %s, and their tests", name)
         found = [
             concepts_of_class(target, shape, own, others, gradients, settings, seed) for shape in settings.segments_as
         ]

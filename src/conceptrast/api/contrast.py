@@ -152,13 +152,14 @@ def contrast(evidence: Evidence, pair: Pair, options: ContrastOptions) -> Contra
     plane, accuracy = plane_of_pair(evidence, parts, pair, options.solver)
 
     # The concepts on either side of it.
-    classes = by_class(evidence.activations(attribution["image"], "contrasting"), attribution["target"])
+    classes = by_class(evidence.activations(attribution["image"], ""), attribution["target"])
     sets = contrast_sets(
         ((target, activations) for target, activations, _ in classes),
         {"none": {pair: plane}},
         n_components=options.recipe.components,
         seed=seed,
         rectify=evidence.options.rectify,
+        names=evidence.model.class_names,
     )
     if len(sets["skipped_reason"]):
         raise ConceptrastError(str(sets["skipped_reason"][0]))

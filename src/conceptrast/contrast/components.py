@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
+from conceptrast.base.progress import progress
 from conceptrast.concepts.classes import weighted_rows
 from conceptrast.concepts.nmf import NothingToFactorizeError, nmf, reconstruction_error, refuse_negative
 from conceptrast.contrast.hyperplanes import Hyperplane
@@ -112,6 +113,7 @@ def contrast_sets(
     n_components: int = 6,
     seed: int = 0,
     rectify: bool = False,
+    names: Sequence[str] = (),
 ) -> dict[str, np.ndarray]:
     """Contrastive components of both sides of many hyperplanes.
 
@@ -121,6 +123,7 @@ def contrast_sets(
         n_components: of each side.
         seed: of the factorizations.
         rectify: see :func:`contrastive_components`.
+        names: of the model's classes, for the progress.
 
     Returns:
         Arrays by name, one row a set: first ``[S]``, second ``[S]``, baseline ``[S]``, side ``[S]``, components
@@ -131,16 +134,20 @@ def contrast_sets(
     found: list[ContrastiveComponents] = []
     skipped: list[tuple[int, int, str, str]] = []
     for target, activations in classes:
-        for baseline, by_pair in planes.items():
-            for pair, plane in by_pair.items():
-                if target not in pair:
-                    continue
-                side, own = (SIDES[0], plane) if pair[0] == target else (SIDES[1], plane.reversed())
-                try:
-                    found.append(contrastive_components(activations, own, n_components, seed, rectify))
-                    heads.append((*pair, baseline, side))
-                except NothingToFactorizeError as error:
-                    skipped.append((*pair, baseline, f"no position lies on the side of class {target}: {error}"))
+        contrasts = [
+            (baseline, pair, plane)
+            for baseline, by_pair in planes.items()
+            for pair, plane in by_pair.items()
+            if target in pair
+        ]
+        what = f"contrasting {names[target] if names else f'class {target}'}"
+        for baseline, pair, plane in progress(contrasts, what, len(contrasts), "planes"):
+            side, own = (SIDES[0], plane) if pair[0] == target else (SIDES[1], plane.reversed())
+            try:
+                found.append(contrastive_components(activations, own, n_components, seed, rectify))
+                heads.append((*pair, baseline, side))
+            except NothingToFactorizeError as error:
+                skipped.append((*pair, baseline, f"no position lies on the side of class {target}: {error}"))
     kinds = (("first", np.int64), ("second", np.int64), ("baseline", np.str_), ("side", np.str_))
     columns = list(zip(*heads, strict=True)) or [()] * len(kinds)
     missing = list(zip(*skipped, strict=True)) or [()] * 4

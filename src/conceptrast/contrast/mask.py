@@ -6,6 +6,7 @@ rectangle of the image that a position of the grid stands for.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from conceptrast.base.errors import ShapeError
+from conceptrast.base.progress import progress
 from conceptrast.contrast.hyperplanes import Hyperplane
 from conceptrast.contrast.solvers import Pair
 from conceptrast.models.activations import activations_of
@@ -26,6 +28,7 @@ from conceptrast.models.pictures import Pictures
 from conceptrast.models.split import SplitModel
 
 STEPS = 10
+LOGGER = logging.getLogger("conceptrast")
 _ORDER = 41  # stream of the random order
 
 
@@ -109,7 +112,8 @@ def masked_probabilities(
         raise ShapeError(f"{len(images)} images and ranks of {len(ranks)}")
     device, total = device_of(model), ranks.size
     means = np.zeros((steps + 1, len(classes)))
-    for step in range(steps + 1):
+    what = f"hiding places of {model.class_names[classes[0]]}"
+    for step in progress(range(steps + 1), what, steps + 1, "shares of all places"):
         for start in range(0, len(images), batch_size):
             part = slice(start, start + batch_size)
             inputs = images[part].to(device)
@@ -197,9 +201,11 @@ def mask_tests(
         options: fill, steps, seed, precision: see :func:`mask_test`.
     """
     model, precision = pictures.model, options.get("precision", "float32")
-    for pair, plane in planes.items():
+    for pair, plane in progress(planes.items(), "mask test", len(planes), "pairs"):
         ids = images[pair[0]]
-        batches = list(pictures.of(ids, f"masking pair {pair}"))
+        first, second = (model.class_names[target] for target in pair)
+        LOGGER.info("mask test of %s: does %s appear?", first, second)
+        batches = list(pictures.of(ids))
         activations = torch.cat([found for _, found in activations_of(model, split, batches, precision)])
         inputs = torch.cat([network_input(model, views).cpu() for _, views in batches])
         distances = plane.distances(activations).numpy()

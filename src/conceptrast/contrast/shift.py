@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from conceptrast.base.errors import ConceptrastError, ShapeError
+from conceptrast.base.progress import progress
 from conceptrast.base.statistics import mean_sd
 from conceptrast.contrast.hyperplanes import CHANCE, Hyperplane, random_hyperplane
 from conceptrast.contrast.planes import Planes
@@ -171,6 +172,7 @@ def shift_table(
     classes: Iterable[tuple[int, Tensor]],
     planes: Mapping[str, Planes],
     draws: Sequence[Sequence[Pair]],
+    names: Sequence[str] = (),
     **options: Any,
 ) -> pd.DataFrame:
     """The shift test of all drawn pairs that start from the given classes.
@@ -180,6 +182,7 @@ def shift_table(
         classes: class and activations ``[N, C, h, w]`` of its images.
         planes: by solver.
         draws: pairs of every draw; one that is drawn twice is computed once.
+        names: of the model's classes, for the progress.
         options: offsets, seed, precision, batch_size: see :func:`shift_rows`.
 
     Returns:
@@ -188,7 +191,9 @@ def shift_table(
     """
     parts = [pd.DataFrame(columns=list(COLUMNS))]
     for target, activations in classes:
-        for pair in sorted({pair for pairs in draws for pair in pairs if pair[0] == target}):
+        pairs_from = sorted({pair for pairs in draws for pair in pairs if pair[0] == target})
+        name = names[target] if names else f"class {target}"
+        for pair in progress(pairs_from, f"shifting {name} towards other classes", len(pairs_from), "pairs"):
             found = shift_rows(split, activations, planes, pair, **options).assign(status="ok", reason="")
             found = pd.concat([found, _skipped(planes, pair)], ignore_index=True)
             parts += [found.assign(draw=number) for number, pairs in enumerate(draws) if pair in pairs]

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
+from conceptrast.base.progress import counted, progress
 from conceptrast.counterfactual.directions import Direction, random_directions
 from conceptrast.counterfactual.search import (
     STOPS,
@@ -98,7 +99,10 @@ class Moved:
         shape = self.activations.shape[1:]
         chance = random_directions(self.layer.split.layer, shape, self.seed, self.images.tolist())
         parts = []
-        for kind in (*directions.values(), *chance.values()):
+        kinds = [*directions.values(), *chance.values()]
+        first, second = (self.layer.model.class_names[target] for target in self.pair)
+        what = f"moving {counted(len(self.images), 'pictures')} of {first} towards {second}"
+        for kind in progress(kinds, what, len(kinds), "directions"):
             for stop in STOPS:
                 way = counterfactuals(
                     self.layer, self.activations, kind, self.pair[1], stop=stop, fractions=FRACTIONS,

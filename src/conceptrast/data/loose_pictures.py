@@ -1,6 +1,6 @@
 """Pictures without labels: one picture, a folder of any nesting, a list of files, or pictures that are open already.
 
-Not a kind of the configuration: studies know their labels. ``explain_class`` and the command line take these.
+Not a kind of the configuration: studies of the workflow know their labels. ``Study`` and the command line take these.
 """
 
 from __future__ import annotations

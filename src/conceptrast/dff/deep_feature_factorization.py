@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from conceptrast.base.progress import progress
 from conceptrast.concepts.nmf import NothingToFactorizeError
 from conceptrast.dff.concept_maps import factorize_in_order
 from conceptrast.dff.concept_scores import concept_scores
@@ -88,7 +89,8 @@ def factorize_pictures(
     batches = zip(np.split(images, range(batch_size, len(images), batch_size)), views.split(batch_size), strict=True)
     activations = torch.cat([found for _, found in activations_of(model, split, batches, precision)])
     numbers = np.arange(len(images))
-    for together in [numbers] if shared else np.split(numbers, len(numbers)):
+    groups = [numbers] if shared else np.split(numbers, len(numbers))
+    for together in progress(groups, "factorizing pictures", len(groups), "factorizations"):
         test = BlurTest.of(model, network_input(model, views[together]), BLUR, precision, batch_size)
         best = test.probabilities.argmax(axis=1)
         said = [(model.class_names[each], float(test.probabilities[at, each])) for at, each in enumerate(best)]
@@ -98,7 +100,8 @@ def factorize_pictures(
             rows = [{"n_components": k, "status": "skipped", "reason": str(error)} for k in sorted(set(n_components))]
             yield Factorized(images[together], said, {}, pd.DataFrame(rows))
             continue
-        tables = [concept_scores(split, test, found, seed=seed) for found in features.values()]
+        scored = progress(features.values(), "asking for the classes of concepts", len(features), "factorizations")
+        tables = [concept_scores(split, test, found, seed=seed) for found in scored]
         yield Factorized(images[together], said, features, pd.concat(tables, ignore_index=True))
 
 

@@ -1,4 +1,4 @@
-"""Pictures with the concepts that a layer holds of them: what the workflow's step and :func:`dff_of` both give."""
+"""Pictures with the concepts that a layer holds of them: what the workflow's step and ``Study.dff`` both give."""
 
 from __future__ import annotations
 

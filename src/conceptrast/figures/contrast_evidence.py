@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from conceptrast.base.progress import progress
 from conceptrast.contrast.components import SIDES
 from conceptrast.contrast.hyperplanes import Hyperplane
 from conceptrast.contrast.mask import STEPS, hidden_places
@@ -65,7 +66,10 @@ def contrast_card(
     needed = prototypes[prototypes["rank"] < PATCHES]
     views = pictures.by_id(np.unique(needed["image"]))
     sides = {}
-    for side, target, other, own in ((SIDES[0], *pair, plane), (SIDES[1], *pair[::-1], plane.reversed())):
+    directions = ((SIDES[0], *pair, plane), (SIDES[1], *pair[::-1], plane.reversed()))
+    names = [pictures.model.class_names[target] for target in pair]
+    what = f"shifting between {names[0]} and {names[1]}"
+    for side, target, other, own in progress(directions, what, len(directions), "directions"):
         ids = images[target]
         surest = _surest(ids, predictions)
         shown = pictures.by_id(surest)

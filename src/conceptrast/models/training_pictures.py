@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from conceptrast.base.progress import progress
 from conceptrast.data.dataset import Dataset
 from conceptrast.data.loading import views
 from conceptrast.models.model import Preprocess
@@ -67,7 +68,9 @@ class TrainingPictures:
             shape = (self.preprocess.channels, *self.preprocess.size)
             self._kept = torch.empty((len(self), *shape), dtype=torch.uint8)
             done = 0
-            for _, found in views(self.dataset, self.table, self.preprocess, self.batch_size, self.workers):
+            stream = views(self.dataset, self.table, self.preprocess, self.batch_size, self.workers)
+            batches = -(-len(self) // self.batch_size)
+            for _, found in progress(stream, "reading pictures", batches, "batches"):
                 self._kept[done : done + len(found)] = found
                 done += len(found)
         return self._kept

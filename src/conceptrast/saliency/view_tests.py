@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from conceptrast.base.errors import ModelError
+from conceptrast.base.progress import counted, progress
 from conceptrast.models.pictures import Pictures
 from conceptrast.saliency.chance import centre_maps, random_maps
 from conceptrast.saliency.faithfulness import faithfulness
@@ -73,9 +74,10 @@ def view_faithfulness(
         and baseline in place of the position.
     """
     parts = [pd.DataFrame(columns=list(FAITHFULNESS))]
-    for place, images in subject_batches(pictures, subjects, "removing pixels"):
+    for place, images in subject_batches(pictures, subjects):
         part = subjects.iloc[place]
-        for method, baseline, values in maps:
+        what = f"removing pixels of {counted(len(part), 'pictures')}"
+        for method, baseline, values in progress(maps, what, len(maps), "kinds of map"):
             rows = faithfulness(
                 pictures.model, images, values[place], targets_of(part), percentiles=percentiles, seed=seed,
                 first=place.start, batch_size=pictures.batch_size,
@@ -107,7 +109,7 @@ def view_randomisation(
     parts = [
         pd.DataFrame(columns=["method", "stage", "reaches", "above_layer", "rank_correlation", "status", "reason"])
     ]
-    for place, images in subject_batches(pictures, own, "with random parameters"):
+    for place, images in subject_batches(pictures, own):
         part = own.iloc[place]
         try:
             rows = parameter_randomisation(pictures.model, layer, images, targets_of(part), methods, seed=seed)

@@ -55,8 +55,15 @@ def main(
     images = images_by_class(read_attributions(attributions))
     images = {target: found for target, found in images.items() if target in wanted}
     [recipe] = recipes_from_settings(settings["recipe"])
-    classes = class_activations(pictures, split, images, settings["precision"], "contrasting")
-    sets = contrast_sets(classes, planes, recipe.components, settings["seed"], settings["rectify"])
+    classes = class_activations(pictures, split, images, settings["precision"], "")
+    sets = contrast_sets(
+        classes,
+        planes,
+        n_components=recipe.components,
+        seed=settings["seed"],
+        rectify=settings["rectify"],
+        names=pictures.model.class_names,
+    )
     predicted = read_table(predictions).set_index("image")["predicted"]
     found = set_prototypes(
         activations_of(

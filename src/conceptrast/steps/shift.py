@@ -37,9 +37,10 @@ def main(
     planes = {name: Planes(hyperplanes, name, drawn) for name in settings["hyperplanes"]}
     images = {first: drawn_images(here[first], first, most, seed) for first, _ in drawn}
     split, device = SplitModel(pictures.model, settings["layer"]), device_of(pictures.model)
-    found = class_activations(pictures, split, images, precision, "shifting")
+    found = class_activations(pictures, split, images, precision, "")
     classes = ((target, activations.to(device)) for target, activations in found)
     options = {"seed": seed, "precision": precision, "batch_size": settings["batch_size"]}
+    options["names"] = pictures.model.class_names
     write_table(shift_table(split, classes, planes, draws, offsets=settings["offsets"], **options), shift)
 
 

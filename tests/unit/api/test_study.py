@@ -400,3 +400,35 @@ def test_the_model_is_left_as_it_was(pictures) -> None:
     study.layers()
     assert all(torch.equal(value, before[name]) for name, value in study.model.module.state_dict().items())
     assert not any(part._forward_hooks for part in study.model.module.modules())
+
+
+@pytest.mark.parametrize(
+    ("ask", "heads"),
+    [
+        (lambda study: study.explain("red", recipe=RECIPE), ["predicting", "attributing red", "searching patches"]),
+        (
+            lambda study: study.contrast("red", 2, recipe=RECIPE),
+            ["contrasting red", "contrasting <b>blue</b>", "shifting between red and <b>blue</b>"],
+        ),
+        (
+            lambda study: study.concepts("red", **ACE),
+            [
+                "superpixels of 10 pictures of red",
+                "cutting into superpixels: 10 pictures in",
+                "clusters of superpixels",
+            ],
+        ),
+        (
+            lambda study: study.decoder(cc.DecoderOptions(epochs=1, batch_size=32, width=16)),
+            ["reading pictures: 1 batch in", "decoder, epoch 1 of 1: "],
+        ),
+        (lambda study: study.dff(components=[2]), ["factorizing pictures: 1 factorization in"]),
+    ],
+)
+def test_progress_is_told_in_names_of_classes(pictures, caplog, ask, heads) -> None:
+    study = study_of(pictures)
+    with caplog.at_level("INFO"):
+        ask(study)
+    for head in heads:
+        assert any(line.startswith(head) for line in caplog.messages), (head, caplog.messages)
+    assert not any("1 batches" in line for line in caplog.messages)
