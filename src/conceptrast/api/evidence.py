@@ -151,7 +151,8 @@ class Evidence:
             return chosen[target]
         counts = self.predictions["predicted"].value_counts().sort_index()
         often = counts.sort_values(ascending=False, kind="stable").head(5)
-        listed = ", ".join(f"{names[index]} ({count})" for index, count in often.items())
+        frequent = zip(often.index.tolist(), often.tolist(), strict=True)
+        listed = ", ".join(f"{names[index]} ({count})" for index, count in frequent)
         raise ConceptrastError(
             f"none of {len(self.predictions)} pictures is predicted as {names[target]!r}; most frequent: {listed}"
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +17,7 @@ from conceptrast.concepts.classes import by_class, factorize_classes
 from conceptrast.concepts.component_prediction import component_prediction, plan_assemblies
 from conceptrast.concepts.prototypes import class_prototypes
 from conceptrast.concepts.recipes import RECIPES, Recipe
-from conceptrast.figures.class_card import ClassCard, Heatmap, draw_class_card
+from conceptrast.figures.class_card import ClassCard, draw_class_card
 from conceptrast.figures.evidence import class_card, images_on_card
 from conceptrast.figures.study import class_heatmaps
 
@@ -144,7 +143,16 @@ def explain(evidence: Evidence, target: int, recipe: Recipe) -> Explanation:
             predictions=evidence.predictions,
             verdicts=verdicts,
             views=evidence.pictures.by_id(images_on_card(prototypes, recipe)),
-            heatmaps=heatmaps_of(evidence, target, recipe, components, attribution),
+            heatmaps=class_heatmaps(
+                evidence.pictures,
+                evidence.split,
+                target=target,
+                attribution=attribution,
+                weighting=recipe.weighting,
+                components=components,
+                predictions=evidence.predictions,
+                precision=evidence.options.precision,
+            ),
         ),
     )
 
@@ -216,19 +224,3 @@ def verdicts_of(evidence: Evidence, prototypes: pd.DataFrame, target: int, recip
     )
     columns = {"predicted": "int64", "probability": "float64", "match": "bool"}
     return rows[["selection", *columns]].astype(columns)
-
-
-def heatmaps_of(
-    evidence: Evidence, target: int, recipe: Recipe, components: np.ndarray, attribution: Mapping[str, np.ndarray]
-) -> list[Heatmap]:
-    """Where the components are in the pictures of the class that the model is surest of."""
-    return class_heatmaps(
-        evidence.pictures,
-        evidence.split,
-        target=target,
-        attribution=attribution,
-        weighting=recipe.weighting,
-        components=components,
-        predictions=evidence.predictions,
-        precision=evidence.options.precision,
-    )

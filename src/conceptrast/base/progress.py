@@ -32,7 +32,7 @@ def progress(items: Iterable[Item], what: str, total: int, unit: str, every: flo
         now = time.monotonic()
         if now - last >= every and done < total:
             left = (now - start) / done * (total - done)
-            LOGGER.info("%s: %d of %s, about %s left", what, done, counted(total, unit), duration(left))
+            LOGGER.info(f"{what}: {done} of {counted(total, unit)}, about {duration(left)} left")
             last = now
     LOGGER.info("%s: %s in %.1f s", what, counted(done, unit), time.monotonic() - start)
 

@@ -87,7 +87,9 @@ def open_model(options: argparse.Namespace, warn: bool = True) -> Any:
 
     class_names = read_class_names(options.class_names) if options.class_names else None
     name = options.model or options.factory
-    preprocessing = {key: tuple(getattr(options, key)) for key in ("mean", "std") if getattr(options, key)}
+    preprocessing: dict[str, Any] = {
+        key: tuple(getattr(options, key)) for key in ("mean", "std") if getattr(options, key)
+    }
     model = load_model(
         name,
         options.weights,

@@ -28,7 +28,9 @@ class LooseFiles(PictureFiles):
     """Picture files below ``root``: all of them, or those of ``paths`` (relative to ``root``, or absolute)."""
 
     def __init__(self, root: Path | str, paths: Sequence[str] | None = None) -> None:
-        self.root, self.paths, self.seed = Path(root), paths, 0
+        self.root = Path(root)
+        self.paths = paths
+        self.seed = 0
 
     @property
     def class_names(self) -> list[str]:
@@ -58,7 +60,8 @@ class OpenPictures(Dataset):
     """
 
     def __init__(self, pictures: Sequence[Image.Image]) -> None:
-        self.pictures, self.seed = list(pictures), 0
+        self.pictures = list(pictures)
+        self.seed = 0
 
     @property
     def class_names(self) -> list[str]:

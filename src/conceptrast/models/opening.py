@@ -70,30 +70,41 @@ def load_model(
         >>> model.module(torch.zeros(1, 3, 96, 96)).shape, model.preprocess.size, model.digest
         (torch.Size([1, 2]), (96, 96), 'untrained')
     """
+    # A network of one's own.
     if not isinstance(architecture, str):
         by_name = {"weights": weights, "input_size": input_size, "options": options, "extract": extract}
         by_name |= {"new_head": new_head or None, "trained": trained, **preprocessing}
         _refuse_by_name({key: value for key, value in by_name.items() if value is not None})
         return as_model(architecture, preprocess, class_names)
+    # A network by name, and where its weights come from.
     file, name = _source(weights)
     family = family_of(architecture, name, options)
     preprocess = _overridden(preprocess or family.preprocess(input_size), preprocessing)
-    state, digest = None, "untrained"
+    state = None
+    digest = "untrained"
     if trained is not None:
-        file, extract, new_head = trained, None, False
+        file = trained
+        extract = None
+        new_head = False
     else:
         _check_part(architecture, file, extract)
     new_head = new_head or extract is not None
+
+    # The weights, and what they say of the outputs.
     if file is not None:
-        state, digest = read_state(file), file_md5(file)
+        state = read_state(file)
+        digest = file_md5(file)
         if extract is None:
             _refuse_detector(architecture, state, file)
         if not new_head:
             class_names = _names_for(_count_outputs(family, state, preprocess.size), class_names, family, file)
     elif name is not None:
         published = family.published()
-        state, digest = published.state, published.digest
+        state = published.state
+        digest = published.digest
         class_names = class_names if new_head else published.class_names
+
+    # The network with them.
     names = list(class_names) if class_names else family.default_class_names()
     module = _fresh(family, len(names), preprocess.size, seed)
     _check_pictures(architecture, module, preprocess)
@@ -107,7 +118,7 @@ def load_model(
     elif family.brings_weights:
         names = _names_for(_outputs(module.state_dict(), module), class_names, family, "its own weights")
         digest = state_md5(module.state_dict())
-    return Model(architecture, module, preprocess, names, digest)
+    return Model(name=architecture, module=module, preprocess=preprocess, class_names=names, digest=digest)
 
 
 def as_model(
@@ -222,8 +233,8 @@ def preprocess_of(settings: Mapping[str, Any]) -> Preprocess:
         (64, 96)
     """
     family = family_of(architecture_of(settings), options=settings.get("options"))
-    own = {key: settings[key] for key in _PREPROCESSING if key in settings}
-    return _overridden(family.preprocess(settings.get("input_size")), own)
+    overriding = {key: settings[key] for key in _PREPROCESSING if key in settings}
+    return _overridden(family.preprocess(settings.get("input_size")), overriding)
 
 
 def read_class_names(path: Path) -> list[str]:
@@ -250,10 +261,10 @@ def architecture_of(settings: Mapping[str, Any]) -> str:
         >>> architecture_of({"factory": "my.module:network"})
         'my.module:network'
     """
-    found = [settings[key] for key in ("architecture", "factory") if settings.get(key)]
-    if len(found) != 1:
+    named = [settings[key] for key in ("architecture", "factory") if settings.get(key)]
+    if len(named) != 1:
         raise ConfigError("a model needs either `architecture` (a known name) or `factory` (package.module:function)")
-    return str(found[0])
+    return str(named[0])
 
 
 def missing(settings: Mapping[str, Any]) -> str | None:
@@ -359,11 +370,11 @@ def _fresh(family: Family, n_classes: int, size: tuple[int, int], seed: int) -> 
 def _count_outputs(family: Family, state: Mapping[str, Tensor], size: tuple[int, int]) -> int:
     """Outputs of the network of ``family`` that ``state`` belongs to."""
     module = _fresh(family, family.default_classes or 2, size, 0)
-    own = module.state_dict()
-    found = unwrapped(state, own)
-    if own.keys().isdisjoint(found):
+    fresh = module.state_dict()
+    plain = unwrapped(state, fresh)
+    if fresh.keys().isdisjoint(plain):
         fit(module, state, family.name, "of the file")  # raises, and lists what does not fit
-    return _outputs(found, module)
+    return _outputs(plain, module)
 
 
 def _outputs(state: Mapping[str, Tensor], module: nn.Module) -> int:
