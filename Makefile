@@ -13,19 +13,22 @@ export MLFLOW_DISABLE_TELEMETRY := true
 # Starts the UI in half the time; nothing here runs jobs on the server.
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 
-.PHONY: help reproduce report ui test lint bench
+.PHONY: help reproduce record report ui test lint bench
 
 help:
 	@echo "make reproduce   every table and figure of the default run (CONFIG=config/imagenette.yaml: of another)"
-	@echo "make test        the test suite        make lint    style, types, workflow"
+	@echo "make test        the test suite        make lint    style, types, layers, workflow"
 	@echo "make report      report.html           make ui      MLflow on 127.0.0.1:5000"
-	@echo "make bench       our cost beside the published procedure's"
+	@echo "make record      the run with DVC      make bench   our cost beside the published procedure's"
 
 reproduce: .venv/installed
 	@$(SNAKEMAKE) --quiet rules --configfile $(CONFIG)
 	@echo "tables: results/$(RUN)/tables/"
 	@echo "report: make report$(if $(filter-out config/config.yaml,$(CONFIG)), CONFIG=$(CONFIG)) (writes report.html)"
 	@echo "MLflow: make ui ($(UI))"
+
+record: .venv/installed
+	@$(BIN)/python -m conceptrast.plan.record $(CONFIG)
 
 report: .venv/installed
 	@$(SNAKEMAKE) --report $(CURDIR)/report.html --configfile $(CONFIG)
@@ -42,6 +45,7 @@ lint: .venv/installed-dev
 	@$(BIN)/snakefmt --check Snakefile workflow
 	@$(SNAKEMAKE) --lint
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
 
 bench: .venv/installed-dev
 	@$(BIN)/python -m benchmarks

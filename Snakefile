@@ -1,7 +1,7 @@
 """From images to concepts to a verdict: every table and figure of one run.
 
 The run is described by one configuration, `config/config.yaml` unless `--configfile` names another. All of it lands
-under `results/<run>/`. The rules are in `workflow/rules/`, what they share in `common.smk`.
+under `results/<run>/`. The rules are in `workflow/rules/`, a file for each analysis; what they share is in `common.smk`.
 """
 
 from snakemake.utils import min_version
@@ -19,54 +19,23 @@ include: "workflow/rules/common.smk"
 
 
 # Absolute: on a cluster, the Snakemake that a job starts is in there already.
-workdir: f"{workflow.basedir}/{RESULTS}"
+workdir: f"{workflow.basedir}/{PLAN.folder}"
 
 
 include: "workflow/rules/data.smk"
-include: "workflow/rules/predict.smk"
 
 
-if STUDIES:
+for analysis in PLAN.active:
 
-    include: "workflow/rules/explain.smk"
-
-
-if CONTRASTED:
-
-    include: "workflow/rules/contrast.smk"
-
-
-if DECODED:
-
-    include: "workflow/rules/latent.smk"
-
-
-if INSERTIONS:
-
-    include: "workflow/rules/insertion.smk"
-
-
-if VIEWS:
-
-    include: "workflow/rules/saliency.smk"
-
-
-if ACE_STUDIES:
-
-    include: "workflow/rules/concepts.smk"
-
-
-if DFFS:
-
-    include: "workflow/rules/dff.smk"
-
-
-if BIASES:
-
-    include: "workflow/rules/bias.smk"
+    include: f"workflow/rules/{analysis.name}.smk"
 
 
 include: "workflow/rules/track.smk"
+
+
+# All steps run in one environment.
+for step in workflow.rules:
+    step.conda_env = ENVIRONMENT
 
 
 localrules:
@@ -78,10 +47,7 @@ rule all:
     input:
         TABLES,
         MANIFESTS,
-        expand("figures/insertion/{insertion}.png", insertion=INSERTIONS),
-        FIGURES_OF_VIEWS,
-        FIGURES_OF_MODELS,
-        FIGURES_OF_BIASES,
+        FIGURES,
         "tracked.json",
 
 

@@ -25,9 +25,11 @@ from conceptrast.attribution.smooth import smooth_attribution
 from conceptrast.base.torchvision_ops import torchvision
 from conceptrast.models.split import SplitModel
 
-IMAGES, SAMPLES, NOISE, BASELINE = 16, 5, 0.25, 1.0
+IMAGES = 16
+SAMPLES = 5
+NOISE = 0.25
+BASELINE = 1.0
 TARGETS = {"float32": 2.2, "bfloat16": 4.5}
-
 
 Attribute = Callable[[Tensor, Tensor], Tensor]
 
@@ -55,7 +57,8 @@ def plain(network: nn.Module) -> Attribute:
 def no_gradients(network: nn.Module) -> Attribute:
     """The same with the part before the layer run without gradients."""
     *body, pool, linear = network.children()
-    prefix, explain = nn.Sequential(*body), DeepLift(nn.Sequential(pool, nn.Flatten(), linear))
+    prefix = nn.Sequential(*body)
+    explain = DeepLift(nn.Sequential(pool, nn.Flatten(), linear))
 
     def attribute(noisy: Tensor, blank: Tensor) -> Tensor:
         with torch.no_grad():
@@ -74,12 +77,17 @@ def seconds(work: Callable[[], object]) -> float:
 
 def measure(rounds: int = 3) -> list[dict[str, str | float]]:
     """One row per measurement: benchmark, ours_s, peer_s, ratio, target."""
+    # The network, the images, and both ways to attribute.
     network = torchvision.models.resnet50(weights=None).eval()
     images = torch.randn(IMAGES, 3, 224, 224, generator=torch.Generator().manual_seed(1))
     split = SplitModel(network, "layer4.2")
     ours = partial(smooth_attribution, split, images, 0, samples=SAMPLES, noise=NOISE, baseline=BASELINE)
     peers = {"plain": plain(network), "no gradients": no_gradients(network)}
+
+    # Both peers compute the same.
     torch.testing.assert_close(one_by_one(peers["plain"], images[:1]), one_by_one(peers["no gradients"], images[:1]))
+
+    # They take turns.
     works: dict[str, Callable[[], object]] = {
         **{name: partial(one_by_one, attribute, images) for name, attribute in peers.items()},
         **{precision: partial(ours, precision=precision) for precision in TARGETS},
@@ -88,7 +96,9 @@ def measure(rounds: int = 3) -> list[dict[str, str | float]]:
     for _ in range(rounds):
         for name, work in works.items():
             times[name].append(seconds(work))
-    median = {name: statistics.median(each) for name, each in times.items()}
+    median = {name: statistics.median(durations) for name, durations in times.items()}
+
+    # Rows.
     what = f"attribution, ResNet-50 layer4.2, {IMAGES} images × {SAMPLES} samples"
     return [
         {

@@ -27,14 +27,25 @@ import torch
 from torch import Tensor, nn
 
 from conceptrast.base.files import write_arrays
-from conceptrast.contrast.descent import descend
 from conceptrast.contrast.features import HEADS, FeatureBank
-from conceptrast.contrast.planes import fit_shard
-from conceptrast.contrast.solvers import Pair, Solver
+from conceptrast.contrast.hyperplane_descent import descend
+from conceptrast.contrast.hyperplane_solvers import Solver
+from conceptrast.contrast.pairs import Pair
+from conceptrast.contrast.study_hyperplanes import FitSettings, fit_shard
 
-CLASSES, FEATURES, CHANNELS, TENTH = 20, 600, 1024, 10
+CLASSES = 20
+FEATURES = 600
+CHANNELS = 1024
+TENTH = 10
+"""The peer fits every tenth of the ordered pairs."""
 TARGETS = {"float32": 10.0, "bfloat16": 18.0}
-MANY, FEW, SHARDS, BOUND = 1000, 100, 40, 8192
+MANY = 1000
+"""Classes of the memory row."""
+FEW = 100
+"""Features of each of its classes."""
+SHARDS = 40
+BOUND = 8192
+"""MiB beside which its peak is put."""
 SOLVER = Solver("zero")
 
 
@@ -52,7 +63,8 @@ def one_pair(features: Mapping[int, Tensor], pair: Pair) -> Tensor:
     """Normal ``[C]`` of one ordered pair, as published."""
     rows = torch.cat([features[target] for target in pair])
     labels = torch.cat([torch.full((len(features[target]), 1), float(label)) for label, target in enumerate(pair)])
-    layer, loss = nn.Linear(CHANNELS, 1), nn.BCEWithLogitsLoss()
+    layer = nn.Linear(CHANNELS, 1)
+    loss = nn.BCEWithLogitsLoss()
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
     descent = torch.optim.SGD(layer.parameters(), lr=SOLVER.learning_rate)
@@ -72,7 +84,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 def fit_one_shard(file: Path) -> None:
     """Fit one shard of the many classes and print the peak memory of this process in MiB."""
-    fit_shard(FeatureBank([file]), [SOLVER], shards=SHARDS)
+    fit_shard(FeatureBank([file]), [SOLVER], FitSettings(), shards=SHARDS)
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     print(int(status["VmHWM"].split()[0]) / 1024)
 
@@ -94,12 +106,17 @@ def peak_memory() -> float:
 
 def measure(rounds: int = 3) -> list[dict[str, str | float]]:
     """One row per measurement: benchmark, ours_s, peer_s, ratio, target; the memory row has MiB in place of seconds."""
+    # Features, and the pairs that ours and the peer fit.
     features = features_of(CLASSES, FEATURES)
     tensors = {target: torch.from_numpy(rows) for target, rows in features.items()}
     pairs = list(combinations(range(CLASSES), 2))
     some = list(permutations(range(CLASSES), 2))[::TENTH]
+
+    # Both fit the same.
     normals, _ = descend(features, pairs[:1], SOLVER)
     torch.testing.assert_close(torch.from_numpy(normals[0]), one_pair(tensors, pairs[0]), rtol=1e-3, atol=1e-5)
+
+    # They take turns.
     works: dict[str, Callable[[], object]] = {
         precision: lambda precision=precision: descend(features, pairs, SOLVER, precision=precision)
         for precision in TARGETS
@@ -109,8 +126,10 @@ def measure(rounds: int = 3) -> list[dict[str, str | float]]:
     for _ in range(rounds):
         for name, work in works.items():
             times[name].append(seconds(work))
-    median = {name: statistics.median(each) for name, each in times.items()}
+    median = {name: statistics.median(durations) for name, durations in times.items()}
     peer = TENTH * median.pop("peer")
+
+    # Rows.
     what = f"hyperplanes of {CLASSES} classes, {FEATURES} features, {CHANNELS} channels"
     rows: list[dict[str, str | float]] = [
         {

@@ -25,10 +25,18 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
-from conceptrast.concepts.prototypes import PatchSearch
+from conceptrast.concepts.prototype_search import PatchSearch
 
-IMAGES, SIDE, CHANNELS, COMPONENTS, CLASSES, K = 4000, 3, 1280, 60, 10, 8
-SPEED, MEMORY = 50.0, 1.1
+IMAGES = 4000
+SIDE = 3
+CHANNELS = 1280
+COMPONENTS = 60
+CLASSES = 10
+K = 8
+SPEED = 50.0
+"""Least ratio of the times."""
+MEMORY = 1.1
+"""Largest ratio of the peaks of memory."""
 BLOCK = 50
 
 
@@ -52,8 +60,8 @@ def ours(bank: Tensor, predicted: np.ndarray) -> np.ndarray:
     """Similarities ``[60, 8]`` of the best patches; the other selection is found on the way."""
     search = new_search()
     search.update(np.arange(len(bank)), bank, predicted)
-    found = search.result()
-    return found.loc[found["selection"] == "all", "similarity"].to_numpy().reshape(COMPONENTS, K)
+    patches = search.result()
+    return patches.loc[patches["selection"] == "all", "similarity"].to_numpy().reshape(COMPONENTS, K)
 
 
 def one_pass_per_component(bank: Tensor) -> np.ndarray:
@@ -84,20 +92,26 @@ def stream(n: int) -> None:
 
 def peak_memory(n: int) -> float:
     """MiB that a process needs at most to search ``n`` images."""
-    said = subprocess.run([sys.executable, __file__, "stream", str(n)], capture_output=True, text=True, check=True)
-    return float(said.stdout)
+    command = [sys.executable, __file__, "stream", str(n)]
+    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
 def measure(rounds: int = 3) -> list[dict[str, str | float]]:
     """One row per measurement: benchmark, ours_s, peer_s, ratio, target; the memory row has MiB in place of seconds."""
-    bank, predicted = activations(IMAGES, seed=0), np.arange(IMAGES) % CLASSES
+    # Both searches find the same.
+    bank = activations(IMAGES, seed=0)
+    predicted = np.arange(IMAGES) % CLASSES
     np.testing.assert_allclose(ours(bank, predicted), one_pass_per_component(bank), atol=1e-5)
+
+    # They take turns.
     times = [
         (seconds(lambda: ours(bank, predicted)), seconds(lambda: one_pass_per_component(bank))) for _ in range(rounds)
     ]
-    mine, theirs = (statistics.median(each) for each in zip(*times, strict=True))
+    mine, theirs = (statistics.median(durations) for durations in zip(*times, strict=True))
     peaks = [(peak_memory(10 * IMAGES), peak_memory(IMAGES)) for _ in range(rounds)]
-    large, small = (statistics.median(each) for each in zip(*peaks, strict=True))
+    large, small = (statistics.median(mebibytes) for mebibytes in zip(*peaks, strict=True))
+
+    # Rows.
     return [
         {
             "benchmark": f"prototypes of {COMPONENTS} components in {IMAGES} images",

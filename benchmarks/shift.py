@@ -21,23 +21,24 @@ from conceptrast.base.torchvision_ops import torchvision
 from conceptrast.contrast.shift import OFFSETS, shifted_probabilities
 from conceptrast.models.split import SplitModel
 
-IMAGES, CLASSES = 16, [0, 1]
+IMAGES = 16
+CLASSES = [0, 1]
 TARGETS = {"layer3.5": 6.0, "layer4.2": 50.0}
 
 
 @torch.inference_mode()
 def whole_network(network: nn.Module, layer: str, images: Tensor, normal: Tensor) -> Tensor:
     """Probabilities ``[T, N, K]``, one pass of the whole network for each offset."""
-    found = []
+    probabilities = []
     for offset in OFFSETS:
         handle = network.get_submodule(layer).register_forward_hook(
             lambda _module, _inputs, output, offset=offset: torch.relu(output + offset * normal[:, None, None])
         )
         try:
-            found.append(network(images).double().softmax(1)[:, CLASSES])
+            probabilities.append(network(images).double().softmax(1)[:, CLASSES])
         finally:
             handle.remove()
-    return torch.stack(found)
+    return torch.stack(probabilities)
 
 
 @torch.inference_mode()
@@ -55,27 +56,35 @@ def seconds(work: Callable[[], object]) -> float:
 
 def measure(rounds: int = 3) -> list[dict[str, str | float]]:
     """Two rows per layer: benchmark, ours_s, peer_s, ratio, target."""
+    # The network and the images.
     network = torchvision.models.resnet50(weights=None).eval().to(memory_format=torch.channels_last)
     images = torch.randn(IMAGES, 3, 224, 224, generator=torch.Generator().manual_seed(1))
     images = images.contiguous(memory_format=torch.channels_last)
     rows: list[dict[str, str | float]] = []
     for layer, target in TARGETS.items():
+        # One layer of it: activations, a direction, and the ways to move along it.
         split = SplitModel(network, layer)
         with torch.inference_mode():
             activations = split.prefix(images)
         normal = 0.01 * torch.randn(activations.shape[1], generator=torch.Generator().manual_seed(2))
         works: dict[str, Callable[[], object]] = {
-            "activations there": partial(shifted_probabilities, split, activations, normal, CLASSES),
+            "activations there": partial(
+                shifted_probabilities, split=split, activations=activations, normal=normal, classes=CLASSES
+            ),
             "with the pass that gives them": partial(with_prefix, split, images, normal),
-            "peer": partial(whole_network, network, layer, images, normal),
+            "peer": partial(whole_network, network=network, layer=layer, images=images, normal=normal),
         }
         torch.testing.assert_close(works["activations there"](), works["peer"](), rtol=1e-3, atol=1e-5)
+
+        # They take turns.
         times: dict[str, list[float]] = {name: [] for name in works}
         for _ in range(rounds):
             for name, work in works.items():
                 times[name].append(seconds(work))
-        median = {name: statistics.median(each) for name, each in times.items()}
+        median = {name: statistics.median(durations) for name, durations in times.items()}
         peer = median.pop("peer")
+
+        # Rows.
         rows += [
             {
                 "benchmark": f"shift of one pair, ResNet-50 {layer}, {IMAGES} images, {len(OFFSETS)} offsets, {name}",

@@ -16,7 +16,7 @@ from conceptrast.base.statistics import wilson_interval
 from conceptrast.models.confusion import right_of
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = ("README.md", "docs/method.md")
+DOCUMENTS = ("README.md", "docs/results.md", "docs/method.md")
 BLOCK = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -32,130 +32,149 @@ def markdown(rows: pd.DataFrame) -> str:
     return "\n".join(lines) + "\n"
 
 
-def matches(rows: pd.DataFrame) -> list[str]:
-    """Classes matched of classes tested, and the rate's interval, of rows of one selection and baseline."""
-    return [
-        f"{row.matched} of {row.n_classes} ({100 * row.low:.0f}–{100 * row.high:.0f} %), p = {row.probability_mean:.2f}"
-        for row in rows.itertuples()
-    ]
+# What a class consists of
 
 
 def prediction(run: str, studies: list[str] | None = None) -> str:
     """Component prediction of a run: matched classes by both selections, beside chance."""
     rows = table(run, "component_prediction")
     rows = rows if studies is None else rows[rows["study"].isin(studies)]
-    found = {}
+    columns = {}
     for selection, title in (("all", "all images"), ("exclude_target", "without the class's images")):
         part = rows[rows["selection"] == selection]
-        own, chance = part[part["baseline"] == "none"], part[part["baseline"] != "none"]
-        keys = [own["study"], own["recipe"]]
-        found[title] = pd.Series(matches(own), index=pd.MultiIndex.from_arrays(keys))
-        worst = chance.groupby(["study", "recipe"])["match_rate"].max()
-        found[f"chance, {title}"] = worst.map(lambda rate: f"≤ {100 * rate:.0f} %")
-    return markdown(pd.DataFrame(found).loc[found["all images"].index].reset_index(names=["study", "recipe"]))
+        components = part[part["baseline"] == "none"]
+        index = pd.MultiIndex.from_arrays([components["study"], components["recipe"]])
+        cells = [f"{_matched(row)}, p = {row['probability_mean']:.2f}" for row in components.to_dict("records")]
+        columns[title] = pd.Series(cells, index=index)
+        columns[f"chance, {title}"] = _highest_chance(part).map(lambda rate: f"≤ {100 * rate:.0f} %")
+    return markdown(pd.DataFrame(columns).loc[columns["all images"].index].reset_index(names=["study", "recipe"]))
+
+
+def _matched(row: Mapping[str, float]) -> str:
+    return f"{row['matched']} of {row['n_classes']} ({_percent(row, 'low', 'high')})"
+
+
+def _highest_chance(rows: pd.DataFrame) -> pd.Series:
+    """Highest rate of any chance row, by study and recipe."""
+    return rows[rows["baseline"] != "none"].groupby(["study", "recipe"])["match_rate"].max()
 
 
 def recovery() -> str:
     """Recovery of the known concepts of the default run."""
-    rows = table("default", "concept_recovery")
-    found = [
-        f"{row.found} of {row.n_concepts} ({100 * row.low:.0f}–{100 * row.high:.0f} %)" for row in rows.itertuples()
-    ]
-    shown = {"study": rows["study"], "recipe": rows["recipe"], "digits found": found}
-    return markdown(pd.DataFrame({**shown, "purity of components": rows["purity"].map("{:.2f}".format)}))
+    return markdown(
+        pd.DataFrame(
+            {
+                "study": row["study"],
+                "recipe": row["recipe"],
+                "digits found": _recovered(row),
+                "purity of components": f"{row['purity']:.2f}",
+            }
+            for row in table("default", "concept_recovery").to_dict("records")
+        )
+    )
+
+
+def _recovered(row: Mapping[str, float]) -> str:
+    return f"{row['found']:.0f} of {row['n_concepts']:.0f} ({_percent(row, 'low', 'high')})"
+
+
+# Why A, and why not B
 
 
 def shifts(run: str) -> str:
     """Hyperplanes of a run by solver, and what shifting along their normals does, beside chance."""
-    planes, moved = table(run, "hyperplanes"), table(run, "shift")
+    shift = table(run, "shift")
     keys = ["study", "hyperplane"]
-    own, chance = (moved[moved["baseline"] == baseline].set_index(keys) for baseline in ("none", "random_direction"))
+    along_normal = shift[shift["baseline"] == "none"].set_index(keys)
+    at_random = shift[shift["baseline"] == "random_direction"].set_index(keys)
     rows = []
-    for plane in planes.to_dict("records"):
-        one, other = (part.loc[(plane["study"], plane["hyperplane"])] for part in (own, chance))
+    for plane in table(run, "hyperplanes").to_dict("records"):
+        key = (plane["study"], plane["hyperplane"])
         rows.append(
             {
                 "study": plane["study"],
                 "hyperplanes": plane["hyperplane"],
                 "accuracy, held out": _spread(plane, "heldout_accuracy"),
                 "length": _spread(plane, "normal_length"),
-                "p(B) before": f"{one['before_mean']:.2g}",
-                "p(B) after": _spread(one, "after"),
-                "swapped": _spread(one, "swap_rate"),
-                "swapped, random direction": _spread(other, "swap_rate"),
-                "swapped, as published": _spread(one, "swap_rate_published"),
+                "p(B) before": f"{along_normal.loc[key]['before_mean']:.2g}",
+                "p(B) after": _spread(along_normal.loc[key], "after"),
+                "swapped": _spread(along_normal.loc[key], "swap_rate"),
+                "swapped, random direction": _spread(at_random.loc[key], "swap_rate"),
+                "swapped, as published": _spread(along_normal.loc[key], "swap_rate_published"),
             }
         )
     return markdown(pd.DataFrame(rows))
-
-
-def _spread(row: Mapping[str, float], name: str) -> str:
-    return f"{row[f'{name}_mean']:.2f} ± {row[f'{name}_sd']:.2f}"
 
 
 def masks(run: str) -> str:
     """Probabilities of A and B with nothing hidden and with a tenth and three tenths, beside a random order."""
-    rows = table(run, "mask").set_index(["study", "baseline", "share"])
-    found = []
-    for study in dict.fromkeys(rows.index.get_level_values("study")):
+    mask = table(run, "mask").set_index(["study", "baseline", "share"])
+    rows = []
+    for study in dict.fromkeys(mask.index.get_level_values("study")):
         for share in (0.0, 0.1, 0.3):
             row: dict[str, str] = {"study": study, "hidden": f"{100 * share:.0f} %"}
             for column, name in (("p_from_mean", "p(A)"), ("p_to_mean", "p(B)")):
                 for baseline, title in (("none", "by the hyperplane"), ("random_order", "at random")):
-                    row[f"{name}, {title}"] = f"{rows.loc[(study, baseline, share), column]:.2f}"
-            found.append(row)
-    return markdown(pd.DataFrame(found))
+                    row[f"{name}, {title}"] = f"{mask.loc[(study, baseline, share), column]:.2f}"
+            rows.append(row)
+    return markdown(pd.DataFrame(rows))
 
 
 def contrast_recovery() -> str:
     """Whether the contrasts of the default run find the digit that is known to tell two classes apart."""
-    rows = []
-    for row in table("default", "contrast_recovery").to_dict("records"):
-        found = {"study": row["study"], "plane": row["baseline"].replace("none", "hyperplane").replace("_", " ")}
-        for name, title in (("mass", "more mass on the own digit"), ("component", "own digit strongest")):
-            interval = f"{100 * row[f'{name}_low']:.0f}–{100 * row[f'{name}_high']:.0f} %"
-            n = row["n_images" if name == "mass" else "n_pairs"]
-            found[title] = f"{100 * row[f'{name}_share']:.1f} % of {n} ({interval})"
-        rows.append(found)
-    return markdown(pd.DataFrame(rows))
+    return markdown(
+        pd.DataFrame(
+            {
+                "study": row["study"],
+                "plane": row["baseline"].replace("none", "hyperplane").replace("_", " "),
+                "more mass on the own digit": _share(row, "mass", of="n_images", digits=1),
+                "own digit strongest": _share(row, "component", of="n_pairs", digits=1),
+            }
+            for row in table("default", "contrast_recovery").to_dict("records")
+        )
+    )
 
 
 def insertions(run: str) -> str:
     """What a pasted crop does to p(A) in images of B, beyond both controls."""
-    rows = table(run, "insertion")
-    found = []
-    for (first, second), part in rows[rows["status"] == "ok"].groupby(["first_name", "second_name"], sort=False):
-        said = part.set_index("condition")
-        found.append(
+    insertion = table(run, "insertion")
+    insertion = insertion[insertion["status"] == "ok"]
+    rows = []
+    for (first, second), part in insertion.groupby(["first_name", "second_name"], sort=False):
+        conditions = part.set_index("condition")
+        beyond = {
+            f"beyond {control}": "{change_first:+.3f} ({low_first:+.3f} to {high_first:+.3f})".format(
+                **conditions.loc[f"crop-{control}"]
+            )
+            for control in ("zeros", "shuffled")
+        }
+        rows.append(
             {
                 "A": first,
                 "pasted into images of B": second,
-                "images": f"{said.loc['none', 'n_images']:.0f}",
-                "p(A) before": f"{said.loc['none', 'p_first']:.3f}",
-                "p(A) with the crop": f"{said.loc['crop', 'p_first']:.3f}",
-                **{
-                    f"beyond {control}": "{change_first:+.3f} ({low_first:+.3f} to {high_first:+.3f})".format(
-                        **said.loc[f"crop-{control}"]
-                    )
-                    for control in ("zeros", "shuffled")
-                },
+                "images": f"{conditions.loc['none', 'n_images']:.0f}",
+                "p(A) before": f"{conditions.loc['none', 'p_first']:.3f}",
+                "p(A) with the crop": f"{conditions.loc['crop', 'p_first']:.3f}",
+                **beyond,
             }
         )
-    return markdown(pd.DataFrame(found))
+    return markdown(pd.DataFrame(rows))
+
+
+# What would have to be different
 
 
 def decoders(run: str) -> str:
     """How near decoded pictures of a run are, and how often they keep their class, beside the mean picture."""
     rows = []
     for row in table(run, "decoder").to_dict("records"):
-        interval = f"({100 * row['low']:.0f}–{100 * row['high']:.0f} %)"
         rows.append(
             {
                 "study": row["study"],
                 "picture": row["baseline"].replace("none", "decoded").replace("_", " "),
                 "PSNR": f"{row['psnr_mean']:.1f} ± {row['psnr_sd']:.1f} dB",
                 "SSIM": f"{row['ssim_mean']:.2f} ± {row['ssim_sd']:.2f}",
-                "same class": f"{100 * row['same_class']:.1f} % of {row['n_images']} {interval}",
+                "same class": f"{100 * row['same_class']:.1f} % of {row['n_images']} ({_percent(row, 'low', 'high')})",
             }
         )
     return markdown(pd.DataFrame(rows))
@@ -163,74 +182,55 @@ def decoders(run: str) -> str:
 
 def counterfactuals(run: str) -> str:
     """Shares of images of a run whose activations, and whose decoded pictures, become another class."""
-    rows = table(run, "counterfactual")
-    whole = rows[(rows["to_name"] == "all") & (rows["status"] == "ok")].set_index(["study", "direction", "stop"])
-    found = []
-    for study, direction in dict.fromkeys(whole.index.droplevel("stop")):
+    ways = _ways(run)
+    rows = []
+    for study, direction in dict.fromkeys(ways.index.droplevel("stop")):
         row: dict[str, str] = {"study": study, "direction": direction.replace("_", " ")}
         for stop, title, end in (("suffix", "activations are B", "there"), ("picture", "picture is B", "at the end")):
-            own = whole.loc[(study, direction, stop)]
-            row[title] = f"{100 * own['found']:.0f} % of {own['n_images']:.0f}, λ = {own['lambda_median']:.2f}"
-            interval = f"({100 * own['low']:.0f}–{100 * own['high']:.0f} %)"
-            row[f"picture changes its class {end}"] = f"{100 * own['changed']:.0f} % of {own['n_kept']:.0f} {interval}"
-        found.append(row)
-    return markdown(pd.DataFrame(found))
+            way = ways.loc[(study, direction, stop)]
+            row[title] = f"{_reached(way)}, λ = {way['lambda_median']:.2f}"
+            changed = f"{100 * way['changed']:.0f} % of {way['n_kept']:.0f} ({_percent(way, 'low', 'high')})"
+            row[f"picture changes its class {end}"] = changed
+        rows.append(row)
+    return markdown(pd.DataFrame(rows))
+
+
+def _ways(run: str) -> pd.DataFrame:
+    """Ways over all pairs of classes, by study, direction and where they end."""
+    rows = table(run, "counterfactual")
+    rows = rows[(rows["to_name"] == "all") & (rows["status"] == "ok")]
+    return rows.set_index(["study", "direction", "stop"])
+
+
+def _reached(way: pd.Series) -> str:
+    return f"{100 * way['found']:.0f} % of {way['n_images']:.0f}"
 
 
 def superpixels(run: str) -> str:
     """What ACE's concepts of a run truly show, and which way they speak, over all classes; beside random segments."""
-    rows = table(run, "ace_recovery")
-    found = []
-    for row in rows[(rows["class_name"] == "all classes") & (rows["status"] == "ok")].to_dict("records"):
-        kinds = {"digits of the class": "own", "other digits, portrait": "other", "textures": "texture"}
+    concepts = table(run, "ace_recovery")
+    concepts = concepts[(concepts["class_name"] == "all classes") & (concepts["status"] == "ok")]
+    kinds = {"digits of the class": "own", "other digits, portrait": "other", "textures": "texture"}
+    rows = []
+    for row in concepts.to_dict("records"):
         counts = {
             f"{title}: for, against, neither": f"{row[f'{key}_for']}, {row[f'{key}_against']}, "
             f"{row[key] - row[f'{key}_for'] - row[f'{key}_against']}"
             for title, key in kinds.items()
         }
-        found.append(
+        chance = "" if row["baseline"] == "none" else f", chance: {row['baseline'].replace('_', ' ')}"
+        rows.append(
             {
                 "study": row["study"],
-                "segments": f"{row['segments_as'].replace('_', ' ')}{_chance(row['baseline'])}",
+                "segments": row["segments_as"].replace("_", " ") + chance,
                 **counts,
                 "digits found": f"{row['n_found']:.0f} of {row['n_true']:.0f}",
             }
         )
-    return markdown(pd.DataFrame(found))
+    return markdown(pd.DataFrame(rows))
 
 
-def _chance(baseline: str) -> str:
-    return "" if baseline == "none" else f", chance: {baseline.replace('_', ' ')}"
-
-
-def biases(run: str) -> str:
-    """How far the planted rotation goes along with the position, by network and condition; how well they learned."""
-    trained, means = table(run, "latent_bias"), table(run, "latent_bias_summary")
-    found = []
-    for row in means.to_dict("records"):
-        part = trained[(trained["condition"] == row["condition"]) & (trained["network"] == row["network"])]
-        done, planned = (sorted(set(part[name])) for name in ("epochs", "epochs_planned"))
-        several = row["n_seeds"] > 1
-        within = f"{row['rho_within_mean']:+.2f}"
-        one = part.iloc[0]
-        spread = f" ± {row['rho_within_sd']:.2f}" if several else _interval(one, "rho_within")
-        found.append(
-            {
-                "pictures": row["condition"],
-                "network": row["network"],
-                "epochs": f"{'–'.join(map(str, done))} of {planned[0]}",
-                "accuracy": f"{row['accuracy_mean']:.2f}" + (f" ± {row['accuracy_sd']:.2f}" if several else ""),
-                "AUC": f"{row['auc_mean']:.2f}" + (f" ± {row['auc_sd']:.2f}" if several else ""),
-                "ρ within classes": within + spread,
-                "ρ over all": f"{row['rho_all_mean']:+.2f}",
-            }
-        )
-    return markdown(pd.DataFrame(found))
-
-
-def _interval(row: pd.Series, name: str) -> str:
-    return f" ({row[f'{name}_low']:+.2f} to {row[f'{name}_high']:+.2f})"
-
+# Where does it look, and what does a layer hold
 
 KINDS = {"predicted": "", "class": ", why A", "difference": ", why A and not B"}
 CHANCE_MAPS = {"random": "chance: random map", "centre": "chance: blob in the middle"}
@@ -238,84 +238,268 @@ CHANCE_MAPS = {"random": "chance: random map", "centre": "chance: blob in the mi
 
 def maps(run: str) -> str:
     """Faithfulness of class activation maps beside chance, and whether they see what lies above their layer."""
-    changes = table(run, "saliency_randomisation")
-    changes = changes[changes["status"] == "ok"]
-    above = changes[changes["above_layer"].astype(bool)].groupby(["view", "method"]).tail(1)
+    randomisation = table(run, "saliency_randomisation")
+    randomisation = randomisation[randomisation["status"] == "ok"]
+    above = randomisation[randomisation["above_layer"].astype(bool)].groupby(["view", "method"]).tail(1)
     above = above.set_index(["view", "method"])
-    found = []
-    faithful = table(run, "saliency_faithfulness")
-    for row in faithful[faithful["status"] == "ok"].to_dict("records"):
+    faithfulness = table(run, "saliency_faithfulness")
+    rows = []
+    for row in faithfulness[faithfulness["status"] == "ok"].to_dict("records"):
         key = (row["view"], row["method"])
-        same = "" if key not in above.index else f"{above.loc[key, 'rank_correlation']:.2f}"
-        found.append(
+        correlation = "" if key not in above.index else f"{above.loc[key, 'rank_correlation']:.2f}"
+        flagged = correlation and above.loc[key, "unchanged"]
+        rows.append(
             {
-                "view": f"{row['view']}{KINDS[row['target_kind']]}",
-                "map": CHANCE_MAPS.get(row["baseline"]) or row["method"].replace("_", " "),
+                **_map_names(row),
                 "maps": f"{row['n_images']:.0f}" + (f", {row['n_flat']:.0f} empty" if row["n_flat"] else ""),
                 "ROAD": f"{row['road']:+.2f} ({row['road_low']:+.2f} to {row['road_high']:+.2f})",
                 "insertion": f"{row['insertion']:.2f}",
                 "deletion": f"{row['deletion']:.2f}",
-                "ρ, random above": f"**{same}, unchanged**" if same and above.loc[key, "unchanged"] else same,
+                "ρ, random above": f"**{correlation}, unchanged**" if flagged else correlation,
             }
         )
-    return markdown(pd.DataFrame(found))
+    return markdown(pd.DataFrame(rows))
+
+
+def _map_names(row: Mapping[str, str]) -> dict[str, str]:
+    method = CHANCE_MAPS.get(row["baseline"]) or row["method"].replace("_", " ")
+    return {"view": f"{row['view']}{KINDS[row['target_kind']]}", "map": method}
 
 
 def pointing(run: str) -> str:
     """Where maps of pairs of classes lie, on the digit that tells the two apart or on the one that they share."""
-    found = []
     truth = table(run, "saliency_truth")
-    for row in truth[truth["status"] == "ok"].to_dict("records"):
-        found.append(
+    return markdown(
+        pd.DataFrame(
             {
-                "view": f"{row['view']}{KINDS[row['target_kind']]}",
-                "map": CHANCE_MAPS.get(row["baseline"]) or row["method"].replace("_", " "),
+                **_map_names(row),
                 "mass on A's own digit": f"{row['own_mass']:.2f}",
                 "on the shared one": f"{row['shared_mass']:.2f}",
                 "more on its own": _share(row, "more"),
                 "maximum on its own": _share(row, "hit"),
             }
+            for row in truth[truth["status"] == "ok"].to_dict("records")
         )
-    return markdown(pd.DataFrame(found))
-
-
-def _share(row: Mapping[str, float], name: str) -> str:
-    interval = f"{100 * row[f'{name}_low']:.0f}–{100 * row[f'{name}_high']:.0f} %"
-    return f"{100 * row[name]:.0f} % of {row['n_images']:.0f} ({interval})"
+    )
 
 
 def factorizations(run: str) -> str:
     """What the concepts of deep feature factorization come to, for each number of them."""
-    found = []
+    rows = []
     for row in table(run, "dff_summary").to_dict("records"):
-        found.append(
+        rows.append(
             {
                 "pictures": row["dff"],
                 "k": row["n_components"],
                 "concepts": row["n_concepts"],
                 "missed": f"{100 * row['reconstruction_error']:.0f} %",
-                "one class in all ways": f"{100 * row['agree']:.0f} % "
-                f"({100 * row['low']:.0f}–{100 * row['high']:.0f} %)",
+                "one class in all ways": f"{100 * row['agree']:.0f} % ({_percent(row, 'low', 'high')})",
                 "drop when blurred": f"{row['blur']:.2f}",
                 "elsewhere": f"{row['blur_chance']:.2f}",
-                "beyond": f"{row['beyond_chance']:+.2f} ({row['beyond_low']:+.2f} to {row['beyond_high']:+.2f})",
+                "beyond": _beyond(row),
             }
         )
-    return markdown(pd.DataFrame(found))
+    return markdown(pd.DataFrame(rows))
+
+
+def _beyond(row: Mapping[str, float]) -> str:
+    return f"{row['beyond_chance']:+.2f} ({row['beyond_low']:+.2f} to {row['beyond_high']:+.2f})"
 
 
 def accuracies(run: str) -> str:
     """How often the trained models of a run are right on the pictures held out of their training."""
-    rows = table(run, "confusion")
-    found = []
-    for model, part in rows.groupby("model", sort=False):
+    rows = []
+    for model, part in table(run, "confusion").groupby("model", sort=False):
         right, n = right_of(part)
         low, high = wilson_interval(right, n)
-        found.append({"model": model, "right": f"{right} of {n} ({100 * low:.1f}–{100 * high:.1f} %)"})
-    return markdown(pd.DataFrame(found))
+        rows.append({"model": model, "right": f"{right} of {n} ({100 * low:.1f}–{100 * high:.1f} %)"})
+    return markdown(pd.DataFrame(rows))
+
+
+# Does a latent space show a planted bias
+
+
+def biases(run: str) -> str:
+    """How far the planted rotation goes along with the position, by network and condition; how well they learned."""
+    trainings = table(run, "latent_bias")
+    rows = []
+    for means in table(run, "latent_bias_summary").to_dict("records"):
+        same = (trainings["condition"] == means["condition"]) & (trainings["network"] == means["network"])
+        part = trainings[same]
+        epochs = "–".join(str(number) for number in sorted(set(part["epochs"])))
+        several = means["n_seeds"] > 1
+        rows.append(
+            {
+                "pictures": means["condition"],
+                "network": means["network"],
+                "epochs": f"{epochs} of {min(part['epochs_planned'])}",
+                "accuracy": f"{means['accuracy_mean']:.2f}" + (f" ± {means['accuracy_sd']:.2f}" if several else ""),
+                "AUC": f"{means['auc_mean']:.2f}" + (f" ± {means['auc_sd']:.2f}" if several else ""),
+                "ρ within classes": _rho_within(means, part.iloc[0]),
+                "ρ over all": f"{means['rho_all_mean']:+.2f}",
+            }
+        )
+    return markdown(pd.DataFrame(rows))
+
+
+def _rho_within(means: Mapping[str, float], training: pd.Series) -> str:
+    """Mean over seeds and its standard deviation; of a single training, the interval over pictures."""
+    if means["n_seeds"] > 1:
+        return f"{means['rho_within_mean']:+.2f} ± {means['rho_within_sd']:.2f}"
+    interval = f"{training['rho_within_low']:+.2f} to {training['rho_within_high']:+.2f}"
+    return f"{means['rho_within_mean']:+.2f} ({interval})"
+
+
+# Excerpts for the README: few rows, few columns
+
+TRAINED = {
+    ("default", "pairs-layer3"): "small ResNet, layer 3",
+    ("default", "pairs-layer4"): "small ResNet, layer 4",
+    ("imagenette", "lite0-head"): "EfficientNet-Lite0, last layer",
+    ("imagenette", "lite0-block11"): "EfficientNet-Lite0, block 11",
+}
+UNTRAINED = {
+    ("default", "pairs-layer3-random"): "the small ResNet untrained, layer 3",
+    ("default", "pairs-layer4-random"): "the small ResNet untrained, layer 4",
+}
+DIRECTIONS = {
+    "gradient": "the picture's own gradient",
+    "latent_shift": "the same through the decoder (latent shift)",
+    "hyperplane": "the hyperplane's normal",
+    "component": "a concept of B",
+    "cav": "a concept of B among superpixels (ACE)",
+    "random_map": "chance: a random direction",
+}
+
+
+def readme_concepts() -> str:
+    """Recommended recipe, patches from other classes' pictures: classes named and digits found, beside chance."""
+    rows = []
+    for (run, study), title in {**TRAINED, **UNTRAINED}.items():
+        part = table(run, "component_prediction")
+        part = part[(part["study"] == study) & (part["recipe"] == "recommended")]
+        part = part[part["selection"] == "exclude_target"]
+        components = part[part["baseline"] == "none"].iloc[0]
+        digits = "unknown"
+        if run == "default":
+            concepts = table(run, "concept_recovery").set_index(["study", "recipe"])
+            digits = _recovered(concepts.loc[(study, "recommended")])
+        rows.append(
+            {
+                "network and layer": title,
+                "classes recognised": _matched(components),
+                "chance": f"{100 * _highest_chance(part).iloc[0]:.0f} %",
+                "true digits found": digits,
+            }
+        )
+    return markdown(pd.DataFrame(rows))
+
+
+def readme_contrast() -> str:
+    """Hyperplanes from zero: pairs that are swapped, and images whose contrast lies on the own digit, beside chance."""
+    rows = []
+    for (run, study), title in TRAINED.items():
+        shift = table(run, "shift").set_index(["study", "hyperplane", "baseline"])
+        row = {
+            "network and layer": title,
+            "A becomes B": _rate(shift.loc[(study, "zero", "none")], "swap_rate"),
+            "chance": _rate(shift.loc[(study, "zero", "random_direction")], "swap_rate"),
+            "on A's own digit": "unknown",
+            "chance, random plane": "",
+        }
+        if run == "default":
+            planes = table(run, "contrast_recovery").set_index(["study", "baseline"])
+            row["on A's own digit"] = _share(planes.loc[(study, "none")], "mass", digits=1)
+            row["chance, random plane"] = f"{100 * planes.loc[(study, 'random_direction'), 'mass_share']:.1f} %"
+        rows.append(row)
+    return markdown(pd.DataFrame(rows))
+
+
+def readme_counterfactual() -> str:
+    """Layer 3 of the default run: how often a way along each direction ends at B, by the suffix and in a picture."""
+    ways = _ways("default")
+    rows = []
+    for direction, title in DIRECTIONS.items():
+        rows.append(
+            {
+                "moved along": title,
+                "rest of the network says B": _reached(ways.loc[("pairs-layer3", direction, "suffix")]),
+                "decoded picture is named B": _reached(ways.loc[("pairs-layer3", direction, "picture")]),
+            }
+        )
+    return markdown(pd.DataFrame(rows))
+
+
+def readme_maps() -> str:
+    """Grad-CAM for A and for A and not B, and concepts of a layer when they are blurred, beside chance."""
+    truth = table("default", "saliency_truth").set_index(["view", "target_kind", "baseline"])
+    rows = []
+    for kind, question in (("class", "Why A?"), ("difference", "Why A and not B?")):
+        chance = [f"{100 * truth.loc[('pairs', kind, name), 'more']:.0f} %" for name in ("random", "centre")]
+        rows.append(
+            {
+                "question": f"{question} Maps that lie more on A's own digit than on the shared one",
+                "answer": _share(truth.loc[("pairs", kind, "none")], "more"),
+                "chance": f"{chance[0]} (random map), {chance[1]} (blob in the middle)",
+            }
+        )
+    summary = table("default", "dff_summary").set_index(["dff", "n_components"])
+    for name, title in (("pairs", "pictures of 3+7"), ("photographs", "photographs")):
+        row = summary.loc[(name, 2)]
+        rows.append(
+            {
+                "question": f"What does a layer hold? Drop of a probability when a concept is blurred, {title}",
+                "answer": f"{row['blur']:.2f}",
+                "chance": f"{row['blur_chance']:.2f} (elsewhere); difference {_beyond(row)}",
+            }
+        )
+    return markdown(pd.DataFrame(rows))
+
+
+def readme_bias() -> str:
+    """Accuracy and rank correlations of rotation and position of the default run."""
+    trainings = table("default", "latent_bias").set_index(["condition", "network"])
+    rows = []
+    for means in table("default", "latent_bias_summary").to_dict("records"):
+        training = trainings.loc[[(means["condition"], means["network"])]].iloc[0]
+        rows.append(
+            {
+                "pictures": means["condition"],
+                "network": means["network"],
+                "accuracy": f"{means['accuracy_mean']:.2f}",
+                "ρ within a class": _rho_within(means, training),
+                "ρ over both classes": f"{means['rho_all_mean']:+.2f}",
+            }
+        )
+    return markdown(pd.DataFrame(rows))
+
+
+# Cells
+
+
+def _spread(row: Mapping[str, float], name: str) -> str:
+    return f"{row[f'{name}_mean']:.2f} ± {row[f'{name}_sd']:.2f}"
+
+
+def _rate(row: Mapping[str, float], name: str) -> str:
+    return f"{100 * row[f'{name}_mean']:.0f} ± {100 * row[f'{name}_sd']:.0f} %"
+
+
+def _percent(row: Mapping[str, float], low: str, high: str) -> str:
+    return f"{100 * row[low]:.0f}–{100 * row[high]:.0f} %"
+
+
+def _share(row: Mapping[str, float], name: str, of: str = "n_images", digits: int = 0) -> str:
+    share = row[name] if name in row else row[f"{name}_share"]
+    return f"{100 * share:.{digits}f} % of {row[of]:.0f} ({_percent(row, f'{name}_low', f'{name}_high')})"
 
 
 TABLES: dict[str, Callable[[], str]] = {
+    "readme-concepts": readme_concepts,
+    "readme-contrast": readme_contrast,
+    "readme-counterfactual": readme_counterfactual,
+    "readme-maps": readme_maps,
+    "readme-bias": readme_bias,
     "default": lambda: prediction("default"),
     "recovery": recovery,
     "imagenette": lambda: prediction("imagenette"),
@@ -343,7 +527,7 @@ TABLES: dict[str, Callable[[], str]] = {
 
 def updated(text: str) -> str:
     """A document with its tables written anew."""
-    return BLOCK.sub(lambda found: found[1] + TABLES[found[2]]() + found[3], text)
+    return BLOCK.sub(lambda block: block[1] + TABLES[block[2]]() + block[3], text)
 
 
 def main() -> None:

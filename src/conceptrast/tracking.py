@@ -70,94 +70,115 @@ def record(content: Record, store: str, artifacts: Path) -> dict[str, Any]:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     from mlflow import MlflowClient
 
+    # The experiment.
+    config = content.config
     client = MlflowClient(tracking_uri=store)
-    experiment = _experiment(client, content.config["experiment"], artifacts if store.startswith("sqlite:") else None)
-    tags = {IDENTITY: content.identity, "config_hash": content.config_hash, "code": content.code}
-    tags |= {"git_commit": content.commit} if content.commit else {}
-    tags |= {f"data.{name}": value for name, value in content.data.items()}
-    tags |= {f"weights.{name}": value for name, value in content.weights.items()}
-    parent = _run(client, experiment, content.config["run"], content.identity, tags)
-    _describe(client, parent, content.tables, content.metrics, content.config)
-    client.log_dict(parent, dict(content.config), "config.yaml")
-    for figure in content.figures:
-        if not set(figure.parts) & set(content.config["studies"]):
-            folder = figure.parts[figure.parts.index("figures") : -1] if "figures" in figure.parts else ("figures",)
-            client.log_artifact(parent, str(figure), "/".join(folder))
-    studies = {
-        name: _nested(client, experiment, parent, name, study, content, tags)
-        for name, study in content.config["studies"].items()
-    }
+    store_is_local = store.startswith("sqlite:")
+    experiment = _experiment(client, config["experiment"], artifacts if store_is_local else None)
+    runs = _Runs(client=client, experiment=experiment, content=content)
+
+    # The run as a whole, and a nested one for each study.
+    parent = runs.write_whole()
+    studies = {name: runs.write_study(name, study, parent) for name, study in config["studies"].items()}
     for run_id in [*studies.values(), parent]:
         client.set_terminated(run_id)
     return {
-        "experiment": content.config["experiment"],
+        "experiment": config["experiment"],
         "identity": content.identity,
         "run_id": parent,
         "studies": studies,
     }
 
 
-def _nested(
-    client: MlflowClient,
-    experiment: str,
-    parent: str,
-    name: str,
-    study: Mapping[str, Any],
-    content: Record,
-    tags: Mapping[str, str],
-) -> str:
-    """The run of one study: its rows of every table, its metrics without their prefix, its figures."""
-    own_tags = {**tags, IDENTITY: f"{content.identity}/{name}", "mlflow.parentRunId": parent}
-    run_id = _run(client, experiment, f"{content.config['run']}: {name}", own_tags[IDENTITY], own_tags)
-    tables = {
-        title: table[table["study"] == name] for title, table in content.tables.items() if "study" in table.columns
-    }
-    prefix = f"{name}/"
-    metrics = {key.removeprefix(prefix): value for key, value in content.metrics.items() if key.startswith(prefix)}
-    shared = {
-        key: content.config[key] for key in ("seed", "precision", "attribution", "images_per_class", "min_images")
-    }
-    _describe(client, run_id, tables, metrics, {**study, **shared})
-    for figure in content.figures:
-        if name in figure.parts:
-            inside = figure.parts[figure.parts.index(name) + 1 : -1]
-            client.log_artifact(run_id, str(figure), "/".join(("figures", *inside)))
-    return run_id
-
-
-def _describe(
-    client: MlflowClient,
-    run_id: str,
-    tables: Mapping[str, pd.DataFrame],
-    metrics: Mapping[str, float],
-    settings: Mapping[str, Any],
-) -> None:
-    for title, table in tables.items():
-        client.log_text(run_id, table.to_csv(index=False), f"tables/{title}.csv")
-    for key, value in metrics.items():
-        client.log_metric(run_id, key, value)
-    known = client.get_run(run_id).data.params
-    for name, setting in _flat(settings).items():
-        # MLflow refuses to change a parameter; the same identity has the same parameters.
-        if name not in known:
-            client.log_param(run_id, name, setting)
-
-
 def _experiment(client: MlflowClient, name: str, artifacts: Path | None) -> str:
-    found = client.get_experiment_by_name(name)
-    if found is not None:
-        return str(found.experiment_id)
+    """Id of the experiment of this name, made if there is none."""
+    experiment = client.get_experiment_by_name(name)
+    if experiment is not None:
+        return str(experiment.experiment_id)
     location = None if artifacts is None else artifacts.resolve().as_uri()
     return str(client.create_experiment(name, artifact_location=location))
 
 
-def _run(client: MlflowClient, experiment: str, name: str, identity: str, tags: Mapping[str, str]) -> str:
-    """Id of the run with this identity, made if there is none; its tags are up to date."""
-    found = client.search_runs([experiment], f"tags.`{IDENTITY}` = '{identity}'", max_results=1)
-    run_id = str(found[0].info.run_id if found else client.create_run(experiment, run_name=name).info.run_id)
-    for key, value in tags.items():
-        client.set_tag(run_id, key, value)
-    return run_id
+@dataclass(frozen=True)
+class _Runs:
+    """The runs of MLflow that hold one record: the whole, and one for each study."""
+
+    client: MlflowClient
+    experiment: str
+    content: Record
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """What the results follow from, as tags that every run has."""
+        tags = {"config_hash": self.content.config_hash, "code": self.content.code}
+        tags |= {"git_commit": self.content.commit} if self.content.commit else {}
+        tags |= {f"data.{name}": value for name, value in self.content.data.items()}
+        tags |= {f"weights.{name}": value for name, value in self.content.weights.items()}
+        return tags
+
+    def write_whole(self) -> str:
+        """The run that holds everything but the figures of studies; its id."""
+        content = self.content
+        run_id = self._opened(content.config["run"], content.identity, self.tags)
+        self._describe(run_id, tables=content.tables, metrics=content.metrics, settings=content.config)
+        self.client.log_dict(run_id, dict(content.config), "config.yaml")
+        for figure in content.figures:
+            if not set(figure.parts) & set(content.config["studies"]):
+                folder = figure.parts[figure.parts.index("figures") : -1] if "figures" in figure.parts else ("figures",)
+                self.client.log_artifact(run_id, str(figure), "/".join(folder))
+        return run_id
+
+    def write_study(self, name: str, study: Mapping[str, Any], parent: str) -> str:
+        """The run of one study: its rows of every table, its metrics without their prefix, its figures; its id."""
+        # The run.
+        content = self.content
+        tags = {**self.tags, "mlflow.parentRunId": parent}
+        run_id = self._opened(f"{content.config['run']}: {name}", f"{content.identity}/{name}", tags)
+
+        # Its part of tables, metrics and settings.
+        tables = {
+            title: table[table["study"] == name] for title, table in content.tables.items() if "study" in table.columns
+        }
+        prefix = f"{name}/"
+        metrics = {key.removeprefix(prefix): value for key, value in content.metrics.items() if key.startswith(prefix)}
+        shared = {
+            key: content.config[key] for key in ("seed", "precision", "attribution", "images_per_class", "min_images")
+        }
+        self._describe(run_id, tables=tables, metrics=metrics, settings={**study, **shared})
+
+        # Its figures.
+        for figure in content.figures:
+            if name in figure.parts:
+                inside = figure.parts[figure.parts.index(name) + 1 : -1]
+                self.client.log_artifact(run_id, str(figure), "/".join(("figures", *inside)))
+        return run_id
+
+    def _opened(self, name: str, identity: str, tags: Mapping[str, str]) -> str:
+        """Id of the run with this identity, made if there is none; its tags are up to date."""
+        runs = self.client.search_runs([self.experiment], f"tags.`{IDENTITY}` = '{identity}'", max_results=1)
+        run = runs[0] if runs else self.client.create_run(self.experiment, run_name=name)
+        run_id = str(run.info.run_id)
+        for key, value in {IDENTITY: identity, **tags}.items():
+            self.client.set_tag(run_id, key, value)
+        return run_id
+
+    def _describe(
+        self,
+        run_id: str,
+        tables: Mapping[str, pd.DataFrame],
+        metrics: Mapping[str, float],
+        settings: Mapping[str, Any],
+    ) -> None:
+        """Write tables, metrics and settings into a run."""
+        for title, table in tables.items():
+            self.client.log_text(run_id, table.to_csv(index=False), f"tables/{title}.csv")
+        for key, value in metrics.items():
+            self.client.log_metric(run_id, key, value)
+        logged = self.client.get_run(run_id).data.params
+        for name, setting in _flat(settings).items():
+            # MLflow refuses to change a parameter; the same identity has the same parameters.
+            if name not in logged:
+                self.client.log_param(run_id, name, setting)
 
 
 def _flat(settings: Mapping[str, Any]) -> dict[str, str]:

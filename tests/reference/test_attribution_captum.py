@@ -45,7 +45,7 @@ class Copy(nn.Module):
 def apart(network: nn.Module) -> nn.Sequential:
     """A sequence with the modules of a sequential network, out of place, and a copy behind each."""
     leaves = [part for part in network.modules() if not isinstance(part, nn.Sequential)]
-    return nn.Sequential(*(each for part in leaves for each in (nn.ReLU() if type(part) is nn.ReLU else part, Copy())))
+    return nn.Sequential(*(part for part in leaves for part in (nn.ReLU() if type(part) is nn.ReLU else part, Copy())))
 
 
 def small(*parts: nn.Module) -> nn.Module:
@@ -70,17 +70,19 @@ NETWORKS = [
 @pytest.mark.parametrize("count", [1, 4])
 def test_deeplift_from_the_first_layer_on(network: nn.Module, count: int) -> None:
     split = SplitModel(network, "0")
-    activations, baseline = normal(count, 6, 12, 12), normal(1, 6, 12, 12, seed=1)
+    activations = normal(count, 6, 12, 12)
+    baseline = normal(1, 6, 12, 12, seed=1)
     targets = torch.arange(count) % 4
     expected = DeepLift(apart(network[1:])).attribute(activations, baseline, target=targets).detach()
     torch.testing.assert_close(deeplift(split, activations, baseline, targets), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_deeplift_with_one_baseline_for_each_image() -> None:
-    activations, baseline = normal(3, 6, 12, 12), normal(3, 6, 12, 12, seed=1)
+    activations = normal(3, 6, 12, 12)
+    baseline = normal(3, 6, 12, 12, seed=1)
     expected = DeepLift(apart(NETWORKS[0][1:])).attribute(activations, baseline, target=2).detach()
-    found = deeplift(SplitModel(NETWORKS[0], "0"), activations, baseline, 2)
-    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+    attribution = deeplift(SplitModel(NETWORKS[0], "0"), activations, baseline, 2)
+    torch.testing.assert_close(attribution, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_deeplift_at_a_layer_of_vgg16_with_three_max_poolings_behind_it() -> None:
@@ -90,25 +92,28 @@ def test_deeplift_at_a_layer_of_vgg16_with_three_max_poolings_behind_it() -> Non
             nn.init.kaiming_normal_(part.weight)  # torch's own start lets activations fade to rounding noise
     split = SplitModel(network, "features.15")
     with torch.no_grad():
-        activations, baseline = split.prefix(normal(2, 3, 64, 64)), split.prefix(torch.ones(1, 3, 64, 64))
+        activations = split.prefix(normal(2, 3, 64, 64))
+        baseline = split.prefix(torch.ones(1, 3, 64, 64))
     suffix = nn.Sequential(network.features[16:], network.avgpool, nn.Flatten(), network.classifier)
     expected = DeepLift(apart(suffix)).attribute(activations, baseline, target=9).detach()
-    found = deeplift(split, activations, baseline, 9)
-    torch.testing.assert_close(found / expected.abs().max(), expected / expected.abs().max(), rtol=1e-5, atol=1e-5)
+    attribution = deeplift(split, activations, baseline, 9)
+    scale = expected.abs().max()
+    torch.testing.assert_close(attribution / scale, expected / scale, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_gradient_x_activation(network: nn.Module) -> None:
     activations = normal(3, 6, 12, 12)
     expected = InputXGradient(network[1:]).attribute(activations.clone().requires_grad_(), target=1).detach()
-    found = gradient_x_activation(SplitModel(network, "0"), activations, None, 1)
-    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+    attribution = gradient_x_activation(SplitModel(network, "0"), activations, None, 1)
+    torch.testing.assert_close(attribution, expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_integrated_gradients(network: nn.Module) -> None:
-    activations, baseline = normal(3, 6, 12, 12), normal(1, 6, 12, 12, seed=1)
+    activations = normal(3, 6, 12, 12)
+    baseline = normal(1, 6, 12, 12, seed=1)
     reference = IntegratedGradients(network[1:])
     expected = reference.attribute(activations, baseline, target=1, n_steps=12, method="gausslegendre").detach()
-    found = integrated_gradients(SplitModel(network, "0"), activations, baseline, 1, steps=12)
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    attribution = integrated_gradients(SplitModel(network, "0"), activations, baseline, 1, steps=12)
+    torch.testing.assert_close(attribution, expected, rtol=1e-4, atol=1e-5)

@@ -10,7 +10,7 @@ import torch
 
 from conceptrast.base.torchvision_ops import torchvision
 from conceptrast.data.dataset import open_dataset
-from conceptrast.dff.factorization import dff
+from conceptrast.dff.factorization import deep_feature_factorization
 from conceptrast.models import load_model
 from conceptrast.models.inference import network_input
 from conceptrast.models.split import SplitModel
@@ -22,7 +22,7 @@ with warnings.catch_warnings():
 
 
 def equal_to_the_peer(activations: np.ndarray, k: int) -> None:
-    ours = dff(activations, k)
+    ours = deep_feature_factorization(activations, k)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         concepts, heatmaps = peer(activations.copy(), k)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from conceptrast.contrast.descent import _start, descend
-from conceptrast.contrast.solvers import Solver
+from conceptrast.contrast.hyperplane_descent import _start, descend
+from conceptrast.contrast.hyperplane_solvers import Solver
 
 
 @pytest.mark.parametrize("init", ["zero", "random"])

@@ -9,7 +9,7 @@ import torch
 
 from conceptrast.base.torchvision_ops import torchvision  # noqa: F401 - has to come before the grad-cam package
 from conceptrast.saliency.faithfulness import relevance_rank
-from conceptrast.saliency.imputation import linear_imputation
+from conceptrast.saliency.road import linear_imputation
 
 # isort: split
 from pytorch_grad_cam.metrics.perturbation_confidence import RemoveLeastRelevantFirst, RemoveMostRelevantFirst

@@ -1,53 +1,82 @@
-"""Results travel through DVC: a fresh clone that pulls them has nothing to do."""
+"""Results travel through DVC, by the README's commands: a fresh clone that pulls them has nothing to do."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from .copies import Copy, made_once
+from conceptrast.plan.dvc_stage import DEFAULT_CONFIG, stage_of, write_stage
+from conceptrast.plan.record import read_plan
+
+from .copies import REPOSITORY, Copy
+from .test_pets import miniature
+
+RECORD_AND_PUSH = "dvc repro default && dvc push"
+COMMIT = "git add dvc.lock results && git commit -q -m Results"
+PULL = "dvc pull"
+MOST_LINES = 40
+"""Lines that a command may print: Snakemake's and DVC's own few, and no list of files or warnings."""
+
+AUTHOR = {
+    f"GIT_{role}_{key}": value
+    for role in ("AUTHOR", "COMMITTER")
+    for key, value in (("NAME", "t"), ("EMAIL", "t@localhost"))
+}
 
 
 @pytest.fixture
-def shared(finished: Copy, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Copy:
-    """The finished run, recorded by DVC and committed; a repository of this test's own."""
-
-    def record(folder: Path) -> None:
-        copy = finished.copied(folder)
-        copy.must("dvc", "init", "-q", "-f")
-        copy.must("dvc", "config", "core.analytics", "false")
-        # The tiny run compares no latent spaces, and the stage of the default run names their folder.
-        copy.edit("dvc.yaml", "      - results/default/latent_bias: {persist: true}\n", "")
-        output = copy.must("dvc", "repro", "default")
-        assert "Nothing to be done" in output
-        copy.commit("results")
-
-    return made_once(tmp_path_factory, "recorded", record).copied(tmp_path / "shared")
-
-
-def clone_and_pull(shared: Copy, folder: Path, url: str, env: dict[str, str]) -> Copy:
-    """Push to the remote at `url`, clone into `folder`, pull there."""
-    name = folder.parent.name
-    shared.must("dvc", "remote", "add", "-q", "-d", "-f", name, url)
-    if "endpoint" in env:
-        shared.must("dvc", "remote", "modify", "-q", name, "endpointurl", env["endpoint"])
-    shared.must("dvc", "push", "-q", "-r", name, env=env)
-    shared.commit(f"remote {name}")
-    shared.must("git", "clone", "-q", str(shared.folder), str(folder))
-    copy = Copy(folder)
-    copy.must("dvc", "pull", "-q", "-r", name, "default", env=env)
+def shared(finished: Copy, tmp_path: Path) -> Copy:
+    """The finished run in a repository of this test's own, committed; its stage names the folders that it fills."""
+    copy = finished.copied(tmp_path / "first")
+    write_stage(
+        copy.folder / "dvc.yaml",
+        name="default",
+        stage=stage_of("default", DEFAULT_CONFIG, read_plan(copy.folder, DEFAULT_CONFIG).folders),
+    )
+    copy.commit("the tiny run's stage")
     return copy
 
 
-def test_a_clone_that_pulls_from_a_folder_has_nothing_to_do(shared: Copy, tmp_path: Path) -> None:
-    copy = clone_and_pull(shared, tmp_path / "clone", str(tmp_path / "remote"), {})
-    assert copy.planned() == {}
-    copy.edit("config/config.yaml", "window: 0.4", "window: 0.3")
-    jobs = copy.planned()
+def typed(copy: Copy, command: str, env: Mapping[str, str] | None = None) -> str:
+    """Output of a line as it is typed into a shell: it succeeds, and prints little and no warning."""
+    output = copy.must("sh", "-c", command, env={**AUTHOR, **(env or {})})
+    assert len(output.splitlines()) <= MOST_LINES, output
+    assert not re.search("warning|error|failed", output, re.IGNORECASE), output
+    return output
+
+
+def clone_beside(copy: Copy) -> Copy:
+    """A clone of the repository in the folder beside it."""
+    typed(copy, "git clone -q . ../second")
+    return Copy(copy.folder.parent / "second")
+
+
+def test_the_readme_shares_results_by_these_commands() -> None:
+    readme = (REPOSITORY / "README.md").read_text()
+    assert RECORD_AND_PUSH in readme
+    assert PULL in readme
+
+
+def test_a_clone_beside_that_pulls_has_nothing_to_do(shared: Copy) -> None:
+    assert "Nothing to be done" in typed(shared, RECORD_AND_PUSH)
+    assert (shared.folder.parent / "conceptrast-dvc").is_dir()
+    typed(shared, COMMIT)
+
+    clone = clone_beside(shared)
+    typed(clone, PULL)
+    assert "Nothing to be done" in typed(clone, "snakemake")
+    assert clone.planned() == {}
+    assert typed(clone, "git status --porcelain") == ""
+    assert "skipping" in typed(clone, "dvc repro default")
+
+    clone.edit("config/config.yaml", "window: 0.4", "window: 0.3")
+    jobs = clone.planned()
     assert jobs["prototypes"] == 2
     assert "attribute" not in jobs
 
@@ -60,14 +89,55 @@ def s3() -> Iterator[dict[str, str]]:
     host, port = server.get_host_and_port()
     keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
     client = boto3.client(
-        "s3", endpoint_url=f"http://{host}:{port}", region_name="us-east-1",
-        aws_access_key_id="test", aws_secret_access_key="test",
-    )  # fmt: skip
+        "s3",
+        endpoint_url=f"http://{host}:{port}",
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
     client.create_bucket(Bucket="results")
     yield {**keys, "endpoint": f"http://{host}:{port}"}
     server.stop()
 
 
-def test_a_clone_that_pulls_from_s3_has_nothing_to_do(shared: Copy, tmp_path: Path, s3: dict[str, str]) -> None:
-    copy = clone_and_pull(shared, tmp_path / "clone", "s3://results/conceptrast", s3)
-    assert copy.planned() == {}
+def test_a_clone_that_pulls_from_s3_has_nothing_to_do(shared: Copy, s3: dict[str, str]) -> None:
+    typed(shared, "dvc remote modify beside url s3://results/conceptrast")
+    typed(shared, f"dvc remote modify beside endpointurl {s3['endpoint']}")
+    typed(shared, RECORD_AND_PUSH, env=s3)
+    shared.commit("results")
+    clone = clone_beside(shared)
+    typed(clone, PULL, env=s3)
+    assert clone.planned() == {}
+    assert not (shared.folder.parent / "conceptrast-dvc").exists()
+
+
+def test_another_run_is_recorded_by_one_command_with_the_photographs_it_fetched(tmp_path: Path) -> None:
+    copy = Copy.of_repository(tmp_path / "first")
+    miniature(copy)
+    copy.commit("a miniature")
+    here = {"PYTHONPATH": str(copy.folder / "src")}
+    done = copy.run(sys.executable, "-m", "conceptrast.plan.record", "config/miniature.yaml", env=here)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "recorded: results/miniature, data/pets" in done.stdout
+    commands = re.search("share it: (.*)\n *(git add .*)\n", done.stdout)
+    assert commands is not None
+    for command in commands.groups():
+        typed(copy, command)
+
+    # The stage of the default run is there without a record, so this run is pulled by name.
+    named = re.search("not recorded: default;.*\n.* by name: (dvc pull .*)\n", done.stdout)
+    assert named is not None
+    clone = clone_beside(copy)
+    typed(clone, named.group(1))
+    photographs = [file.relative_to(copy.folder) for file in (copy.folder / "data" / "pets").rglob("*.png")]
+    assert len(photographs) == 40
+    for photograph in photographs:
+        assert (clone.folder / photograph).read_bytes() == (copy.folder / photograph).read_bytes()
+    assert clone.planned("--configfile", "config/miniature.yaml") == {}
+
+    # Without that stage, plain `dvc pull` has nothing else in its way.
+    text = (clone.folder / "dvc.yaml").read_text()
+    default = re.search(r"^  default:\n(?:    .*\n)+", text, re.MULTILINE)
+    assert default is not None
+    clone.edit("dvc.yaml", default.group(), "")
+    typed(clone, PULL)

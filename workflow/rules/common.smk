@@ -1,7 +1,8 @@
-"""What the rules share: the checked configuration, targets, settings of the steps, hashes. All functions live here."""
+"""What the rules share: the checked configuration, targets, the command of a step, its parameters and inputs."""
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -9,12 +10,12 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 SOURCE = Path(workflow.basedir) / "src" / "conceptrast"
-SCHEMA = Path(workflow.basedir) / "workflow" / "schemas" / "config.schema.yaml"
 sys.path.insert(0, str(SOURCE.parent))
 
-from conceptrast.plan.before_start import missing, unknown_classes
 from conceptrast.base.errors import ConceptrastError
-from conceptrast.bias.comparison import CONDITIONS, FIGURES as BIAS_FIGURES
+from conceptrast.bias.comparison import FIGURES as BIAS_FIGURES
+from conceptrast.plan.analyses.bias import networks
+from conceptrast.plan.before_start import missing, unknown_classes
 from conceptrast.plan.plan import Plan, has_gpu, prepare_environment
 
 prepare_environment(SOURCE.parents[1])
@@ -23,54 +24,36 @@ prepare_environment(SOURCE.parents[1])
 def plan():
     """The checked plan of this run; a mistake in the configuration ends Snakemake with its one or two lines."""
     try:
-        return Plan.read(config, SOURCE, SCHEMA)
+        return Plan.read(config, SOURCE)
     except ConceptrastError as error:
         raise WorkflowError(str(error)) from None
 
 
 PLAN = plan()
 config.update(PLAN.resolved)
-RESULTS = PLAN.folder
-STUDIES = list(PLAN.studies)
-TRUTH_STUDIES = PLAN.studies_with_truth
-CONTRASTED = PLAN.contrasted
-CONTRAST_TRUTH_STUDIES = PLAN.contrasted_with_truth
-DECODED = PLAN.decoded
-INSERTIONS = list(PLAN.insertions)
-ACE_STUDIES = PLAN.studies_with_ace
-VIEWS = list(PLAN.views)
-TRUTH_VIEWS = PLAN.views_with_truth
-DFFS = list(PLAN.dffs)
-BIASES = list(PLAN.biases)
-TRAINED = PLAN.trained_models
 SHARDS = range(PLAN.config["class_shards"])
 TABLES = expand("tables/{table}.csv", table=sum(PLAN.tables.values(), []))
-MANIFESTS = expand("figures/{study}/cards.csv", study=STUDIES)
-MANIFESTS += expand("figures/{study}/contrasts.csv", study=CONTRASTED)
-MANIFESTS += expand("figures/{study}/counterfactuals.csv", study=DECODED)
-MANIFESTS += expand("figures/{study}/ace.csv", study=ACE_STUDIES)
-MANIFESTS += expand("figures/dff/{dff}.csv", dff=DFFS)
-FIGURES_OF_MODELS = expand("figures/confusion/{model}.png", model=TRAINED)
-FIGURES_OF_BIASES = expand(
-    "figures/latent_bias/{bias}/{figure}.png", bias=BIASES, figure=BIAS_FIGURES
-)
-FIGURES_OF_VIEWS = expand(
-    "figures/saliency/{view}/{figure}.png", view=VIEWS, figure=["maps", "tests"]
-)
+MANIFESTS = PLAN.files("manifests")
+FIGURES = PLAN.files("figures")
 GPU = int(has_gpu())
-# A resource and no parameter: how many processes decode pictures changes no result.
 WORKERS = PLAN.config["workers"]
+ENVIRONMENT = "../envs/conceptrast.yaml"
+# A plain command, so that it runs wherever a job does. `files` are the inputs and outputs of the rule by their names.
+STEP = (
+    "python -m {params.step} --settings {params.settings:q} {params.files}"
+    " --threads {threads} --workers {resources.workers} --log {log:q}"
+)
 
 
+include: "report.smk"
+
+
+# Names of entries stand in names of files: only those that the run has.
 wildcard_constraints:
+    **{wildcard: "|".join(map(re.escape, names)) for wildcard, names in PLAN.wildcards.items()},
     dataset="[A-Za-z0-9_.-]+",
     model="[A-Za-z0-9_.-]+",
-    study="|".join(map(re.escape, PLAN.studies)),
-    insertion="[A-Za-z0-9_.-]+",
-    view="|".join(map(re.escape, PLAN.views)),
-    dff="|".join(map(re.escape, PLAN.dffs)),
-    bias="[A-Za-z0-9_.-]+",
-    condition="|".join(CONDITIONS),
+    condition="[a-z]+",
     seed=r"\d+",
     shard=r"\d+",
 
@@ -80,23 +63,70 @@ def all_cores():
     return workflow.cores or 1
 
 
+def names(analysis):
+    """Names of an analysis's entries: its own, or those of the studies that it is switched on for."""
+    return PLAN.names(analysis)
+
+
+def with_truth(analysis):
+    """Those of them whose true concepts are known."""
+    return PLAN.with_truth(analysis)
+
+
+def needs(mem_mb, gpu=GPU):
+    """Resources of a step. How many processes decode pictures is no parameter: it changes no result."""
+    return {"mem_mb": mem_mb, "workers": WORKERS, "gpu": gpu}
+
+
+def of_run(step, files=None):
+    """Parameters of a step that reads files of the run alone: its settings, the hash of its code, its files."""
+    return {
+        "step": PLAN.module(step),
+        "settings": settings(step),
+        "code": lambda wildcards: PLAN.code(step, **wildcards),
+        "files": files or options,
+    }
+
+
+def of_pictures(step, key=None):
+    """Parameters of a step that opens pictures: fingerprints of these and of its model too. `key` becomes `--key`."""
+    files = with_key(key) if key else options
+    return of_run(step, files) | {"data": data_of, "digest": weights_of}
+
+
+def of_training(step):
+    """Parameters of a step that trains. Its key says what a training that was killed was made of."""
+
+    def key(wildcards):
+        return "/".join((PLAN.code(step, **wildcards), data_of(wildcards), weights_of(wildcards)))
+
+    return of_pictures(step, key)
+
+
 def settings(step):
     """Function of the wildcards that gives a step's settings as JSON."""
-    return lambda wildcards: json.dumps(
-        PLAN.settings(step, **wildcards), sort_keys=True
-    )
+    return lambda wildcards: json.dumps(PLAN.settings(step, **wildcards), sort_keys=True)
 
 
-def code(step):
-    """Function of the wildcards that gives the hash of the library files a step can reach."""
-    return lambda wildcards: PLAN.code(step, **wildcards)
+def options(wildcards, input, output):
+    """All files of a job as options of its step, quoted for the shell; what is empty is left out."""
+    words = []
+    for name, files in (*input.items(), *output.items()):
+        paths = [files] if isinstance(files, str) else list(files)
+        if paths:
+            words += [f"--{name.replace('_', '-')}", *paths]
+    return shlex.join(words)
+
+
+def with_key(key):
+    """The files of a job as options, and a key that depends on its wildcards."""
+    return lambda wildcards, input, output: f"{options(wildcards, input, output)} --key {shlex.quote(key(wildcards))}"
 
 
 def data_of(wildcards):
-    """Fingerprint of the pictures a job reads."""
-    return " ".join(
-        PLAN.data_fingerprints[name] for name in PLAN.datasets_of(**wildcards)
-    )
+    """Fingerprint of the pictures a job reads, and of other files that its entry names."""
+    fingerprints = [PLAN.data_fingerprints[name] for name in PLAN.datasets_of(**wildcards)]
+    return " ".join(filter(None, [*fingerprints, PLAN.file_fingerprints(**wildcards)]))
 
 
 def weights_of(wildcards):
@@ -105,143 +135,104 @@ def weights_of(wildcards):
 
 
 def index_of(wildcards):
-    """Index and class names of a job's dataset."""
+    """Index and class names of a job's dataset; of a model that is trained, those of its training."""
     folder = f"datasets/{PLAN.dataset_of(**wildcards)}"
-    return {
-        "index": f"{folder}/index.parquet",
-        "class_names": f"{folder}/class_names.json",
-    }
+    return {"index": f"{folder}/index.parquet", "class_names": f"{folder}/class_names.json"}
 
 
-def trained_index(wildcards):
-    """Index and class names of the dataset that a model is trained on."""
-    folder = f"datasets/{PLAN.models[wildcards.model]['train']['dataset']}"
-    return {
-        "index": f"{folder}/index.parquet",
-        "class_names": f"{folder}/class_names.json",
-    }
+def picture_inputs(wildcards):
+    """What a job's pictures and model are opened from; weights where the workflow trains the model."""
+    model = PLAN.model_of(**wildcards)
+    weights = [f"models/{model}.safetensors"] if "train" in PLAN.models[model] else []
+    return index_of(wildcards) | {"weights": weights}
 
 
-def weights_file(wildcards):
-    """Trained weights of a job's model, if the workflow trains it."""
-    name = PLAN.model_of(**wildcards)
-    return [f"models/{name}.safetensors"] if "train" in PLAN.models[name] else []
+def predicted_inputs(wildcards):
+    """Pictures and model of a job, and what a model says of the pictures: its own, unless the study names another."""
+    study = PLAN.studies.get(wildcards.get("study"), {})
+    model = study.get("predicted_by", PLAN.model_of(**wildcards))
+    return picture_inputs(wildcards) | {"predictions": f"predictions/{model}/{PLAN.dataset_of(**wildcards)}.parquet"}
 
 
-def weights_option(wildcards, input):
-    """`--weights` with the trained weights, if there are any."""
-    return f"--weights {input.weights}" if input.weights else ""
+def known_predicted_inputs(wildcards):
+    """All of these, and what is where in the pictures, if it is known."""
+    return predicted_inputs(wildcards) | {"truth": truth_of(wildcards)}
 
 
-def study_inputs(wildcards):
-    """What every step of a study reads: index, class names, predictions."""
-    study = PLAN.studies[wildcards.study]
-    predicted_by = study.get("predicted_by", study["model"])
-    return index_of(wildcards) | {
-        "predictions": f"predictions/{predicted_by}/{study['dataset']}.parquet"
-    }
-
-
-def truth_inputs(wildcards):
-    """What is where in the pictures of a study, and their index and predictions."""
-    return study_inputs(wildcards) | {"truth": truth_of(wildcards)}
-
-
-def plane_inputs(wildcards):
-    """Features and hyperplanes of all shards of a study."""
-    return {
-        part: [f"studies/{wildcards.study}/{part}/{shard}.npz" for shard in SHARDS]
-        for part in ("features", "hyperplanes")
-    }
-
-
-def direction_inputs(wildcards):
-    """What the other parts of a study have found that gives directions: components, hyperplanes, concept vectors."""
-    study = wildcards.study
-    shards = SHARDS if study in CONTRASTED else []
-    return {
-        "components": f"studies/{study}/components.npz",
-        "hyperplanes": [f"studies/{study}/hyperplanes/{shard}.npz" for shard in shards],
-        "ace": [f"studies/{study}/ace.npz"] if study in ACE_STUDIES else [],
-    }
-
-
-def ace_option(wildcards, input):
-    """`--ace` with the concept vectors, if there are any."""
-    return f"--ace {input.ace}" if input.ace else ""
+def known_inputs(wildcards):
+    """Pictures and model of a job, and what is where in the pictures; no predictions."""
+    return picture_inputs(wildcards) | {"truth": truth_of(wildcards)}
 
 
 def truth_of(wildcards):
-    """What is where in the pictures of a study, if it is known."""
-    study = wildcards.study
-    folder = f"datasets/{PLAN.studies[study]['dataset']}"
-    return [f"{folder}/truth.parquet"] if study in TRUTH_STUDIES else []
-
-
-def truth_option(wildcards, input):
-    """`--truth` with the file, if there is one."""
-    return f"--truth {input.truth}" if input.truth else ""
-
-
-def insertion_inputs(wildcards):
-    """Index, class names and predictions of an insertion test's dataset."""
-    entry = PLAN.insertions[wildcards.insertion]
-    return index_of(wildcards) | {
-        "predictions": f"predictions/{entry['model']}/{entry['dataset']}.parquet"
-    }
-
-
-def view_predictions(wildcards):
-    """What a view's model says of its dataset."""
-    entry = PLAN.views[wildcards.view]
-    return f"predictions/{entry['model']}/{entry['dataset']}.parquet"
-
-
-def view_truth(wildcards):
-    """What is where in the pictures of a view of pairs, if it is known."""
-    folder = f"datasets/{PLAN.views[wildcards.view]['dataset']}"
-    return [f"{folder}/truth.parquet"] if wildcards.view in TRUTH_VIEWS else []
+    """What is where in the pictures of a study, or of a view of pairs, if it is known."""
+    known = wildcards.get("study") in with_truth("concepts") or wildcards.get("view") in with_truth("saliency")
+    return [f"datasets/{PLAN.dataset_of(**wildcards)}/truth.parquet"] if known else []
 
 
 def dff_inputs(wildcards):
-    """Index and class names of a factorization's dataset, and predictions where they choose its pictures."""
-    entry = PLAN.dffs[wildcards.dff]
-    chosen = [f"predictions/{entry['model']}/{entry['dataset']}.parquet"]
-    return index_of(wildcards) | {"predictions": chosen if "class" in entry else []}
+    """Pictures and model of a factorization, and predictions where they choose its pictures."""
+    chosen_by_class = "class" in PLAN.entry_of(**wildcards)
+    return predicted_inputs(wildcards) if chosen_by_class else picture_inputs(wildcards)
 
 
-def predictions_option(wildcards, input):
-    """`--predictions` with the file, if there is one."""
-    return f"--predictions {input.predictions}" if input.predictions else ""
-
-
-def bias_index(wildcards):
-    """Index of the pictures that a network of a comparison of latent spaces is trained on."""
-    return index_of(wildcards)["index"]
-
-
-def bias_class_names(wildcards):
-    """Names of both classes; those of the control are the same."""
-    return index_of(wildcards)["class_names"]
-
-
-def bias_networks(wildcards):
-    """Indices of both conditions and the weights of all networks of a comparison of latent spaces."""
-    bias = wildcards.bias
-    return {
-        "indices": [
-            f"datasets/{name}/index.parquet" for name in PLAN.datasets_of(bias=bias)
-        ],
-        "weights": [
-            f"latent_bias/{bias}/{name}.safetensors"
-            for name in PLAN.bias_networks(bias)
-        ],
+def counterfactual_inputs(wildcards):
+    """Pictures, model and decoder of a study, and what its other parts have found that gives directions."""
+    study = wildcards.study
+    shards = SHARDS if study in names("contrast") else []
+    return predicted_inputs(wildcards) | {
+        "decoder": f"studies/{study}/decoder.safetensors",
+        "components": f"studies/{study}/components.npz",
+        "hyperplanes": [f"studies/{study}/hyperplanes/{shard}.npz" for shard in shards],
+        "ace": [f"studies/{study}/ace.npz"] if study in names("ace") else [],
     }
 
 
-def crop_of(wildcards):
-    """Fingerprint of the picture that an insertion test takes its crop from."""
-    return PLAN.crop_fingerprint(wildcards.insertion)
+def bias_index(wildcards):
+    """Index of the pictures that an autoencoder is trained on."""
+    return index_of(wildcards)["index"]
+
+
+def bias_networks(wildcards):
+    """Indices of both conditions, their class names, and the weights of all networks of a comparison."""
+    bias = wildcards.bias
+    return {
+        "indices": [f"datasets/{name}/index.parquet" for name in PLAN.datasets_of(bias=bias)],
+        "class_names": index_of(wildcards)["class_names"],
+        "weights": [f"latent_bias/{bias}/{name}.safetensors" for name in networks(PLAN, bias)],
+    }
+
+
+def of_study(**files):
+    """Files of a job's study by name; `*` stands for all shards."""
+    found = of_studies(["{study}"], **files)
+    return {name: paths if "*" in files[name] else paths[0] for name, paths in found.items()}
+
+
+def of_views(views, **endings):
+    """Files of some views by name."""
+    return {name: [f"saliency/{view}.{ending}" for view in views] for name, ending in endings.items()}
+
+
+def of_studies(studies, **files):
+    """Files of some studies by name, one study after the other; `*` stands for all shards."""
+    return {
+        name: [
+            f"studies/{study}/{file.replace('*', str(shard))}"
+            for study in studies
+            for shard in (SHARDS if "*" in file else [""])
+        ]
+        for name, file in files.items()
+    }
+
+
+# What the steps of a study's contrasts have written, for its figures.
+CONTRAST_FILES = of_study(
+    components="contrastive_components.npz",
+    prototypes="contrastive_prototypes.parquet",
+    mask="mask.csv",
+    examples="mask_examples.npz",
+)
 
 
 def check_before_start(jobs):
@@ -252,8 +243,7 @@ def check_before_start(jobs):
     stop_if_wrong(jobs)
     due = PLAN.settings("check_layers", jobs=[job.wildcards for job in jobs])
     command = [sys.executable, "-m", "conceptrast.steps.check_layers", "--settings"]
-    parts = [due[key] for key in ("layers", "insertions", "dffs")]
-    if any(parts) and subprocess.run([*command, json.dumps(due)]).returncode:
+    if due["checks"] and subprocess.run([*command, json.dumps(due)]).returncode:
         raise WorkflowError("this run cannot start: see the error above")
 
 

@@ -1,72 +1,107 @@
-"""Concepts among superpixels (ACE). From the images of a study's named classes to concept vectors and their test."""
+"""Studies. From a model's predictions to what its classes consist of, and whether the model agrees.
+
+attribute (per shard of classes) → factorize → prototypes → component_prediction, concept_recovery, figures.
+"""
 
 
-rule ace:
+rule attribute:
     input:
-        unpack(study_inputs),
-        truth=truth_of,
-        weights=weights_file,
+        unpack(predicted_inputs),
     output:
-        cavs="studies/{study}/ace.npz",
-        concepts="studies/{study}/ace.csv",
-        figures=report(
-            directory("figures/{study}/ace"),
-            patterns=["{name}.png"],
-            caption="../report/ace.rst",
-            category="Concepts",
-            subcategory="{study}",
-            labels={"class": "{name}"},
-        ),
-        manifest="figures/{study}/ace.csv",
+        attribution="studies/{study}/attribution/{shard}.npz",
     log:
-        "logs/{study}/ace.log",
+        "logs/{study}/attribute/{shard}.log",
     benchmark:
-        "benchmarks/{study}/ace.tsv"
-    # Others wait for it: early.
-    priority: 1
-    conda:
-        "../envs/conceptrast.yaml"
-    threads: 1
+        "benchmarks/{study}/attribute/{shard}.tsv"
+    priority: 1  # others wait for it: early
     resources:
-        mem_mb=2500,
-        workers=WORKERS,
-        gpu=GPU,
+        **needs(2000),
     params:
-        settings=settings("ace"),
-        code=code("ace"),
-        data=data_of,
-        digest=weights_of,
-        truth=truth_option,
-        weights=weights_option,
+        **of_pictures("attribute"),
     shell:
-        "python -m conceptrast.steps.ace --settings {params.settings:q} --index {input.index}"
-        " --class-names {input.class_names} --predictions {input.predictions} --cavs {output.cavs}"
-        " --concepts {output.concepts} --figures {output.figures} --manifest {output.manifest} {params.truth}"
-        " {params.weights} --threads {threads} --workers {resources.workers} --log {log}"
+        STEP
 
 
-rule ace_tables:
+rule factorize:
     input:
-        concepts=expand("studies/{study}/ace.csv", study=ACE_STUDIES),
+        unpack(picture_inputs),
+        **of_study(attributions="attribution/*.npz"),
     output:
-        tables=[
-            report(
-                f"tables/{name}.csv",
-                caption="../report/ace_table.rst",
-                category="Tables",
-                labels={"table": name},
-            )
-            for name in PLAN.tables["ace_tables"]
-        ],
+        components="studies/{study}/components.npz",
     log:
-        "logs/ace_tables.log",
-    conda:
-        "../envs/conceptrast.yaml"
+        "logs/{study}/factorize.log",
+    priority: 1  # others wait for it: early
     resources:
-        mem_mb=1000,
+        **needs(2000),
     params:
-        settings=settings("ace_tables"),
-        code=code("ace_tables"),
+        **of_pictures("factorize"),
     shell:
-        "python -m conceptrast.steps.ace_tables --settings {params.settings:q} --concepts {input.concepts}"
-        " --tables {output.tables} --log {log}"
+        STEP
+
+
+rule prototypes:
+    input:
+        unpack(predicted_inputs),
+        components="studies/{study}/components.npz",
+    output:
+        prototypes="studies/{study}/prototypes.parquet",
+    log:
+        "logs/{study}/prototypes.log",
+    resources:
+        **needs(2500),
+    params:
+        **of_pictures("prototypes"),
+    shell:
+        STEP
+
+
+rule component_prediction:
+    input:
+        unpack(predicted_inputs),
+        **of_study(components="components.npz", prototypes="prototypes.parquet"),
+    output:
+        prediction=in_report("studies/{study}/component_prediction.csv", "classes"),
+    log:
+        "logs/{study}/component_prediction.log",
+    resources:
+        **needs(2000),
+    params:
+        **of_pictures("component_prediction"),
+    shell:
+        STEP
+
+
+rule concept_recovery:
+    input:
+        unpack(known_inputs),
+        prototypes="studies/{study}/prototypes.parquet",
+    output:
+        recovery="studies/{study}/concept_recovery.csv",
+        purity="studies/{study}/component_purity.csv",
+    log:
+        "logs/{study}/concept_recovery.log",
+    resources:
+        **needs(1500, gpu=0),
+    params:
+        **of_pictures("concept_recovery"),
+    shell:
+        STEP
+
+
+rule figures:
+    input:
+        unpack(predicted_inputs),
+        **of_study(attributions="attribution/*.npz", components="components.npz", prototypes="prototypes.parquet"),
+        prediction="studies/{study}/component_prediction.csv",
+    output:
+        cards=figures_in_report("figures/{study}/cards", "class_card"),
+        overview=in_report("figures/{study}/overview.png", "overview"),
+        manifest="figures/{study}/cards.csv",
+    log:
+        "logs/{study}/figures.log",
+    resources:
+        **needs(2000),
+    params:
+        **of_pictures("figures"),
+    shell:
+        STEP

@@ -10,17 +10,9 @@ rule index:
         fingerprint="datasets/{dataset}/fingerprint.txt",
     log:
         "logs/index/{dataset}.log",
-    conda:
-        "../envs/conceptrast.yaml"
     resources:
-        mem_mb=1500,
-        workers=WORKERS,
+        **needs(1500, gpu=0),
     params:
-        settings=settings("index"),
-        code=code("index"),
-        data=data_of,
+        **of_pictures("index", key=data_of),
     shell:
-        "python -m conceptrast.steps.index --settings {params.settings:q} --index {output.index}"
-        " --rejected {output.rejected} --truth {output.truth} --class-names {output.class_names}"
-        " --workers {resources.workers} --log {log}"
-        " && printf %s {params.data:q} > {output.fingerprint}"
+        STEP

@@ -4,66 +4,31 @@
 rule dff:
     input:
         unpack(dff_inputs),
-        weights=weights_file,
     output:
         concepts="dff/{dff}.csv",
         arrays="dff/{dff}.npz",
-        figures=report(
-            directory("figures/dff/{dff}"),
-            patterns=["{name}.png"],
-            caption="../report/dff.rst",
-            category="Deep feature factorization",
-            subcategory="{dff}",
-            labels={"pictures": "{name}"},
-        ),
+        figures=figures_in_report("figures/dff/{dff}", "dff"),
         manifest="figures/dff/{dff}.csv",
     log:
         "logs/dff/{dff}.log",
-    benchmark:
-        "benchmarks/dff/{dff}.tsv"
-    conda:
-        "../envs/conceptrast.yaml"
-    threads: 1
     resources:
-        mem_mb=2000,
-        workers=WORKERS,
-        gpu=GPU,
+        **needs(2000),
     params:
-        settings=settings("dff"),
-        code=code("dff"),
-        data=data_of,
-        digest=weights_of,
-        predictions=predictions_option,
-        weights=weights_option,
+        **of_pictures("dff"),
     shell:
-        "python -m conceptrast.steps.dff --settings {params.settings:q} --index {input.index}"
-        " --class-names {input.class_names} --concepts {output.concepts} --arrays {output.arrays}"
-        " --figures {output.figures} --manifest {output.manifest} {params.predictions} {params.weights}"
-        " --threads {threads} --workers {resources.workers} --log {log}"
+        STEP
 
 
 rule dff_tables:
     input:
-        concepts=expand("dff/{dff}.csv", dff=DFFS),
+        concepts=expand("dff/{dff}.csv", dff=names("dff")),
     output:
-        tables=[
-            report(
-                f"tables/{name}.csv",
-                caption="../report/dff_table.rst",
-                category="Tables",
-                labels={"table": name},
-            )
-            for name in PLAN.tables["dff_tables"]
-        ],
+        tables=tables("dff_tables", caption="dff_table"),
     log:
         "logs/dff_tables.log",
-    conda:
-        "../envs/conceptrast.yaml"
     resources:
-        mem_mb=1000,
+        **needs(1000, gpu=0),
     params:
-        settings=settings("dff_tables"),
-        code=code("dff_tables"),
+        **of_run("dff_tables"),
     shell:
-        "python -m conceptrast.steps.dff_tables --settings {params.settings:q} --concepts {input.concepts}"
-        " --tables {output.tables} --log {log}"
+        STEP

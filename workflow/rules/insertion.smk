@@ -3,58 +3,30 @@
 
 rule insertion:
     input:
-        unpack(insertion_inputs),
-        weights=weights_file,
+        unpack(predicted_inputs),
     output:
         insertion="insertion/{insertion}.csv",
-        figure=report(
-            "figures/insertion/{insertion}.png",
-            caption="../report/insertion.rst",
-            category="Insertion tests",
-            labels={"test": "{insertion}"},
-        ),
+        figure=in_report("figures/insertion/{insertion}.png", "insertion"),
     log:
         "logs/insertion/{insertion}.log",
-    conda:
-        "../envs/conceptrast.yaml"
-    threads: 1
     resources:
-        mem_mb=2000,
-        workers=WORKERS,
-        gpu=GPU,
+        **needs(2000),
     params:
-        settings=settings("insertion"),
-        code=code("insertion"),
-        data=data_of,
-        digest=weights_of,
-        crop=crop_of,
-        weights=weights_option,
+        **of_pictures("insertion"),
     shell:
-        "python -m conceptrast.steps.insertion --settings {params.settings:q} --index {input.index}"
-        " --class-names {input.class_names} --predictions {input.predictions} --insertion {output.insertion}"
-        " --figure {output.figure} {params.weights}"
-        " --threads {threads} --workers {resources.workers} --log {log}"
+        STEP
 
 
 rule insertion_tables:
     input:
-        insertions=expand("insertion/{insertion}.csv", insertion=INSERTIONS),
+        insertions=expand("insertion/{insertion}.csv", insertion=names("insertion")),
     output:
-        tables=report(
-            "tables/insertion.csv",
-            caption="../report/insertion_table.rst",
-            category="Tables",
-            labels={"table": "insertion"},
-        ),
+        tables=tables("insertion_tables", caption="insertion_table"),
     log:
         "logs/insertion_tables.log",
-    conda:
-        "../envs/conceptrast.yaml"
     resources:
-        mem_mb=1000,
+        **needs(1000, gpu=0),
     params:
-        settings=settings("insertion_tables"),
-        code=code("insertion_tables"),
+        **of_run("insertion_tables"),
     shell:
-        "python -m conceptrast.steps.insertion_tables --settings {params.settings:q} --insertions {input.insertions}"
-        " --tables {output.tables} --log {log}"
+        STEP

@@ -4,41 +4,22 @@ if "tables" in PLAN.tables:
 
     rule tables:
         input:
-            predictions=[PLAN.predictions_file(study) for study in STUDIES],
-            class_names=[PLAN.class_names_file(study) for study in STUDIES],
-            attributions=expand(
-                "studies/{study}/attribution/{shard}.npz", study=STUDIES, shard=SHARDS
-            ),
-            components=expand("studies/{study}/components.npz", study=STUDIES),
-            prediction=expand("studies/{study}/component_prediction.csv", study=STUDIES),
-            recovery=expand("studies/{study}/concept_recovery.csv", study=TRUTH_STUDIES),
-            purity=expand("studies/{study}/component_purity.csv", study=TRUTH_STUDIES),
-            histories=expand("models/{model}.training.csv", model=TRAINED),
+            **of_studies(names("concepts"), attributions="attribution/*.npz", components="components.npz"),
+            **of_studies(names("concepts"), prediction="component_prediction.csv"),
+            **of_studies(with_truth("concepts"), recovery="concept_recovery.csv", purity="component_purity.csv"),
+            predictions=[PLAN.predictions_file(study) for study in names("concepts")],
+            class_names=[PLAN.class_names_file(study) for study in names("concepts")],
+            histories=expand("models/{model}.training.csv", model=names("models")),
         output:
-            tables=[
-                report(
-                    f"tables/{name}.csv",
-                    caption="../report/table.rst",
-                    category="Tables",
-                    labels={"table": name},
-                )
-                for name in PLAN.tables["tables"]
-            ],
+            tables=tables("tables", caption="table"),
         log:
             "logs/tables.log",
-        conda:
-            "../envs/conceptrast.yaml"
         resources:
-            mem_mb=1000,
+            **needs(1000, gpu=0),
         params:
-            settings=settings("tables"),
-            code=code("tables"),
+            **of_run("tables"),
         shell:
-            "python -m conceptrast.steps.tables --settings {params.settings:q} --predictions {input.predictions}"
-            " --class-names {input.class_names}"
-            " --attributions {input.attributions} --components {input.components} --prediction {input.prediction}"
-            " --recovery {input.recovery} --purity {input.purity} --histories {input.histories}"
-            " --tables {output.tables} --log {log}"
+            STEP
 
 
 rule metrics:
@@ -48,14 +29,12 @@ rule metrics:
         metrics="metrics.json",
     log:
         "logs/metrics.log",
-    conda:
-        "../envs/conceptrast.yaml"
+    resources:
+        workers=WORKERS,
     params:
-        settings=settings("metrics"),
-        code=code("metrics"),
+        **of_run("metrics"),
     shell:
-        "python -m conceptrast.steps.metrics --settings {params.settings:q} --tables {input.tables}"
-        " --metrics {output.metrics} --log {log}"
+        STEP
 
 
 rule track:
@@ -63,26 +42,14 @@ rule track:
         tables=TABLES,
         metrics="metrics.json",
         manifests=MANIFESTS,
-        figures=[
-            *expand("figures/{study}/overview.png", study=STUDIES),
-            *expand("figures/{study}/shift.png", study=CONTRASTED),
-            *expand("figures/{study}/mask.png", study=CONTRASTED),
-            *expand("figures/insertion/{insertion}.png", insertion=INSERTIONS),
-            *FIGURES_OF_VIEWS,
-            *FIGURES_OF_MODELS,
-            *FIGURES_OF_BIASES,
-        ],
+        figures=FIGURES,
     output:
         receipt="tracked.json",
     log:
         "logs/track.log",
-    conda:
-        "../envs/conceptrast.yaml"
     resources:
-        mem_mb=1000,
+        **needs(1000, gpu=0),
     params:
-        settings=settings("track"),
-        code=code("track"),
+        **of_run("track"),
     shell:
-        "python -m conceptrast.steps.track --settings {params.settings:q} --tables {input.tables}"
-        " --metrics {input.metrics} --figures {input.figures} --manifests {input.manifests} --receipt {output.receipt} --log {log}"
+        STEP

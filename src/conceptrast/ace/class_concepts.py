@@ -5,22 +5,39 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import torch
 
-from conceptrast.ace.ace import AceSettings, Concepts, concepts_of_class
+from conceptrast.ace.concepts import Concepts, concepts_of_class
 from conceptrast.ace.segments import Labels, Segments, segments_of
+from conceptrast.ace.settings import AceSettings
 from conceptrast.ace.tcav import class_gradients
 from conceptrast.base.progress import counted, progress
+from conceptrast.base.streams import Stream, generator
 from conceptrast.models.activations import activations_of
 from conceptrast.models.inference import device_of
 from conceptrast.models.pictures import Pictures
 from conceptrast.models.split import SplitModel
 
 LOGGER = logging.getLogger("conceptrast")
-_OTHERS = 75  # stream of the draw, apart from all others that use the run's seed
+
+
+@dataclass(frozen=True)
+class AceOptions:
+    """What a run decides beside the settings of the method.
+
+    Args:
+        seed: of all draws.
+        precision: of the prefix; gradients are float32.
+        labels: says what segments show, where that is known.
+    """
+
+    seed: int = 0
+    precision: str = "float32"
+    labels: Labels | None = None
 
 
 @dataclass(frozen=True)
@@ -39,9 +56,7 @@ def concepts_of_classes(
     predictions: pd.DataFrame,
     chosen: Mapping[int, np.ndarray],
     settings: AceSettings,
-    seed: int,
-    precision: str = "float32",
-    labels: Labels | None = None,
+    options: AceOptions,
 ) -> Iterator[ClassConcepts]:
     """The concepts of some classes, one class after the other.
 
@@ -50,29 +65,46 @@ def concepts_of_classes(
         split: the model, cut at the layer.
         predictions: image, predicted: from which random segments are drawn.
         chosen: images ``[N]`` by class index.
-        settings: see :class:`~conceptrast.ace.ace.AceSettings`.
-        seed: of all draws.
-        precision: of the prefix; gradients are float32.
-        labels: says what segments show, where that is known.
+        settings: see :class:`~conceptrast.ace.settings.AceSettings`.
+        options: seed, precision, labels.
     """
-    drawn = other_images(predictions, list(chosen), settings.random_images, seed)
+    # Segments of the images that stand for all other classes are cut once.
+    drawn = other_images(predictions, list(chosen), settings.random_images, options.seed)
     whole = np.unique(np.concatenate([np.empty(0, np.int64), *drawn.values()]))
-    cut = settings.segments, settings.segments_as, precision
+    cut = partial(
+        segments_of,
+        pictures,
+        split,
+        sizes=settings.segments,
+        shapes=settings.segments_as,
+        precision=options.precision,
+    )
     LOGGER.info("superpixels of %s of other classes", counted(len(whole), "pictures"))
-    random = segments_of(pictures, split, whole, *cut)
+    random = cut(whole)
+
+    # Segments, gradients and concepts of each class.
     for target, images in progress(chosen.items(), "finding concepts", len(chosen), "classes"):
         name = pictures.model.class_names[target]
         LOGGER.info("superpixels of %s of %s", counted(len(images), "pictures"), name)
-        own = segments_of(pictures, split, images, *cut, labels)
-        batches = activations_of(pictures.model, split, pictures.of(images), precision)
-        activations = torch.cat([found for _, found in batches]).to(device_of(pictures.model))
+        segments = cut(images, labels=options.labels)
+        batches = activations_of(pictures.model, split, pictures.of(images), options.precision)
+        activations = torch.cat([batch for _, batch in batches]).to(device_of(pictures.model))
         gradients = class_gradients(split, activations, target, pictures.batch_size)
         others = random.of(drawn[target])
         LOGGER.info("clusters of superpixels of %s, and their tests", name)
-        found = [
-            concepts_of_class(target, shape, own, others, gradients, settings, seed) for shape in settings.segments_as
+        concepts = [
+            concepts_of_class(
+                target=target,
+                shape=shape,
+                segments=segments,
+                others=others,
+                gradients=gradients,
+                settings=settings,
+                seed=options.seed,
+            )
+            for shape in settings.segments_as
         ]
-        yield ClassConcepts(target, images, own, found)
+        yield ClassConcepts(target=target, images=images, segments=segments, concepts=concepts)
 
 
 def other_images(predictions: pd.DataFrame, targets: Sequence[int], most: int, seed: int) -> dict[int, np.ndarray]:
@@ -94,6 +126,6 @@ def other_images(predictions: pd.DataFrame, targets: Sequence[int], most: int, s
         >>> other_images(predictions, [0, 1], 2, seed=0)
         {0: array([6]), 1: array([5, 7])}
     """
-    order = np.random.default_rng([seed, _OTHERS]).permutation(len(predictions))
+    order = generator(Stream.OTHER_IMAGES, seed).permutation(len(predictions))
     images, predicted = (predictions[key].to_numpy(np.int64)[order] for key in ("image", "predicted"))
     return {target: np.sort(images[predicted != target][:most]) for target in targets}

@@ -13,18 +13,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from conceptrast.ace.ace import AGAINST, FOR, Concepts
+from conceptrast.ace.concepts import AGAINST, FOR, Concepts
 from conceptrast.ace.segments import Labels, Segments
-from conceptrast.base.statistics import wilson_interval
+from conceptrast.base.statistics import ALL_CLASSES, wilson_interval
 from conceptrast.concepts.patches import BOX
 from conceptrast.concepts.recovery import OVERLAP
-from conceptrast.tables import ALL_CLASSES
 
 TEXTURE = "texture"
 ROLES = ("own", "other", TEXTURE)
 
 
-def shown(masks: np.ndarray, boxes: np.ndarray, things: Sequence[str]) -> list[str]:
+def things_in_segments(masks: np.ndarray, boxes: np.ndarray, things: Sequence[str]) -> list[str]:
     r"""What each segment of an image shows.
 
     .. math:: o = \frac{|s \cap b|}{\min(|s|, |b|)}
@@ -43,7 +42,7 @@ def shown(masks: np.ndarray, boxes: np.ndarray, things: Sequence[str]) -> list[s
     Example:
         >>> masks = np.zeros((3, 4, 4), bool)
         >>> masks[0, :2, :2] = masks[1, :, :2] = masks[2, 3] = True
-        >>> shown(masks, np.array([[0, 0, 2, 3]]), ["7"])
+        >>> things_in_segments(masks, np.array([[0, 0, 2, 3]]), ["7"])
         ['7', '7', 'texture']
     """
     if not len(boxes):
@@ -64,29 +63,29 @@ def labels_of(truth: pd.DataFrame) -> Labels:
 
     def labels(image: int, masks: np.ndarray) -> list[str]:
         inside = truth[truth["image"] == image]
-        return shown(masks, inside[list(BOX)].to_numpy(np.int64), inside["concept"].to_list())
+        return things_in_segments(masks, inside[list(BOX)].to_numpy(np.int64), inside["concept"].to_list())
 
     return labels
 
 
-def described(concepts: Concepts, segments: Segments, own: Sequence[str]) -> pd.DataFrame:
+def described(concepts: Concepts, segments: Segments, own_things: Sequence[str]) -> pd.DataFrame:
     """The table of a class's concepts with what they show.
 
     Args:
         concepts: of the class.
         segments: of its images, with ``shows``.
-        own: things that are in all of the class's pictures.
+        own_things: those that are in all of the class's pictures.
 
     Returns:
         The table with columns shows (what most of a concept's segments show), purity (share of them), role (``own``,
         ``other`` or ``texture``) and true_concepts; empty where a row is no concept.
     """
     named = segments.table["shows"].to_numpy()
-    found = [_majority(named[rows].tolist(), own) for rows in [*concepts.members, *concepts.chance]]
+    majorities = [_majority(named[rows].tolist(), own_things) for rows in [*concepts.members, *concepts.chance]]
     table = concepts.table.copy()
     for key in ("shows", "purity", "role"):
-        table[key] = pd.Series([row[key] for row in found], dtype=object).reindex(range(len(table)))
-    return table.assign(true_concepts=", ".join(own))
+        table[key] = pd.Series([row[key] for row in majorities], dtype=object).reindex(range(len(table)))
+    return table.assign(true_concepts=", ".join(own_things))
 
 
 def recovery_table(concepts: pd.DataFrame) -> pd.DataFrame:
@@ -105,7 +104,7 @@ def recovery_table(concepts: pd.DataFrame) -> pd.DataFrame:
     tested = concepts[concepts["status"] == "ok"]
     rows = []
     for (shape, baseline), part in tested.groupby(["segments_as", "baseline"], sort=False):
-        counts = [_counts(own) for _, own in part.groupby("class_name", sort=False)]
+        counts = [_counts(of_class) for _, of_class in part.groupby("class_name", sort=False)]
         whole = {key: sum(count[key] for count in counts) for key in counts[0]}
         names = [*part["class_name"].drop_duplicates(), ALL_CLASSES]
         for name, count in zip(names, [*counts, whole], strict=True):
@@ -116,14 +115,14 @@ def recovery_table(concepts: pd.DataFrame) -> pd.DataFrame:
 
 
 def _counts(concepts: pd.DataFrame) -> dict[str, int]:
-    found = {"n_concepts": len(concepts)}
+    counts = {"n_concepts": len(concepts)}
     for role in ROLES:
         speaks = concepts.loc[concepts["role"] == role, "speaks"]
-        found |= {role: len(speaks), f"{role}_for": int((speaks == FOR).sum())}
-        found[f"{role}_against"] = int((speaks == AGAINST).sum())
+        counts |= {role: len(speaks), f"{role}_for": int((speaks == FOR).sum())}
+        counts[f"{role}_against"] = int((speaks == AGAINST).sum())
     true = [name for name in str(concepts["true_concepts"].fillna("").iloc[0]).split(", ") if name]
     seen = set(concepts.loc[(concepts["role"] == "own") & (concepts["speaks"] == FOR), "shows"].astype(str))
-    return found | {"n_true": len(true), "n_found": len(seen)}
+    return counts | {"n_true": len(true), "n_found": len(seen)}
 
 
 def _share(count: Mapping[str, int]) -> dict[str, Any]:
@@ -132,8 +131,8 @@ def _share(count: Mapping[str, int]) -> dict[str, Any]:
     return {"own_share": count["own_for"] / n if n else None, "low": low, "high": high}
 
 
-def _majority(names: Sequence[str], own: Sequence[str]) -> dict[str, Any]:
+def _majority(names: Sequence[str], own_things: Sequence[str]) -> dict[str, Any]:
     """What most segments show; of equally frequent things the first one in the alphabet."""
     name, count = min(Counter(names).items(), key=lambda item: (-item[1], item[0]))
-    role = "own" if name in own else TEXTURE if name == TEXTURE else "other"
+    role = "own" if name in own_things else TEXTURE if name == TEXTURE else "other"
     return {"shows": name, "purity": count / len(names), "role": role}

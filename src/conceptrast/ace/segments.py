@@ -44,7 +44,11 @@ class Segments:
         kept = self.table["image"].isin(images).to_numpy()
         activations = {shape: values[kept] for shape, values in self.activations.items()}
         wanted = set(np.asarray(images).tolist())
-        return Segments(self.table[kept].reset_index(drop=True), activations, [i for i in self.bare if i in wanted])
+        return Segments(
+            table=self.table[kept].reset_index(drop=True),
+            activations=activations,
+            bare=[image for image in self.bare if image in wanted],
+        )
 
 
 def segments_of(
@@ -74,26 +78,33 @@ def segments_of(
         is listed and logged.
     """
     rows: list[dict[str, object]] = []
-    found: dict[str, list[np.ndarray]] = {shape: [] for shape in shapes}
+    parts: dict[str, list[np.ndarray]] = {shape: [] for shape in shapes}
     bare = []
     folded = split.folded()
-    for image, view in _each(pictures, images):
+    # Superpixels, what they show, and their activations, one image after the other.
+    for image, view in _one_by_one(pictures, images):
         masks = superpixels(view.expand(3, -1, -1).permute(1, 2, 0).numpy(), sizes)
         if not len(masks):
             bare.append(image)
             LOGGER.warning("image %d has no superpixels (one colour, or one segment): it is left out", image)
             continue
-        shown = {} if labels is None else {"shows": labels(image, masks)}
+        things = {} if labels is None else {"shows": labels(image, masks)}
         rows += [
-            {"image": image, "segment": number, **{key: values[number] for key, values in shown.items()}}
+            {"image": image, "segment": number, **{key: values[number] for key, values in things.items()}}
             for number in range(len(masks))
         ]
         for shape in shapes:
-            found[shape].append(_activations(pictures, folded, view, masks, shape, precision))
+            parts[shape].append(
+                _activations(pictures, folded, view=view, masks=masks, shape=shape, precision=precision)
+            )
+
+    # All of them together.
     columns = ["image", "segment"] + (["shows"] if labels is not None else [])
     table = pd.DataFrame(rows, columns=columns)
-    activations = {shape: np.concatenate(parts) if parts else np.empty((0, 0)) for shape, parts in found.items()}
-    return Segments(table, activations, bare)
+    activations = {
+        shape: np.concatenate(of_shape) if of_shape else np.empty((0, 0)) for shape, of_shape in parts.items()
+    }
+    return Segments(table=table, activations=activations, bare=bare)
 
 
 def pooled(activations: Tensor, masks: Tensor | None = None) -> Tensor:
@@ -119,7 +130,7 @@ def pooled(activations: Tensor, masks: Tensor | None = None) -> Tensor:
     return (activations * shares).sum((2, 3)) / shares.sum((2, 3))
 
 
-def _each(pictures: Pictures, images: np.ndarray) -> Iterator[tuple[int, Tensor]]:
+def _one_by_one(pictures: Pictures, images: np.ndarray) -> Iterator[tuple[int, Tensor]]:
     pairs = (pair for ids, batch in pictures.of(images) for pair in zip(map(int, ids), batch, strict=True))
     yield from progress(pairs, "cutting into superpixels", len(images), "pictures")
 

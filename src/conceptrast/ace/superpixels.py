@@ -14,8 +14,12 @@ from conceptrast.base.errors import ConfigError, unknown_name
 
 #: How a segment becomes an input: enlarged to it, or left where it is.
 SHAPES = ("resized", "in_place")
-COMPACTNESS, SIGMA = 20.0, 1.0
+#: Of SLIC: how much place counts beside colour, and the Gaussian blur before it in pixels.
+COMPACTNESS = 20.0
+SIGMA = 1.0
+#: Jaccard index from which two segments are nearly the same.
 JACCARD = 0.5
+#: Least share of the picture that a segment holds.
 SMALLEST = 0.001
 
 
@@ -44,15 +48,15 @@ def superpixels(picture: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
         >>> [len(superpixels(picture, sizes)) for sizes in ([4], [4, 4])], len(superpixels(picture * 0, [4]))
         ([4, 4], 0)
     """
-    found = np.empty((0, *picture.shape[:2]), bool)
+    kept = np.empty((0, *picture.shape[:2]), bool)
     if (picture == picture[0, 0]).all():
-        return found
+        return kept
     for size in sizes:
         labels = slic(picture, n_segments=size, compactness=COMPACTNESS, sigma=SIGMA, start_label=0)
         masks = labels == np.arange(labels.max() + 1)[:, None, None]
         masks = masks[masks.mean(axis=(1, 2)) >= SMALLEST]
-        found = np.concatenate([found, masks[~(_jaccard(masks, found) > JACCARD).any(axis=1)]])
-    return found if len(found) > 1 else found[:0]
+        kept = np.concatenate([kept, masks[~(_jaccard(masks, kept) > JACCARD).any(axis=1)]])
+    return kept if len(kept) > 1 else kept[:0]
 
 
 def segment_views(view: Tensor, masks: np.ndarray, fill: Sequence[float], shape: str) -> Tensor:
@@ -98,7 +102,7 @@ def _enlarged(alone: Tensor, mask: np.ndarray) -> Tensor:
 
 def _jaccard(masks: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Jaccard index of each mask ``[n, H, W]`` with each other one ``[m, H, W]``: ``[n, m]``."""
-    first, second = (each.reshape(len(each), each[0].size if len(each) else 0) for each in (masks, others))
+    first, second = (group.reshape(len(group), group[0].size if len(group) else 0) for group in (masks, others))
     if not len(second):
         return np.empty((len(first), 0))
     shared = first.astype(np.float32) @ second.astype(np.float32).T

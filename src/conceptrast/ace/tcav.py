@@ -86,22 +86,28 @@ def fit_cavs(positives: np.ndarray, negatives: np.ndarray) -> Cavs:
         >>> cavs.vectors.tolist(), cavs.accuracy.tolist()
         ([[1.0, 0.0]], [1.0])
     """
-    draws, channels = {each.shape[0] for each in (positives, negatives)}, {positives.shape[2], negatives.shape[2]}
-    if len(draws) + len(channels) > 2 or min(positives.shape[1], negatives.shape[1]) < 2:
+    same = positives.shape[0] == negatives.shape[0] and positives.shape[2] == negatives.shape[2]
+    if not same or min(positives.shape[1], negatives.shape[1]) < 2:
         raise ShapeError(
             f"positives {positives.shape} and negatives {negatives.shape} must be [draws, at least 2, channels]"
         )
-    held = [max(1, int(each.shape[1] * HELDOUT)) for each in (positives, negatives)]
+
+    # The fit, without the first segments of either side.
+    held = [max(1, int(examples.shape[1] * HELDOUT)) for examples in (positives, negatives)]
     rows = np.concatenate([positives[:, held[0] :], negatives[:, held[1] :]], axis=1).astype(np.float64)
     targets = np.repeat([1.0, -1.0], [positives.shape[1] - held[0], negatives.shape[1] - held[1]])
     weights, biases = _ridge(rows, targets)
+
+    # Where the first ones lie.
     sides = [
-        (np.einsum("dnc,dc->dn", each[:, :count].astype(np.float64), weights) + biases[:, None]) * sign > 0
-        for each, count, sign in zip((positives, negatives), held, (1, -1), strict=True)
+        (np.einsum("dnc,dc->dn", examples[:, :count].astype(np.float64), weights) + biases[:, None]) * sign > 0
+        for examples, count, sign in zip((positives, negatives), held, (1, -1), strict=True)
     ]
+
+    # Vectors of length 1.
     lengths = np.linalg.norm(weights, axis=1, keepdims=True)
     vectors = np.divide(weights, lengths, out=np.zeros_like(weights), where=lengths > 0)
-    return Cavs(vectors, np.mean([side.mean(axis=1) for side in sides], axis=0))
+    return Cavs(vectors=vectors, accuracy=np.mean([side.mean(axis=1) for side in sides], axis=0))
 
 
 def tcav_scores(gradients: np.ndarray, cavs: np.ndarray) -> np.ndarray:
@@ -147,11 +153,11 @@ def two_sided_p(scores: np.ndarray, random: np.ndarray) -> float:
     """
     samples = (np.asarray(scores, np.float64), np.asarray(random, np.float64))
     difference = samples[0].mean() - samples[1].mean()
-    parts = np.array([each.var(ddof=1) / len(each) for each in samples])
+    parts = np.array([sample.var(ddof=1) / len(sample) for sample in samples])
     if parts.max() < 1e-18:
         return 1.0 if abs(difference) < 1e-9 else 2 / comb(sum(map(len, samples)), len(samples[0]))
     # By hand, since scipy warns where one side does not vary, as the scores of a strong concept do not.
-    freedom = parts.sum() ** 2 / sum(part**2 / (len(each) - 1) for part, each in zip(parts, samples, strict=True))
+    freedom = parts.sum() ** 2 / sum(part**2 / (len(sample) - 1) for part, sample in zip(parts, samples, strict=True))
     return float(2 * stats.t.sf(abs(difference) / np.sqrt(parts.sum()), freedom))
 
 

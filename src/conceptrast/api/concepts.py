@@ -9,14 +9,18 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from conceptrast.ace.ace import AceSettings, Concepts, cav_arrays, strongest_cav
-from conceptrast.ace.class_concepts import concepts_of_classes
+from conceptrast.ace.card_evidence import ace_card
+from conceptrast.ace.cards import AceCard
+from conceptrast.ace.cav_arrays import cav_arrays, strongest_cav
+from conceptrast.ace.class_concepts import AceOptions, concepts_of_classes
+from conceptrast.ace.concepts import Concepts
+from conceptrast.ace.settings import AceSettings
 from conceptrast.ace.superpixels import SHAPES
 from conceptrast.api.evidence import Evidence
 from conceptrast.api.result import Result
 from conceptrast.base.errors import ConceptrastError, ConfigError, unknown_name
 from conceptrast.counterfactual.directions import Direction
-from conceptrast.figures.ace import AceCard, ace_card, draw_ace_card
+from conceptrast.figures.ace import draw_ace_card
 
 PUBLISHED = AceSettings()
 
@@ -64,7 +68,7 @@ class Discovery(Result):
         return Direction("cav", name, self.layer, torch.as_tensor(cav))
 
     def table(self) -> pd.DataFrame:
-        """One row a concept: class_name, layer, and the columns of :class:`~conceptrast.ace.ace.Concepts`."""
+        """One row a concept: class_name, layer, and the columns of :class:`~conceptrast.ace.concepts.Concepts`."""
         head = pd.DataFrame({"class_name": self.class_name, "layer": self.layer}, index=self.concepts.table.index)
         return pd.concat([head, self.concepts.table], axis=1)
 
@@ -107,8 +111,7 @@ def discover(evidence: Evidence, target: int, settings: AceSettings) -> Discover
         predictions=evidence.predictions,
         chosen={target: images},
         settings=settings,
-        seed=evidence.options.seed,
-        precision=evidence.options.precision,
+        options=AceOptions(seed=evidence.options.seed, precision=evidence.options.precision),
     )
     [concepts] = class_concepts.concepts
     paths = evidence.pictures.table[["image", "path"]]

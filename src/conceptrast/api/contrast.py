@@ -13,18 +13,20 @@ from matplotlib.figure import Figure
 from conceptrast.api.evidence import Attributions, Evidence
 from conceptrast.api.result import Result
 from conceptrast.base.errors import ConceptrastError, ConfigError, unknown_name
-from conceptrast.concepts.classes import by_class
-from conceptrast.concepts.prototypes import set_prototypes
+from conceptrast.concepts.attributed_images import by_class
+from conceptrast.concepts.class_prototypes import set_prototypes
 from conceptrast.concepts.recipes import Recipe
+from conceptrast.contrast.card_evidence import ContrastEvidence, contrast_card, facts_of
+from conceptrast.contrast.cards import ContrastCard
 from conceptrast.contrast.components import contrast_sets, of_pair, patches_of_pair, set_names, set_owners
 from conceptrast.contrast.features import MAPS, THRESHOLD, Features, features_of_classes
-from conceptrast.contrast.hyperplanes import NO_PLANE, Hyperplane, fit_pairs
-from conceptrast.contrast.pairs import named_pairs
-from conceptrast.contrast.shift import pair_outcomes
-from conceptrast.contrast.solvers import Pair, Solver
+from conceptrast.contrast.hyperplane_fit import fit_pairs
+from conceptrast.contrast.hyperplane_solvers import Solver
+from conceptrast.contrast.hyperplanes import NO_PLANE, Hyperplane
+from conceptrast.contrast.pairs import Pair, named_pairs
+from conceptrast.contrast.shift import ShiftSettings, pair_outcomes
 from conceptrast.counterfactual.directions import Direction
-from conceptrast.figures.contrast_card import ContrastCard, draw_contrast_card
-from conceptrast.figures.contrast_evidence import contrast_card, facts_of
+from conceptrast.figures.contrast_card import draw_contrast_card
 
 ZERO = Solver("zero")
 
@@ -178,16 +180,11 @@ def contrast(evidence: Evidence, pair: Pair, options: ContrastOptions) -> Contra
     card = contrast_card(
         evidence.pictures,
         evidence.split,
-        pair=pair,
-        plane=plane,
-        images=chosen,
-        strength=strength,
-        prototypes=prototypes,
+        ContrastEvidence(pair=pair, hyperplane=plane, images=chosen, strength=strength, prototypes=prototypes),
         predictions=evidence.predictions,
         study=evidence.source,
         facts=facts_of(plane, accuracy),
-        seed=seed,
-        precision=evidence.options.precision,
+        settings=ShiftSettings(seed=seed, precision=evidence.options.precision),
     )
     curves = [side.curve.rename(columns={"p_own": "p_from", "p_other": "p_to"}) for side in card.sides.values()]
     names = evidence.model.class_names

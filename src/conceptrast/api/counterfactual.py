@@ -16,16 +16,21 @@ from conceptrast.api.evidence import Evidence
 from conceptrast.api.result import Result
 from conceptrast.base.errors import ConfigError, unknown_name
 from conceptrast.base.progress import counted, duration
+from conceptrast.counterfactual.decodable_layer import DecodableLayer
 from conceptrast.counterfactual.decoder import Decoder
 from conceptrast.counterfactual.decoder_training import DEFAULTS, DecoderOptions, train_decoder
-from conceptrast.counterfactual.directions import RANDOM, Direction
-from conceptrast.counterfactual.search import DecodableLayer, with_names
-from conceptrast.counterfactual.study_counterfactuals import Moved, Story
-from conceptrast.counterfactual.study_directions import directions_towards
+from conceptrast.counterfactual.direction_kinds import RANDOM_DIRECTIONS
+from conceptrast.counterfactual.directions import Direction
+from conceptrast.counterfactual.pair_counterfactuals import PairCounterfactuals
+from conceptrast.counterfactual.pair_directions import directions_towards
+from conceptrast.counterfactual.search import SearchOptions
+from conceptrast.counterfactual.story import Story
+from conceptrast.counterfactual.table import with_names
 from conceptrast.data.decoding import open_rgb
+from conceptrast.data.view_pixels import pixels
 from conceptrast.figures.canvas import short
-from conceptrast.figures.counterfactual import animation, draw_counterfactual, save_gif
-from conceptrast.figures.evidence import pixels
+from conceptrast.figures.counterfactual import draw_counterfactual
+from conceptrast.figures.counterfactual_animation import animation, save_gif
 from conceptrast.models.inference import autocast, device_of, network_input
 from conceptrast.models.split import SplitModel
 from conceptrast.models.training_pictures import TrainingPictures
@@ -200,20 +205,18 @@ def move(
     pair = (predicted, target)
     towards = directions_towards(layer, activations, pair, precision=precision)
     for direction in directions:
-        if direction.name in (*towards, *RANDOM):
+        if direction.name in (*towards, *RANDOM_DIRECTIONS):
             raise ConfigError(f"two directions are called {direction.name!r}: give each a name of its own")
         towards[direction.name] = [direction]
 
     # The ways along them.
-    subject = Moved(
+    subject = PairCounterfactuals(
         layer=layer,
         images=np.zeros(1, np.int64),
         activations=activations,
         pair=pair,
-        probability=way.probability,
-        limit=way.limit,
         seed=evidence.options.seed,
-        precision=precision,
+        options=SearchOptions(probability=way.probability, limit=way.limit, precision=precision),
     )
     rows = with_names(subject.rows(towards), names)
     starts = rows.loc[rows["fraction"] == 0, "predicted_decoded"]

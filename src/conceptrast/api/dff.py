@@ -7,10 +7,13 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from conceptrast.api.evidence import Evidence
 from conceptrast.api.result import Result
-from conceptrast.dff.factorized_pictures import FactorizedPictures, factorized
+from conceptrast.dff.factorized_pictures import FactorizedPictures, PictureCaptions, factorized_pictures
+from conceptrast.dff.picture_groups import FactorizationOptions
+from conceptrast.figures.dff import dff_sheet, draw_dff
 from conceptrast.models.pictures import Pictures
 
 
@@ -19,6 +22,17 @@ class Factorization(FactorizedPictures, Result):
     """What a layer holds of pictures: the answer of :meth:`Study.dff <conceptrast.api.study.Study.dff>`."""
 
     palette = False
+
+    def plot(self, number: int = 0) -> Figure:
+        """The concepts over the pictures, as the workflow draws them.
+
+        Args:
+            number: of the picture, from 0, where each was factorized by itself.
+
+        Raises:
+            ConfigError: there is no such picture.
+        """
+        return draw_dff(dff_sheet(self.view(number)))
 
 
 def factorize(evidence: Evidence, pictures: Pictures, components: Sequence[int], shared: bool) -> Factorization:
@@ -35,16 +49,17 @@ def factorize(evidence: Evidence, pictures: Pictures, components: Sequence[int],
         ConfigError: a number of concepts that is not possible.
     """
     names = pictures.table["path"].astype(str).tolist()
-    plain = factorized(
+    labels = [Path(name).stem for name in names]
+    plain = factorized_pictures(
         pictures,
         pictures.table["image"].to_numpy(np.int64),
         evidence.layer,
-        n_components=components,
-        names=names,
-        shown=[Path(name).stem for name in names],
-        title=f"{len(names)} pictures",
-        shared=shared,
-        seed=evidence.options.seed,
-        precision=evidence.options.precision,
+        captions=PictureCaptions(names=names, labels=labels, title=f"{len(names)} pictures"),
+        options=FactorizationOptions(
+            n_components=components,
+            shared=shared,
+            seed=evidence.options.seed,
+            precision=evidence.options.precision,
+        ),
     )
     return Factorization(**{field.name: getattr(plain, field.name) for field in fields(plain)})

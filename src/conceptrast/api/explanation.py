@@ -13,13 +13,14 @@ from matplotlib.figure import Figure
 from conceptrast.api.evidence import Attributions, Evidence
 from conceptrast.api.result import Result
 from conceptrast.base.errors import ConceptrastError, ConfigError, unknown_name
-from conceptrast.concepts.classes import by_class, factorize_classes
+from conceptrast.concepts.attributed_images import by_class
+from conceptrast.concepts.card_evidence import ClassEvidence, class_card
+from conceptrast.concepts.cards import ClassCard
+from conceptrast.concepts.class_factorization import factorize_classes
+from conceptrast.concepts.class_prototypes import class_prototypes
 from conceptrast.concepts.component_prediction import component_prediction, plan_assemblies
-from conceptrast.concepts.prototypes import class_prototypes
 from conceptrast.concepts.recipes import RECIPES, Recipe
-from conceptrast.figures.class_card import ClassCard, draw_class_card
-from conceptrast.figures.evidence import class_card, images_on_card
-from conceptrast.figures.study import class_heatmaps
+from conceptrast.figures.class_card import draw_class_card
 
 LOGGER = logging.getLogger("conceptrast")
 
@@ -134,25 +135,20 @@ def explain(evidence: Evidence, target: int, recipe: Recipe) -> Explanation:
         completeness_gap=float(np.median(attribution["completeness_gap"])),
         reconstruction_error=float(errors[0]),
         card=class_card(
-            target=target,
-            class_names=evidence.model.class_names,
-            study=evidence.source,
-            recipe=recipe,
-            n_images=len(images),
-            prototypes=prototypes,
-            predictions=evidence.predictions,
-            verdicts=verdicts,
-            views=evidence.pictures.by_id(images_on_card(prototypes, recipe)),
-            heatmaps=class_heatmaps(
-                evidence.pictures,
-                evidence.split,
+            evidence.pictures,
+            evidence.split,
+            ClassEvidence(
                 target=target,
+                n_images=len(images),
                 attribution=attribution,
-                weighting=recipe.weighting,
                 components=components,
-                predictions=evidence.predictions,
-                precision=evidence.options.precision,
+                prototypes=prototypes,
+                verdicts=verdicts,
             ),
+            recipe,
+            predictions=evidence.predictions,
+            study=evidence.source,
+            precision=evidence.options.precision,
         ),
     )
 
@@ -175,7 +171,7 @@ def recipe_named(recipe: str | Recipe) -> Recipe:
 
 
 def components_of_class(evidence: Evidence, attribution: Attributions, recipe: Recipe) -> dict[str, np.ndarray]:
-    """Components of one class, as :func:`~conceptrast.concepts.classes.factorize_classes` gives them.
+    """Components of one class, as :func:`~conceptrast.concepts.class_factorization.factorize_classes` gives them.
 
     Args:
         evidence: of the study.

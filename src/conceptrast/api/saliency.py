@@ -15,11 +15,11 @@ from conceptrast.api.result import Result
 from conceptrast.base.errors import ConfigError
 from conceptrast.base.registry import resolve
 from conceptrast.figures.saliency import DPI as SALIENCY_DPI
-from conceptrast.figures.saliency import Looked, draw_saliency
-from conceptrast.figures.saliency_view import note_of, rows_of_view
+from conceptrast.figures.saliency import draw_saliency, saliency_note
 from conceptrast.models.pictures import Pictures
 from conceptrast.saliency import METHODS
 from conceptrast.saliency.maps import subject_maps, target_probabilities
+from conceptrast.saliency.picture_maps import PictureMaps, picture_maps
 from conceptrast.saliency.subjects import chosen_subjects, described
 
 
@@ -44,7 +44,7 @@ class Saliency(Result):
     layer: str
     maps: Mapping[str, np.ndarray]
     subjects: pd.DataFrame
-    rows: Sequence[Looked]
+    rows: Sequence[PictureMaps]
 
     def table(self) -> pd.DataFrame:
         """What the model says of every picture; ``flat``: the map by the method says nothing, it is zero throughout."""
@@ -56,7 +56,7 @@ class Saliency(Result):
 
     def plot(self) -> Figure:
         """Each picture with its maps, as the workflow draws them."""
-        note = note_of(f"{self.model_name} at {self.layer}", self.rows, None)
+        note = saliency_note(f"{self.model_name} at {self.layer}", self.rows)
         return draw_saliency(self.rows, "where the model looks", note)
 
     def __str__(self) -> str:
@@ -119,5 +119,5 @@ def look(evidence: Evidence, pictures: Pictures, target: MapTarget, methods: Seq
         layer=evidence.layer,
         maps=maps,
         subjects=subjects.drop(columns=["status", "reason", "label_name"]),
-        rows=rows_of_view(pictures, subjects, maps),
+        rows=picture_maps(pictures, subjects, maps),
     )

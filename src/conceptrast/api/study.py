@@ -11,7 +11,7 @@ import pandas as pd
 from PIL import Image
 from torch import nn
 
-from conceptrast.ace.ace import AceSettings
+from conceptrast.ace.settings import AceSettings
 from conceptrast.api.concepts import PUBLISHED, Discovery, discover
 from conceptrast.api.contrast import ZERO, Contrast, ContrastOptions, contrast, pair_of
 from conceptrast.api.counterfactual import Counterfactual, Way, move, no_decoder, trained_decoder
@@ -23,7 +23,7 @@ from conceptrast.api.options import CACHE_BYTES, StudyOptions
 from conceptrast.api.saliency import MapTarget, Saliency, look, methods_named
 from conceptrast.concepts.recipes import Recipe
 from conceptrast.contrast.features import THRESHOLD
-from conceptrast.contrast.solvers import Solver
+from conceptrast.contrast.hyperplane_solvers import Solver
 from conceptrast.counterfactual.decoder import Decoder, read_decoder
 from conceptrast.counterfactual.decoder_training import DEFAULTS, DecoderOptions
 from conceptrast.counterfactual.directions import Direction
@@ -173,7 +173,7 @@ class Study:
             DataError: no picture can be used.
             ConceptrastError: no picture is predicted as the class; the message says which classes are.
 
-        Source: arXiv 2502.03422; see :mod:`conceptrast.concepts.prototypes`.
+        Source: arXiv 2502.03422; see :mod:`conceptrast.concepts.prototype_search`.
 
         Example:
             >>> from PIL import Image
@@ -274,7 +274,7 @@ class Study:
             DataError: no picture can be used.
             ConceptrastError: no picture is predicted as the class, or none as another one.
 
-        Source: see :mod:`conceptrast.ace.ace`.
+        Source: see :mod:`conceptrast.ace.concepts`.
 
         Example:
             >>> import numpy as np

@@ -1,8 +1,7 @@
 """Attribution: how much each activation speaks for a class.
 
 Every method is one file with one function ``f(split, activations, baseline, target) -> attribution``, all of shape
-``[N, C, h, w]``; adding one is a new file and one line here (two, where it measures
-from zero).
+``[N, C, h, w]``. A new method is a new file and one line here, or two if it measures from zero.
 """
 
 METHODS = {

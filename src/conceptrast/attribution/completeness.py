@@ -13,7 +13,7 @@ from conceptrast.models.split import SplitModel
 LOGGER = logging.getLogger("conceptrast")
 
 #: Gap above which a warning is logged.
-TOLERATED = 0.01
+TOLERATED_GAP = 0.01
 
 
 def completeness_gap(
@@ -69,11 +69,6 @@ def relative_gap(total: Tensor, change: Tensor) -> Tensor:
 def warn_if_incomplete(gap: Tensor, method: str, layer: str) -> None:
     """Log a warning when the median gap of ``gap`` ``[N]`` is above 1 %."""
     median = float(gap.median()) if len(gap) else 0.0
-    if median > TOLERATED:
-        LOGGER.warning(
-            "%s at layer %r leaves a gap: its sum is %.1f %% off the change of the logit for half of %d images",
-            method,
-            layer,
-            100 * median,
-            len(gap),
-        )
+    if median > TOLERATED_GAP:
+        extent = f"{100 * median:.1f} % off the change of the logit for half of {len(gap)} images"
+        LOGGER.warning("%s at layer %r leaves a gap: its sum is %s", method, layer, extent)

@@ -42,8 +42,8 @@ def deeplift(split: SplitModel, activations: Tensor, baseline: Tensor, target: i
 
     where the multiplier :math:`m` follows the chain rule with
     :math:`m_{x \to \sigma(x)} = (\sigma(x) - \sigma(x_0)) / (x - x_0)` at every nonlinearity. In a max-pooling window
-    whose maximum rises over the baseline's the rise goes to the input's largest element, otherwise the fall goes to
-    the baseline's; windows may overlap.
+    whose maximum is above the baseline's, the rise goes to the input's largest element. Otherwise the fall goes to the
+    baseline's largest element. Windows may overlap.
 
     Args:
         split: the network, cut at the layer.
@@ -110,19 +110,23 @@ class _Elementwise(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, rows: Rows, function: Callable[..., Tensor], others: list[Any], kwargs: dict[str, Any]
     ) -> Tensor:
+        # Value and slope, in float32 or better.
         with torch.enable_grad():
             source = exact(x).requires_grad_()
             copy = source.clone()
             y = function(copy, *others, **kwargs)
             (slope,) = torch.autograd.grad(y.sum(), source)
+        # The ratio of differences; the slope where the differences are rounding noise.
         with torch.no_grad():
-            x_difference, y_difference = difference(source, rows), difference(y, rows)
+            x_difference = difference(source, rows)
+            y_difference = difference(y, rows)
             ratio = y_difference / x_difference
             images = len(ratio)
             near = x_difference.abs() <= NEAR * (source[:images].abs() + y[:images].abs())
             # Square roots have an infinite slope at 0, which must not meet a difference of 0.
             finite = slope[:images].nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
             ctx.multiplier = torch.where(near, finite, ratio)
+            # A function that wrote in place has to be seen to do so here, too.
             if y is not copy:
                 return y.detach().to(x.dtype)
             x.copy_(y)
@@ -150,10 +154,13 @@ class _MaxPooling(torch.autograd.Function):
         x_difference = difference(exact(x), rows).flatten(2)
         y_difference = difference(exact(y), rows).flatten(2)
         images = len(x_difference)
-        in_image, in_baseline = largest[:images].flatten(2), _per_image(largest, rows).flatten(2)
+        # Where the image and the baseline have their largest elements, and the share of the change that goes there.
+        in_image = largest[:images].flatten(2)
+        in_baseline = _per_image(largest, rows).flatten(2)
         rise = _share(y_difference.clamp(min=0), x_difference.gather(2, in_image), otherwise=1.0)
         fall = _share(y_difference.clamp(max=0), x_difference.gather(2, in_baseline), otherwise=0.0)
-        ctx.routes, ctx.shape = ((in_image, rise), (in_baseline, fall)), x.shape
+        ctx.routes = ((in_image, rise), (in_baseline, fall))
+        ctx.shape = x.shape
         return y
 
     @staticmethod
@@ -194,9 +201,9 @@ def _share(part: Tensor, whole: Tensor, otherwise: float) -> Tensor:
     return torch.where(whole == 0, torch.full_like(part, otherwise), part / whole)
 
 
-def _functions(names: str, *owners: Any) -> set[Callable[..., Any]]:
+def _functions(names: str, owners: tuple[Any, ...]) -> set[Callable[..., Any]]:
     spellings = [spelling for name in names.split() for spelling in (name, f"{name}_")]
-    return {getattr(owner, each) for owner in owners for each in spellings if hasattr(owner, each)}
+    return {getattr(owner, name) for owner in owners for name in spellings if hasattr(owner, name)}
 
 
 _ELEMENTWISE = """celu elu expit gelu hardshrink hardsigmoid hardswish hardtanh leaky_relu log_sigmoid logsigmoid mish
@@ -210,6 +217,6 @@ _POOLING_NAMES = {
     for dimensions in (1, 2, 3)
 }
 _RULES: dict[Callable[..., Any], type[torch.autograd.Function]] = {
-    **dict.fromkeys(_functions(_ELEMENTWISE, functional, torch, torch.Tensor, torch.special), _Elementwise),
+    **dict.fromkeys(_functions(_ELEMENTWISE, (functional, torch, torch.Tensor, torch.special)), _Elementwise),
     **dict.fromkeys(_POOLING_NAMES, _MaxPooling),
 }

@@ -49,15 +49,17 @@ def attribute_images(
         >>> network = torch.nn.Sequential(torch.nn.AvgPool2d(2), torch.nn.ReLU(), torch.nn.Flatten())
         >>> model = Model("mean colour", network, Preprocess(None, 2, (0.5,) * 3, (0.5,) * 3), ["red", "green", "blue"])
         >>> white = torch.full((1, 3, 2, 2), 255, dtype=torch.uint8)
-        >>> found = attribute_images(model, "0", [(np.array([4]), white)], {4: 2}, baseline=0.0, samples=0)
-        >>> found["image"], found["target"], found["raw"].round(3)
+        >>> maps = attribute_images(model, "0", [(np.array([4]), white)], {4: 2}, baseline=0.0, samples=0)
+        >>> maps["image"], maps["target"], maps["raw"].round(3)
         (array([4]), array([2]), array([[[0.333]]], dtype=float32))
     """
+    # The baseline's activations, which say how large the maps are.
     split = SplitModel(model, layer).folded()
     shape = (model.preprocess.channels, *model.preprocess.size)
     blank = network_input(model, torch.zeros(1, *shape, dtype=torch.uint8))
     start = baseline_activations(split, blank, baseline, precision)
     grid = tuple(start.shape[2:])
+    # Arrays of each batch, behind empty ones that give types and shapes where there is no batch.
     parts: dict[str, list[np.ndarray]] = {
         "image": [np.empty(0, np.int64)],
         "target": [np.empty(0, np.int64)],
@@ -68,7 +70,7 @@ def attribute_images(
     }
     for ids, views in batches:
         classes = np.array([targets[int(image)] for image in ids], dtype=np.int64)
-        found = smooth_attribution(
+        attribution = smooth_attribution(
             split,
             network_input(model, views),
             torch.from_numpy(classes),
@@ -79,13 +81,12 @@ def attribute_images(
             warn=False,
             **smoothing,
         )
-        arrays = (
-            np.asarray(ids, np.int64),
-            classes,
-            *map(_array, (found.raw, found.rectified, found.multiplier, found.gap)),
-        )
-        for name, array in zip(parts, arrays, strict=True):
-            parts[name].append(array)
+        parts["image"].append(np.asarray(ids, np.int64))
+        parts["target"].append(classes)
+        parts["raw"].append(_array(attribution.raw))
+        parts["rectified"].append(_array(attribution.rectified))
+        parts["multiplier"].append(_array(attribution.multiplier))
+        parts["completeness_gap"].append(_array(attribution.gap))
     whole = {name: np.concatenate(arrays) for name, arrays in parts.items()}
     warn_if_incomplete(torch.from_numpy(whole["completeness_gap"]), method, layer)
     return whole

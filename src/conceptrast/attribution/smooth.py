@@ -7,8 +7,8 @@ Notation:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from conceptrast.attribution import FROM_ZERO, METHODS
 from conceptrast.attribution.completeness import completeness_gap, warn_if_incomplete
 from conceptrast.base.errors import ConfigError, LayerError, ShapeError
 from conceptrast.base.registry import resolve
+from conceptrast.base.streams import Stream, drawn_seeds
 from conceptrast.models.inference import autocast
 from conceptrast.models.split import SplitModel
 
@@ -39,6 +40,11 @@ class Attribution:
     rectified: Tensor
     multiplier: Tensor
     gap: Tensor
+
+    @classmethod
+    def together(cls, parts: Sequence[Attribution]) -> Attribution:
+        """Attributions of some images and others as one, in their order."""
+        return cls(**{field.name: torch.cat([getattr(part, field.name) for part in parts]) for field in fields(cls)})
 
 
 def smooth_attribution(
@@ -77,13 +83,15 @@ def smooth_attribution(
         image_ids: ``[N]`` integers that tell images apart; their positions if ``None``.
         precision: ``float32`` or ``bfloat16`` (autocast); sums and the gap are float32 in both.
         batch_size: copies that run at once; all copies of one image always do.
-        warn: log a warning where the gap is above 1 %; a stream of batches logs one for all of them instead.
+        warn: log a warning if the median gap is above 1 %. A stream of batches logs one warning for all instead.
 
     Returns:
-        raw and rectified maps, the channels' multipliers (:math:`\Delta a` is the difference from what the method
-        measures from: the baseline, or zero for those of :data:`conceptrast.attribution.FROM_ZERO`; 0 for a channel
-        that never differs; for a linear suffix the channel's weight), and the gap of each image's first copy
-        (measuring all of them would cost another pass of the suffix).
+        Raw and rectified maps, the channels' multipliers, and the gap of each image's first copy (measuring all of them
+        would cost another pass of the suffix).
+
+        :math:`\Delta a` is the difference from what the method measures from: from the baseline, or from zero for the
+        methods in :data:`conceptrast.attribution.FROM_ZERO`. The multiplier is 0 for a channel that never differs. For
+        a linear suffix it is the channel's weight.
 
     Raises:
         ConfigError: unknown method or precision, or a negative number of samples or noise.
@@ -98,45 +106,70 @@ def smooth_attribution(
     Example:
         >>> network = torch.nn.Sequential(torch.nn.AvgPool2d(2), torch.nn.ReLU(), torch.nn.Flatten()).eval()
         >>> images = torch.full((1, 3, 2, 2), 4.0)
-        >>> found = smooth_attribution(SplitModel(network, "0"), images, target=0, samples=0)
-        >>> found.raw, found.rectified, found.multiplier, found.gap
+        >>> attribution = smooth_attribution(SplitModel(network, "0"), images, target=0, samples=0)
+        >>> attribution.raw, attribution.rectified, attribution.multiplier, attribution.gap
         (tensor([[[1.]]]), tensor([[[1.]]]), tensor([[1., 0., 0.]]), tensor([0.]))
     """
+    # What was asked for, checked.
     _check_noise(samples, noise)
     if not len(images):
         raise ShapeError("no images to attribute")
-    explain, from_zero = resolve("attribution method", method, METHODS), method in FROM_ZERO
+    explain: Method = resolve("attribution method", method, METHODS)
     ids = np.arange(len(images)) if image_ids is None else np.asarray(image_ids)
     targets = torch.as_tensor(target, device=images.device).expand(len(images))
     if len(ids) != len(images):
         raise ShapeError(f"{len(ids)} image_ids for {len(images)} images")
     copies = samples if noise > 0 else min(samples, 1)
+    # What all images share.
     split = split.folded()
     start = baseline_activations(split, images, baseline, precision)
+    attributor = _Attributor(split, start, explain=explain, from_zero=method in FROM_ZERO, precision=precision)
+    # All copies of some images at a time.
     parts = []
     for rows in _chunks(len(images), max(1, batch_size // max(1, copies))):
-        noisy = noisy_copies(images[rows], ids[rows], copies, noise, seed)
-        parts.append(_attribute(split, noisy, targets[rows], start, explain, from_zero, precision))
-    found = Attribution(*(torch.cat(part) for part in zip(*parts, strict=True)))
+        noisy = noisy_copies(images[rows], ids[rows], copies=copies, noise=noise, seed=seed)
+        parts.append(attributor.attribute(noisy, targets[rows]))
+    attribution = Attribution.together(parts)
     if warn:
-        warn_if_incomplete(found.gap, method, split.layer)
-    return found
+        warn_if_incomplete(attribution.gap, method, split.layer)
+    return attribution
 
 
-def _attribute(
-    split: SplitModel, noisy: Tensor, targets: Tensor, start: Tensor, explain: Method, from_zero: bool, precision: str
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Raw map, rectified map, multipliers and gap of images whose copies are ``noisy`` ``[n, S, 3, H, W]``."""
-    copies = noisy.shape[1]
-    with autocast(precision, noisy.device):
-        with torch.no_grad():
-            activations = split.prefix(noisy.flatten(0, 1).contiguous(memory_format=torch.channels_last))
-        attribution = explain(split, activations, start, targets.repeat_interleave(copies))
-    mean = attribution.float().unflatten(0, (-1, copies)).mean(1)
-    gap = completeness_gap(split, attribution[::copies], activations[::copies].float(), start.float(), targets)
-    way = activations.float() if from_zero else activations.float() - start.float()
-    multiplier = channel_multiplier(attribution, way, copies)
-    return mean.mean(1), mean.clamp(min=0).mean(1), multiplier, gap
+@dataclass(frozen=True)
+class _Attributor:
+    """What is the same for all images: the cut network, the baseline's activations and the method."""
+
+    split: SplitModel
+    start: Tensor
+    explain: Method
+    from_zero: bool
+    precision: str
+
+    def attribute(self, noisy: Tensor, targets: Tensor) -> Attribution:
+        """Attribution of images whose copies are ``noisy`` ``[n, S, 3, H, W]``."""
+        copies = noisy.shape[1]
+        # One attribution for each copy.
+        with autocast(self.precision, noisy.device):
+            with torch.no_grad():
+                activations = self.split.prefix(noisy.flatten(0, 1).contiguous(memory_format=torch.channels_last))
+            attribution = self.explain(self.split, activations, self.start, targets.repeat_interleave(copies))
+        # Means over the copies, and the gap of the first.
+        start = self.start.float()
+        mean = attribution.float().unflatten(0, (-1, copies)).mean(1)
+        gap = completeness_gap(
+            self.split,
+            attribution=attribution[::copies],
+            activations=activations[::copies].float(),
+            baseline=start,
+            target=targets,
+        )
+        way = activations.float() if self.from_zero else activations.float() - start
+        return Attribution(
+            raw=mean.mean(1),
+            rectified=mean.clamp(min=0).mean(1),
+            multiplier=channel_multiplier(attribution, way, copies),
+            gap=gap,
+        )
 
 
 def channel_multiplier(attribution: Tensor, difference: Tensor, copies: int) -> Tensor:
@@ -186,13 +219,13 @@ def noisy_copies(images: Tensor, image_ids: np.ndarray, copies: int, noise: floa
     """
     if copies == 0 or noise == 0:
         return images.unsqueeze(1)
-    drawn = torch.stack([_normal(seed, int(each), (copies, *images.shape[1:])) for each in image_ids])
+    drawn = torch.stack([_normal(seed, int(image), (copies, *images.shape[1:])) for image in image_ids])
     return images.unsqueeze(1) + noise * drawn.to(images)
 
 
 def _normal(seed: int, image_id: int, shape: tuple[int, ...]) -> Tensor:
-    state = np.random.SeedSequence([seed, image_id]).generate_state(1, np.uint64)
-    return torch.randn(shape, generator=torch.Generator().manual_seed(int(state[0])))
+    [drawn] = drawn_seeds(Stream.ATTRIBUTION_NOISE, seed, image_id)
+    return torch.randn(shape, generator=torch.Generator().manual_seed(int(drawn)))
 
 
 def _chunks(total: int, size: int) -> Iterator[slice]:

@@ -53,5 +53,5 @@ def unknown_name(what: str, got: object, valid: Iterable[object], limit: int = 5
     near = difflib.get_close_matches(str(got), names, n=limit, cutoff=0.5)
     if near:
         return f"unknown {what} {str(got)!r}; nearest: {', '.join(near)}"
-    shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
-    return f"unknown {what} {str(got)!r}; valid: {shown or '(none)'}"
+    valid_names = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
+    return f"unknown {what} {str(got)!r}; valid: {valid_names or '(none)'}"

@@ -30,5 +30,15 @@ def resolve(what: str, name: str, table: Mapping[str, str]) -> Any:
     """
     if name not in table:
         raise ConfigError(unknown_name(what, name, table))
-    module, attribute = table[name].split(":")
+    return implementation(table[name])
+
+
+def implementation(name: str) -> Any:
+    """What ``package.module:attribute`` names.
+
+    Example:
+        >>> implementation("math:sqrt")(9.0)
+        3.0
+    """
+    module, attribute = name.split(":")
     return getattr(importlib.import_module(module), attribute)

@@ -7,6 +7,13 @@ from statistics import NormalDist
 import numpy as np
 
 from conceptrast.base.errors import ConceptrastError
+from conceptrast.base.streams import Stream, generator
+
+ALL_CLASSES = "all classes"
+"""Name of the rows of a table that sum up all classes."""
+
+ALL_CLASSES = "all classes"
+"""Name of the rows of a table that sum up a study's classes."""
 
 
 def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -93,9 +100,9 @@ def bootstrap_interval(
     values = np.asarray(values, dtype=np.float64)
     if not values.size:
         raise ConceptrastError("the mean of no values is not known")
-    generator = np.random.default_rng(seed)
+    draw = generator(Stream.RESAMPLED_MEANS, seed)
     means = np.concatenate(
-        [values[generator.integers(0, values.size, (size, values.size))].mean(axis=1) for size in _parts(resamples)]
+        [values[draw.integers(0, values.size, (size, values.size))].mean(axis=1) for size in _parts(resamples)]
     )
     low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)

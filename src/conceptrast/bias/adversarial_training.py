@@ -29,6 +29,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, huber_loss
 
 from conceptrast.base.errors import ModelError
 from conceptrast.base.progress import progress
+from conceptrast.base.streams import Stream, generator
 from conceptrast.bias.autoencoder import CODE, Autoencoder, Passed, as_input, batch_statistics, critic
 from conceptrast.models.checkpoints import Checkpoint, History
 from conceptrast.models.inference import autocast
@@ -42,7 +43,6 @@ HELD_OUT = 0.1  # share of the training pictures that only say when a phase has 
 AHEAD = math.log(2) / 2  # a player whose recent loss is below half of that of a coin has the upper hand, and rests
 MEMORY = 0.9  # of the recent losses: weight of what was before
 LEAST_GAIN = 0.01  # share of the best loss by which an epoch must be better to count as progress
-_ORDER, _NORMAL, _HELD_OUT = 93, 94, 95  # streams of the batches, of the normal samples, of the held-out pictures
 
 
 @dataclass(frozen=True)
@@ -251,7 +251,7 @@ def split_held_out(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         >>> len(learnt), len(watched), sorted([*learnt, *watched]) == list(range(20))
         (18, 2, True)
     """
-    order = np.random.default_rng([seed, _HELD_OUT]).permutation(n)
+    order = generator(Stream.WATCHED_PICTURES, seed).permutation(n)
     held_out = max(1, round(HELD_OUT * n))
     return order[held_out:], order[:held_out]
 
@@ -301,9 +301,9 @@ def _epoch(
     """One epoch and its row of the history."""
     start = time.monotonic()
     learnt, watched = rows
-    order = learnt[np.random.default_rng([seed, epoch, _ORDER]).permutation(len(learnt))]
-    drawn = int(np.random.default_rng([seed, epoch, _NORMAL]).integers(2**62))
-    generator = torch.Generator().manual_seed(drawn)
+    order = learnt[generator(Stream.AUTOENCODER_ORDER, seed, epoch).permutation(len(learnt))]
+    drawn = int(generator(Stream.NORMAL_CODES, seed, epoch).integers(2**62))
+    normal_samples = torch.Generator().manual_seed(drawn)
     players.autoencoder.train().requires_grad_(True)
     steps = []
     # Full batches only: batch norm and the critic cannot learn from a last batch of one.
@@ -311,7 +311,7 @@ def _epoch(
     used = torch.from_numpy(order[: len(order) // size * size])
     batches = progress(pictures.batches(used), f"epoch {epoch}, {phase.name}", len(used) // size, "batches")
     for step, (views, labels) in enumerate(batches, 1):
-        steps.append(_step(players, views, labels, phase, options.precision, generator))
+        steps.append(_step(players, views, labels, phase, options.precision, normal_samples))
         if not math.isfinite(steps[-1]["loss"]):
             raise ModelError(
                 f"training of the autoencoder diverged: loss {steps[-1]['loss']} in epoch {epoch} ({phase.name}), step "

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from conceptrast.base.streams import LibrarySeed, library_seed
 from conceptrast.bias.comparison import check_size
 from conceptrast.models.model import Preprocess
 
@@ -56,7 +57,7 @@ class Autoencoder(nn.Module):
         check_size(size)
         self.size = size
         with torch.random.fork_rng(devices=[]):
-            torch.random.default_generator.manual_seed(seed)
+            torch.random.default_generator.manual_seed(library_seed(LibrarySeed.AUTOENCODER_WEIGHTS, seed))
             self.encoder = _encoder(size)
             self.decoder = _decoder(size)
             self.classifier = nn.Linear(CODE, 1)
@@ -96,7 +97,7 @@ def critic(seed: int = 0) -> nn.Sequential:
         torch.Size([1, 1])
     """
     with torch.random.fork_rng(devices=[]):
-        torch.random.default_generator.manual_seed(seed)
+        torch.random.default_generator.manual_seed(library_seed(LibrarySeed.CRITIC_WEIGHTS, seed))
         return nn.Sequential(
             *(nn.Linear(2 * CODE, 64), nn.LeakyReLU(0.2)),
             *(nn.Linear(64, 16), nn.LeakyReLU(0.2)),

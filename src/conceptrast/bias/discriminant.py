@@ -98,39 +98,3 @@ def discriminant_direction(codes: np.ndarray, labels: np.ndarray) -> Discriminan
     unit = solution / length
     positions = around @ unit
     return Discriminant(middle, unit, (weights * positions) @ around / (weights @ positions**2))
-
-
-def steps_along(positions: np.ndarray, n_steps: int = 10) -> np.ndarray:
-    """``n_steps`` equally spaced positions from the 1st to the 99th percentile of ``positions`` ``[n]``.
-
-    Example:
-        >>> steps_along(np.arange(101.0), 3).tolist()
-        [1.0, 50.0, 99.0]
-    """
-    low, high = np.quantile(positions, [0.01, 0.99]).tolist()
-    return np.linspace(low, high, n_steps)
-
-
-def nearest_pictures(positions: np.ndarray, steps: np.ndarray, n_each: int) -> np.ndarray:
-    """For each step the pictures whose positions are nearest to it, no picture twice; steps take turns.
-
-    Args:
-        positions: ``[n]``.
-        steps: ``[S]``.
-        n_each: pictures a step; ``S · n_each`` pictures are needed, fewer give fewer each.
-
-    Returns:
-        Rows ``[S, n_each]`` of ``positions``.
-
-    Example:
-        >>> nearest_pictures(np.array([0.0, 0.1, 1.0, 0.9]), np.array([0.0, 1.0]), 2).tolist()
-        [[0, 1], [2, 3]]
-    """
-    distance = np.abs(np.asarray(positions)[None] - np.asarray(steps)[:, None])
-    chosen: list[list[int]] = [[] for _ in steps]
-    for _ in range(min(n_each, len(positions) // len(steps))):
-        for own, taken in zip(distance, chosen, strict=True):
-            nearest = int(own.argmin())
-            taken.append(nearest)
-            distance[:, nearest] = np.inf
-    return np.array(chosen, dtype=np.int64).reshape(len(steps), -1)

@@ -11,15 +11,23 @@ from torch import Tensor
 
 from conceptrast.bias.autoencoder import Autoencoder, plain_preprocess
 from conceptrast.bias.discriminant import Discriminant, discriminant_direction
-from conceptrast.bias.spaces import Encoded, encode_autoencoder, encode_resnet
+from conceptrast.bias.encoding import Encoding, encode_autoencoder, encode_resnet
+from conceptrast.bias.table import spearman
 from conceptrast.data.dataset import Dataset
 from conceptrast.data.loading import views
 from conceptrast.models.model import Model, Preprocess
 
 
 @dataclass(frozen=True)
-class Source:
-    """The pictures of a condition: dataset, its index with ``rotation``, pictures in a batch, processes that decode."""
+class ConditionPictures:
+    """The pictures of a condition.
+
+    Args:
+        dataset: what they are read from.
+        table: the dataset's index, with ``rotation``.
+        batch_size: pictures in a batch.
+        workers: processes that decode.
+    """
 
     dataset: Dataset
     table: pd.DataFrame
@@ -28,7 +36,13 @@ class Source:
 
     def batches(self, table: pd.DataFrame, preprocess: Preprocess) -> Iterable[tuple[np.ndarray, Tensor]]:
         """Ids and views of the rows of a table."""
-        return views(self.dataset, table, preprocess, self.batch_size, self.workers)
+        return views(
+            self.dataset,
+            table,
+            preprocess,
+            batch_size=self.batch_size,
+            workers=self.workers,
+        )
 
 
 @dataclass(frozen=True)
@@ -45,25 +59,44 @@ class LatentSpace:
     codes: np.ndarray
     positions: pd.DataFrame
 
+    @property
+    def class_names(self) -> tuple[str, str]:
+        """Names of class 1 and class 2."""
+        first, second = self.positions.drop_duplicates("label").sort_values("label")["label_name"]
+        return str(first), str(second)
 
-def latent_space(network: Autoencoder | Model, source: Source, precision: str = "float32") -> LatentSpace:
+    @property
+    def rotation_correlations(self) -> tuple[float, float]:
+        """Spearman's correlation of rotation with position within class 1 and class 2; NaN where it has none."""
+        classes = (self.positions[self.positions["label"] == label] for label in (0, 1))
+        first, second = (float(spearman(rows["rotation"].to_numpy(), rows["position"].to_numpy())) for rows in classes)
+        return first, second
+
+
+def latent_space(network: Autoencoder | Model, pictures: ConditionPictures, precision: str = "float32") -> LatentSpace:
     """Encode all pictures, fit the direction on the training pictures, place the validation pictures along it.
 
     Args:
         network: trained.
-        source: the pictures.
+        pictures: those of the condition.
         precision: ``float32`` or ``bfloat16``.
     """
-    train, validation = (source.table[source.table["split"] == split] for split in ("train", "validation"))
-    fitted = _encoded(network, source, train, precision)
-    shown = _encoded(network, source, validation, precision)
-    direction = discriminant_direction(fitted.codes, train["label"].to_numpy())
+    # The direction, from the training pictures.
+    train = pictures.table[pictures.table["split"] == "train"]
+    train_encoding = _encoding(network, pictures, train, precision)
+    direction = discriminant_direction(train_encoding.codes, train["label"].to_numpy())
+
+    # Positions of the validation pictures along it.
+    validation = pictures.table[pictures.table["split"] == "validation"]
+    encoding = _encoding(network, pictures, validation, precision)
     table = validation[["image", "label", "label_name", "rotation"]].reset_index(drop=True)
-    placed = table.assign(position=direction.positions(shown.codes), probability=shown.probability)
-    return LatentSpace(direction, shown.codes, placed)
+    positions = table.assign(position=direction.positions(encoding.codes), probability=encoding.probability)
+    return LatentSpace(direction=direction, codes=encoding.codes, positions=positions)
 
 
-def _encoded(network: Autoencoder | Model, source: Source, table: pd.DataFrame, precision: str) -> Encoded:
+def _encoding(
+    network: Autoencoder | Model, pictures: ConditionPictures, table: pd.DataFrame, precision: str
+) -> Encoding:
     if isinstance(network, Autoencoder):
-        return encode_autoencoder(network, source.batches(table, plain_preprocess(network.size)), precision)
-    return encode_resnet(network, source.batches(table, network.preprocess), precision)
+        return encode_autoencoder(network, pictures.batches(table, plain_preprocess(network.size)), precision)
+    return encode_resnet(network, pictures.batches(table, network.preprocess), precision)

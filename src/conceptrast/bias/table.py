@@ -16,9 +16,9 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from conceptrast.base.statistics import mean_sd, wilson_interval
+from conceptrast.base.streams import Stream, generator
 
 RESAMPLES = 2000
-_BOOTSTRAP = 96  # stream of the resampling
 KEY = ["bias", "condition", "network", "seed"]
 MEASURES = ("accuracy", "auc", "rho_within", "rho_class_1", "rho_class_2", "rho_all")
 LOSSES = ("reconstruction", "adversarial", "classification", "critic")
@@ -105,7 +105,7 @@ def _measures(labels: np.ndarray) -> dict[str, Callable[[Mapping[str, np.ndarray
 
 def _stratified(labels: np.ndarray, seed: int) -> np.ndarray:
     """Resamples ``[R, n]`` of rows, each within its own class, so that labels stay where they are."""
-    rng = np.random.default_rng([seed, _BOOTSTRAP])
+    rng = generator(Stream.STRATIFIED_RESAMPLES, seed)
     draws = np.empty((RESAMPLES, len(labels)), dtype=np.int64)
     for label in (0, 1):
         own = np.flatnonzero(labels == label)

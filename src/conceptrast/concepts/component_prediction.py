@@ -8,7 +8,9 @@ at random, and the patches of another class.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
@@ -17,21 +19,23 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from conceptrast.base.errors import ModelError, ShapeError
+from conceptrast.base.errors import ModelError
+from conceptrast.base.streams import Stream, generator
+from conceptrast.concepts.combined_image import assemble, chosen_patches
 from conceptrast.concepts.patches import BOX, crop
-from conceptrast.concepts.prototypes import SELECTIONS
+from conceptrast.concepts.prototype_search import SELECTIONS
 from conceptrast.concepts.recipes import Recipe
 from conceptrast.models.inference import autocast, device_of, network_input
 from conceptrast.models.model import Model
 
 COLUMNS = (
-    "class", "class_name", "recipe", "selection", "layout", "baseline", "status", "reason", "n_images", "probability",
-    "predicted", "match",
-)  # fmt: skip
+    *("class", "class_name", "recipe", "selection", "layout", "baseline", "status", "reason"),
+    *("n_images", "probability", "predicted", "match"),
+)
 CHUNK = 32
 """Combined images whose views are in memory together."""
 
-_STREAMS = {"random_patches": 1, "other_class": 2}
+_STREAMS = {"random_patches": Stream.RANDOM_PATCHES, "other_class": Stream.OTHER_CLASS}
 
 
 @dataclass(frozen=True)
@@ -48,78 +52,11 @@ class Assembly:
     """Why it cannot be put together; empty where it can."""
 
 
-def chosen_patches(prototypes: pd.DataFrame, distinct: bool = False) -> pd.DataFrame:
-    """One patch of each component.
+class _Answer(NamedTuple):
+    """What the model says of a combined image: the probability of the class, and the class that it names."""
 
-    The best ones; where images must be distinct, pairs of component and patch are taken in the order of their
-    similarity, and an image that is taken, or a component that is served, is passed over. Ties go to the lower
-    component, then the lower rank.
-
-    Args:
-        prototypes: those of one class, recipe and selection: component, rank, image, similarity and boxes.
-        distinct: whether no two patches may come from one image.
-
-    Returns:
-        Rows of ``prototypes`` in the order of components; without a component whose images are all taken.
-
-    Example:
-        >>> table = pd.DataFrame({"component": [0, 0, 1, 1], "rank": [0, 1, 0, 1], "image": [7, 8, 7, 9],
-        ...                       "similarity": [0.8, 0.7, 0.9, 0.6]})
-        >>> chosen_patches(table)["image"].tolist(), chosen_patches(table, distinct=True)["image"].tolist()
-        ([7, 7], [8, 7])
-    """
-    if not distinct:
-        return prototypes[prototypes["rank"] == 0].sort_values("component")
-    order = prototypes.sort_values(["similarity", "component", "rank"], ascending=[False, True, True])
-    components, images, taken = set(), set(), []
-    for place, component, image in zip(order.index, order["component"], order["image"], strict=True):
-        if component not in components and image not in images:
-            components.add(component)
-            images.add(image)
-            taken.append(place)
-    return order.loc[taken].sort_values("component")
-
-
-def grid_shape(k: int) -> tuple[int, int]:
-    """Rows and columns of the grid that holds ``k`` patches: as square as can be, no row empty, never wider than high.
-
-    Example:
-        >>> [grid_shape(k) for k in (1, 4, 6, 7, 9)]
-        [(1, 1), (2, 2), (3, 2), (3, 3), (3, 3)]
-    """
-    rows = int(np.ceil(np.sqrt(k)))
-    return rows, -(-k // rows)
-
-
-def assemble(patches: Tensor, layout: str) -> Tensor:
-    """Put patches together into one image.
-
-    Args:
-        patches: ``[k, 3, h, w]`` uint8.
-        layout: ``"strip"``: under each other, ``[3, k h, w]``; ``"grid"``: row by row into the shape of
-            :func:`grid_shape`, places that are left over filled with the mean colour of the patches.
-
-    Returns:
-        ``[3, H', W']`` uint8.
-
-    Raises:
-        ShapeError: ``patches`` is not ``[k, 3, h, w]`` with at least one patch.
-
-    Source: the strip is the published layout; the grid is ours.
-
-    Example:
-        >>> patches = torch.arange(2, dtype=torch.uint8).reshape(2, 1, 1, 1).expand(2, 3, 1, 2)
-        >>> assemble(patches, "strip")[0]
-        tensor([[0, 0],
-                [1, 1]], dtype=torch.uint8)
-    """
-    if patches.ndim != 4 or not len(patches):
-        raise ShapeError(f"patches must be [k, 3, h, w] with at least one patch, got {list(patches.shape)}")
-    rows, columns = (len(patches), 1) if layout == "strip" else grid_shape(len(patches))
-    colour = patches.double().mean(dim=(0, 2, 3)).round().to(patches.dtype)
-    filling = colour[None, :, None, None].expand(rows * columns - len(patches), -1, *patches.shape[2:])
-    tiles = torch.cat([patches, filling]).unflatten(0, (rows, columns))
-    return tiles.permute(2, 0, 3, 1, 4).flatten(3, 4).flatten(1, 2)
+    probability: float
+    predicted: int
 
 
 @torch.inference_mode()
@@ -149,9 +86,9 @@ def probabilities_of(model: Model, pictures: Tensor, resize: str = "native", pre
     except (RuntimeError, AssertionError) as error:  # torchvision's transformers assert
         if pictures.shape[2:] == (height, width):
             raise
-        own = f"{model.name} takes no combined image of {pictures.shape[2]}×{pictures.shape[3]} pixels"
-        said = str(error).partition("\n")[0]
-        raise ModelError(f"{own} ({said}): set `resize: input` in the recipe, for {height}×{width}") from error
+        refused = f"{model.name} takes no combined image of {pictures.shape[2]}×{pictures.shape[3]} pixels"
+        reason = str(error).partition("\n")[0]
+        raise ModelError(f"{refused} ({reason}): set `resize: input` in the recipe, for {height}×{width}") from error
     return logits.float().softmax(1).cpu()
 
 
@@ -190,7 +127,7 @@ def plan_assemblies(
     """All images to be put together, those of the chance rows included.
 
     Args:
-        prototypes: as :func:`conceptrast.concepts.prototypes.class_prototypes` gives.
+        prototypes: as :func:`conceptrast.concepts.class_prototypes.class_prototypes` gives.
         predictions: image, predicted.
         classes: classes of the study that have components.
         recipes: in the order of the table.
@@ -201,35 +138,46 @@ def plan_assemblies(
     Returns:
         In the order of class, recipe, selection, baseline.
     """
+    # The patches of every class, which also serve other classes as their chance row.
     groups = dict(iter(prototypes.groupby(["class", "recipe", "selection"])))
-    chosen = {
-        (target, recipe.name, selection): chosen_patches(
-            groups.get((target, recipe.name, selection), prototypes.iloc[:0]), recipe.distinct
-        )
-        for target in classes for recipe in recipes for selection in SELECTIONS
-    }  # fmt: skip
+    chosen = {}
+    for target, recipe, selection in product(classes, recipes, SELECTIONS):
+        group = groups.get((target, recipe.name, selection), prototypes.iloc[:0])
+        chosen[target, recipe.name, selection] = chosen_patches(group, recipe.distinct)
+
+    # Every class's own image, then both chance rows.
     plan = []
     for target in classes:
         for recipe in recipes:
             for place, selection in enumerate(SELECTIONS):
-                own = chosen[target, recipe.name, selection]
-                missing = _missing(own, recipe)
-                plan.append(Assembly(target, recipe, selection, "none", own, missing))
-                if missing:
+                patches = chosen[target, recipe.name, selection]
+                assembly = Assembly(
+                    target=target,
+                    recipe=recipe,
+                    selection=selection,
+                    baseline="none",
+                    patches=patches,
+                    reason=_missing(patches, recipe),
+                )
+                plan.append(assembly)
+                if assembly.reason:
                     continue
                 key = [seed, target, crc32(recipe.name.encode()), place]
                 pool = predictions if selection == "all" else predictions[predictions["predicted"] != target]
-                box = (int(own["height"].iloc[0]), int(own["width"].iloc[0]))
                 drawn = random_patches(
-                    pool["image"].to_numpy(), recipe.components, box, view, _generator("random_patches", key)
+                    pool["image"].to_numpy(),
+                    k=recipe.components,
+                    box=(int(patches["height"].iloc[0]), int(patches["width"].iloc[0])),
+                    view=view,
+                    generator=_generator("random_patches", key),
                 )
-                plan.append(Assembly(target, recipe, selection, "random_patches", drawn))
-                plan.append(_other_class(chosen, classes, target, recipe, selection, _generator("other_class", key)))
+                plan.append(replace(assembly, baseline="random_patches", patches=drawn))
+                plan.append(_other_class(assembly, chosen, classes, _generator("other_class", key)))
     return plan
 
 
 def _generator(baseline: str, key: Sequence[int]) -> np.random.Generator:
-    return np.random.default_rng([_STREAMS[baseline], *key])
+    return generator(_STREAMS[baseline], *key)
 
 
 def _missing(patches: pd.DataFrame, recipe: Recipe) -> str:
@@ -240,19 +188,19 @@ def _missing(patches: pd.DataFrame, recipe: Recipe) -> str:
 
 
 def _other_class(
+    assembly: Assembly,
     chosen: Mapping[tuple[int, str, str], pd.DataFrame],
     classes: Sequence[int],
-    target: int,
-    recipe: Recipe,
-    selection: str,
     generator: np.random.Generator,
 ) -> Assembly:
-    others = [other for other in classes if other != target]
+    """The same assembly with the patches of another class."""
+    others = [other for other in classes if other != assembly.target]
     if not others:
-        return Assembly(target, recipe, selection, "other_class", pd.DataFrame(), "the study has no other class")
+        reason = "the study has no other class"
+        return replace(assembly, baseline="other_class", patches=pd.DataFrame(), reason=reason)
     other = others[int(generator.integers(len(others)))]
-    patches = chosen[other, recipe.name, selection]
-    return Assembly(target, recipe, selection, "other_class", patches, _missing(patches, recipe))
+    patches = chosen[other, assembly.recipe.name, assembly.selection]
+    return replace(assembly, baseline="other_class", patches=patches, reason=_missing(patches, assembly.recipe))
 
 
 def component_prediction(
@@ -275,7 +223,8 @@ def component_prediction(
         One row an assembly: :data:`COLUMNS`; probability (of the class), predicted and match are empty where status
         is ``skipped``.
     """
-    said: dict[int, tuple[float, int]] = {}
+    # The model's answers, some combined images at a time.
+    answers: dict[int, _Answer] = {}
     usable = [number for number, assembly in enumerate(assemblies) if not assembly.reason]
     for start in range(0, len(usable), CHUNK):
         numbers = usable[start : start + CHUNK]
@@ -283,9 +232,13 @@ def component_prediction(
         for number, picture in zip(numbers, pictures, strict=True):
             assembly = assemblies[number]
             probabilities = probabilities_of(model, picture[None], assembly.recipe.resize, precision)[0]
-            said[number] = (float(probabilities[assembly.target]), int(probabilities.argmax()))
+            answers[number] = _Answer(
+                probability=float(probabilities[assembly.target]), predicted=int(probabilities.argmax())
+            )
+
+    # A row for every assembly, with or without an answer.
     rows = [
-        _row(assembly, model.class_names[assembly.target], n_images.get(assembly.target, 0), said.get(number))
+        _row(assembly, model.class_names[assembly.target], n_images.get(assembly.target, 0), answers.get(number))
         for number, assembly in enumerate(assemblies)
     ]
     return _typed(pd.DataFrame(rows, columns=list(COLUMNS)))
@@ -295,10 +248,12 @@ def _pictures(
     assemblies: Sequence[Assembly], views_of: Callable[[np.ndarray], Iterator[tuple[np.ndarray, Tensor]]]
 ) -> list[Tensor]:
     """The combined images; each view is read once and only its patches are kept."""
+    # Which patches each image gives: number of the assembly, place in it, box.
     wanted: dict[int, list[tuple[int, int, tuple[int, int, int, int]]]] = {}
     for number, assembly in enumerate(assemblies):
         for place, patch in enumerate(assembly.patches[["image", *BOX]].to_numpy().tolist()):
             wanted.setdefault(patch[0], []).append((number, place, tuple(patch[1:])))
+    # The patches of each assembly by their place.
     cut: list[dict[int, Tensor]] = [{} for _ in assemblies]
     for images, views in views_of(np.array(sorted(wanted))):
         for image, view in zip(images.tolist(), views, strict=True):
@@ -310,12 +265,14 @@ def _pictures(
     ]
 
 
-def _row(assembly: Assembly, name: str, n_images: int, said: tuple[float, int] | None) -> tuple[object, ...]:
+def _row(assembly: Assembly, name: str, n_images: int, answer: _Answer | None) -> tuple[object, ...]:
+    """A row of :data:`COLUMNS`; without an answer it says why there is none."""
     recipe = assembly.recipe
     head = (assembly.target, name, recipe.name, assembly.selection, recipe.layout, assembly.baseline)
-    if said is None:
+    if answer is None:
         return (*head, "skipped", assembly.reason, n_images, None, None, None)
-    return (*head, "ok", "", n_images, said[0], said[1], said[1] == assembly.target)
+    match = answer.predicted == assembly.target
+    return (*head, "ok", "", n_images, answer.probability, answer.predicted, match)
 
 
 def skipped_classes(
@@ -328,11 +285,18 @@ def skipped_classes(
         names: of the classes.
         recipes: of the run.
     """
-    empty = pd.DataFrame()
-    rows = [
-        _row(Assembly(target, recipe, selection, "none", empty, reason), names[target], n_images, None)
-        for target, (n_images, reason) in sorted(reasons.items()) for recipe in recipes for selection in SELECTIONS
-    ]  # fmt: skip
+    rows = []
+    for target, (n_images, reason) in sorted(reasons.items()):
+        for recipe, selection in product(recipes, SELECTIONS):
+            skipped = Assembly(
+                target=target,
+                recipe=recipe,
+                selection=selection,
+                baseline="none",
+                patches=pd.DataFrame(),
+                reason=reason,
+            )
+            rows.append(_row(skipped, names[target], n_images, None))
     return _typed(pd.DataFrame(rows, columns=list(COLUMNS)))
 
 

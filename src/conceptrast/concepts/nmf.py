@@ -13,6 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from conceptrast.base.errors import ConceptrastError, ConfigError, LayerError, ShapeError, unknown_name
+from conceptrast.base.streams import LibrarySeed, library_seed
 
 INITS = ("nndsvda", "random")
 
@@ -86,7 +87,14 @@ def nmf(
             f"components must be between 1 and {min(values.shape)}"
         )
     scale = values.mean(dtype=np.float64) if init == "nndsvda" else 1.0
-    solver = NMF(n_components, solver="cd", init=init, random_state=seed, max_iter=max_iter, tol=tolerance)
+    solver = NMF(
+        n_components,
+        solver="cd",
+        init=init,
+        random_state=library_seed(LibrarySeed.NMF_START, seed),
+        max_iter=max_iter,
+        tol=tolerance,
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         codes = solver.fit_transform((values / scale).astype(np.float32))

@@ -71,9 +71,11 @@ class PatchGeometry:
 
     Example:
         >>> import numpy as np
-        >>> PatchGeometry((224, 224), (7, 7), 2, 2, "cell").boxes(np.array([2]), np.array([1])).tolist()
+        >>> cells = PatchGeometry((224, 224), (7, 7), kernel=2, stride=2, window="cell")
+        >>> cells.boxes(np.array([2]), np.array([1])).tolist()
         [[148, 74, 74, 74]]
-        >>> PatchGeometry((224, 224), (7, 7), 3, 1, 0.5).boxes(np.array([0, 2]), np.array([1, 4])).tolist()
+        >>> windows = PatchGeometry((224, 224), (7, 7), kernel=3, stride=1, window=0.5)
+        >>> windows.boxes(np.array([0, 2]), np.array([1, 4])).tolist()
         [[0, 24, 112, 112], [56, 112, 112, 112]]
     """
 
@@ -91,16 +93,17 @@ class PatchGeometry:
         return np.stack([tops, lefts, *sides], axis=1)
 
     def _starts(self, positions: np.ndarray, axis: int) -> tuple[np.ndarray, int]:
-        pixels, side = self.view[axis], self.activations[axis]
+        n_pixels = self.view[axis]
+        n_positions = self.activations[axis]
         if not len(positions):
             return positions.astype(np.int64), 0
         if self.window == "cell":
-            cell = pixels // pooled_side(side, self.kernel, self.stride)
+            cell = n_pixels // pooled_side(n_positions, self.kernel, self.stride)
             return positions * cell, cell
-        length = max(1, round(float(self.window) * pixels))
-        centres = (positions * self.stride + self.kernel / 2) * pixels / side
+        length = max(1, round(float(self.window) * n_pixels))
+        centres = (positions * self.stride + self.kernel / 2) * n_pixels / n_positions
         starts = np.floor(centres - length / 2 + 0.5).astype(np.int64)
-        return np.clip(starts, 0, pixels - length), length
+        return np.clip(starts, 0, n_pixels - length), length
 
 
 def crop(view: Tensor, box: tuple[int, int, int, int]) -> Tensor:

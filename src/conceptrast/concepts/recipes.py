@@ -46,7 +46,7 @@ class Recipe:
         components: number of components a class is factorized into.
         weighting: how attribution weighs the activations that are factorized; ``"position"`` by its mean over the
             channels, ``"channel"`` by each channel's mean multiplier; see
-            :func:`conceptrast.concepts.classes.class_weights`.
+            :func:`conceptrast.concepts.class_factorization.class_weights`.
         kernel: of the average pooling that makes the patch bank.
         stride: of that pooling.
         window: ``"cell"`` or a fraction of the view's sides; see :class:`conceptrast.concepts.patches.PatchGeometry`.

@@ -16,9 +16,14 @@ import pandas as pd
 from conceptrast.base.errors import DataError
 from conceptrast.base.statistics import wilson_interval
 
-PATCHES = 8
+COUNTED_PATCHES = 8
+"""Best patches of each component that count."""
+
 HITS = 6
+"""Patches that have to hold a concept for the component to find it."""
+
 OVERLAP = 0.5
+"""Least share of a box that lies inside a patch that holds it."""
 
 
 def covered(patches: np.ndarray, boxes: np.ndarray) -> np.ndarray:
@@ -60,15 +65,15 @@ def true_concepts(index: pd.DataFrame, truth: pd.DataFrame) -> dict[int, list[st
         {4: ['3', '7']}
     """
     known = set(truth["concept"])
-    found = {}
+    concepts = {}
     for label in sorted(index["label"].unique()):
         pictures = index[index["label"] == label]
         inside = truth[truth["image"].isin(pictures["image"])]
         counts = inside.groupby("concept")["image"].nunique()
         named = set(str(pictures["label_name"].iloc[0]).split("+"))
         always = set(counts.index[counts == len(pictures)])
-        found[int(label)] = sorted(always & named if named <= known else always)
-    return found
+        concepts[int(label)] = sorted(always & named if named <= known else always)
+    return concepts
 
 
 def concepts_by_class(index: pd.DataFrame, truth: pd.DataFrame, names: Sequence[str]) -> dict[int, list[str]]:
@@ -85,17 +90,17 @@ def concepts_by_class(index: pd.DataFrame, truth: pd.DataFrame, names: Sequence[
         >>> concepts_by_class(index, truth, ["0+1", "3+7"])
         {1: ['3', '7']}
     """
-    called = dict(zip(index["label"].tolist(), index["label_name"].tolist(), strict=True))
+    name_of = dict(zip(index["label"].tolist(), index["label_name"].tolist(), strict=True))
     number_of = {name: number for number, name in enumerate(names)}
-    known = {called[label]: concepts for label, concepts in true_concepts(index, truth).items()}
+    known = {name_of[label]: concepts for label, concepts in true_concepts(index, truth).items()}
     return {number_of[name]: concepts for name, concepts in known.items() if name in number_of}
 
 
-def best_patches(prototypes: pd.DataFrame, truth: pd.DataFrame, n: int = PATCHES) -> pd.DataFrame:
+def best_patches(prototypes: pd.DataFrame, truth: pd.DataFrame, n: int = COUNTED_PATCHES) -> pd.DataFrame:
     """The ``n`` best patches of each component outside its class's images, from pictures without a faint concept.
 
     Args:
-        prototypes: as :func:`conceptrast.concepts.prototypes.class_prototypes` gives.
+        prototypes: as :func:`conceptrast.concepts.class_prototypes.class_prototypes` gives.
         truth: image, faint.
         n: patches of each component.
     """
@@ -132,7 +137,8 @@ def concept_recovery(
     """Which true concepts each class's components find, and how pure the components are.
 
     Args:
-        prototypes: as :func:`conceptrast.concepts.prototypes.class_prototypes` gives; boxes in pixels of the picture.
+        prototypes: as :func:`conceptrast.concepts.class_prototypes.class_prototypes` gives; boxes in pixels of the
+            picture.
         index: image, label, label_name of the pictures.
         truth: image, concept, top, left, height, width, faint.
         class_names: by class index.
@@ -151,10 +157,12 @@ def concept_recovery(
         raise DataError("the dataset does not know what is in its pictures: concept recovery needs a truth table")
     concepts = true_concepts(index, truth)
     patches = best_patches(prototypes, truth)
-    every = sorted({concept for found in concepts.values() for concept in found})
+    every = sorted({concept for of_class in concepts.values() for concept in of_class})
     held = contents(patches, truth, every).merge(
         patches[["class", "recipe", "component"]], left_on="patch", right_index=True
     )
+
+    # Recovery: the component that holds each true concept most often.
     recovery = [
         {"class": target, "class_name": class_names[target], "recipe": recipe, "concept": concept}
         | _finder(
@@ -163,6 +171,8 @@ def concept_recovery(
         for target, recipe in _keys(patches, "class", "recipe")
         for concept in concepts.get(target, [])
     ]
+
+    # Purity: the concept that each patch is counted for, and the most frequent one of each component.
     first = held.sort_values(["patch", "covered", "distance", "concept"], ascending=[True, False, True, True])
     main = first.drop_duplicates("patch").groupby(["class", "recipe", "component"])["concept"]
     named = {key: values.to_list() for key, values in main}
@@ -218,7 +228,7 @@ def refuse_other_size(picture: tuple[int, int], view: tuple[int, int]) -> None:
         raise DataError(f"the pictures have {sizes}: the known boxes fit only if they are the same; set input_size")
 
 
-def summary(recovery: pd.DataFrame, purity: pd.DataFrame) -> pd.DataFrame:
+def recovery_summary(recovery: pd.DataFrame, purity: pd.DataFrame) -> pd.DataFrame:
     """Recall and purity of each recipe.
 
     Args:
@@ -232,16 +242,17 @@ def summary(recovery: pd.DataFrame, purity: pd.DataFrame) -> pd.DataFrame:
     Example:
         >>> recovery = pd.DataFrame({"recipe": ["published"] * 2, "found": [True, False]})
         >>> purity = pd.DataFrame({"recipe": ["published"] * 2, "purity": [0.75, None]})
-        >>> summary(recovery, purity).round(2)[["recipe", "found", "recall", "low", "high", "purity"]]
+        >>> recovery_summary(recovery, purity).round(2)[["recipe", "found", "recall", "low", "high", "purity"]]
               recipe  found  recall   low  high  purity
         0  published      1     0.5  0.09  0.91    0.75
     """
     rows = []
     for recipe, part in recovery.groupby("recipe", sort=False):
-        n, found = len(part), int(part["found"].sum())
-        low, high = wilson_interval(found, n)
+        n = len(part)
+        n_found = int(part["found"].sum())
+        low, high = wilson_interval(n_found, n)
         values = pd.to_numeric(purity.loc[purity["recipe"] == recipe, "purity"])
         mean = float(values.mean()) if values.notna().any() else None
-        rows.append((recipe, n, found, found / n, low, high, mean, len(values)))
+        rows.append((recipe, n, n_found, n_found / n, low, high, mean, len(values)))
     columns = ["recipe", "n_concepts", "found", "recall", "low", "high", "purity", "n_components"]
     return pd.DataFrame(rows, columns=columns)

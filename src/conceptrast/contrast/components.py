@@ -15,12 +15,11 @@ import pandas as pd
 from torch import Tensor
 
 from conceptrast.base.progress import progress
-from conceptrast.concepts.classes import weighted_rows
+from conceptrast.concepts.class_factorization import weighted_rows
 from conceptrast.concepts.nmf import NothingToFactorizeError, nmf, reconstruction_error, refuse_negative
 from conceptrast.contrast.hyperplanes import Hyperplane
-from conceptrast.contrast.pairs import skipped_pairs
-from conceptrast.contrast.planes import Planes
-from conceptrast.contrast.solvers import Pair
+from conceptrast.contrast.pairs import Pair, skipped_pairs
+from conceptrast.contrast.study_hyperplanes import Planes
 
 SIDES = ("for", "against")
 """``for``: A's images on A's side; ``against``: B's images on B's side."""
@@ -91,8 +90,8 @@ def contrastive_components(
     Example:
         >>> import torch
         >>> activations = torch.tensor([[2.0, 0.0], [0.0, 1.0]]).reshape(1, 2, 1, 2)
-        >>> found = contrastive_components(activations, Hyperplane(np.array([-1.0, -1.0], np.float32), 0.0), 2)
-        >>> found.strength.round(3).tolist(), (found.components > 0.01).tolist()
+        >>> result = contrastive_components(activations, Hyperplane(np.array([-1.0, -1.0], np.float32), 0.0), 2)
+        >>> result.strength.round(3).tolist(), (result.components > 0.01).tolist()
         ([0.8, 0.2], [[True, False], [False, True]])
     """
     if not rectify:
@@ -104,7 +103,12 @@ def contrastive_components(
     mass = codes.sum(axis=0, dtype=np.float64) * components.sum(axis=1, dtype=np.float64)
     order = np.argsort(-mass, kind="stable")
     strength = mass[order] / mass.sum() if mass.sum() > 0 else mass[order]
-    return ContrastiveComponents(components[order], strength, reconstruction_error(rows, components, codes), removed)
+    return ContrastiveComponents(
+        components=components[order],
+        strength=strength,
+        error=reconstruction_error(rows, components, codes),
+        removed=removed,
+    )
 
 
 def contrast_sets(
@@ -130,8 +134,9 @@ def contrast_sets(
         ``[S, k, C]``, strength ``[S, k]``, error ``[S]``, removed ``[S]``; and for sides with nothing to factorize
         skipped ``[T, 2]`` (the pair), skipped_baseline ``[T]``, skipped_reason ``[T]``.
     """
+    # Components of every class on its side of every plane that it is on.
     heads: list[tuple[int, int, str, str]] = []
-    found: list[ContrastiveComponents] = []
+    results: list[ContrastiveComponents] = []
     skipped: list[tuple[int, int, str, str]] = []
     for target, activations in classes:
         contrasts = [
@@ -142,23 +147,28 @@ def contrast_sets(
         ]
         what = f"contrasting {names[target] if names else f'class {target}'}"
         for baseline, pair, plane in progress(contrasts, what, len(contrasts), "planes"):
-            side, own = (SIDES[0], plane) if pair[0] == target else (SIDES[1], plane.reversed())
+            side, plane_of_class = (SIDES[0], plane) if pair[0] == target else (SIDES[1], plane.reversed())
             try:
-                found.append(contrastive_components(activations, own, n_components, seed, rectify))
+                result = contrastive_components(
+                    activations, plane_of_class, n_components=n_components, seed=seed, rectify=rectify
+                )
+                results.append(result)
                 heads.append((*pair, baseline, side))
             except NothingToFactorizeError as error:
                 skipped.append((*pair, baseline, f"no position lies on the side of class {target}: {error}"))
-    kinds = (("first", np.int64), ("second", np.int64), ("baseline", np.str_), ("side", np.str_))
-    columns = list(zip(*heads, strict=True)) or [()] * len(kinds)
+
+    # The same as arrays.
+    types = (("first", np.int64), ("second", np.int64), ("baseline", np.str_), ("side", np.str_))
+    columns = list(zip(*heads, strict=True)) or [()] * len(types)
     missing = list(zip(*skipped, strict=True)) or [()] * 4
     return {
-        **{name: np.array(column, kind) for (name, kind), column in zip(kinds, columns, strict=True)},
-        "components": np.array([each.components for each in found], np.float32).reshape(
-            len(found), n_components, -1 if found else 0
+        **{name: np.array(column, kind) for (name, kind), column in zip(types, columns, strict=True)},
+        "components": np.array([result.components for result in results], np.float32).reshape(
+            len(results), n_components, -1 if results else 0
         ),
-        "strength": np.array([each.strength for each in found], np.float64).reshape(len(found), n_components),
-        "error": np.array([each.error for each in found], np.float64),
-        "removed": np.array([each.removed for each in found], np.float64),
+        "strength": np.array([result.strength for result in results], np.float64).reshape(len(results), n_components),
+        "error": np.array([result.error for result in results], np.float64),
+        "removed": np.array([result.removed for result in results], np.float64),
         "skipped": np.array(missing[:2], np.int64).T.reshape(-1, 2),
         "skipped_baseline": np.array(missing[2], np.str_),
         "skipped_reason": np.array(missing[3], np.str_),
@@ -170,7 +180,7 @@ def set_names(sets: Mapping[str, np.ndarray], prototypes: pd.DataFrame) -> pd.Da
 
     Args:
         sets: as :func:`contrast_sets` gives.
-        prototypes: as :func:`conceptrast.concepts.prototypes.set_prototypes` gives for ``sets["components"]``.
+        prototypes: as :func:`conceptrast.concepts.class_prototypes.set_prototypes` gives for ``sets["components"]``.
 
     Returns:
         first, second, baseline, side, then the prototypes' columns without ``set``.
@@ -256,11 +266,16 @@ def pair_table(
         heldout_accuracy (of features), normal_length, and of both factorizations error_for, error_against (relative)
         and removed_for, removed_against (share that rectifying took away).
     """
-    reasons = skipped_pairs(pairs, names, usable, planes)
-    own = sets["skipped_baseline"] == "none"
-    for pair, reason in zip(sets["skipped"][own].tolist(), sets["skipped_reason"][own].tolist(), strict=True):
-        for named in ((pair[0], pair[1]), (pair[1], pair[0])):
-            reasons.setdefault(named, reason)
+    # Why pairs are skipped: for want of features, of a plane, or of something to factorize.
+    reasons = skipped_pairs(pairs, names, usable, planes.skipped)
+    real = sets["skipped_baseline"] == "none"
+    for (first, second), reason in zip(
+        sets["skipped"][real].tolist(), sets["skipped_reason"][real].tolist(), strict=True
+    ):
+        for ordered in ((first, second), (second, first)):
+            reasons.setdefault(ordered, reason)
+
+    # A row for every pair.
     rows = []
     for pair in pairs:
         row: dict[str, Any] = {}

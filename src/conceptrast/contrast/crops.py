@@ -67,6 +67,8 @@ class Crop:
             picture = open_rgb(self.path)
         except DataError as error:
             raise DataError(f"{self.path}: {error}") from error
+
+        # The box of it.
         if self.box is not None:
             top, left, height, width = self.box
             inside = 0 <= top <= picture.height - height and 0 <= left <= picture.width - width
@@ -76,6 +78,8 @@ class Crop:
                     f"which has {picture.height}×{picture.width} pixels"
                 )
             picture = picture.crop((left, top, left + width, top + height))
+
+        # In its own size.
         if self.size is not None:
             height, width = (
                 (self.size, max(1, round(self.size * picture.width / picture.height)))
@@ -106,7 +110,8 @@ def corner_box(crop: tuple[int, int], view: tuple[int, int], corner: str) -> tup
     """
     if corner not in CORNERS:
         raise ConfigError(unknown_name("corner", corner, CORNERS))
-    (height, width), (rows, columns) = crop, view
+    height, width = crop
+    rows, columns = view
     if height > rows or width > columns:
         raise ConfigError(
             f"the crop has {height}×{width} pixels and the model's view {rows}×{columns}: set its 'size' to fit"
@@ -132,8 +137,8 @@ def crop_of(settings: Mapping[str, Any]) -> Crop:
     """
     size = settings.get("size")
     return Crop(
-        settings.get("photograph"),
-        settings.get("file"),
-        tuple(settings["box"]) if "box" in settings else None,
-        tuple(size) if isinstance(size, list) else size,
+        photograph=settings.get("photograph"),
+        file=settings.get("file"),
+        box=tuple(settings["box"]) if "box" in settings else None,
+        size=tuple(size) if isinstance(size, list) else size,
     )

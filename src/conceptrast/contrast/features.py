@@ -17,6 +17,7 @@ from torch import Tensor
 
 from conceptrast.base.errors import ShapeError
 from conceptrast.base.files import read_array
+from conceptrast.base.streams import Stream, generator
 
 MAPS = ("raw", "rectified")
 """Kinds of attribution map that can choose positions; the published code takes ``raw`` here."""
@@ -29,7 +30,6 @@ LEAST_IMAGES = 2
 
 #: What a file of features says of its classes, with the types of the arrays.
 HEADS = {"classes": np.int64, "class_names": np.str_, "n_images": np.int64, "n_features": np.int64, "reason": np.str_}
-_HELD_OUT = 11  # stream of the draw, apart from all others that use the run's seed
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Features:
         """
         images = np.unique(self.images)
         count = min(max(1, round(share * len(images))), len(images) - 1) if share > 0 else 0
-        drawn = np.random.default_rng([seed, target, _HELD_OUT]).permutation(images)[:count]
+        drawn = generator(Stream.HELD_OUT_FEATURES, seed, target).permutation(images)[:count]
         out = np.isin(self.images, drawn)
         return self.vectors[~out], self.vectors[out]
 
@@ -105,8 +105,8 @@ def contrast_features(
 
     Example:
         >>> activations = torch.tensor([[[[1.0, 2.0]], [[3.0, 4.0]]]])
-        >>> found = contrast_features(activations, np.array([[[0.1, 1.0]]]), np.array([5]))
-        >>> found.vectors.tolist(), found.images.tolist()
+        >>> features = contrast_features(activations, np.array([[[0.1, 1.0]]]), np.array([5]))
+        >>> features.vectors.tolist(), features.images.tolist()
         ([[2.0, 4.0]], [5])
     """
     if (len(activations), *activations.shape[2:]) != maps.shape or len(images) != len(maps):
@@ -129,7 +129,7 @@ def features_of_classes(
 
     Args:
         classes: class, activations ``[N, C, h, w]`` and place among the attributed images, as
-            :func:`conceptrast.concepts.classes.by_class` gives.
+            :func:`conceptrast.concepts.attributed_images.by_class` gives.
         attribution: image ``[M]`` and the maps ``[M, h, w]`` of all images.
         names: of the model's classes.
         maps: which of :data:`MAPS` chooses positions.
@@ -143,9 +143,9 @@ def features_of_classes(
     facts: list[tuple[int, str, int, int, str]] = []
     arrays: dict[str, np.ndarray] = {}
     for target, activations, place in classes:
-        found = contrast_features(activations, attribution[maps][place], attribution["image"][place], threshold)
-        facts.append((target, names[target], len(activations), len(found.images), _reason(found)))
-        arrays |= {f"vectors_{target}": found.vectors, f"images_{target}": found.images}
+        features = contrast_features(activations, attribution[maps][place], attribution["image"][place], threshold)
+        facts.append((target, names[target], len(activations), len(features.images), _reason(features)))
+        arrays |= {f"vectors_{target}": features.vectors, f"images_{target}": features.images}
     columns = list(zip(*facts, strict=True)) or [()] * len(HEADS)
     return {
         name: np.array(column, dtype=kind) for (name, kind), column in zip(HEADS.items(), columns, strict=True)

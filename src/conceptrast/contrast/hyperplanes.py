@@ -1,31 +1,20 @@
-r"""Hyperplanes between the features of pairs of classes, and how well they tell them apart.
-
-Notation: ``F_i`` features ``[n_i, C]`` of class ``i``; a pair ``p = (A, B)`` labels A's features 0 and B's 1; ``W``
-normals ``[P, C]`` and ``b`` biases ``[P]`` of all pairs, a normal pointing from A towards B; logits ``z = F W^T + b``,
-negative on A's side.
-"""
+"""A hyperplane between the activations of two classes, and its chance row: a random direction."""
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from conceptrast.base.errors import ConceptrastError, ShapeError
-from conceptrast.contrast.descent import descend
-from conceptrast.contrast.solvers import Pair, Solver
+from conceptrast.base.errors import ConceptrastError
+from conceptrast.base.streams import Stream, generator
+from conceptrast.contrast.pairs import Pair
 
-LOGGER = logging.getLogger("conceptrast")
 NO_PLANE = "no separating plane: the features of both classes are the same, or have the same mean"
-CHANCE = "random_direction"
+RANDOM_DIRECTION = "random_direction"
 """The chance row: a random direction as long as the normal."""
-
-_CHANCE = 22  # stream of the draw, apart from all others that use the run's seed
 
 
 @dataclass(frozen=True)
@@ -88,139 +77,6 @@ def random_hyperplane(plane: Hyperplane, between: np.ndarray, seed: int, pair: P
         >>> round(random_hyperplane(plane, np.zeros(2), 0, (0, 1)).length, 4)
         5.0
     """
-    drawn = np.random.default_rng([seed, *pair, _CHANCE]).standard_normal(len(plane.normal))
+    drawn = generator(Stream.RANDOM_NORMAL, seed, *pair).standard_normal(len(plane.normal))
     normal = (drawn * (plane.length / np.linalg.norm(drawn))).astype(np.float32)
     return Hyperplane(normal, -float(normal.astype(np.float64) @ between))
-
-
-def regress(features: Mapping[int, np.ndarray], pairs: Sequence[Pair], name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Hyperplanes by scikit-learn's logistic regression, one pair after the other.
-
-    Args:
-        features: ``[n_i, C]`` by class.
-        pairs: pairs of classes.
-        name: of the solver, for a warning where some regression does not converge.
-
-    Returns:
-        Normals ``[P, C]`` and biases ``[P]``, float32.
-    """
-    # Imported where it is used: it takes a second, and steps that only read hyperplanes do without.
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
-
-    normals, biases, late = [], [], 0
-    for first, second in pairs:
-        rows = np.concatenate([features[first], features[second]])
-        labels = np.repeat([0, 1], [len(features[first]), len(features[second])])
-        with warnings.catch_warnings(record=True) as said:
-            warnings.simplefilter("always", ConvergenceWarning)
-            fitted = LogisticRegression(max_iter=10_000).fit(rows, labels)
-        late += any(issubclass(each.category, ConvergenceWarning) for each in said)
-        normals.append(fitted.coef_[0].astype(np.float32))
-        biases.append(float(fitted.intercept_[0]))
-    if late:
-        LOGGER.warning("hyperplanes '%s': %d of %d regressions did not converge", name, late, len(pairs))
-    return np.stack(normals), np.array(biases, np.float32)
-
-
-def fit_pairs(
-    features: Mapping[int, tuple[np.ndarray, np.ndarray]],
-    pairs: Sequence[Pair],
-    solver: Solver,
-    seed: int = 0,
-    precision: str = "float32",
-) -> dict[str, np.ndarray]:
-    """Hyperplanes of pairs of classes, and how well they tell the classes apart.
-
-    Args:
-        features: by class, the features to fit with and those of held-out images, as :meth:`Features.split` gives.
-        pairs: unordered pairs, each once; a solver that is not antisymmetric also fits each the other way round.
-        solver: how.
-        seed: see :func:`descend`.
-        precision: of the matrix products of gradient descent.
-
-    Returns:
-        Arrays by name: first ``[P]``, second ``[P]``, normals ``[P, C]``, their lengths ``[P]``, biases ``[P]``,
-        train_accuracy ``[P]`` and, where images are held out, heldout_accuracy ``[P]``; skipped ``[S, 2]`` pairs that
-        no plane separates, because all features of both are the same or the normal is zero.
-
-    Raises:
-        ShapeError: a pair of a class with itself, or of a class without features.
-        ConceptrastError: the descent gives numbers that are not finite.
-
-    Example:
-        >>> features = {3: (np.array([[1.0, 0.0]], np.float32),) * 2, 5: (np.array([[0.0, 1.0]], np.float32),) * 2}
-        >>> found = fit_pairs(features, [(3, 5)], Solver("zero"))
-        >>> (found["normals"] > 0).tolist(), found["heldout_accuracy"].tolist()
-        ([[False, True]], [1.0])
-    """
-    for first, second in pairs:
-        if first == second:
-            raise ShapeError(f"a pair needs two classes, got {first} twice")
-        if missing := [target for target in (first, second) if target not in features]:
-            raise ShapeError(f"class {missing[0]} has no features")
-    usable = [pair for pair in pairs if not _indistinct(*(features[target][0] for target in pair))]
-    if not solver.antisymmetric:
-        usable += [(second, first) for first, second in usable]
-    normals, biases = _fitted({target: rows for target, (rows, _) in features.items()}, usable, solver, seed, precision)
-    lengths = np.linalg.norm(normals, axis=1)
-    # From zero, two classes of as many features with the same sum stay at zero.
-    there = lengths > 0
-    usable = [pair for pair, kept in zip(usable, there, strict=True) if kept]
-    normals, biases, lengths = normals[there], biases[there], lengths[there]
-    lost = {frozenset(pair) for pair in pairs} - {frozenset(pair) for pair in usable}
-    found: dict[str, np.ndarray] = {
-        "first": np.array([first for first, _ in usable], np.int64),
-        "second": np.array([second for _, second in usable], np.int64),
-        "normals": normals,
-        "biases": biases,
-        "lengths": lengths,
-        "skipped": np.array(sorted(tuple(sorted(pair)) for pair in lost), np.int64).reshape(-1, 2),
-    }
-    for number, name in enumerate(("train_accuracy", "heldout_accuracy")):
-        rows = {target: features[target][number] for pair in usable for target in pair}
-        if rows and all(len(each) for each in rows.values()):
-            found[name] = accuracies(rows, usable, normals, biases)
-    return found
-
-
-def _fitted(
-    features: Mapping[int, np.ndarray], pairs: Sequence[Pair], solver: Solver, seed: int, precision: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """Normals ``[P, C]`` and biases ``[P]`` by the solver."""
-    if not pairs:
-        return np.empty((0, 0), np.float32), np.empty(0, np.float32)
-    if solver.solver == "logistic":
-        return regress(features, pairs, solver.name)
-    return descend(features, pairs, solver, seed, precision)
-
-
-def accuracies(
-    features: Mapping[int, np.ndarray], pairs: Sequence[Pair], normals: np.ndarray, biases: np.ndarray
-) -> np.ndarray:
-    """Share of the features of both classes of each pair that lie on their own side: ``[P]``.
-
-    Args:
-        features: ``[n_i, C]`` by class.
-        pairs: ordered pairs of classes.
-        normals: ``[P, C]``.
-        biases: ``[P]``.
-
-    Example:
-        >>> features = {0: np.array([[1.0], [4.0]]), 1: np.array([[3.0]])}
-        >>> accuracies(features, [(0, 1)], np.array([[1.0]]), np.array([-2.0])).round(3).tolist()
-        [0.667]
-    """
-    right, total = np.zeros(len(pairs)), np.zeros(len(pairs))
-    for target, rows in features.items():
-        own = np.array([number for number, pair in enumerate(pairs) if target in pair], np.int64)
-        second = np.array([pairs[number][1] == target for number in own], bool)
-        logits = rows @ normals[own].T + biases[own]
-        right[own] += ((logits > 0) == second).sum(axis=0)
-        total[own] += len(rows)
-    return right / np.maximum(total, 1)
-
-
-def _indistinct(first: np.ndarray, second: np.ndarray) -> bool:
-    """Whether all features of two classes are one and the same vector."""
-    return bool((first == first[0]).all() and (second == first[0]).all())

@@ -7,12 +7,11 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from torch import Tensor
 
-from conceptrast.concepts.classes import by_class
+from conceptrast.base.streams import Stream, generator
+from conceptrast.concepts.attributed_images import by_class
 from conceptrast.models.activations import activations_of
 from conceptrast.models.pictures import Pictures
 from conceptrast.models.split import SplitModel
-
-_IMAGES = 32  # stream of the draw, apart from all others that use the run's seed
 
 
 def images_by_class(attribution: Mapping[str, np.ndarray]) -> dict[int, np.ndarray]:
@@ -44,7 +43,7 @@ def drawn_images(images: np.ndarray, target: int, most: int, seed: int) -> np.nd
     """
     if len(images) <= most:
         return images
-    return np.sort(np.random.default_rng([seed, target, _IMAGES]).choice(images, most, replace=False))
+    return np.sort(generator(Stream.CONTRASTED_IMAGES, seed, target).choice(images, most, replace=False))
 
 
 def class_activations(
@@ -60,6 +59,6 @@ def class_activations(
         what: is being done, for the progress.
     """
     chosen = np.concatenate([np.empty(0, np.int64), *images.values()])
-    targets = np.repeat(np.array(list(images), np.int64), [len(found) for found in images.values()])
+    targets = np.repeat(np.array(list(images), np.int64), [len(ids) for ids in images.values()])
     batches = activations_of(pictures.model, split, pictures.of(chosen, what), precision)
-    return ((target, found) for target, found, _ in by_class(batches, targets))
+    return ((target, activations) for target, activations, _ in by_class(batches, targets))

@@ -17,13 +17,16 @@ from PIL import Image
 from torch import Tensor
 
 from conceptrast.base.statistics import bootstrap_interval
+from conceptrast.base.streams import Stream, generator
+from conceptrast.contrast.cards import InsertionExample
 from conceptrast.contrast.crops import corner_box
+from conceptrast.data.view_pixels import pixels
 from conceptrast.models.inference import autocast, device_of, network_input
 from conceptrast.models.model import Model
+from conceptrast.models.pictures import Pictures
 
 CONDITIONS = ("none", "crop", "zeros", "shuffled")
 CONTROLS = ("zeros", "shuffled")
-_SHUFFLE = 51  # stream of the draw of pixels
 
 
 def inserted_views(
@@ -52,10 +55,10 @@ def inserted_views(
     elif condition != "none":
         crop = crop if views.shape[1] == 3 else np.asarray(Image.fromarray(crop).convert("L"))[..., None]
         flat = crop.reshape(-1, crop.shape[2])
-        for each, image in zip(place, images.tolist(), strict=True):
-            order = np.random.default_rng([seed, image, _SHUFFLE]).permutation(len(flat))
+        for filled, image in zip(place, images.tolist(), strict=True):
+            order = generator(Stream.SHUFFLED_CROP, seed, image).permutation(len(flat))
             filling = flat[order].reshape(crop.shape) if condition == "shuffled" else crop
-            each[:] = torch.from_numpy(filling.transpose(2, 0, 1).copy())
+            filled[:] = torch.from_numpy(filling.transpose(2, 0, 1).copy())
     return pasted
 
 
@@ -89,16 +92,17 @@ def insertion_rows(
     Source: arXiv 2502.03422, insertion test (a person pasted beside huskies); the shuffled control is ours.
     """
     box = corner_box((crop.shape[0], crop.shape[1]), model.preprocess.size, corner)
-    device, parts = device_of(model), [_head(model, pair, status="ok").iloc[:0]]
+    device = device_of(model)
+    parts = [_head(model, pair, status="ok").iloc[:0]]
     for images, views in batches:
         for condition in CONDITIONS:
             with autocast(precision, device):
-                logits = model.module(_inputs(views, images, crop, box, condition, model, seed))
-            said = logits.double().softmax(1)[:, list(pair)].cpu().numpy()
-            found = pd.DataFrame(
-                {"image": images, "condition": condition, "p_first": said[:, 0], "p_second": said[:, 1]}
-            )
-            parts.append(_head(model, pair, status="ok").merge(found, how="cross"))
+                inputs = _inputs(views, images=images, crop=crop, box=box, condition=condition, model=model, seed=seed)
+                logits = model.module(inputs)
+            probabilities = logits.double().softmax(1)[:, list(pair)].cpu().numpy()
+            columns = {"image": images, "condition": condition}
+            columns |= {"p_first": probabilities[:, 0], "p_second": probabilities[:, 1]}
+            parts.append(_head(model, pair, status="ok").merge(pd.DataFrame(columns), how="cross"))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -120,11 +124,55 @@ def _inputs(
     views: Tensor, images: np.ndarray, crop: np.ndarray, box: Sequence[int], condition: str, model: Model, seed: int
 ) -> Tensor:
     """What the network gets: normalised views, with zeros that are exactly zero."""
-    inputs = network_input(model, inserted_views(views, images, crop, box, condition, model, seed))
+    pasted = inserted_views(views, images=images, crop=crop, box=box, condition=condition, model=model, seed=seed)
+    inputs = network_input(model, pasted)
     if condition == "zeros":
         top, left, height, width = box
         inputs[:, :, top : top + height, left : left + width] = 0
     return inputs
+
+
+def insertion_examples(
+    pictures: Pictures, rows: pd.DataFrame, crop: np.ndarray, corner: str, seed: int
+) -> list[InsertionExample]:
+    """The images in which the crop changes the probability of A by the median, and by most.
+
+    Args:
+        pictures: the images and the model.
+        rows: image, condition, p_first, p_second of one pair.
+        crop: ``[h, w, 3]`` uint8.
+        corner: where it is pasted.
+        seed: of the shuffled control.
+    """
+    # The two images.
+    probabilities = rows.pivot_table(index="image", columns="condition", values=["p_first", "p_second"])
+    change = (probabilities["p_first"]["crop"] - probabilities["p_first"]["none"]).sort_values(kind="stable")
+    chosen = list(dict.fromkeys([change.index[len(change) // 2], change.index[-1]]))
+
+    # Each of them under every condition.
+    box = corner_box((crop.shape[0], crop.shape[1]), pictures.model.preprocess.size, corner)
+    examples = []
+    for image, view in pictures.by_id(np.array(chosen)).items():
+        views = {
+            condition: inserted_views(
+                view[None],
+                images=np.array([image]),
+                crop=crop,
+                box=box,
+                condition=condition,
+                model=pictures.model,
+                seed=seed,
+            )
+            for condition in CONDITIONS
+        }
+        of_image = probabilities.loc[image]
+        examples.append(
+            InsertionExample(
+                pictures={condition: pixels(pasted[0]) for condition, pasted in views.items()},
+                probabilities={name: (of_image["p_first"][name], of_image["p_second"][name]) for name in CONDITIONS},
+            )
+        )
+    return examples
 
 
 def insertion_summary(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
@@ -140,24 +188,28 @@ def insertion_summary(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
         ``crop``, ``zeros`` and ``shuffled`` say what is there and how it differs from ``none``; rows ``crop-zeros`` and
         ``crop-shuffled`` how much more the crop changes than a control does: the effect.
     """
-    found: list[dict[str, Any]] = []
+    summary: list[dict[str, Any]] = []
     for _, group in rows.groupby(["first", "second"], sort=False):
         heads = ("first", "first_name", "second", "second_name", "status", "reason")
         head: dict[str, Any] = {name: group[name].iloc[0] for name in heads}
         if head["status"] == "skipped":
-            found.append(head)
+            summary.append(head)
             continue
+
+        # The probabilities of both classes, an image a row and a condition a column.
         table = {
             name: group.pivot_table(index="image", columns="condition", values=name) for name in ("p_first", "p_second")
         }
+
+        # What each condition changes, and how much more the crop changes than a control.
         for condition in CONDITIONS:
             row = head | {"condition": condition, "n_images": len(table["p_first"])}
             row |= {name: float(values[condition].mean()) for name, values in table.items()}
-            found.append(row | _changes(table, condition, "none", seed))
+            summary.append(row | _changes(table, condition, "none", seed))
         for control in CONTROLS:
             row = head | {"condition": f"crop-{control}", "n_images": len(table["p_first"])}
-            found.append(row | _changes(table, "crop", control, seed))
-    return pd.DataFrame(found)
+            summary.append(row | _changes(table, "crop", control, seed))
+    return pd.DataFrame(summary)
 
 
 def _changes(table: Mapping[str, pd.DataFrame], condition: str, other: str, seed: int) -> dict[str, float]:

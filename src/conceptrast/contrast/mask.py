@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -19,17 +18,58 @@ from torch.nn.functional import interpolate
 
 from conceptrast.base.errors import ShapeError
 from conceptrast.base.progress import progress
+from conceptrast.base.streams import Stream, generator
 from conceptrast.contrast.hyperplanes import Hyperplane
-from conceptrast.contrast.solvers import Pair
+from conceptrast.contrast.pairs import Pair
+from conceptrast.data.view_pixels import pixels
 from conceptrast.models.activations import activations_of
 from conceptrast.models.inference import autocast, device_of, network_input
-from conceptrast.models.model import Model
+from conceptrast.models.model import Model, Preprocess
 from conceptrast.models.pictures import Pictures
 from conceptrast.models.split import SplitModel
 
-STEPS = 10
 LOGGER = logging.getLogger("conceptrast")
-_ORDER = 41  # stream of the random order
+STEPS = 10
+FIGURE_STEPS = (0, 1, 2, 3, 5, 7, 9)
+"""Steps of the mask test that a figure shows."""
+
+
+@dataclass(frozen=True)
+class MaskSettings:
+    """How places are hidden.
+
+    Args:
+        fill: value of hidden pixels, in normalised units.
+        steps: of equal share of all places; step 0 hides nothing, the last everything.
+        seed: of the random order.
+        precision: of the network, ``float32`` or ``bfloat16``; the softmax is float64.
+        batch_size: images that run at once.
+    """
+
+    fill: float = 1.0
+    steps: int = STEPS
+    seed: int = 0
+    precision: str = "float32"
+    batch_size: int = 64
+
+
+@dataclass(frozen=True)
+class MaskTest:
+    """The mask test of one pair.
+
+    Attributes:
+        pair: A and B.
+        rows: baseline (``none`` or ``random_order``), share (of places hidden), p_from, p_to (means over A's images).
+        image: the image that lies deepest on A's side: an example.
+        ranks: ``[h, w]`` place of the example's positions in the order in which all are hidden.
+        positions: number of positions of all images, in which that order is.
+    """
+
+    pair: Pair
+    rows: pd.DataFrame
+    image: int
+    ranks: np.ndarray
+    positions: int
 
 
 def ranks_by_distance(distances: np.ndarray) -> np.ndarray:
@@ -50,7 +90,7 @@ def ranks_by_distance(distances: np.ndarray) -> np.ndarray:
 
 def random_ranks(shape: tuple[int, ...], seed: int, pair: tuple[int, int]) -> np.ndarray:
     """Chance: the positions in a random order, drawn for each pair."""
-    return _ranks(np.random.default_rng([seed, *pair, _ORDER]).permutation(int(np.prod(shape))), shape)
+    return _ranks(generator(Stream.HIDING_ORDER, seed, *pair).permutation(int(np.prod(shape))), shape)
 
 
 def _ranks(order: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -81,14 +121,7 @@ def hidden_places(ranks: np.ndarray, share: float, total: int, size: tuple[int, 
 
 @torch.inference_mode()
 def masked_probabilities(
-    model: Model,
-    images: Tensor,
-    ranks: np.ndarray,
-    classes: Sequence[int],
-    fill: float = 1.0,
-    steps: int = STEPS,
-    precision: str = "float32",
-    batch_size: int = 64,
+    model: Model, images: Tensor, ranks: np.ndarray, classes: Sequence[int], settings: MaskSettings
 ) -> np.ndarray:
     """Mean probabilities of classes while more and more is hidden.
 
@@ -97,50 +130,29 @@ def masked_probabilities(
         images: ``[N, 3, H, W]`` normalised.
         ranks: ``[N, h, w]`` order in which places are hidden.
         classes: whose probabilities are wanted, ``[K]``.
-        fill: value of hidden pixels, in normalised units.
-        steps: of equal share of all places; step 0 hides nothing, the last everything.
-        precision: ``float32`` or ``bfloat16``; the softmax is float64.
-        batch_size: images that run at once.
+        settings: fill, steps, precision, batch size.
 
     Returns:
-        ``[steps + 1, K]`` float64; the images stay as they were.
+        ``[settings.steps + 1, K]`` float64; the images stay as they were.
 
     Raises:
         ShapeError: there is not one grid of ranks per image.
     """
     if len(images) != len(ranks):
         raise ShapeError(f"{len(images)} images and ranks of {len(ranks)}")
-    device, total = device_of(model), ranks.size
-    means = np.zeros((steps + 1, len(classes)))
+    device = device_of(model)
+    size = (images.shape[2], images.shape[3])
+    means = np.zeros((settings.steps + 1, len(classes)))
     what = f"hiding places of {model.class_names[classes[0]]}"
-    for step in progress(range(steps + 1), what, steps + 1, "shares of all places"):
-        for start in range(0, len(images), batch_size):
-            part = slice(start, start + batch_size)
-            inputs = images[part].to(device)
-            hidden = hidden_places(ranks[part], step / steps, total, (inputs.shape[2], inputs.shape[3])).to(device)
-            with autocast(precision, device):
-                logits = model.module(inputs.masked_fill(hidden, fill).contiguous(memory_format=torch.channels_last))
+    for step in progress(range(settings.steps + 1), what, settings.steps + 1, "shares of all places"):
+        for start in range(0, len(images), settings.batch_size):
+            part = slice(start, start + settings.batch_size)
+            hidden = hidden_places(ranks[part], step / settings.steps, ranks.size, size).to(device)
+            inputs = images[part].to(device).masked_fill(hidden, settings.fill)
+            with autocast(settings.precision, device):
+                logits = model.module(inputs.contiguous(memory_format=torch.channels_last))
             means[step] += logits.double().softmax(1)[:, list(classes)].sum(0).cpu().numpy()
     return means / len(images)
-
-
-@dataclass(frozen=True)
-class MaskTest:
-    """The mask test of one pair.
-
-    Attributes:
-        pair: A and B.
-        rows: baseline (``none`` or ``random_order``), share (of places hidden), p_from, p_to (means over A's images).
-        image: the image that lies deepest on A's side: an example.
-        ranks: ``[h, w]`` place of the example's positions in the order in which all are hidden.
-        positions: number of positions of all images, in which that order is.
-    """
-
-    pair: Pair
-    rows: pd.DataFrame
-    image: int
-    ranks: np.ndarray
-    positions: int
 
 
 def mask_test(
@@ -149,12 +161,7 @@ def mask_test(
     distances: np.ndarray,
     ids: np.ndarray,
     pair: Pair,
-    *,
-    fill: float = 1.0,
-    steps: int = STEPS,
-    seed: int = 0,
-    precision: str = "float32",
-    batch_size: int = 64,
+    settings: MaskSettings,
 ) -> MaskTest:
     """Mean probability of both classes while A's images are hidden in the order of the hyperplane, and at random.
 
@@ -164,24 +171,25 @@ def mask_test(
         distances: ``[N, h, w]`` signed, negative on the side of ``pair[0]``.
         ids: ``[N]`` of the images.
         pair: A and B.
-        fill: value of hidden pixels, in normalised units.
-        steps: of equal share.
-        seed: of the random order.
-        precision: of the network.
-        batch_size: images that run at once.
+        settings: how places are hidden.
 
     Source: arXiv 2502.03422, masking test: all positions of all images are ranked together, so an image may be hidden
     whole before another is touched.
     """
-    orders = {"none": ranks_by_distance(distances), "random_order": random_ranks(distances.shape, seed, pair)}
+    orders = {"none": ranks_by_distance(distances), "random_order": random_ranks(distances.shape, settings.seed, pair)}
     example = int(distances.mean(axis=(1, 2)).argmin())
     parts = []
     for baseline, ranks in orders.items():
-        found = masked_probabilities(model, images, ranks, pair, fill, steps, precision, batch_size)
-        shares = np.arange(steps + 1) / steps
-        parts.append(pd.DataFrame({"baseline": baseline, "share": shares, "p_from": found[:, 0], "p_to": found[:, 1]}))
-    rows = pd.concat(parts, ignore_index=True)
-    return MaskTest(pair, rows, int(ids[example]), orders["none"][example], distances.size)
+        means = masked_probabilities(model, images, ranks, pair, settings=settings)
+        shares = np.arange(settings.steps + 1) / settings.steps
+        parts.append(pd.DataFrame({"baseline": baseline, "share": shares, "p_from": means[:, 0], "p_to": means[:, 1]}))
+    return MaskTest(
+        pair=pair,
+        rows=pd.concat(parts, ignore_index=True),
+        image=int(ids[example]),
+        ranks=orders["none"][example],
+        positions=distances.size,
+    )
 
 
 def mask_tests(
@@ -189,7 +197,7 @@ def mask_tests(
     split: SplitModel,
     planes: Mapping[Pair, Hyperplane],
     images: Mapping[int, np.ndarray],
-    **options: Any,
+    settings: MaskSettings,
 ) -> Iterator[MaskTest]:
     """The mask test of every pair that has a hyperplane.
 
@@ -198,18 +206,57 @@ def mask_tests(
         split: the model, cut at the layer.
         planes: by pair.
         images: ids of the images of each class.
-        options: fill, steps, seed, precision: see :func:`mask_test`.
+        settings: how places are hidden; the batch size is that of ``pictures``.
     """
-    model, precision = pictures.model, options.get("precision", "float32")
+    model = pictures.model
+    settings = replace(settings, batch_size=pictures.batch_size)
     for pair, plane in progress(planes.items(), "mask test", len(planes), "pairs"):
         ids = images[pair[0]]
         first, second = (model.class_names[target] for target in pair)
         LOGGER.info("mask test of %s: does %s appear?", first, second)
         batches = list(pictures.of(ids))
-        activations = torch.cat([found for _, found in activations_of(model, split, batches, precision)])
+        parts = [activations for _, activations in activations_of(model, split, batches, settings.precision)]
+        distances = plane.distances(torch.cat(parts)).numpy()
         inputs = torch.cat([network_input(model, views).cpu() for _, views in batches])
-        distances = plane.distances(activations).numpy()
-        yield mask_test(model, inputs, distances, ids, pair, batch_size=pictures.batch_size, **options)
+        yield mask_test(model, inputs, distances, ids, pair=pair, settings=settings)
+
+
+def masked_pictures(
+    pictures: Pictures, examples: Mapping[str, np.ndarray], fill: float
+) -> dict[Pair, dict[float, np.ndarray]]:
+    """The example image of every mask test at :data:`FIGURE_STEPS`, by the share of all places that is hidden.
+
+    Args:
+        pictures: the study's images and model.
+        examples: arrays pair ``[P, 2]``, image ``[P]``, positions ``[P]``, ranks ``[P, h, w]``.
+        fill: value of hidden pixels, in normalised units.
+
+    Returns:
+        By pair and share the image ``[H, W, 3]`` uint8.
+    """
+    if not len(examples["image"]):
+        return {}
+    views = pictures.by_id(np.unique(examples["image"]))
+    colour = _colour(pictures.model.preprocess, fill)
+    masked = {}
+    for row, (first, second) in enumerate(examples["pair"].tolist()):
+        view = views[int(examples["image"][row])]
+        size = (view.shape[1], view.shape[2])
+        positions = int(examples["positions"][row])
+        ranks = examples["ranks"][row][None]
+        # The image with more and more of its places hidden.
+        steps = {}
+        for step in FIGURE_STEPS:
+            hidden = hidden_places(ranks, step / STEPS, positions, size)[0]
+            steps[step / STEPS] = pixels(torch.where(hidden, colour, view))
+        masked[first, second] = steps
+    return masked
+
+
+def _colour(preprocess: Preprocess, fill: float) -> Tensor:
+    """The colour of a normalised value: uint8 ``[channels, 1, 1]``."""
+    colour = 255 * (fill * torch.tensor(preprocess.std) + torch.tensor(preprocess.mean))
+    return colour.clamp(0, 255).round().to(torch.uint8)[:, None, None]
 
 
 def mask_summary(mask: pd.DataFrame) -> pd.DataFrame:
@@ -227,5 +274,5 @@ def mask_summary(mask: pd.DataFrame) -> pd.DataFrame:
         [{'baseline': 'none', 'share': 0.5, 'n_pairs': 2, 'p_from_mean': 0.3, 'p_to_mean': 0.4}]
     """
     groups = mask[mask["status"] == "ok"].groupby(["baseline", "share"], sort=False)
-    found = groups.agg(n_pairs=("p_from", "size"), p_from_mean=("p_from", "mean"), p_to_mean=("p_to", "mean"))
-    return found.reset_index()
+    means = groups.agg(n_pairs=("p_from", "size"), p_from_mean=("p_from", "mean"), p_to_mean=("p_to", "mean"))
+    return means.reset_index()

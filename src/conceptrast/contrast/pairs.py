@@ -7,9 +7,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 import pandas as pd
 
 from conceptrast.base.errors import ConfigError
-from conceptrast.contrast.planes import Planes
-from conceptrast.contrast.solvers import Pair
 from conceptrast.models.model import Model
+
+Pair = tuple[int, int]
+"""Two classes, A and B."""
 
 
 def named_pairs(model: Model, pairs: Sequence[Sequence[str | int]]) -> list[Pair]:
@@ -25,13 +26,13 @@ def named_pairs(model: Model, pairs: Sequence[Sequence[str | int]]) -> list[Pair
         >>> named_pairs(model, [["dog", "cat"]])
         [(1, 0)]
     """
-    found = []
+    indices = []
     for first, second in pairs:
         pair = (model.class_index(first), model.class_index(second))
         if pair[0] == pair[1]:
             raise ConfigError(f"a pair needs two classes, got {first!r} and {second!r}, which are the same")
-        found.append(pair)
-    return list(dict.fromkeys(found))
+        indices.append(pair)
+    return list(dict.fromkeys(indices))
 
 
 def mask_pairs(named: Sequence[Pair], drawn: Sequence[Pair], most: int) -> list[Pair]:
@@ -51,10 +52,10 @@ def with_sharing(named: Sequence[Pair], sharing: Iterable[Pair]) -> list[Pair]:
         >>> with_sharing([(4, 1)], [(0, 1), (1, 0), (1, 4)])
         [(4, 1), (0, 1)]
     """
-    found: dict[frozenset[int], Pair] = {}
+    unordered: dict[frozenset[int], Pair] = {}
     for pair in [*named, *sharing]:
-        found.setdefault(frozenset(pair), pair)
-    return list(found.values())
+        unordered.setdefault(frozenset(pair), pair)
+    return list(unordered.values())
 
 
 def both_orders(pairs: Iterable[Pair]) -> list[Pair]:
@@ -68,7 +69,7 @@ def both_orders(pairs: Iterable[Pair]) -> list[Pair]:
 
 
 def skipped_pairs(
-    pairs: Sequence[Pair], names: Sequence[str], usable: Collection[int], planes: Planes
+    pairs: Sequence[Pair], names: Sequence[str], usable: Collection[int], inseparable: Mapping[Pair, str]
 ) -> dict[Pair, str]:
     """Why pairs cannot be contrasted, for those that cannot.
 
@@ -76,7 +77,7 @@ def skipped_pairs(
         pairs: of classes.
         names: of the classes.
         usable: classes with features.
-        planes: hyperplanes of these pairs.
+        inseparable: reasons for the pairs that no plane separates.
     """
     reasons = {}
     for pair in pairs:
@@ -84,8 +85,8 @@ def skipped_pairs(
         if missing:
             few = "fewer than min_images images are predicted as it, or its images speak for it nowhere"
             reasons[pair] = f"no features of {' and '.join(missing)}: {few}"
-        elif pair in planes.skipped:
-            reasons[pair] = planes.skipped[pair]
+        elif pair in inseparable:
+            reasons[pair] = inseparable[pair]
     return reasons
 
 

@@ -19,10 +19,10 @@ from torch import Tensor
 from conceptrast.base.errors import DataError
 from conceptrast.base.statistics import wilson_interval
 from conceptrast.concepts.patches import BOX
-from conceptrast.concepts.recovery import HITS, PATCHES, contents
+from conceptrast.concepts.recovery import COUNTED_PATCHES, HITS, contents
 from conceptrast.contrast.components import SIDES, own_side
-from conceptrast.contrast.hyperplanes import CHANCE, Hyperplane
-from conceptrast.contrast.solvers import Pair
+from conceptrast.contrast.hyperplanes import RANDOM_DIRECTION, Hyperplane
+from conceptrast.contrast.pairs import Pair
 
 
 def sharing_pairs(concepts: Mapping[int, Sequence[str]], classes: Sequence[int]) -> dict[Pair, tuple[str, str]]:
@@ -36,13 +36,16 @@ def sharing_pairs(concepts: Mapping[int, Sequence[str]], classes: Sequence[int])
         >>> sharing_pairs({0: ["3", "7"], 1: ["3", "8"], 2: ["0", "1"]}, [0, 1, 2])
         {(0, 1): ('7', '3'), (1, 0): ('8', '3')}
     """
-    found = {}
+    sharing = {}
     for first in classes:
         for second in classes:
-            one, other = set(concepts.get(first, ())), set(concepts.get(second, ()))
-            if first != second and len(one - other) == 1 and len(one & other) == 1:
-                found[first, second] = ((one - other).pop(), (one & other).pop())
-    return found
+            of_first = set(concepts.get(first, ()))
+            of_second = set(concepts.get(second, ()))
+            only_first = of_first - of_second
+            shared = of_first & of_second
+            if first != second and len(only_first) == 1 and len(shared) == 1:
+                sharing[first, second] = (only_first.pop(), shared.pop())
+    return sharing
 
 
 def side_mass(plane: Hyperplane, activations: Tensor) -> np.ndarray:
@@ -110,8 +113,8 @@ def mass_rows(
     rows = []
     for image, values in zip(images.tolist(), mass, strict=True):
         if all((image, concept) in boxes for concept in concepts):
-            own, shared = (mass_in_cell(values, boxes[image, concept], view, cell) for concept in concepts)
-            rows.append({"image": image, "own": own, "shared": shared})
+            masses = [mass_in_cell(values, boxes[image, concept], view, cell) for concept in concepts]
+            rows.append({"image": image, "own": masses[0], "shared": masses[1]})
     return rows
 
 
@@ -119,7 +122,8 @@ def strongest_concepts(prototypes: pd.DataFrame, truth: pd.DataFrame, concepts: 
     """The concept that the strongest telling component of every contrast holds.
 
     A component holds a concept if at least :data:`~conceptrast.concepts.recovery.HITS` of its best
-    :data:`~conceptrast.concepts.recovery.PATCHES` patches do; pictures with a faint concept are left out before.
+    :data:`~conceptrast.concepts.recovery.COUNTED_PATCHES` patches do. Pictures with a faint concept are left out
+    before.
 
     Args:
         prototypes: contrast (any label), component (strongest first), rank, image, top, left, height, width.
@@ -136,7 +140,7 @@ def strongest_concepts(prototypes: pd.DataFrame, truth: pd.DataFrame, concepts: 
         raise DataError("the dataset does not know what is in its pictures: contrast recovery needs a truth table")
     faint = set(truth.loc[truth["faint"].astype(bool), "image"])
     kept = prototypes[~prototypes["image"].isin(faint)].sort_values(["contrast", "component", "rank"], kind="stable")
-    kept = kept.groupby(["contrast", "component"], sort=False).head(PATCHES).reset_index(drop=True)
+    kept = kept.groupby(["contrast", "component"], sort=False).head(COUNTED_PATCHES).reset_index(drop=True)
     held = contents(kept, truth, concepts).merge(kept[["contrast", "component"]], left_on="patch", right_index=True)
     counts = held.groupby(["contrast", "component", "concept"])["patch"].nunique().reset_index(name="hits")
     telling = counts[counts["hits"] >= HITS].sort_values(
@@ -172,12 +176,21 @@ def mass_table(
     for target, activations in classes:
         for baseline, by_pair in planes.items():
             for pair, plane in by_pair.items():
-                ordered, own = (pair, plane) if pair[0] == target else (pair[::-1], plane.reversed())
+                # The pair and its plane as seen from the class of the activations.
+                ordered, seen_from = (pair, plane) if pair[0] == target else (pair[::-1], plane.reversed())
                 if ordered[0] != target or ordered not in sharing:
                     continue
-                found = mass_rows(side_mass(own, activations), images[target], truth, sharing[ordered], view, cell)
+                # The mass of its images.
+                by_image = mass_rows(
+                    side_mass(seen_from, activations),
+                    images=images[target],
+                    truth=truth,
+                    concepts=sharing[ordered],
+                    view=view,
+                    cell=cell,
+                )
                 head = {"baseline": baseline, "from_class": ordered[0], "to_class": ordered[1]}
-                rows += [head | row for row in found]
+                rows += [head | row for row in by_image]
     return pd.DataFrame(rows, columns=["baseline", "from_class", "to_class", "image", "own", "shared"])
 
 
@@ -196,22 +209,29 @@ def strongest_table(
         baseline, from_class (A), to_class (B), own (the concept that B lacks), component, concept; the last two are
         empty where no component holds any, or there was nothing to factorize.
     """
+    # The pair as seen from the class that the components speak for.
     kept = prototypes[prototypes["selection"] == "all"]
     forward = kept["side"] == SIDES[0]
     kept = kept.assign(
         from_class=kept["first"].where(forward, kept["second"]), to_class=kept["second"].where(forward, kept["first"])
     )
-    rows = [(baseline, *pair, own) for baseline in ("none", CHANCE) for pair, (own, _) in sharing.items()]
+
+    # A contrast for every pair and baseline, also where no component holds a concept.
+    rows = [
+        (baseline, *pair, own_concept)
+        for baseline in ("none", RANDOM_DIRECTION)
+        for pair, (own_concept, _) in sharing.items()
+    ]
     keys = ["baseline", "from_class", "to_class"]
     contrasts = pd.DataFrame(rows, columns=[*keys, "own"])
     numbered = kept.merge(contrasts[keys].reset_index(names="contrast"), on=keys)
     concepts = sorted({concept for pair in sharing.values() for concept in pair})
-    found = strongest_concepts(numbered, truth, concepts)
-    table = contrasts.merge(found, left_index=True, right_on="contrast", how="left")
+    strongest = strongest_concepts(numbered, truth, concepts)
+    table = contrasts.merge(strongest, left_index=True, right_on="contrast", how="left")
     return table.astype({"component": "Int64"})[[*keys, "own", "component", "concept"]].reset_index(drop=True)
 
 
-def summary(masses: pd.DataFrame, strongest: pd.DataFrame) -> pd.DataFrame:
+def contrast_recovery_summary(masses: pd.DataFrame, strongest: pd.DataFrame) -> pd.DataFrame:
     """Both shares, for the hyperplanes and for random directions.
 
     Args:
@@ -227,17 +247,19 @@ def summary(masses: pd.DataFrame, strongest: pd.DataFrame) -> pd.DataFrame:
     Example:
         >>> masses = pd.DataFrame({"baseline": "none", "own": [2.0, 1.0], "shared": [1.0, 3.0]})
         >>> strongest = pd.DataFrame({"baseline": ["none"], "own": ["7"], "concept": ["7"]})
-        >>> summary(masses, strongest)[["mass_share", "component_share"]].iloc[0].tolist()
+        >>> contrast_recovery_summary(masses, strongest)[["mass_share", "component_share"]].iloc[0].tolist()
         [0.5, 1.0]
     """
     rows = []
-    for baseline in ("none", CHANCE):
-        part, pairs = masses[masses["baseline"] == baseline], strongest[strongest["baseline"] == baseline]
-        if part.empty or pairs.empty:
+    for baseline in ("none", RANDOM_DIRECTION):
+        images = masses[masses["baseline"] == baseline]
+        pairs = strongest[strongest["baseline"] == baseline]
+        if images.empty or pairs.empty:
             continue
-        more, right = int((part["own"] > part["shared"]).sum()), int((pairs["concept"] == pairs["own"]).sum())
+        more = int((images["own"] > images["shared"]).sum())
+        right = int((pairs["concept"] == pairs["own"]).sum())
         row: dict[str, Any] = {"baseline": baseline}
-        for name, hits, n in (("mass", more, len(part)), ("component", right, len(pairs))):
+        for name, hits, n in (("mass", more, len(images)), ("component", right, len(pairs))):
             low, high = wilson_interval(hits, n)
             row |= {"n_images" if name == "mass" else "n_pairs": n, f"{name}_share": hits / n}
             row |= {f"{name}_low": low, f"{name}_high": high}

@@ -7,6 +7,7 @@ offsets ``[T]``. Only the suffix of the network runs; the activations are there 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,10 @@ from torch import Tensor
 from conceptrast.base.errors import ConceptrastError, ShapeError
 from conceptrast.base.progress import progress
 from conceptrast.base.statistics import mean_sd
-from conceptrast.contrast.hyperplanes import CHANCE, Hyperplane, random_hyperplane
-from conceptrast.contrast.planes import Planes
-from conceptrast.contrast.solvers import Pair
+from conceptrast.base.streams import Stream, generator
+from conceptrast.contrast.hyperplanes import RANDOM_DIRECTION, Hyperplane, random_hyperplane
+from conceptrast.contrast.pairs import Pair
+from conceptrast.contrast.study_hyperplanes import Planes
 from conceptrast.models.inference import autocast
 from conceptrast.models.split import SplitModel
 
@@ -30,9 +32,26 @@ SMALLEST = 1e-300
 """Probabilities below are no denominators: the quotient would overflow."""
 
 COLUMNS = (
-    "draw", "hyperplane", "baseline", "from_class", "to_class", "status", "reason", "offset", "p_from", "p_to",
-)  # fmt: skip
-_PAIRS = 31  # stream of the draw of pairs
+    *("draw", "hyperplane", "baseline", "from_class", "to_class", "status", "reason"),
+    *("offset", "p_from", "p_to"),
+)
+
+
+@dataclass(frozen=True)
+class ShiftSettings:
+    """How activations are shifted.
+
+    Args:
+        offsets: along the normal.
+        seed: of the random direction.
+        precision: of the suffix, ``float32`` or ``bfloat16``.
+        batch_size: shifted activations that run at once.
+    """
+
+    offsets: Sequence[float] = OFFSETS
+    seed: int = 0
+    precision: str = "float32"
+    batch_size: int = 64
 
 
 def draw_pairs(classes: Sequence[int], pairs_per_draw: int, runs: int, seed: int) -> list[list[Pair]]:
@@ -52,7 +71,7 @@ def draw_pairs(classes: Sequence[int], pairs_per_draw: int, runs: int, seed: int
     draws = []
     for run in range(runs):
         count = min(pairs_per_draw, n * (n - 1))
-        drawn = np.random.default_rng([seed, run, _PAIRS]).choice(max(n * (n - 1), 1), count, replace=False)
+        drawn = generator(Stream.CONTRASTED_PAIRS, seed, run).choice(max(n * (n - 1), 1), count, replace=False)
         first, other = np.divmod(drawn, max(n - 1, 1))
         second = other + (other >= first)
         draws.append([(classes[one], classes[two]) for one, two in zip(first, second, strict=True)])
@@ -97,8 +116,8 @@ def shifted_probabilities(
     Example:
         >>> network = torch.nn.Sequential(torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()).eval()
         >>> split, activations = SplitModel(network, "0"), torch.tensor([[2.0, 0.0]]).reshape(1, 2, 1, 1)
-        >>> found = shifted_probabilities(split, activations, np.array([-1.0, 1.0]), [0, 1], offsets=[0.0, 1.0])
-        >>> found[:, 0].round(decimals=2)
+        >>> probabilities = shifted_probabilities(split, activations, np.array([-1.0, 1.0]), [0, 1], [0.0, 1.0])
+        >>> probabilities[:, 0].round(decimals=2)
         tensor([[0.8800, 0.1200],
                 [0.5000, 0.5000]], dtype=torch.float64)
     """
@@ -107,16 +126,17 @@ def shifted_probabilities(
         raise ShapeError(f"a direction {list(direction.shape)} does not fit activations {list(activations.shape)}")
     steps = torch.tensor(list(offsets), dtype=activations.dtype, device=activations.device)[:, None] * direction
     # A whole image's offsets are neighbours, so that a batch reads few images and writes many copies.
-    found = []
+    parts = []
     for rows in torch.arange(len(activations) * len(steps), device=activations.device).split(batch_size):
-        image, step = rows // len(steps), rows % len(steps)
+        image = rows // len(steps)
+        step = rows % len(steps)
         moved = activations[image] + steps[step][:, :, None, None]
         if split.rectified:
             moved.clamp_(min=0)
         with autocast(precision, activations.device):
             logits = split.suffix(moved.contiguous(memory_format=torch.channels_last))
-        found.append(logits.double().softmax(1)[:, list(classes)].cpu())
-    probabilities = torch.cat(found).unflatten(0, (len(activations), len(steps))).transpose(0, 1)
+        parts.append(logits.double().softmax(1)[:, list(classes)].cpu())
+    probabilities = torch.cat(parts).unflatten(0, (len(activations), len(steps))).transpose(0, 1)
     if not probabilities.isfinite().all():
         raise ConceptrastError(f"shifting along the normal gives logits that are not finite, offsets {list(offsets)}")
     return probabilities
@@ -127,10 +147,7 @@ def shift_rows(
     activations: Tensor,
     planes: Mapping[str, Mapping[Pair, Hyperplane]],
     pair: Pair,
-    offsets: Sequence[float] = OFFSETS,
-    seed: int = 0,
-    precision: str = "float32",
-    batch_size: int = 64,
+    settings: ShiftSettings,
 ) -> pd.DataFrame:
     """Mean probability of both classes along the normal of each solver, and along a random direction as long.
 
@@ -139,10 +156,7 @@ def shift_rows(
         activations: ``[N, C, h, w]`` of the images of ``pair[0]``.
         planes: by solver and pair; a solver without a plane for the pair has no rows.
         pair: from which class to which.
-        offsets: of the shift.
-        seed: of the random direction.
-        precision: of the suffix.
-        batch_size: shifted activations that run at once.
+        settings: offsets, seed, precision, batch size.
 
     Returns:
         hyperplane (name of the solver), baseline (``none`` or ``random_direction``), from_class, to_class, offset,
@@ -153,17 +167,24 @@ def shift_rows(
         if pair not in by_pair:
             continue
         plane = by_pair[pair]
-        chance = random_hyperplane(plane, np.zeros(len(plane.normal)), seed, pair)
-        for baseline, direction in zip(("none", CHANCE), (plane, chance), strict=True):
-            mean = shifted_probabilities(
-                split, activations, direction.normal, pair, offsets, precision, batch_size
-            ).mean(1)
-            head: dict[str, Any] = {
-                "hyperplane": name, "baseline": baseline, "from_class": pair[0], "to_class": pair[1],
-            }  # fmt: skip
-            parts.append(
-                pd.DataFrame(head | {"offset": list(offsets), "p_from": mean[:, 0].numpy(), "p_to": mean[:, 1].numpy()})
+        # Along the normal, and along a random direction as long.
+        random = random_hyperplane(plane, np.zeros(len(plane.normal)), settings.seed, pair)
+        for baseline, direction in (("none", plane), (RANDOM_DIRECTION, random)):
+            probabilities = shifted_probabilities(
+                split,
+                activations,
+                direction.normal,
+                pair,
+                offsets=settings.offsets,
+                precision=settings.precision,
+                batch_size=settings.batch_size,
             )
+            # The means over the images, an offset a row.
+            means = probabilities.mean(1)
+            columns: dict[str, Any] = {"hyperplane": name, "baseline": baseline}
+            columns |= {"from_class": pair[0], "to_class": pair[1], "offset": list(settings.offsets)}
+            columns |= {"p_from": means[:, 0].numpy(), "p_to": means[:, 1].numpy()}
+            parts.append(pd.DataFrame(columns))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
@@ -172,8 +193,8 @@ def shift_table(
     classes: Iterable[tuple[int, Tensor]],
     planes: Mapping[str, Planes],
     draws: Sequence[Sequence[Pair]],
+    settings: ShiftSettings,
     names: Sequence[str] = (),
-    **options: Any,
 ) -> pd.DataFrame:
     """The shift test of all drawn pairs that start from the given classes.
 
@@ -182,8 +203,8 @@ def shift_table(
         classes: class and activations ``[N, C, h, w]`` of its images.
         planes: by solver.
         draws: pairs of every draw; one that is drawn twice is computed once.
+        settings: offsets, seed, precision, batch size.
         names: of the model's classes, for the progress.
-        options: offsets, seed, precision, batch_size: see :func:`shift_rows`.
 
     Returns:
         draw, hyperplane, baseline, from_class, to_class, status (``ok`` or ``skipped``), reason, offset, p_from, p_to;
@@ -194,25 +215,25 @@ def shift_table(
         pairs_from = sorted({pair for pairs in draws for pair in pairs if pair[0] == target})
         name = names[target] if names else f"class {target}"
         for pair in progress(pairs_from, f"shifting {name} towards other classes", len(pairs_from), "pairs"):
-            found = shift_rows(split, activations, planes, pair, **options).assign(status="ok", reason="")
-            found = pd.concat([found, _skipped(planes, pair)], ignore_index=True)
-            parts += [found.assign(draw=number) for number, pairs in enumerate(draws) if pair in pairs]
+            rows = shift_rows(split, activations, planes, pair, settings=settings).assign(status="ok", reason="")
+            rows = pd.concat([rows, _skipped(planes, pair)], ignore_index=True)
+            parts += [rows.assign(draw=number) for number, pairs in enumerate(draws) if pair in pairs]
     return _typed(pd.concat([part for part in parts if len(part)] or parts).reindex(columns=list(COLUMNS)))
 
 
 def _skipped(planes: Mapping[str, Planes], pair: Pair) -> pd.DataFrame:
     rows = [
         {"hyperplane": name, "baseline": "none", "from_class": pair[0], "to_class": pair[1], "status": "skipped"}
-        | {"reason": each.skipped[pair]}
-        for name, each in planes.items()
-        if pair in each.skipped
+        | {"reason": by_pair.skipped[pair]}
+        for name, by_pair in planes.items()
+        if pair in by_pair.skipped
     ]
     return pd.DataFrame(rows)
 
 
 def _typed(table: pd.DataFrame) -> pd.DataFrame:
-    whole, numbers = ("draw", "from_class", "to_class"), ("offset", "p_from", "p_to")
-    return table.astype(dict.fromkeys(whole, "int64") | dict.fromkeys(numbers, "float64"))
+    whole = dict.fromkeys(("draw", "from_class", "to_class"), "int64")
+    return table.astype(whole | dict.fromkeys(("offset", "p_from", "p_to"), "float64"))
 
 
 def pair_outcomes(shift: pd.DataFrame) -> pd.DataFrame:
@@ -235,11 +256,11 @@ def pair_outcomes(shift: pd.DataFrame) -> pd.DataFrame:
         part = part.sort_values("offset")
         to, away, offsets = (part[name].to_numpy(float) for name in ("p_to", "p_from", "offset"))
         best = 1 + int(to[1:].argmax())
-        found = dict(zip(keys, key, strict=True)) | {"before": to[0], "after": to[best], "offset": offsets[best]}
-        found["factor"] = to[best] / to[0] if to[0] > SMALLEST else None
-        found["swapped"] = bool(to[best] >= away[best] and to[best] > 0.5)
-        found["swapped_published"] = bool(to[best] >= away[best - 1] and to[best] > 0.5)
-        rows.append(found)
+        outcome = dict(zip(keys, key, strict=True)) | {"before": to[0], "after": to[best], "offset": offsets[best]}
+        outcome["factor"] = to[best] / to[0] if to[0] > SMALLEST else None
+        outcome["swapped"] = bool(to[best] >= away[best] and to[best] > 0.5)
+        outcome["swapped_published"] = bool(to[best] >= away[best - 1] and to[best] > 0.5)
+        rows.append(outcome)
     columns = [*keys, "before", "after", "offset", "factor", "swapped", "swapped_published"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -272,7 +293,8 @@ def shift_summary(shift: pd.DataFrame) -> pd.DataFrame:
 
 
 def _of_draw(pairs: pd.DataFrame) -> dict[str, float | None]:
-    before, after = float(pairs["before"].mean()), float(pairs["after"].mean())
+    before = float(pairs["before"].mean())
+    after = float(pairs["after"].mean())
     factors = pairs["factor"].dropna().to_numpy(float)
     return {
         "before": before,

@@ -11,7 +11,7 @@ import pandas as pd
 
 from conceptrast.base.files import read_optional
 from conceptrast.base.statistics import mean_sd
-from conceptrast.contrast.solvers import Solver
+from conceptrast.contrast.hyperplane_solvers import Solver
 
 NUMBERS = {"train_accuracy": "train_accuracy", "heldout_accuracy": "heldout_accuracy", "lengths": "normal_length"}
 """Arrays of a solver that the table gives mean and standard deviation of, and their names there."""
@@ -35,15 +35,15 @@ def hyperplane_summary(files: Sequence[Path], solvers: Sequence[Solver], shift: 
     """
     rows = []
     for solver in solvers:
-        found = _joined(files, solver.name)
-        pairs = np.sort(np.stack([found["first"], found["second"]], axis=1), axis=1)
+        arrays = _arrays_of(files, solver.name)
+        pairs = np.sort(np.stack([arrays["first"], arrays["second"]], axis=1), axis=1)
         row: dict[str, Any] = {"hyperplane": solver.name, "solver": solver.solver}
         row["init"] = solver.init if solver.solver == "gradient_descent" else ""
-        row |= {"n_pairs": len(np.unique(pairs, axis=0)), "n_skipped": len(found["skipped"])}
+        row |= {"n_pairs": len(np.unique(pairs, axis=0)), "n_skipped": len(arrays["skipped"])}
         row |= {"status": "ok", "reason": ""} if row["n_pairs"] else {"status": "skipped", "reason": NO_PAIRS}
         for name, title in NUMBERS.items():
-            if name in found and found[name].size:
-                row[f"{title}_mean"], row[f"{title}_sd"] = mean_sd(found[name])
+            if name in arrays and arrays[name].size:
+                row[f"{title}_mean"], row[f"{title}_sd"] = mean_sd(arrays[name])
         rows.append(row | _swap_rate(shift, solver.name))
     return pd.DataFrame(rows)
 
@@ -67,18 +67,18 @@ def joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat([table for table in tables if len(table)] or list(tables)[:1], ignore_index=True)
 
 
-def _joined(files: Sequence[Path], name: str) -> dict[str, np.ndarray]:
+def _arrays_of(files: Sequence[Path], name: str) -> dict[str, np.ndarray]:
     """Small arrays of one solver, of all shards; normals stay on the disk."""
-    found: dict[str, list[np.ndarray]] = {}
+    parts: dict[str, list[np.ndarray]] = {}
     for path in files:
         for array in ("first", "second", "skipped", *NUMBERS):
             if (values := read_optional(path, f"{array}_{name}")) is not None:
-                found.setdefault(array, []).append(values)
-    return {array: np.concatenate(parts) for array, parts in found.items()}
+                parts.setdefault(array, []).append(values)
+    return {array: np.concatenate(shards) for array, shards in parts.items()}
 
 
 def _swap_rate(shift: pd.DataFrame, name: str) -> dict[str, float]:
     if shift.empty:
         return {}
-    own = shift[(shift["hyperplane"] == name) & (shift["baseline"] == "none")]
-    return {key: float(own[key].iloc[0]) for key in ("swap_rate_mean", "swap_rate_sd") if len(own)}
+    of_solver = shift[(shift["hyperplane"] == name) & (shift["baseline"] == "none")]
+    return {key: float(of_solver[key].iloc[0]) for key in ("swap_rate_mean", "swap_rate_sd") if len(of_solver)}

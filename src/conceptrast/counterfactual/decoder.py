@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from conceptrast.base.errors import LayerError, ModelError, ShapeError
 from conceptrast.base.files import atomic
+from conceptrast.models.model import Model
 from conceptrast.models.weights import fit, read_state
 
 _KIND = "conceptrast decoder"
@@ -89,10 +90,13 @@ class Decoder(nn.Module):
                 f"activations of {layer} have {positions[0]}×{positions[1]} positions and the picture "
                 f"{size[0]}×{size[1]} pixels: a decoder needs at least 2 pixels a position; choose a later layer"
             )
-        self.layer, self.shape, self.size, self.width = layer, shape, size, width
+        self.layer = layer
+        self.shape = shape
+        self.size = size
+        self.width = width
         blocks = []
-        for at, resolution in enumerate(resolutions((positions[0], positions[1]), size)):
-            narrow = max(16, width >> at)
+        for number, resolution in enumerate(resolutions((positions[0], positions[1]), size)):
+            narrow = max(16, width >> number)
             blocks.append(UpBlock(wide, narrow, resolution))
             wide = narrow
         self.blocks = nn.Sequential(*blocks)
@@ -142,14 +146,19 @@ def resolutions(positions: tuple[int, int], size: tuple[int, int]) -> list[tuple
         >>> resolutions((7, 7), (120, 120))
         [(15, 15), (30, 30), (60, 60)]
     """
-    found = [_half(size)]
-    while all(side >= 2 * least for side, least in zip(_half(found[0]), positions, strict=True)):
-        found.insert(0, _half(found[0]))
-    return found
+    sizes = [_half(size)]
+    while all(side >= 2 * least for side, least in zip(_half(sizes[0]), positions, strict=True)):
+        sizes.insert(0, _half(sizes[0]))
+    return sizes
 
 
 def _half(size: tuple[int, int]) -> tuple[int, int]:
     return -(-size[0] // 2), -(-size[1] // 2)
+
+
+def decoded_input(model: Model, decoded: Tensor) -> Tensor:
+    """Decoded pictures ``[N, 3, H, W]`` in [0, 1] as the network takes them; gradients flow."""
+    return model.preprocess.normalise(255 * decoded).contiguous(memory_format=torch.channels_last)
 
 
 def write_decoder(decoder: Decoder, path: Path | str) -> None:
@@ -160,9 +169,9 @@ def write_decoder(decoder: Decoder, path: Path | str) -> None:
     """
     if Path(path).suffix != ".safetensors":
         raise ModelError(f"a decoder is written as safetensors: {Path(path).name} must end in .safetensors")
-    made = {"layer": decoder.layer, "shape": decoder.shape, "size": decoder.size, "width": decoder.width}
+    description = {"layer": decoder.layer, "shape": decoder.shape, "size": decoder.size, "width": decoder.width}
     state = {name: value.detach().cpu().contiguous() for name, value in decoder.state_dict().items()}
-    content = save(state, metadata={_KIND: json.dumps(made)})
+    content = save(state, metadata={_KIND: json.dumps(description)})
     with atomic(path) as part:
         part.write_bytes(content)
 
@@ -184,10 +193,15 @@ def read_decoder(path: Path | str) -> Decoder:
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
-        made = json.loads(header[_KIND])
-        wide, *positions = made["shape"]
-        channels = len(state["to_pixels.3.bias"])
-        decoder = Decoder(made["layer"], (wide, *positions), tuple(made["size"]), made["width"], channels)
+        description = json.loads(header[_KIND])
+        wide, *positions = description["shape"]
+        decoder = Decoder(
+            layer=description["layer"],
+            shape=(wide, *positions),
+            size=tuple(description["size"]),
+            width=description["width"],
+            channels=len(state["to_pixels.3.bias"]),
+        )
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
         raise ModelError(f"{path} holds no decoder: give the file that a decoder was written to") from error
     fit(decoder, state, "the decoder", str(path))

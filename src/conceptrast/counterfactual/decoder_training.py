@@ -1,4 +1,4 @@
-"""Training a decoder, and how well it reconstructs.
+"""Training a decoder.
 
 Notation: ``v`` pictures with values in [0, 1], ``a`` their activations at the layer, ``P`` the model's prefix, ``D``
 the decoder.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from skimage.metrics import structural_similarity
 from torch import Tensor
 
 from conceptrast.base.errors import ConfigError, ModelError, unknown_name
 from conceptrast.base.progress import progress
-from conceptrast.base.statistics import mean_sd, wilson_interval
-from conceptrast.counterfactual.decoder import Decoder
+from conceptrast.base.streams import LibrarySeed, library_seed
+from conceptrast.counterfactual.decoder import Decoder, decoded_input
 from conceptrast.models.activations import activations_of
 from conceptrast.models.checkpoints import Checkpoint
 from conceptrast.models.inference import PRECISIONS, autocast, device_of, network_input
@@ -33,10 +32,6 @@ from conceptrast.models.training import learning_rate_at
 from conceptrast.models.training_pictures import TrainingPictures
 
 LOGGER = logging.getLogger("conceptrast")
-FINEST = (0.5 / 255) ** 2
-"""Mean squared error below which a reconstruction counts as exact."""
-
-_ORDER = 1_000_003  # an epoch's order of the pictures has the seed: seed · this + epoch
 
 
 @dataclass(frozen=True)
@@ -86,7 +81,7 @@ DEFAULTS = DecoderOptions()
 
 
 def reconstruction_errors(
-    pictures: Tensor, decoded: Tensor, activations: Tensor, again: Tensor
+    pictures: Tensor, decoded: Tensor, activations: Tensor, decoded_activations: Tensor
 ) -> tuple[Tensor, Tensor]:
     r"""How far a decoded picture is from the original, in pixels and as the model sees it.
 
@@ -97,7 +92,7 @@ def reconstruction_errors(
         pictures: ``v`` ``[N, 3, H, W]`` in [0, 1].
         decoded: ``D(a)``, likewise.
         activations: ``a`` ``[N, C, h, w]``.
-        again: activations of the decoded pictures, likewise.
+        decoded_activations: activations of the decoded pictures, likewise.
 
     Returns:
         Two scalars; the second is relative to the mean activation, so that ``w`` means the same at every layer.
@@ -111,8 +106,8 @@ def reconstruction_errors(
         [1.0, 0.5]
     """
     pixels = (decoded - pictures).abs().mean()
-    seen = (again - activations).abs().mean() / activations.abs().mean().clamp(min=1e-12)
-    return pixels, seen
+    perceptual = (decoded_activations - activations).abs().mean() / activations.abs().mean().clamp(min=1e-12)
+    return pixels, perceptual
 
 
 def train_decoder(
@@ -149,176 +144,104 @@ def train_decoder(
     if not len(training):
         raise ModelError(f"a decoder of {split.layer} cannot be trained: there are no pictures to learn from")
     decoder = fresh_decoder(model, split, options.width, seed).to(device_of(model))
-    optimiser = torch.optim.AdamW(decoder.parameters(), lr=options.learning_rate)
+    state = _Training(
+        model=model,
+        split=split.folded(),
+        decoder=decoder,
+        optimiser=torch.optim.AdamW(decoder.parameters(), lr=options.learning_rate),
+        options=options,
+    )
     kept = Checkpoint(
-        checkpoint, f"{key} {options} {seed} {len(training)} {split.layer}",
-        {"decoder": decoder, "optimiser": optimiser},
-    )  # fmt: skip
-    history, folded = kept.resume(), split.folded()
+        checkpoint,
+        f"{key} {options} {seed} {len(training)} {split.layer}",
+        {"decoder": decoder, "optimiser": state.optimiser},
+    )
+    history = kept.resume()
     for epoch in range(len(history) + 1, options.epochs + 1):
-        history.append(_epoch(model, folded, decoder, training, optimiser, options, epoch, seed))
+        history.append(_epoch(state, training, epoch, seed))
         kept.save(history)
     return decoder.eval().requires_grad_(False), pd.DataFrame(history)
 
 
 def fresh_decoder(model: Model, split: SplitModel, width: int, seed: int) -> Decoder:
     """An untrained decoder whose weights are drawn from ``seed``; the global random state is left alone."""
-    channels, size = model.preprocess.channels, model.preprocess.size
+    channels = model.preprocess.channels
+    size = model.preprocess.size
     blank = torch.zeros((1, channels, *size), dtype=torch.uint8)
     [(_, activations)] = activations_of(model, split, [(np.zeros(1, np.int64), blank)])
     wide, rows, columns = activations.shape[1:]
     with torch.random.fork_rng(devices=[]):
-        torch.random.default_generator.manual_seed(seed)
-        decoder = Decoder(split.layer, (wide, rows, columns), size, width, channels)
+        torch.random.default_generator.manual_seed(library_seed(LibrarySeed.DECODER_WEIGHTS, seed))
+        decoder = Decoder(
+            layer=split.layer,
+            shape=(wide, rows, columns),
+            size=size,
+            width=width,
+            channels=channels,
+        )
     return decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def _epoch(
-    model: Model,
-    split: SplitModel,
-    decoder: Decoder,
-    pictures: TrainingPictures,
-    optimiser: torch.optim.Optimizer,
-    options: DecoderOptions,
-    epoch: int,
-    seed: int,
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Training:
+    """What a step works with; ``split`` has its batch norms folded."""
+
+    model: Model
+    split: SplitModel
+    decoder: Decoder
+    optimiser: torch.optim.Optimizer
+    options: DecoderOptions
+
+
+def _epoch(state: _Training, pictures: TrainingPictures, epoch: int, seed: int) -> dict[str, Any]:
     """All training pictures once; the epoch's row of the history."""
-    start, steps = time.monotonic(), max(1, len(pictures) // options.batch_size)
-    order = torch.randperm(len(pictures), generator=torch.Generator().manual_seed(seed * _ORDER + epoch))
-    decoder.train()
-    sums = np.zeros(3)
+    # The order of the pictures.
+    start = time.monotonic()
+    options = state.options
+    steps = max(1, len(pictures) // options.batch_size)
+    order = torch.randperm(
+        len(pictures), generator=torch.Generator().manual_seed(library_seed(LibrarySeed.DECODER_ORDER, seed, epoch))
+    )
     batches = pictures.batches(order[: steps * options.batch_size])
-    for step, (views, _) in enumerate(
-        progress(batches, f"decoder, epoch {epoch} of {options.epochs}", steps, "batches")
-    ):
+
+    # A step for every batch.
+    state.decoder.train()
+    sums = np.zeros(3)
+    what = f"decoder, epoch {epoch} of {options.epochs}"
+    for step, (views, _) in enumerate(progress(batches, what, steps, "batches")):
         rate = learning_rate_at((epoch - 1) * steps + step, options.epochs * steps, options.learning_rate)
-        sums += _step(model, split, decoder, views, optimiser, options, rate)
+        sums += _step(state, views, rate)
         if not math.isfinite(sums[0]):
             raise ModelError(
-                f"training of the decoder of {split.layer} diverged: loss {sums[0]} in epoch {epoch}, step {step + 1}; "
-                f"lower learning_rate (it is {options.learning_rate:g})"
+                f"training of the decoder of {state.split.layer} diverged: loss {sums[0]} in epoch {epoch}, "
+                f"step {step + 1}; lower learning_rate (it is {options.learning_rate:g})"
             )
+
+    # Means of the losses.
     loss, pixels, perceptual = sums / steps
     LOGGER.info("decoder, epoch %d: loss %.4f, pixels %.4f, perceptual %.4f", epoch, loss, pixels, perceptual)
     row = {"epoch": epoch, "loss": float(loss), "pixels": float(pixels), "perceptual": float(perceptual)}
     return row | {"seconds": time.monotonic() - start}
 
 
-def _step(
-    model: Model,
-    split: SplitModel,
-    decoder: Decoder,
-    views: Tensor,
-    optimiser: torch.optim.Optimizer,
-    options: DecoderOptions,
-    rate: float,
-) -> np.ndarray:
+def _step(state: _Training, views: Tensor, rate: float) -> np.ndarray:
     """One step of gradient descent; loss, mean absolute error of pixels, and relative error of activations."""
-    for group in optimiser.param_groups:
+    for group in state.optimiser.param_groups:
         group["lr"] = rate
+    # There and back.
+    model = state.model
     device = device_of(model)
     images = network_input(model, views)
     target = views.to(device).float() / 255
-    with autocast(options.precision, device):
+    with autocast(state.options.precision, device):
         with torch.no_grad():
-            activations = split.prefix(images).float()
-        decoded = decoder(activations).float()
-        again = split.prefix(decoded_input(model, decoded)).float()
-    pixels, seen = reconstruction_errors(target, decoded, activations, again)
-    loss = pixels + options.perceptual * seen
-    optimiser.zero_grad()
+            activations = state.split.prefix(images).float()
+        decoded = state.decoder(activations).float()
+        decoded_activations = state.split.prefix(decoded_input(model, decoded)).float()
+    # The loss, and a step down.
+    pixels, perceptual = reconstruction_errors(target, decoded, activations, decoded_activations)
+    loss = pixels + state.options.perceptual * perceptual
+    state.optimiser.zero_grad()
     loss.backward()
-    optimiser.step()
-    return np.array([float(loss.detach()), float(pixels.detach()), float(seen.detach())])
-
-
-def decoded_input(model: Model, decoded: Tensor) -> Tensor:
-    """Decoded pictures ``[N, 3, H, W]`` in [0, 1] as the network takes them; gradients flow."""
-    return model.preprocess.normalise(255 * decoded).contiguous(memory_format=torch.channels_last)
-
-
-def mean_picture(batches: Iterable[tuple[np.ndarray, Tensor]]) -> Tensor:
-    """Mean of views uint8: ``[3, H, W]`` in [0, 1]; the reconstruction to be beaten."""
-    total, count = torch.zeros(()), 0
-    for images, views in batches:
-        total, count = total + views.double().sum(dim=0), count + len(images)
-    return (total / max(count, 1) / 255).float()
-
-
-@torch.inference_mode()
-def reconstruction_rows(
-    model: Model,
-    split: SplitModel,
-    decoder: Decoder,
-    batches: Iterable[tuple[np.ndarray, Tensor]],
-    mean: Tensor,
-    precision: str = "float32",
-) -> pd.DataFrame:
-    r"""How well pictures come back from their activations, beside the mean picture.
-
-    .. math:: \mathrm{PSNR} = -10 \log_{10} \max\left(\overline{(D(a) - v)^2},\; (0.5 / 255)^2\right)
-
-    Errors below half a byte do not count: an exact reconstruction has 54 dB and not infinity.
-
-    Args:
-        model: the classifier.
-        split: the model, cut at the decoder's layer.
-        decoder: of that layer.
-        batches: pairs of image ids ``[n]`` and views ``[n, 3, H, W]`` uint8 that the decoder was not trained on.
-        mean: ``[3, H, W]`` in [0, 1], the picture that stands for knowing nothing of the image.
-        precision: ``float32`` or ``bfloat16``.
-
-    Returns:
-        image, baseline (``none``: decoded, ``mean_picture``), psnr (dB), ssim (-1 to 1), predicted, predicted_decoded.
-
-    Raises:
-        LayerError: the decoder belongs to another layer.
-
-    Source: SSIM (Wang et al. 2004) by scikit-image, uniform 7×7 windows.
-    """
-    decoder.check_layer(split.layer)
-    device, parts = device_of(model), []
-    for images, views in batches:
-        pictures = views.float() / 255
-        with autocast(precision, device):
-            activations = split.prefix(network_input(model, views))
-            said = split.suffix(activations).argmax(dim=1).cpu().numpy()
-            decoded = decoder(activations.float()).float().cpu()
-        for baseline, shown in (("none", decoded), ("mean_picture", mean.expand_as(decoded))):
-            with autocast(precision, device):
-                again = model.module(decoded_input(model, shown.to(device))).argmax(dim=1).cpu().numpy()
-            found = {"image": images, "baseline": baseline, **_similarity(pictures, shown)}
-            parts.append(pd.DataFrame({**found, "predicted": said, "predicted_decoded": again}))
-    return pd.concat(parts, ignore_index=True)
-
-
-def _similarity(pictures: Tensor, decoded: Tensor) -> dict[str, list[float]]:
-    pairs = [(one.numpy(), other.numpy()) for one, other in zip(pictures, decoded, strict=True)]
-    return {
-        "psnr": [-10 * math.log10(max(float(((one - other) ** 2).mean()), FINEST)) for one, other in pairs],
-        "ssim": [float(structural_similarity(one, other, data_range=1, channel_axis=0)) for one, other in pairs],
-    }
-
-
-def reconstruction_summary(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row per baseline: how near reconstructions are, and how often the model names the same class.
-
-    Args:
-        rows: as :func:`reconstruction_rows` gives.
-
-    Returns:
-        baseline, n_images, psnr_mean, psnr_sd (dB), ssim_mean, ssim_sd, same_class (share), low, high (95 % Wilson
-        interval).
-    """
-    found: Iterator[dict[str, Any]] = (_summary(baseline, group) for baseline, group in rows.groupby("baseline"))
-    return pd.DataFrame(found).sort_values("baseline", key=lambda names: names != "none", ignore_index=True)
-
-
-def _summary(baseline: Any, group: pd.DataFrame) -> dict[str, Any]:
-    same = int((group["predicted"] == group["predicted_decoded"]).sum())
-    row: dict[str, Any] = {"baseline": baseline, "n_images": len(group)}
-    for name in ("psnr", "ssim"):
-        row[f"{name}_mean"], row[f"{name}_sd"] = mean_sd(group[name].to_numpy())
-    low, high = wilson_interval(same, len(group))
-    return row | {"same_class": same / len(group), "low": low, "high": high}
+    state.optimiser.step()
+    return np.array([float(loss.detach()), float(pixels.detach()), float(perceptual.detach())])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-KINDS = {
+DATASET_KINDS = {
     "digit_pairs": "conceptrast.data.digit_pairs:DigitPairs",
     "digits": "conceptrast.data.digits:Digits",
     "image_folder": "conceptrast.data.image_folder:ImageFolder",
@@ -15,6 +15,6 @@ KINDS = {
 }
 
 #: Kinds that know what is where in their pictures, and what that is: concept recovery is measured on these.
-TRUTH = {
+KINDS_WITH_TRUTH = {
     "digit_pairs": "digits and portrait, with their boxes",
 }

@@ -1,4 +1,4 @@
-"""Archives, checked against their checksum and unpacked without letting a member out of its folder."""
+"""Archives: checked against their checksum, and unpacked so that no member leaves the folder."""
 
 from __future__ import annotations
 
@@ -25,13 +25,14 @@ def unpack(archive: Path | str, target: Path | str, inner: str = ".", md5: str |
         DataError: the archive is missing, broken or not the expected one; a member is a link or a device, or would lie
             outside the folder; ``inner`` is not in it; ``target`` exists.
     """
-    archive, target = Path(archive), Path(target)
+    archive = Path(archive)
+    target = Path(target)
     if not archive.is_file():
         raise DataError(f"the archive {archive} does not exist")
     if target.exists():
         raise DataError(f"{target} exists already: {archive.name} is not unpacked over it")
-    if md5 and (found := file_md5(archive)) != md5:
-        raise DataError(f"{archive} has the MD5 {found}, not {md5}: it is damaged or another archive; fetch it again")
+    if md5 and (got := file_md5(archive)) != md5:
+        raise DataError(f"{archive} has the MD5 {got}, not {md5}: it is damaged or another archive; fetch it again")
     target.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
     try:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
-import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +13,7 @@ from PIL import Image
 
 from conceptrast.base.errors import ConfigError, DataError, unknown_name
 from conceptrast.base.registry import resolve
-from conceptrast.data import KINDS
+from conceptrast.data import DATASET_KINDS
 from conceptrast.data.options import wrong
 
 TABLE_TYPES = {"image": "int64", "path": "str", "label": "int64", "label_name": "str", "split": "str"}
@@ -61,6 +59,15 @@ class Index:
     rejected: pd.DataFrame = field(default_factory=no_rejections)
     truth: pd.DataFrame = field(default_factory=lambda: empty_table(TRUTH_TYPES))
 
+    @classmethod
+    def of_rows(cls, kept: Sequence[Mapping[str, Any]], rejected: Sequence[Mapping[str, str]]) -> Index:
+        """The index of usable and of rejected pictures, one row each."""
+        table = pd.concat([empty_table(TABLE_TYPES), pd.DataFrame(kept)]) if kept else empty_table(TABLE_TYPES)
+        return cls(
+            table=table.astype(TABLE_TYPES).reset_index(drop=True),
+            rejected=pd.DataFrame(rejected) if rejected else no_rejections(),
+        )
+
     def check(self, max_rejected: float) -> None:
         """Refuse an index of which too much is missing.
 
@@ -70,7 +77,8 @@ class Index:
         Raises:
             DataError: more than that share was rejected, or no picture is left.
         """
-        bad, total = len(self.rejected), len(self.table) + len(self.rejected)
+        bad = len(self.rejected)
+        total = len(self.table) + bad
         first = "; ".join(f"{row.path}: {row.reason}" for row in self.rejected.head(3).itertuples())
         if bad > max_rejected * total:
             allowed = f"more than max_rejected = {max_rejected:g} allows"
@@ -137,11 +145,11 @@ def open_dataset(settings: Mapping[str, Any], seed: int = 0) -> Dataset:
     """
     options = dict(settings)
     if "kind" not in options:
-        raise ConfigError(f"a dataset needs a kind, one of: {', '.join(sorted(KINDS))}")
+        raise ConfigError(f"a dataset needs a kind, one of: {', '.join(sorted(DATASET_KINDS))}")
     kind = options.pop("kind")
     if not isinstance(kind, str):
-        raise wrong("kind", f"one of {', '.join(sorted(KINDS))}", kind)
-    maker = resolve("dataset kind", kind, KINDS)
+        raise wrong("kind", f"one of {', '.join(sorted(DATASET_KINDS))}", kind)
+    maker = resolve("dataset kind", kind, DATASET_KINDS)
     parameters = {name: p for name, p in inspect.signature(maker).parameters.items() if name != "seed"}
     for name in options:
         if name not in parameters:
@@ -151,13 +159,3 @@ def open_dataset(settings: Mapping[str, Any], seed: int = 0) -> Dataset:
             raise ConfigError(f"dataset kind {kind} needs the option {name!r}")
     dataset: Dataset = maker(**options, seed=seed)
     return dataset
-
-
-def digest(*parts: Any) -> str:
-    """Short hash of values that JSON can hold.
-
-    Example:
-        >>> digest("a", 1) == digest("a", 1) != digest("a", 2)
-        True
-    """
-    return hashlib.md5(json.dumps(parts, sort_keys=True).encode(), usedforsecurity=False).hexdigest()

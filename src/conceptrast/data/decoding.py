@@ -68,7 +68,8 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 def _eight_bits(values: np.ndarray) -> np.ndarray:
     """Grey values of wide types as uint8: 16-bit integers by ``v / 257``, floats in 0 to 1 by ``255 v``."""
-    low, high = values.min(), values.max()
+    low = values.min()
+    high = values.max()
     if np.issubdtype(values.dtype, np.integer) and low >= 0 and high <= 65535:
         return np.round(values / 257).astype(np.uint8)
     if np.issubdtype(values.dtype, np.floating) and low >= 0 and high <= 1:

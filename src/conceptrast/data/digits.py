@@ -10,15 +10,15 @@ import pandas as pd
 from PIL import Image
 
 from conceptrast.base.errors import ConfigError, DataError
-from conceptrast.data.dataset import TABLE_TYPES, Dataset, Index, digest
+from conceptrast.base.streams import Stream, generator
+from conceptrast.data.dataset import TABLE_TYPES, Dataset, Index
+from conceptrast.data.hashes import digest
 from conceptrast.data.options import as_count
 from conceptrast.data.packaged import handwritten_digits, versions
 
-KINDS = 10
-OF_A_KIND = 500
+N_DIGITS = 10
+OF_A_DIGIT = 500
 """Pictures of each digit among the 5,000."""
-
-_SPLIT = 111  # stream of the split, apart from all others that use the run's seed
 
 
 class Digits(Dataset):
@@ -47,18 +47,18 @@ class Digits(Dataset):
         self.counts = {name: as_count(f"digits: {name}", number, of="pictures") for name, number in given.items()}
         if not any(self.counts.values()):
             raise ConfigError("digits: train and validation are both 0; one has to be positive")
-        needed = sum(_of_a_kind(count) for count in self.counts.values())
-        if needed > OF_A_KIND:
+        needed = sum(_of_a_digit(count) for count in self.counts.values())
+        if needed > OF_A_DIGIT:
             raise ConfigError(
                 f"digits: train {train} and validation {validation} need {needed} pictures of a digit, and there are "
-                f"{OF_A_KIND}: together they can be {KINDS * OF_A_KIND} at most, each a multiple of {KINDS}"
+                f"{OF_A_DIGIT}: together they can be {N_DIGITS * OF_A_DIGIT} at most, each a multiple of {N_DIGITS}"
             )
         self.seed = seed
 
     @property
     def class_names(self) -> list[str]:
         """``0`` to ``9``."""
-        return [str(digit) for digit in range(KINDS)]
+        return [str(digit) for digit in range(N_DIGITS)]
 
     def build_index(self, workers: int = 0) -> Index:  # noqa: ARG002 - nothing to decode
         """List the digits of both splits."""
@@ -68,7 +68,7 @@ class Digits(Dataset):
             # Held-out digits are taken from the end: they stay the same whatever is asked for in training.
             from_end = split == "validation"
             for number in range(count):
-                place, label = divmod(number, KINDS)
+                place, label = divmod(number, N_DIGITS)
                 source = orders[label][-1 - place if from_end else place]
                 rows.append((len(rows), f"digit:{source}", label, str(label), split))
         return Index(pd.DataFrame(rows, columns=list(TABLE_TYPES)).astype(TABLE_TYPES))
@@ -99,10 +99,10 @@ def digit_orders(seed: int) -> list[np.ndarray]:
         (10, {500}, {7})
     """
     labels = handwritten_digits()[1]
-    rng = np.random.default_rng([seed, _SPLIT])
-    return [rng.permutation(np.flatnonzero(labels == digit)) for digit in range(KINDS)]
+    rng = generator(Stream.DIGITS_SPLIT, seed)
+    return [rng.permutation(np.flatnonzero(labels == digit)) for digit in range(N_DIGITS)]
 
 
-def _of_a_kind(count: int) -> int:
+def _of_a_digit(count: int) -> int:
     """Pictures of the most frequent digit among ``count`` balanced ones."""
-    return -(-count // KINDS)
+    return -(-count // N_DIGITS)

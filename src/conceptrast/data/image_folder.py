@@ -7,20 +7,12 @@ from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-
 from conceptrast.base.errors import ConfigError, DataError, unknown_name
-from conceptrast.data.dataset import digest
+from conceptrast.base.streams import Stream, generator
+from conceptrast.data.hashes import digest, file_identity, folder_identity
 from conceptrast.data.imagenet_names import imagenet_class_names
-from conceptrast.data.options import as_names, as_path, as_share
-from conceptrast.data.picture_files import (
-    Listed,
-    PictureFiles,
-    file_identity,
-    folder_identity,
-    pictures_below,
-    subfolders,
-)
+from conceptrast.data.options import PathOption, as_names, as_path, as_share
+from conceptrast.data.picture_files import Listed, PictureFiles, pictures_below, subfolders
 from conceptrast.data.text_files import read_pairs, read_text
 
 SPLIT_FOLDERS = {"train": "train", "val": "validation", "validation": "validation", "test": None}
@@ -47,8 +39,8 @@ class ImageFolder(PictureFiles):
 
     def __init__(
         self,
-        root: str,
-        class_file: str | None = None,
+        root: PathOption,
+        class_file: PathOption | None = None,
         class_names: list[str] | str | None = None,
         train_share: float = 0.0,
         seed: int = 0,
@@ -108,7 +100,7 @@ class ImageFolder(PictureFiles):
         files = [f"{path}/{file}" for file in pictures_below(self.root / path)]
         if split is not None:
             return [Listed(file, label, split) for file in files]
-        order = np.random.default_rng([self.seed, label]).permutation(len(files))
+        order = generator(Stream.FOLDER_SPLIT, self.seed, label).permutation(len(files))
         train = set(order[: round(self.train_share * len(files))].tolist())
         return [Listed(file, label, "train" if i in train else "validation") for i, file in enumerate(files)]
 

@@ -7,17 +7,10 @@ from functools import cached_property
 from pathlib import Path
 
 from conceptrast.base.errors import DataError, unknown_name
-from conceptrast.data.dataset import digest
+from conceptrast.data.hashes import digest, file_identity, folder_identity
 from conceptrast.data.imagenet_names import imagenet_class_names
-from conceptrast.data.options import as_path
-from conceptrast.data.picture_files import (
-    Listed,
-    PictureFiles,
-    file_identity,
-    folder_identity,
-    pictures_below,
-    subfolders,
-)
+from conceptrast.data.options import PathOption, as_path
+from conceptrast.data.picture_files import Listed, PictureFiles, pictures_below, subfolders
 from conceptrast.data.text_files import read_pairs, read_text
 
 SOLUTION = "LOC_val_solution.csv"
@@ -43,7 +36,9 @@ class ImageNet(PictureFiles):
         ConfigError: an option is no path.
     """
 
-    def __init__(self, root: str, solution: str | None = None, synsets: str | None = None, seed: int = 0) -> None:
+    def __init__(
+        self, root: PathOption, solution: PathOption | None = None, synsets: PathOption | None = None, seed: int = 0
+    ) -> None:
         self.root = as_path("root", root)
         self.solution = as_path("solution", solution) if solution is not None else self._beside(SOLUTION)
         self.synsets = as_path("synsets", synsets) if synsets is not None else self._beside(SYNSETS)

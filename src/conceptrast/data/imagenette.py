@@ -10,11 +10,12 @@ from pathlib import Path
 
 from conceptrast.base.errors import DataError, unknown_name
 from conceptrast.data.archives import unpack
-from conceptrast.data.dataset import Index, digest
+from conceptrast.data.dataset import Index
+from conceptrast.data.hashes import digest, folder_identity
 from conceptrast.data.image_folder import ImageFolder
 from conceptrast.data.imagenet_names import imagenet_class_names
-from conceptrast.data.options import as_switch
-from conceptrast.data.picture_files import Listed, folder_identity
+from conceptrast.data.options import PathOption, as_switch
+from conceptrast.data.picture_files import Listed
 
 MIRROR = "CONCEPTRAST_MIRROR"
 IMAGENET_INDEX = {
@@ -53,7 +54,7 @@ class Imagenette(ImageFolder):
         ConfigError: an option is not usable.
     """
 
-    def __init__(self, root: str, train: bool = False, seed: int = 0) -> None:
+    def __init__(self, root: PathOption, train: bool = False, seed: int = 0) -> None:
         super().__init__(root, seed=seed)
         self.folders = ("train", "val") if as_switch("train", train) else ("val",)
 

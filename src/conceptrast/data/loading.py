@@ -30,7 +30,8 @@ class _Views(TorchDataset):
     """
 
     def __init__(self, dataset: Dataset, table: pd.DataFrame, preprocess: Viewer) -> None:
-        self.dataset, self.preprocess = dataset, preprocess
+        self.dataset = dataset
+        self.preprocess = preprocess
         self.rows = list(table.itertuples(index=False))
 
     def __len__(self) -> int:
@@ -46,7 +47,8 @@ class _Views(TorchDataset):
 
 def _collate(items: list[tuple[int, np.ndarray] | DataError]) -> tuple[np.ndarray, np.ndarray] | DataError:
     # arrays go through a pipe; tensors would need shared memory, of which containers often have only 64 MB
-    images, pictures = [], []
+    images = []
+    pictures = []
     for item in items:
         if isinstance(item, DataError):
             return item

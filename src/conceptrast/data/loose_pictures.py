@@ -14,9 +14,10 @@ import pandas as pd
 from PIL import Image
 
 from conceptrast.base.errors import DataError
-from conceptrast.data.dataset import TABLE_TYPES, Dataset, Index, digest
+from conceptrast.data.dataset import TABLE_TYPES, Dataset, Index
 from conceptrast.data.decoding import to_rgb
-from conceptrast.data.picture_files import SUFFIXES, Listed, PictureFiles, folder_identity, pictures_below
+from conceptrast.data.hashes import digest, folder_identity
+from conceptrast.data.picture_files import SUFFIXES, Listed, PictureFiles, pictures_below
 
 LOGGER = logging.getLogger("conceptrast")
 AnyPictures = str | Path | Image.Image | Sequence[str | Path] | Sequence[Image.Image] | tuple[Dataset, pd.DataFrame]

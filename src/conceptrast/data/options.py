@@ -7,6 +7,9 @@ from typing import Any
 
 from conceptrast.base.errors import ConfigError
 
+PathOption = str
+"""Type of an option that is a path: a configuration gives it relative to the repository, and the plan moves it."""
+
 
 def wrong(option: str, needs: str, got: Any) -> ConfigError:
     """The error for an option of the wrong type or value.

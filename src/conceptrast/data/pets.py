@@ -10,16 +10,17 @@ from pathlib import Path
 
 from conceptrast.base.errors import DataError, unknown_name
 from conceptrast.data.archives import unpack
-from conceptrast.data.dataset import Index, digest
+from conceptrast.data.dataset import Index
+from conceptrast.data.hashes import digest, folder_identity
 from conceptrast.data.image_folder import ImageFolder
 from conceptrast.data.imagenette import MIRROR
-from conceptrast.data.picture_files import folder_identity
+from conceptrast.data.options import PathOption
 
 CLASSES = ("cats", "dogs")
 ARCHIVE = ("cats-dogs-160.tar", "6d7a30d6a8ebf64193943c5539e1dd68")
-# Identities of what the archive and the download leave, answered already before they are fetched: otherwise the first
-# run would make its own results look out of date. That of the download is a name, since its archive is checked by
-# torchvision; a hidden file beside the photographs says of which files it is true.
+# Hashes of the photographs. They are the answer before the photographs are fetched, too: otherwise the first run would
+# make its own results look out of date. The hash of the download is a name, because torchvision checks its
+# archive; a hidden file beside the photographs holds the hash of the files that this name stands for.
 UNPACKED = "e757af34050158e274b5a584cd4eba69"
 DOWNLOADED = "oxford-iiit-pet"
 _NOTE = ".downloaded"
@@ -41,7 +42,7 @@ class Pets(ImageFolder):
         ConfigError: an option is not usable.
     """
 
-    def __init__(self, root: str, train_share: float = 0.8, seed: int = 0) -> None:
+    def __init__(self, root: PathOption, train_share: float = 0.8, seed: int = 0) -> None:
         super().__init__(root, train_share=train_share, seed=seed)
 
     def build_index(self, workers: int = 0) -> Index:
@@ -83,7 +84,8 @@ class Pets(ImageFolder):
         return digest("pets", self._identity(), self.train_share, self.seed)
 
     def _identity(self) -> str:
-        held, note = folder_identity(self.root), self.root / _NOTE
+        held = folder_identity(self.root)
+        note = self.root / _NOTE
         if held is None:
             return UNPACKED if os.environ.get(MIRROR) else DOWNLOADED
         return DOWNLOADED if note.is_file() and note.read_text() == held else held

@@ -8,8 +8,9 @@ import pandas as pd
 from PIL import Image
 
 from conceptrast.base.errors import ConfigError, DataError, unknown_name
-from conceptrast.data.dataset import TABLE_TYPES, Dataset, Index, digest
+from conceptrast.data.dataset import TABLE_TYPES, Dataset, Index
 from conceptrast.data.decoding import open_rgb
+from conceptrast.data.hashes import digest
 from conceptrast.data.options import as_names, wrong
 from conceptrast.data.packaged import packaged_file, versions
 

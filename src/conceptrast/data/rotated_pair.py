@@ -19,25 +19,24 @@ import pandas as pd
 from PIL import Image, ImageDraw
 
 from conceptrast.base.errors import ConfigError, DataError
-from conceptrast.data.dataset import TABLE_TYPES, Dataset, Index, digest, open_dataset
+from conceptrast.base.streams import Stream, generator
+from conceptrast.data.dataset import TABLE_TYPES, Dataset, Index, open_dataset
+from conceptrast.data.hashes import digest
 from conceptrast.data.options import as_count, as_switch, wrong
 from conceptrast.data.packaged import handwritten_digits, versions
 
 SIZE = 32
 TRAIN_SHARE = 0.7  # of the handwritten digits
 GREY = (128, 128, 128)
-_ROTATION = 91  # stream of the angles
-_DIGITS = 92  # stream of the split of the handwritten digits
 
 
 class RotatedPair(Dataset):
     """Two handwritten digits, or the two classes of another dataset, with a planted bias of rotation.
 
     Digits are drawn 28×28 in the middle of a black 32×32 picture, so that no corner shows how far they are turned.
-    Those of the two splits are disjoint; where more pictures are asked for than there are digits, each is shown again
-    at another angle. Pictures of another dataset are turned about their centre and cut to the largest disc that is
-    filled at every angle, grey outside it: a square would either show corners that give the angle away, or lose half
-    of what the picture shows.
+    No digit is in both splits. If there are fewer digits than pictures, each digit is shown again at another angle.
+    Pictures of another dataset are turned about their centre. The largest disc that is filled at every angle is kept,
+    and the rest is grey. A square would either have corners that give the angle away, or lose half of the picture.
 
     Args:
         digits: which two, 0 to 9: class 1 and class 2. Not used with ``pictures``. The two by default do not look the
@@ -114,8 +113,8 @@ class RotatedPair(Dataset):
         for split, count in self.counts.items():
             for number in range(count):
                 label = number % 2
-                own = pool[split][label]
-                source = own[number // 2 % len(own)]
+                of_class = pool[split][label]
+                source = of_class[number // 2 % len(of_class)]
                 rows.append((len(rows), f"digit:{source}", label, self.class_names[label], split))
         return pd.DataFrame(rows, columns=list(TABLE_TYPES)).astype(TABLE_TYPES)
 
@@ -132,11 +131,11 @@ def rotations(images: np.ndarray, labels: np.ndarray, biased: bool, seed: int) -
     """Angles in degrees ``[n]`` of pictures with ids ``images`` ``[n]`` and labels 0 or 1 ``[n]``.
 
     Example:
-        >>> biased, control = (rotations(np.arange(2), np.array([0, 1]), each, seed=0) for each in (True, False))
+        >>> biased, control = (rotations(np.arange(2), np.array([0, 1]), planted, seed=0) for planted in (True, False))
         >>> bool(np.allclose(control, 2 * (biased - [0, 90])))
         True
     """
-    drawn = np.array([np.random.default_rng([seed, int(image), _ROTATION]).random() for image in images])
+    drawn = np.array([generator(Stream.ROTATIONS, seed, int(image)).random() for image in images])
     return 90.0 * (drawn + labels) if biased else 180.0 * drawn
 
 
@@ -146,11 +145,11 @@ def digit_split(digits: tuple[int, int], seed: int) -> dict[str, tuple[np.ndarra
 
     Example:
         >>> split = digit_split((3, 4), 0)
-        >>> [len(each) for each in split["train"]], len(set(split["train"][0]) & set(split["validation"][0]))
+        >>> [len(digits) for digits in split["train"]], len(set(split["train"][0]) & set(split["validation"][0]))
         ([350, 350], 0)
     """
     labels = handwritten_digits()[1]
-    rng = np.random.default_rng([seed, _DIGITS])
+    rng = generator(Stream.ROTATED_DIGITS_SPLIT, seed)
     orders = [rng.permutation(np.flatnonzero(labels == digit)) for digit in digits]
     cuts = [round(TRAIN_SHARE * len(order)) for order in orders]
     first, second = zip(orders, cuts, strict=True)
@@ -176,7 +175,8 @@ def turned_disc(picture: Image.Image, degrees: float) -> Image.Image:
         ((30, 30), (255, 0, 0), (128, 128, 128))
     """
     side = min(picture.size)
-    left, top = (picture.width - side) // 2, (picture.height - side) // 2
+    left = (picture.width - side) // 2
+    top = (picture.height - side) // 2
     # Turned before it is cut out: filling never reaches the disc, and resampling its rim has real neighbours.
     centre = (left + side / 2, top + side / 2)
     turned = picture.rotate(degrees, Image.Resampling.BICUBIC, center=centre)
@@ -193,8 +193,9 @@ def _disc(side: int) -> Image.Image:
 
 
 def _two_digits(got: Any) -> tuple[int, int]:
-    numbers = [each for each in got if type(each) is int and 0 <= each <= 9] if isinstance(got, list | tuple) else []
-    if not len(set(numbers)) == len(numbers) == 2 == len(got):
+    given = got if isinstance(got, list | tuple) else []
+    numbers = [digit for digit in given if type(digit) is int and 0 <= digit <= 9]
+    if not len(set(numbers)) == len(numbers) == 2 == len(given):
         raise wrong("rotated_pair: digits", "two different digits from 0 to 9", got)
     return numbers[0], numbers[1]
 

@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 
 from conceptrast.base.errors import ConfigError, DataError, unknown_name
-
-_ROWS = 62  # stream of the draw of rows
+from conceptrast.base.streams import Stream, generator
 
 
 def class_images(
@@ -45,18 +44,18 @@ def class_images(
            class  n_images
         0      2         1
     """
-    wanted = sorted(range(n_classes) if classes is None else {int(each) for each in classes})
+    wanted = sorted(range(n_classes) if classes is None else {int(target) for target in classes})
     if wanted and not 0 <= wanted[0] <= wanted[-1] < n_classes:
         raise ConfigError(f"class {wanted[0] if wanted[0] < 0 else wanted[-1]} does not exist: 0 to {n_classes - 1} do")
     images, predicted = (predictions[name].to_numpy(np.int64) for name in ("image", "predicted"))
     chosen: dict[int, np.ndarray] = {}
     skipped: list[tuple[int, int]] = []
-    for each in wanted:
-        found = np.sort(images[predicted == each])
-        if len(found) < max(1, min_images):
-            skipped.append((each, len(found)))
+    for target in wanted:
+        of_class = np.sort(images[predicted == target])
+        if len(of_class) < max(1, min_images):
+            skipped.append((target, len(of_class)))
         else:
-            chosen[each] = _draw(found, images_per_class, np.random.default_rng([seed, each]))
+            chosen[target] = _draw(of_class, images_per_class, generator(Stream.CLASS_IMAGES, seed, target))
     return chosen, pd.DataFrame(skipped, columns=["class", "n_images"], dtype=np.int64)
 
 
@@ -86,7 +85,7 @@ def drawn_rows(table: pd.DataFrame, split: str, most: int, seed: int) -> pd.Data
     rows = table[table["split"] == split]
     if rows.empty:
         raise DataError(f"the dataset has no pictures in its split {split!r}, which a decoder needs")
-    places = _draw(np.arange(len(rows)), most, np.random.default_rng([seed, _ROWS]))
+    places = _draw(np.arange(len(rows)), most, generator(Stream.DECODER_ROWS, seed))
     return rows.iloc[places]
 
 

@@ -68,7 +68,7 @@ def read_region(path: Path, top: int, left: int, height: int, width: int) -> np.
         with tifffile.TiffFile(path) as opened:
             page = opened.pages.first
             if _can_read_parts(page):
-                return _from_segments(page, top, left, height, width)
+                return _from_segments(page, top=top, left=left, height=height, width=width)
     except Exception as error:
         raise DataError(f"cannot be decoded: {error or type(error).__name__}") from error
     whole = _whole(path, path.stat().st_mtime_ns)
@@ -92,21 +92,27 @@ def _from_segments(page: tifffile.TiffPage, top: int, left: int, height: int, wi
     """The window, from the strips or tiles that it touches."""
     rows, columns = (page.tilelength, page.tilewidth) if page.is_tiled else (page.rowsperstrip, page.imagewidth)
     across = -(-page.imagewidth // columns)
-    found = np.empty((height, width, 3), np.uint8)
+    window = np.empty((height, width, 3), np.uint8)
     for row in range(top // rows, (top + height - 1) // rows + 1):
         for column in range(left // columns, (left + width - 1) // columns + 1):
-            y, x = row * rows, column * columns
             pixels = _segment(page, row * across + column)
-            first_row, first_column = max(top, y), max(left, x)
+            # The part of the segment that lies in the window.
+            y = row * rows
+            x = column * columns
+            first_row = max(top, y)
+            first_column = max(left, x)
             part = pixels[first_row - y : top + height - y, first_column - x : left + width - x]
-            at_row, at_column = first_row - top, first_column - left
-            found[at_row : at_row + part.shape[0], at_column : at_column + part.shape[1]] = part
-    return found
+            # Its place in the window.
+            at_row = first_row - top
+            at_column = first_column - left
+            window[at_row : at_row + part.shape[0], at_column : at_column + part.shape[1]] = part
+    return window
 
 
 def _segment(page: tifffile.TiffPage, number: int) -> np.ndarray:
     """Pixels ``[rows, columns, 3]`` of one strip or tile."""
-    stream, size = page.parent.filehandle, page.databytecounts[number]
+    stream = page.parent.filehandle
+    size = page.databytecounts[number]
     stream.seek(page.dataoffsets[number])
     content = stream.read(size)
     if not size or len(content) < size:

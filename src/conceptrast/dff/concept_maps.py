@@ -16,7 +16,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
 from conceptrast.base.errors import ConfigError
-from conceptrast.dff.factorization import DeepFeatures, dff
+from conceptrast.dff.factorization import DeepFeatures, deep_feature_factorization
 
 REGION = 0.25
 """Least relative heat inside a concept's region."""
@@ -37,28 +37,30 @@ def factorize_in_order(
         seed: of every random start.
 
     Returns:
-        By number of concepts, rising, what :func:`~conceptrast.dff.factorization.dff` finds, in that order.
+        By number of concepts, rising, what :func:`~conceptrast.dff.factorization.deep_feature_factorization` gives, in
+        that order.
 
     Raises:
         ConfigError: no number, or one that is not possible.
-        As :func:`~conceptrast.dff.factorization.dff` beside that.
+        As :func:`~conceptrast.dff.factorization.deep_feature_factorization` beside that.
 
     Example:
         >>> activations = np.random.default_rng(0).random((1, 8, 4, 4))
-        >>> {k: found.heatmaps.shape for k, found in factorize_in_order(activations, [3, 2]).items()}
+        >>> {k: features.heatmaps.shape for k, features in factorize_in_order(activations, [3, 2]).items()}
         {2: (1, 2, 4, 4), 3: (1, 3, 4, 4)}
     """
     if not len(n_components):
         raise ConfigError("give at least one number of concepts")
-    found: dict[int, DeepFeatures] = {}
+    factorizations: dict[int, DeepFeatures] = {}
     before = None
     for k in sorted(set(n_components)):
-        features = dff(activations, k, seed)
+        features = deep_feature_factorization(activations, k, seed)
         order = by_likeness(features, before)
-        found[k] = before = features._replace(
+        before = features._replace(
             concepts=features.concepts[order], heatmaps=np.ascontiguousarray(features.heatmaps[:, order])
         )
-    return found
+        factorizations[k] = before
+    return factorizations
 
 
 def by_likeness(features: DeepFeatures, before: DeepFeatures | None) -> list[int]:
@@ -81,9 +83,10 @@ def by_likeness(features: DeepFeatures, before: DeepFeatures | None) -> list[int
     largest = np.argsort(-features.shares, kind="stable").tolist()
     if before is None:
         return largest
-    old, new = (_directions(each.heatmaps) for each in (before, features))
-    _, kept = linear_sum_assignment(old @ new.T, maximize=True)
-    return [*kept.tolist(), *(number for number in largest if number not in set(kept.tolist()))]
+    similarities = _directions(before.heatmaps) @ _directions(features.heatmaps).T
+    _, matches = linear_sum_assignment(similarities, maximize=True)
+    kept = matches.tolist()
+    return [*kept, *(number for number in largest if number not in set(kept))]
 
 
 def _directions(heatmaps: np.ndarray) -> np.ndarray:

@@ -17,7 +17,10 @@ from conceptrast.concepts.nmf import NothingToFactorizeError, nmf, reconstructio
 
 
 class DeepFeatures(NamedTuple):
-    """What :func:`dff` gives; of every concept only the product of its heatmap with what it adds is determined."""
+    """What :func:`deep_feature_factorization` gives.
+
+    Of every concept only the product of its heatmap with what it adds is determined.
+    """
 
     concepts: np.ndarray
     """``[k, C]`` float32: what the layer holds where a heatmap is 1 and all others are 0."""
@@ -41,7 +44,9 @@ class DeepFeatures(NamedTuple):
         return mass / max(mass.sum(), np.finfo(np.float64).tiny)
 
 
-def dff(activations: np.ndarray | Tensor, n_components: int = 5, seed: int = 0, max_iter: int = 200) -> DeepFeatures:
+def deep_feature_factorization(
+    activations: np.ndarray | Tensor, n_components: int = 5, seed: int = 0, max_iter: int = 200
+) -> DeepFeatures:
     r"""Factorize the activations of one or several images into concepts that they share.
 
     .. math:: A_{n c y x} \approx b_c + \sum_j W_{c j} H_{j (n y x)}, \qquad
@@ -70,28 +75,36 @@ def dff(activations: np.ndarray | Tensor, n_components: int = 5, seed: int = 0, 
     Example:
         >>> activations = np.zeros((1, 3, 2, 2), np.float32)
         >>> activations[0, 0, 0], activations[0, 1, 1] = 2.0, 4.0
-        >>> found = dff(activations, n_components=2)
-        >>> found.heatmaps.argmax(axis=1)[0].tolist(), found.shares.round(2).tolist(), found.reconstruction_error < 1e-3
-        ([[1, 1], [0, 0]], [0.67, 0.33], True)
+        >>> features = deep_feature_factorization(activations, n_components=2)
+        >>> features.heatmaps.argmax(axis=1)[0].tolist(), features.shares.round(2).tolist()
+        ([[1, 1], [0, 0]], [0.67, 0.33])
+        >>> features.reconstruction_error < 1e-3
+        True
     """
-    found = activations.detach().float().cpu().numpy() if isinstance(activations, Tensor) else activations
-    values = np.asarray(found, dtype=np.float32)
+    # Activations as a matrix, channels × positions.
+    if isinstance(activations, Tensor):
+        activations = activations.detach().float().cpu().numpy()
+    values = np.asarray(activations, dtype=np.float32)
     check_maps(values.shape, n_components)
     if not np.isfinite(values).all():
         raise ConceptrastError("activations are not finite: look for overflow in the model or its precision")
     images, channels, height, width = values.shape
     matrix = values.transpose(1, 0, 2, 3).reshape(channels, -1)
+
+    # What lies above the minimum of each channel.
     offset = matrix.min(axis=1)
     above = matrix - offset[:, None]
     if not above.any():
         what = "constant in every channel" if matrix.any() else "zero everywhere"
         raise NothingToFactorizeError(f"the activations are {what}: there is nothing to factorize")
+
+    # Its factors.
     maps, added = nmf(above, n_components, seed, max_iter, init="random")
     return DeepFeatures(
-        np.ascontiguousarray(added.T) + offset,
-        np.ascontiguousarray(maps.reshape(n_components, images, height, width).transpose(1, 0, 2, 3)),
-        offset,
-        reconstruction_error(above, maps, added),
+        concepts=np.ascontiguousarray(added.T) + offset,
+        heatmaps=np.ascontiguousarray(maps.reshape(n_components, images, height, width).transpose(1, 0, 2, 3)),
+        offset=offset,
+        reconstruction_error=reconstruction_error(above, maps, added),
     )
 
 

@@ -7,22 +7,28 @@ from collections.abc import Sequence
 import pandas as pd
 
 from conceptrast.dff.concept_scores import COLUMNS
-from conceptrast.dff.deep_feature_factorization import Factorized
+from conceptrast.dff.picture_groups import PictureGroup
 
-ALL = "all"
+ALL_PICTURES = "all"
 """Name of pictures that share their concepts, where there are several."""
 
 
-def picture_names(groups: Sequence[Factorized], names: Sequence[str]) -> list[str]:
-    """One name a group: that of its only picture, or :data:`ALL`; ``names`` are of all pictures in their order."""
-    found, at = [], 0
+def picture_names(groups: Sequence[PictureGroup], names: Sequence[str]) -> list[str]:
+    """One name a group: that of its only picture, or :data:`ALL_PICTURES`.
+
+    Args:
+        groups: the pictures, in groups.
+        names: of all pictures, in their order.
+    """
+    group_names = []
+    first = 0
     for group in groups:
-        found.append(names[at] if len(group.images) == 1 else ALL)
-        at += len(group.images)
-    return found
+        group_names.append(names[first] if len(group.images) == 1 else ALL_PICTURES)
+        first += len(group.images)
+    return group_names
 
 
-def concept_rows(groups: Sequence[Factorized], names: Sequence[str]) -> pd.DataFrame:
+def concept_rows(groups: Sequence[PictureGroup], names: Sequence[str]) -> pd.DataFrame:
     """The rows of all groups, with a column ``picture`` before them."""
     tables = zip(picture_names(groups, names), groups, strict=True)
     joined = pd.concat([group.table.assign(picture=name) for name, group in tables], ignore_index=True)

@@ -22,16 +22,21 @@ from PIL import Image
 
 from conceptrast.base.errors import ConfigError
 from conceptrast.base.files import atomic
+from conceptrast.base.short_names import short as short
 
 DPI = 100
-INK, FAINT = "#222222", "#666666"
-MATCH, MISMATCH = "#009E73", "#D55E00"
+INK = "#222222"
+FAINT = "#666666"
+MATCH = "#009E73"
+MISMATCH = "#D55E00"
 # Paul Tol's bright scheme, lengthened by four of his muted and light ones; component i has colour i everywhere.
 COMPONENT_COLOURS = (
     *("#4477AA", "#EE6677", "#CCBB44", "#66CCEE", "#AA3377", "#228833"),
     *("#EE8866", "#332288", "#44BB99", "#882255"),
 )
-FIRST, SECOND = "#0072B2", "#D55E00"  # the two classes of a contrast
+# The two classes of a contrast.
+FIRST = "#0072B2"
+SECOND = "#D55E00"
 FIXED_COLOURS = ("white", INK, FAINT, MATCH, MISMATCH, FIRST, *COMPONENT_COLOURS)
 
 
@@ -53,17 +58,6 @@ def component_colour(component: int) -> str:
     return to_hex((red, green, blue))
 
 
-def short(name: str, limit: int = 28) -> str:
-    """First of the synonyms of a class, cut to ``limit`` characters.
-
-    Example:
-        >>> short("tench, Tinca tinca"), short("a very long name of some class", 12)
-        ('tench', 'a very long…')
-    """
-    first = name.split(",")[0].strip()
-    return first if len(first) <= limit else first[: limit - 1].rstrip() + "…"
-
-
 class Sheet:
     """A figure of ``width`` × ``height`` inches with one axes in those units.
 
@@ -75,7 +69,8 @@ class Sheet:
     """
 
     def __init__(self, width: float, height: float) -> None:
-        self.width, self.height = width, height
+        self.width = width
+        self.height = height
         self.figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
         FigureCanvasAgg(self.figure)
         self.axes = self.figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
@@ -86,13 +81,15 @@ class Sheet:
     ) -> tuple[float, float, float, float]:
         """Draw ``image`` [H, W, 3] as large as fits into the box, centred; returns the box that it took."""
         scale = min(width / image.shape[1], height / image.shape[0])
-        w, h = image.shape[1] * scale, image.shape[0] * scale
-        x, y = x + (width - w) / 2, y + (height - h) / 2
+        w = image.shape[1] * scale
+        h = image.shape[0] * scale
+        x = x + (width - w) / 2
+        y = y + (height - h) / 2
         drawn = AxesImage(self.axes, extent=(x, x + w, y + h, y), interpolation="antialiased")
         drawn.set_data(image)
         self.axes.add_image(drawn)
         if frame:
-            self.frame(x, y, w, h, frame, line)
+            self.frame(x, y, width=w, height=h, colour=frame, line=line)
         return x, y, w, h
 
     def frame(self, x: float, y: float, width: float, height: float, colour: str, line: float = 1.5) -> None:
@@ -124,14 +121,31 @@ class Sheet:
         return axes
 
     def text(
-        self, text: str, x: float, y: float, size: float = 8, colour: str = INK, weight: str = "normal",
-        ha: str = "left", va: str = "top",
-    ) -> Text:  # fmt: skip
+        self,
+        text: str,
+        x: float,
+        y: float,
+        *,
+        size: float = 8,
+        colour: str = INK,
+        weight: str = "normal",
+        ha: str = "left",
+        va: str = "top",
+    ) -> Text:
         """A text of ``size`` points, its top left corner at (x, y) unless aligned otherwise."""
-        # Class names are data: a dollar sign in one must not start a formula.
         return self.axes.text(
-            x, y, text, fontsize=size, color=colour, fontweight=weight, ha=ha, va=va, linespacing=1.25, parse_math=False
-        )  # fmt: skip
+            x,
+            y,
+            text,
+            fontsize=size,
+            color=colour,
+            fontweight=weight,
+            ha=ha,
+            va=va,
+            linespacing=1.25,
+            # Class names are data: a dollar sign in one must not start a formula.
+            parse_math=False,
+        )
 
 
 ENDINGS = (".png", ".pdf", ".svg")
@@ -200,7 +214,8 @@ def with_palette(rgb: Image.Image) -> Image.Image:
     # Pillow dithers only towards a palette that it is given, and without dithering smooth heatmaps show steps.
     small = rgb.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
     # It also takes near colours for equal, and a sheet of white paper must be white.
-    pixels, numbers = _packed(np.asarray(rgb)), np.array(small)
+    pixels = _packed(np.asarray(rgb))
+    numbers = np.array(small)
     for number, colour in enumerate(_packed(fixed)):
         numbers[pixels == colour] = number
     exact = Image.frombytes("P", rgb.size, numbers.tobytes())

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 from matplotlib.colors import to_rgb
@@ -12,13 +10,21 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from conceptrast.base.errors import ShapeError
-from conceptrast.figures.canvas import FAINT, INK, MATCH, MISMATCH, Sheet, component_colour, short
+from conceptrast.base.names import short
+from conceptrast.concepts.cards import PATCHES_PER_ROW, Box, ClassCard, PatchRow, Verdict
+from conceptrast.figures.canvas import FAINT, INK, MATCH, MISMATCH, Sheet, component_colour
 
-WIDTH, MARGIN, GAP = 14.0, 0.35, 0.06
+WIDTH = 14.0
+MARGIN = 0.35
+GAP = 0.06
 ROW = 0.92  # height of a row of patches
-SOURCE, CAPTION, COMBINED = 0.92, 1.3, 2.6  # widths: whole image, its prediction, combined image
-LEFT, RIGHT = MARGIN + 0.4, WIDTH - MARGIN - COMBINED  # where pictures start, and where the combined image does
-PATCHES = 8
+# Widths: of a whole image, its prediction, the combined image.
+SOURCE = 0.92
+CAPTION = 1.3
+COMBINED = 2.6
+# Where pictures start, and where the combined image does.
+LEFT = MARGIN + 0.4
+RIGHT = WIDTH - MARGIN - COMBINED
 HEADINGS = {
     "all": "Nearest patches among all images",
     "exclude_target": "Nearest patches among images that are not predicted as the class",
@@ -28,74 +34,6 @@ HEATMAP_NOTE = (
     "strongest in these images; grey: where it\n"
     "is absent. One scale per component."
 )
-Box = tuple[float, float, float, float]
-
-
-@dataclass(frozen=True)
-class PatchRow:
-    """The best patches of one component under one selection.
-
-    Attributes:
-        patches: best first, each ``[h, w, 3]`` uint8.
-        source: the whole view ``[H, W, 3]`` uint8 that the first patch was cut from.
-        box: the first patch in it: top, left, height, width in pixels.
-        predicted: what the model says the whole view is.
-        probability: of ``predicted``.
-        chosen: rank of the patch that went into the combined image; ``None`` if none did.
-    """
-
-    patches: Sequence[np.ndarray]
-    source: np.ndarray
-    box: tuple[int, int, int, int]
-    predicted: str
-    probability: float
-    chosen: int | None = 0
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """The combined image of one selection and what the model says of it.
-
-    Attributes:
-        picture: ``[H, W, 3]`` uint8.
-        tiles: where each component's patch lies in it: top, left, height, width as fractions of its sides.
-        predicted: the class that the model names.
-        probability: of the class that the card is about.
-        match: both are the same.
-    """
-
-    picture: np.ndarray
-    tiles: Sequence[Box]
-    predicted: str
-    probability: float
-    match: bool
-
-
-@dataclass(frozen=True)
-class Heatmap:
-    """One image of the class ``[H, W, 3]`` uint8 and each component's strength in it ``[k, h, w]``, not negative."""
-
-    picture: np.ndarray
-    maps: np.ndarray
-
-
-@dataclass(frozen=True)
-class ClassCard:
-    """All that a class card shows; ``rows`` and ``verdicts`` are by selection, rows in the order of components."""
-
-    class_index: int
-    class_name: str
-    n_images: int
-    study: str
-    recipe: str
-    rows: Mapping[str, Sequence[PatchRow]]
-    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
-    heatmaps: Sequence[Heatmap] = ()
-
-    @property
-    def n_components(self) -> int:
-        """Rows of patches in a selection."""
-        return max((len(rows) for rows in self.rows.values()), default=0)
 
 
 def draw_class_card(card: ClassCard) -> Figure:
@@ -114,10 +52,13 @@ def draw_class_card(card: ClassCard) -> Figure:
     for heatmap in card.heatmaps:
         if heatmap.maps.shape[0] != k:
             raise ShapeError(f"a heatmap has {heatmap.maps.shape[0]} maps, the card has {k} components")
+    # How large the sheet is.
     cell = min(1.5, (RIGHT - 0.35 - LEFT) / (k + 1) - GAP)
     section = 0.74 + k * (ROW + GAP)
     height = 0.95 + section * len(card.rows) + (0.95 + (cell + GAP) * len(card.heatmaps) if card.heatmaps else 0.1)
     sheet = Sheet(WIDTH, height)
+
+    # Header, selections, heatmaps.
     _header(sheet, card)
     y = 0.95
     for selection in card.rows:
@@ -167,13 +108,20 @@ def draw_combined(
     sheet: Sheet, verdict: Verdict, x: float, y: float, width: float, height: float, line: float = 4.0
 ) -> Box:
     """Combined image in a frame that says whether the model agrees; each patch framed in its component's colour."""
-    left, top, w, h = sheet.picture(verdict.picture, x, y, width, height)
+    left, top, w, h = sheet.picture(verdict.picture, x, y, width=width, height=height)
     inset = 0.012 * line / 4
     for component, (tile_top, tile_left, tile_h, tile_w) in enumerate(verdict.tiles):
         corner = (left + tile_left * w + inset, top + tile_top * h + inset)
         sheet.frame(*corner, tile_w * w - 2 * inset, tile_h * h - 2 * inset, component_colour(component), line / 3)
     pad = line / 144 + 0.012
-    sheet.frame(left - pad, top - pad, w + 2 * pad, h + 2 * pad, MATCH if verdict.match else MISMATCH, line)
+    sheet.frame(
+        left - pad,
+        top - pad,
+        width=w + 2 * pad,
+        height=h + 2 * pad,
+        colour=MATCH if verdict.match else MISMATCH,
+        line=line,
+    )
     return left, top, w, h
 
 
@@ -185,27 +133,33 @@ def _header(sheet: Sheet, card: ClassCard) -> None:
 
 
 def _selection(sheet: Sheet, card: ClassCard, selection: str, y: float) -> None:
+    # Headings.
     rows = card.rows[selection]
     start = LEFT + SOURCE + CAPTION
-    step = (RIGHT - 0.35 - start) / PATCHES
+    step = (RIGHT - 0.35 - start) / PATCHES_PER_ROW
     sheet.rule(y, MARGIN, WIDTH - MARGIN)
     sheet.text(HEADINGS.get(selection, selection), MARGIN, y + 0.1, size=11, weight="bold")
     sheet.text("best patch in its image; prediction", LEFT, y + 0.4, size=8, colour=FAINT)
-    sheet.text(f"{PATCHES} best patches (framed: the one that was combined)", start, y + 0.4, size=8, colour=FAINT)
+    sheet.text(
+        f"{PATCHES_PER_ROW} best patches (framed: the one that was combined)", start, y + 0.4, size=8, colour=FAINT
+    )
+
+    # A row for each component, then the combined image.
     for component, row in enumerate(rows):
         top = y + 0.62 + component * (ROW + GAP)
         sheet.chip(component, MARGIN + 0.16, top + ROW / 2)
-        _source(sheet, card, component, row, top)
-        for rank, patch in enumerate(row.patches[:PATCHES]):
+        _source(sheet, card, component=component, row=row, top=top)
+        for rank, patch in enumerate(row.patches[:PATCHES_PER_ROW]):
             frame = component_colour(component) if rank == row.chosen else ""
-            sheet.picture(patch, start + rank * step, top, step - GAP, ROW, frame=frame, line=3)
+            sheet.picture(patch, start + rank * step, top, width=step - GAP, height=ROW, frame=frame, line=3)
     if selection in card.verdicts:
-        _verdict(sheet, card, card.verdicts[selection], y, len(rows))
+        _verdict(sheet, card, verdict=card.verdicts[selection], y=y, n_rows=len(rows))
 
 
 def _source(sheet: Sheet, card: ClassCard, component: int, row: PatchRow, top: float) -> None:
-    x, y, w, h = sheet.picture(row.source, LEFT, top, SOURCE, ROW)
-    scale_y, scale_x = h / row.source.shape[0], w / row.source.shape[1]
+    x, y, w, h = sheet.picture(row.source, LEFT, top, width=SOURCE, height=ROW)
+    scale_y = h / row.source.shape[0]
+    scale_x = w / row.source.shape[1]
     box_top, box_left, box_h, box_w = row.box
     box = (x + box_left * scale_x, y + box_top * scale_y, box_w * scale_x, box_h * scale_y)
     sheet.frame(*box, "white", 3.5)
@@ -223,10 +177,11 @@ def _verdict(sheet: Sheet, card: ClassCard, verdict: Verdict, y: float, n_rows: 
     room = max(n_rows * (ROW + GAP) - GAP - 0.62, 0.8)
     width = COMBINED - 0.1
     height = min(room, width * verdict.picture.shape[0] / verdict.picture.shape[1])
-    _, top, _, drawn = draw_combined(sheet, verdict, RIGHT + 0.05, y + 0.7, width, height)
+    _, top, _, drawn = draw_combined(sheet, verdict, RIGHT + 0.05, y=y + 0.7, width=width, height=height)
     colour = MATCH if verdict.match else MISMATCH
     says, probability = verdict_text(verdict, card.class_name).split("\n")
-    middle, bottom = RIGHT + COMBINED / 2, top + drawn + 0.1
+    middle = RIGHT + COMBINED / 2
+    bottom = top + drawn + 0.1
     sheet.text(says, middle, bottom, size=11, weight="bold", colour=colour, ha="center")
     sheet.text(probability, middle, bottom + 0.25, size=9, colour=INK, ha="center")
 
@@ -243,8 +198,8 @@ def _heatmaps(sheet: Sheet, card: ClassCard, y: float, cell: float) -> None:
     highest = np.max([heatmap.maps.reshape(k, -1).max(axis=1) for heatmap in card.heatmaps], axis=0)
     for line, heatmap in enumerate(card.heatmaps):
         top = y + 0.75 + line * step
-        sheet.picture(heatmap.picture, LEFT, top, cell, cell)
+        sheet.picture(heatmap.picture, LEFT, top, width=cell, height=cell)
         for component in range(k):
             strength = heatmap.maps[component] / max(float(highest[component]), 1e-12)
             painted = overlay(heatmap.picture, strength, component_colour(component))
-            sheet.picture(painted, LEFT + (component + 1) * step, top, cell, cell)
+            sheet.picture(painted, LEFT + (component + 1) * step, top, width=cell, height=cell)

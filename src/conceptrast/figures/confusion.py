@@ -9,14 +9,20 @@ import pandas as pd
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
+from conceptrast.base.names import short
 from conceptrast.base.statistics import wilson_interval
-from conceptrast.figures.canvas import FAINT, INK, MATCH, MISMATCH, Sheet, short
+from conceptrast.figures.canvas import FAINT, INK, MATCH, MISMATCH, Sheet
 from conceptrast.models.confusion import right_of
 
 LIMIT = 30
 """Classes that are shown at most: those that are most often wrong."""
 
-MARGIN, CELL, NAMES, HEAD, RIGHT, LEAST = 0.35, 0.46, 1.25, 1.0, 1.35, 6.2
+MARGIN = 0.35
+CELL = 0.46
+NAMES = 1.25
+HEAD = 1.0
+RIGHT = 1.35
+LEAST = 6.2
 ROTATED = 3  # characters above which the names of columns stand upright
 
 
@@ -35,27 +41,31 @@ def draw_confusion(rows: pd.DataFrame, title: str, of: str, limit: int = LIMIT) 
     Returns:
         A figure of its own.
     """
+    # What is on the sheet, and how large it is.
     names = _names(rows)
-    shown = _shown(rows, limit)
-    side = len(shown) * CELL
-    upright = any(len(_label(names[each])) > ROTATED for each in shown)
+    classes = _classes(rows, limit)
+    side = len(classes) * CELL
+    upright = any(len(_label(names[label])) > ROTATED for label in classes)
     top = HEAD + (NAMES if upright else 0.25)
     sheet = Sheet(max(MARGIN + NAMES + side + RIGHT, LEAST), top + side + 0.65)
+
+    # Header, names and counts.
     _header(sheet, rows, title, of)
     left = MARGIN + NAMES
     sheet.text("predicted", left + side / 2, HEAD - 0.06, size=9, weight="bold", ha="center", va="bottom")
     sheet.text("label", left - 0.1, top - 0.08, size=9, weight="bold", ha="right", va="bottom")
-    for place, each in enumerate(shown):
-        name, middle = _label(names[each]), (place + 0.5) * CELL
+    for place, label in enumerate(classes):
+        name = _label(names[label])
+        middle = (place + 0.5) * CELL
         sheet.text(name, left - 0.1, top + middle, size=9, ha="right", va="center")
         above = sheet.text(name, left + middle, top - 0.08, size=9, ha="center", va="bottom")
         above.set_rotation(90 if upright else 0)
-        _share_right(sheet, rows[rows["label"] == each], left + side + 0.12, top + middle)
-    _cells(sheet, rows, {each: place for place, each in enumerate(shown)}, left, top)
-    sheet.frame(left, top, side, side, FAINT, line=0.8)
+        _share_right(sheet, rows[rows["label"] == label], left + side + 0.12, top + middle)
+    _cells(sheet, rows, places={label: place for place, label in enumerate(classes)}, left=left, top=top)
+    sheet.frame(left, top, width=side, height=side, colour=FAINT, line=0.8)
     note = "green: right; orange: wrong, the most frequent mistake of a label the darkest"
-    if len(shown) < len(names):
-        note = f"the {len(shown)} of {len(names)} classes with the lowest share right; {note}"
+    if len(classes) < len(names):
+        note = f"the {len(classes)} of {len(names)} classes with the lowest share right; {note}"
     sheet.text(note, MARGIN, top + side + 0.18, size=8, colour=FAINT)
     return sheet.figure
 
@@ -64,37 +74,38 @@ def _header(sheet: Sheet, rows: pd.DataFrame, title: str, of: str) -> None:
     right, n = right_of(rows)
     low, high = wilson_interval(right, n)
     sheet.text(short(title, 40), MARGIN, 0.16, size=15, weight="bold")
-    said = f"accuracy {100 * right / n:.1f} % ({100 * low:.1f} to {100 * high:.1f} %): {right} of {n} {of}"
-    sheet.text(said, MARGIN, 0.5, size=9, colour=FAINT)
+    accuracy = f"accuracy {100 * right / n:.1f} % ({100 * low:.1f} to {100 * high:.1f} %): {right} of {n} {of}"
+    sheet.text(accuracy, MARGIN, 0.5, size=9, colour=FAINT)
 
 
 def _cells(sheet: Sheet, rows: pd.DataFrame, places: Mapping[int, int], left: float, top: float) -> None:
     """Every pair that occurs: its cell and its count."""
-    shown = rows[rows["label"].isin(places) & rows["predicted"].isin(places)]
-    most = shown.loc[shown["label"] != shown["predicted"], "share"].max()
-    for label, predicted, n, share in shown[["label", "predicted", "n", "share"]].itertuples(index=False, name=None):
-        x, y = left + places[predicted] * CELL, top + (places[label] + 0.5) * CELL
-        own = label == predicted
-        strength = share if own else share / most
-        sheet.bar(x, y, CELL, CELL, _tint(MATCH if own else MISMATCH, 0.85 * strength))
+    cells = rows[rows["label"].isin(places) & rows["predicted"].isin(places)]
+    most = cells.loc[cells["label"] != cells["predicted"], "share"].max()
+    for label, predicted, n, share in cells[["label", "predicted", "n", "share"]].itertuples(index=False, name=None):
+        x = left + places[predicted] * CELL
+        y = top + (places[label] + 0.5) * CELL
+        right = label == predicted
+        strength = share if right else share / most
+        sheet.bar(x, y, width=CELL, height=CELL, colour=_tint(MATCH if right else MISMATCH, 0.85 * strength))
         ink = "white" if strength > 0.6 else INK
         sheet.text(str(n), x + CELL / 2, y, size=8, colour=ink, ha="center", va="center")
 
 
-def _share_right(sheet: Sheet, own: pd.DataFrame, x: float, y: float) -> None:
+def _share_right(sheet: Sheet, rows: pd.DataFrame, x: float, y: float) -> None:
     """How many of a label's pictures are predicted as it."""
-    right, n = right_of(own)
-    said = f"{100 * right / n:.0f} % of {n}" if n else "no picture"
-    sheet.text(said, x, y, size=8, colour=FAINT, va="center")
+    right, n = right_of(rows)
+    share = f"{100 * right / n:.0f} % of {n}" if n else "no picture"
+    sheet.text(share, x, y, size=8, colour=FAINT, va="center")
 
 
 def _names(rows: pd.DataFrame) -> dict[int, str]:
     """Names of all classes that occur, by index; a label's own name stands before that of the output."""
-    said = dict(zip(rows["predicted"].tolist(), rows["predicted_name"].tolist(), strict=True))
-    return said | dict(zip(rows["label"].tolist(), rows["label_name"].tolist(), strict=True))
+    outputs = dict(zip(rows["predicted"].tolist(), rows["predicted_name"].tolist(), strict=True))
+    return outputs | dict(zip(rows["label"].tolist(), rows["label_name"].tolist(), strict=True))
 
 
-def _shown(rows: pd.DataFrame, limit: int) -> list[int]:
+def _classes(rows: pd.DataFrame, limit: int) -> list[int]:
     """All classes by index, or those labels of which the lowest share is right."""
     everything = sorted(_names(rows))
     if len(everything) <= limit:

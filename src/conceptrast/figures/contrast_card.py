@@ -2,58 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-
 import numpy as np
-import pandas as pd
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 
-from conceptrast.contrast.hyperplanes import CHANCE
-from conceptrast.figures.canvas import FAINT, FIRST, INK, SECOND, Sheet, component_colour, short
+from conceptrast.base.names import short
+from conceptrast.contrast.cards import IMAGES_PER_SIDE, PATCHES_PER_ROW, ContrastCard, Side
+from conceptrast.contrast.hyperplanes import RANDOM_DIRECTION
+from conceptrast.figures.canvas import FAINT, FIRST, INK, SECOND, Sheet, component_colour
 
-WIDTH, MARGIN, GUTTER, GAP = 14.0, 0.35, 0.4, 0.06
+WIDTH = 14.0
+MARGIN = 0.35
+GUTTER = 0.4
+GAP = 0.06
 COLUMN = (WIDTH - 2 * MARGIN - GUTTER) / 2
-BAR, PATCHES, IMAGES = 0.95, 6, 3
-PATCH = (COLUMN - 0.4 - BAR) / PATCHES - GAP
-PICTURE = COLUMN / (2 * IMAGES) - GAP
+BAR = 0.95
+PATCH = (COLUMN - 0.4 - BAR) / PATCHES_PER_ROW - GAP
+PICTURE = COLUMN / (2 * IMAGES_PER_SIDE) - GAP
 CURVE = 1.7
 COLOURS = {"for": FIRST, "against": SECOND}
 """Blue for A and orange for B, everywhere in the figures of contrasts."""
-
-
-@dataclass(frozen=True)
-class Side:
-    """One class of a contrast.
-
-    Attributes:
-        class_name: the class that this side speaks for.
-        n_images: images that its components were found in.
-        strength: ``[k]`` share of the factorized mass of each component, strongest first.
-        patches: by component, best first, each ``[h, w, 3]`` uint8.
-        pictures: images of the class ``[H, W, 3]`` uint8.
-        distances: signed distance ``[h, w]`` of every position of each of them, positive on this class's side.
-        curve: offset, baseline, p_own, p_other while the class's images are shifted towards the other class.
-    """
-
-    class_name: str
-    n_images: int
-    strength: np.ndarray
-    patches: Sequence[Sequence[np.ndarray]]
-    pictures: Sequence[np.ndarray]
-    distances: Sequence[np.ndarray]
-    curve: pd.DataFrame
-
-
-@dataclass(frozen=True)
-class ContrastCard:
-    """All that the figure of a contrast shows; ``sides`` by :data:`conceptrast.contrast.components.SIDES`."""
-
-    study: str
-    facts: str
-    sides: Mapping[str, Side]
 
 
 def draw_contrast_card(card: ContrastCard) -> Figure:
@@ -70,24 +39,25 @@ def draw_contrast_card(card: ContrastCard) -> Figure:
     sheet = Sheet(WIDTH, sum(parts))
     _header(sheet, card)
     for name, x in zip(card.sides, (MARGIN, MARGIN + COLUMN + GUTTER), strict=True):
-        side, (other,) = card.sides[name], [card.sides[key].class_name for key in card.sides if key != name]
+        side = card.sides[name]
+        (other,) = (card.sides[key].class_name for key in card.sides if key != name)
         y = parts[0]
-        _components(sheet, side, other, COLOURS[name], x, y)
+        _components(sheet, side, other=other, colour=COLOURS[name], x=x, y=y)
         y += parts[1]
-        _places(sheet, side, name, x, y)
+        _places(sheet, side, name=name, x=x, y=y)
         y += parts[2]
-        _curve(sheet, side, other, name, x, y)
+        _curve(sheet, side, other=other, name=name, x=x, y=y)
     return sheet.figure
 
 
-def two_sided(picture: np.ndarray, distances: np.ndarray, own: str, other: str, scale: float) -> np.ndarray:
+def two_sided(picture: np.ndarray, distances: np.ndarray, near: str, far: str, scale: float) -> np.ndarray:
     """Paint one colour over the places on a class's side and another over the rest, on a grey and lightened picture.
 
     Args:
         picture: ``[H, W, 3]`` uint8.
         distances: ``[h, w]``, positive on the class's side; enlarged bilinearly to ``[H, W]``.
-        own: colour of the class's side.
-        other: colour of the other side.
+        near: colour of the class's side.
+        far: colour of the other side.
         scale: distance at full colour.
 
     Returns:
@@ -101,7 +71,7 @@ def two_sided(picture: np.ndarray, distances: np.ndarray, own: str, other: str, 
     size = (picture.shape[1], picture.shape[0])
     large = Image.fromarray(np.asarray(distances, np.float32)).resize(size, Image.Resampling.BILINEAR)
     strength = np.clip(np.asarray(large) / max(scale, 1e-12), -1, 1)[..., None]
-    colour = np.where(strength > 0, np.array(to_rgb(own)), np.array(to_rgb(other)))
+    colour = np.where(strength > 0, np.array(to_rgb(near)), np.array(to_rgb(far)))
     grey = 60 + 0.75 * picture.astype(np.float32).mean(axis=2, keepdims=True)
     alpha = 0.85 * np.abs(strength)
     return np.round(grey * (1 - alpha) + 255 * alpha * colour).astype(np.uint8)
@@ -117,29 +87,31 @@ def _components(sheet: Sheet, side: Side, other: str, colour: str, x: float, y: 
     sheet.rule(y, x, x + COLUMN)
     heading = f"What speaks for {short(side.class_name, 22)} and against {short(other, 22)}"
     sheet.text(heading, x, y + 0.1, size=11, weight="bold", colour=colour)
-    said = f"{side.n_images} images; components by their share of the activation on this side; nearest patches"
-    sheet.text(said, x, y + 0.38, size=8, colour=FAINT)
+    note = f"{side.n_images} images; components by their share of the activation on this side; nearest patches"
+    sheet.text(note, x, y + 0.38, size=8, colour=FAINT)
     for component, (share, patches) in enumerate(zip(side.strength, side.patches, strict=True)):
         top = y + 0.62 + component * (PATCH + GAP)
         sheet.chip(component, x + 0.16, top + PATCH / 2)
         width = (BAR - 0.15) * float(share) / max(float(side.strength.max()), 1e-12)
-        sheet.bar(x + 0.4, top + PATCH / 2, width, 0.12, component_colour(component))
+        sheet.bar(x + 0.4, top + PATCH / 2, width=width, height=0.12, colour=component_colour(component))
         sheet.text(f"{100 * share:.0f} %", x + 0.4, top + PATCH / 2 - 0.18, size=8)
-        for rank, patch in enumerate(patches[:PATCHES]):
-            sheet.picture(patch, x + 0.4 + BAR + rank * (PATCH + GAP), top, PATCH, PATCH)
+        for rank, patch in enumerate(patches[:PATCHES_PER_ROW]):
+            sheet.picture(patch, x + 0.4 + BAR + rank * (PATCH + GAP), top, width=PATCH, height=PATCH)
 
 
 def _places(sheet: Sheet, side: Side, name: str, x: float, y: float) -> None:
     sheet.rule(y, x, x + COLUMN)
     sheet.text(f"Where, in images of {short(side.class_name, 22)}", x, y + 0.1, size=11, weight="bold")
-    sheet.text("blue: the left class's side of the hyperplane, orange: the right one's", x, y + 0.38, 8, FAINT)
-    other = next(colour for key, colour in COLOURS.items() if key != name)
-    scale = max((float(np.abs(each).max()) for each in side.distances), default=0.0)
+    sheet.text(
+        "blue: the left class's side of the hyperplane, orange: the right one's", x, y + 0.38, size=8, colour=FAINT
+    )
+    far = next(colour for key, colour in COLOURS.items() if key != name)
+    scale = max((float(np.abs(distances).max()) for distances in side.distances), default=0.0)
     for place, (picture, distances) in enumerate(zip(side.pictures, side.distances, strict=True)):
         left = x + 2 * place * (PICTURE + GAP)
-        sheet.picture(picture, left, y + 0.6, PICTURE, PICTURE)
-        painted = two_sided(picture, distances, COLOURS[name], other, scale)
-        sheet.picture(painted, left + PICTURE + GAP, y + 0.6, PICTURE, PICTURE)
+        sheet.picture(picture, left, y + 0.6, width=PICTURE, height=PICTURE)
+        painted = two_sided(picture, distances, near=COLOURS[name], far=far, scale=scale)
+        sheet.picture(painted, left + PICTURE + GAP, y + 0.6, width=PICTURE, height=PICTURE)
 
 
 def _curve(sheet: Sheet, side: Side, other: str, name: str, x: float, y: float) -> None:
@@ -147,10 +119,12 @@ def _curve(sheet: Sheet, side: Side, other: str, name: str, x: float, y: float) 
     title = f"Images of {short(side.class_name, 18)} shifted towards {short(other, 18)}"
     sheet.text(title, x, y + 0.1, size=11, weight="bold")
     offsets = list(dict.fromkeys(side.curve["offset"]))
-    axes = sheet.probability_axes(x + 0.45, y + 0.65, COLUMN - 0.6, CURVE, [f"{offset:g}" for offset in offsets])
+    axes = sheet.probability_axes(
+        x + 0.45, y + 0.65, width=COLUMN - 0.6, height=CURVE, ticks=[f"{offset:g}" for offset in offsets]
+    )
     colours = {"p_own": COLOURS[name], "p_other": next(c for key, c in COLOURS.items() if key != name)}
     names = {"p_own": side.class_name, "p_other": other}
-    for baseline, style in (("none", "-"), (CHANCE, ":")):
+    for baseline, style in (("none", "-"), (RANDOM_DIRECTION, ":")):
         part = side.curve[side.curve["baseline"] == baseline]
         for column, colour in colours.items():
             label = f"p({short(names[column], 16)})" if baseline == "none" else None

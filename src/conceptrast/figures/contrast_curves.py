@@ -8,12 +8,17 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from conceptrast.contrast.hyperplanes import CHANCE
-from conceptrast.figures.canvas import FAINT, FIRST, SECOND, Sheet, short
+from conceptrast.base.names import short
+from conceptrast.contrast.hyperplanes import RANDOM_DIRECTION
+from conceptrast.figures.canvas import FAINT, FIRST, SECOND, Sheet
 
-MARGIN, PANEL, HEIGHT = 0.5, 4.1, 2.6
+MARGIN = 0.5
+PANEL = 4.1
+HEIGHT = 2.6
 CURVES = (("p_from", FIRST, "p(A)"), ("p_to", SECOND, "p(B)"))
-CELL, GAP, CHART = 0.92, 0.06, 3.6
+CELL = 0.92
+GAP = 0.06
+CHART = 3.6
 
 
 def draw_shift(shift: pd.DataFrame, study: str) -> Figure:
@@ -28,16 +33,22 @@ def draw_shift(shift: pd.DataFrame, study: str) -> Figure:
     """
     pairs = shift[shift["status"] == "ok"].drop(columns="draw").drop_duplicates()
     solvers = list(dict.fromkeys(pairs["hyperplane"]))
+
+    # Title.
     sheet = Sheet(MARGIN + max(len(solvers), 2) * PANEL, 0.95 + HEIGHT + 0.75)
     count = len(pairs[["from_class", "to_class"]].drop_duplicates())
     sheet.text(f"{study}: activations of A shifted towards B", 0.35, 0.18, size=14, weight="bold")
     note = f"mean over {count} pairs of classes, each pair a thin line; dotted: a random direction as long"
     sheet.text(note if solvers else "no pair of classes could be shifted", 0.35, 0.5, size=9, colour=FAINT)
+
+    # A panel for each solver: single pairs, then means.
     for place, solver in enumerate(solvers):
         part = pairs[pairs["hyperplane"] == solver]
         offsets = sorted(part["offset"].unique())
         x = MARGIN + place * PANEL
-        axes = sheet.probability_axes(x, 1.05, PANEL - 0.5, HEIGHT, [f"{offset:g}" for offset in offsets])
+        axes = sheet.probability_axes(
+            x, 1.05, width=PANEL - 0.5, height=HEIGHT, ticks=[f"{offset:g}" for offset in offsets]
+        )
         axes.set_title(f"hyperplanes: {solver}", fontsize=10, loc="left")
         axes.set_xlabel("offset, in multiples of the normal", fontsize=8)
         for column, colour, label in CURVES:
@@ -45,7 +56,7 @@ def draw_shift(shift: pd.DataFrame, study: str) -> Figure:
                 axes.plot(
                     range(len(offsets)), pair.sort_values("offset")[column], color=colour, alpha=0.12, linewidth=0.7
                 )
-            for baseline, style in (("none", "-"), (CHANCE, ":")):
+            for baseline, style in (("none", "-"), (RANDOM_DIRECTION, ":")):
                 mean = part[part["baseline"] == baseline].groupby("offset")[column].mean()
                 name = label if baseline == "none" else None
                 axes.plot(range(len(mean)), mean, style, color=colour, linewidth=2.2, label=name)
@@ -68,28 +79,34 @@ def draw_mask(
         A figure of its own; without pairs it says so.
     """
     done = mask[mask["status"] == "ok"]
-    shown = max((len(steps) for steps in pictures.values()), default=0)
+    n_steps = max((len(steps) for steps in pictures.values()), default=0)
     row = 1.75
-    sheet = Sheet(max(0.6 + CHART + 0.3 + shown * (CELL + GAP) + 0.35, 9.0), 1.1 + row * max(len(pictures), 1) + 0.2)
+
+    # Title and legend.
+    sheet = Sheet(max(0.6 + CHART + 0.3 + n_steps * (CELL + GAP) + 0.35, 9.0), 1.1 + row * max(len(pictures), 1) + 0.2)
     sheet.text(f"{study}: places on A's side of the hyperplane hidden first", 0.35, 0.18, size=14, weight="bold")
     note = "solid: in the order of the hyperplane, places of all images of A together; dotted: in a random order"
     sheet.text(note if len(pictures) else "no pair of classes could be masked", 0.35, 0.5, size=9, colour=FAINT)
     for number, (_, colour, label) in enumerate(CURVES):
         sheet.text(label, 0.6 + 0.5 * number, 0.74, size=9, colour=colour, weight="bold")
+
+    # A row for each pair: curves, then the image on the way.
     for place, (pair, steps) in enumerate(pictures.items()):
         y = 1.1 + place * row
         part = done[(done["from_class"] == pair[0]) & (done["to_class"] == pair[1])]
         shares = sorted(part["share"].unique())
-        axes = sheet.probability_axes(0.6, y + 0.2, CHART, row - 0.6, [f"{100 * share:.0f}" for share in shares])
+        axes = sheet.probability_axes(
+            0.6, y + 0.2, width=CHART, height=row - 0.6, ticks=[f"{100 * share:.0f}" for share in shares]
+        )
         first, second = (short(names[target], 22) for target in pair)
         sheet.text(f"A = {first}, B = {second}; % of places hidden", 0.6, y - 0.05, size=8)
         for column, colour, _ in CURVES:
             for baseline in dict.fromkeys(part["baseline"]):
-                own = part[part["baseline"] == baseline].sort_values("share")
+                curve = part[part["baseline"] == baseline].sort_values("share")
                 style = "-" if baseline == "none" else ":"
-                axes.plot(range(len(own)), own[column], style, color=colour, linewidth=1.8)
+                axes.plot(range(len(curve)), curve[column], style, color=colour, linewidth=1.8)
         for step, (share, picture) in enumerate(steps.items()):
             left = 0.6 + CHART + 0.3 + step * (CELL + GAP)
-            sheet.picture(picture, left, y + 0.2, CELL, CELL)
+            sheet.picture(picture, left, y + 0.2, width=CELL, height=CELL)
             sheet.text(f"{100 * share:.0f} %", left, y + 0.22 + CELL, size=8, colour=FAINT)
     return sheet.figure

@@ -3,62 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from conceptrast.contrast.crops import corner_box
-from conceptrast.contrast.insertion import CONDITIONS, CONTROLS, inserted_views
-from conceptrast.figures.canvas import FAINT, FIRST, SECOND, Sheet, short
-from conceptrast.figures.evidence import pixels
-from conceptrast.models.pictures import Pictures
+from conceptrast.base.names import short
+from conceptrast.contrast.cards import InsertionExample
+from conceptrast.contrast.insertion import CONDITIONS, CONTROLS
+from conceptrast.figures.canvas import FAINT, FIRST, SECOND, Sheet
 
-WIDTH, MARGIN, CELL, GAP, ROW, HEAD = 13.2, 0.35, 1.1, 0.06, 2.0, 1.0
+WIDTH = 13.2
+MARGIN = 0.35
+CELL = 1.1
+GAP = 0.06
+ROW = 2.0
+HEAD = 1.0
 CHART = 2.6
 TITLES = {"none": "as it is", "crop": "with the crop", "zeros": "zeros", "shuffled": "crop, shuffled"}
 
 
-@dataclass(frozen=True)
-class Example:
-    """One image under every condition: ``[H, W, 3]`` uint8 and the probabilities of A and B."""
-
-    pictures: Mapping[str, np.ndarray]
-    probabilities: Mapping[str, tuple[float, float]]
-
-
-def insertion_examples(
-    pictures: Pictures, rows: pd.DataFrame, crop: np.ndarray, corner: str, seed: int
-) -> list[Example]:
-    """The images in which the crop changes the probability of A by the median, and by most.
-
-    Args:
-        pictures: the images and the model.
-        rows: image, condition, p_first, p_second of one pair.
-        crop: ``[h, w, 3]`` uint8.
-        corner: where it is pasted.
-        seed: of the shuffled control.
-    """
-    said = rows.pivot_table(index="image", columns="condition", values=["p_first", "p_second"])
-    change = (said["p_first"]["crop"] - said["p_first"]["none"]).sort_values(kind="stable")
-    chosen = list(dict.fromkeys([change.index[len(change) // 2], change.index[-1]]))
-    box = corner_box((crop.shape[0], crop.shape[1]), pictures.model.preprocess.size, corner)
-    found = []
-    for image, view in pictures.by_id(np.array(chosen)).items():
-        shown = {
-            condition: pixels(
-                inserted_views(view[None], np.array([image]), crop, box, condition, pictures.model, seed)[0]
-            )
-            for condition in CONDITIONS
-        }
-        each = said.loc[image]
-        found.append(Example(shown, {name: (each["p_first"][name], each["p_second"][name]) for name in CONDITIONS}))
-    return found
-
-
 def draw_insertion(
-    summary: pd.DataFrame, examples: Mapping[tuple[int, int], Sequence[Example]], names: Sequence[str], title: str
+    summary: pd.DataFrame,
+    examples: Mapping[tuple[int, int], Sequence[InsertionExample]],
+    names: Sequence[str],
+    title: str,
 ) -> Figure:
     """For each pair the mean change of both probabilities with its interval, and two images under every condition.
 
@@ -75,31 +43,33 @@ def draw_insertion(
     sheet.text(f"insertion test: {title}", MARGIN, 0.18, size=16, weight="bold")
     note = "pasted into images that the model names B: the one whose p(A) changes by the median, and by most"
     sheet.text(note if examples else "no class has images to paste into", MARGIN, 0.52, size=9, colour=FAINT)
-    for place, ((first, second), shown) in enumerate(examples.items()):
+
+    # A row for each pair: the changes in words, then its images.
+    for place, ((first, second), of_pair) in enumerate(examples.items()):
         y = HEAD + place * ROW
         part = summary[(summary["first"] == first) & (summary["second"] == second)]
-        own = {str(row["condition"]): {str(k): v for k, v in row.items()} for row in part.to_dict("records")}
+        row_of = {str(row["condition"]): {str(k): v for k, v in row.items()} for row in part.to_dict("records")}
         sheet.rule(y - 0.12, MARGIN, WIDTH - MARGIN)
         sheet.text(f"A = {short(names[first])}, B = {short(names[second])}", MARGIN, y - 0.06, size=10, weight="bold")
-        _changes(sheet, own, y + 0.2)
-        for number, example in enumerate(shown):
+        _changes(sheet, row_of, y + 0.2)
+        for number, example in enumerate(of_pair):
             left = MARGIN + CHART + 0.35 + number * (4 * (CELL + GAP) + 0.25)
             for column, condition in enumerate(CONDITIONS):
                 x = left + column * (CELL + GAP)
                 sheet.text(TITLES[condition], x, y - 0.02, size=8, colour=FAINT)
-                sheet.picture(example.pictures[condition], x, y + 0.16, CELL, CELL)
+                sheet.picture(example.pictures[condition], x, y + 0.16, width=CELL, height=CELL)
                 p_first, p_second = example.probabilities[condition]
                 sheet.text(f"p(A) {p_first:.3f}", x, y + 0.2 + CELL, size=8, colour=FIRST)
                 sheet.text(f"p(B) {p_second:.3f}", x, y + 0.36 + CELL, size=8, colour=SECOND)
     return sheet.figure
 
 
-def _changes(sheet: Sheet, own: Mapping[str, Mapping[str, float]], y: float) -> None:
+def _changes(sheet: Sheet, row_of: Mapping[str, Mapping[str, float]], y: float) -> None:
     """Mean changes of p(A) with their intervals, and the effect beyond the controls, in words."""
-    before = own["none"]
+    before = row_of["none"]
     lines = [(f"n = {before['n_images']:.0f}, p(A) before: {before['p_first']:.3f}", FAINT)]
-    lines += [(f"{TITLES[condition]}: {_interval(own[condition])}", FIRST) for condition in CONDITIONS[1:]]
-    lines += [(f"crop beyond {control}: {_interval(own[f'crop-{control}'])}", FIRST) for control in CONTROLS]
+    lines += [(f"{TITLES[condition]}: {_interval(row_of[condition])}", FIRST) for condition in CONDITIONS[1:]]
+    lines += [(f"crop beyond {control}: {_interval(row_of[f'crop-{control}'])}", FIRST) for control in CONTROLS]
     for number, (line, colour) in enumerate(lines):
         sheet.text(line, MARGIN, y + 0.2 * number, size=8, colour=colour)
 

@@ -7,11 +7,16 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from conceptrast.figures.canvas import FAINT, MATCH, MISMATCH, Sheet, component_colour, short
-from conceptrast.figures.class_card import GAP, MARGIN, WIDTH, ClassCard, Verdict, draw_combined, verdict_text
+from conceptrast.base.names import short
+from conceptrast.concepts.cards import ClassCard, Verdict
+from conceptrast.figures.canvas import FAINT, MATCH, MISMATCH, Sheet, component_colour
+from conceptrast.figures.class_card import GAP, MARGIN, WIDTH, draw_combined, verdict_text
 
 LIMIT = 40
-ENTRY, COMBINED, TOP = 1.62, 1.05, 1.0  # height of an entry, side of its combined images, height of the header
+# Height of an entry, side of its combined images, height of the header.
+ENTRY = 1.62
+COMBINED = 1.05
+TOP = 1.0
 TITLES = {"all": "all images", "exclude_target": "without the class"}
 
 
@@ -26,16 +31,16 @@ def draw_overview(cards: Sequence[ClassCard], study: str, limit: int = LIMIT) ->
     Returns:
         A figure of its own, 14 inches wide.
     """
-    shown = sorted(cards, key=lambda card: card.class_index)[:limit]
-    sheet = Sheet(WIDTH, TOP + math.ceil(len(shown) / 2) * ENTRY + 0.1)
-    _header(sheet, cards, study, len(shown))
+    drawn = sorted(cards, key=lambda card: card.class_index)[:limit]
+    sheet = Sheet(WIDTH, TOP + math.ceil(len(drawn) / 2) * ENTRY + 0.1)
+    _header(sheet, cards, study, n_drawn=len(drawn))
     column = (WIDTH - 2 * MARGIN) / 2
-    for place, card in enumerate(shown):
-        _entry(sheet, card, MARGIN + (place % 2) * column, TOP + place // 2 * ENTRY, column - 0.25)
+    for place, card in enumerate(drawn):
+        _entry(sheet, card, x=MARGIN + (place % 2) * column, y=TOP + place // 2 * ENTRY, width=column - 0.25)
     return sheet.figure
 
 
-def _header(sheet: Sheet, cards: Sequence[ClassCard], study: str, shown: int) -> None:
+def _header(sheet: Sheet, cards: Sequence[ClassCard], study: str, n_drawn: int) -> None:
     sheet.text(study, MARGIN, 0.2, size=18, weight="bold")
     if not cards:
         sheet.text("no class has enough images that are predicted as it", MARGIN, 0.56, size=9, colour=FAINT)
@@ -45,8 +50,8 @@ def _header(sheet: Sheet, cards: Sequence[ClassCard], study: str, shown: int) ->
         verdicts = [card.verdicts[selection] for card in cards if selection in card.verdicts]
         if verdicts:
             facts.append(f"{title}: {sum(verdict.match for verdict in verdicts)} of {len(verdicts)} match")
-    if shown < len(cards):
-        facts.append(f"shown: the first {shown} by index")
+    if n_drawn < len(cards):
+        facts.append(f"shown: the first {n_drawn} by index")
     sheet.text("  ·  ".join(facts), MARGIN, 0.56, size=9, colour=FAINT)
 
 
@@ -56,16 +61,18 @@ def _entry(sheet: Sheet, card: ClassCard, x: float, y: float, width: float) -> N
     sheet.text(f"class {card.class_index}, {card.n_images} images", x + width, y + 0.08, colour=FAINT, ha="right")
     half = width / 2
     for place, selection in enumerate(card.rows):
-        _half(sheet, card, selection, x + place * half, y + 0.3, half - 0.15)
+        _half(sheet, card, selection=selection, x=x + place * half, y=y + 0.3, width=half - 0.15)
 
 
 def _half(sheet: Sheet, card: ClassCard, selection: str, x: float, y: float, width: float) -> None:
     """One selection: the combined image on the left; title, best patches and verdict on the right of it."""
     verdict: Verdict | None = card.verdicts.get(selection)
     if verdict is not None:
-        draw_combined(sheet, verdict, x + 0.05, y + 0.05, COMBINED, COMBINED, line=3)
+        draw_combined(sheet, verdict, x + 0.05, y=y + 0.05, width=COMBINED, height=COMBINED, line=3)
     left = x + COMBINED + 0.16
     sheet.text(TITLES.get(selection, selection), left, y, size=7.5, colour=FAINT)
+
+    # The best patch of each component.
     rows = card.rows[selection]
     columns = 3 if len(rows) <= 6 else math.ceil(len(rows) / 2)
     lines = max(math.ceil(len(rows) / columns), 1)
@@ -74,6 +81,8 @@ def _half(sheet: Sheet, card: ClassCard, selection: str, x: float, y: float, wid
         corner = (left + component % columns * step, y + 0.16 + component // columns * step)
         side = step - GAP
         sheet.picture(row.patches[0], *corner, side, side, frame=component_colour(component), line=1.2)
+
+    # What the model says of the combined image.
     if verdict is not None:
         colour = MATCH if verdict.match else MISMATCH
         says, _ = verdict_text(verdict, card.class_name, 20).split("\n")

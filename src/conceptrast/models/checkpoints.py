@@ -36,7 +36,9 @@ class Checkpoint:
     """
 
     def __init__(self, path: Path | None, key: str, parts: Mapping[str, nn.Module | Optimizer]) -> None:
-        self.path, self.key, self.parts = path, key, parts
+        self.path = path
+        self.key = key
+        self.parts = parts
 
     def save(self, history: History) -> None:
         """Write all parts and the history under a temporary name, then rename."""
@@ -58,13 +60,13 @@ class Checkpoint:
             return []
         before = {name: copy.deepcopy(part.state_dict()) for name, part in self.parts.items()}
         try:
-            found = torch.load(self.path, map_location="cpu", weights_only=True)
-            if found["key"] != self.key:
+            content = torch.load(self.path, map_location="cpu", weights_only=True)
+            if content["key"] != self.key:
                 LOGGER.info("checkpoint %s belongs to other settings and is ignored", self.path)
                 return []
             for name, part in self.parts.items():
-                part.load_state_dict(found["parts"][name])
-            history: History = list(found["history"])
+                part.load_state_dict(content["parts"][name])
+            history: History = list(content["history"])
         except Exception as error:
             LOGGER.warning("checkpoint %s cannot be read and is ignored: %s", self.path, type(error).__name__)
             for name, part in self.parts.items():

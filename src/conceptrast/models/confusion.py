@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from conceptrast.base.statistics import wilson_interval
+
 COLUMNS = ("label", "label_name", "predicted", "predicted_name", "n", "share")
 
 
@@ -24,18 +26,18 @@ def confusion(predictions: pd.DataFrame, labels: Sequence[str], outputs: Sequenc
         that occurs, by label and prediction.
 
     Example:
-        >>> said = pd.DataFrame({"label": [0, 1, 1, 1, 1], "predicted": [0, 1, 0, 1, 1]})
-        >>> confusion(said, ["cat", "dog"], ["cat", "dog"])[["label_name", "predicted_name", "n", "share"]]
+        >>> predictions = pd.DataFrame({"label": [0, 1, 1, 1, 1], "predicted": [0, 1, 0, 1, 1]})
+        >>> confusion(predictions, ["cat", "dog"], ["cat", "dog"])[["label_name", "predicted_name", "n", "share"]]
           label_name predicted_name  n  share
         0        cat            cat  1   1.00
         1        dog            cat  1   0.25
         2        dog            dog  3   0.75
     """
-    found = predictions.groupby(["label", "predicted"]).size().rename("n").reset_index()
-    found["share"] = found["n"] / found.groupby("label")["n"].transform("sum")
+    counts = predictions.groupby(["label", "predicted"]).size().rename("n").reset_index()
+    counts["share"] = counts["n"] / counts.groupby("label")["n"].transform("sum")
     names = {"label": labels, "predicted": outputs}
-    named = {f"{key}_name": [names[key][number] for number in found[key]] for key in names}
-    return found.assign(**named)[list(COLUMNS)]
+    columns = {f"{key}_name": [names[key][number] for number in counts[key]] for key in names}
+    return counts.assign(**columns)[list(COLUMNS)]
 
 
 def right_of(rows: pd.DataFrame) -> tuple[int, int]:
@@ -49,3 +51,19 @@ def right_of(rows: pd.DataFrame) -> tuple[int, int]:
         (4, 5)
     """
     return int(rows.loc[rows["label"] == rows["predicted"], "n"].sum()), int(rows["n"].sum())
+
+
+def accuracies(confusion: pd.DataFrame) -> dict[str, float]:
+    """Accuracy of each trained model with its 95 % Wilson interval, by ``model/accuracy``.
+
+    Args:
+        confusion: the table of what each model takes for what, with a column ``model``.
+    """
+    metrics: dict[str, float] = {}
+    for model, rows in confusion.groupby("model", sort=False):
+        right, n = right_of(rows)
+        low, high = wilson_interval(right, n)
+        metrics[f"{model}/accuracy"] = right / n
+        metrics[f"{model}/accuracy_low"] = low
+        metrics[f"{model}/accuracy_high"] = high
+    return metrics

@@ -34,7 +34,7 @@ class EfficientNetLite(Family):
     def preprocess(self, input_size: int | None) -> Preprocess:
         """Short side resized to the input size (224, 240, 260), centre crop."""
         size = input_size or _SIZES[self.name]
-        return Preprocess(size, size, (127 / 255,) * 3, (128 / 255,) * 3, "bicubic")
+        return Preprocess(resize=size, crop=size, mean=(127 / 255,) * 3, std=(128 / 255,) * 3, interpolation="bicubic")
 
     def default_class_names(self) -> list[str]:
         """ImageNet's."""
@@ -47,7 +47,7 @@ class EfficientNetLite(Family):
     def published(self) -> Published:
         """The weights of the package, read without unpickling objects."""
         path = self._file()
-        return Published(read_state(path), imagenet_class_names(), file_md5(path))
+        return Published(state=read_state(path), class_names=imagenet_class_names(), digest=file_md5(path))
 
     def missing(self) -> str | None:
         """Names the package if it is not installed."""

@@ -29,13 +29,13 @@ class Factory(Family):
         super().__init__(name, weights, options)
         module, _, attribute = name.partition(":")
         try:
-            found = importlib.import_module(module)
+            imported = importlib.import_module(module)
         except Exception as error:
             raise ModelError(f"factory {name}: importing {module} failed ({type(error).__name__}: {error})") from error
-        if not hasattr(found, attribute):
-            functions = [key for key, value in vars(found).items() if callable(value)]
+        if not hasattr(imported, attribute):
+            functions = [key for key, value in vars(imported).items() if callable(value)]
             raise ModelError(f"factory {name}: {unknown_name(f'function of {module}', attribute, functions)}")
-        self.function = getattr(found, attribute)
+        self.function = getattr(imported, attribute)
 
     def network(self, n_classes: int, size: tuple[int, int]) -> nn.Module:  # noqa: ARG002 - it decides itself
         """What the function returns.

@@ -48,7 +48,9 @@ class Family(ABC):
     brings_weights: bool = False
 
     def __init__(self, name: str, weights: str | None = None, options: Mapping[str, Any] | None = None) -> None:
-        self.name, self.weights, self.options = name, weights, dict(options or {})
+        self.name = name
+        self.weights = weights
+        self.options = dict(options or {})
         if weights is not None and weights not in self.published_names():
             known = unknown_name(f"weights of {name}", weights, self.published_names())
             raise ModelError(f"{known}; or a .pth or .safetensors file")

@@ -29,10 +29,12 @@ def fold_batch_norms(module: fx.GraphModule) -> fx.GraphModule | None:
         >>> [type(part).__name__ for part in fold_batch_norms(fx.symbolic_trace(network)).children()]
         ['Conv2d']
     """
+    # Pairs that can be folded.
     folded = fx.GraphModule(module, copy.deepcopy(module.graph))
     folded.training = False
     calls = Counter(id(_part(folded, node)) for node in folded.graph.nodes if node.op == "call_module")
     pairs = [node for node in folded.graph.nodes if _can_fold(folded, node, calls)]
+    # The folded convolution takes the place of each pair.
     for number, node in enumerate(pairs):
         before = cast(fx.Node, node.args[0])
         name = f"folded_{number}"
@@ -53,7 +55,8 @@ def _can_fold(module: fx.GraphModule, node: fx.Node, calls: Counter[int]) -> boo
     before = node.args[0]
     if before.op != "call_module" or len(before.users) > 1:
         return False
-    convolution, norm = _part(module, before), _part(module, node)
+    convolution = _part(module, before)
+    norm = _part(module, node)
     if type(convolution) is not nn.Conv2d or type(norm) is not nn.BatchNorm2d or norm.running_mean is None:
         return False
     return all(calls[id(part)] == 1 and not _has_hooks(part) for part in (convolution, norm))

@@ -37,10 +37,10 @@ def fit_head(
 
     .. math:: W = A / s, \qquad b = c - A \, (m / s)
 
-    Every picture goes through the network once. scikit-learn's ``LogisticRegression`` (L2 penalty, ``C = 1``, L-BFGS,
-    which draws nothing: the same pictures give the same weights).
-    With two classes its one row a becomes -a/2 and a/2, so that each class has a logit of its own and probabilities are
-    the same.
+    Every picture goes through the network once. The regression is scikit-learn's ``LogisticRegression`` (L2 penalty,
+    ``C = 1``, L-BFGS). It draws nothing, so the same pictures give the same weights.
+    With two classes its one row a becomes -a/2 and a/2. So each class has a logit of its own, and the probabilities
+    are the same.
 
     Args:
         model: ends in ``torch.nn.Linear`` with an output per class.
@@ -90,18 +90,23 @@ def regression(inputs: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.n
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
+    # Standardised inputs; a column that never varies becomes zero.
     values = inputs.astype(np.float64)
-    mean, std = values.mean(axis=0), values.std(axis=0)
+    mean = values.mean(axis=0)
+    std = values.std(axis=0)
     varies = std > 1e-12 * np.maximum(1.0, np.abs(mean))
     scale = np.where(varies, 1.0 / np.where(varies, std, 1.0), 0.0)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ConvergenceWarning)
         fitted = LogisticRegression(max_iter=_MAX_ITER).fit((values - mean) * scale, labels)
-    if any(issubclass(each.category, ConvergenceWarning) for each in caught):
+    if any(issubclass(warning.category, ConvergenceWarning) for warning in caught):
         LOGGER.warning("the head has not converged after %d steps", _MAX_ITER)
-    rows, offsets = fitted.coef_, fitted.intercept_
+    # Two classes have one row, which becomes a logit for each.
+    rows = fitted.coef_
+    offsets = fitted.intercept_
     if len(rows) == 1:
-        rows, offsets = np.vstack([-rows / 2, rows / 2]), np.concatenate([-offsets / 2, offsets / 2])
+        rows = np.vstack([-rows / 2, rows / 2])
+        offsets = np.concatenate([-offsets / 2, offsets / 2])
     weight = rows * scale + 0.0  # no negative zeros
     return weight.astype(np.float32), (offsets - weight @ mean).astype(np.float32)
 
@@ -115,9 +120,9 @@ def _check(model: Model, training: TrainingPictures, validation: TrainingPicture
         raise ModelError(f"{model.name} has {len(model.class_names)} outputs, but the dataset has label {max(seen)}")
     absent = [name for label, name in enumerate(model.class_names) if label not in set(training.labels.tolist())]
     if absent:
-        shown = ", ".join(absent[:3]) + (", …" if len(absent) > 3 else "")
+        first = ", ".join(absent[:3]) + (", …" if len(absent) > 3 else "")
         raise ModelError(
-            f"no head for {model.name}: {len(absent)} of {len(model.class_names)} classes ({shown}) have no picture in "
+            f"no head for {model.name}: {len(absent)} of {len(model.class_names)} classes ({first}) have no picture in "
             "the split 'train'"
         )
 
@@ -127,16 +132,18 @@ def _features(
     model: Model, layer: nn.Linear, pictures: TrainingPictures, precision: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """Inputs of the last layer ``[N, D]`` float32, and labels ``[N]``."""
-    found, labels, device = [], [], device_of(model)
+    parts: list[Tensor] = []
+    labels: list[Tensor] = []
+    device = device_of(model)
     steps = -(-len(pictures) // pictures.batch_size)
     for views, wanted in progress(pictures.batches(torch.arange(len(pictures))), "features", steps, "batches"):
         with inputs_of(layer) as calls, autocast(precision, device):
             logits = model.module(network_input(model, views))
-        if [each.shape for each in calls] != [(len(views), layer.in_features)] or not _gives(layer, calls[0], logits):
+        if [call.shape for call in calls] != [(len(views), layer.in_features)] or not _gives(layer, calls[0], logits):
             raise ModelError(f"no head for {model.name}: its logits are not what its last layer {layer} gives")
-        found.append(calls[0].float().cpu())
+        parts.append(calls[0].float().cpu())
         labels.append(wanted)
-    inputs = torch.cat(found).numpy()
+    inputs = torch.cat(parts).numpy()
     if not np.isfinite(inputs).all():
         raise ModelError(f"{model.name} gives features that are not finite: look at its weights and precision")
     return inputs, torch.cat(labels).numpy()
@@ -144,10 +151,12 @@ def _features(
 
 def _gives(layer: nn.Linear, inputs: Tensor, logits: Tensor) -> bool:
     """Whether the logits are the layer's own output."""
-    own = layer(inputs.float())
-    if own.shape != logits.shape:
+    output = layer(inputs.float())
+    if output.shape != logits.shape:
         return False
-    return torch.allclose(own, logits.float(), rtol=0.05, atol=0.05 * float(own.abs().max()))  # bfloat16 is no closer
+    return torch.allclose(
+        output, logits.float(), rtol=0.05, atol=0.05 * float(output.abs().max())
+    )  # bfloat16 is no closer
 
 
 @contextmanager

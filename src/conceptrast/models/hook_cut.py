@@ -55,8 +55,10 @@ class HookCut:
         name, _, call = layer.partition(":")
         parts = dict(module.named_modules())
         if name not in parts or not name:
-            raise LayerError(unknown_name("layer", name, [each for each in parts if each]))
-        self.module, self.part, self.blank = module, parts[name], torch.zeros_like(example[:1])
+            raise LayerError(unknown_name("layer", name, [part for part in parts if part]))
+        self.module = module
+        self.part = parts[name]
+        self.blank = torch.zeros_like(example[:1])
         calls = self._count(example)
         self.position = int(call) if call.isdecimal() else calls - 1
         if not 0 <= self.position < calls:

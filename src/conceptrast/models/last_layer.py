@@ -44,6 +44,6 @@ def with_own_head(state: Mapping[str, Tensor], module: nn.Module) -> dict[str, T
         {'0.weight': (2, 2), '1.weight': (3, 2), '1.bias': (3,)}
     """
     name, _ = last_linear(module)
-    own = module.state_dict()
-    head = {key: own[key] for key in (f"{name}.weight", f"{name}.bias")}
-    return unwrapped(state, own) | head
+    fresh = module.state_dict()
+    head = {key: fresh[key] for key in (f"{name}.weight", f"{name}.bias")}
+    return unwrapped(state, fresh) | head

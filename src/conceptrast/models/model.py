@@ -97,7 +97,8 @@ class Preprocess:
                 "set the model's `resize`"
             )
         # The same rounding as torchvision's CenterCrop, so that published accuracies hold.
-        top, left = round((image.height - height) / 2.0), round((image.width - width) / 2.0)
+        top = round((image.height - height) / 2.0)
+        left = round((image.width - width) / 2.0)
         pixels = np.asarray(image.crop((left, top, left + width, top + height)))
         return torch.from_numpy(pixels.reshape(height, width, self.channels).transpose(2, 0, 1).copy())
 
@@ -205,8 +206,9 @@ def refuse_channels(model: Model | nn.Module, images: Tensor) -> None:
     if images.ndim != 4:
         raise ShapeError(f"images have 4 axes, [N, C, H, W]; got the shape {list(images.shape)}")
     if images.shape[1] != first.in_channels:
-        own = f"the network takes {first.in_channels} (its convolution {name or 'itself'})"
-        raise ShapeError(f"images have {_channels(images.shape[1])}, but {own}")
+        needed = f"the network takes {first.in_channels} (its convolution {name or 'itself'})"
+        raise ShapeError(f"images have {_channels(images.shape[1])}, but {needed}")
+    # A kernel cannot reach beyond the padded picture.
     height, width = images.shape[2:]
     room = [side + 2 * pad for side, pad in zip((height, width), _padding(first), strict=True)]
     reach = [step * (size - 1) + 1 for step, size in zip(first.dilation, first.kernel_size, strict=True)]

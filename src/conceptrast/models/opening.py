@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from conceptrast.base.errors import ConfigError, ModelError, ShapeError, unknown_name
 from conceptrast.base.files import file_md5, read_json
 from conceptrast.base.registry import resolve
+from conceptrast.base.streams import LibrarySeed, library_seed
 from conceptrast.models import ARCHITECTURES, DETECTORS
 from conceptrast.models.family import Family
 from conceptrast.models.inference import device_of
@@ -361,7 +362,7 @@ def _check_pictures(architecture: str, module: nn.Module, preprocess: Preprocess
 def _fresh(family: Family, n_classes: int, size: tuple[int, int], seed: int) -> nn.Module:
     """A network with weights drawn from ``seed``, the global random state as it was."""
     with torch.random.fork_rng(devices=[]):
-        torch.random.default_generator.manual_seed(seed)
+        torch.random.default_generator.manual_seed(library_seed(LibrarySeed.NETWORK_WEIGHTS, seed))
         module = family.network(n_classes, size)
     # Convolutions run faster so, above all in bfloat16; values, shapes and names stay what they are.
     return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

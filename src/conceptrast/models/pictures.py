@@ -48,7 +48,7 @@ class Pictures:
         ``what`` says what is being done with them, and makes the progress show.
         """
         rows = self.table.set_index("image", drop=False).loc[np.asarray(images)]
-        batches = views(self.dataset, rows, self.model.preprocess, self.batch_size, self.workers)
+        batches = views(self.dataset, rows, self.model.preprocess, batch_size=self.batch_size, workers=self.workers)
         return progress(batches, what, -(-len(rows) // self.batch_size), "batches") if what else batches
 
     def by_id(self, images: np.ndarray) -> dict[int, Tensor]:

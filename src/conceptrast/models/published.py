@@ -10,7 +10,7 @@ from pathlib import Path
 
 from conceptrast.base.errors import ConfigError
 from conceptrast.base.files import file_md5
-from conceptrast.data.picture_files import recorded_by_dvc
+from conceptrast.data.hashes import recorded_by_dvc
 
 WEIGHT_SUFFIXES = (".pth", ".pt", ".safetensors", ".ckpt", ".tar", ".bin")
 _REGISTERED = re.compile(r"^@register_model\(\)\n(?:.*\n)*?def (\w+)", re.MULTILINE)

@@ -69,7 +69,8 @@ class SplitModel:
         _refuse_training(module)
         if example is None and not isinstance(model, nn.Module):
             example = _noise(model.preprocess, module)
-        self.layer, self.network = layer, module
+        self.layer = layer
+        self.network = module
         try:
             traced = graph_cut.trace(module)
         except Exception as error:
@@ -100,13 +101,15 @@ class SplitModel:
         )
         with shapes_explained(module, example):
             halves = HookCut(module, self.layer, example)
-        self._prefix, self._suffix = halves.prefix, halves.suffix
+        self._prefix = halves.prefix
+        self._suffix = halves.suffix
         with torch.no_grad():
             self._rectified = bool((halves.prefix(example) >= 0).all())
 
     def _check(self, module: nn.Module, example: Tensor) -> None:
         with torch.no_grad(), shapes_explained(module, example):
-            whole, halves = module(example), self.suffix(self.prefix(example))
+            whole = module(example)
+            halves = self.suffix(self.prefix(example))
         if whole.shape != halves.shape or not torch.allclose(whole, halves, rtol=1e-3, atol=1e-3 * _scale(whole)):
             raise LayerError(
                 f"cannot cut at layer {self.layer!r}: the two halves do not give the logits of the whole network, so "
@@ -269,7 +272,7 @@ def _refuse_training(module: nn.Module) -> None:
 
 def _noise(preprocess: Preprocess, module: nn.Module) -> Tensor:
     """Two images of noise, on the device and in the number format of the network."""
-    like = next((each for each in module.parameters() if each.is_floating_point()), torch.zeros(()))
+    like = next((weight for weight in module.parameters() if weight.is_floating_point()), torch.zeros(()))
     noise = torch.randn(2, preprocess.channels, *preprocess.size, generator=torch.Generator().manual_seed(0))
     return noise.to(like.device, like.dtype)
 

@@ -65,10 +65,17 @@ class TorchvisionFamily(Family):
     def preprocess(self, input_size: int | None) -> Preprocess:
         """Resizing, crop, mean, std and interpolation of the weights' own transforms."""
         transforms = self._entry().transforms()
-        resize, crop = transforms.resize_size[0], transforms.crop_size[0]
+        resize = transforms.resize_size[0]
+        crop = transforms.crop_size[0]
         if input_size is not None:
             resize = crop = input_size
-        return Preprocess(resize, crop, tuple(transforms.mean), tuple(transforms.std), transforms.interpolation.value)
+        return Preprocess(
+            resize=resize,
+            crop=crop,
+            mean=tuple(transforms.mean),
+            std=tuple(transforms.std),
+            interpolation=transforms.interpolation.value,
+        )
 
     def default_class_names(self) -> list[str]:
         """The names that the published weights carry."""

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from conceptrast.base.errors import ConfigError, ModelError, unknown_name
 from conceptrast.base.progress import progress
+from conceptrast.base.streams import LibrarySeed, library_seed
 from conceptrast.models.checkpoints import Checkpoint
 from conceptrast.models.inference import PRECISIONS, autocast, device_of, network_input
 from conceptrast.models.model import Model, shapes_explained
@@ -128,11 +129,12 @@ def train(
     key = f"{key} {options} {seed} {len(training)} {len(validation)}"
     model.module.requires_grad_(True)
     optimiser = _optimiser(model.module, options)
+    run = _Training(model=model, pictures=training, options=options, optimiser=optimiser, seed=seed)
     kept = Checkpoint(checkpoint, key, {"module": model.module, "optimiser": optimiser})
     history = kept.resume()
     try:
         for epoch in range(len(history) + 1, options.epochs + 1):
-            history.append(_epoch(model, training, validation, optimiser, options, epoch, seed))
+            history.append(run.epoch(epoch, validation))
             kept.save(history)
     finally:
         model.module.eval().requires_grad_(False)
@@ -156,69 +158,74 @@ def _optimiser(module: nn.Module, options: TrainOptions) -> torch.optim.SGD:
     return torch.optim.SGD(groups, lr=options.learning_rate, momentum=options.momentum, nesterov=options.momentum > 0)
 
 
-def _epoch(
-    model: Model,
-    training: TrainingPictures,
-    validation: TrainingPictures,
-    optimiser: torch.optim.SGD,
-    options: TrainOptions,
-    epoch: int,
-    seed: int,
-) -> dict[str, Any]:
-    """One epoch and its row of the history."""
-    start = time.monotonic()
-    with torch.random.fork_rng():
-        torch.manual_seed(seed * 1_000_003 + epoch)  # dropout draws from the global state, which is put back
-        loss, accuracy = _pass(model, training, optimiser, options, epoch, seed)
-    held_out = _accuracy(model, validation, options.precision)
-    LOGGER.info("epoch %d: loss %.4f, accuracy %.4f, on validation %.4f", epoch, loss, accuracy, held_out)
-    return {
-        "epoch": epoch,
-        "train_loss": loss,
-        "train_accuracy": accuracy,
-        "validation_accuracy": held_out,
-        "seconds": time.monotonic() - start,
-    }
+@dataclass(frozen=True)
+class _Training:
+    """A training under way: what learns, from what, and how."""
 
+    model: Model
+    pictures: TrainingPictures
+    options: TrainOptions
+    optimiser: torch.optim.SGD
+    seed: int
 
-def _pass(
-    model: Model, pictures: TrainingPictures, optimiser: torch.optim.SGD, options: TrainOptions, epoch: int, seed: int
-) -> tuple[float, float]:
-    """All training pictures once, in an order of the epoch's own; mean loss and accuracy while learning."""
-    # Full batches only: batch norm cannot learn from a last batch of one.
-    steps = max(1, len(pictures) // options.batch_size)
-    order = torch.randperm(len(pictures), generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))
-    batches = pictures.batches(order[: steps * options.batch_size])
-    total_loss, hits, seen = 0.0, 0, 0
-    model.module.train()
-    for step, (views, labels) in enumerate(progress(batches, f"epoch {epoch}", steps, "batches")):
-        rate = learning_rate_at((epoch - 1) * steps + step, options.epochs * steps, options.learning_rate)
-        loss, right = _step(model, views, labels, optimiser, rate, options.precision)
-        if not math.isfinite(loss):
-            raise ModelError(
-                f"training of {model.name} diverged: loss {loss} in epoch {epoch}, step {step + 1}; "
-                f"lower learning_rate (it is {options.learning_rate:g})"
-            )
-        total_loss, hits, seen = total_loss + loss * len(labels), hits + right, seen + len(labels)
-    return total_loss / seen, hits / seen
+    def epoch(self, epoch: int, validation: TrainingPictures) -> dict[str, Any]:
+        """One epoch and its row of the history."""
+        start = time.monotonic()
+        with torch.random.fork_rng():
+            # Dropout draws from the global state, which is put back.
+            torch.manual_seed(library_seed(LibrarySeed.TRAINING_DROPOUT, self.seed, epoch))
+            loss, accuracy = self._learn(epoch)
+        held_out = _accuracy(self.model, validation, self.options.precision)
+        summary = f"loss {loss:.4f}, accuracy {accuracy:.4f}, on validation {held_out:.4f}"
+        LOGGER.info("epoch %d: %s", epoch, summary)
+        return {
+            "epoch": epoch,
+            "train_loss": loss,
+            "train_accuracy": accuracy,
+            "validation_accuracy": held_out,
+            "seconds": time.monotonic() - start,
+        }
 
+    def _learn(self, epoch: int) -> tuple[float, float]:
+        """All training pictures once, in an order of the epoch's own; mean loss and accuracy while learning."""
+        # Full batches only: batch norm cannot learn from a last batch of one.
+        options = self.options
+        steps = max(1, len(self.pictures) // options.batch_size)
+        shuffling = torch.Generator().manual_seed(library_seed(LibrarySeed.TRAINING_ORDER, self.seed, epoch))
+        order = torch.randperm(len(self.pictures), generator=shuffling)
+        batches = self.pictures.batches(order[: steps * options.batch_size])
+        # A step for each batch.
+        total_loss = 0.0
+        hits = 0
+        n_pictures = 0
+        self.model.module.train()
+        for step, (views, labels) in enumerate(progress(batches, f"epoch {epoch}", steps, "batches")):
+            rate = learning_rate_at((epoch - 1) * steps + step, options.epochs * steps, options.learning_rate)
+            loss, right = self._step(views, labels, rate)
+            if not math.isfinite(loss):
+                raise ModelError(
+                    f"training of {self.model.name} diverged: loss {loss} in epoch {epoch}, step {step + 1}; "
+                    f"lower learning_rate (it is {options.learning_rate:g})"
+                )
+            total_loss += loss * len(labels)
+            hits += right
+            n_pictures += len(labels)
+        return total_loss / n_pictures, hits / n_pictures
 
-def _step(
-    model: Model, views: Tensor, labels: Tensor, optimiser: torch.optim.SGD, rate: float, precision: str
-) -> tuple[float, int]:
-    """One step of gradient descent; loss and number of pictures that were right before it."""
-    for group in optimiser.param_groups:
-        group["lr"] = rate
-    device = device_of(model)
-    labels = labels.to(device)
-    images = network_input(model, views)
-    with autocast(precision, device), shapes_explained(model, images):
-        logits = model.module(images).float()
-    loss = nn.functional.cross_entropy(logits, labels)
-    optimiser.zero_grad()
-    loss.backward()
-    optimiser.step()
-    return float(loss.detach()), int((logits.argmax(dim=1) == labels).sum())
+    def _step(self, views: Tensor, labels: Tensor, rate: float) -> tuple[float, int]:
+        """One step of gradient descent; loss and number of pictures that were right before it."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        device = device_of(self.model)
+        labels = labels.to(device)
+        images = network_input(self.model, views)
+        with autocast(self.options.precision, device), shapes_explained(self.model, images):
+            logits = self.model.module(images).float()
+        loss = nn.functional.cross_entropy(logits, labels)
+        self.optimiser.zero_grad()
+        loss.backward()
+        self.optimiser.step()
+        return float(loss.detach()), int((logits.argmax(dim=1) == labels).sum())
 
 
 @torch.inference_mode()

@@ -41,8 +41,11 @@ class TrainingPictures:
         workers: int = 0,
         memory: int = MEMORY,
     ) -> None:
-        self.dataset, self.table, self.preprocess = dataset, table.reset_index(drop=True), preprocess
-        self.batch_size, self.workers = batch_size, workers
+        self.dataset = dataset
+        self.table = table.reset_index(drop=True)
+        self.preprocess = preprocess
+        self.batch_size = batch_size
+        self.workers = workers
         self.labels = torch.tensor(self.table["label"].to_numpy(), dtype=torch.long)
         height, width = preprocess.size
         self._fits = len(table) * preprocess.channels * height * width <= memory
@@ -59,18 +62,21 @@ class TrainingPictures:
                 yield kept[rows], self.labels[rows]
             return
         shuffled = self.table.iloc[order.numpy()]
-        stream = views(self.dataset, shuffled, self.preprocess, self.batch_size, self.workers)
-        for rows, (_, found) in zip(order.split(self.batch_size), stream, strict=True):
-            yield found, self.labels[rows]
+        for rows, batch in zip(order.split(self.batch_size), self._decoded(shuffled), strict=True):
+            yield batch, self.labels[rows]
 
     def _all(self) -> Tensor:
         if self._kept is None:
             shape = (self.preprocess.channels, *self.preprocess.size)
             self._kept = torch.empty((len(self), *shape), dtype=torch.uint8)
             done = 0
-            stream = views(self.dataset, self.table, self.preprocess, self.batch_size, self.workers)
-            batches = -(-len(self) // self.batch_size)
-            for _, found in progress(stream, "reading pictures", batches, "batches"):
-                self._kept[done : done + len(found)] = found
-                done += len(found)
+            n_batches = -(-len(self) // self.batch_size)
+            for batch in progress(self._decoded(self.table), "reading pictures", n_batches, "batches"):
+                self._kept[done : done + len(batch)] = batch
+                done += len(batch)
         return self._kept
+
+    def _decoded(self, table: pd.DataFrame) -> Iterator[Tensor]:
+        """Views of the rows of ``table``, a batch at a time."""
+        batches = views(self.dataset, table, self.preprocess, batch_size=self.batch_size, workers=self.workers)
+        return (batch for _, batch in batches)

@@ -42,10 +42,10 @@ def read_state(path: Path | str) -> dict[str, Tensor]:
     if not path.is_file():
         raise ModelError(f"weights file {path} does not exist")
     try:
-        found = load_file(path) if path.suffix == ".safetensors" else _torch_file(path)
+        content = load_file(path) if path.suffix == ".safetensors" else _torch_file(path)
     except (SafetensorError, EOFError, RuntimeError, OSError, zipfile.BadZipFile, ValueError, KeyError) as error:
         raise ModelError(f"weights file {path} cannot be read: {_first_line(error)}") from error
-    return plain_state(found, path)
+    return plain_state(content, path)
 
 
 def write_state(state: Mapping[str, Tensor], path: Path | str) -> None:
@@ -110,7 +110,7 @@ def _nested(checkpoint: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return next((value for value in inner if isinstance(value, Mapping)), None)
 
 
-def unwrapped(state: Mapping[str, Tensor], own: Iterable[str]) -> dict[str, Tensor]:
+def unwrapped(state: Mapping[str, Tensor], names: Iterable[str]) -> dict[str, Tensor]:
     """The entries of ``state`` under the names that the network gives them.
 
     Takes away the prefixes that wrappers leave (``module.``, ``_orig_mod.``, ``model.``) where no name fits as it is.
@@ -120,7 +120,7 @@ def unwrapped(state: Mapping[str, Tensor], own: Iterable[str]) -> dict[str, Tens
 
     Args:
         state: tensors by name.
-        own: the network's names.
+        names: the network's names.
 
     Example:
         >>> one = torch.ones(1)
@@ -129,22 +129,23 @@ def unwrapped(state: Mapping[str, Tensor], own: Iterable[str]) -> dict[str, Tens
         >>> list(unwrapped(robust, ["fc.bias"]))
         ['fc.bias']
     """
-    found, own = dict(state), set(own)
+    plain = dict(state)
+    wanted = set(names)
     for prefix in _PREFIXES:
-        if not own.isdisjoint(found):
+        if not wanted.isdisjoint(plain):
             break
-        found = {name.removeprefix(prefix): value for name, value in found.items()}
-        found = {name: value for name, value in found.items() if not name.startswith(_BESIDE)}
-    return found
+        plain = {name.removeprefix(prefix): value for name, value in plain.items()}
+        plain = {name: value for name, value in plain.items() if not name.startswith(_BESIDE)}
+    return plain
 
 
-def extracted(state: Mapping[str, Tensor], part: str, own: Iterable[str], source: str) -> dict[str, Tensor]:
+def extracted(state: Mapping[str, Tensor], part: str, names: Iterable[str], source: str) -> dict[str, Tensor]:
     """Tensors of one part of a larger network, under the names that the part gives them.
 
     Args:
         state: tensors of the whole network by name, also with the prefixes that :func:`unwrapped` takes away.
         part: where the part lies in it, ``backbone.body``.
-        own: names of the part's own weights.
+        names: names of the part's own weights.
         source: where the weights come from, for the message.
 
     Raises:
@@ -155,12 +156,13 @@ def extracted(state: Mapping[str, Tensor], part: str, own: Iterable[str], source
         >>> list(extracted(detector, "backbone.body", ["conv1.weight"], "detector.pth"))
         ['conv1.weight']
     """
-    own = list(own)
-    whole = unwrapped(state, [f"{part}.{name}" for name in own])
-    found = {name.removeprefix(f"{part}."): value for name, value in whole.items() if name.startswith(f"{part}.")}
-    if found:
-        return found
-    if set(own) <= set(unwrapped(state, own)):
+    names = list(names)
+    whole = unwrapped(state, [f"{part}.{name}" for name in names])
+    of_part = {name.removeprefix(f"{part}."): value for name, value in whole.items() if name.startswith(f"{part}.")}
+    if of_part:
+        return of_part
+    # Why not: the file holds the part itself, or another network.
+    if set(names) <= set(unwrapped(state, names)):
         raise ModelError(f"weights {source} have no part {part!r}: they are the part itself, or the network made of it")
     parts = {".".join(name.split(".")[:depth]) for name in whole for depth in (1, 2) if name.count(".") >= depth}
     raise ModelError(
@@ -182,20 +184,20 @@ def fit(module: nn.Module, state: Mapping[str, Tensor], what: str, source: str) 
     Raises:
         ModelError: names or shapes differ; the message lists a few of each.
     """
-    own = module.state_dict()
-    state = unwrapped(state, own)
+    needed = module.state_dict()
+    state = unwrapped(state, needed)
     # Counters of batches that batch norm keeps are not weights; old checkpoints lack them.
-    missing = [name for name in own if name not in state and not name.endswith("num_batches_tracked")]
-    unexpected = [name for name in state if name not in own]
+    missing = [name for name in needed if name not in state and not name.endswith("num_batches_tracked")]
+    unexpected = [name for name in state if name not in needed]
     shapes = [
-        f"{name} {tuple(state[name].shape)} instead of {tuple(own[name].shape)}"
-        for name in own
-        if name in state and state[name].shape != own[name].shape
+        f"{name} {tuple(state[name].shape)} instead of {tuple(needed[name].shape)}"
+        for name in needed
+        if name in state and state[name].shape != needed[name].shape
     ]
     problems = [
-        f"{len(found)} {kind} ({_few(found)})"
-        for kind, found in (("missing", missing), ("unexpected", unexpected), ("of another shape", shapes))
-        if found
+        f"{len(names)} {kind} ({_few(names)})"
+        for kind, names in (("missing", missing), ("unexpected", unexpected), ("of another shape", shapes))
+        if names
     ]
     if problems:
         raise ModelError(f"weights {source} do not fit {what}: {'; '.join(problems)}")

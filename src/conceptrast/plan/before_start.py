@@ -8,37 +8,47 @@ from typing import TYPE_CHECKING
 
 from conceptrast.base.errors import unknown_name
 from conceptrast.models.published import is_file_name
-from conceptrast.plan.configuration import Config
+from conceptrast.plan.configuration import sections_with_entries
+from conceptrast.plan.keys import Config, naming
 
 if TYPE_CHECKING:
     from conceptrast.plan.plan import Plan
 
 
 def missing(plan: Plan, jobs: Iterable[Mapping[str, str]]) -> list[str]:
-    """One line per dataset or weights file that jobs with these wildcards read and that is not there."""
-    datasets, models, crops = set(), set(), set()
-    for wildcards in jobs:
-        named = dict(wildcards.items())
-        datasets |= set(plan.datasets_of(**named))
-        models |= {plan.model_of(**named)} if {"model", *plan.parts} & set(named) else set()
-        crops |= {named["insertion"]} if "insertion" in named else set()
-    lines = [f"dataset '{name}': {plan.opened(name).missing()}" for name in sorted(datasets)]
+    """One line per dataset or file that jobs with these wildcards read and that is not there."""
+    named = [dict(wildcards.items()) for wildcards in jobs]
+    datasets = {name for wildcards in named for name in plan.datasets_of(**wildcards)}
+    models = {plan.model_of(**wildcards) for wildcards in named} - {"", "None"}
+    lines = [
+        f"dataset '{name}': {lacking}"
+        for name in sorted(datasets)
+        if (lacking := plan.opened(name).missing()) is not None
+    ]
     for name in sorted(models):
-        entry = plan.models[name]
-        names = entry.get("class_names")
-        if isinstance(names, str) and not Path(names).is_file():
-            pulled = ": `dvc pull` brings it" if Path(names + ".dvc").is_file() else ""
-            lines.append(f"model '{name}': file of class names {Path(names).resolve()} does not exist{pulled}")
-        if entry.get("weights"):
-            from conceptrast.models.opening import missing as missing_weights
+        lines += _missing_of_model(name, plan.models[name])
+    for key, name, entry, _ in plan.due(named):
+        for place, file, _ in naming(sections_with_entries()[key], entry, "file"):
+            if not Path(file).is_file():
+                lines.append(f"'{key}.{name}.{place}': file {Path(file).resolve()} does not exist")
+    return lines
 
-            weights = str(Path(entry["weights"]).resolve()) if is_file_name(entry["weights"]) else entry["weights"]
-            lines.append(f"model '{name}': {missing_weights({**entry, 'weights': weights})}")
-    for name in sorted(crops):
-        file = plan.insertions[name]["crop"].get("file")
-        if file is not None and not Path(file).is_file():
-            lines.append(f"insertion '{name}': file {Path(file).resolve()} does not exist")
-    return [line for line in lines if not line.endswith(": None")]
+
+def _missing_of_model(name: str, entry: Config) -> list[str]:
+    """One line per file of a model that is not there."""
+    lines = []
+    names = entry.get("class_names")
+    if isinstance(names, str) and not Path(names).is_file():
+        pulled = ": `dvc pull` brings it" if Path(names + ".dvc").is_file() else ""
+        lines.append(f"model '{name}': file of class names {Path(names).resolve()} does not exist{pulled}")
+    if entry.get("weights"):
+        from conceptrast.models.opening import missing as missing_weights
+
+        weights = str(Path(entry["weights"]).resolve()) if is_file_name(entry["weights"]) else entry["weights"]
+        lacking = missing_weights({**entry, "weights": weights})
+        if lacking is not None:
+            lines.append(f"model '{name}': {lacking}")
+    return lines
 
 
 def unknown_classes(plan: Plan, jobs: Iterable[Mapping[str, str]]) -> list[str]:
@@ -46,44 +56,27 @@ def unknown_classes(plan: Plan, jobs: Iterable[Mapping[str, str]]) -> list[str]:
 
     Where the names are not known before the model is opened, as of a file of weights alone, none is doubted.
     """
-    named = [dict(wildcards.items()) for wildcards in jobs]
-    due = {key: {wildcards.get(key) for wildcards in named} for key in plan.parts}
     lines = []
-    for name in (name for name in plan.studies if name in due["study"]):
-        study = plan.studies[name]
-        for key in ("classes", "ace"):
-            lines += _unknown(plan, f"'studies.{name}.{key}'", study, study.get(key, []))
-        for key in ("contrast", "counterfactual"):
-            pairs, where = study.get(key, []), f"'studies.{name}.{key}'"
-            lines += _unknown(plan, where, study, [wanted for pair in pairs for wanted in pair])
-            lines += _same(plan, where, study, pairs)
-    for name in (name for name in plan.insertions if name in due["insertion"]):
-        lines += _unknown_pairs(plan, f"'insertions.{name}.pairs'", plan.insertions[name])
-    for name in (name for name in plan.views if name in due["view"]):
-        view = plan.views[name]
-        lines += _unknown_pairs(plan, f"'saliency.{name}.pairs'", view)
-        lines += _unknown(
-            plan, f"'saliency.{name}.target'", view, [view["target"]] if view["target"] != "predicted" else []
-        )
-        lines += _unknown_labels(plan, f"'saliency.{name}.labels'", view)
-    for name in (name for name in plan.dffs if name in due["dff"]):
-        entry = plan.dffs[name]
-        lines += _unknown(plan, f"'dff.{name}.class'", entry, [entry["class"]] if "class" in entry else [])
-        lines += _unknown_labels(plan, f"'dff.{name}.labels'", entry)
+    for key, name, entry, _ in plan.due(jobs):
+        section = sections_with_entries()[key]
+        for place, value, names in naming(section, entry, "class", "classes", "pairs", "labels"):
+            where = f"'{key}.{name}.{place}'"
+            if names.what == "labels":
+                lines += _unknown_labels(plan, where, entry, value)
+            elif names.what == "pairs":
+                lines += _unknown(plan, where, entry, [wanted for pair in value for wanted in pair])
+                lines += _same(plan, where, entry, value)
+            elif names.what == "classes":
+                lines += _unknown(plan, where, entry, value)
+            elif value not in names.besides:
+                lines += _unknown(plan, where, entry, [value])
     return lines
 
 
-def _unknown_pairs(plan: Plan, where: str, entry: Config) -> list[str]:
-    """One line per class of an entry's pairs that its model does not have, and per pair of one class."""
-    classes = [each for pair in entry["pairs"] for each in pair]
-    return _unknown(plan, where, entry, classes) + _same(plan, where, entry, entry["pairs"])
-
-
-def _unknown_labels(plan: Plan, where: str, entry: Config) -> list[str]:
+def _unknown_labels(plan: Plan, where: str, entry: Config, labels: Sequence[str]) -> list[str]:
     """One line per label that an entry's dataset does not have."""
-    wanted = entry.get("labels", [])
-    valid = plan.opened(entry["dataset"]).class_names if wanted else []
-    return [f"{where}: {unknown_name('label', label, valid)}" for label in wanted if label not in valid]
+    valid = plan.opened(entry["dataset"]).class_names if labels else []
+    return [f"{where}: {unknown_name('label', label, valid)}" for label in labels if label not in valid]
 
 
 def _same(plan: Plan, where: str, entry: Config, pairs: Sequence[Sequence[str | int]]) -> list[str]:
@@ -97,7 +90,7 @@ def _same(plan: Plan, where: str, entry: Config, pairs: Sequence[Sequence[str | 
 
 
 def _unknown(plan: Plan, where: str, entry: Config, classes: Iterable[str | int]) -> list[str]:
-    """One line per class that the model of a study, insertion test or factorization does not have."""
+    """One line per class that the model of an entry does not have."""
     classes = list(dict.fromkeys(classes))
     valid = _class_names(plan, entry) if classes else None
     if valid is None:
@@ -110,10 +103,11 @@ def _unknown(plan: Plan, where: str, entry: Config, classes: Iterable[str | int]
     ]
 
 
-def _class_names(plan: Plan, user: Config) -> list[str] | None:
+def _class_names(plan: Plan, entry: Config) -> list[str] | None:
     """Names of the outputs of the model of an entry, as far as known without opening it."""
-    entry = plan.models[user["model"]]
-    names, weights = entry.get("class_names"), None if "train" in entry else entry.get("weights")
+    model = plan.models[entry["model"]]
+    names = model.get("class_names")
+    weights = None if "train" in model else model.get("weights")
     if isinstance(names, list):
         return names
     if names is not None:
@@ -124,9 +118,9 @@ def _class_names(plan: Plan, user: Config) -> list[str] | None:
         from conceptrast.data.imagenet_names import imagenet_class_names
 
         return imagenet_class_names()
-    if weights is not None or "factory" in entry:
+    if weights is not None or "factory" in model:
         return None
-    return plan.opened(user["dataset"]).class_names
+    return plan.opened(entry["dataset"]).class_names
 
 
 def _named(wanted: str | int, names: Sequence[str]) -> str | None:

@@ -1,36 +1,28 @@
-"""What a run consists of, worked out of its configuration: studies, files, tables, hashes.
+"""What a run consists of, worked out of its configuration: entries, files, tables, settings of steps, hashes.
 
-The rules ask this module; it imports neither torch nor mlflow when a run is planned.
+The rules ask this module. It imports neither torch nor mlflow when a run is planned.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from conceptrast.base.errors import ConceptrastError, ConfigError
-from conceptrast.bias.comparison import CONDITIONS, trained_networks
+from conceptrast.base.errors import ConceptrastError, ConfigError, unknown_name
 from conceptrast.models.published import file_fingerprint, weights_fingerprint
-from conceptrast.plan import step_settings
-from conceptrast.plan.configuration import Config, checked, inner_dataset, load_schema, seen_from
+from conceptrast.plan.analyses import analyses
+from conceptrast.plan.analysis import Analysis, ReportEntry, Step, Table
+from conceptrast.plan.configuration import checked, inner_dataset, sections_with_entries, seen_from
+from conceptrast.plan.keys import Config, naming
 from conceptrast.plan.provenance import code_hash, module_fingerprint, registry
 
 if TYPE_CHECKING:
     from conceptrast.data.dataset import Dataset
-
-PICTURE_STEPS = frozenset(
-    {
-        *("train", "predict", "attribute", "factorize", "prototypes", "component_prediction", "concept_recovery"),
-        *("figures", "features", "shift", "mask", "contrastive_components", "contrast_recovery", "contrast_figures"),
-        *("insertion", "decoder", "counterfactual", "ace", "latent_bias", "saliency", "saliency_tests", "dff"),
-    }
-)
-"""Steps that open a model and look at pictures."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +38,13 @@ class Plan:
     source: Path
 
     @classmethod
-    def read(cls, config: Mapping[str, Any], source: Path, schema: Path) -> Plan:
+    def read(cls, config: Mapping[str, Any], source: Path) -> Plan:
         """The plan of a configuration.
 
         Raises:
             ConfigError: something in the configuration is wrong.
         """
-        plan = cls(checked(config, load_schema(schema), source), source)
+        plan = cls(checked(config, source), source)
         for name in plan.datasets:
             plan.opened(name)
         return plan
@@ -65,7 +57,7 @@ class Plan:
     @cached_property
     def config(self) -> Config:
         """The configuration as the steps need it: they work inside :attr:`folder`."""
-        seen = seen_from(self.resolved, self.folder)
+        seen = seen_from(self.resolved, self.folder, self.source)
         for entry in seen["models"].values():
             entry.setdefault("seed", seen["seed"])
         return seen
@@ -85,106 +77,99 @@ class Plan:
         """Datasets by name."""
         return self.config["datasets"]
 
-    @property
-    def insertions(self) -> dict[str, Config]:
-        """Insertion tests by name."""
-        return self.config["insertions"]
+    # What the run consists of.
 
-    @property
-    def views(self) -> dict[str, Config]:
-        """Views by class activation maps, by name."""
-        return self.config["saliency"]
+    def entries(self, analysis: str) -> dict[str, Config]:
+        """Entries of an analysis by name: its own, or the studies that it is switched on for."""
+        descriptor = analyses()[analysis]
+        entries: dict[str, Config] = self.config[descriptor.entries] if descriptor.entries else {}
+        if descriptor.study_key is None:
+            return entries
+        return {name: entry for name, entry in entries.items() if descriptor.study_key[0] in entry}
 
-    @property
-    def views_with_truth(self) -> list[str]:
-        """Views of pairs of classes on datasets whose concepts are known."""
-        kinds = registry(self.source, "data", "TRUTH")
+    def names(self, analysis: str) -> list[str]:
+        """Names of an analysis's entries, as they stand in names of files."""
+        descriptor = analyses()[analysis]
+        return list(self.entries(analysis)) if descriptor.names is None else descriptor.names(self)
+
+    @cached_property
+    def active(self) -> list[Analysis]:
+        """Analyses that the run consists of: those that it has entries of, and its models."""
+        return [analysis for name, analysis in analyses().items() if not analysis.entries or self.entries(name)]
+
+    def with_truth(self, analysis: str) -> list[str]:
+        """Entries of an analysis on datasets whose concepts are known."""
+        kinds = registry(self.source, "data", "KINDS_WITH_TRUTH")
+        known = analyses()[analysis].known
         return [
             name
-            for name, view in self.views.items()
-            if view["pairs"] and self.datasets[view["dataset"]]["kind"] in kinds
+            for name, entry in self.entries(analysis).items()
+            if self.datasets[entry["dataset"]]["kind"] in kinds and known(entry)
         ]
 
-    @property
-    def dffs(self) -> dict[str, Config]:
-        """Deep feature factorizations by name."""
-        return self.config["dff"]
-
-    @property
-    def parts(self) -> dict[str, dict[str, Config]]:
-        """What uses one model on one dataset, by the wildcard of its jobs."""
-        return {"study": self.studies, "insertion": self.insertions, "view": self.views, "dff": self.dffs}
-
-    @property
-    def biases(self) -> dict[str, Config]:
-        """Comparisons of latent spaces on pictures with a planted bias, by name."""
-        return self.config["latent_bias"]
-
-    def bias_networks(self, bias: str) -> list[str]:
-        """``<condition>/<network>-<seed>`` of every network of a comparison, in the order of its files."""
-        named = trained_networks(self.biases[bias]["seeds"])
-        return [f"{condition}/{network}-{seed}" for condition, network, seed in named]
-
-    @property
-    def contrasted(self) -> list[str]:
-        """Studies that name pairs of classes to contrast."""
-        return [name for name, study in self.studies.items() if "contrast" in study]
-
-    @property
-    def decoded(self) -> list[str]:
-        """Studies that name pairs of classes to decode counterfactuals of."""
-        return [name for name, study in self.studies.items() if "counterfactual" in study]
-
-    @property
-    def studies_with_truth(self) -> list[str]:
-        """Studies on datasets whose concepts are known."""
-        kinds = registry(self.source, "data", "TRUTH")
-        return [name for name, study in self.studies.items() if self.datasets[study["dataset"]]["kind"] in kinds]
-
-    @property
-    def contrasted_with_truth(self) -> list[str]:
-        """Contrasted studies on datasets whose concepts are known."""
-        return [name for name in self.contrasted if name in self.studies_with_truth]
-
-    @property
-    def studies_with_ace(self) -> list[str]:
-        """Studies that name classes whose concepts are found among superpixels."""
-        return [name for name, study in self.studies.items() if "ace" in study]
-
-    @property
+    @cached_property
     def trained_models(self) -> list[str]:
         """Models that the workflow trains and some part of the run needs."""
-        entries = [entry for part in self.parts.values() for entry in part.values()]
-        used = {entry.get(key) for entry in entries for key in ("model", "predicted_by")}
+        used = {
+            value
+            for key, section in sections_with_entries().items()
+            if key != "models"
+            for entry in self.config[key].values()
+            for _, value, _ in naming(section, entry, "model")
+        }
         return [name for name, entry in self.models.items() if "train" in entry and name in used]
+
+    def tables_of(self, analysis: Analysis) -> list[Table]:
+        """Tables that the run has of an analysis."""
+        return [table for table in analysis.tables if table.when(self)]
 
     @property
     def tables(self) -> dict[str, list[str]]:
-        """Tables of the run by the step that writes them."""
-        explained = ["component_prediction", "studies"] if self.studies else []
-        explained += ["concept_recovery"] if self.studies_with_truth else []
-        explained += ["models"] if self.trained_models else []
-        tables = {"tables": explained} if explained else {}
-        if self.trained_models:
-            tables["confusion"] = ["confusion"]
-        if self.contrasted:
-            tables["contrast_tables"] = ["contrast_classes", "contrast_pairs", "hyperplanes", "shift", "mask"]
-            tables["contrast_tables"] += ["contrast_recovery"] if self.contrasted_with_truth else []
-        if self.decoded:
-            tables["counterfactual_tables"] = ["decoder", "counterfactual"]
-        if self.insertions:
-            tables["insertion_tables"] = ["insertion"]
-        if self.views:
-            truth = ["saliency_truth"] if self.views_with_truth else []
-            tables["saliency_tables"] = ["saliency_faithfulness", "saliency_randomisation", *truth]
-        if self.studies_with_ace:
-            known = set(self.studies_with_ace) & set(self.studies_with_truth)
-            tables["ace_tables"] = ["ace", *(["ace_recovery"] if known else [])]
-        if self.dffs:
-            tables["dff_tables"] = ["dff_concepts", "dff_summary"]
-        if self.biases:
-            tables["latent_bias_tables"] = ["latent_bias", "latent_bias_summary"]
+        """Names of the run's tables by the step that writes them."""
+        tables: dict[str, list[str]] = {}
+        for analysis in self.active:
+            for table in self.tables_of(analysis):
+                tables.setdefault(table.step, []).append(table.name)
         return tables
+
+    def files(self, kind: str) -> list[str]:
+        """Files of all entries of all analyses, of one kind: ``figures`` or ``manifests``."""
+        return [
+            pattern.format(**{analysis.wildcard: name})
+            for analysis in self.active
+            for pattern in getattr(analysis, kind)
+            for name in self.names(analysis.name)
+        ]
+
+    def in_report(self, caption: str) -> ReportEntry:
+        """Category, subcategory and labels in the report of what has this caption.
+
+        Raises:
+            ConfigError: no analysis has it.
+        """
+        entries = {name: entry for analysis in analyses().values() for name, entry in analysis.report.items()}
+        if caption not in entries:
+            raise ConfigError(unknown_name("caption", caption, entries))
+        return entries[caption]
+
+    @property
+    def wildcards(self) -> dict[str, list[str]]:
+        """Names that each wildcard of the analyses may stand for."""
+        names: dict[str, list[str]] = {}
+        for name, analysis in analyses().items():
+            if analysis.entries and analysis.study_key is None:
+                names[analysis.wildcard] = self.names(name)
+        return names
+
+    @property
+    def folders(self) -> list[str]:
+        """Folders that the run's analyses fill, for DVC."""
+        folders = dict.fromkeys(folder for analysis in self.active for folder in analysis.folders)
+        predicted = any(analysis.predicted(entry) for analysis, entry in self._all_entries())
+        empty = set() if self.trained_models else {"models"}
+        if not predicted and not self.trained_models:
+            empty.add("predictions")
+        return [folder for folder in folders if folder not in empty]
 
     def predictions_file(self, study: str) -> str:
         """Predictions that say which images belong to which class of a study."""
@@ -199,75 +184,121 @@ class Plan:
         """Names of the classes of a study's dataset."""
         return f"datasets/{self.studies[study]['dataset']}/class_names.json"
 
-    def _entry(self, **wildcards: str) -> Config | None:
-        """Study, insertion test, view or factorization that a job with these wildcards belongs to."""
-        return next((part[wildcards[key]] for key, part in self.parts.items() if key in wildcards), None)
+    # What a job belongs to.
+
+    def _all_entries(self) -> Iterator[tuple[Analysis, Config]]:
+        """Everything that is a job of its own, with the analysis that it belongs to."""
+        for analysis in analyses().values():
+            if analysis.entries and analysis.study_key is None:
+                yield from ((analysis, entry) for entry in self.config[analysis.entries].values())
+
+    def _owner(self, **wildcards: str) -> tuple[Analysis, Config] | None:
+        """Analysis and entry that a job with these wildcards belongs to."""
+        for analysis in analyses().values():
+            if analysis.entries and analysis.wildcard in wildcards:
+                return analysis, self.config[analysis.entries][wildcards[analysis.wildcard]]
+        return None
+
+    def entry_of(self, **wildcards: str) -> Config:
+        """Entry that a job with these wildcards belongs to; empty if it belongs to none."""
+        owner = self._owner(**wildcards)
+        return {} if owner is None else owner[1]
 
     def model_of(self, model: str | None = None, **wildcards: str) -> str:
-        """Model that a job with these wildcards uses."""
-        entry = self._entry(**wildcards)
-        return str(model if entry is None else entry["model"])
+        """Model that a job with these wildcards uses; empty if it uses none of the configuration's."""
+        owner = self._owner(**wildcards)
+        return str(model) if owner is None else str(owner[1].get("model", ""))
 
-    def dataset_of(self, model: str | None = None, dataset: str | None = None, **wildcards: str) -> str:
-        """Dataset that a job with these wildcards uses."""
-        entry = self._entry(**wildcards)
-        if "bias" in wildcards:
-            return str(self.biases[wildcards["bias"]][wildcards.get("condition", CONDITIONS[0])])
-        if entry is not None:
-            return str(entry["dataset"])
-        return str(dataset) if dataset is not None else str(self.models[str(model)]["train"]["dataset"])
+    def dataset_of(self, **wildcards: str) -> str:
+        """Dataset that a job with these wildcards uses, the first if there are several."""
+        return self.datasets_of(**wildcards)[0]
 
-    def datasets_of(self, **wildcards: str) -> list[str]:
+    def datasets_of(self, model: str | None = None, dataset: str | None = None, **wildcards: str) -> list[str]:
         """All datasets that a job with these wildcards reads."""
-        if "bias" in wildcards and "condition" not in wildcards:
-            return [self.dataset_of(condition=condition, **wildcards) for condition in CONDITIONS]
-        return [self.dataset_of(**wildcards)]
+        owner = self._owner(**wildcards)
+        if owner is not None:
+            analysis, entry = owner
+            others = {name: value for name, value in wildcards.items() if name != analysis.wildcard}
+            return analysis.datasets(entry, **others)
+        return [str(dataset) if dataset is not None else str(self.models[str(model)]["train"]["dataset"])]
+
+    def due(
+        self, jobs: Iterable[Mapping[str, str]], with_training: bool = False
+    ) -> Iterator[tuple[str, str, Config, str]]:
+        """Entries that jobs with these wildcards belong to: key of the configuration, name, entry, check of its own.
+
+        Args:
+            jobs: wildcards of each.
+            with_training: also entries whose model one of the jobs trains.
+        """
+        named = [dict(wildcards.items()) for wildcards in jobs]
+        trained = {wildcards.get("model") for wildcards in named} if with_training else set()
+        for analysis in analyses().values():
+            if analysis.entries and analysis.study_key is None:
+                names = {wildcards.get(analysis.wildcard) for wildcards in named}
+                for name, entry in self.config[analysis.entries].items():
+                    if name in names or entry.get("model", "") in trained:
+                        yield analysis.entries, name, entry, analysis.check
+
+    # What a step needs, and what a result was made from.
+
+    def step(self, name: str) -> Step:
+        """A step of the workflow by name.
+
+        Raises:
+            KeyError: no analysis has it.
+        """
+        return next(analysis.steps[name] for analysis in analyses().values() if name in analysis.steps)
+
+    def module(self, step: str) -> str:
+        """Module of a step, whose ``main`` it runs."""
+        return f"conceptrast.steps.{self.step(step).module or step}"
 
     def settings(self, step: str, **wildcards: Any) -> Config:
         """Settings of a step: no more than it needs, so that a changed value reruns only what depends on it."""
-        found: Config = getattr(step_settings, step)(self, **wildcards)
-        return found
-
-    # What a result was made from.
+        return self.step(step).settings(self, **wildcards)
 
     def code(self, step: str, **wildcards: str) -> str:
         """Hash of the library files that a job of ``step`` can reach."""
-        modules = {f"conceptrast.steps.{step}"}
-        if step in ("index", "train_autoencoder") or step in PICTURE_STEPS:
-            modules |= self._kinds(self.datasets[self.dataset_of(**wildcards)])
-        if step in PICTURE_STEPS and "bias" in wildcards:
-            architecture = self.biases[wildcards["bias"]]["resnet"]["architecture"]
-            modules.add(self._module("models", "ARCHITECTURES", architecture))
-        elif step in PICTURE_STEPS:
-            modules.add(self._module("models", "ARCHITECTURES", self._architecture(self.model_of(**wildcards))))
-        if "view" in wildcards:
-            methods = self.views[wildcards["view"]]["methods"]
-            modules |= {self._module("saliency", "METHODS", method) for method in methods}
-        if step == "attribute":
-            modules.add(self._module("attribution", "METHODS", self.config["attribution"]["method"]))
-        return code_hash(modules - {""}, self.source)
+        return code_hash(self._modules(step, **wildcards), self.source)
 
     def run_code(self) -> str:
         """Hash of all library files that the run's results depend on."""
-        steps = sorted(PICTURE_STEPS | {"index", "train_autoencoder", "hyperplanes", "metrics", *self.tables})
-        modules = {f"conceptrast.steps.{step}" for step in steps}
-        modules |= {module for entry in self.datasets.values() for module in self._kinds(entry)}
-        modules |= {self._module("models", "ARCHITECTURES", self._architecture(name)) for name in self.models}
-        modules |= {
-            self._module("saliency", "METHODS", name) for view in self.views.values() for name in view["methods"]
-        }
-        modules.add(self._module("attribution", "METHODS", self.config["attribution"]["method"]))
+        modules: set[str] = set()
+        for analysis in self.active:
+            for name, step in analysis.steps.items():
+                modules.add(self.module(name))
+                for entry in self.names(analysis.name) if analysis.entries else ():
+                    modules |= _modules(step.implementations(self, **{analysis.wildcard: entry}))
+        for dataset in self.datasets.values():
+            modules |= self._kinds(dataset)
+        for model in self.models:
+            modules.add(self._family(model))
+        for unwanted in ("track", "check_layers"):
+            modules.discard(f"conceptrast.steps.{unwanted}")
         return code_hash(modules - {""}, self.source)
+
+    def _modules(self, name: str, **wildcards: str) -> set[str]:
+        """Modules where the code of a job starts: its step, and what the configuration chooses for it."""
+        step = self.step(name)
+        modules = {self.module(name)}
+        if step.dataset:
+            for dataset in self.datasets_of(**wildcards):
+                modules |= self._kinds(self.datasets[dataset])
+        if step.model:
+            modules.add(self._family(self.model_of(**wildcards)))
+        modules |= _modules(step.implementations(self, **wildcards))
+        return modules - {""}
 
     @cached_property
     def data_fingerprints(self) -> dict[str, str]:
         """Fingerprint of each dataset's pictures; where they are missing, the one that its results were made with."""
-        found = {}
+        fingerprints = {}
         for name in self.datasets:
             dataset = self.opened(name)
             recorded = Path("datasets", name, "fingerprint.txt")
-            found[name] = _recorded([recorded]) if dataset.missing() else dataset.fingerprint()
-        return found
+            fingerprints[name] = _recorded([recorded]) if dataset.missing() else dataset.fingerprint()
+        return fingerprints
 
     @cached_property
     def model_fingerprints(self) -> dict[str, str]:
@@ -276,26 +307,33 @@ class Plan:
         Models that bring nothing along (trained here, or random) have none. Where a file is missing, it is the
         fingerprint that the predictions were made with.
         """
-        found = {}
+        fingerprints = {}
         for name, entry in self.models.items():
             parts: list[str | None] = []
             if entry.get("weights"):
-                parts.append(weights_fingerprint(self._architecture(name), entry["weights"]))
+                parts.append(weights_fingerprint(entry.get("architecture", ""), entry["weights"]))
             if isinstance(entry.get("class_names"), str):
                 parts.append(file_fingerprint(Path(entry["class_names"])))
             if "factory" in entry:
                 parts.append(module_fingerprint(entry["factory"], self.source.parents[1]))
             known = [part for part in parts if part is not None]
             if len(known) < len(parts):
-                found[name] = _recorded(sorted(Path("predictions", name).glob("*.weights.txt")))
+                fingerprints[name] = _recorded(sorted(Path("predictions", name).glob("*.weights.txt")))
             elif any(known):
-                found[name] = " ".join(filter(None, known))
-        return found
+                fingerprints[name] = " ".join(filter(None, known))
+        return fingerprints
 
-    def crop_fingerprint(self, insertion: str) -> str:
-        """What identifies the picture that an insertion test takes its crop from: md5 of a file of the user's own."""
-        file = self.insertions[insertion]["crop"].get("file")
-        return "" if file is None else file_fingerprint(Path(file)) or "missing"
+    def files_of(self, **wildcards: str) -> list[Path]:
+        """Files of the user's own that the entry of a job names, e.g. the picture of a crop."""
+        owner = self._owner(**wildcards)
+        if owner is None:
+            return []
+        section = sections_with_entries()[owner[0].entries]
+        return [Path(value) for _, value, _ in naming(section, owner[1], "file")]
+
+    def file_fingerprints(self, **wildcards: str) -> str:
+        """md5 of the files that :meth:`files_of` gives."""
+        return " ".join(file_fingerprint(path) or "missing" for path in self.files_of(**wildcards))
 
     def opened(self, dataset: str) -> Dataset:
         """A dataset by name.
@@ -315,15 +353,18 @@ class Plan:
 
     def _kinds(self, dataset: Config) -> set[str]:
         """Modules that make the pictures of a dataset, and of the one that it takes its pictures from."""
-        entries = [entry for entry in (dataset, inner_dataset(dataset)) if entry]
-        return {self._module("data", "KINDS", entry["kind"]) for entry in entries}
+        kinds = registry(self.source, "data", "DATASET_KINDS")
+        return _modules(kinds[entry["kind"]] for entry in (dataset, inner_dataset(dataset)) if entry)
 
-    def _architecture(self, model: str) -> str:
-        return str(self.models[model].get("architecture", ""))
+    def _family(self, model: str) -> str:
+        """Module of a model's family; empty for torchvision's and for factories."""
+        architecture = self.models[model].get("architecture", "")
+        return registry(self.source, "models", "ARCHITECTURES").get(architecture, "").partition(":")[0]
 
-    def _module(self, package: str, table: str, name: str) -> str:
-        """Module that implements ``name``; empty where the registry has no line of its own for it."""
-        return registry(self.source, package, table).get(name, ":").split(":")[0]
+
+def _modules(implementations: Iterable[str]) -> set[str]:
+    """Modules of ``package.module:name``."""
+    return {implementation.partition(":")[0] for implementation in implementations}
 
 
 def _recorded(paths: Iterable[Path]) -> str:

@@ -61,23 +61,30 @@ def registry(source: Path, package: str, name: str) -> dict[str, str]:
 
 
 @cache
-def keywords(source: Path, implementation: str) -> frozenset[str]:
-    """Names of the arguments that ``package.module:Class`` takes, by its ``__init__`` or its dataclass fields."""
+def keywords(source: Path, implementation: str) -> dict[str, str]:
+    """Arguments that ``package.module:Class`` takes, by its ``__init__`` or its fields, with their annotations.
+
+    An annotation is text, empty where there is none.
+    """
     module, attribute = implementation.split(":")
     for node in _tree(_file(module, source)).body:
         if isinstance(node, ast.ClassDef) and node.name == attribute:
             for part in node.body:
                 if isinstance(part, ast.FunctionDef) and part.name == "__init__":
-                    arguments = part.args.args[1:] + part.args.kwonlyargs
-                    return frozenset(argument.arg for argument in arguments)
-            return frozenset(
-                part.target.id
-                for part in node.body
-                if isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name)
-            )
+                    return _annotations([*part.args.args[1:], *part.args.kwonlyargs])
+            fields = [
+                part for part in node.body if isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name)
+            ]
+            return {
+                part.target.id: ast.unparse(part.annotation) for part in fields if isinstance(part.target, ast.Name)
+            }
         if isinstance(node, ast.FunctionDef) and node.name == attribute:
-            return frozenset(argument.arg for argument in node.args.args + node.args.kwonlyargs)
-    return frozenset()
+            return _annotations([*node.args.args, *node.args.kwonlyargs])
+    return {}
+
+
+def _annotations(arguments: list[ast.arg]) -> dict[str, str]:
+    return {argument.arg: ast.unparse(argument.annotation) if argument.annotation else "" for argument in arguments}
 
 
 def module_fingerprint(factory: str, repository: Path) -> str:

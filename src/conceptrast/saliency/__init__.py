@@ -1,10 +1,10 @@
 """Saliency: where in a picture a model looks, by class activation maps and by factorization of what it sees there.
 
 ``method:`` of a class activation map is a key of ``METHODS``; each is a class of the grad-cam package, or a variant of
-one. Adding one is a line here. Left out: RandomCAM, which draws its weights (``conceptrast.saliency.chance`` has maps
-that are drawn); FullGrad and guided backpropagation, which change modules of the network rather than read a layer;
-FinerCAM, which is Grad-CAM once the target is a difference of classes; RefineCAM and SESS, which put maps of several
-layers or crops together.
+one. Adding one is a line here. Left out: RandomCAM, which draws its weights (``conceptrast.saliency.chance_maps``
+has maps that are drawn); FullGrad and guided backpropagation, which change modules of the network rather than read a
+layer; FinerCAM, which is Grad-CAM once the target is a difference of classes; RefineCAM and SESS, which put maps of
+several layers or crops together.
 """
 
 CLASS_BLIND = frozenset({"eigen_cam", "fem", "kpca_cam"})

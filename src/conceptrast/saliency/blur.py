@@ -14,13 +14,12 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from conceptrast.base.errors import ConfigError, ModelError, ShapeError
+from conceptrast.base.streams import Stream, generator
 from conceptrast.models.inference import autocast, device_of
 from conceptrast.models.model import Model
 
 BLUR = 0.05
 """Standard deviation of the Gaussian, as a share of the picture's shorter side."""
-
-_PLACE = 105  # stream of the random places
 
 
 def blurred(images: np.ndarray, share: float = BLUR) -> np.ndarray:
@@ -48,7 +47,7 @@ def blurred(images: np.ndarray, share: float = BLUR) -> np.ndarray:
 
 @dataclass(frozen=True)
 class BlurTest:
-    """Images, their blurred copies, and what the model says of the images; made by :meth:`of`."""
+    """Images, their blurred copies, and the model's probabilities for the images; made by :meth:`of`."""
 
     model: Model
     images: Tensor
@@ -87,8 +86,15 @@ class BlurTest:
         """
         soft = torch.from_numpy(blurred(images.cpu().numpy(), share)).to(images)
         soft = soft.contiguous(memory_format=torch.channels_last)
-        said = [_probabilities(model, batch, precision) for batch in images.split(batch_size)]
-        return cls(model, images, soft, np.concatenate(said), precision, batch_size)
+        probabilities = [_probabilities(model, batch, precision) for batch in images.split(batch_size)]
+        return cls(
+            model=model,
+            images=images,
+            blurred=soft,
+            probabilities=np.concatenate(probabilities),
+            precision=precision,
+            batch_size=batch_size,
+        )
 
     def drops(self, places: Sequence[int] | np.ndarray, regions: Tensor) -> np.ndarray:
         r"""By how much every class becomes less probable where a region is blurred.
@@ -123,13 +129,14 @@ class BlurTest:
         if len(places) != len(regions) or regions.shape[1:] != self.images.shape[2:]:
             got = f"{len(places)} places and regions {list(regions.shape)} of images {list(self.images.shape)}"
             raise ShapeError(f"every region needs a place and the size of the images; got {got}")
-        which = torch.as_tensor(np.asarray(places, np.int64))
-        found = [np.empty((0, self.probabilities.shape[1]))]
-        for numbers in torch.arange(len(which)).split(self.batch_size):
-            own, mask = which[numbers].to(self.images.device), regions[numbers].to(self.images.device)[:, None]
-            changed = torch.where(mask, self.blurred[own], self.images[own])
-            found.append(_probabilities(self.model, changed, self.precision))
-        return self.probabilities[which.numpy()] - np.concatenate(found)
+        numbers = torch.as_tensor(np.asarray(places, np.int64))
+        probabilities = [np.empty((0, self.probabilities.shape[1]))]
+        for batch in torch.arange(len(numbers)).split(self.batch_size):
+            images = numbers[batch].to(self.images.device)
+            mask = regions[batch].to(self.images.device)[:, None]
+            changed = torch.where(mask, self.blurred[images], self.images[images])
+            probabilities.append(_probabilities(self.model, changed, self.precision))
+        return self.probabilities[numbers.numpy()] - np.concatenate(probabilities)
 
 
 def elsewhere(region: Tensor, key: Sequence[int]) -> Tensor:
@@ -146,7 +153,7 @@ def elsewhere(region: Tensor, key: Sequence[int]) -> Tensor:
         >>> elsewhere(torch.tensor([[True, True, False, False, False, False]]), [0, 3]).int().tolist()
         [[0, 0, 1, 1, 0, 0]]
     """
-    draw = np.random.default_rng([*key, _PLACE])
+    draw = generator(Stream.MOVED_REGION, *key)
     return region.roll([int(draw.integers(size)) for size in region.shape], (0, 1))
 
 

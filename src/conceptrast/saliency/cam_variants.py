@@ -48,14 +48,14 @@ class AblationCAM(pytorch_grad_cam.AblationCAM):
         grads: np.ndarray,  # noqa: ARG002
     ) -> np.ndarray:
         """``w`` ``[N, C]`` of ``input_tensor``, the activations."""
-        found = []
+        weights = []
         with torch.no_grad():
-            for one, target in zip(input_tensor, targets, strict=True):
-                whole = target(self.model.suffix(one[None])[0])
-                parts = torch.arange(len(one), device=one.device).split(_BATCH)
-                without = torch.cat([target(self.model.suffix(_without(one, part))) for part in parts])
-                found.append((whole - without) / whole)
-        return torch.stack(found).cpu().numpy()
+            for picture, target in zip(input_tensor, targets, strict=True):
+                score = target(self.model.suffix(picture[None])[0])
+                batches = torch.arange(len(picture), device=picture.device).split(_BATCH)
+                without = torch.cat([target(self.model.suffix(_without(picture, channels))) for channels in batches])
+                weights.append((score - without) / score)
+        return torch.stack(weights).cpu().numpy()
 
 
 def _without(activations: Tensor, channels: Tensor) -> Tensor:
@@ -90,19 +90,20 @@ class ScoreCAM(pytorch_grad_cam.ScoreCAM):
         grads: np.ndarray,  # noqa: ARG002
     ) -> np.ndarray:
         """``w`` ``[N, C]`` of ``input_tensor``, the activations."""
-        found = []
+        weights = []
         with torch.no_grad():
             for image, channels, target in zip(self.model.images, input_tensor, targets, strict=True):
-                seen = (image * _masks(part, image) for part in channels.split(_BATCH))
-                scores = [target(self.model.suffix(self.model.prefix(each))) for each in seen]
-                found.append(torch.cat(scores).softmax(0))
-        return torch.stack(found).cpu().numpy()
+                masked = (image * _masks(batch, image) for batch in channels.split(_BATCH))
+                scores = [target(self.model.suffix(self.model.prefix(pictures))) for pictures in masked]
+                weights.append(torch.cat(scores).softmax(0))
+        return torch.stack(weights).cpu().numpy()
 
 
 def _masks(channels: Tensor, image: Tensor) -> Tensor:
     """``[n, 1, H, W]`` in [0, 1] from ``[n, h, w]``."""
     large = functional.interpolate(channels[:, None], image.shape[-2:], mode="bilinear", align_corners=True)
-    low, high = large.amin((2, 3), keepdim=True), large.amax((2, 3), keepdim=True)
+    low = large.amin((2, 3), keepdim=True)
+    high = large.amax((2, 3), keepdim=True)
     return (large - low) / (high - low + 1e-8)
 
 
@@ -123,5 +124,11 @@ class ShapleyCAM(pytorch_grad_cam.ShapleyCAM):
         """``w`` ``[N, C]``."""
         if not grads.requires_grad:
             return grads.mean((2, 3)).cpu().numpy()
-        weights: np.ndarray = super().get_cam_weights(input_tensor, target_layer, targets, activations, grads)
+        weights: np.ndarray = super().get_cam_weights(
+            input_tensor,
+            target_layer,
+            targets,  # the package's ShapleyCAM has another name for it than its other methods
+            activations=activations,
+            grads=grads,
+        )
         return weights

@@ -38,7 +38,8 @@ class CutNetwork(nn.Module):
         self.cut = nn.Identity()
         self.images = images
         self.device = nn.Parameter(torch.empty(0, device=images.device), requires_grad=False)
-        self.prefix, self.suffix = split.prefix, split.suffix
+        self.prefix = split.prefix
+        self.suffix = split.suffix
 
     def forward(self, activations: Tensor) -> Tensor:
         """Logits ``[N, n_classes]`` of ``activations`` ``[N, C, h, w]``."""

@@ -6,6 +6,7 @@ Notation: ``x`` a normalised picture ``[C, H, W]``, ``M`` its map ``[H, W]``, ``
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -15,14 +16,44 @@ import torch
 from torch import Tensor
 
 from conceptrast.base.errors import ConfigError, DataError, ModelError, ShapeError
+from conceptrast.base.streams import Stream, generator
 from conceptrast.models.inference import device_of
 from conceptrast.models.model import Model
 from conceptrast.saliency.blur import blurred
-from conceptrast.saliency.imputation import linear_imputation
+from conceptrast.saliency.road import road_pictures
 from conceptrast.saliency.targets import Target, refuse_targets
 
-NOISE = 0.01  # sd of what is added to imputed pixels, in normalised units
-_TIES, _NOISE = 102, 103  # streams of the order of equal values, and of the noise
+
+@dataclass(frozen=True)
+class FaithfulnessOptions:
+    """How many pixels are taken away, and in which order.
+
+    Args:
+        percentiles: shares for ROAD, in percent of the pixels.
+        steps: insertion and deletion take so many equal shares, and both ends.
+        seed: of the order of equal values and of the noise. An image's draws depend on the seed, its number and the
+            share alone.
+        first: number of the first image, where these are some of many.
+        batch_size: pictures that the model sees at once.
+
+    Raises:
+        ConfigError: a percentile is not between 0 and 100, or ``steps`` is not positive.
+    """
+
+    percentiles: Sequence[int] = (20, 50, 80)
+    steps: int = 10
+    seed: int = 0
+    first: int = 0
+    batch_size: int = 32
+
+    def __post_init__(self) -> None:
+        if not self.percentiles or not all(0 < percentile < 100 for percentile in self.percentiles):
+            raise ConfigError(f"percentiles are {list(self.percentiles)}: ROAD needs some, each between 0 and 100")
+        if self.steps < 1:
+            raise ConfigError(f"steps is {self.steps}: insertion and deletion need at least one")
+
+
+DEFAULTS = FaithfulnessOptions()
 
 
 def faithfulness(
@@ -30,12 +61,7 @@ def faithfulness(
     images: Tensor,
     maps: np.ndarray,
     targets: Sequence[Target],
-    *,
-    percentiles: Sequence[int] = (20, 50, 80),
-    steps: int = 10,
-    seed: int = 0,
-    first: int = 0,
-    batch_size: int = 32,
+    options: FaithfulnessOptions = DEFAULTS,
 ) -> pd.DataFrame:
     """The probability of the target as pixels are taken away or put in, in the order of a map.
 
@@ -50,12 +76,7 @@ def faithfulness(
         images: ``[N, C, H, W]``, normalised, on any device.
         maps: ``[N, H, W]``; only the order of a map's values counts.
         targets: one for each image.
-        percentiles: shares for ROAD, in percent of the pixels.
-        steps: insertion and deletion take so many equal shares, and both ends.
-        seed: of the order of equal values and of the noise. An image's draws depend on the seed, its number and the
-            share alone.
-        first: number of the first image, where these are some of many.
-        batch_size: pictures that the model sees at once.
+        options: how many pixels are taken away, and in which order.
 
     Returns:
         position (0 to N - 1), flat (the map is the same everywhere), metric (``road_most``, ``road_least``,
@@ -64,7 +85,7 @@ def faithfulness(
 
     Raises:
         ShapeError: maps or targets do not fit the images.
-        ConfigError: a percentile is not between 0 and 100, ``steps`` is not positive, or there is no such class.
+        ConfigError: there is no such class.
         DataError: a map is not finite.
         ModelError: the model gives a logit that is not a number.
 
@@ -79,74 +100,62 @@ def faithfulness(
         >>> model = Model("colours", network, Preprocess(None, 2, (0.0,) * 3, (1.0,) * 3), ["red", "green", "blue"])
         >>> image = torch.zeros(1, 3, 2, 2)
         >>> image[0, 0, 0] = 4.0
-        >>> rows = faithfulness(model, image, np.array([[[1.0, 0.9], [0.0, 0.1]]]), [Target(0)], steps=2)
+        >>> rows = faithfulness(model, image, np.array([[[1.0, 0.9], [0.0, 0.1]]]), [Target(0)],
+        ...     FaithfulnessOptions(steps=2))
         >>> rows.loc[rows["metric"] == "deletion", ["share", "score"]].round(3)
            share  score
         6    0.0  0.787
         7    0.5  0.333
         8    1.0  0.333
     """
-    _refuse_unfit(model, images, maps, targets, percentiles, steps)
-    device, rows = device_of(model), []
-    changed = _changed(images.detach().cpu().numpy(), maps, percentiles, steps, (seed, first))
+    _refuse_unfit(model, images, maps, targets)
+    device = device_of(model)
+    rows = []
+    changed = _changed_pictures(images.detach().cpu().numpy(), maps, options)
     with torch.inference_mode():
-        while batch := list(islice(changed, batch_size)):
+        while batch := list(islice(changed, options.batch_size)):
             pictures = torch.from_numpy(np.stack([picture for _, picture in batch])).to(device)
             logits = model.module(pictures.contiguous(memory_format=torch.channels_last)).double()
-            for (row, _), each in zip(batch, logits, strict=True):
-                score = float(targets[row["position"]].probability(each))
+            for (row, _), picture_logits in zip(batch, logits, strict=True):
+                score = float(targets[row["position"]].probability(picture_logits))
                 if not np.isfinite(score):
                     raise ModelError(f"{model.name} gives logits that are not finite for image {row['position']}")
                 rows.append(row | {"score": score})
     return pd.DataFrame(rows, columns=["position", "flat", "metric", "share", "score"])
 
 
-def _refuse_unfit(
-    model: Model,
-    images: Tensor,
-    maps: np.ndarray,
-    targets: Sequence[Target],
-    percentiles: Sequence[int],
-    steps: int,
-) -> None:
+def _refuse_unfit(model: Model, images: Tensor, maps: np.ndarray, targets: Sequence[Target]) -> None:
     if images.ndim != 4 or maps.shape != (len(images), *images.shape[2:]):
         raise ShapeError(f"images [N, C, H, W] need maps [N, H, W]; got {list(images.shape)} and {list(maps.shape)}")
     refuse_targets(targets, len(images), len(model.class_names))
-    if not percentiles or not all(0 < each < 100 for each in percentiles):
-        raise ConfigError(f"percentiles are {list(percentiles)}: ROAD needs some, each between 0 and 100")
-    if steps < 1:
-        raise ConfigError(f"steps is {steps}: insertion and deletion need at least one")
     if not np.isfinite(maps).all():
         raise DataError("a map has values that are not finite: nothing ranks its pixels")
 
 
-def _changed(
-    images: np.ndarray, maps: np.ndarray, percentiles: Sequence[int], steps: int, draws: tuple[int, int]
+def _changed_pictures(
+    images: np.ndarray, maps: np.ndarray, options: FaithfulnessOptions
 ) -> Iterator[tuple[dict[str, Any], np.ndarray]]:
-    """Every changed picture, with the row that it belongs to; ``draws`` are the seed and the first image's number."""
-    seed, first_number = draws
+    """Every changed picture, with the row that it belongs to."""
     for position, (image, values) in enumerate(zip(images, maps, strict=True)):
+        number = options.first + position
         head = {"position": position, "flat": bool(values.min() == values.max())}
-        rank = relevance_rank(values, np.random.default_rng([seed, first_number + position, _TIES]))
-        for percentile in percentiles:
-            share, count = percentile / 100, round(rank.size * percentile / 100)
-            for metric, gone in (("road_most", rank < count), ("road_least", rank >= rank.size - count)):
-                generator = np.random.default_rng([seed, first_number + position, round(1e6 * share), _NOISE])
-                filled = linear_imputation(image, gone)
-                filled[:, gone] += NOISE * generator.standard_normal((len(image), count)).astype(image.dtype)
-                yield head | {"metric": metric, "share": share}, filled
-        for metric, first, then in (("deletion", image, np.zeros_like(image)), ("insertion", blurred(image), image)):
-            for step in range(steps + 1):
-                taken = rank < round(rank.size * step / steps)
-                yield head | {"metric": metric, "share": step / steps}, np.where(taken, then, first)
+        rank = relevance_rank(values, generator(Stream.EQUAL_VALUES, options.seed, number))
+        # ROAD.
+        for metric, share, picture in road_pictures(image, rank, options.percentiles, options.seed, number=number):
+            yield head | {"metric": metric, "share": share}, picture
+        # Deletion and insertion.
+        for metric, start, end in (("deletion", image, np.zeros_like(image)), ("insertion", blurred(image), image)):
+            for step in range(options.steps + 1):
+                taken = rank < round(rank.size * step / options.steps)
+                yield head | {"metric": metric, "share": step / options.steps}, np.where(taken, end, start)
 
 
-def relevance_rank(values: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+def relevance_rank(values: np.ndarray, draw: np.random.Generator) -> np.ndarray:
     """The place of every pixel, 0 for the most relevant one; equal values in a drawn order.
 
     Args:
         values: ``[H, W]``.
-        generator: of the draw.
+        draw: of the order of equal values.
 
     Returns:
         ``[H, W]`` int64, every number from 0 to H · W - 1 once.
@@ -156,7 +165,7 @@ def relevance_rank(values: np.ndarray, generator: np.random.Generator) -> np.nda
         array([[1, 3],
                [2, 0]])
     """
-    order = np.lexsort((generator.permutation(values.size), -values.ravel()))
+    order = np.lexsort((draw.permutation(values.size), -values.ravel()))
     rank = np.empty(values.size, dtype=np.int64)
     rank[order] = np.arange(values.size)
     return rank.reshape(values.shape)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from conceptrast.base.errors import LayerError, ModelError
 from conceptrast.base.registry import resolve
+from conceptrast.base.streams import LibrarySeed, library_seed
 from conceptrast.base.torchvision_ops import torchvision  # noqa: F401 - has to come before the grad-cam package
 from conceptrast.models.activations import refuse_nowhere_to_look
 from conceptrast.models.split import SplitModel
@@ -67,7 +68,7 @@ def class_activation_maps(
                 [0.5 , 1.  ]]], dtype=float32)
     """
     kind = resolve("CAM method", method, METHODS)
-    images = images.to(next((each.device for each in split.network.parameters()), images.device))
+    images = images.to(next((weight.device for weight in split.network.parameters()), images.device))
     with torch.inference_mode(False), _frozen(split.network), _drawing_from(seed):
         with torch.no_grad():
             # A copy, which may record gradients even where the caller is in inference mode.
@@ -76,7 +77,7 @@ def class_activation_maps(
             logits = split.suffix(activations)
         refuse_targets(targets, len(images), logits.shape[-1])
         _refuse_not_finite(logits.isfinite().all(1).cpu().numpy(), "logits that are")
-        scores = [_positive(target, each) for target, each in zip(targets, logits, strict=True)]
+        scores = [_positive(target, image_logits) for target, image_logits in zip(targets, logits, strict=True)]
         maps = _on_the_grid(kind, CutNetwork(split, images), activations, scores)
     _refuse_not_finite(np.isfinite(maps).all((1, 2)), f"a {method} map that is")
     return enlarged(maps, (images.shape[2], images.shape[3]))
@@ -105,8 +106,8 @@ def _positive(target: Target, logits: Tensor) -> Callable[[Tensor], Tensor]:
     AblationCAM divides by it, which would turn its map around where the score is negative, as differences of classes
     are; no other method sees a constant.
     """
-    own = target(logits)
-    return lambda changed: target(changed) - own + 1
+    score = target(logits)
+    return lambda changed: target(changed) - score + 1
 
 
 def enlarged(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -164,7 +165,7 @@ def _frozen(network: nn.Module) -> Iterator[None]:
 def _drawing_from(seed: int) -> Iterator[None]:
     """Libraries that draw from numpy's global state draw from the seed, and the state is as before afterwards."""
     state = np.random.get_state()  # noqa: NPY002
-    np.random.seed(seed)  # noqa: NPY002
+    np.random.seed(library_seed(LibrarySeed.CAM_LIBRARY, seed))  # noqa: NPY002
     try:
         yield
     finally:

@@ -11,7 +11,7 @@ from conceptrast.contrast.recovery import sharing_pairs
 from conceptrast.models.pictures import Pictures
 
 
-class Known(NamedTuple):
+class KnownConcepts(NamedTuple):
     """Where concepts are, and which of them tell classes apart."""
 
     truth: pd.DataFrame
@@ -20,7 +20,7 @@ class Known(NamedTuple):
     """By pair of classes (A, B): the concept of A that B lacks, and the one that both have."""
 
 
-def known_concepts(pictures: Pictures, truth: pd.DataFrame) -> Known:
+def known_concepts(pictures: Pictures, truth: pd.DataFrame) -> KnownConcepts:
     """What is known of pictures whose truth is given.
 
     Raises:
@@ -29,4 +29,4 @@ def known_concepts(pictures: Pictures, truth: pd.DataFrame) -> Known:
     width, height = pictures.dataset.picture(pictures.table.iloc[0]).size
     refuse_other_size((height, width), pictures.model.preprocess.size)
     concepts = concepts_by_class(pictures.table, truth, pictures.model.class_names)
-    return Known(truth, sharing_pairs(concepts, list(concepts)))
+    return KnownConcepts(truth=truth, concepts=sharing_pairs(concepts, list(concepts)))

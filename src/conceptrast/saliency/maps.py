@@ -46,12 +46,12 @@ def subject_maps(
         LayerError, ConfigError, ShapeError, ModelError: as
             :func:`~conceptrast.saliency.grad_cam.class_activation_maps` does.
     """
-    found = {method: [np.empty((0, *pictures.model.preprocess.size), np.float32)] for method in methods}
+    parts = {method: [np.empty((0, *pictures.model.preprocess.size), np.float32)] for method in methods}
     for place, images in subject_batches(pictures, subjects, "looking where the model looks"):
         targets = targets_of(subjects.iloc[place])
         for method in methods:
-            found[method].append(class_activation_maps(split, images, targets, method, seed))
-    return {method: np.concatenate(parts) for method, parts in found.items()}
+            parts[method].append(class_activation_maps(split, images, targets, method=method, seed=seed))
+    return {method: np.concatenate(maps) for method, maps in parts.items()}
 
 
 @torch.inference_mode()

@@ -14,7 +14,7 @@ from conceptrast.data.selection import class_images, first_of_labels
 from conceptrast.models.model import Model
 from conceptrast.saliency.targets import Target
 
-KINDS = ("predicted", "class", "difference")
+TARGET_KINDS = ("predicted", "class", "difference")
 """What a map speaks for: the class that the model gives the picture, a named class, one class and not another."""
 
 _TYPES = {"image": "Int64", "kind": "str", "toward": "int64", "versus": "int64", "status": "str", "reason": "str"}
@@ -38,8 +38,9 @@ def subjects_of(
         seed: of the draw of a pair's images.
 
     Returns:
-        Rows image, kind (one of :data:`KINDS`), toward and versus (class indices, versus -1 without a second class),
-        status, reason. A pair whose A is nobody's prediction is one row without image and with status ``skipped``.
+        Rows image, kind (one of :data:`TARGET_KINDS`), toward and versus (class indices, versus -1 without a second
+        class), status, reason. A pair whose A is nobody's prediction is one row without image and with status
+        ``skipped``.
 
     Raises:
         ConfigError: a label or class that does not exist.
@@ -49,17 +50,17 @@ def subjects_of(
         >>> from conceptrast.models.model import Preprocess
         >>> model = Model("net", nn.Flatten(), Preprocess(None, 2, (0.5,) * 3, (0.5,) * 3), ["cat", "dog"])
         >>> index = pd.DataFrame({"image": [4], "label": [0], "label_name": ["cat"], "split": ["validation"]})
-        >>> said = pd.DataFrame({"image": [4], "predicted": [1]})
-        >>> how = {"images": 2, "labels": None, "target": "predicted", "pairs": [["dog", "cat"]]}
-        >>> subjects_of(index, said, model, how, seed=0)[["image", "kind", "toward", "versus"]].values.tolist()
+        >>> predictions = pd.DataFrame({"image": [4], "predicted": [1]})
+        >>> view = {"images": 2, "labels": None, "target": "predicted", "pairs": [["dog", "cat"]]}
+        >>> subjects_of(index, predictions, model, view, seed=0)[["image", "kind", "toward", "versus"]].values.tolist()
         [[4, 'class', 1, -1], [4, 'difference', 1, 0]]
     """
     if view["pairs"]:
-        return _of_pairs(predictions, model, view["pairs"], view["images"], seed)
+        return _of_pairs(predictions, model, view["pairs"], most=view["images"], seed=seed)
     images = first_of_labels(table, view["images"], view["labels"])
     if view["target"] == "predicted":
-        said = predictions.set_index("image")["predicted"]
-        rows = [(image, "predicted", int(said[image]), -1, "ok", "") for image in images.tolist()]
+        predicted = predictions.set_index("image")["predicted"]
+        rows = [(image, "predicted", int(predicted[image]), -1, "ok", "") for image in images.tolist()]
     else:
         toward = model.class_index(view["target"])
         rows = [(image, "class", toward, -1, "ok", "") for image in images.tolist()]
@@ -87,20 +88,20 @@ def chosen_subjects(
         >>> from torch import nn
         >>> from conceptrast.models.model import Preprocess
         >>> model = Model("net", nn.Flatten(), Preprocess(None, 2, (0.5,) * 3, (0.5,) * 3), ["cat", "dog"])
-        >>> said = pd.DataFrame({"image": [4], "predicted": [1]})
-        >>> chosen_subjects(said, model, versus="cat")[["kind", "toward", "versus"]].values.tolist()
+        >>> predictions = pd.DataFrame({"image": [4], "predicted": [1]})
+        >>> chosen_subjects(predictions, model, versus="cat")[["kind", "toward", "versus"]].values.tolist()
         [['difference', 1, 0]]
     """
     toward = predictions["predicted"] if target is None else model.class_index(target)
     against = -1 if versus is None else model.class_index(versus)
     kind = "difference" if versus is not None else "predicted" if target is None else "class"
-    rows = {"image": predictions["image"], "kind": kind, "toward": toward, "versus": against}
-    found = pd.DataFrame({**rows, "status": "ok", "reason": ""}).astype({**_TYPES, "image": "int64"})
-    if (found["toward"] == found["versus"]).any():
+    columns = {"image": predictions["image"], "kind": kind, "toward": toward, "versus": against}
+    subjects = pd.DataFrame({**columns, "status": "ok", "reason": ""}).astype({**_TYPES, "image": "int64"})
+    if (subjects["toward"] == subjects["versus"]).any():
         raise ConfigError(
             f"{model.class_names[against]!r} cannot be held against itself: it is what the map of a picture speaks for"
         )
-    return found
+    return subjects
 
 
 def _of_pairs(
@@ -108,12 +109,19 @@ def _of_pairs(
 ) -> pd.DataFrame:
     rows: list[tuple[int | None, str, int, int, str, str]] = []
     for first, second in named_pairs(model, pairs):
-        chosen, _ = class_images(predictions, 1, most, seed, len(model.class_names), [first])
-        if first not in chosen:
+        images_by_class, _ = class_images(
+            predictions,
+            min_images=1,
+            images_per_class=most,
+            seed=seed,
+            n_classes=len(model.class_names),
+            classes=[first],
+        )
+        if first not in images_by_class:
             reason = f"no picture is predicted as {model.class_names[first]}"
             rows.append((None, "difference", first, second, "skipped", reason))
             continue
-        images = chosen[first].tolist()
+        images = images_by_class[first].tolist()
         rows += [(image, "class", first, -1, "ok", "") for image in images]
         rows += [(image, "difference", first, second, "ok", "") for image in images]
     return pd.DataFrame(rows, columns=list(_TYPES)).astype(_TYPES).drop_duplicates(ignore_index=True)
@@ -121,8 +129,7 @@ def _of_pairs(
 
 def usable(subjects: pd.DataFrame) -> pd.DataFrame:
     """The subjects that a map is made for, numbered from 0, image ids as integers."""
-    found = subjects[subjects["status"] == "ok"].reset_index(drop=True)
-    return found.astype({"image": "int64"})
+    return subjects[subjects["status"] == "ok"].reset_index(drop=True).astype({"image": "int64"})
 
 
 def set_aside(subjects: pd.DataFrame, empty: np.ndarray, layer: str) -> pd.DataFrame:
@@ -138,14 +145,14 @@ def set_aside(subjects: pd.DataFrame, empty: np.ndarray, layer: str) -> pd.DataF
         >>> set_aside(rows, np.array([False, True]), "relu")["reason"].tolist()
         ['', 'relu gives activations that are zero throughout for image 5']
     """
-    found = subjects.copy()
-    places = found.index[found["status"] == "ok"][empty]
+    marked = subjects.copy()
+    places = marked.index[marked["status"] == "ok"][empty]
     reasons = [
-        f"{layer} gives activations that are zero throughout for image {found.loc[at, 'image']}" for at in places
+        f"{layer} gives activations that are zero throughout for image {marked.loc[place, 'image']}" for place in places
     ]
-    found.loc[places, "status"] = "skipped"
-    found.loc[places, "reason"] = reasons
-    return found
+    marked.loc[places, "status"] = "skipped"
+    marked.loc[places, "reason"] = reasons
+    return marked
 
 
 def first_of(subjects: pd.DataFrame, most: int) -> np.ndarray:
@@ -161,8 +168,8 @@ def first_of(subjects: pd.DataFrame, most: int) -> np.ndarray:
     """
     # Images that are looked at for what the model says of each are one group, whatever it says.
     toward = subjects["toward"].where(subjects["kind"] != "predicted", -1)
-    found: np.ndarray = (subjects.groupby(["kind", toward, "versus"]).cumcount() < most).to_numpy()
-    return found
+    first: np.ndarray = (subjects.groupby(["kind", toward, "versus"]).cumcount() < most).to_numpy()
+    return first
 
 
 def targets_of(subjects: pd.DataFrame) -> list[Target]:
@@ -190,16 +197,21 @@ def described(
 
     Example:
         >>> rows = pd.DataFrame({"image": [4], "kind": ["difference"], "toward": [1], "versus": [0]})
-        >>> said = pd.DataFrame({"image": [4], "predicted": [0], "probability": [0.9]})
+        >>> predictions = pd.DataFrame({"image": [4], "predicted": [0], "probability": [0.9]})
         >>> index = pd.DataFrame({"image": [4], "path": ["a.jpg"], "label_name": ["dog"]})
-        >>> named = described(rows, said, index, ["cat", "dog"])
+        >>> named = described(rows, predictions, index, ["cat", "dog"])
         >>> named[["toward_name", "versus_name", "predicted_name"]].values.tolist()
         [['dog', 'cat', 'cat']]
     """
     names = np.array(class_names)
-    said = predictions[["image", "predicted", "probability"]].rename(columns={"probability": "predicted_probability"})
-    said = said.assign(predicted_name=names[said["predicted"]]).drop(columns="predicted")
-    found = subjects.merge(table[["image", "path", "label_name"]], on="image", how="left")
-    found = found.merge(said, on="image", how="left")
-    versus = [names[each] if each >= 0 else "" for each in subjects["versus"]]
-    return found.assign(toward_name=names[subjects["toward"]], versus_name=versus)
+    facts = pd.DataFrame(
+        {
+            "image": predictions["image"],
+            "predicted_probability": predictions["probability"],
+            "predicted_name": names[predictions["predicted"]],
+        }
+    )
+    of_pictures = subjects.merge(table[["image", "path", "label_name"]], on="image", how="left")
+    of_pictures = of_pictures.merge(facts, on="image", how="left")
+    versus_names = [names[target] if target >= 0 else "" for target in subjects["versus"]]
+    return of_pictures.assign(toward_name=names[subjects["toward"]], versus_name=versus_names)

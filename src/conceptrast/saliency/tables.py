@@ -16,8 +16,8 @@ from conceptrast.base.statistics import bootstrap_interval, mean_sd, wilson_inte
 
 KEYS = ("view", "target_kind", "method", "baseline")
 """What a row of the tables of faithfulness and truth is about."""
-CHANCE = ("random", "centre")
-"""Chance: a map of noise, a blob in the middle; see :mod:`conceptrast.saliency.chance`."""
+CHANCE_MAPS = ("random", "centre")
+"""Chance: a map of noise, a blob in the middle; see :mod:`conceptrast.saliency.chance_maps`."""
 SCORES = ("road", "insertion", "deletion")
 STAGE = ("stage", "reaches", "above_layer")
 """What tells the stages of a parameter randomisation apart."""
@@ -50,13 +50,13 @@ def scores(rows: pd.DataFrame) -> pd.DataFrame:
         0         0  False   0.4        0.5       0.4
     """
     keys = [name for name in rows.columns if name not in ("metric", "share", "score")]
-    found = []
+    table_rows = []
     for values, part in rows.sort_values("share", kind="stable").groupby(keys, sort=False, dropna=False):
         curves = dict(iter(part.groupby("metric")))
         means = {order: curves[f"road_{order}"]["score"].mean() for order in ("most", "least")}
         areas = {name: np.trapezoid(curves[name]["score"], curves[name]["share"]) for name in SCORES[1:]}
-        found.append(dict(zip(keys, values, strict=True)) | {"road": (means["least"] - means["most"]) / 2} | areas)
-    return pd.DataFrame(found, columns=[*keys, *SCORES])
+        table_rows.append(dict(zip(keys, values, strict=True)) | {"road": (means["least"] - means["most"]) / 2} | areas)
+    return pd.DataFrame(table_rows, columns=[*keys, *SCORES])
 
 
 def faithfulness_table(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
@@ -65,7 +65,7 @@ def faithfulness_table(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     Args:
         rows: as :func:`~conceptrast.saliency.faithfulness.faithfulness` gives, with view, target_kind, method, baseline
             and image; with toward and versus where an image has several maps of a kind. Chance rows have one of
-            :data:`CHANCE` as their baseline, and are there for every view, kind of target and image.
+            :data:`CHANCE_MAPS` as their baseline, and are there for every view, kind of target and image.
         seed: of the bootstrap.
 
     Returns:
@@ -86,33 +86,37 @@ def faithfulness_table(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
         >>> faithfulness_table(rows)[["method", "road", "n_above_random"]].values.tolist()[0]
         ['grad_cam', 0.4, 0]
     """
-    found: list[dict[str, Any]] = []
     by_image = scores(rows)
-    # An image has a map for each class and pair of classes that it is looked at for.
+    # Chance of each image, which has a map for each class and pair of classes that it is looked at for.
     same = [name for name in ("view", "target_kind", "image", "toward", "versus") if name in rows.columns]
-    chance = {name: by_image[by_image["baseline"] == name].set_index(same)["road"] for name in CHANCE}
+    chance = {name: by_image[by_image["baseline"] == name].set_index(same)["road"] for name in CHANCE_MAPS}
+    table_rows: list[dict[str, Any]] = []
     for values, part in by_image.groupby(list(KEYS), sort=False):
         row: dict[str, Any] = dict(zip(KEYS, values, strict=True))
         row |= {"n_images": len(part), "n_flat": int(part["flat"].sum())}
+        # Means over the images.
         for name in SCORES:
             mean, sd = mean_sd(part[name].to_numpy())
             low, high = bootstrap_interval(part[name].to_numpy(), seed=seed)
             row |= {name: mean, f"{name}_sd": sd, f"{name}_low": low, f"{name}_high": high}
+        # How often ROAD is above chance.
         for name, road in chance.items():
             beside = road.reindex(pd.MultiIndex.from_frame(part[same])).to_numpy()
             if np.isnan(beside).any():
                 raise DataError(f"{row['view']}: an image has no {name!r} map to compare {row['method']} with")
             row[f"n_above_{name}"] = int((part["road"].to_numpy() > beside).sum())
-        found.append(row)
+        table_rows.append(row)
     numbers = [f"{name}{ending}" for name in SCORES for ending in ("", "_sd", "_low", "_high")]
-    return pd.DataFrame(found, columns=[*KEYS, "n_images", "n_flat", *numbers, *(f"n_above_{name}" for name in CHANCE)])
+    return pd.DataFrame(
+        table_rows, columns=[*KEYS, "n_images", "n_flat", *numbers, *(f"n_above_{name}" for name in CHANCE_MAPS)]
+    )
 
 
 def randomisation_table(rows: pd.DataFrame) -> pd.DataFrame:
     """How similar each method's maps stay, stage by stage, and whether it looks at the network above the layer.
 
     Args:
-        rows: as :func:`~conceptrast.saliency.randomisation.parameter_randomisation` gives, with view.
+        rows: as :func:`~conceptrast.saliency.parameter_randomisation.parameter_randomisation` gives, with view.
 
     Returns:
         view, method, stage, reaches, above_layer, n_images, n_flat, rank_correlation and ssim (means over images) with
@@ -128,15 +132,15 @@ def randomisation_table(rows: pd.DataFrame) -> pd.DataFrame:
         0      1         1              0.95       True
         1      2         1              0.10       True
     """
-    found = []
+    table_rows = []
     for values, part in rows.groupby(["view", "method", *STAGE], sort=False):
         row: dict[str, Any] = dict(zip(("view", "method", *STAGE), values, strict=True))
         row |= {"n_images": len(part), "n_flat": int(part["flat"].sum())}
         for name in ("rank_correlation", "ssim"):
             row[name], row[f"{name}_sd"] = mean_sd(part[name].to_numpy())
-        found.append(row)
+        table_rows.append(row)
     numbers = [f"{name}{ending}" for name in ("rank_correlation", "ssim") for ending in ("", "_sd")]
-    table = pd.DataFrame(found, columns=["view", "method", *STAGE, "n_images", "n_flat", *numbers])
+    table = pd.DataFrame(table_rows, columns=["view", "method", *STAGE, "n_images", "n_flat", *numbers])
     table = table.sort_values(["view", "method", "stage"], kind="stable", ignore_index=True)
     above = table[table["above_layer"]].groupby(["view", "method"]).tail(1)
     same = above.loc[above["rank_correlation"] >= UNCHANGED, ["view", "method"]]
@@ -148,7 +152,8 @@ def truth_table(rows: pd.DataFrame) -> pd.DataFrame:
     """How often maps lie on what tells two classes apart, beside those of chance.
 
     Args:
-        rows: as :func:`~conceptrast.saliency.truth.truth_rows` gives, with view, target_kind, method and baseline.
+        rows: as :func:`~conceptrast.saliency.known_truth.truth_rows` gives, with view, target_kind, method and
+            baseline.
 
     Returns:
         view, target_kind, method, baseline, n_images, n_flat, own_mass and shared_mass (means), more (share of
@@ -162,7 +167,7 @@ def truth_table(rows: pd.DataFrame) -> pd.DataFrame:
         >>> truth_table(rows)[["own_mass", "shared_mass", "more", "hit"]].values.tolist()
         [[0.3, 0.2, 0.5, 1.0]]
     """
-    found = []
+    table_rows = []
     for values, part in rows.groupby(list(KEYS), sort=False):
         row: dict[str, Any] = dict(zip(KEYS, values, strict=True))
         row |= {"n_images": len(part), "n_flat": int(part["flat"].sum())}
@@ -171,9 +176,9 @@ def truth_table(rows: pd.DataFrame) -> pd.DataFrame:
         for name, holds in (("more", more), ("hit", part["hit"])):
             low, high = wilson_interval(int(holds.sum()), len(part))
             row |= {name: float(holds.mean()), f"{name}_low": low, f"{name}_high": high}
-        found.append(row)
+        table_rows.append(row)
     numbers = [f"{name}{ending}" for name in ("more", "hit") for ending in ("", "_low", "_high")]
-    return pd.DataFrame(found, columns=[*KEYS, "n_images", "n_flat", "own_mass", "shared_mass", *numbers])
+    return pd.DataFrame(table_rows, columns=[*KEYS, "n_images", "n_flat", "own_mass", "shared_mass", *numbers])
 
 
 def with_skipped(table: pd.DataFrame, skipped: Sequence[Mapping[str, str]]) -> pd.DataFrame:

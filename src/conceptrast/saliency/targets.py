@@ -87,7 +87,7 @@ def refuse_targets(targets: Sequence[Target], n_images: int, n_classes: int) -> 
     """
     if len(targets) != n_images:
         raise ShapeError(f"{len(targets)} targets for {n_images} images: every image needs one")
-    named = {each for target in targets for each in (target.toward, target.versus) if each is not None}
-    for each in sorted(named):
-        if not 0 <= each < n_classes:
-            raise ConfigError(f"class {each} does not exist: the network has classes 0 to {n_classes - 1}")
+    classes = {index for target in targets for index in (target.toward, target.versus) if index is not None}
+    for index in sorted(classes):
+        if not 0 <= index < n_classes:
+            raise ConfigError(f"class {index} does not exist: the network has classes 0 to {n_classes - 1}")

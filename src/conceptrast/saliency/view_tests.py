@@ -11,14 +11,14 @@ import pandas as pd
 from conceptrast.base.errors import ModelError
 from conceptrast.base.progress import counted, progress
 from conceptrast.models.pictures import Pictures
-from conceptrast.saliency.chance import centre_maps, random_maps
-from conceptrast.saliency.faithfulness import faithfulness
-from conceptrast.saliency.known_concepts import Known
+from conceptrast.saliency.chance_maps import centre_maps, random_maps
+from conceptrast.saliency.faithfulness import FaithfulnessOptions, faithfulness
+from conceptrast.saliency.known_concepts import KnownConcepts
+from conceptrast.saliency.known_truth import truth_rows
 from conceptrast.saliency.maps import grid_of, subject_batches
-from conceptrast.saliency.randomisation import parameter_randomisation
+from conceptrast.saliency.parameter_randomisation import parameter_randomisation
 from conceptrast.saliency.subjects import targets_of
-from conceptrast.saliency.tables import CHANCE
-from conceptrast.saliency.truth import truth_rows
+from conceptrast.saliency.tables import CHANCE_MAPS
 
 FAITHFULNESS = (
     *("image", "target_kind", "toward", "versus", "method", "baseline", "flat", "metric", "share", "score"),
@@ -34,7 +34,7 @@ class MethodMaps(NamedTuple):
     method: str
     """``none`` for chance."""
     baseline: str
-    """``none`` for a method, or one of :data:`~conceptrast.saliency.tables.CHANCE`."""
+    """``none`` for a method, or one of :data:`~conceptrast.saliency.tables.CHANCE_MAPS`."""
     maps: np.ndarray
     """``[n, H, W]``, in the order of the subjects."""
 
@@ -48,13 +48,18 @@ def with_chance(maps: Mapping[str, np.ndarray], grid: tuple[int, int], seed: int
         seed: of the random maps.
 
     Example:
-        >>> [each[:2] for each in with_chance({"grad_cam": np.ones((1, 4, 4))}, (2, 2), seed=0)]
+        >>> [method_maps[:2] for method_maps in with_chance({"grad_cam": np.ones((1, 4, 4))}, (2, 2), seed=0)]
         [('grad_cam', 'none'), ('none', 'random'), ('none', 'centre')]
     """
     count, height, width = next(iter(maps.values())).shape
-    random, centre = random_maps(count, grid, (height, width), seed), centre_maps(count, (height, width))
-    chance = [MethodMaps("none", name, values) for name, values in zip(CHANCE, (random, centre), strict=True)]
-    return [*(MethodMaps(method, "none", values) for method, values in maps.items()), *chance]
+    random = random_maps(count, grid, (height, width), seed)
+    centre = centre_maps(count, (height, width))
+    of_methods = [MethodMaps(method=method, baseline="none", maps=values) for method, values in maps.items()]
+    of_chance = [
+        MethodMaps(method="none", baseline=name, maps=values)
+        for name, values in zip(CHANCE_MAPS, (random, centre), strict=True)
+    ]
+    return [*of_methods, *of_chance]
 
 
 def view_faithfulness(
@@ -76,12 +81,21 @@ def view_faithfulness(
     parts = [pd.DataFrame(columns=list(FAITHFULNESS))]
     for place, images in subject_batches(pictures, subjects):
         part = subjects.iloc[place]
+        options = FaithfulnessOptions(
+            percentiles=percentiles,
+            seed=seed,
+            first=place.start,
+            batch_size=pictures.batch_size,
+        )
         what = f"removing pixels of {counted(len(part), 'pictures')}"
         for method, baseline, values in progress(maps, what, len(maps), "kinds of map"):
             rows = faithfulness(
-                pictures.model, images, values[place], targets_of(part), percentiles=percentiles, seed=seed,
-                first=place.start, batch_size=pictures.batch_size,
-            )  # fmt: skip
+                pictures.model,
+                images,
+                maps=values[place],
+                targets=targets_of(part),
+                options=options,
+            )
             parts.append(_of_subjects(rows, part, method=method, baseline=baseline))
     return _joined(parts)
 
@@ -101,18 +115,25 @@ def view_randomisation(
         seed: of the random parameters.
 
     Returns:
-        Rows of :func:`conceptrast.saliency.randomisation.parameter_randomisation` with image, target_kind, toward and
-        versus in place of the position, status and reason. A network whose layers are not known, since it cannot be
-        traced, gives a row ``skipped`` for each method.
+        Rows of :func:`conceptrast.saliency.parameter_randomisation.parameter_randomisation` with image, target_kind,
+        toward and versus in place of the position, status and reason. A network whose layers are not known, since it
+        cannot be traced, gives a row ``skipped`` for each method.
     """
-    own = subjects[subjects["kind"] != "difference"].reset_index(drop=True)
+    of_classes = subjects[subjects["kind"] != "difference"].reset_index(drop=True)
     parts = [
         pd.DataFrame(columns=["method", "stage", "reaches", "above_layer", "rank_correlation", "status", "reason"])
     ]
-    for place, images in subject_batches(pictures, own):
-        part = own.iloc[place]
+    for place, images in subject_batches(pictures, of_classes):
+        part = of_classes.iloc[place]
         try:
-            rows = parameter_randomisation(pictures.model, layer, images, targets_of(part), methods, seed=seed)
+            rows = parameter_randomisation(
+                pictures.model,
+                layer,
+                images,
+                targets=targets_of(part),
+                methods=methods,
+                seed=seed,
+            )
         except ModelError as error:
             return pd.DataFrame({"method": list(methods), "status": "skipped", "reason": str(error)})
         parts.append(_of_subjects(rows, part, status="ok", reason=""))
@@ -120,7 +141,7 @@ def view_randomisation(
 
 
 def view_truth(
-    pictures: Pictures, layer: str, subjects: pd.DataFrame, maps: Sequence[MethodMaps], known: Known | None
+    pictures: Pictures, layer: str, subjects: pd.DataFrame, maps: Sequence[MethodMaps], known: KnownConcepts | None
 ) -> pd.DataFrame:
     """Whether maps lie on the concept that tells two classes apart, where it is known.
 
@@ -133,31 +154,45 @@ def view_truth(
         known: what is where; ``None`` gives no rows.
 
     Returns:
-        Rows of :func:`conceptrast.saliency.truth.truth_rows` with method, baseline, target_kind, toward and versus. A
-        map for A alone counts for each pair that A is in, so that both kinds look at the same pictures and concepts.
+        Rows of :func:`conceptrast.saliency.known_truth.truth_rows` with method, baseline, target_kind, toward and
+        versus. A map for A alone counts for each pair that A is in, so that both kinds look at the same pictures and
+        concepts.
     """
     if known is None:
         return pd.DataFrame(columns=list(TRUTH))
-    grid, size = grid_of(pictures, layer), pictures.model.preprocess.size
+    # Boxes are enlarged by half the distance of two positions.
+    grid = grid_of(pictures, layer)
+    size = pictures.model.preprocess.size
     margin = (size[0] // (2 * grid[0]), size[1] // (2 * grid[1]))
+
+    # For every pair the maps of A, and those of A and not B.
     parts = [pd.DataFrame(columns=list(TRUTH))]
     pairs = subjects.loc[subjects["kind"] == "difference", ["toward", "versus"]].drop_duplicates()
-    for pair in pairs.itertuples(index=False, name=None):
-        for kind, versus in (("class", -1), ("difference", pair[1])):
-            own = (subjects["kind"] == kind) & (subjects["toward"] == pair[0]) & (subjects["versus"] == versus)
-            images = subjects.loc[own, "image"].to_numpy()
-            for method, baseline, values in maps if pair in known.concepts else ():
-                rows = truth_rows(values[own.to_numpy()], images, known.truth, *known.concepts[pair], margin)
-                words = {"method": method, "baseline": baseline}
-                parts.append(rows.assign(target_kind=kind, toward=pair[0], versus=pair[1], **words))
+    for first, second in pairs.itertuples(index=False, name=None):
+        if (first, second) not in known.concepts:
+            continue
+        own_concept, shared_concept = known.concepts[first, second]
+        for kind, versus in (("class", -1), ("difference", second)):
+            chosen = (subjects["kind"] == kind) & (subjects["toward"] == first) & (subjects["versus"] == versus)
+            for method, baseline, values in maps:
+                rows = truth_rows(
+                    values[chosen.to_numpy()],
+                    subjects.loc[chosen, "image"].to_numpy(),
+                    truth=known.truth,
+                    own_concept=own_concept,
+                    shared_concept=shared_concept,
+                    margin=margin,
+                )
+                head = {"target_kind": kind, "toward": first, "versus": second, "method": method, "baseline": baseline}
+                parts.append(rows.assign(**head))
     return _joined(parts)
 
 
 def _of_subjects(rows: pd.DataFrame, subjects: pd.DataFrame, **words: str) -> pd.DataFrame:
     """Rows with a ``position`` in a batch as rows with the subject at that position."""
-    own = subjects.iloc[rows["position"].to_numpy()][["image", "kind", "toward", "versus"]].reset_index(drop=True)
-    own = own.rename(columns={"kind": "target_kind"})
-    return pd.concat([own.assign(**words), rows.drop(columns="position").reset_index(drop=True)], axis=1)
+    chosen = subjects.iloc[rows["position"].to_numpy()][["image", "kind", "toward", "versus"]].reset_index(drop=True)
+    chosen = chosen.rename(columns={"kind": "target_kind"})
+    return pd.concat([chosen.assign(**words), rows.drop(columns="position").reset_index(drop=True)], axis=1)
 
 
 def _joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -2,75 +2,98 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from conceptrast.ace.ace import AceSettings, cav_arrays, nothing_found
-from conceptrast.ace.class_concepts import concepts_of_classes
-from conceptrast.ace.recovery import described, labels_of
+from conceptrast.ace.card_evidence import ace_card
+from conceptrast.ace.cav_arrays import cav_arrays
+from conceptrast.ace.class_concepts import AceOptions, concepts_of_classes
+from conceptrast.ace.class_tables import concept_tables, tables_without_images
+from conceptrast.ace.recovery import labels_of
+from conceptrast.ace.settings import AceSettings
 from conceptrast.base.files import read_table, write_arrays, write_table
-from conceptrast.concepts.recovery import concepts_by_class, refuse_other_size
+from conceptrast.base.names import file_name
+from conceptrast.concepts.known_boxes import refuse_resized
+from conceptrast.concepts.recovery import concepts_by_class
 from conceptrast.data.selection import class_images
-from conceptrast.figures.ace import ace_card, draw_ace_card
+from conceptrast.figures.ace import draw_ace_card
 from conceptrast.figures.canvas import save_png
-from conceptrast.figures.study import file_name
 from conceptrast.models.split import SplitModel
-from conceptrast.steps.opening import open_pictures
+from conceptrast.steps.figure_folder import CLASSES, FigureFolder
+from conceptrast.steps.opening import PictureInputs, open_pictures
 from conceptrast.steps.runner import LOGGER, run
 
 
-def main(
-    settings: dict[str, Any],
-    index: Path,
-    class_names: Path,
-    predictions: Path,
-    cavs: Path,
-    concepts: Path,
-    figures: Path,
-    manifest: Path,
-    truth: Path | None = None,
-    weights: Path | None = None,
-    workers: int = 0,
-) -> None:
-    """Write the CAVs of the first shape of segments, the table of all, ``<figures>/<class>.png`` and ``manifest``."""
-    pictures = open_pictures(settings, index, class_names, weights, workers)
-    names, how, seed = pictures.model.class_names, AceSettings.of(settings["ace"]), settings["seed"]
-    wanted, said = dict.fromkeys(pictures.model.class_indices(settings["classes"]) or ()), read_table(predictions)
-    images, few = class_images(said, settings["min_images"], how.images, seed, len(names), wanted)
-    known, labels = {}, None
-    if truth is not None:
-        width, height = pictures.dataset.picture(pictures.table.iloc[0]).size
-        refuse_other_size((height, width), pictures.model.preprocess.size)
-        boxes = read_table(truth)
-        known, labels = concepts_by_class(pictures.table, boxes, names), labels_of(boxes)
-    stream = concepts_of_classes(
-        pictures, SplitModel(pictures.model, settings["layer"]), said, images, how, seed, settings["precision"], labels
+@dataclass(frozen=True, kw_only=True)
+class Inputs(PictureInputs):
+    """And what the model says of all pictures. With ``truth``, tables say what the concepts show."""
+
+    predictions: Path
+    truth: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """CAVs of the first shape of segments, the table of all, and ``<figures>/<class>.png``, listed in ``manifest``."""
+
+    cavs: Path
+    concepts: Path
+    figures: Path
+    manifest: Path
+
+
+def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
+    """Write the concepts of every named class that has images, and say why another has none."""
+    pictures = open_pictures(settings, inputs)
+    names = pictures.model.class_names
+    options = AceSettings.of(settings["ace"])
+    # Which images
+    predictions = read_table(inputs.predictions)
+    images, few = class_images(
+        predictions,
+        settings["min_images"],
+        options.images,
+        settings["seed"],
+        n_classes=len(names),
+        classes=dict.fromkeys(pictures.model.class_indices(settings["classes"]) or ()),
     )
-    figures.mkdir(parents=True, exist_ok=True)
-    tables, main_concepts, files = [], [], []
-    for found in stream:
-        for each in found.concepts:
-            rows = each.table if labels is None else described(each, found.segments, known.get(found.target, []))
-            tables.append(_named(rows, found.target, names))
-        main_concepts.append(found.concepts[0])
-        files.append((found.target, names[found.target], file_name(found.target, names[found.target])))
-        save_png(draw_ace_card(ace_card(pictures, found, how, settings["study"])), figures / files[-1][2])
+    # What is known of them
+    known = None
+    labels = None
+    if inputs.truth is not None:
+        refuse_resized(pictures.dataset, pictures.table, pictures.model.preprocess)
+        truth = read_table(inputs.truth)
+        known = concepts_by_class(pictures.table, truth, names)
+        labels = labels_of(truth)
+    # Their concepts
+    classes = concepts_of_classes(
+        pictures,
+        SplitModel(pictures.model, settings["layer"]),
+        predictions,
+        images,
+        settings=options,
+        options=AceOptions(seed=settings["seed"], precision=settings["precision"], labels=labels),
+    )
+    folder = FigureFolder(outputs.figures, CLASSES, "[0-9]*-*.png")
+    tables = []
+    main_concepts = []
+    for concepts in classes:
+        name = names[concepts.target]
+        tables += concept_tables(concepts, name, known)
+        main_concepts.append(concepts.concepts[0])
+        figure = draw_ace_card(ace_card(pictures, concepts, options, settings["study"]))
+        save_png(figure, folder.add(concepts.target, name, file_name(concepts.target, name)))
+    # Classes without images
     for target, n_images in few.itertuples(index=False):
         reason = f"{n_images} images are predicted as it, fewer than min_images = {settings['min_images']}"
         LOGGER.warning("%s has no concepts: %s", names[target], reason)
-        tables += [_named(nothing_found(target, shape, [reason]).table, target, names) for shape in how.segments_as]
-    for stale in set(figures.glob("[0-9]*-*.png")) - {figures / file for *_, file in files}:
-        stale.unlink()
-    write_arrays(cavs, cav_arrays(main_concepts, names))
-    write_table(pd.concat(tables, ignore_index=True), concepts)
-    write_table(pd.DataFrame(files, columns=["class", "class_name", "file"]), manifest)
-
-
-def _named(table: pd.DataFrame, target: int, names: list[str]) -> pd.DataFrame:
-    head = pd.DataFrame({"class": target, "class_name": names[target]}, index=table.index)
-    return pd.concat([head, table], axis=1)
+        tables += tables_without_images(target, names[target], options.segments_as, reason)
+    write_arrays(outputs.cavs, cav_arrays(main_concepts, names))
+    write_table(pd.concat(tables, ignore_index=True), outputs.concepts)
+    folder.finish(outputs.manifest)
 
 
 if __name__ == "__main__":

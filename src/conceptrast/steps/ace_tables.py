@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,27 @@ from conceptrast.steps.runner import run
 NO_CONCEPTS = "no class has a concept that is kept: see ace.csv"
 
 
-def main(settings: dict[str, Any], concepts: list[Path], tables: list[Path]) -> None:
-    """Files come in the order of ``settings["studies"]``; of ``settings["studies_with_truth"]`` there is recovery."""
-    found = {name: read_table(path) for name, path in zip(settings["studies"], concepts, strict=True)}
-    known = {name: or_skipped(recovery_table(found[name]), NO_CONCEPTS) for name in settings["studies_with_truth"]}
-    for path in tables:
-        write_table(_joined({"ace": found, "ace_recovery": known}[path.stem]), path)
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """In the order of ``settings["studies"]``; of ``settings["studies_with_truth"]`` there is recovery."""
+
+    concepts: list[Path]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """Each table has the name of its file."""
+
+    tables: list[Path]
+
+
+def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
+    """Write the tables of all studies."""
+    concepts = {name: read_table(path) for name, path in zip(settings["studies"], inputs.concepts, strict=True)}
+    known = settings["studies_with_truth"]
+    recovery = {name: or_skipped(recovery_table(concepts[name]), NO_CONCEPTS) for name in known}
+    for path in outputs.tables:
+        write_table(_joined({"ace": concepts, "ace_recovery": recovery}[path.stem]), path)
 
 
 def _joined(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,36 +11,44 @@ import numpy as np
 from conceptrast.attribution.images import attribute_images
 from conceptrast.base.files import read_table, write_arrays
 from conceptrast.data.selection import class_images
-from conceptrast.steps.opening import open_pictures
+from conceptrast.steps.opening import PictureInputs, open_pictures
 from conceptrast.steps.runner import LOGGER, run
 
 
-def main(
-    settings: dict[str, Any],
-    index: Path,
-    class_names: Path,
-    predictions: Path,
-    attribution: Path,
-    weights: Path | None = None,
-    workers: int = 0,
-) -> None:
-    """Write image, target, raw, rectified, multiplier and completeness_gap of every ``settings["shards"]``-th class."""
+@dataclass(frozen=True, kw_only=True)
+class Inputs(PictureInputs):
+    """And what the model says of all pictures."""
+
+    predictions: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """Image, target, raw, rectified, multiplier and completeness_gap."""
+
+    attribution: Path
+
+
+def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
+    """Attribute the images of every ``settings["shards"]``-th class."""
     # All copies of an image run at once, so a batch of pictures is as much smaller.
-    size = max(1, settings["batch_size"] // max(1, settings["attribution"]["samples"]))
-    pictures = open_pictures({**settings, "batch_size": size}, index, class_names, weights, workers)
+    batch_size = max(1, settings["batch_size"] // max(1, settings["attribution"]["samples"]))
+    pictures = open_pictures({**settings, "batch_size": batch_size}, inputs)
     model = pictures.model
-    chosen, _ = class_images(
-        read_table(predictions),
+    # Which images
+    images, _ = class_images(
+        read_table(inputs.predictions),
         settings["min_images"],
         settings["images_per_class"],
         settings["seed"],
-        len(model.class_names),
-        model.class_indices(settings["classes"]),
+        n_classes=len(model.class_names),
+        classes=model.class_indices(settings["classes"]),
     )
-    if not chosen:
+    if not images:
         LOGGER.warning("no class is predicted for %d pictures or more: lower min_images", settings["min_images"])
-    shard = list(chosen)[settings["shard"] :: settings["shards"]]
-    targets = {int(image): each for each in shard for image in chosen[each]}
+    classes = list(images)[settings["shard"] :: settings["shards"]]
+    targets = {int(image): target for target in classes for image in images[target]}
+    # Their attribution
     arrays = attribute_images(
         model,
         settings["layer"],
@@ -50,7 +59,7 @@ def main(
         precision=settings["precision"],
         batch_size=settings["batch_size"],
     )
-    write_arrays(attribution, arrays)
+    write_arrays(outputs.attribution, arrays)
 
 
 if __name__ == "__main__":

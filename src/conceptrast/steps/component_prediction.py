@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,40 +12,58 @@ import pandas as pd
 from conceptrast.base.files import read_arrays, read_table, write_table
 from conceptrast.concepts.component_prediction import component_prediction, plan_assemblies, skipped_classes
 from conceptrast.concepts.recipes import recipes_from_settings
+from conceptrast.concepts.skipped import reasons_to_skip
 from conceptrast.data.selection import class_images
-from conceptrast.steps.opening import open_pictures
+from conceptrast.steps.opening import PictureInputs, open_pictures
 from conceptrast.steps.runner import run
 
 
-def main(
-    settings: dict[str, Any],
-    index: Path,
-    class_names: Path,
-    predictions: Path,
-    components: Path,
-    prototypes: Path,
-    prediction: Path,
-    weights: Path | None = None,
-    workers: int = 0,
-) -> None:
-    """Write one row per class, recipe, selection and baseline, and one per class that was skipped."""
-    pictures = open_pictures(settings, index, class_names, weights, workers)
-    model, names = pictures.model, pictures.model.class_names
-    said, found = read_table(predictions), read_arrays(components)
-    recipes, seed = recipes_from_settings(settings["recipes"]), settings["seed"]
-    classes = model.class_indices(settings["classes"])
-    _, skipped = class_images(said, settings["min_images"], settings["images_per_class"], seed, len(names), classes)
-    counts = Counter(said["predicted"].tolist())
-    few = f"fewer than min_images = {settings['min_images']} images are predicted as the class"
-    reasons = {row["class"]: (row["n_images"], few) for row in skipped.to_dict("records")}
-    empty = zip(found["skipped"].tolist(), found["skipped_reason"].tolist(), strict=True)
-    reasons |= {target: (counts.get(target, 0), reason) for target, reason in empty}
-    plan = plan_assemblies(
-        read_table(prototypes), said, found["classes"].tolist(), recipes, model.preprocess.size, seed
+@dataclass(frozen=True, kw_only=True)
+class Inputs(PictureInputs):
+    """And what the model says of all pictures, the components of its classes, and their patches."""
+
+    predictions: Path
+    components: Path
+    prototypes: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """One row per class, recipe, selection and baseline, and one per class that was skipped."""
+
+    prediction: Path
+
+
+def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
+    """Write what the model says of the patches of every class."""
+    pictures = open_pictures(settings, inputs)
+    model = pictures.model
+    predictions = read_table(inputs.predictions)
+    components = read_arrays(inputs.components)
+    recipes = recipes_from_settings(settings["recipes"])
+    counts = Counter(predictions["predicted"].tolist())
+    # What the model says
+    assemblies = plan_assemblies(
+        read_table(inputs.prototypes),
+        predictions,
+        components["classes"].tolist(),
+        recipes,
+        view=model.preprocess.size,
+        seed=settings["seed"],
     )
-    asked = component_prediction(model, plan, pictures.of, counts, settings["precision"])
-    missing = skipped_classes(reasons, names, recipes)
-    write_table(pd.concat([asked, missing]).sort_values("class", kind="stable"), prediction)
+    verdicts = component_prediction(model, assemblies, pictures.of, counts, precision=settings["precision"])
+    # Classes that cannot be asked about
+    _, few = class_images(
+        predictions,
+        settings["min_images"],
+        settings["images_per_class"],
+        settings["seed"],
+        n_classes=len(model.class_names),
+        classes=model.class_indices(settings["classes"]),
+    )
+    reasons = reasons_to_skip(few, settings["min_images"], components, counts)
+    skipped = skipped_classes(reasons, model.class_names, recipes)
+    write_table(pd.concat([verdicts, skipped]).sort_values("class", kind="stable"), outputs.prediction)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,31 +15,43 @@ from conceptrast.models.confusion import confusion
 from conceptrast.steps.runner import run
 
 
-def main(
-    settings: dict[str, Any],
-    predictions: list[Path],
-    class_names: list[Path],
-    tables: list[Path],
-    figures: list[Path],
-) -> None:
-    """Files come in the order of ``settings["models"]``; class names are those of each model's dataset."""
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """In the order of ``settings["models"]``; class names are those of each model's dataset."""
+
+    predictions: list[Path]
+    class_names: list[Path]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """One table, and a figure for each model."""
+
+    tables: list[Path]
+    figures: list[Path]
+
+
+def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
+    """Write how often each class is taken for each, model by model."""
+    files = zip(settings["models"], inputs.predictions, inputs.class_names, outputs.figures, strict=True)
     parts = []
-    for model, said, names, figure in zip(settings["models"], predictions, class_names, figures, strict=True):
-        labels = read_json(names)
-        own = model["class_names"]
-        outputs = _names_in(Path(own)) if isinstance(own, str) else own or labels
-        part = confusion(read_table(said), labels, outputs)
-        save_png(draw_confusion(part, model["name"], f"held-out pictures of {model['dataset']}"), figure)
-        part.insert(0, "model", model["name"])
-        parts.append(part)
-    [path] = tables
+    for model, predictions, class_names, figure in files:
+        labels = read_json(class_names)
+        counts = confusion(read_table(predictions), labels, _names_of(model["class_names"]) or labels)
+        save_png(draw_confusion(counts, model["name"], f"held-out pictures of {model['dataset']}"), figure)
+        counts.insert(0, "model", model["name"])
+        parts.append(counts)
+    [path] = outputs.tables
     write_table(pd.concat(parts, ignore_index=True), path)
 
 
-def _names_in(file: Path) -> list[str]:
+def _names_of(entry: list[str] | str | None) -> list[str] | None:
+    """Names of a model's classes, where the configuration has them or names their file."""
+    if not isinstance(entry, str):
+        return entry
     from conceptrast.models.opening import read_class_names  # loads torch, which nothing else here needs
 
-    return read_class_names(file)
+    return read_class_names(Path(entry))
 
 
 if __name__ == "__main__":

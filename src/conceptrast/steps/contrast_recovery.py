@@ -2,54 +2,69 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from conceptrast.base.files import read_table, write_table
-from conceptrast.concepts.classes import read_attributions
-from conceptrast.concepts.recovery import concepts_by_class, refuse_other_size
+from conceptrast.concepts.attributed_images import read_attributions
+from conceptrast.concepts.known_boxes import refuse_resized
 from conceptrast.contrast.features import FeatureBank
-from conceptrast.contrast.hyperplanes import CHANCE
 from conceptrast.contrast.images import class_activations, images_by_class
 from conceptrast.contrast.pairs import named_pairs, with_sharing
-from conceptrast.contrast.planes import Planes, chance_planes
-from conceptrast.contrast.recovery import mass_table, sharing_pairs, strongest_table
-from conceptrast.data.digit_pairs import CELL
+from conceptrast.contrast.recovery import mass_table, strongest_table
+from conceptrast.contrast.study_contrasts import beside_chance, sharing_classes, with_a_plane
+from conceptrast.contrast.study_hyperplanes import Planes
+from conceptrast.data.digit_scenes import CELL
 from conceptrast.models.split import SplitModel
-from conceptrast.steps.opening import open_pictures
+from conceptrast.steps.opening import PictureInputs, open_pictures
 from conceptrast.steps.runner import run
 
 
-def main(
-    settings: dict[str, Any],
-    index: Path,
-    class_names: Path,
-    attributions: list[Path],
-    features: list[Path],
-    hyperplanes: list[Path],
-    prototypes: Path,
-    truth: Path,
-    mass: Path,
-    strongest: Path,
-    weights: Path | None = None,
-    workers: int = 0,
-) -> None:
-    """Write the mass in the cells of both concepts, image by image, and the strongest component's concept by pair."""
-    pictures = open_pictures(settings, index, class_names, weights, workers)
-    width, height = pictures.dataset.picture(pictures.table.iloc[0]).size
-    refuse_other_size((height, width), pictures.model.preprocess.size)
-    known, bank = read_table(truth), FeatureBank(features)
-    concepts = concepts_by_class(pictures.table, known, pictures.model.class_names)
-    sharing = sharing_pairs(concepts, list(bank))
+@dataclass(frozen=True, kw_only=True)
+class Inputs(PictureInputs):
+    """And what the study's shards have written, the patches of contrasts, and what is where in the pictures."""
+
+    attributions: list[Path]
+    features: list[Path]
+    hyperplanes: list[Path]
+    prototypes: Path
+    truth: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """Mass in the cells of both concepts, image by image; the strongest component's concept, pair by pair."""
+
+    mass: Path
+    strongest: Path
+
+
+def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
+    """Write where the contrasts of all pairs lie that share a concept."""
+    pictures = open_pictures(settings, inputs)
+    view = refuse_resized(pictures.dataset, pictures.table, pictures.model.preprocess)
+    truth = read_table(inputs.truth)
+    # Which pairs and planes
+    bank = FeatureBank(inputs.features)
+    sharing = sharing_classes(pictures, truth, bank)
     pairs = with_sharing(named_pairs(pictures.model, settings["pairs"]), sharing)
-    own = Planes(hyperplanes, settings["hyperplane"], pairs)
-    sharing = {pair: found for pair, found in sharing.items() if pair in own or pair[::-1] in own}
-    planes = {"none": dict(own), CHANCE: chance_planes(own, bank, settings["seed"])}
-    images = images_by_class(read_attributions(attributions))
+    planes = Planes(inputs.hyperplanes, settings["hyperplane"], pairs)
+    concepts = with_a_plane(sharing, planes)
+    # Where their contrasts lie
+    images = images_by_class(read_attributions(inputs.attributions))
     split = SplitModel(pictures.model, settings["layer"])
-    classes = class_activations(pictures, split, images, settings["precision"], "weighing")
-    write_table(mass_table(classes, images, planes, sharing, known, (height, width), CELL), mass)
-    write_table(strongest_table(read_table(prototypes), sharing, known), strongest)
+    mass = mass_table(
+        class_activations(pictures, split, images, settings["precision"], what="weighing"),
+        images,
+        beside_chance(dict(planes), bank, settings["seed"]),
+        concepts,
+        truth=truth,
+        view=view,
+        cell=CELL,
+    )
+    write_table(mass, outputs.mass)
+    write_table(strongest_table(read_table(inputs.prototypes), concepts, truth), outputs.strongest)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,45 +11,60 @@ import pandas as pd
 from conceptrast.base.files import read_table, write_table
 from conceptrast.contrast import recovery
 from conceptrast.contrast.features import class_table
+from conceptrast.contrast.hyperplane_solvers import solvers_from_settings
 from conceptrast.contrast.mask import mask_summary
 from conceptrast.contrast.shift import shift_summary
-from conceptrast.contrast.solvers import solvers_from_settings
 from conceptrast.contrast.tables import hyperplane_summary, joined, or_skipped
 from conceptrast.steps.runner import run
 
+NOTHING_SHARED = "no two classes with a plane share a concept"
 
-def main(
-    settings: dict[str, Any],
-    features: list[Path],
-    hyperplanes: list[Path],
-    shifts: list[Path],
-    masks: list[Path],
-    pairs: list[Path],
-    masses: list[Path],
-    strongest: list[Path],
-    tables: list[Path],
-) -> None:
-    """Files come in the order of ``settings``: studies, studies_with_truth; shards of each study."""
-    solvers, shards = solvers_from_settings(settings["hyperplanes"]), settings["shards"]
-    parts: dict[str, list[pd.DataFrame]] = {path.stem: [] for path in tables}
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """In the order of ``settings``: studies, studies_with_truth (masses, strongest); shards of each study."""
+
+    features: list[Path]
+    hyperplanes: list[Path]
+    shifts: list[Path]
+    masks: list[Path]
+    pairs: list[Path]
+    masses: list[Path]
+    strongest: list[Path]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """Each table has the name of its file."""
+
+    tables: list[Path]
+
+
+def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
+    """Write the tables of all studies."""
+    solvers = solvers_from_settings(settings["hyperplanes"])
+    shards = settings["shards"]
+    parts: dict[str, list[pd.DataFrame]] = {path.stem: [] for path in outputs.tables}
     for number, study in enumerate(settings["studies"]):
-        own = slice(number * shards, (number + 1) * shards)
-        shift = shift_summary(joined([read_table(path) for path in shifts[own]]))
-        found = {
-            "contrast_classes": class_table(features[own]),
-            "contrast_pairs": read_table(pairs[number]),
-            "hyperplanes": hyperplane_summary(hyperplanes[own], solvers, shift),
+        of_study = slice(number * shards, (number + 1) * shards)
+        shift = shift_summary(joined([read_table(path) for path in inputs.shifts[of_study]]))
+        tables = {
+            "contrast_classes": class_table(inputs.features[of_study]),
+            "contrast_pairs": read_table(inputs.pairs[number]),
+            "hyperplanes": hyperplane_summary(inputs.hyperplanes[of_study], solvers, shift),
             "shift": or_skipped(shift),
-            "mask": or_skipped(mask_summary(read_table(masks[number]))),
+            "mask": or_skipped(mask_summary(read_table(inputs.masks[number]))),
         }
         if study in settings["studies_with_truth"]:
             place = settings["studies_with_truth"].index(study)
-            known = recovery.summary(read_table(masses[place]), read_table(strongest[place]))
-            found["contrast_recovery"] = or_skipped(known, "no two classes with a plane share a concept")
-        for name, table in found.items():
+            known = recovery.contrast_recovery_summary(
+                read_table(inputs.masses[place]), read_table(inputs.strongest[place])
+            )
+            tables["contrast_recovery"] = or_skipped(known, NOTHING_SHARED)
+        for name, table in tables.items():
             table.insert(0, "study", study)
             parts[name].append(table)
-    for path in tables:
+    for path in outputs.tables:
         write_table(pd.concat(parts[path.stem], ignore_index=True), path)
 
 

@@ -2,79 +2,80 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from conceptrast.base.files import read_table, write_arrays, write_table
-from conceptrast.concepts.classes import read_attributions
-from conceptrast.concepts.prototypes import set_prototypes
+from conceptrast.concepts.attributed_images import read_attributions
 from conceptrast.concepts.recipes import recipes_from_settings
-from conceptrast.concepts.recovery import concepts_by_class
-from conceptrast.contrast.components import contrast_sets, pair_table, set_names, set_owners
+from conceptrast.contrast.components import contrast_sets, pair_table
 from conceptrast.contrast.features import FeatureBank
-from conceptrast.contrast.hyperplanes import CHANCE
 from conceptrast.contrast.images import class_activations, images_by_class
 from conceptrast.contrast.pairs import both_orders, named_pairs, with_sharing
-from conceptrast.contrast.planes import Planes, chance_planes
-from conceptrast.contrast.recovery import sharing_pairs
-from conceptrast.contrast.solvers import Pair
-from conceptrast.models.activations import activations_of
+from conceptrast.contrast.study_contrasts import beside_chance, images_of_pairs, patches_of_sets, sharing_classes
+from conceptrast.contrast.study_hyperplanes import Planes
 from conceptrast.models.split import SplitModel
-from conceptrast.steps.opening import open_pictures
+from conceptrast.steps.opening import PictureInputs, open_pictures
 from conceptrast.steps.runner import run
 
 
-def main(
-    settings: dict[str, Any],
-    index: Path,
-    class_names: Path,
-    predictions: Path,
-    attributions: list[Path],
-    features: list[Path],
-    hyperplanes: list[Path],
-    components: Path,
-    prototypes: Path,
-    pairs: Path,
-    truth: Path | None = None,
-    weights: Path | None = None,
-    workers: int = 0,
-) -> None:
-    """Write components and patches of the named pairs; with ``truth``, of chance and all pairs that share a concept."""
-    pictures = open_pictures(settings, index, class_names, weights, workers)
-    bank, split = FeatureBank(features), SplitModel(pictures.model, settings["layer"])
-    named, sharing = named_pairs(pictures.model, settings["pairs"]), dict[Pair, tuple[str, str]]()
-    if truth is not None:
-        known = concepts_by_class(pictures.table, read_table(truth), pictures.model.class_names)
-        sharing = sharing_pairs(known, list(bank))
-    own = Planes(hyperplanes, settings["hyperplane"], both_orders(with_sharing(named, sharing)))
-    contrasts = {pair: own[pair] for pair in with_sharing(named, sharing) if pair in own}
-    planes = {"none": contrasts}
-    if truth is not None:
-        planes |= {CHANCE: chance_planes(contrasts, bank, settings["seed"])}
-    wanted = {target for pair in contrasts for target in pair}
-    images = images_by_class(read_attributions(attributions))
-    images = {target: found for target, found in images.items() if target in wanted}
+@dataclass(frozen=True, kw_only=True)
+class Inputs(PictureInputs):
+    """And what the study's shards have written. With ``truth``, all pairs that share a concept are looked at too."""
+
+    predictions: Path
+    attributions: list[Path]
+    features: list[Path]
+    hyperplanes: list[Path]
+    truth: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """Components of both sides of each pair, their patches, and what came of each named pair."""
+
+    components: Path
+    prototypes: Path
+    pairs: Path
+
+
+def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
+    """Write components and patches of the named pairs; with a truth, also those of chance and of sharing pairs."""
+    pictures = open_pictures(settings, inputs)
+    bank = FeatureBank(inputs.features)
+    # Which pairs and planes
+    named = named_pairs(pictures.model, settings["pairs"])
+    truth = None if inputs.truth is None else read_table(inputs.truth)
+    pairs = with_sharing(named, {} if truth is None else sharing_classes(pictures, truth, bank))
+    planes = Planes(inputs.hyperplanes, settings["hyperplane"], both_orders(pairs))
+    contrasts = {pair: planes[pair] for pair in pairs if pair in planes}
+    by_baseline = {"none": contrasts} if truth is None else beside_chance(contrasts, bank, settings["seed"])
+    # Components of both sides
+    split = SplitModel(pictures.model, settings["layer"])
+    images = images_of_pairs(contrasts, images_by_class(read_attributions(inputs.attributions)))
     [recipe] = recipes_from_settings(settings["recipe"])
-    classes = class_activations(pictures, split, images, settings["precision"], "")
     sets = contrast_sets(
-        classes,
-        planes,
-        n_components=recipe.components,
-        seed=settings["seed"],
+        class_activations(pictures, split, images, settings["precision"], what=""),
+        by_baseline,
+        recipe.components,
+        settings["seed"],
         rectify=settings["rectify"],
         names=pictures.model.class_names,
     )
-    predicted = read_table(predictions).set_index("image")["predicted"]
-    found = set_prototypes(
-        activations_of(
-            pictures.model, split, pictures.of(predicted.index.to_numpy(), "searching patches"), settings["precision"]
-        ),
-        dict(zip(predicted.index.tolist(), predicted.tolist(), strict=True)),
-        set_owners(sets), {recipe: sets["components"]}, pictures.model.preprocess.size, settings["rectify"],
-    )  # fmt: skip
-    write_table(pair_table(named, pictures.model.class_names, own, bank, sets), pairs)
-    write_arrays(components, sets)
-    write_table(set_names(sets, found), prototypes)
+    # Their patches
+    patches = patches_of_sets(
+        pictures,
+        split,
+        sets,
+        recipe,
+        predictions=read_table(inputs.predictions),
+        rectify=settings["rectify"],
+        precision=settings["precision"],
+    )
+    write_table(pair_table(named, pictures.model.class_names, planes, bank, sets=sets), outputs.pairs)
+    write_arrays(outputs.components, sets)
+    write_table(patches, outputs.prototypes)
 
 
 if __name__ == "__main__":

@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from conceptrast.base.files import read_table, write_table
-from conceptrast.counterfactual.search import counterfactual_summary
+from conceptrast.counterfactual.table import counterfactual_summary
 from conceptrast.steps.runner import run
 
 
-def main(
-    settings: dict[str, Any],
-    reconstructions: list[Path],
-    counterfactuals: list[Path],
-    tables: list[Path],
-) -> None:
-    """Files come in the order of ``settings["studies"]``; ``tables`` are decoder and counterfactual."""
-    decoders, summaries = [], []
-    files = zip(settings["studies"], reconstructions, counterfactuals, strict=True)
-    for study, reconstruction, counterfactual in files:
-        decoders.append(read_table(reconstruction))
-        summaries.append(counterfactual_summary(read_table(counterfactual)))
-        for part in (decoders[-1], summaries[-1]):
-            part.insert(0, "study", study)
-    for parts, path in zip((decoders, summaries), tables, strict=True):
-        write_table(pd.concat(parts, ignore_index=True), path)
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """In the order of ``settings["studies"]``."""
+
+    reconstructions: list[Path]
+    counterfactuals: list[Path]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """The tables decoder and counterfactual, in this order."""
+
+    tables: list[Path]
+
+
+def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
+    """Write the tables of all studies."""
+    decoders = [read_table(path) for path in inputs.reconstructions]
+    summaries = [counterfactual_summary(read_table(path)) for path in inputs.counterfactuals]
+    for parts, path in zip((decoders, summaries), outputs.tables, strict=True):
+        write_table(_joined(parts, settings["studies"]), path)
+
+
+def _joined(parts: Sequence[pd.DataFrame], studies: Sequence[str]) -> pd.DataFrame:
+    for part, study in zip(parts, studies, strict=True):
+        part.insert(0, "study", study)
+    return pd.concat(parts, ignore_index=True)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,52 +10,57 @@ import numpy as np
 
 from conceptrast.base.files import write_table
 from conceptrast.counterfactual.decoder import write_decoder
-from conceptrast.counterfactual.decoder_training import (
-    DecoderOptions,
+from conceptrast.counterfactual.decoder_reconstruction import (
     mean_picture,
     reconstruction_rows,
     reconstruction_summary,
-    train_decoder,
 )
+from conceptrast.counterfactual.decoder_training import DecoderOptions, train_decoder
 from conceptrast.data.selection import drawn_rows
 from conceptrast.models.split import SplitModel
 from conceptrast.models.training_pictures import TrainingPictures
-from conceptrast.steps.opening import open_pictures
+from conceptrast.steps.opening import PictureInputs, open_pictures
 from conceptrast.steps.runner import run
 
 
-def main(
-    settings: dict[str, Any],
-    index: Path,
-    class_names: Path,
-    decoder: Path,
-    history: Path,
-    reconstruction: Path,
-    weights: Path | None = None,
-    key: str = "",
-    workers: int = 0,
-) -> None:
-    """Write the decoder, its epochs, and PSNR, SSIM and share of pictures that keep their class.
+@dataclass(frozen=True, kw_only=True)
+class Inputs(PictureInputs):
+    """``key`` says what code and data the training is made of: a checkpoint of another key is ignored."""
 
-    ``key`` says what code and data the training is made of: a checkpoint of another key is ignored.
-    """
-    pictures = open_pictures(settings, index, class_names, weights, workers)
-    split, chosen = SplitModel(pictures.model, settings["layer"]), settings["decoder"]
-    options = DecoderOptions.of(chosen)
-    seed, precision = settings["seed"], settings["precision"]
-    train, held_out = (
-        drawn_rows(pictures.table, part, chosen[most], seed)
-        for part, most in (("train", "images"), ("validation", "validation_images"))
-    )
-    training = TrainingPictures(pictures.dataset, train, pictures.model.preprocess, options.batch_size, workers)
-    checkpoint = decoder.with_name(decoder.name + ".checkpoint.pt")
-    found, epochs = train_decoder(pictures.model, split, training, options, checkpoint, seed, key)
+    key: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """The decoder, its epochs, and PSNR, SSIM and share of pictures that keep their class."""
+
+    decoder: Path
+    history: Path
+    reconstruction: Path
+
+
+def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
+    """Train on drawn pictures of the split ``train``, measure on drawn ones of ``validation``."""
+    pictures = open_pictures(settings, inputs)
+    model = pictures.model
+    split = SplitModel(model, settings["layer"])
+    # Which pictures
+    seed = settings["seed"]
+    train = drawn_rows(pictures.table, "train", settings["decoder"]["images"], seed)
+    held_out = drawn_rows(pictures.table, "validation", settings["decoder"]["validation_images"], seed)
+    # Training
+    options = DecoderOptions.of(settings["decoder"])
+    training = TrainingPictures(pictures.dataset, train, model.preprocess, options.batch_size, workers=inputs.workers)
+    checkpoint = outputs.decoder.with_name(outputs.decoder.name + ".checkpoint.pt")
+    decoder, epochs = train_decoder(model, split, training, options, checkpoint=checkpoint, seed=seed, key=inputs.key)
+    # Measuring
     mean = mean_picture(pictures.of(train["image"].to_numpy(np.int64)))
     batches = pictures.of(held_out["image"].to_numpy(np.int64), "decoding")
-    summary = reconstruction_summary(reconstruction_rows(pictures.model, split, found, batches, mean, precision))
-    write_table(epochs, history)
-    write_table(summary.assign(n_train=len(train), epochs=len(epochs)), reconstruction)
-    write_decoder(found, decoder)
+    rows = reconstruction_rows(model, split, decoder, batches, mean=mean, precision=settings["precision"])
+    summary = reconstruction_summary(rows).assign(n_train=len(train), epochs=len(epochs))
+    write_table(epochs, outputs.history)
+    write_table(summary, outputs.reconstruction)
+    write_decoder(decoder, outputs.decoder)
     checkpoint.unlink(missing_ok=True)
 
 

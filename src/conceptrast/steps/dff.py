@@ -2,59 +2,79 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+import numpy as np
 
 from conceptrast.base.files import read_table, write_arrays, write_table
-from conceptrast.dff.deep_feature_factorization import arrays_of
-from conceptrast.dff.factorized_pictures import factorized, labelled_pictures, predicted_pictures
+from conceptrast.base.names import slug
+from conceptrast.dff.factorized_pictures import PictureCaptions, factorized_pictures
+from conceptrast.dff.picture_choice import labelled_pictures, predicted_pictures
+from conceptrast.dff.picture_groups import FactorizationOptions, arrays_of
 from conceptrast.dff.table import skipped_rows
 from conceptrast.figures.canvas import save_full_png
-from conceptrast.figures.study import slug
-from conceptrast.steps.opening import open_pictures
+from conceptrast.figures.dff import dff_sheet, draw_dff
+from conceptrast.models.pictures import Pictures
+from conceptrast.steps.figure_folder import FigureFolder
+from conceptrast.steps.opening import PictureInputs, open_pictures
 from conceptrast.steps.runner import LOGGER, run
 
 
-def main(
-    settings: dict[str, Any],
-    index: Path,
-    class_names: Path,
-    concepts: Path,
-    arrays: Path,
-    figures: Path,
-    manifest: Path,
-    predictions: Path | None = None,
-    weights: Path | None = None,
-    workers: int = 0,
-) -> None:
-    """Write scores, arrays, ``<figures>/<picture>.png`` (``all.png`` where they share concepts) and ``manifest``."""
-    pictures = open_pictures(settings, index, class_names, weights, workers)
-    if predictions is None:
-        images, what = labelled_pictures(pictures, settings["images"], settings.get("labels"))
-    else:
-        said = read_table(predictions)
-        images, what = predicted_pictures(pictures, said, settings["class"], settings["images"], settings["seed"])
-    figures.mkdir(parents=True, exist_ok=True)
-    files: list[str] = []
+@dataclass(frozen=True, kw_only=True)
+class Inputs(PictureInputs):
+    """And what the model says of all pictures, where that chooses them."""
+
+    predictions: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """Scores, arrays, and ``<figures>/<picture>.png`` (``all.png`` of shared concepts), listed in ``manifest``."""
+
+    concepts: Path
+    arrays: Path
+    figures: Path
+    manifest: Path
+
+
+def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
+    """Write the concepts of the chosen pictures; where there are none, tables that say so."""
+    pictures = open_pictures(settings, inputs)
+    images, title = _chosen(pictures, settings, inputs.predictions)
+    folder = FigureFolder(outputs.figures, ("picture", "file"), "[!.]*.png")
     if len(images):
         labels = pictures.table.set_index("image")["label_name"].loc[images].astype(str).tolist()
         names = [f"{image}-{slug(label)}" for image, label in zip(images.tolist(), labels, strict=True)]
-        found = factorized(
-            pictures, images, settings["layer"], settings["components"], names, labels, f"{len(images)} {what}",
-            settings["shared"], settings["seed"], settings["precision"],
-        )  # fmt: skip
-        files = found.figures
-        for number, name in enumerate(files):
-            save_full_png(found.plot(number), figures / f"{name}.png")
+        captions = PictureCaptions(names=names, labels=labels, title=f"{len(images)} {title}")
+        options = FactorizationOptions(
+            n_components=settings["components"],
+            shared=settings["shared"],
+            seed=settings["seed"],
+            precision=settings["precision"],
+        )
+        concepts = factorized_pictures(pictures, images, settings["layer"], captions, options)
+        for number, name in enumerate(concepts.figures):
+            save_full_png(draw_dff(dff_sheet(concepts.view(number))), folder.add(name, f"{name}.png"))
+        arrays = concepts.arrays
+        table = concepts.table()
     else:
-        LOGGER.warning("%s: there are no %s", settings["dff"], what)
-    for stale in set(figures.glob("[!.]*.png")) - {figures / f"{name}.png" for name in files}:
-        stale.unlink()
-    write_arrays(arrays, found.arrays if files else arrays_of([]))
-    write_table(found.table() if files else skipped_rows(settings["components"], f"there are no {what}"), concepts)
-    write_table(pd.DataFrame({"picture": files, "file": [f"{name}.png" for name in files]}), manifest)
+        LOGGER.warning("%s: there are no %s", settings["dff"], title)
+        arrays = arrays_of([])
+        table = skipped_rows(settings["components"], f"there are no {title}")
+    write_arrays(outputs.arrays, arrays)
+    write_table(table, outputs.concepts)
+    folder.finish(outputs.manifest)
+
+
+def _chosen(pictures: Pictures, settings: dict[str, Any], predictions: Path | None) -> tuple[np.ndarray, str]:
+    """Which pictures, and what they are in words: the first of their labels, or drawn ones of a predicted class."""
+    if predictions is None:
+        return labelled_pictures(pictures, settings["images"], settings.get("labels"))
+    return predicted_pictures(
+        pictures, read_table(predictions), settings["class"], settings["images"], seed=settings["seed"]
+    )
 
 
 if __name__ == "__main__":

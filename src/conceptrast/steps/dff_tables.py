@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from conceptrast.base.files import read_table, write_table
-from conceptrast.dff.summary import dff_summary
+from conceptrast.dff.summary_table import dff_summary
 from conceptrast.steps.runner import run
 
 
-def main(settings: dict[str, Any], concepts: list[Path], tables: list[Path]) -> None:
-    """Files come in the order of ``settings["dffs"]``."""
-    found = {name: read_table(path) for name, path in zip(settings["dffs"], concepts, strict=True)}
-    summed_up = {name: dff_summary(rows, settings["seed"]) for name, rows in found.items()}
-    for path in tables:
-        parts = {"dff_concepts": found, "dff_summary": summed_up}[path.stem]
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """In the order of ``settings["dffs"]``."""
+
+    concepts: list[Path]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """Each table has the name of its file."""
+
+    tables: list[Path]
+
+
+def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
+    """Write the tables of all factorizations."""
+    concepts = {name: read_table(path) for name, path in zip(settings["dffs"], inputs.concepts, strict=True)}
+    summaries = {name: dff_summary(rows, settings["seed"]) for name, rows in concepts.items()}
+    for path in outputs.tables:
+        parts = {"dff_concepts": concepts, "dff_summary": summaries}[path.stem]
         joined = pd.concat([rows.assign(dff=name) for name, rows in parts.items()], ignore_index=True)
         write_table(joined[["dff", *joined.columns.drop("dff")]], path)
 

@@ -2,60 +2,71 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from conceptrast.base.files import read_arrays, read_table, write_table
+from conceptrast.base.files import read_arrays, read_table
+from conceptrast.base.names import file_name
 from conceptrast.base.progress import progress
-from conceptrast.concepts.classes import read_attributions
+from conceptrast.concepts.attributed_images import read_attributions
+from conceptrast.concepts.card_evidence import StudyEvidence, study_cards
 from conceptrast.concepts.recipes import Recipe
 from conceptrast.figures.canvas import save_png
 from conceptrast.figures.class_card import draw_class_card
 from conceptrast.figures.overview import draw_overview
-from conceptrast.figures.study import file_name, study_cards
-from conceptrast.steps.opening import open_pictures
+from conceptrast.steps.figure_folder import CLASSES, FigureFolder
+from conceptrast.steps.opening import PictureInputs, open_pictures
 from conceptrast.steps.runner import run
 
 
-def main(
-    settings: dict[str, Any],
-    index: Path,
-    class_names: Path,
-    predictions: Path,
-    attributions: list[Path],
-    components: Path,
-    prototypes: Path,
-    prediction: Path,
-    cards: Path,
-    overview: Path,
-    manifest: Path,
-    weights: Path | None = None,
-    workers: int = 0,
-) -> None:
-    """Write ``<cards>/<class index>-<name>.png``, ``overview``, and ``manifest``: class, class_name, file.
+@dataclass(frozen=True, kw_only=True)
+class Inputs(PictureInputs):
+    """And all that the study's steps have written."""
 
-    Settings: ``study`` is its name, ``card_recipe`` the key of ``recipes`` that cards show; the rest as in every step.
-    """
-    name = settings["card_recipe"]
-    recipe = Recipe.from_settings(name, settings["recipes"][name])
-    pictures = open_pictures(settings, index, class_names, weights, workers)
-    found = read_arrays(components)
-    cards.mkdir(parents=True, exist_ok=True)
-    drawn, files = [], []
-    stream = study_cards(
-        pictures, settings["layer"], settings["study"], recipe, read_attributions(attributions),
-        found, read_table(prototypes), read_table(predictions), read_table(prediction), settings["precision"],
-    )  # fmt: skip
-    for card in progress(stream, "drawing", len(found["classes"]), "cards"):
-        files.append((card.class_index, card.class_name, file_name(card.class_index, card.class_name)))
-        save_png(draw_class_card(card), cards / files[-1][2])
+    predictions: Path
+    attributions: list[Path]
+    components: Path
+    prototypes: Path
+    prediction: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """``<cards>/<class index>-<name>.png``, listed in ``manifest``, and one figure of all classes."""
+
+    cards: Path
+    overview: Path
+    manifest: Path
+
+
+def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
+    """Settings: ``study`` is its name, ``card_recipe`` the key of ``recipes`` that cards show; the rest as usual."""
+    recipe_name = settings["card_recipe"]
+    components = read_arrays(inputs.components)
+    evidence = StudyEvidence(
+        attribution=read_attributions(inputs.attributions),
+        components=components,
+        prototypes=read_table(inputs.prototypes),
+        predictions=read_table(inputs.predictions),
+        verdicts=read_table(inputs.prediction),
+    )
+    cards = study_cards(
+        open_pictures(settings, inputs),
+        settings["layer"],
+        settings["study"],
+        Recipe.from_settings(recipe_name, settings["recipes"][recipe_name]),
+        evidence=evidence,
+        precision=settings["precision"],
+    )
+    folder = FigureFolder(outputs.cards, CLASSES, "[0-9]*-*.png")
+    drawn = []
+    for card in progress(cards, "drawing", len(components["classes"]), "cards"):
+        file = file_name(card.class_index, card.class_name)
+        save_png(draw_class_card(card), folder.add(card.class_index, card.class_name, file))
         drawn.append(card)
-    for stale in set(cards.glob("[0-9]*-*.png")) - {cards / file for _, _, file in files}:
-        stale.unlink()
-    save_png(draw_overview(drawn, settings["study"]), overview)
-    write_table(pd.DataFrame(files, columns=["class", "class_name", "file"]), manifest)
+    save_png(draw_overview(drawn, settings["study"]), outputs.overview)
+    folder.finish(outputs.manifest)
 
 
 if __name__ == "__main__":

@@ -2,27 +2,48 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from conceptrast.base.files import write_json, write_table
+from conceptrast.base.files import atomic, write_json, write_table
 from conceptrast.data.dataset import open_dataset
 from conceptrast.steps.runner import LOGGER, run
 
 
-def main(
-    settings: dict[str, Any], index: Path, rejected: Path, truth: Path, class_names: Path, workers: int = 0
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """``key`` is the fingerprint of the dataset's pictures."""
+
+    key: str = ""
+    workers: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """``fingerprint`` keeps the key, for clones that do not have the pictures."""
+
+    index: Path
+    rejected: Path
+    truth: Path
+    class_names: Path
+    fingerprint: Path | None = None
+
+
+def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     """Settings: dataset (its entry in the config), seed, max_rejected."""
     dataset = open_dataset(settings["dataset"], settings["seed"])
-    found = dataset.build_index(workers)
-    for row in found.rejected.itertuples():  # the log survives where the table of a failed job does not
+    index = dataset.build_index(inputs.workers)
+    for row in index.rejected.itertuples():  # the log survives where the table of a failed job does not
         LOGGER.warning("rejected %s: %s", row.path, row.reason)
-    write_table(found.rejected, rejected)
-    found.check(settings["max_rejected"])
-    write_table(found.truth, truth)
-    write_json(dataset.class_names, class_names)
-    write_table(found.table, index)
+    write_table(index.rejected, outputs.rejected)
+    index.check(settings["max_rejected"])
+    write_table(index.truth, outputs.truth)
+    write_json(dataset.class_names, outputs.class_names)
+    write_table(index.table, outputs.index)
+    if outputs.fingerprint is not None:
+        with atomic(outputs.fingerprint) as part:
+            part.write_text(inputs.key)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,44 +10,70 @@ import pandas as pd
 
 from conceptrast.base.files import read_table, write_table
 from conceptrast.contrast.crops import crop_of
-from conceptrast.contrast.insertion import insertion_rows, insertion_summary, skipped_insertion
+from conceptrast.contrast.insertion import insertion_examples, insertion_rows, insertion_summary, skipped_insertion
 from conceptrast.contrast.pairs import named_pairs
 from conceptrast.data.selection import class_images
 from conceptrast.figures.canvas import save_png
-from conceptrast.figures.insertion import draw_insertion, insertion_examples
-from conceptrast.steps.opening import open_pictures
+from conceptrast.figures.insertion import draw_insertion
+from conceptrast.steps.opening import PictureInputs, open_pictures
 from conceptrast.steps.runner import run
 
 
-def main(
-    settings: dict[str, Any],
-    index: Path,
-    class_names: Path,
-    predictions: Path,
-    insertion: Path,
-    figure: Path,
-    weights: Path | None = None,
-    workers: int = 0,
-) -> None:
-    """Write the probabilities of both classes for every image and condition, and the figure with example images."""
-    pictures = open_pictures(settings, index, class_names, weights, workers)
-    model, seed, precision = pictures.model, settings["seed"], settings["precision"]
-    pairs, crop = named_pairs(model, settings["pairs"]), crop_of(settings["crop"]).pixels()
-    said, names = read_table(predictions), model.class_names
-    least, most = settings["min_images"], settings["images_per_class"]
-    images, _ = class_images(said, least, most, seed, len(names), [second for _, second in pairs])
-    parts, examples = [], {}
+@dataclass(frozen=True, kw_only=True)
+class Inputs(PictureInputs):
+    """And what the model says of all pictures."""
+
+    predictions: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """Probabilities of both classes for every image and condition, and the figure with example images."""
+
+    insertion: Path
+    figure: Path
+
+
+def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
+    """Paste the crop into images of the second class of every named pair."""
+    pictures = open_pictures(settings, inputs)
+    model = pictures.model
+    seed = settings["seed"]
+    # Which images
+    pairs = named_pairs(model, settings["pairs"])
+    images, _ = class_images(
+        read_table(inputs.predictions),
+        settings["min_images"],
+        settings["images_per_class"],
+        seed,
+        n_classes=len(model.class_names),
+        classes=[second for _, second in pairs],
+    )
+    # Every pair
+    crop = crop_of(settings["crop"]).pixels()
+    few = f"fewer than min_images = {settings['min_images']} images are predicted as the second class"
+    parts = []
+    examples = {}
     for pair in pairs:
         if pair[1] not in images:
-            few = f"fewer than min_images = {least} images are predicted as the second class"
             parts.append(skipped_insertion(model, pair, few))
             continue
-        batches = pictures.of(images[pair[1]], f"pasting into images of {names[pair[1]]}")
-        parts.append(insertion_rows(model, batches, crop, settings["corner"], pair, seed, precision))
-        examples[pair] = insertion_examples(pictures, parts[-1], crop, settings["corner"], seed)
+        batches = pictures.of(images[pair[1]], f"pasting into images of {model.class_names[pair[1]]}")
+        rows = insertion_rows(
+            model,
+            batches,
+            crop,
+            settings["corner"],
+            pair=pair,
+            seed=seed,
+            precision=settings["precision"],
+        )
+        parts.append(rows)
+        examples[pair] = insertion_examples(pictures, rows, crop, settings["corner"], seed=seed)
     table = pd.concat(parts, ignore_index=True)
-    save_png(draw_insertion(insertion_summary(table, seed), examples, names, settings["insertion"]), figure)
-    write_table(table, insertion)
+    summary = insertion_summary(table, seed)
+    save_png(draw_insertion(summary, examples, model.class_names, settings["insertion"]), outputs.figure)
+    write_table(table, outputs.insertion)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,29 @@ from conceptrast.contrast.insertion import insertion_summary
 from conceptrast.steps.runner import run
 
 
-def main(settings: dict[str, Any], insertions: list[Path], tables: list[Path]) -> None:
-    """Files come in the order of ``settings["insertions"]``."""
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """In the order of ``settings["insertions"]``."""
+
+    insertions: list[Path]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """The one table."""
+
+    tables: list[Path]
+
+
+def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
+    """Write the table of all insertion tests."""
     parts = []
-    for name, path in zip(settings["insertions"], insertions, strict=True):
+    for name, path in zip(settings["insertions"], inputs.insertions, strict=True):
         part = insertion_summary(read_table(path), settings["seed"])
         part.insert(0, "insertion", name)
         parts.append(part)
-    [path] = tables
-    write_table(pd.concat(parts, ignore_index=True), path)
+    [table] = outputs.tables
+    write_table(pd.concat(parts, ignore_index=True), table)
 
 
 if __name__ == "__main__":

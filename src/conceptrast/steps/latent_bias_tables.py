@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,29 +10,40 @@ import pandas as pd
 
 from conceptrast.base.files import read_table, write_table
 from conceptrast.bias.comparison import trained_networks
-from conceptrast.bias.table import bias_columns, bias_measures, bias_summary, training_columns
+from conceptrast.bias.study_table import network_row
+from conceptrast.bias.table import bias_columns, bias_summary
 from conceptrast.steps.runner import run
 
 
-def main(settings: dict[str, Any], positions: list[Path], histories: list[Path], tables: list[Path]) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
     """Positions in the order of ``settings["biases"]``, histories of each in that of its networks."""
-    named = [(bias["name"], *key) for bias in settings["biases"] for key in trained_networks(bias["seeds"])]
-    recorded = dict(zip(named, histories, strict=True))
+
+    positions: list[Path]
+    histories: list[Path]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """Each table has the name of its file."""
+
+    tables: list[Path]
+
+
+def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
+    """Write a row for every network, and their summary."""
+    keys = [(bias["name"], *key) for bias in settings["biases"] for key in trained_networks(bias["seeds"])]
+    histories = dict(zip(keys, inputs.histories, strict=True))
     rows = []
-    for bias, path in zip(settings["biases"], positions, strict=True):
-        placed = dict(list(read_table(path).groupby(["condition", "network", "seed"], sort=False)))
-        for condition, network, seed in trained_networks(bias["seeds"]):
-            group = placed[condition, network, seed]
-            classes = group.drop_duplicates("label").set_index("label")["label_name"]
-            head = {"bias": bias["name"], "condition": condition, "network": network, "seed": seed}
-            head |= {"class_1": classes[0], "class_2": classes[1]}
-            history = read_table(recorded[bias["name"], condition, network, seed])
-            trained = training_columns(history, bias["planned"][network])
-            rows.append(head | trained | bias_measures(group, settings["seed"]))
+    for bias, path in zip(settings["biases"], inputs.positions, strict=True):
+        positions = dict(list(read_table(path).groupby(["condition", "network", "seed"], sort=False)))
+        for key in trained_networks(bias["seeds"]):
+            history = read_table(histories[bias["name"], *key])
+            rows.append(network_row(bias, key, positions[key], history, seed=settings["seed"]))
     table = pd.DataFrame(rows).reindex(columns=list(bias_columns()))
-    built = {"latent_bias": table, "latent_bias_summary": bias_summary(table)}
-    for path in tables:
-        write_table(built[path.stem], path)
+    tables = {"latent_bias": table, "latent_bias_summary": bias_summary(table)}
+    for path in outputs.tables:
+        write_table(tables[path.stem], path)
 
 
 if __name__ == "__main__":

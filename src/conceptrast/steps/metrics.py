@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,24 @@ from conceptrast.steps.runner import run
 from conceptrast.tables import headline_metrics
 
 
-def main(settings: dict[str, Any], tables: list[Path], metrics: Path) -> None:  # noqa: ARG001 - every step has settings
-    """Write ``study/metric`` (or ``model/metric``) and its number."""
-    write_json(headline_metrics({path.stem: read_table(path) for path in tables}), metrics)
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """All tables of the run."""
+
+    tables: list[Path]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """``study/metric`` (or ``model/metric``) and its number."""
+
+    metrics: Path
+
+
+def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
+    """Write the headline numbers; ``headlines`` of the settings say where they are."""
+    tables = {path.stem: read_table(path) for path in inputs.tables}
+    write_json(headline_metrics(tables, settings["headlines"]), outputs.metrics)
 
 
 if __name__ == "__main__":

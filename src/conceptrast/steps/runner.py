@@ -1,8 +1,9 @@
-"""What all steps share: arguments from the signature of ``main``, a log, short errors.
+"""What all steps share: the command line, read off their files; a log; short errors.
 
-A step is a function ``main(settings, <inputs>, <outputs>)``. Its parameters become the command line: ``settings`` is a
-JSON object, every other parameter one path (``Path``), several (``list[Path]``), or a number or text (``int``,
-``str``). What is logged goes to standard error, where a person watches, and to ``--log``.
+A step is a function ``main(settings, inputs, outputs)``. ``settings`` is one JSON object. ``inputs`` and ``outputs``
+belong to ``Inputs`` and ``Outputs``, dataclasses of the step. Each of their fields is an option of the command line
+with the same name: one path (``Path``), several (``list[Path]``), a number or a text (``int``, ``str``). A field with a
+default may be left out. What is logged goes to standard error, where a person watches, and to ``--log``.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import MISSING, Field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from conceptrast.base.errors import ConceptrastError
 
@@ -25,34 +27,65 @@ LOGGER = logging.getLogger("conceptrast")
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
+def groups_of(main: Callable[..., None]) -> list[type]:
+    """The dataclasses of files that a step takes after its settings."""
+    parameters = inspect.signature(main, eval_str=True).parameters.values()
+    return [parameter.annotation for parameter in parameters if parameter.name != "settings"]
+
+
 def parser_of(main: Callable[..., None]) -> argparse.ArgumentParser:
-    """Command line of a step, read off the signature of its ``main``."""
+    """Command line of a step. An option that is not given is left to the default of its field."""
     parser = argparse.ArgumentParser(description=inspect.getdoc(inspect.getmodule(main)))
-    for name, parameter in inspect.signature(main, eval_str=True).parameters.items():
-        flag = "--" + name.replace("_", "-")
-        optional = parameter.default is not inspect.Parameter.empty
-        if name == "settings":
-            parser.add_argument(flag, type=json.loads, required=True)
-        elif parameter.annotation == list[Path]:
-            parser.add_argument(flag, type=Path, nargs="*", default=[])
-        elif parameter.annotation in (int, str):
-            parser.add_argument(flag, type=parameter.annotation, default=parameter.default)
-        else:
-            parser.add_argument(flag, type=Path, required=not optional, default=None)
+    parser.add_argument("--settings", type=json.loads, required=True)
+    for group in groups_of(main):
+        kinds = get_type_hints(group)
+        for field in fields(group):
+            if field.name != "workers":
+                _add_option(parser, field, kinds[field.name])
     parser.add_argument("--log", type=Path, default=None)
     parser.add_argument("--threads", type=int, default=None)
+    parser.add_argument("--workers", type=int, default=0)
     return parser
+
+
+def _add_option(parser: argparse.ArgumentParser, field: Field[Any], kind: Any) -> None:
+    flag = "--" + field.name.replace("_", "-")
+    if kind == list[Path]:
+        parser.add_argument(flag, type=Path, nargs="*", default=[])
+    else:
+        required = field.default is MISSING
+        convert = kind if kind in (int, str) else Path
+        parser.add_argument(flag, type=convert, required=required, default=argparse.SUPPRESS)
+
+
+def call(main: Callable[..., None], settings: dict[str, Any], **files: Any) -> None:
+    """Call a step with its files by name, each in the dataclass that has a field of that name.
+
+    Raises:
+        TypeError: a file is missing, or no field has its name.
+    """
+    groups = []
+    for group in groups_of(main):
+        names = [field.name for field in fields(group) if field.name in files]
+        groups.append(group(**{name: files.pop(name) for name in names}))
+    if files:
+        raise TypeError(f"{main.__module__} has no files named {', '.join(sorted(files))}")
+    main(settings, *groups)
 
 
 def run(main: Callable[..., None], arguments: Sequence[str] | None = None) -> None:
     """Parse the command line, call ``main``, and exit with a short message if the user has to put something right."""
     values = vars(parser_of(main).parse_args(arguments))
-    log, threads = values.pop("log"), values.pop("threads")
+    log = values.pop("log")
+    threads = values.pop("threads")
+    # Every rule says how many processes may decode pictures, also to steps that open none.
+    if not any(field.name == "workers" for group in groups_of(main) for field in fields(group)):
+        del values["workers"]
     _start_log(log)
     if threads:
         _limit_threads(threads)
     try:
-        main(**values)
+        call(main, **values)
     except ConceptrastError as error:
         _fail(str(error))
     except OSError as error:
@@ -72,9 +105,10 @@ def _start_log(log: Path | None) -> None:
 
 
 def _limit_threads(threads: int) -> None:
-    import torch
-
-    torch.set_num_threads(threads)
+    """Limit torch, which a step that computes with it has imported by now; others need not wait for its import."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(threads)
 
 
 def said_of(error: OSError) -> str:

@@ -2,52 +2,63 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from conceptrast.base.files import read_table, write_arrays, write_table
 from conceptrast.figures.canvas import save_full_png
-from conceptrast.figures.saliency import DPI, draw_saliency
-from conceptrast.figures.saliency_view import PER_PAIR, note_of, rows_of_view
+from conceptrast.figures.saliency import DPI, draw_saliency, saliency_note
 from conceptrast.models.split import SplitModel
 from conceptrast.saliency.known_concepts import known_concepts
 from conceptrast.saliency.maps import subject_maps, target_probabilities, without_activations
+from conceptrast.saliency.picture_maps import IMAGES_PER_PAIR, picture_maps
 from conceptrast.saliency.subjects import described, set_aside, subjects_of, usable
-from conceptrast.steps.opening import open_pictures
+from conceptrast.steps.opening import PictureInputs, open_pictures
 from conceptrast.steps.runner import LOGGER, run
 
 
-def main(
-    settings: dict[str, Any],
-    index: Path,
-    class_names: Path,
-    predictions: Path,
-    maps: Path,
-    subjects: Path,
-    figure: Path,
-    truth: Path | None = None,
-    weights: Path | None = None,
-    workers: int = 0,
-) -> None:
-    """Write a map of every subject by every method, what the subjects are, and the figure of the first of them."""
-    pictures = open_pictures(settings, index, class_names, weights, workers)
-    view, seed = settings["view"], settings["seed"]
-    said = read_table(predictions)
-    split = SplitModel(pictures.model, settings["layer"])
-    chosen = subjects_of(pictures.table, said, pictures.model, view, seed)
-    chosen = set_aside(chosen, without_activations(pictures, split, usable(chosen)), settings["layer"])
-    for reason in chosen.loc[chosen["status"] == "skipped", "reason"].unique():
+@dataclass(frozen=True, kw_only=True)
+class Inputs(PictureInputs):
+    """And what the model says of all pictures. With ``truth``, the figure outlines what tells two classes apart."""
+
+    predictions: Path
+    truth: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """A map of every subject by every method, what the subjects are, and the figure of the first of them."""
+
+    maps: Path
+    subjects: Path
+    figure: Path
+
+
+def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
+    """Write the maps of a view."""
+    pictures = open_pictures(settings, inputs)
+    model = pictures.model
+    layer = settings["layer"]
+    # The subjects
+    predictions = read_table(inputs.predictions)
+    split = SplitModel(model, layer)
+    subjects = subjects_of(pictures.table, predictions, model, settings["view"], seed=settings["seed"])
+    subjects = set_aside(subjects, without_activations(pictures, split, usable(subjects)), layer)
+    for reason in subjects.loc[subjects["status"] == "skipped", "reason"].unique():
         LOGGER.warning("%s: left out: %s", settings["name"], reason)
-    found = subject_maps(pictures, split, usable(chosen), view["methods"], seed)
-    chosen = described(chosen, said, pictures.table, pictures.model.class_names)
-    write_arrays(maps, {f"maps_{method}": values for method, values in found.items()})
-    write_table(chosen, subjects)
-    known = None if truth is None else known_concepts(pictures, read_table(truth))
-    own = usable(chosen)
-    own = own.assign(probability=target_probabilities(pictures, own))
-    rows = rows_of_view(pictures, own, found, known, PER_PAIR)
-    note = note_of(f"{settings['model_name']} at {settings['layer']}", rows, known)
-    save_full_png(draw_saliency(rows, f"where it looks: {settings['name']}", note), figure, DPI)
+    # Their maps
+    maps = subject_maps(pictures, split, usable(subjects), settings["view"]["methods"], seed=settings["seed"])
+    subjects = described(subjects, predictions, pictures.table, model.class_names)
+    write_arrays(outputs.maps, {f"maps_{method}": values for method, values in maps.items()})
+    write_table(subjects, outputs.subjects)
+    # The figure
+    known = None if inputs.truth is None else known_concepts(pictures, read_table(inputs.truth))
+    drawn = usable(subjects)
+    drawn = drawn.assign(probability=target_probabilities(pictures, drawn))
+    rows = picture_maps(pictures, drawn, maps, known, IMAGES_PER_PAIR)
+    note = saliency_note(f"{settings['model_name']} at {layer}", rows, known is not None)
+    save_full_png(draw_saliency(rows, f"where it looks: {settings['name']}", note), outputs.figure, DPI)
 
 
 if __name__ == "__main__":

@@ -2,62 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from conceptrast.base.files import read_table, write_table
-from conceptrast.saliency.tables import faithfulness_table, randomisation_table, truth_table, with_skipped
+from conceptrast.saliency.study_tables import faithfulness_of_views, randomisation_of_views, truth_of_views
 from conceptrast.steps.runner import run
 
 
-def main(
-    settings: dict[str, Any],
-    subjects: list[Path],
-    faithfulness: list[Path],
-    randomisation: list[Path],
-    recovery: list[Path],
-    tables: list[Path],
-) -> None:
-    """Files come in the order of ``views``, those of the truth in the order of ``views_with_truth``."""
-    views, with_truth = settings["views"], settings["views_with_truth"]
-    looked_at = _together(views, subjects).rename(columns={"kind": "target_kind"})
-    skipped = _skipped(looked_at, ["view", "target_kind", "reason"])
-    changes = _together(views, randomisation)
-    built = {
-        "saliency_faithfulness": lambda: with_skipped(
-            faithfulness_table(_together(views, faithfulness), settings["seed"]), skipped
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """In the order of ``settings["views"]``; recovery in that of ``settings["views_with_truth"]``."""
+
+    subjects: list[Path]
+    faithfulness: list[Path]
+    randomisation: list[Path]
+    recovery: list[Path]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """Each table has the name of its file."""
+
+    tables: list[Path]
+
+
+def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
+    """Write the tables of all views."""
+    views = settings["views"]
+    subjects = _joined(views, inputs.subjects)
+    tables = {
+        "saliency_faithfulness": lambda: faithfulness_of_views(
+            _joined(views, inputs.faithfulness), subjects, settings["seed"]
         ),
-        "saliency_randomisation": lambda: with_skipped(
-            randomisation_table(changes[changes["status"] == "ok"]), _skipped(changes, ["view", "method", "reason"])
+        "saliency_randomisation": lambda: randomisation_of_views(_joined(views, inputs.randomisation)),
+        "saliency_truth": lambda: truth_of_views(
+            _joined(settings["views_with_truth"], inputs.recovery), subjects, settings["views_with_truth"]
         ),
-        "saliency_truth": lambda: _truth(with_truth, recovery, skipped),
     }
-    for path in tables:
-        write_table(built[path.stem](), path)
+    for path in outputs.tables:
+        write_table(tables[path.stem](), path)
 
 
-def _truth(views: list[str], paths: list[Path], skipped: list[dict[str, str]]) -> pd.DataFrame:
-    """The table of the truth; a view of which no picture could be looked at has a row that says why."""
-    rows = _together(views, paths)
-    known = [row for row in skipped if row["view"] in views]
-    said = {*rows["view"], *(row["view"] for row in known)}
-    nowhere = "no picture that is looked at holds both what A has and B has not and what both have"
-    known += [{"view": view, "reason": nowhere} for view in views if view not in said]
-    return with_skipped(truth_table(rows), known)
-
-
-def _together(views: list[str], paths: list[Path]) -> pd.DataFrame:
+def _joined(views: Sequence[str], paths: Sequence[Path]) -> pd.DataFrame:
     """The rows of all views, with their names."""
-    return pd.concat(
-        [read_table(path).assign(view=view) for view, path in zip(views, paths, strict=True)], ignore_index=True
-    )
-
-
-def _skipped(rows: pd.DataFrame, names: list[str]) -> list[dict[str, str]]:
-    """What was left out, and why."""
-    return rows.loc[rows["status"] == "skipped", names].to_dict("records")  # type: ignore[return-value]
+    parts = [read_table(path).assign(view=view) for view, path in zip(views, paths, strict=True)]
+    return pd.concat(parts, ignore_index=True)
 
 
 if __name__ == "__main__":

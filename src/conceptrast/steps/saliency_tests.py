@@ -2,50 +2,63 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from conceptrast.base.files import read_arrays, read_table, write_table
 from conceptrast.figures.canvas import save_png
-from conceptrast.figures.saliency import draw_saliency_tests
+from conceptrast.figures.saliency_tests import draw_saliency_tests
 from conceptrast.saliency.known_concepts import known_concepts
 from conceptrast.saliency.maps import grid_of
 from conceptrast.saliency.subjects import first_of, usable
 from conceptrast.saliency.view_tests import view_faithfulness, view_randomisation, view_truth, with_chance
-from conceptrast.steps.opening import open_pictures
+from conceptrast.steps.opening import PictureInputs, open_pictures
 from conceptrast.steps.runner import run
 
 
-def main(
-    settings: dict[str, Any],
-    index: Path,
-    class_names: Path,
-    maps: Path,
-    subjects: Path,
-    faithfulness: Path,
-    randomisation: Path,
-    recovery: Path,
-    figure: Path,
-    truth: Path | None = None,
-    weights: Path | None = None,
-    workers: int = 0,
-) -> None:
-    """Write a row for every step of every curve, every stage of the randomisation, every known picture; and curves."""
-    pictures = open_pictures(settings, index, class_names, weights, workers)
-    chosen, seed, layer = usable(read_table(subjects)), settings["seed"], settings["layer"]
-    own = {name.removeprefix("maps_"): values for name, values in read_arrays(maps).items()}
-    known = None if truth is None else known_concepts(pictures, read_table(truth))
-    everything = with_chance(own, grid_of(pictures, layer), seed)
-    write_table(view_truth(pictures, layer, chosen, everything, known), recovery)
-    first = first_of(chosen, settings["tested"])
-    tested = chosen[first].reset_index(drop=True)
-    maps_of = [each._replace(maps=each.maps[first]) for each in everything]
-    faithful = view_faithfulness(pictures, tested, maps_of, settings["percentiles"], seed)
-    random = view_randomisation(pictures, layer, tested, list(own), seed)
+@dataclass(frozen=True, kw_only=True)
+class Inputs(PictureInputs):
+    """And the maps of the view and its subjects; what is where in the pictures, if that is known."""
+
+    maps: Path
+    subjects: Path
+    truth: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """A row for every step of every curve, every stage of the randomisation, every known picture; and curves."""
+
+    faithfulness: Path
+    randomisation: Path
+    recovery: Path
+    figure: Path
+
+
+def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
+    """Write what the tests of a view give."""
+    pictures = open_pictures(settings, inputs)
+    layer = settings["layer"]
+    seed = settings["seed"]
+    # The maps, beside chance
+    subjects = usable(read_table(inputs.subjects))
+    maps = {name.removeprefix("maps_"): values for name, values in read_arrays(inputs.maps).items()}
+    beside_chance = with_chance(maps, grid_of(pictures, layer), seed)
+    # The truth, of all subjects
+    known = None if inputs.truth is None else known_concepts(pictures, read_table(inputs.truth))
+    write_table(view_truth(pictures, layer, subjects, beside_chance, known=known), outputs.recovery)
+    # The other tests, of the first subjects
+    first = first_of(subjects, settings["tested"])
+    tested = subjects[first].reset_index(drop=True)
+    first_maps = [method_maps._replace(maps=method_maps.maps[first]) for method_maps in beside_chance]
+    faithfulness = view_faithfulness(pictures, tested, first_maps, settings["percentiles"], seed=seed)
+    randomisation = view_randomisation(pictures, layer, tested, list(maps), seed=seed)
     note = f"{settings['model_name']} at {layer}, {tested['image'].nunique()} pictures"
-    save_png(draw_saliency_tests(faithful, random, f"tests of the maps: {settings['name']}", note), figure)
-    write_table(random, randomisation)
-    write_table(faithful, faithfulness)
+    title = f"tests of the maps: {settings['name']}"
+    save_png(draw_saliency_tests(faithfulness, randomisation, title, note), outputs.figure)
+    write_table(randomisation, outputs.randomisation)
+    write_table(faithfulness, outputs.faithfulness)
 
 
 if __name__ == "__main__":

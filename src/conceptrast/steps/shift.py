@@ -2,46 +2,64 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from conceptrast.base.files import write_table
-from conceptrast.concepts.classes import read_attributions
+from conceptrast.concepts.attributed_images import read_attributions
 from conceptrast.contrast.features import FeatureBank
 from conceptrast.contrast.images import class_activations, drawn_images, images_by_class
-from conceptrast.contrast.planes import Planes
-from conceptrast.contrast.shift import draw_pairs, shift_table
+from conceptrast.contrast.shift import ShiftSettings, draw_pairs, shift_table
+from conceptrast.contrast.study_hyperplanes import Planes
 from conceptrast.models.inference import device_of
 from conceptrast.models.split import SplitModel
-from conceptrast.steps.opening import open_pictures
+from conceptrast.steps.opening import PictureInputs, open_pictures
 from conceptrast.steps.runner import run
 
 
-def main(
-    settings: dict[str, Any],
-    index: Path,
-    class_names: Path,
-    attribution: Path,
-    features: list[Path],
-    hyperplanes: list[Path],
-    shift: Path,
-    weights: Path | None = None,
-    workers: int = 0,
-) -> None:
-    """Write the probabilities of both classes of every drawn pair whose first class is in the attribution file."""
-    pictures = open_pictures(settings, index, class_names, weights, workers)
-    seed, precision = settings["seed"], settings["precision"]
-    here, most = images_by_class(read_attributions([attribution])), settings["images_per_pair"]
-    draws = draw_pairs(list(FeatureBank(features)), settings["pairs_per_draw"], settings["runs"], seed)
-    drawn = sorted({pair for pairs in draws for pair in pairs if pair[0] in here})
-    planes = {name: Planes(hyperplanes, name, drawn) for name in settings["hyperplanes"]}
-    images = {first: drawn_images(here[first], first, most, seed) for first, _ in drawn}
-    split, device = SplitModel(pictures.model, settings["layer"]), device_of(pictures.model)
-    found = class_activations(pictures, split, images, precision, "")
-    classes = ((target, activations.to(device)) for target, activations in found)
-    options = {"seed": seed, "precision": precision, "batch_size": settings["batch_size"]}
-    options["names"] = pictures.model.class_names
-    write_table(shift_table(split, classes, planes, draws, offsets=settings["offsets"], **options), shift)
+@dataclass(frozen=True, kw_only=True)
+class Inputs(PictureInputs):
+    """And the attribution of the shard's classes, the features and hyperplanes of all shards."""
+
+    attribution: Path
+    features: list[Path]
+    hyperplanes: list[Path]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """Probabilities of both classes of every drawn pair, at every offset."""
+
+    shift: Path
+
+
+def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
+    """Shift the drawn pairs whose first class is in the attribution file."""
+    pictures = open_pictures(settings, inputs)
+    seed = settings["seed"]
+    # Which pairs
+    images = images_by_class(read_attributions([inputs.attribution]))
+    draws = draw_pairs(list(FeatureBank(inputs.features)), settings["pairs_per_draw"], settings["runs"], seed)
+    pairs = sorted({pair for draw in draws for pair in draw if pair[0] in images})
+    planes = {name: Planes(inputs.hyperplanes, name, pairs) for name in settings["hyperplanes"]}
+    # Which images of their first classes
+    most = settings["images_per_pair"]
+    drawn = {first: drawn_images(images[first], first, most, seed) for first, _ in pairs}
+    # Their activations, class by class
+    split = SplitModel(pictures.model, settings["layer"])
+    stream = class_activations(pictures, split, drawn, settings["precision"], what="")
+    device = device_of(pictures.model)
+    options = ShiftSettings(
+        offsets=settings["offsets"],
+        seed=seed,
+        precision=settings["precision"],
+        batch_size=settings["batch_size"],
+    )
+    classes = ((target, activations.to(device)) for target, activations in stream)
+    names = pictures.model.class_names
+    table = shift_table(split, classes, planes, draws, settings=options, names=names)
+    write_table(table, outputs.shift)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,56 +10,90 @@ import pandas as pd
 
 from conceptrast.base.files import read_arrays, read_json, read_table, write_table
 from conceptrast.concepts import recovery as concept_recovery
+from conceptrast.concepts.tables import beside_published, component_prediction_table, study_summary
+from conceptrast.models.tables import model_summary
 from conceptrast.steps.runner import run
-from conceptrast.tables import beside_published, component_prediction, model_summary, study_summary
 
 
-def main(
-    settings: dict[str, Any],
-    predictions: list[Path],
-    class_names: list[Path],
-    attributions: list[Path],
-    components: list[Path],
-    prediction: list[Path],
-    recovery: list[Path],
-    purity: list[Path],
-    histories: list[Path],
-    tables: list[Path],
-) -> None:
-    """Files come in the order of ``settings``: studies, studies_with_truth, trained_models; shards of each study."""
-    studies, shards = settings["studies"], settings["shards"]
-    classes = [read_table(path) for path in prediction]
-    tested, summaries = [], []
-    for number, study in enumerate(studies):
-        found = component_prediction(classes[number])
-        found.insert(0, "study", study["name"])
-        tested.append(found)
-        own = attributions[number * shards : (number + 1) * shards]
-        summary = study_summary(
-            read_table(predictions[number]),
-            len(read_json(class_names[number])),
-            classes[number],
-            read_arrays(components[number]),
-            [read_arrays(path)["completeness_gap"] for path in own],
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """In the order of ``settings``: studies, studies_with_truth, trained_models; shards of each study."""
+
+    predictions: list[Path]
+    class_names: list[Path]
+    attributions: list[Path]
+    components: list[Path]
+    prediction: list[Path]
+    recovery: list[Path]
+    purity: list[Path]
+    histories: list[Path]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """Each table has the name of its file."""
+
+    tables: list[Path]
+
+
+def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
+    """Write the tables of all studies and trained models."""
+    tables = {
+        "component_prediction": _component_prediction,
+        "studies": _studies,
+        "concept_recovery": _concept_recovery,
+        "models": _models,
+    }
+    for path in outputs.tables:
+        write_table(tables[path.stem](settings, inputs), path)
+
+
+def _component_prediction(settings: dict[str, Any], inputs: Inputs) -> pd.DataFrame:
+    """How often the model recognises a class in its patches, study by study, beside published numbers."""
+    parts = []
+    for study, path in zip(settings["studies"], inputs.prediction, strict=True):
+        part = component_prediction_table(read_table(path))
+        part.insert(0, "study", study["name"])
+        parts.append(part)
+    published = {study["name"]: study["published"] for study in settings["studies"] if "published" in study}
+    return beside_published(pd.concat(parts, ignore_index=True), published)
+
+
+def _studies(settings: dict[str, Any], inputs: Inputs) -> pd.DataFrame:
+    """One row a study."""
+    shards = settings["shards"]
+    rows = []
+    for number, study in enumerate(settings["studies"]):
+        attributions = inputs.attributions[number * shards : (number + 1) * shards]
+        row = {"study": study["name"]}
+        row |= {key: study[key] for key in ("model", "dataset", "layer")}
+        row |= {"predicted_by": study.get("predicted_by", study["model"])}
+        row |= study_summary(
+            read_table(inputs.predictions[number]),
+            n_labels=len(read_json(inputs.class_names[number])),
+            classes=read_table(inputs.prediction[number]),
+            components=read_arrays(inputs.components[number]),
+            gaps=[read_arrays(path)["completeness_gap"] for path in attributions],
         )
-        head = {"study": study["name"], **{key: study[key] for key in ("model", "dataset", "layer")}}
-        summaries.append({**head, "predicted_by": study.get("predicted_by", study["model"]), **summary})
-    built = {}
-    published = {study["name"]: study["published"] for study in studies if "published" in study}
-    if studies:
-        built["component_prediction"] = beside_published(pd.concat(tested, ignore_index=True), published)
-        built["studies"] = pd.DataFrame(summaries)
-    if recovery:
-        pairs = zip(recovery, purity, strict=True)
-        parts = [concept_recovery.summary(read_table(found), read_table(pure)) for found, pure in pairs]
-        for part, name in zip(parts, settings["studies_with_truth"], strict=True):
-            part.insert(0, "study", name)
-        built["concept_recovery"] = pd.concat(parts, ignore_index=True)
-    if histories:
-        rows = zip(settings["trained_models"], histories, strict=True)
-        built["models"] = pd.DataFrame([{"model": name, **model_summary(read_table(path))} for name, path in rows])
-    for path in tables:
-        write_table(built[path.stem], path)
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _concept_recovery(settings: dict[str, Any], inputs: Inputs) -> pd.DataFrame:
+    """What is found of the known concepts, study by study."""
+    files = zip(settings["studies_with_truth"], inputs.recovery, inputs.purity, strict=True)
+    parts = []
+    for study, recovery, purity in files:
+        part = concept_recovery.recovery_summary(read_table(recovery), read_table(purity))
+        part.insert(0, "study", study)
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True)
+
+
+def _models(settings: dict[str, Any], inputs: Inputs) -> pd.DataFrame:
+    """One row a trained model."""
+    files = zip(settings["trained_models"], inputs.histories, strict=True)
+    return pd.DataFrame([{"model": name, **model_summary(read_table(path))} for name, path in files])
 
 
 if __name__ == "__main__":

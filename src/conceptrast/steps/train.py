@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,42 +15,58 @@ from conceptrast.models.opening import open_model
 from conceptrast.models.training import TrainOptions, train
 from conceptrast.models.training_pictures import TrainingPictures
 from conceptrast.models.weights import write_state
+from conceptrast.steps.opening import md5_of
 from conceptrast.steps.runner import run
 
 
-def main(
-    settings: dict[str, Any],
-    index: Path,
-    class_names: Path,
-    weights: Path,
-    history: Path,
-    key: str = "",
-    workers: int = 0,
-) -> None:
-    """Train ``settings["model"]`` on the ``train`` rows of ``index``; write weights and a table of epochs.
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """``key`` says what code and data the training is made of: a checkpoint of another key is ignored."""
 
-    ``key`` says what code and data the training is made of: a checkpoint of another key is ignored.
-    """
-    table, seed = read_table(index), settings["seed"]
-    entry = {"seed": seed} | settings["model"] | {"train": None}
-    options = TrainOptions.of(settings["model"]["train"], settings["precision"])
+    index: Path
+    class_names: Path
+    key: str = ""
+    workers: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """Trained weights, and a table of epochs."""
+
+    weights: Path
+    history: Path
+
+
+def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
+    """Train ``settings["model"]`` on the ``train`` rows of the index."""
+    # The model
     only_head = settings["model"]["train"].get("only") == "head"
-    model = open_model(entry, class_names=read_json(class_names), new_head=only_head)
+    entry = {"seed": settings["seed"]} | settings["model"] | {"train": None}
+    model = open_model(entry, class_names=read_json(inputs.class_names), new_head=only_head)
     model.module.to(default_device())
-    dataset = open_dataset(settings["dataset"], seed)
+    # The pictures
+    table = read_table(inputs.index)
+    dataset = open_dataset(settings["dataset"], settings["seed"])
+    options = TrainOptions.of(settings["model"]["train"], settings["precision"])
     training, validation = (
-        TrainingPictures(dataset, table[table["split"] == split], model.preprocess, options.batch_size, workers)
+        TrainingPictures(
+            dataset,
+            table[table["split"] == split],
+            model.preprocess,
+            options.batch_size,
+            workers=inputs.workers,
+        )
         for split in ("train", "validation")
     )
-    key += f" {model.preprocess} {json.dumps(settings, sort_keys=True)} "
-    key += hashlib.md5(table.to_csv(index=False).encode(), usedforsecurity=False).hexdigest()
-    checkpoint = weights.with_name(weights.name + ".checkpoint.pt")
+    # Training
+    key = f"{inputs.key} {model.preprocess} {json.dumps(settings, sort_keys=True)} {md5_of(table)}"
+    checkpoint = outputs.weights.with_name(outputs.weights.name + ".checkpoint.pt")
     if only_head:
         epochs = fit_head(model, training, validation, options.precision)
     else:
-        epochs = train(model, training, validation, options, checkpoint, entry["seed"], key)
-    write_table(epochs, history)
-    write_state(model.module.state_dict(), weights)
+        epochs = train(model, training, validation, options, checkpoint=checkpoint, seed=entry["seed"], key=key)
+    write_table(epochs, outputs.history)
+    write_state(model.module.state_dict(), outputs.weights)
     checkpoint.unlink(missing_ok=True)
 
 

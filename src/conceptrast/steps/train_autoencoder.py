@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,26 +14,47 @@ from conceptrast.data.dataset import open_dataset
 from conceptrast.models.inference import default_device
 from conceptrast.models.training_pictures import TrainingPictures
 from conceptrast.models.weights import write_state
+from conceptrast.steps.opening import md5_of
 from conceptrast.steps.runner import run
 
 
-def main(settings: dict[str, Any], index: Path, weights: Path, history: Path, key: str = "", workers: int = 0) -> None:
-    """Train on the ``train`` rows of ``index``; write weights and a table of epochs.
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """``key`` says what code and data the training is made of: a checkpoint of another key is ignored."""
 
-    ``key`` says what code and data the training is made of: a checkpoint of another key is ignored.
-    """
-    table, seed = read_table(index), settings["network_seed"]
+    index: Path
+    key: str = ""
+    workers: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """Trained weights, and a table of epochs."""
+
+    weights: Path
+    history: Path
+
+
+def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
+    """Train on the ``train`` rows of the index."""
+    table = read_table(inputs.index)
     given = dict(settings["autoencoder"])
     options = AutoencoderOptions(**given.pop("epochs"), **given)
-    autoencoder = Autoencoder(settings["size"], seed).to(default_device())
-    dataset, shown = open_dataset(settings["dataset"], settings["seed"]), table[table["split"] == "train"]
-    pictures = TrainingPictures(dataset, shown, plain_preprocess(settings["size"]), options.batch_size, workers)
-    key += f" {json.dumps(settings, sort_keys=True)} "
-    key += hashlib.md5(table.to_csv(index=False).encode(), usedforsecurity=False).hexdigest()
-    checkpoint = weights.with_name(weights.name + ".checkpoint.pt")
-    epochs = train_autoencoder(autoencoder, pictures, options, checkpoint, seed, key)
-    write_table(epochs, history)
-    write_state(autoencoder.state_dict(), weights)
+    autoencoder = Autoencoder(settings["size"], settings["network_seed"]).to(default_device())
+    pictures = TrainingPictures(
+        open_dataset(settings["dataset"], settings["seed"]),
+        table[table["split"] == "train"],
+        plain_preprocess(settings["size"]),
+        options.batch_size,
+        workers=inputs.workers,
+    )
+    key = f"{inputs.key} {json.dumps(settings, sort_keys=True)} {md5_of(table)}"
+    checkpoint = outputs.weights.with_name(outputs.weights.name + ".checkpoint.pt")
+    epochs = train_autoencoder(
+        autoencoder, pictures, options, checkpoint=checkpoint, seed=settings["network_seed"], key=key
+    )
+    write_table(epochs, outputs.history)
+    write_state(autoencoder.state_dict(), outputs.weights)
     checkpoint.unlink(missing_ok=True)
 
 

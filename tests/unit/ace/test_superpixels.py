@@ -17,7 +17,9 @@ def noise(seed: int, side: int = 48) -> np.ndarray:
 def quarters() -> np.ndarray:
     """Four squares of one colour each."""
     picture = np.zeros((32, 32, 3), np.uint8)
-    picture[:16, 16:], picture[16:, :16], picture[16:, 16:] = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+    picture[:16, 16:] = (255, 0, 0)
+    picture[16:, :16] = (0, 255, 0)
+    picture[16:, 16:] = (0, 0, 255)
     return picture
 
 
@@ -61,7 +63,8 @@ def test_one_segment_is_none():
 
 def test_a_segment_in_its_place_keeps_its_pixels_and_leaves_the_view_alone():
     view = torch.from_numpy(noise(4, side=6)).permute(2, 0, 1)
-    before, mask = view.clone(), np.zeros((1, 6, 6), bool)
+    before = view.clone()
+    mask = np.zeros((1, 6, 6), bool)
     mask[0, 1:3, 2:5] = True
     mask[0, 2, 4] = False
     [alone] = segment_views(view, mask, (0.2, 0.4, 0.6), "in_place")

@@ -33,12 +33,14 @@ def test_gradients_are_derivatives_along_a_vector_added_at_every_position():
     split = SplitModel(net, "1")
     activations = split.prefix(images(7)).detach().double()
     net.double()
-    before, found = activations.clone(), class_gradients(split, activations, target=2, batch_size=3)
+    before = activations.clone()
+    gradients = class_gradients(split, activations, target=2, batch_size=3)
     assert torch.equal(activations, before)
-    along, step = torch.randn(5, dtype=torch.float64, generator=torch.Generator().manual_seed(3)), 1e-6
+    along = torch.randn(5, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    step = 1e-6
     moved = [split.suffix(activations + sign * step * along.view(1, 5, 1, 1))[:, 2] for sign in (1, -1)]
     numeric = ((moved[0] - moved[1]) / (2 * step)).detach().numpy()
-    np.testing.assert_allclose(found @ along.numpy(), numeric, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(gradients @ along.numpy(), numeric, rtol=1e-6, atol=1e-9)
     assert not any(weight.grad is not None for weight in net.parameters())
 
 
@@ -54,15 +56,16 @@ def test_scores_are_those_of_a_plain_loop():
             along = torch.from_numpy(cavs[draw]).float().view(1, 5, 1, 1)
             net[2:](activations[image : image + 1] + amount * along)[0, 1].backward()
             rises[image, draw] = amount.grad.item()
-    found = tcav_scores(class_gradients(split, activations, 1), cavs)
-    np.testing.assert_array_equal(found, (rises > 0).mean(axis=0))
-    assert len(set(found)) > 2  # not all the same, which anything would reproduce
+    scores = tcav_scores(class_gradients(split, activations, 1), cavs)
+    np.testing.assert_array_equal(scores, (rises > 0).mean(axis=0))
+    assert len(set(scores)) > 2  # not all the same, which anything would reproduce
 
 
 def test_scores_are_captums(tmp_path):
     """Captum works on flattened activations: our CAV [C] is the same at every position there."""
     concept = pytest.importorskip("captum.concept")
-    net, pictures = network(), images(30)
+    net = network()
+    pictures = images(30)
     vector = np.random.default_rng(5).normal(size=5)
 
     class Given(concept.Classifier):
@@ -87,8 +90,10 @@ def test_scores_are_captums(tmp_path):
         concept.Concept(number, f"c{number}", torch.utils.data.DataLoader(images(4, seed=number), batch_size=4))
         for number in range(2)
     ]
-    said = concept.TCAV(net, ["1"], classifier=Given(), save_path=str(tmp_path)).interpret(pictures, [data], target=1)
-    [by_layer] = said.values()
+    captum_scores = concept.TCAV(net, ["1"], classifier=Given(), save_path=str(tmp_path)).interpret(
+        pictures, [data], target=1
+    )
+    [by_layer] = captum_scores.values()
     split = SplitModel(net, "1")
     ours = tcav_scores(class_gradients(split, split.prefix(pictures).detach(), 1), vector[None])
     assert by_layer["1"]["sign_count"][0].item() == pytest.approx(ours[0], abs=1e-6)
@@ -97,43 +102,47 @@ def test_scores_are_captums(tmp_path):
 
 def test_cavs_are_scikit_learns_ridge():
     draw = np.random.default_rng(6)
-    positives, negatives = draw.normal(0.5, 1, (3, 9, 4)), draw.normal(0, 1, (3, 12, 4))
-    found = fit_cavs(positives, negatives)
-    for each in range(3):
-        rows = np.concatenate([positives[each, 3:], negatives[each, 4:]])
+    positives = draw.normal(0.5, 1, (3, 9, 4))
+    negatives = draw.normal(0, 1, (3, 12, 4))
+    cavs = fit_cavs(positives, negatives)
+    for number in range(3):
+        rows = np.concatenate([positives[number, 3:], negatives[number, 4:]])
         signs = np.repeat([1.0, -1.0], [6, 8])
         penalty = ((rows - rows.mean(0)) ** 2).sum() / len(rows)
         fitted = Ridge(alpha=penalty).fit(rows, signs)
-        np.testing.assert_allclose(found.vectors[each], fitted.coef_ / np.linalg.norm(fitted.coef_), rtol=1e-8)
-        right = (fitted.predict(positives[each, :3]) > 0).mean(), (fitted.predict(negatives[each, :4]) < 0).mean()
-        assert found.accuracy[each] == pytest.approx(np.mean(right))
+        np.testing.assert_allclose(cavs.vectors[number], fitted.coef_ / np.linalg.norm(fitted.coef_), rtol=1e-8)
+        right = (fitted.predict(positives[number, :3]) > 0).mean(), (fitted.predict(negatives[number, :4]) < 0).mean()
+        assert cavs.accuracy[number] == pytest.approx(np.mean(right))
 
 
 def test_the_positive_side_of_a_cav_is_the_concept_whatever_its_scale():
     draw = np.random.default_rng(7)
     noise = draw.normal(0, 0.1, (2, 5, 12, 8))
-    positives, negatives = noise[0] + np.eye(8)[3], noise[1]
-    found = fit_cavs(positives, negatives)
-    assert (found.vectors[:, 3] > 0.95).all()
-    np.testing.assert_allclose(np.linalg.norm(found.vectors, axis=1), 1)
-    assert (found.accuracy == 1).all()
-    np.testing.assert_allclose(fit_cavs(1000 * positives, 1000 * negatives).vectors, found.vectors, atol=1e-10)
+    positives = noise[0] + np.eye(8)[3]
+    negatives = noise[1]
+    cavs = fit_cavs(positives, negatives)
+    assert (cavs.vectors[:, 3] > 0.95).all()
+    np.testing.assert_allclose(np.linalg.norm(cavs.vectors, axis=1), 1)
+    assert (cavs.accuracy == 1).all()
+    np.testing.assert_allclose(fit_cavs(1000 * positives, 1000 * negatives).vectors, cavs.vectors, atol=1e-10)
 
 
 def test_held_out_segments_do_not_shape_the_cav():
     draw = np.random.default_rng(8)
-    positives, negatives = draw.normal(3, 1, (1, 6, 3)), draw.normal(0, 1, (1, 6, 3))
+    positives = draw.normal(3, 1, (1, 6, 3))
+    negatives = draw.normal(0, 1, (1, 6, 3))
     moved = positives.copy()
     moved[0, :2] -= 100
-    one, other = fit_cavs(positives, negatives), fit_cavs(moved, negatives)
+    one = fit_cavs(positives, negatives)
+    other = fit_cavs(moved, negatives)
     np.testing.assert_array_equal(one.vectors, other.vectors)
     assert other.accuracy[0] < one.accuracy[0]
 
 
 def test_segments_that_are_all_the_same_have_no_direction():
-    found = fit_cavs(np.ones((2, 4, 3)), np.ones((2, 4, 3)))
-    assert not found.vectors.any()
-    assert tcav_scores(np.ones((5, 3)), found.vectors).tolist() == [0, 0]
+    cavs = fit_cavs(np.ones((2, 4, 3)), np.ones((2, 4, 3)))
+    assert not cavs.vectors.any()
+    assert tcav_scores(np.ones((5, 3)), cavs.vectors).tolist() == [0, 0]
 
 
 @pytest.mark.parametrize(
@@ -150,7 +159,8 @@ def test_a_derivative_of_zero_is_no_rise():
 
 def test_p_values_are_scipys_where_both_sides_vary():
     draw = np.random.default_rng(9)
-    scores, random = draw.uniform(0.6, 1, 20), draw.uniform(0, 1, 17)
+    scores = draw.uniform(0.6, 1, 20)
+    random = draw.uniform(0, 1, 17)
     expected = stats.ttest_ind(scores, random, equal_var=False).pvalue
     assert two_sided_p(scores, random) == pytest.approx(expected, rel=1e-9)
     assert two_sided_p(random, scores) == pytest.approx(expected, rel=1e-9)

@@ -13,7 +13,7 @@ import conceptrast as cc
 from conceptrast.api.contrast import Contrast, plane_of_pair
 from conceptrast.base.errors import ConceptrastError, ConfigError, LayerError, ModelError
 from conceptrast.concepts.recipes import Recipe
-from conceptrast.contrast.solvers import Solver
+from conceptrast.contrast.hyperplane_solvers import Solver
 from conceptrast.models.model import Model, Preprocess
 
 RECIPE = Recipe("small", components=2, kernel=1, stride=1, window=0.25)

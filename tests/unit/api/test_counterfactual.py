@@ -19,7 +19,7 @@ def test_a_picture_is_moved_and_every_direction_has_its_strip(tmp_path):
     answer = cc.Study(colours()).counterfactual(tmp_path / "red.png", "blue", [blue], decoder=Blocks().eval(), frames=5)
     assert answer.names == ("red", "blue")
     assert [story.direction.name for story in answer.stories] == ["gradient", "latent_shift", "cav"]
-    assert all(story.found and story.decoded[-1, 1] >= 0.5 for story in answer.stories)
+    assert all(story.reached and story.decoded[-1, 1] >= 0.5 for story in answer.stories)
     assert set(answer.table()["to_name"]) == {"blue"}
     assert answer.kept
     assert "cav: p(blue) of the decoded picture 0.0" in str(answer)

@@ -11,7 +11,7 @@ from torch import nn
 import conceptrast as cc
 from conceptrast.api.explanation import Explanation
 from conceptrast.base.errors import ConceptrastError, ConfigError, LayerError, ModelError
-from conceptrast.concepts.component_prediction import assemble
+from conceptrast.concepts.combined_image import assemble
 from conceptrast.concepts.recipes import Recipe
 from conceptrast.data.dataset import Dataset, open_dataset
 from conceptrast.data.loading import views

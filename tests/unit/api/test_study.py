@@ -15,7 +15,8 @@ import conceptrast as cc
 from conceptrast.api.activation_cache import ActivationCache, KeptPictures
 from conceptrast.attribution.images import attribute_images
 from conceptrast.base.errors import ConceptrastError, ConfigError, LayerError, ModelError
-from conceptrast.concepts.classes import by_class, factorize_classes
+from conceptrast.concepts.attributed_images import by_class
+from conceptrast.concepts.class_factorization import factorize_classes
 from conceptrast.data.loose_pictures import as_dataset
 from conceptrast.models.activations import activations_of
 from conceptrast.models.inference import predict

@@ -48,30 +48,33 @@ def test_two_relu_layers_by_hand() -> None:
     # h = relu(a1 - a2, a1 + a2), f = relu(2 h1 + h2 - 3); a0 = (0, 0): h0 = (0, 0), f0 = relu(-3) = 0.
     # a = (2, 1): h = (1, 3), z = 2, f = 2. Multipliers: m_h = 1 and 1; m_z = (2 - 0) / (2 + 3) = 0.4.
     # df/da1 = 0.4 (2·1 + 1·1) = 1.2, df/da2 = 0.4 (-2 + 1) = -0.4; attribution (2.4, -0.4), sum 2.
-    first, second = nn.Linear(2, 2, bias=False), nn.Linear(2, 1)
+    first = nn.Linear(2, 2, bias=False)
+    second = nn.Linear(2, 1)
     with torch.no_grad():
         first.weight.copy_(torch.tensor([[1.0, -1.0], [1.0, 1.0]]))
         second.weight.copy_(torch.tensor([[2.0, 1.0]]))
         second.bias.fill_(-3.0)
     split = split_before(nn.Flatten(), first, nn.ReLU(), second, nn.ReLU())
-    found = deeplift(split, torch.tensor([[[[2.0]], [[1.0]]]]), torch.zeros(1, 2, 1, 1), 0)
-    torch.testing.assert_close(found.flatten(), torch.tensor([2.4, -0.4]))
+    attribution = deeplift(split, torch.tensor([[[[2.0]], [[1.0]]]]), torch.zeros(1, 2, 1, 1), 0)
+    torch.testing.assert_close(attribution.flatten(), torch.tensor([2.4, -0.4]))
 
 
 def test_overlapping_max_pooling_by_hand() -> None:
     # Windows (1, 5), (5, 2) against baseline (0, 0), (0, 4): the first rises by 5 at the middle, the second rises
     # from 4 to 5 by 1, also at the middle: 6 in all.
     split = split_before(nn.MaxPool2d((1, 2), stride=1), nn.Flatten(), Call(lambda x: x.sum(1, keepdim=True)))
-    found = deeplift(split, torch.tensor([[[[1.0, 5.0, 2.0]]]]), torch.tensor([[[[0.0, 0.0, 4.0]]]]), 0)
-    torch.testing.assert_close(found.flatten(), torch.tensor([0.0, 6.0, 0.0]))
+    attribution = deeplift(split, torch.tensor([[[[1.0, 5.0, 2.0]]]]), torch.tensor([[[[0.0, 0.0, 4.0]]]]), 0)
+    torch.testing.assert_close(attribution.flatten(), torch.tensor([0.0, 6.0, 0.0]))
 
 
 def test_a_linear_suffix_has_a_closed_form() -> None:
     linear = nn.Linear(12, 5)
-    activations, baseline, targets = normal(4, 3, 2, 2), normal(1, 3, 2, 2, seed=1), torch.tensor([4, 0, 2, 2])
-    found = deeplift(split_before(nn.Flatten(), linear), activations, baseline, targets)
+    activations = normal(4, 3, 2, 2)
+    baseline = normal(1, 3, 2, 2, seed=1)
+    targets = torch.tensor([4, 0, 2, 2])
+    attribution = deeplift(split_before(nn.Flatten(), linear), activations, baseline, targets)
     expected = (activations - baseline) * linear.weight.detach()[targets].view(4, 3, 2, 2)
-    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(attribution, expected)
 
 
 MODULES = [
@@ -140,11 +143,12 @@ def test_attribution_adds_up_through_every_nonlinearity(part: nn.Module, baselin
     torch.nn.Module.requires_grad_(part, False)
     width = part(normal(1, 4, 6, 6)).numel()
     split = split_before(nn.Conv2d(4, 4, 3, padding=1), part, Call(lambda x: x.reshape(-1, width)), nn.Linear(width, 3))
-    activations, baseline = normal(3, 4, 6, 6), normal(baselines, 4, 6, 6, seed=1)
+    activations = normal(3, 4, 6, 6)
+    baseline = normal(baselines, 4, 6, 6, seed=1)
     kept = activations.clone()
     targets = torch.tensor([0, 2, 1])
-    found = deeplift(split, activations, baseline, targets)
-    gap = completeness_gap(split, found, activations, baseline, targets)
+    attribution = deeplift(split, activations, baseline, targets)
+    gap = completeness_gap(split, attribution, activations=activations, baseline=baseline, target=targets)
     assert gap.max() < 1e-4
     torch.testing.assert_close(activations, kept, rtol=0, atol=0)
 
@@ -156,19 +160,20 @@ def test_what_a_call_in_place_overwrites_stays_overwritten() -> None:
         return y
 
     split = split_before(Call(forgetful), nn.Flatten(), nn.Linear(16, 2))
-    activations, baseline = normal(2, 4, 2, 2), normal(1, 4, 2, 2, seed=1)
-    found = deeplift(split, activations, baseline, 1)
-    assert completeness_gap(split, found, activations, baseline, 1).max() < 1e-5
-    assert (found[(activations < 0) & (baseline < 0)] == 0).all()
+    activations = normal(2, 4, 2, 2)
+    baseline = normal(1, 4, 2, 2, seed=1)
+    attribution = deeplift(split, activations, baseline, 1)
+    assert completeness_gap(split, attribution, activations=activations, baseline=baseline, target=1).max() < 1e-5
+    assert (attribution[(activations < 0) & (baseline < 0)] == 0).all()
 
 
 def test_close_to_the_baseline_the_derivative_takes_the_ratios_place() -> None:
     split = split_before(nn.Sigmoid(), nn.Flatten())
     activations = torch.full((1, 1, 1, 1), 0.5)
-    found = deeplift(split, activations, activations - 1e-7, 0)
+    attribution = deeplift(split, activations, activations - 1e-7, 0)
     way = activations - (activations - 1e-7)
     slope = torch.sigmoid(activations) * (1 - torch.sigmoid(activations))
-    torch.testing.assert_close(found, way * slope)
+    torch.testing.assert_close(attribution, way * slope)
     assert deeplift(split, activations, activations, 0).abs().max() == 0
 
 
@@ -181,24 +186,31 @@ def test_attribution_adds_up_where_modules_are_reused(name: str, layer: str) -> 
     with torch.no_grad():
         activations = split.prefix(normal(2, 3, 64, 64))
         baseline = split.prefix(torch.ones(1, 3, 64, 64))
-    found = deeplift(split, activations, baseline, torch.tensor([7, 400]))
-    assert completeness_gap(split, found, activations, baseline, torch.tensor([7, 400])).max() < 1e-3
-    assert found.shape == activations.shape
+    attribution = deeplift(split, activations, baseline, torch.tensor([7, 400]))
+    assert (
+        completeness_gap(
+            split, attribution, activations=activations, baseline=baseline, target=torch.tensor([7, 400])
+        ).max()
+        < 1e-3
+    )
+    assert attribution.shape == activations.shape
 
 
 def test_products_leave_a_gap_that_is_reported() -> None:
     split = split_before(Call(lambda x: x * x), nn.Flatten())
-    activations, baseline = torch.full((1, 1, 1, 1), 3.0), torch.full((1, 1, 1, 1), 1.0)
-    found = deeplift(split, activations, baseline, 0)
-    assert found.item() == 12.0  # (3 - 1) · 2 · 3, where the logit changes by 8
-    assert completeness_gap(split, found, activations, baseline, 0).item() == 0.5
+    activations = torch.full((1, 1, 1, 1), 3.0)
+    baseline = torch.full((1, 1, 1, 1), 1.0)
+    attribution = deeplift(split, activations, baseline, 0)
+    assert attribution.item() == 12.0  # (3 - 1) · 2 · 3, where the logit changes by 8
+    assert completeness_gap(split, attribution, activations=activations, baseline=baseline, target=0).item() == 0.5
 
 
 @pytest.mark.parametrize("form", [torch.contiguous_format, torch.channels_last])
 def test_an_image_has_the_same_attribution_in_any_batch_and_memory_format(form: torch.memory_format) -> None:
     split = split_before(nn.Conv2d(4, 8, 3), nn.ReLU(), nn.MaxPool2d(3, 2), nn.SiLU(), nn.Flatten(), nn.Linear(72, 3))
     activations = normal(5, 4, 10, 10)
-    baseline, targets = normal(1, 4, 10, 10, seed=1), torch.tensor([0, 1, 2, 1, 0])
+    baseline = normal(1, 4, 10, 10, seed=1)
+    targets = torch.tensor([0, 1, 2, 1, 0])
     together = deeplift(split, activations.contiguous(memory_format=form), baseline, targets)
     for row in range(5):
         alone = deeplift(split, activations[row : row + 1], baseline, int(targets[row]))
@@ -210,26 +222,27 @@ def test_it_works_whatever_the_caller_records_and_leaves_no_gradients(context) -
     linear = nn.Linear(16, 2)
     split = split_before(nn.ReLU(), nn.Flatten(), linear)
     with context():
-        found = deeplift(split, normal(2, 4, 2, 2), torch.zeros(1, 4, 2, 2), 0)
-    assert not found.requires_grad
+        attribution = deeplift(split, normal(2, 4, 2, 2), torch.zeros(1, 4, 2, 2), 0)
+    assert not attribution.requires_grad
     assert linear.weight.grad is None
-    assert found.abs().sum() > 0
+    assert attribution.abs().sum() > 0
 
 
 def test_in_bfloat16_it_is_near_what_it_is_in_float32() -> None:
     split = split_before(nn.Conv2d(4, 8, 3), nn.GELU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(128, 3))
-    activations, baseline = normal(3, 4, 10, 10), normal(1, 4, 10, 10, seed=1)
+    activations = normal(3, 4, 10, 10)
+    baseline = normal(1, 4, 10, 10, seed=1)
     exact = deeplift(split, activations, baseline, 1)
     with torch.autocast("cpu", torch.bfloat16):
-        found = deeplift(split, activations.bfloat16(), baseline.bfloat16(), 1)
-    assert found.dtype == torch.float32
-    assert (found - exact).norm() < 0.02 * exact.norm()
+        attribution = deeplift(split, activations.bfloat16(), baseline.bfloat16(), 1)
+    assert attribution.dtype == torch.float32
+    assert (attribution - exact).norm() < 0.02 * exact.norm()
 
 
 def test_float64_stays_float64() -> None:
     split = split_before(nn.Sigmoid(), nn.Flatten())
-    found = deeplift(split, torch.ones(1, 1, 1, 1).double(), torch.zeros(1, 1, 1, 1).double(), 0)
-    torch.testing.assert_close(found.sum(), torch.sigmoid(torch.tensor(1.0).double()) - 0.5, rtol=0, atol=1e-15)
+    attribution = deeplift(split, torch.ones(1, 1, 1, 1).double(), torch.zeros(1, 1, 1, 1).double(), 0)
+    torch.testing.assert_close(attribution.sum(), torch.sigmoid(torch.tensor(1.0).double()) - 0.5, rtol=0, atol=1e-15)
 
 
 def test_nothing_is_left_behind_by_a_failure() -> None:

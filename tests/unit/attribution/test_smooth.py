@@ -35,21 +35,25 @@ def network() -> nn.Module:
 
 
 def test_it_is_the_mean_over_copies_then_over_channels(network: nn.Module) -> None:
-    split, images, targets = SplitModel(network, "1"), normal(3, 3, 12, 12), torch.tensor([0, 2, 1])
-    found = smooth_attribution(split, images, targets, samples=4, noise=0.5, baseline=0.3, seed=9, batch_size=5)
+    split = SplitModel(network, "1")
+    images = normal(3, 3, 12, 12)
+    targets = torch.tensor([0, 2, 1])
+    attribution = smooth_attribution(split, images, targets, samples=4, noise=0.5, baseline=0.3, seed=9, batch_size=5)
     start = split.prefix(torch.full((1, 3, 12, 12), 0.3))
     copies = noisy_copies(images, np.arange(3), 4, 0.5, seed=9)
     for row in range(3):
-        each = [deeplift(split, split.prefix(copy[None]), start, int(targets[row])) for copy in copies[row]]
-        mean = torch.stack(each).mean(0)[0]
-        torch.testing.assert_close(found.raw[row], mean.mean(0))
-        torch.testing.assert_close(found.rectified[row], mean.relu().mean(0))
-    assert found.gap.max() < 1e-3
+        attributions = [deeplift(split, split.prefix(copy[None]), start, int(targets[row])) for copy in copies[row]]
+        mean = torch.stack(attributions).mean(0)[0]
+        torch.testing.assert_close(attribution.raw[row], mean.mean(0))
+        torch.testing.assert_close(attribution.rectified[row], mean.relu().mean(0))
+    assert attribution.gap.max() < 1e-3
 
 
 @pytest.mark.parametrize("method", ["deeplift", "gradient_x_activation", "integrated_gradients"])
 def test_batches_and_shards_change_nothing(network: nn.Module, method: str) -> None:
-    split, images, ids = SplitModel(network, "1"), normal(4, 3, 12, 12), np.array([11, 5, 900, 2])
+    split = SplitModel(network, "1")
+    images = normal(4, 3, 12, 12)
+    ids = np.array([11, 5, 900, 2])
     whole = smooth_attribution(split, images, 1, method, samples=3, image_ids=ids)
     for rows in (slice(0, 1), slice(1, 4)):
         part = smooth_attribution(split, images[rows], 1, method, samples=3, image_ids=ids[rows], batch_size=1)
@@ -65,31 +69,41 @@ def test_multipliers_of_a_linear_suffix_are_its_weights(method: str, baseline: f
     linear.weight.copy_(normal(3, 4))
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), linear).eval()
     torch.nn.init.constant_(network[0].bias, 0.5)  # so that activations of the baseline are not zero
-    split, targets = SplitModel(network, "1"), torch.tensor([2, 0])
-    found = smooth_attribution(split, normal(2, 3, 6, 6), targets, method, samples=3, noise=0.5, baseline=baseline)
-    torch.testing.assert_close(found.multiplier, linear.weight[targets] / 16, rtol=1e-4, atol=1e-6)
+    split = SplitModel(network, "1")
+    targets = torch.tensor([2, 0])
+    images = normal(2, 3, 6, 6)
+    attribution = smooth_attribution(split, images, targets, method, samples=3, noise=0.5, baseline=baseline)
+    torch.testing.assert_close(attribution.multiplier, linear.weight[targets] / 16, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("method", ["gradient_x_activation", "integrated_gradients"])
 def test_sums_over_steps_are_float32_under_autocast(network: nn.Module, method: str) -> None:
-    split, explain = SplitModel(network, "1"), resolve("attribution method", method, METHODS)
-    activations, baseline = split.prefix(normal(8, 3, 12, 12)), split.prefix(torch.ones(1, 3, 12, 12))
+    split = SplitModel(network, "1")
+    explain = resolve("attribution method", method, METHODS)
+    activations = split.prefix(normal(8, 3, 12, 12))
+    baseline = split.prefix(torch.ones(1, 3, 12, 12))
     exact = explain(split, activations, baseline, 1)
     with torch.autocast("cpu", torch.bfloat16):
-        found = explain(split, activations, baseline, 1)
+        attribution = explain(split, activations, baseline, 1)
         rounded = explain(split, activations.bfloat16(), baseline.bfloat16(), 1)
-    assert found.dtype == rounded.dtype == torch.float32
-    for each in (found, rounded):
-        assert (each - exact).norm() < 0.01 * exact.norm()
+    assert attribution.dtype == rounded.dtype == torch.float32
+    for approximate in (attribution, rounded):
+        assert (approximate - exact).norm() < 0.01 * exact.norm()
 
 
 def test_integrated_gradients_of_bfloat16_activations_add_up_as_well() -> None:
     split = SplitModel(nn.Sequential(nn.Identity(), nn.GELU(), nn.Flatten()).eval(), "0")
-    activations, baseline = normal(16, 1, 1, 1).bfloat16(), normal(1, 1, 1, 1, seed=1).bfloat16()
+    activations = normal(16, 1, 1, 1).bfloat16()
+    baseline = normal(1, 1, 1, 1, seed=1).bfloat16()
     with torch.autocast("cpu", torch.bfloat16):
-        found = integrated_gradients(split, activations, baseline, 0)
+        attribution = integrated_gradients(split, activations, baseline, 0)
     # The suffix rounds nothing here, so that all of the gap would come from the way, its steps and their sum.
-    assert completeness_gap(split, found, activations.float(), baseline.float(), 0).median() < 1e-5
+    assert (
+        completeness_gap(
+            split, attribution, activations=activations.float(), baseline=baseline.float(), target=0
+        ).median()
+        < 1e-5
+    )
 
 
 def test_noise_belongs_to_seed_and_image_and_leaves_the_global_state_alone() -> None:
@@ -104,7 +118,8 @@ def test_noise_belongs_to_seed_and_image_and_leaves_the_global_state_alone() -> 
 
 
 def test_without_noise_the_image_itself_is_attributed_once(network: nn.Module) -> None:
-    split, images = SplitModel(network, "1"), normal(2, 3, 12, 12)
+    split = SplitModel(network, "1")
+    images = normal(2, 3, 12, 12)
     none = smooth_attribution(split, images, 0, samples=0)
     still = smooth_attribution(split, images, 0, samples=7, noise=0.0)
     torch.testing.assert_close(none.raw, still.raw, rtol=0, atol=0)
@@ -128,10 +143,12 @@ def test_a_stream_warns_once_for_all_its_batches(network: nn.Module, caplog: pyt
 
 
 def test_bfloat16_is_near_float32(network: nn.Module) -> None:
-    split, images = SplitModel(network, "1"), normal(2, 3, 12, 12)
-    exact, found = (smooth_attribution(split, images, 0, precision=each) for each in ("float32", "bfloat16"))
-    assert found.raw.dtype == torch.float32
-    assert (found.raw - exact.raw).norm() < 0.05 * exact.raw.norm()
+    split = SplitModel(network, "1")
+    images = normal(2, 3, 12, 12)
+    exact = smooth_attribution(split, images, 0, precision="float32")
+    rounded = smooth_attribution(split, images, 0, precision="bfloat16")
+    assert rounded.raw.dtype == torch.float32
+    assert (rounded.raw - exact.raw).norm() < 0.05 * exact.raw.norm()
 
 
 @pytest.mark.parametrize(
@@ -158,11 +175,11 @@ def test_a_stream_of_batches_gives_named_arrays(network: nn.Module) -> None:
     model = Model("toy", network, Preprocess(None, 12, (0.5,) * 3, (0.5,) * 3), ["a", "b", "c"])
     views = torch.randint(0, 256, (3, 3, 12, 12), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
     batches = [(np.array([8, 3]), views[:2]), (np.array([5]), views[2:])]
-    found = attribute_images(model, "1", batches, {3: 0, 5: 2, 8: 1}, samples=2, seed=4)
-    assert found["image"].tolist() == [8, 3, 5]
-    assert found["target"].tolist() == [1, 0, 2]
-    assert found["raw"].shape == found["rectified"].shape == (3, 10, 10)
-    assert {name: array.dtype.name for name, array in found.items()}["completeness_gap"] == "float32"
+    arrays = attribute_images(model, "1", batches, {3: 0, 5: 2, 8: 1}, samples=2, seed=4)
+    assert arrays["image"].tolist() == [8, 3, 5]
+    assert arrays["target"].tolist() == [1, 0, 2]
+    assert arrays["raw"].shape == arrays["rectified"].shape == (3, 10, 10)
+    assert {name: array.dtype.name for name, array in arrays.items()}["completeness_gap"] == "float32"
     last = attribute_images(model, "1", batches[1:], {5: 2}, samples=2, seed=4)
-    np.testing.assert_allclose(last["raw"], found["raw"][2:], rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(last["raw"], arrays["raw"][2:], rtol=1e-4, atol=1e-6)
     assert attribute_images(model, "1", [], {})["raw"].shape == (0, 10, 10)

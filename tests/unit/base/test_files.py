@@ -77,10 +77,10 @@ def test_a_table_without_rows_keeps_its_columns(tmp_path):
 def test_arrays_come_back_with_shape_and_type(tmp_path):
     arrays = {"U": np.arange(6, dtype=np.float32).reshape(2, 3), "ids": np.array([5, 3]), "none": np.zeros((0, 4))}
     write_arrays(tmp_path / "a.npz", arrays)
-    found = read_arrays(tmp_path / "a.npz")
-    assert list(found) == list(arrays)
+    arrays = read_arrays(tmp_path / "a.npz")
+    assert list(arrays) == list(arrays)
     for name, array in arrays.items():
-        np.testing.assert_array_equal(found[name], array, strict=True)
+        np.testing.assert_array_equal(arrays[name], array, strict=True)
 
 
 def test_objects_are_neither_written_nor_read(tmp_path):

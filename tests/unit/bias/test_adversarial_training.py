@@ -31,6 +31,7 @@ from conceptrast.data.dataset import open_dataset
 from conceptrast.models.training_pictures import TrainingPictures
 from conceptrast.models.weights import read_state
 from conceptrast.steps import train_autoencoder as train_step
+from conceptrast.steps.runner import call
 
 ENTRY = {"kind": "rotated_pair", "train": 44, "validation": 4}
 DATASET = open_dataset(ENTRY)
@@ -241,7 +242,7 @@ def test_the_step_writes_weights_and_history_and_clears_its_checkpoint(tmp_path,
     entry = {"epochs": epochs, "batch_size": 16, "patience": 3, "learning_rate": 0.001, "precision": "float32"}
     settings = {"dataset": ENTRY, "size": 8, "seed": 0, "network_seed": 0, "autoencoder": entry}
     weights, history = tmp_path / "w.safetensors", tmp_path / "h.csv"
-    train_step.main(settings, index, weights, history)
+    call(train_step.main, settings, index=index, weights=weights, history=history)
     assert all(torch.equal(value, read_state(weights)[name]) for name, value in undisturbed[0].state_dict().items())
     assert len(read_table(history)) == 5
     assert {path.name for path in tmp_path.iterdir()} == {"index.parquet", "w.safetensors", "h.csv"}

@@ -7,7 +7,7 @@ import pytest
 from sklearn.linear_model import LinearRegression
 
 from conceptrast.base.errors import ConceptrastError, ShapeError
-from conceptrast.bias.discriminant import discriminant_direction, nearest_pictures, steps_along
+from conceptrast.bias.discriminant import discriminant_direction
 
 
 def drawn(n_first: int, n_second: int, n_places: int = 6, seed: int = 0):
@@ -95,20 +95,3 @@ def test_codes_that_tell_nothing_apart_all_lie_at_zero():
 def test_codes_without_a_direction_are_refused(codes, labels, error, said):
     with pytest.raises(error, match=said):
         discriminant_direction(codes, labels)
-
-
-def test_steps_leave_the_outermost_hundredth_out():
-    positions = np.append(np.linspace(0, 1, 999), 1000.0)
-    steps = steps_along(positions)
-    assert len(steps) == 10
-    assert steps[-1] < 1
-    np.testing.assert_allclose(np.diff(steps), np.diff(steps)[0])
-
-
-def test_nearest_pictures_come_once_and_the_nearest_first():
-    positions = np.array([5.0, 0.2, 0.0, 0.9, 1.1])
-    found = nearest_pictures(positions, np.array([0.0, 0.1, 1.0]), 1)
-    assert found.tolist() == [[2], [1], [3]]
-    few = nearest_pictures(positions, np.array([0.0, 1.0]), 9)
-    assert few.shape == (2, 2)
-    assert len(set(few.ravel().tolist())) == 4

@@ -19,7 +19,9 @@ from conceptrast.bias.table import (
     training_columns,
 )
 from conceptrast.steps import latent_bias_tables as tables_step
-from conceptrast.tables import headline_metrics
+from conceptrast.steps.runner import call
+
+from ..headlines import headline_metrics_of
 
 
 def planted(knows_rotation: bool, n: int = 60, seed: int = 0) -> pd.DataFrame:
@@ -138,7 +140,7 @@ def test_the_summary_is_over_seeds_and_counts_what_was_skipped():
     assert summary.iloc[0][["n_seeds", "n_skipped"]].tolist() == [2, 1]
     assert summary.iloc[0]["rho_within_mean"] == pytest.approx(0.4)
     assert summary.iloc[0]["rho_within_sd"] == pytest.approx(np.sqrt(0.08))
-    metrics = headline_metrics({"latent_bias_summary": summary})
+    metrics = headline_metrics_of({"latent_bias_summary": summary})
     assert metrics["b/rho_within_mean_biased_resnet"] == pytest.approx(0.4)
     assert metrics["b/accuracy_mean_biased_resnet"] == pytest.approx(0.2)
 
@@ -157,7 +159,7 @@ def test_the_step_puts_every_history_beside_its_own_network(tmp_path):
     write_table(pd.concat(parts[::-1]), positions := tmp_path / "positions.parquet")
     settings = {"biases": [{"name": "x", "seeds": [5, 2], "planned": {"autoencoder": 5, "resnet": 7}}], "seed": 0}
     tables = [tmp_path / "latent_bias.csv", tmp_path / "latent_bias_summary.csv"]
-    tables_step.main(settings, [positions], histories, tables)
+    call(tables_step.main, settings, positions=[positions], histories=histories, tables=tables)
     table = read_table(tables[0])
     assert table.columns.tolist() == list(bias_columns())
     assert table["seed"].tolist() == table["epochs"].tolist() == [5, 2] * 4
@@ -167,4 +169,4 @@ def test_the_step_puts_every_history_beside_its_own_network(tmp_path):
     assert len(read_table(tables[1])) == 4
     for wrong in (histories[:-1], [*histories, histories[0]]):
         with pytest.raises(ValueError, match="zip"):
-            tables_step.main(settings, [positions], wrong, tables)
+            call(tables_step.main, settings, positions=[positions], histories=wrong, tables=tables)

@@ -6,21 +6,21 @@ import pytest
 import torch
 from torch import nn
 
-from conceptrast import tables
 from conceptrast.base.errors import ModelError, ShapeError
+from conceptrast.concepts.class_prototypes import class_prototypes
+from conceptrast.concepts.combined_image import assemble, chosen_patches, grid_shape
 from conceptrast.concepts.component_prediction import (
-    assemble,
-    chosen_patches,
     component_prediction,
-    grid_shape,
     plan_assemblies,
     probabilities_of,
     random_patches,
     skipped_classes,
 )
-from conceptrast.concepts.prototypes import class_prototypes
 from conceptrast.concepts.recipes import Recipe
+from conceptrast.concepts.tables import beside_published, component_prediction_table, study_summary
 from conceptrast.models.model import Model, Preprocess
+
+from ..headlines import headline_metrics_of
 
 STRIP = Recipe("strip", components=3)
 GRID = Recipe("grid", components=3, layout="grid", distinct=True, resize="input")
@@ -143,24 +143,26 @@ def plan(prototypes: pd.DataFrame, classes=(0, 2), seed: int = 0):
 def test_verdicts_of_a_model_that_sees_colours(model: Model) -> None:
     table = component_prediction(model, plan(prototypes_of()), red_green_blue, {0: 10, 2: 10})
     assert len(table) == 2 * 2 * 2 * 3
-    own = table[table["baseline"] == "none"]
-    assert own.loc[own["selection"] == "all", "match"].all()
-    assert not own.loc[own["selection"] == "exclude_target", "match"].any()
-    outside = own[own["selection"] == "exclude_target"]
+    real = table[table["baseline"] == "none"]
+    assert real.loc[real["selection"] == "all", "match"].all()
+    assert not real.loc[real["selection"] == "exclude_target", "match"].any()
+    outside = real[real["selection"] == "exclude_target"]
     assert (outside["predicted"] == (outside["class"] + 1) % 3).all()
     other = table[(table["baseline"] == "other_class") & (table["selection"] == "all")]
     assert (other["predicted"] == 2 - other["class"]).all()
     assert table["status"].eq("ok").all()
-    assert own.loc[own["selection"] == "all", "probability"].to_numpy(float) == pytest.approx(
+    assert real.loc[real["selection"] == "all", "probability"].to_numpy(float) == pytest.approx(
         1 / (1 + 2 * np.exp(-200 / 25.5))
     )
 
 
 def test_chance_rows_depend_on_the_seed_alone() -> None:
-    first, again, other = plan(prototypes_of()), plan(prototypes_of()), plan(prototypes_of(), seed=1)
+    first = plan(prototypes_of())
+    again = plan(prototypes_of())
+    other = plan(prototypes_of(), seed=1)
     drawn = [
-        [a.patches.to_numpy().tolist() for a in each if a.baseline == "random_patches"]
-        for each in (first, again, other)
+        [a.patches.to_numpy().tolist() for a in plan_of_seed if a.baseline == "random_patches"]
+        for plan_of_seed in (first, again, other)
     ]
     assert drawn[0] == drawn[1] != drawn[2]
     # a class draws the same patches when other classes leave the study
@@ -175,8 +177,12 @@ def test_another_recipe_in_front_changes_no_chance_row() -> None:
         plan_assemblies(prototypes, PREDICTIONS, classes, recipes, VIEW, seed=0) for recipes in ([GRID], [STRIP, GRID])
     )
     drawn = [
-        [(a.target, a.selection, a.baseline, a.patches.to_numpy().tolist()) for a in each if a.recipe == GRID]
-        for each in (alone, both)
+        [
+            (a.target, a.selection, a.baseline, a.patches.to_numpy().tolist())
+            for a in plan_of_recipes
+            if a.recipe == GRID
+        ]
+        for plan_of_recipes in (alone, both)
     ]
     assert len(drawn[0]) == 3 * 2 * 3
     assert drawn[0] == drawn[1]
@@ -184,14 +190,16 @@ def test_another_recipe_in_front_changes_no_chance_row() -> None:
 
 def test_recipes_and_selections_draw_another_class_each_for_itself() -> None:
     classes = tuple(range(12))
-    prototypes = pd.concat([prototypes_of((each,)).assign(image=each) for each in classes])
+    prototypes = pd.concat([prototypes_of((target,)).assign(image=target) for target in classes])
     recipes = [STRIP, Recipe("again", components=3)]
     prototypes = pd.concat([prototypes, prototypes[prototypes["recipe"] == "strip"].assign(recipe="again")])
     plan = plan_assemblies(prototypes, PREDICTIONS, classes, recipes, VIEW, seed=0)
     drawn: dict[tuple[str, str], list[int]] = {}
-    for each in plan:
-        if each.baseline == "other_class":
-            drawn.setdefault((each.recipe.name, each.selection), []).append(int(each.patches["image"].iloc[0]))
+    for assembly in plan:
+        if assembly.baseline == "other_class":
+            drawn.setdefault((assembly.recipe.name, assembly.selection), []).append(
+                int(assembly.patches["image"].iloc[0])
+            )
     assert len({tuple(others) for others in drawn.values()}) == 4
 
 
@@ -200,20 +208,22 @@ def test_a_study_without_components_goes_through_to_its_tables(model: Model) -> 
     full = {"classes": np.array([1]), "components_position_k3": np.ones((1, 3, 2), np.float32)}
     batches = [(np.arange(4), torch.ones(4, 2, 2, 2))]
     predicted = dict.fromkeys(range(4), 0)
-    none, some = (class_prototypes(batches, predicted, each, [STRIP, GRID], VIEW) for each in (arrays, full))
+    none, some = (
+        class_prototypes(batches, predicted, components, [STRIP, GRID], VIEW) for components in (arrays, full)
+    )
     assert none.empty
     assert none.dtypes.to_dict() == some.dtypes.to_dict()
     asked = component_prediction(model, plan(none, ()), red_green_blue, {})
     missing = skipped_classes({1: (3, "few"), 2: (0, "few")}, model.class_names, [STRIP, GRID])
     table = pd.concat([asked, missing])
     assert table["status"].eq("skipped").all()
-    found = tables.component_prediction(table)
-    found.insert(0, "study", "pairs")
-    assert found.empty
-    summary = tables.study_summary(PREDICTIONS.assign(label=0), 3, table, arrays, [np.empty(0, np.float32)])
+    summary_table = component_prediction_table(table)
+    summary_table.insert(0, "study", "pairs")
+    assert summary_table.empty
+    summary = study_summary(PREDICTIONS.assign(label=0), 3, table, arrays, [np.empty(0, np.float32)])
     assert (summary["n_classes"], summary["n_skipped"], summary["n_attributions"]) == (0, 2, 0)
-    built = {"component_prediction": tables.beside_published(found, {"pairs": {"all": {"match_rate": 1.0}}})}
-    metrics = tables.headline_metrics({**built, "studies": pd.DataFrame([{"study": "pairs", **summary}])})
+    built = {"component_prediction": beside_published(summary_table, {"pairs": {"all": {"match_rate": 1.0}}})}
+    metrics = headline_metrics_of({**built, "studies": pd.DataFrame([{"study": "pairs", **summary}])})
     assert metrics["pairs/n_skipped"] == 2
 
 

@@ -32,13 +32,15 @@ def test_exact_factorization_is_found(exact: np.ndarray) -> None:
 
 
 def test_scale_of_the_rows_does_not_change_the_directions(exact: np.ndarray) -> None:
-    plain, tiny = nmf(exact, 3), nmf(exact * np.float32(2.0**-30), 3)
+    plain = nmf(exact, 3)
+    tiny = nmf(exact * np.float32(2.0**-30), 3)
     np.testing.assert_allclose(plain.components, tiny.components, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(plain.codes * 2.0**-30, tiny.codes, rtol=1e-3, atol=1e-14)
 
 
 def test_same_seed_same_bits_and_tensors_are_taken(exact: np.ndarray) -> None:
-    first, second = nmf(exact, 3, seed=4), nmf(torch.from_numpy(exact), 3, seed=4)
+    first = nmf(exact, 3, seed=4)
+    second = nmf(torch.from_numpy(exact), 3, seed=4)
     assert np.array_equal(first.components, second.components)
     assert np.array_equal(first.codes, second.codes)
 
@@ -70,11 +72,11 @@ def test_negative_values_ask_for_another_layer() -> None:
 
 
 def test_a_random_start_finds_the_exact_factorization_too_and_is_the_seeds(exact: np.ndarray) -> None:
-    found, again, other = (nmf(exact, 3, seed, init="random") for seed in (0, 0, 1))
-    assert reconstruction_error(exact, *found) < 1e-2
-    assert np.array_equal(found.codes, again.codes)
-    assert not np.array_equal(found.codes, other.codes)
-    assert not np.array_equal(found.codes, nmf(exact, 3).codes)
+    first, again, other = (nmf(exact, 3, seed, init="random") for seed in (0, 0, 1))
+    assert reconstruction_error(exact, *first) < 1e-2
+    assert np.array_equal(first.codes, again.codes)
+    assert not np.array_equal(first.codes, other.codes)
+    assert not np.array_equal(first.codes, nmf(exact, 3).codes)
 
 
 def test_an_unknown_start_is_named() -> None:

@@ -9,13 +9,16 @@ from conceptrast.concepts.recovery import (
     best_patches,
     concept_recovery,
     covered,
+    recovery_summary,
     refuse_other_size,
-    summary,
     true_concepts,
 )
 
 NAMES = ["3+7"]
-ON_3, ON_7, NOWHERE, ON_BOTH = (0, 0), (0, 32), (64, 64), (0, 16)
+ON_3 = (0, 0)
+ON_7 = (0, 32)
+NOWHERE = (64, 64)
+ON_BOTH = (0, 16)
 
 
 @pytest.fixture
@@ -58,7 +61,7 @@ def test_six_of_eight_patches_find_a_digit_and_five_do_not(index, truth) -> None
         ["7", False, 1, 5, 8],
     ]
     assert purity[["concept", "purity", "n_patches"]].to_numpy().tolist() == [["3", 1.0, 6], ["7", 1.0, 5]]
-    table = summary(recovery, purity)
+    table = recovery_summary(recovery, purity)
     assert table[["n_concepts", "found", "recall", "purity", "n_components"]].iloc[0].tolist() == [2, 1, 0.5, 1.0, 2]
 
 
@@ -98,7 +101,7 @@ def test_a_component_that_holds_nothing_has_no_purity(index, truth) -> None:
     recovery, purity = concept_recovery(prototypes_at([[NOWHERE] * 8]), index, truth, NAMES)
     assert purity["n_patches"].tolist() == [0]
     assert purity[["concept", "purity"]].isna().all(axis=None)
-    assert summary(recovery, purity)["purity"].isna().all()
+    assert recovery_summary(recovery, purity)["purity"].isna().all()
 
 
 def test_concepts_are_what_every_picture_of_a_class_holds(index, truth) -> None:

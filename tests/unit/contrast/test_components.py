@@ -22,7 +22,7 @@ from conceptrast.contrast.components import (
     sides_of,
 )
 from conceptrast.contrast.hyperplanes import NO_PLANE, Hyperplane
-from conceptrast.contrast.planes import Planes
+from conceptrast.contrast.study_hyperplanes import Planes
 
 # Channel 0 speaks for class 3, channel 2 for class 5; channel 1 is in both.
 PLANE = Hyperplane(np.array([-1.0, 0.0, 1.0], np.float32), 0.0)
@@ -43,28 +43,29 @@ def test_each_side_is_the_distance_there_and_zero_beyond():
 
 
 def test_only_what_lies_on_the_own_side_is_factorized():
-    found = contrastive_components(OF_3, PLANE, n_components=1)
-    direction = found.components[0] / found.components[0].max()
+    result = contrastive_components(OF_3, PLANE, n_components=1)
+    direction = result.components[0] / result.components[0].max()
     assert direction.round(4).tolist() == [1, 0, 0]
-    assert found.error < 1e-3
-    assert found.strength.tolist() == [1]
+    assert result.error < 1e-3
+    assert result.strength.tolist() == [1]
 
 
 def test_the_bias_moves_the_plane_with_the_normal():
     """The published code flips the normal alone; then a position could lie on both sides, or on none."""
     plane = Hyperplane(PLANE.normal, 2.0)
-    here, there = own_side(plane, OF_3), own_side(plane.reversed(), OF_3)
+    here = own_side(plane, OF_3)
+    there = own_side(plane.reversed(), OF_3)
     assert (here * there == 0).all()
     np.testing.assert_allclose(there - here, plane.distances(OF_3).numpy(), rtol=1e-6)
 
 
 def test_components_come_strongest_first():
-    found = contrastive_components(
+    result = contrastive_components(
         activations((9.0, 0.0, 0.0), (1.0, 4.0, 0.0)), Hyperplane(np.array([-1.0, -1.0, 0.0], np.float32), 0.0), 2
     )
-    assert found.strength.tolist() == sorted(found.strength, reverse=True)
-    assert found.strength.sum() == pytest.approx(1)
-    assert found.components[0].argmax() == 0
+    assert result.strength.tolist() == sorted(result.strength, reverse=True)
+    assert result.strength.sum() == pytest.approx(1)
+    assert result.components[0].argmax() == 0
 
 
 def test_nothing_on_a_side_negative_activations_and_a_zero_normal_are_errors():
@@ -99,7 +100,8 @@ def test_every_class_is_factorized_on_its_side_of_every_plane(sets):
 
 def test_a_pair_is_found_either_way_round(sets):
     assert sides_of((5, 3), sets["first"], sets["second"], sets["side"]).tolist() == ["against", "against", "for"]
-    one, other = of_pair(sets, "components", (3, 5)), of_pair(sets, "components", (5, 3))
+    one = of_pair(sets, "components", (3, 5))
+    other = of_pair(sets, "components", (5, 3))
     assert np.array_equal(one["for"], other["against"])
     assert np.array_equal(one["against"], other["for"])
     assert of_pair(sets, "components", (3, 7)) == {}
@@ -114,8 +116,8 @@ def test_patches_of_a_pair_are_its_own_over_all_images():
         (3, 7, "none", "for", "all", 14),
     ]
     table = pd.DataFrame(rows, columns=["first", "second", "baseline", "side", "selection", "image"])
-    found = patches_of_pair(table, (5, 3))
-    assert dict(zip(found["side"], found["image"], strict=True)) == {"against": 10, "for": 11}
+    patches = patches_of_pair(table, (5, 3))
+    assert dict(zip(patches["side"], patches["image"], strict=True)) == {"against": 10, "for": 11}
 
 
 @pytest.fixture
@@ -130,13 +132,13 @@ def planes(tmp_path) -> Planes:
 def test_a_pair_that_cannot_be_contrasted_has_a_row_with_the_reason(sets, planes):
     """What a chance row could not factorize says nothing of the pair itself."""
     names = [f"class {number}" for number in range(10)]
-    found = pair_table([(3, 5), (3, 8), (5, 9)], names, planes, {3, 5, 9}, sets)
-    assert found["status"].tolist() == ["ok", "skipped", "skipped"]
-    assert found["reason"][1].startswith("no features of class 8: fewer than min_images")
-    assert found["reason"][2] == NO_PLANE
-    assert found["heldout_accuracy"][0] == 0.5
-    assert found["normal_length"][0] == pytest.approx(2**0.5)
-    assert found[["error_for", "removed_against"]].notna().all(axis=1).tolist() == [True, False, False]
+    pair_rows = pair_table([(3, 5), (3, 8), (5, 9)], names, planes, {3, 5, 9}, sets)
+    assert pair_rows["status"].tolist() == ["ok", "skipped", "skipped"]
+    assert pair_rows["reason"][1].startswith("no features of class 8: fewer than min_images")
+    assert pair_rows["reason"][2] == NO_PLANE
+    assert pair_rows["heldout_accuracy"][0] == 0.5
+    assert pair_rows["normal_length"][0] == pytest.approx(2**0.5)
+    assert pair_rows[["error_for", "removed_against"]].notna().all(axis=1).tolist() == [True, False, False]
 
 
 def test_a_pair_named_the_other_way_round_is_seen_by_the_plane_it_was_contrasted_by(sets, planes):

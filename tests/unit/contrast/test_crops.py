@@ -8,7 +8,7 @@ from PIL import Image
 
 from conceptrast.base.errors import ConfigError, DataError
 from conceptrast.contrast.crops import CORNERS, Crop, corner_box, crop_of
-from conceptrast.data.digit_pairs import CELL, FACE, portrait
+from conceptrast.data.digit_scenes import CELL, FACE, portrait
 
 
 def test_the_default_crop_is_the_planted_portrait():
@@ -50,7 +50,7 @@ def test_a_file_that_is_no_picture_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({}, "either 'photograph' or 'file'"),
         ({"photograph": "cat", "file": "cat.png"}, "either 'photograph' or 'file'"),
@@ -60,15 +60,15 @@ def test_a_file_that_is_no_picture_is_named(tmp_path):
         ({"photograph": "astronout"}, "unknown photograph 'astronout'; nearest: astronaut"),
     ],
 )
-def test_a_crop_needs_one_source_that_exists(settings, said):
-    with pytest.raises(ConfigError, match=said):
+def test_a_crop_needs_one_source_that_exists(settings, message):
+    with pytest.raises(ConfigError, match=message):
         crop_of(settings)
 
 
 def test_every_corner_is_where_its_name_says():
-    found = {corner: corner_box((2, 3), (10, 20), corner)[:2] for corner in CORNERS}
+    corners = {corner: corner_box((2, 3), (10, 20), corner)[:2] for corner in CORNERS}
     expected = {"top_left": (0, 0), "top_right": (0, 17), "bottom_left": (8, 0), "bottom_right": (8, 17)}
-    assert found == expected
+    assert corners == expected
 
 
 def test_corners_that_do_not_exist_and_crops_that_do_not_fit_are_named():

@@ -26,19 +26,19 @@ def test_positions_above_a_share_of_each_images_own_largest_attribution():
 
 
 def test_an_image_that_speaks_nowhere_for_the_class_has_no_features():
-    found = contrast_features(torch.ones(2, 3, 1, 2), np.array([[[-1.0, -2.0]], [[0.0, 0.0]]]), np.array([4, 5]))
-    assert found.vectors.shape == (0, 3)
-    assert found.images.tolist() == []
+    features = contrast_features(torch.ones(2, 3, 1, 2), np.array([[[-1.0, -2.0]], [[0.0, 0.0]]]), np.array([4, 5]))
+    assert features.vectors.shape == (0, 3)
+    assert features.images.tolist() == []
 
 
 def test_a_feature_is_the_activation_vector_at_its_position():
     activations = torch.arange(2 * 3 * 2 * 2, dtype=torch.float32).reshape(2, 3, 2, 2)
     maps = np.zeros((2, 2, 2))
     maps[0, 1, 0] = maps[1, 0, 1] = maps[1, 1, 1] = 1
-    found = contrast_features(activations, maps, np.array([8, 3]))
-    assert found.images.tolist() == [8, 3, 3]
+    features = contrast_features(activations, maps, np.array([8, 3]))
+    assert features.images.tolist() == [8, 3, 3]
     expected = [activations[0, :, 1, 0], activations[1, :, 0, 1], activations[1, :, 1, 1]]
-    assert np.array_equal(found.vectors, torch.stack(expected).numpy())
+    assert np.array_equal(features.vectors, torch.stack(expected).numpy())
 
 
 def test_shapes_that_do_not_fit_are_named():

@@ -9,11 +9,14 @@ import pytest
 import torch
 
 from conceptrast.base.errors import ConceptrastError, ConfigError, ShapeError
-from conceptrast.contrast.descent import descend
-from conceptrast.contrast.hyperplanes import NO_PLANE, Hyperplane, accuracies, fit_pairs, random_hyperplane, regress
-from conceptrast.contrast.solvers import Solver, solvers_from_settings
+from conceptrast.contrast.hyperplane_descent import descend
+from conceptrast.contrast.hyperplane_fit import accuracies, fit_pairs, regress
+from conceptrast.contrast.hyperplane_solvers import Solver, solvers_from_settings
+from conceptrast.contrast.hyperplanes import NO_PLANE, Hyperplane, random_hyperplane
 
-ZERO, RANDOM, LOGISTIC = Solver("zero"), Solver("random", init="random"), Solver("logistic", solver="logistic")
+ZERO = Solver("zero")
+RANDOM = Solver("random", init="random")
+LOGISTIC = Solver("logistic", solver="logistic")
 CHANNELS = 12
 
 
@@ -33,7 +36,8 @@ def test_two_steps_by_hand():
     w = ½ - ½(σ(½) - 3(1 - σ(3/2))), b = -½(σ(½) - (1 - σ(3/2)))."""
     given = {0: np.array([[1.0]], np.float32), 1: np.array([[3.0]], np.float32)}
     normals, biases = descend(given, [(0, 1)], Solver("zero", steps=2, learning_rate=1.0))
-    half, most = 1 / (1 + np.exp(-0.5)), 1 / (1 + np.exp(-1.5))
+    half = 1 / (1 + np.exp(-0.5))
+    most = 1 / (1 + np.exp(-1.5))
     assert normals[0, 0] == pytest.approx(0.5 - 0.5 * (half - 3 * (1 - most)), abs=1e-6)
     assert biases[0] == pytest.approx(-0.5 * (half - (1 - most)), abs=1e-6)
 
@@ -50,10 +54,10 @@ def test_from_zero_and_by_logistic_regression_half_of_the_pairs_is_computed(feat
     pairs = list(combinations(features, 2))
     split = {target: (rows, rows[:2]) for target, rows in features.items()}
     for solver in (ZERO, LOGISTIC):
-        found = fit_pairs(split, pairs, solver)
-        assert list(zip(found["first"].tolist(), found["second"].tolist(), strict=True)) == pairs
-    found = fit_pairs(split, pairs, RANDOM)
-    assert set(zip(found["first"].tolist(), found["second"].tolist(), strict=True)) == set(permutations(features, 2))
+        fitted = fit_pairs(split, pairs, solver)
+        assert list(zip(fitted["first"].tolist(), fitted["second"].tolist(), strict=True)) == pairs
+    fitted = fit_pairs(split, pairs, RANDOM)
+    assert set(zip(fitted["first"].tolist(), fitted["second"].tolist(), strict=True)) == set(permutations(features, 2))
 
 
 @pytest.mark.parametrize("solver", [ZERO, RANDOM])
@@ -62,9 +66,9 @@ def test_many_pairs_at_once_are_each_pair_alone(features, solver):
     together, biases = descend(features, pairs, solver, seed=4)
     for pair, normal, bias in zip(pairs, together, biases, strict=True):
         two = {target: features[target] for target in pair}
-        alone, own = descend(two, [pair], solver, seed=4)
+        alone, bias_alone = descend(two, [pair], solver, seed=4)
         np.testing.assert_allclose(alone[0], normal, atol=1e-6)
-        np.testing.assert_allclose(own[0], bias, atol=1e-6)
+        np.testing.assert_allclose(bias_alone[0], bias, atol=1e-6)
 
 
 def test_products_in_bfloat16_give_nearly_the_same_planes(features):
@@ -90,33 +94,33 @@ def test_a_random_start_depends_on_seed_and_pair(features):
 
 def test_accuracies_count_both_sides():
     given = {0: np.array([[1.0], [4.0], [0.0]]), 1: np.array([[3.0]]), 2: np.array([[9.0], [-1.0]])}
-    found = accuracies(given, [(0, 1), (1, 2)], np.array([[1.0], [1.0]]), np.array([-2.0, -5.0]))
-    assert found.tolist() == [3 / 4, 2 / 3]
+    shares = accuracies(given, [(0, 1), (1, 2)], np.array([[1.0], [1.0]]), np.array([-2.0, -5.0]))
+    assert shares.tolist() == [3 / 4, 2 / 3]
 
 
 @pytest.mark.parametrize("solver", [ZERO, RANDOM, LOGISTIC])
 def test_classes_whose_features_are_all_the_same_are_skipped(features, solver):
     same = np.full((4, CHANNELS), 0.7, np.float32)
     split = {target: (rows, rows) for target, rows in {2: features[2], 5: same, 6: same[:2]}.items()}
-    found = fit_pairs(split, [(2, 5), (2, 6), (5, 6)], solver)
-    assert found["skipped"].tolist() == [[5, 6]]
-    assert {(2, 5), (2, 6)} <= set(zip(found["first"].tolist(), found["second"].tolist(), strict=True))
-    assert all(np.isfinite(values).all() for values in found.values())
+    fitted = fit_pairs(split, [(2, 5), (2, 6), (5, 6)], solver)
+    assert fitted["skipped"].tolist() == [[5, 6]]
+    assert {(2, 5), (2, 6)} <= set(zip(fitted["first"].tolist(), fitted["second"].tolist(), strict=True))
+    assert all(np.isfinite(values).all() for values in fitted.values())
 
 
 def test_classes_whose_normal_stays_at_zero_are_skipped():
     """As many features with the same sum: from zero no step moves the plane."""
     both = np.eye(2, dtype=np.float32)
-    found = fit_pairs({0: (both, both), 1: (both[::-1].copy(), both)}, [(0, 1)], ZERO)
-    assert found["skipped"].tolist() == [[0, 1]]
-    assert len(found["normals"]) == 0
+    fitted = fit_pairs({0: (both, both), 1: (both[::-1].copy(), both)}, [(0, 1)], ZERO)
+    assert fitted["skipped"].tolist() == [[0, 1]]
+    assert len(fitted["normals"]) == 0
 
 
 def test_nothing_but_indistinct_classes_gives_no_plane_and_no_error():
     same = np.ones((3, 2), np.float32)
-    found = fit_pairs({0: (same, same), 1: (same, same)}, [(0, 1)], ZERO)
-    assert len(found["first"]) == 0
-    assert found["skipped"].tolist() == [[0, 1]]
+    fitted = fit_pairs({0: (same, same), 1: (same, same)}, [(0, 1)], ZERO)
+    assert len(fitted["first"]) == 0
+    assert fitted["skipped"].tolist() == [[0, 1]]
 
 
 def test_a_class_twice_and_a_class_without_features_are_named(features):
@@ -155,7 +159,8 @@ def test_distances_are_signed_and_in_units_of_the_activations():
 
 
 def test_a_random_plane_is_as_long_and_goes_through_the_middle():
-    plane, middle = Hyperplane(np.array([3.0, 4.0, 0.0], np.float32), 1.0), np.array([1.0, -2.0, 0.5])
+    plane = Hyperplane(np.array([3.0, 4.0, 0.0], np.float32), 1.0)
+    middle = np.array([1.0, -2.0, 0.5])
     chance = random_hyperplane(plane, middle, seed=0, pair=(1, 2))
     assert chance.length == pytest.approx(5, rel=1e-6)
     assert float(chance.normal @ middle + chance.bias) == pytest.approx(0, abs=1e-5)
@@ -163,7 +168,7 @@ def test_a_random_plane_is_as_long_and_goes_through_the_middle():
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"solver": "svm"}, "unknown solver 'svm'"),
         ({"init": "zeros"}, "unknown init 'zeros'; nearest: zero"),
@@ -172,6 +177,6 @@ def test_a_random_plane_is_as_long_and_goes_through_the_middle():
         ({"learning_rate": 0}, "learning_rate is 0; it must be above 0"),
     ],
 )
-def test_wrong_solvers_are_named(settings, said):
-    with pytest.raises(ConfigError, match=said):
+def test_wrong_solvers_are_named(settings, message):
+    with pytest.raises(ConfigError, match=message):
         solvers_from_settings([{"name": "a", **settings}])

@@ -34,27 +34,27 @@ def model() -> Model:
 
 def pasted(condition: str, model: Model, seed: int = 0) -> torch.Tensor:
     before = VIEWS.clone()
-    found = inserted_views(VIEWS, IDS, CROP, BOX, condition, model, seed)
+    views = inserted_views(VIEWS, IDS, CROP, BOX, condition, model, seed)
     assert torch.equal(VIEWS, before)
     outside = torch.ones(4, 4, dtype=torch.bool)
     outside[2:, 2:] = False
-    assert torch.equal(found[:, :, outside], VIEWS[:, :, outside])
-    return found[:, :, 2:, 2:]
+    assert torch.equal(views[:, :, outside], VIEWS[:, :, outside])
+    return views[:, :, 2:, 2:]
 
 
 def test_the_box_holds_what_the_condition_says(model):
     assert torch.equal(pasted("none", model), VIEWS[:, :, 2:, 2:])
-    assert all(torch.equal(each, torch.from_numpy(CROP).permute(2, 0, 1)) for each in pasted("crop", model))
+    assert all(torch.equal(view, torch.from_numpy(CROP).permute(2, 0, 1)) for view in pasted("crop", model))
     assert pasted("zeros", model)[0, :, 0, 0].tolist() == [76, 102, 128]  # the mean colour, as near as bytes come
 
 
 def test_a_shuffled_crop_keeps_its_pixels_and_differs_between_images_and_seeds(model):
-    found = pasted("shuffled", model)
-    for each in found:
-        assert sorted(map(tuple, each.flatten(1).T.tolist())) == sorted(map(tuple, CROP.reshape(-1, 3).tolist()))
+    views = pasted("shuffled", model)
+    for view in views:
+        assert sorted(map(tuple, view.flatten(1).T.tolist())) == sorted(map(tuple, CROP.reshape(-1, 3).tolist()))
     many = inserted_views(VIEWS[:1].expand(20, -1, -1, -1), np.arange(20), CROP, BOX, "shuffled", model)
-    assert len({tuple(each.flatten().tolist()) for each in many}) > 5
-    assert torch.equal(found, pasted("shuffled", model))
+    assert len({tuple(view.flatten().tolist()) for view in many}) > 5
+    assert torch.equal(views, pasted("shuffled", model))
     assert not torch.equal(
         many, inserted_views(VIEWS[:1].expand(20, -1, -1, -1), np.arange(20), CROP, BOX, "shuffled", model, 1)
     )
@@ -63,8 +63,8 @@ def test_a_shuffled_crop_keeps_its_pixels_and_differs_between_images_and_seeds(m
 def test_zeros_are_exactly_zero_for_the_network(model):
     """With everything covered the network sees zeros: all logits are equal."""
     rows = insertion_rows(model, [(IDS, VIEWS)], np.zeros((4, 4, 3), np.uint8), "top_left", (0, 1))
-    said = rows[rows["condition"] == "zeros"]
-    np.testing.assert_allclose(said[["p_first", "p_second"]], 1 / 3, rtol=1e-6)
+    at_zeros = rows[rows["condition"] == "zeros"]
+    np.testing.assert_allclose(at_zeros[["p_first", "p_second"]], 1 / 3, rtol=1e-6)
 
 
 def test_probabilities_are_those_of_the_whole_network(model):

@@ -11,12 +11,12 @@ from conceptrast.base.errors import DataError
 from conceptrast.concepts.recovery import concepts_by_class
 from conceptrast.contrast.hyperplanes import Hyperplane
 from conceptrast.contrast.recovery import (
+    contrast_recovery_summary,
     mass_in_cell,
     mass_table,
     sharing_pairs,
     side_mass,
     strongest_table,
-    summary,
 )
 
 CONCEPTS = {0: ["3", "7"], 1: ["3", "8"], 2: ["0", "1"]}
@@ -51,27 +51,28 @@ def test_mass_is_distance_on_the_own_side_times_mean_activation():
 def truth() -> pd.DataFrame:
     """Pictures of 64 pixels in cells of 32: the own digit above left, the shared one below right."""
     rows = []
-    for image, own in ((0, "7"), (1, "7"), (2, "8"), (3, "8")):
-        rows += [(image, own, 4, 4, 20, 20, image == 3), (image, "3", 36, 36, 20, 20, False)]
+    for image, digit in ((0, "7"), (1, "7"), (2, "8"), (3, "8")):
+        rows += [(image, digit, 4, 4, 20, 20, image == 3), (image, "3", 36, 36, 20, 20, False)]
     return pd.DataFrame(rows, columns=["image", "concept", "top", "left", "height", "width", "faint"])
 
 
 def test_masses_of_both_orders_come_from_one_plane(truth):
     plane = Hyperplane(np.array([-1.0, 1.0], np.float32), 0.0)  # channel 0 for class 0, channel 1 for class 1
-    of_0, of_1 = torch.zeros(2, 2, 2, 2), torch.zeros(1, 2, 2, 2)
+    of_0 = torch.zeros(2, 2, 2, 2)
+    of_1 = torch.zeros(1, 2, 2, 2)
     of_0[0, 0, 0, 0] = of_0[1, 0, 1, 1] = of_1[0, 1, 0, 0] = 2
     images = {0: np.array([0, 1]), 1: np.array([2])}
-    found = mass_table([(0, of_0), (1, of_1)], images, {"none": {(0, 1): plane}}, SHARING, truth, (64, 64), 32)
-    assert found[["from_class", "to_class", "image"]].to_numpy().tolist() == [[0, 1, 0], [0, 1, 1], [1, 0, 2]]
-    assert (found["own"] > found["shared"]).tolist() == [True, False, True]
+    masses = mass_table([(0, of_0), (1, of_1)], images, {"none": {(0, 1): plane}}, SHARING, truth, (64, 64), 32)
+    assert masses[["from_class", "to_class", "image"]].to_numpy().tolist() == [[0, 1, 0], [0, 1, 1], [1, 0, 2]]
+    assert (masses["own"] > masses["shared"]).tolist() == [True, False, True]
 
 
 def test_a_picture_that_the_model_misnames_does_not_count(truth):
     plane = Hyperplane(np.array([-1.0], np.float32), 0.0)
-    found = mass_table(
+    masses = mass_table(
         [(0, torch.ones(1, 1, 2, 2))], {0: np.array([2])}, {"none": {(0, 1): plane}}, SHARING, truth, (64, 64), 32
     )
-    assert found.empty
+    assert masses.empty
 
 
 def patches(side: str, component: int, image: int, top: int, n: int, start: int = 0) -> list[tuple]:
@@ -87,26 +88,26 @@ def test_the_strongest_component_that_holds_a_digit_counts(truth):
     rows = patches("for", 0, 0, 16, 8) + patches("for", 1, 0, 0, 6) + patches("for", 1, 0, 32, 2, start=6)
     rows += patches("against", 0, 3, 0, 8) + patches("against", 1, 2, 32, 8)
     table = pd.DataFrame(rows, columns=[*COLUMNS, "height", "width"])
-    found = strongest_table(table, SHARING, truth)
-    own = found[found["baseline"] == "none"]
-    assert own["own"].tolist() == ["7", "8"]
-    assert own["component"].tolist() == [1, 1]
-    assert own["concept"].tolist() == ["7", "3"]
+    strongest = strongest_table(table, SHARING, truth)
+    real = strongest[strongest["baseline"] == "none"]
+    assert real["own"].tolist() == ["7", "8"]
+    assert real["component"].tolist() == [1, 1]
+    assert real["concept"].tolist() == ["7", "3"]
     # A contrast that could not be factorized keeps its row, and counts as one without a concept.
-    assert found[found["baseline"] == "random_direction"]["concept"].isna().tolist() == [True, True]
+    assert strongest[strongest["baseline"] == "random_direction"]["concept"].isna().tolist() == [True, True]
 
 
 def test_too_few_patches_with_a_digit_hold_none(truth):
     rows = patches("for", 0, 0, 0, 5) + patches("for", 0, 0, 16, 3, start=5)
-    found = strongest_table(pd.DataFrame(rows, columns=[*COLUMNS, "height", "width"]), SHARING, truth)
-    assert found["concept"].isna().all()
+    strongest = strongest_table(pd.DataFrame(rows, columns=[*COLUMNS, "height", "width"]), SHARING, truth)
+    assert strongest["concept"].isna().all()
 
 
 def test_without_contrasts_there_are_no_rows_and_no_error(truth):
     table = pd.DataFrame(patches("for", 0, 0, 0, 8), columns=[*COLUMNS, "height", "width"])
     assert strongest_table(table, {}, truth).empty
     assert strongest_table(table.iloc[:0], SHARING, truth)["concept"].isna().all()
-    assert summary(pd.DataFrame({"baseline": []}), strongest_table(table, {}, truth)).empty
+    assert contrast_recovery_summary(pd.DataFrame({"baseline": []}), strongest_table(table, {}, truth)).empty
 
 
 def test_concepts_belong_to_the_models_classes_whatever_the_labels():
@@ -125,6 +126,6 @@ def test_a_dataset_without_truth_is_named(truth):
 def test_the_summary_counts_ties_and_missing_concepts_as_misses():
     masses = pd.DataFrame({"baseline": "none", "own": [2.0, 1.0, 0.0, 5.0], "shared": [1.0, 1.0, 0.0, 0.0]})
     strongest = pd.DataFrame({"baseline": "none", "own": ["7", "8"], "concept": ["7", None]})
-    row = summary(masses, strongest).iloc[0]
+    row = contrast_recovery_summary(masses, strongest).iloc[0]
     assert (row["mass_share"], row["component_share"], row["n_without"]) == (0.5, 0.5, 1)
     assert row["mass_low"] < 0.5 < row["mass_high"]

@@ -12,6 +12,7 @@ from conceptrast.base.errors import ConceptrastError, ShapeError
 from conceptrast.contrast.hyperplanes import Hyperplane
 from conceptrast.contrast.shift import (
     OFFSETS,
+    ShiftSettings,
     draw_pairs,
     pair_outcomes,
     shift_rows,
@@ -27,8 +28,10 @@ class Reused(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.linear, self.relu = nn.Conv2d(3, 4, 1), nn.ReLU()
-        self.last, self.pool = nn.Conv2d(4, 5, 3, padding=1), nn.AdaptiveAvgPool2d(1)
+        self.linear = nn.Conv2d(3, 4, 1)
+        self.relu = nn.ReLU()
+        self.last = nn.Conv2d(4, 5, 3, padding=1)
+        self.pool = nn.AdaptiveAvgPool2d(1)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.pool(self.last(self.relu(self.linear(images)))).flatten(1)
@@ -42,6 +45,7 @@ def network() -> Reused:
 
 IMAGES = torch.randn(7, 3, 6, 6, generator=torch.Generator().manual_seed(1))
 NORMAL = torch.randn(4, generator=torch.Generator().manual_seed(2))
+SETTINGS = ShiftSettings(offsets=[0.0, 4.0])
 
 
 @pytest.mark.parametrize(("layer", "rectified"), [("relu", True), ("last", False)])
@@ -52,9 +56,11 @@ def test_it_is_what_the_whole_network_says_of_replaced_activations(network, laye
         activations = split.prefix(IMAGES)
     before = activations.clone()
     normal = torch.randn(activations.shape[1], generator=torch.Generator().manual_seed(2))
-    found = shifted_probabilities(split, activations, normal.numpy(), [2, 0], OFFSETS, batch_size=batch_size)
+    probabilities = shifted_probabilities(
+        split, activations, normal.numpy(), [2, 0], offsets=OFFSETS, batch_size=batch_size
+    )
     assert torch.equal(activations, before)
-    assert found.shape == (len(OFFSETS), 7, 2)
+    assert probabilities.shape == (len(OFFSETS), 7, 2)
     for number, offset in enumerate(OFFSETS):
 
         def shift(_module, _inputs, output, offset=offset):
@@ -65,7 +71,7 @@ def test_it_is_what_the_whole_network_says_of_replaced_activations(network, laye
         with torch.no_grad():
             expected = network(IMAGES).double().softmax(1)[:, [2, 0]]
         handle.remove()
-        torch.testing.assert_close(found[number], expected, rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(probabilities[number], expected, rtol=1e-4, atol=1e-6)
 
 
 def test_a_direction_of_other_channels_and_logits_that_overflow_are_named(network):
@@ -74,7 +80,7 @@ def test_a_direction_of_other_channels_and_logits_that_overflow_are_named(networ
     with pytest.raises(ShapeError, match=r"a direction \[3\] does not fit activations \[7, 4, 6, 6\]"):
         shifted_probabilities(split, activations, np.ones(3), [0])
     with pytest.raises(ConceptrastError, match="not finite"):
-        shifted_probabilities(split, activations, NORMAL.numpy(), [0], [0.0, 1e39])
+        shifted_probabilities(split, activations, NORMAL.numpy(), [0], offsets=[0.0, 1e39])
 
 
 def test_all_classes_are_drawn_on_both_sides_and_none_with_itself():
@@ -103,7 +109,7 @@ def curve(draw: int, pair: tuple[int, int], p_from: list[float], p_to: list[floa
 
 
 def test_a_pair_is_swapped_where_its_best_offset_names_b():
-    found = pair_outcomes(
+    outcomes = pair_outcomes(
         pd.concat(
             [
                 curve(0, (0, 1), [0.9, 0.5, 0.1], [0.1, 0.4, 0.8]),
@@ -113,12 +119,12 @@ def test_a_pair_is_swapped_where_its_best_offset_names_b():
             ]
         )
     )
-    assert found["before"].tolist() == [0.1, 0.1, 0.01, 0.6]
-    assert found["after"].tolist() == [0.8, 0.6, 0.45, 0.3]
-    assert found["offset"].tolist() == [2, 2, 1, 1]
-    assert found["swapped"].tolist() == [True, True, False, False]
-    assert found["swapped_published"].tolist() == [True, False, False, False]
-    assert found["factor"].tolist() == pytest.approx([8, 6, 45, 0.5])
+    assert outcomes["before"].tolist() == [0.1, 0.1, 0.01, 0.6]
+    assert outcomes["after"].tolist() == [0.8, 0.6, 0.45, 0.3]
+    assert outcomes["offset"].tolist() == [2, 2, 1, 1]
+    assert outcomes["swapped"].tolist() == [True, True, False, False]
+    assert outcomes["swapped_published"].tolist() == [True, False, False, False]
+    assert outcomes["factor"].tolist() == pytest.approx([8, 6, 45, 0.5])
 
 
 def test_the_summary_is_over_draws():
@@ -155,11 +161,13 @@ class Given(dict):
 
 
 def test_a_pair_drawn_twice_is_in_both_draws_and_one_without_a_plane_has_its_reason(network):
-    split, plane = SplitModel(network, "relu"), Hyperplane(NORMAL.numpy(), 0.5)
+    split = SplitModel(network, "relu")
+    plane = Hyperplane(NORMAL.numpy(), 0.5)
     activations = split.prefix(IMAGES).detach()
     draws = [[(1, 3), (1, 2)], [(1, 3), (3, 1)]]
-    table = shift_table(split, [(1, activations)], {"zero": Given({(1, 3): plane})}, draws, offsets=[0.0, 4.0])
-    ok, lost = table[table["status"] == "ok"], table[table["status"] == "skipped"]
+    table = shift_table(split, [(1, activations)], {"zero": Given({(1, 3): plane})}, draws, settings=SETTINGS)
+    ok = table[table["status"] == "ok"]
+    lost = table[table["status"] == "skipped"]
     assert ok.groupby("draw").size().tolist() == [4, 4]
     assert lost[["draw", "to_class", "reason"]].to_numpy().tolist() == [[0, 2, "no plane"]]
     row = shift_summary(table).iloc[0]
@@ -167,9 +175,10 @@ def test_a_pair_drawn_twice_is_in_both_draws_and_one_without_a_plane_has_its_rea
 
 
 def test_no_pairs_and_pairs_without_planes_give_an_empty_summary(network):
-    assert shift_summary(shift_table(None, [], {}, [[], []])).empty
+    assert shift_summary(shift_table(None, [], {}, [[], []], settings=SETTINGS)).empty
     split = SplitModel(network, "relu")
-    lost = shift_table(split, [(1, split.prefix(IMAGES).detach())], {"zero": Given()}, [[(1, 2)]], offsets=[0.0])
+    classes = [(1, split.prefix(IMAGES).detach())]
+    lost = shift_table(split, classes, {"zero": Given()}, [[(1, 2)]], settings=ShiftSettings(offsets=[0.0]))
     assert lost["status"].tolist() == ["skipped"]
     assert shift_summary(lost).empty
 
@@ -178,9 +187,9 @@ def test_both_the_normal_and_a_random_direction_as_long_are_shifted_along(networ
     split = SplitModel(network, "relu")
     activations = split.prefix(IMAGES).detach()
     planes = {"zero": {(1, 3): Hyperplane(NORMAL.numpy(), 0.5)}, "other": {}}
-    found = shift_rows(split, activations, planes, (1, 3), [0.0, 4.0])
-    assert found["baseline"].tolist() == ["none", "none", "random_direction", "random_direction"]
-    own = shifted_probabilities(split, activations, NORMAL, (1, 3), [0.0, 4.0]).mean(1)
-    np.testing.assert_allclose(found[["p_from", "p_to"]].to_numpy()[:2], own.numpy())
-    assert found["p_to"][0] == found["p_to"][2]
-    assert found["p_to"][1] != found["p_to"][3]
+    curves = shift_rows(split, activations, planes, (1, 3), settings=SETTINGS)
+    assert curves["baseline"].tolist() == ["none", "none", "random_direction", "random_direction"]
+    along_normal = shifted_probabilities(split, activations, NORMAL, (1, 3), offsets=[0.0, 4.0]).mean(1)
+    np.testing.assert_allclose(curves[["p_from", "p_to"]].to_numpy()[:2], along_normal.numpy())
+    assert curves["p_to"][0] == curves["p_to"][2]
+    assert curves["p_to"][1] != curves["p_to"][3]

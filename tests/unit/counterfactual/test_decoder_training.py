@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 
-from conceptrast.base.errors import LayerError, ModelError
+from conceptrast.base.errors import ModelError
 from conceptrast.counterfactual import decoder_training
-from conceptrast.counterfactual.decoder_training import (
-    DecoderOptions,
-    mean_picture,
-    reconstruction_errors,
-    reconstruction_rows,
-    reconstruction_summary,
-    train_decoder,
-)
+from conceptrast.counterfactual.decoder import decoded_input
+from conceptrast.counterfactual.decoder_reconstruction import mean_picture, reconstruction_rows, reconstruction_summary
+from conceptrast.counterfactual.decoder_training import DecoderOptions, reconstruction_errors, train_decoder
 from conceptrast.data.dataset import open_dataset
 from conceptrast.models.opening import load_model
 from conceptrast.models.pictures import Pictures
 from conceptrast.models.split import SplitModel
 from conceptrast.models.training_pictures import TrainingPictures
-
-from .toys import toy
 
 DATASET = open_dataset({"kind": "digit_pairs", "train": 32, "validation": 8}, seed=2)
 TABLE = DATASET.build_index().table
@@ -72,7 +64,7 @@ def test_the_perceptual_term_brings_the_activations_nearer(model, split):
     activations = split.prefix(model.preprocess.normalise(views))
 
     def error(decoder):
-        again = split.prefix(decoder_training.decoded_input(model, decoder(activations)))
+        again = split.prefix(decoded_input(model, decoder(activations)))
         return float((again - activations).abs().mean())
 
     assert error(seen) < 0.9 * error(plain)
@@ -139,37 +131,6 @@ def test_no_pictures_are_refused(model, split):
     nothing = TrainingPictures(DATASET, TABLE[TABLE["split"] == "test"], model.preprocess, 8)
     with pytest.raises(ModelError, match="no pictures to learn from"):
         train_decoder(model, split, nothing, OPTIONS)
-
-
-def test_what_is_measured_is_worked_out_by_hand():
-    """A picture of 2×2 blocks comes back exactly; one with a fine pattern loses it."""
-    model, split, decoder, _ = toy()
-    plain = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
-    plain[:, 0] = 204  # red, 0.8
-    fine = plain.clone()
-    fine[:, 0, ::2] -= 51  # rows of 0.6 and 0.8: blocks of 0.7
-    mean = torch.zeros(3, 8, 8)
-    mean[0], mean[1] = 0.6, 0.7  # named green
-    rows = reconstruction_rows(model, split, decoder, [(np.array([1, 2]), torch.cat([plain, fine]))], mean)
-    found = rows.set_index(["baseline", "image"])
-    assert found.loc[("none", 1), "psnr"] == pytest.approx(20 * np.log10(2 * 255))  # exact: half a byte
-    assert found.loc[("none", 1), "ssim"] == pytest.approx(1)
-    assert found.loc[("none", 2), "psnr"] == pytest.approx(-10 * np.log10(0.01 / 3), abs=1e-3)
-    assert found.loc[("mean_picture", 1), "psnr"] == pytest.approx(-10 * np.log10((0.04 + 0.49) / 3), abs=1e-3)
-    summary = reconstruction_summary(rows).set_index("baseline")
-    assert summary["same_class"].to_dict() == {"none": 1.0, "mean_picture": 0.0}
-    assert summary["n_images"].tolist() == [2, 2]
-
-
-def test_a_decoder_of_another_layer_is_refused(model):
-    _, _, decoder, _ = toy()
-    with pytest.raises(LayerError, match="decoder of '0'"):
-        reconstruction_rows(model, SplitModel(model, "layer2"), decoder, [], torch.zeros(3, 8, 8))
-
-
-def test_the_mean_picture_is_the_mean():
-    views = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 3, 1, 2)
-    assert mean_picture([(np.array([0]), views[:1]), (np.array([1]), views[1:])]).unique().tolist() == [0.5]
 
 
 def test_every_epoch_has_an_order_of_its_own(model, split):

@@ -7,15 +7,12 @@ import torch
 
 from conceptrast.base.errors import ShapeError
 from conceptrast.contrast.hyperplanes import Hyperplane
-from conceptrast.counterfactual.directions import (
-    Direction,
-    latent_shift_gradients,
-    log_probability_gradients,
-    random_directions,
-    strongest_component,
-)
-from conceptrast.counterfactual.search import DecodableLayer
-from conceptrast.counterfactual.study_directions import KINDS, directions_towards, missing_directions
+from conceptrast.counterfactual.class_gradients import log_probability_gradients
+from conceptrast.counterfactual.decodable_layer import DecodableLayer
+from conceptrast.counterfactual.direction_kinds import DIRECTION_KINDS
+from conceptrast.counterfactual.directions import Direction, random_directions, strongest_component
+from conceptrast.counterfactual.latent_shift import latent_shift_gradients
+from conceptrast.counterfactual.pair_directions import PairVectors, directions_towards, missing_directions
 
 from .toys import toy
 
@@ -95,11 +92,9 @@ def test_a_study_gives_what_it_knows_in_a_fixed_order():
     layer = DecodableLayer(*parts)
     plane = Hyperplane(torch.tensor([-1.0, 0.0, 1.0]).numpy(), 0.0)
     components = torch.eye(3).numpy()
-    found = directions_towards(
-        layer, activations + 1, (0, 2), plane=plane, components=components,
-        cav=("blue: concept 4", components[2]),
-    )  # fmt: skip
-    assert list(found) == list(KINDS)
+    vectors = PairVectors(plane=plane, components=components, cav=("blue: concept 4", components[2]))
+    found = directions_towards(layer, activations + 1, (0, 2), vectors)
+    assert list(found) == list(DIRECTION_KINDS)
     assert [len(each) for each in found.values()] == [2] * 5
     assert found["component"][0].values.tolist() == [0, 0, 1]
     assert found["component"][0].origin == "component 3 of blue"

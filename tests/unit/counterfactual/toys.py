@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from conceptrast.counterfactual.decodable_layer import DecodableLayer
 from conceptrast.counterfactual.decoder import Decoder
+from conceptrast.counterfactual.directions import Direction
 from conceptrast.models.model import Model, Preprocess
 from conceptrast.models.split import SplitModel
 
@@ -33,3 +35,11 @@ def toy() -> tuple[Model, SplitModel, Blocks, Tensor]:
     activations = torch.zeros(2, 3, 4, 4)
     activations[0, 0], activations[1, 1] = 5.0, 5.0
     return model, SplitModel(model, "0"), Blocks().eval(), activations
+
+
+BLUE = Direction("hyperplane", "towards blue", "0", torch.tensor([-1.0, 0.0, 1.0]))
+
+
+def subject_of_toy() -> tuple[DecodableLayer, Tensor]:
+    model, split, decoder, activations = toy()
+    return DecodableLayer(model, split, decoder), activations

@@ -24,7 +24,8 @@ def archive_of(path, *members: tarfile.TarInfo | str):
 
 def special(kind: bytes, target: str = "") -> tarfile.TarInfo:
     info = tarfile.TarInfo("set/odd")
-    info.type, info.linkname = kind, target
+    info.type = kind
+    info.linkname = target
     return info
 
 

@@ -6,10 +6,11 @@ import pytest
 
 from conceptrast.base.errors import ConfigError, DataError
 from conceptrast.base.files import read_json, read_table
-from conceptrast.data import KINDS
+from conceptrast.data import DATASET_KINDS
 from conceptrast.data.dataset import TABLE_TYPES, TRUTH_TYPES, open_dataset
 from conceptrast.data.photographs import FILES
 from conceptrast.steps.index import main
+from conceptrast.steps.runner import call
 
 
 @pytest.mark.parametrize(
@@ -68,7 +69,7 @@ def test_options_of_the_wrong_type_name_what_is_needed(settings, message):
 
 
 def test_every_kind_can_be_opened():
-    for kind in KINDS:
+    for kind in DATASET_KINDS:
         settings = (
             {"kind": kind}
             if kind in ("digit_pairs", "digits", "photographs", "rotated_pair")
@@ -99,8 +100,9 @@ def outputs(folder):
 @pytest.mark.parametrize("dataset", [{"kind": "digit_pairs", "train": 20, "validation": 10}, {"kind": "photographs"}])
 def test_the_step_writes_all_four_files_with_the_columns_of_the_design(tmp_path, dataset):
     paths = outputs(tmp_path)
-    main({"dataset": dataset, "seed": 0, "max_rejected": 0.01}, **paths)
-    table, truth = read_table(paths["index"]), read_table(paths["truth"])
+    call(main, {"dataset": dataset, "seed": 0, "max_rejected": 0.01}, **paths)
+    table = read_table(paths["index"])
+    truth = read_table(paths["truth"])
     assert list(table.columns) == list(TABLE_TYPES)
     assert list(truth.columns) == list(TRUTH_TYPES)
     assert truth.faint.dtype == bool
@@ -114,7 +116,8 @@ def test_the_step_lists_what_it_rejected_even_when_it_stops(tmp_path):
     (tmp_path / "set" / "ant" / "a.png").touch()
     paths = outputs(tmp_path)
     with pytest.raises(DataError, match="1 of 1 pictures"):
-        main(
+        call(
+            main,
             {"dataset": {"kind": "image_folder", "root": str(tmp_path / "set")}, "seed": 0, "max_rejected": 0.01},
             **paths,
         )

@@ -9,7 +9,8 @@ import pytest
 from scipy.stats import binom
 
 from conceptrast.base.errors import ConfigError, DataError
-from conceptrast.data.digit_pairs import CELL, DIGITS, DigitPairs, draw_scene, render, stroke_boxes, textures
+from conceptrast.data.digit_pairs import DigitPairs
+from conceptrast.data.digit_scenes import CELL, DIGITS, draw_scene, render, stroke_boxes, textures
 from conceptrast.data.packaged import handwritten_digits
 
 
@@ -59,7 +60,8 @@ def test_every_picture_shows_the_digits_that_its_class_names(index, scenes):
 
 def test_nothing_lies_in_the_bottom_right_cell_and_no_two_things_share_a_cell(index):
     truth = index.truth
-    rows, columns = truth.top // CELL, truth.left // CELL
+    rows = truth.top // CELL
+    columns = truth.left // CELL
     assert ((truth.top + truth.height - 1) // CELL == rows).all()
     assert ((truth.left + truth.width - 1) // CELL == columns).all()
     assert not ((rows == 2) & (columns == 2)).any()
@@ -96,8 +98,8 @@ def test_only_the_telling_digit_is_faint_and_in_the_planted_share(index):
     truth = index.truth.merge(index.table[["image", "label_name"]], on="image")
     faint = truth[truth.faint]
     assert set(zip(faint.label_name, faint.concept, strict=True)) == {("3+7", "7"), ("3+8", "8")}
-    for name, found in Counter(faint.label_name).items():
-        assert within_binomial_bounds(found, (index.table.label_name == name).sum(), 0.30)
+    for name, count in Counter(faint.label_name).items():
+        assert within_binomial_bounds(count, (index.table.label_name == name).sum(), 0.30)
 
 
 def test_a_faint_digit_is_weaker_but_there(dataset, index):

@@ -8,7 +8,7 @@ import pytest
 
 from conceptrast.base.errors import ConfigError, DataError
 from conceptrast.data.dataset import open_dataset
-from conceptrast.data.digits import KINDS, OF_A_KIND
+from conceptrast.data.digits import N_DIGITS, OF_A_DIGIT
 from conceptrast.data.packaged import handwritten_digits
 
 
@@ -21,7 +21,7 @@ def table_of(seed: int = 0, **options) -> pd.DataFrame:
 
 
 def test_there_are_as_many_of_every_digit_as_it_says():
-    assert np.bincount(handwritten_digits()[1]).tolist() == [OF_A_KIND] * KINDS
+    assert np.bincount(handwritten_digits()[1]).tolist() == [OF_A_DIGIT] * N_DIGITS
 
 
 def test_default_splits_are_balanced_disjoint_and_show_what_their_labels_say():

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from conceptrast.base.errors import ConfigError, DataError
-from conceptrast.data import picture_files
+from conceptrast.data import hashes
 from conceptrast.data.dataset import open_dataset
 
 
@@ -238,9 +238,9 @@ def test_a_picture_replaced_by_one_of_the_same_size_is_seen_in_a_small_folder(ro
 def test_of_a_large_folder_paths_and_sizes_are_compared(root, monkeypatch):
     small = opened(root).fingerprint()
     size = sum(path.stat().st_size for path in root.rglob("*.png"))
-    monkeypatch.setattr(picture_files, "SMALL", size + 1)
+    monkeypatch.setattr(hashes, "SMALL_FOLDER", size + 1)
     assert opened(root).fingerprint() == small
-    monkeypatch.setattr(picture_files, "SMALL", size)
+    monkeypatch.setattr(hashes, "SMALL_FOLDER", size)
     seen = [opened(root).fingerprint()]
     replace(root / "owl" / "1.png")
     assert opened(root).fingerprint() == seen[0]

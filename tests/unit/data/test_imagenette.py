@@ -143,7 +143,8 @@ def test_a_download_with_another_checksum_is_refused(tmp_path, download):
 )
 def test_no_member_of_a_download_leaves_its_folder(tmp_path, monkeypatch, download, name, kind, message):
     member = tarfile.TarInfo(name)
-    member.type, member.linkname = kind, "/etc"
+    member.type = kind
+    member.linkname = "/etc"
     with tarfile.open(download, "w:gz") as changed:
         changed.add(tmp_path / "source" / "imagenette2-160", "imagenette2-160")
         changed.addfile(member)

@@ -28,13 +28,13 @@ def dataset():
 @pytest.mark.parametrize("workers", [0, 2])
 def test_batches_hold_the_pictures_of_the_table_in_its_order(dataset, workers, batch_size):
     table = dataset.build_index().table.iloc[::-2]
-    batches = list(views(dataset, table, Plain(), batch_size, workers))
+    batches = list(views(dataset, table, Plain(), batch_size=batch_size, workers=workers))
     assert np.concatenate([images for images, _ in batches]).tolist() == table.image.tolist()
     assert {len(images) for images, _ in batches[:-1]} <= {batch_size}
     expected = np.stack([np.asarray(dataset.picture(row)) for row in table.itertuples()])
-    found = torch.cat([batch for _, batch in batches])
-    assert found.dtype == torch.uint8
-    np.testing.assert_array_equal(found.permute(0, 2, 3, 1).numpy(), expected)
+    decoded = torch.cat([batch for _, batch in batches])
+    assert decoded.dtype == torch.uint8
+    np.testing.assert_array_equal(decoded.permute(0, 2, 3, 1).numpy(), expected)
 
 
 def test_the_global_random_state_is_left_alone(dataset):
@@ -56,4 +56,4 @@ def test_a_picture_that_vanished_stops_with_a_short_message(tmp_path, workers):
     table = dataset.build_index().table
     (tmp_path / "set" / "ant" / "b.png").unlink()
     with pytest.raises(DataError, match=r"b\.png: the file does not exist$"):
-        list(views(dataset, table, Plain(), 2, workers))
+        list(views(dataset, table, Plain(), batch_size=2, workers=workers))

@@ -19,6 +19,7 @@ from conceptrast.data import midog as midog_module
 from conceptrast.data.dataset import Dataset, open_dataset
 from conceptrast.data.midog import tile_at
 from conceptrast.steps import index as index_step
+from conceptrast.steps.runner import call
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,8 @@ def with_cells(root: Path, *cells: dict[str, Any]) -> None:
 
 def test_a_tile_holds_its_cell_in_the_middle(whole: Path) -> None:
     dataset = opened(whole, tile=100)
-    table, annotations = dataset.build_index().table, content(whole)["annotations"]
+    table = dataset.build_index().table
+    annotations = content(whole)["annotations"]
     assert dataset.class_names == ["mitotic figure", "hard negative"]
     assert len(table) == len(annotations) == 24
     annotations.sort(key=lambda entry: entry["image_id"])  # a stable sort: as in the index
@@ -118,9 +120,9 @@ def test_slides_without_a_usable_cell_do_not_count_in_the_draw(root: Path, what:
     )
     with_cells(root, box, box | {"image_id": 2}, box | third)
     for seed in range(8):
-        found = opened(root, seed, validation=0.99, tile=64).build_index()
-        assert sorted(found.table["split"]) == ["train", "validation"]
-        assert len(found.rejected) == 1
+        index = opened(root, seed, validation=0.99, tile=64).build_index()
+        assert sorted(index.table["split"]) == ["train", "validation"]
+        assert len(index.rejected) == 1
 
 
 @pytest.mark.parametrize("where", ["beside", "absolute", "through a folder"])
@@ -136,10 +138,10 @@ def test_slides_outside_the_folder_are_rejected_unopened(
     with_cells(root, {"bbox": [500, 500, 550, 550]}, {"bbox": [500, 500, 550, 550], "image_id": 2})
     looked_at = []
     monkeypatch.setattr(midog_module, "tiff_size", lambda path: looked_at.append(path) or (1024, 1024))
-    found = opened(root).build_index()
+    index = opened(root).build_index()
     assert looked_at == [root / "001.tiff"]
-    assert found.table.path.str.startswith("001.tiff#").tolist() == [True]
-    assert found.rejected.to_dict("records") == [
+    assert index.table.path.str.startswith("001.tiff#").tolist() == [True]
+    assert index.rejected.to_dict("records") == [
         {
             "path": f"{name}#annotation=8",
             "reason": f"file_name {name!r} leaves the folder; expected a path inside root",
@@ -171,10 +173,10 @@ def test_the_index_does_not_depend_on_workers(root: Path) -> None:
 )
 def test_annotations_that_are_wrong_are_rejected_with_the_reason(root: Path, cell: dict[str, Any], reason: str) -> None:
     with_cells(root, {"bbox": [500, 500, 550, 550]}, cell)
-    found = opened(root).build_index()
-    assert len(found.table) == len(found.rejected) == 1
-    assert found.rejected.path[0].endswith("#annotation=8")
-    assert pd.Series(found.rejected.reason).str.contains(reason).all()
+    index = opened(root).build_index()
+    assert len(index.table) == len(index.rejected) == 1
+    assert index.rejected.path[0].endswith("#annotation=8")
+    assert pd.Series(index.rejected.reason).str.contains(reason).all()
 
 
 @pytest.mark.parametrize("what", ["missing", "empty", "cut off", "small", "another size", "text"])
@@ -191,30 +193,31 @@ def test_slides_that_cannot_be_used_cost_their_cells_alone(root: Path, what: str
         changed(root, images=images)
     else:
         path.write_bytes({"empty": b"", "cut off": path.read_bytes()[:200_000], "text": b"<html>"}[what])
-    said = {
+    reasons = {
         "missing": "does not exist", "empty": "0 bytes", "cut off": "cannot be decoded", "text": "not a TIFF",
         "small": "the image of 400×400 pixels is smaller than a tile of 512",
         "another size": "it has 900×900 pixels, and the annotations say 1024×1024",
     }[what]  # fmt: skip
-    found = opened(root).build_index()
-    assert found.rejected.path.str.startswith("002.tiff#annotation=").all()
-    assert found.rejected.reason.str.contains(said).all()
-    assert 0 < len(found.rejected) <= 8
-    assert len(found.table) == 24 - len(found.rejected)
+    index = opened(root).build_index()
+    assert index.rejected.path.str.startswith("002.tiff#annotation=").all()
+    assert index.rejected.reason.str.contains(reasons).all()
+    assert 0 < len(index.rejected) <= 8
+    assert len(index.table) == 24 - len(index.rejected)
     with pytest.raises(DataError, match=r"of 24 pictures cannot be used, more than max_rejected = 0\.01"):
-        found.check(0.01)
+        index.check(0.01)
 
 
 def test_the_step_writes_what_was_rejected_before_it_stops(root: Path, tmp_path: Path) -> None:
     with_cells(root, {"bbox": [500, 500, 550, 550]}, {"bbox": [5000, 0, 5050, 50]})
-    files = [tmp_path / name for name in ("index.parquet", "rejected.csv", "truth.parquet", "class_names.json")]
+    names = ("index.parquet", "rejected.csv", "truth.parquet", "class_names.json")
+    files = {name.partition(".")[0]: tmp_path / name for name in names}
     settings = {"dataset": {"kind": "midog", "root": str(root)}, "seed": 0, "max_rejected": 0.01}
     with pytest.raises(DataError, match=r"1 of 2 pictures cannot be used.*lies outside the image"):
-        index_step.main(settings, *files)
-    assert "lies outside the image" in read_table(files[1]).reason[0]
-    index_step.main(settings | {"max_rejected": 0.5}, *files)
-    assert read_json(files[3]) == ["mitotic figure", "hard negative"]
-    assert read_table(files[2]).empty
+        call(index_step.main, settings, **files)
+    assert "lies outside the image" in read_table(files["rejected"]).reason[0]
+    call(index_step.main, settings | {"max_rejected": 0.5}, **files)
+    assert read_json(files["class_names"]) == ["mitotic figure", "hard negative"]
+    assert read_table(files["truth"]).empty
 
 
 def test_what_is_not_there_is_named(root: Path) -> None:
@@ -230,7 +233,7 @@ def test_what_is_not_there_is_named(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("{", r"MIDOG\.json is no valid JSON"),
         ("[]", r"MIDOG\.json needs a list 'images'; it has to hold images, categories, annotations"),
@@ -241,27 +244,27 @@ def test_what_is_not_there_is_named(root: Path) -> None:
         ('{"images": [], "categories": [], "annotations": [{"image_id": 1, "category_id": 1}]}', "lacks 'bbox'"),
     ],
 )
-def test_a_file_of_annotations_that_is_none_says_why(root: Path, text: str, said: str) -> None:
+def test_a_file_of_annotations_that_is_none_says_why(root: Path, text: str, message: str) -> None:
     (root / "MIDOG.json").write_text(text)
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         opened(root).build_index()
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [({"tile": 0}, "tile is a number of pixels, 1 or more; got 0"), ({"validation": 20}, "validation is a share"),
      ({"annotations": 3}, "annotations is a path"), ({"tiles": 3}, "unknown option .* 'tiles'; nearest: tile")],
 )  # fmt: skip
-def test_options_that_make_no_sense_are_refused(tmp_path: Path, options: dict[str, Any], said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
+def test_options_that_make_no_sense_are_refused(tmp_path: Path, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         opened(tmp_path, **options)
 
 
 def test_the_fingerprint_follows_slides_annotations_and_options(root: Path) -> None:
-    found = [opened(root).fingerprint(), opened(root, tile=256).fingerprint(), opened(root, 1).fingerprint()]
+    fingerprints = [opened(root).fingerprint(), opened(root, tile=256).fingerprint(), opened(root, 1).fingerprint()]
     with_cells(root, {"bbox": [500, 500, 550, 550]})
-    found.append(opened(root).fingerprint())
+    fingerprints.append(opened(root).fingerprint())
     (root / "003.tiff").unlink()
-    found.append(opened(root).fingerprint())
-    assert len(set(found)) == 5
-    assert opened(root).fingerprint() == found[-1]
+    fingerprints.append(opened(root).fingerprint())
+    assert len(set(fingerprints)) == 5
+    assert opened(root).fingerprint() == fingerprints[-1]

@@ -11,18 +11,18 @@ from conceptrast.base.errors import DataError
 from conceptrast.base.files import file_md5
 from conceptrast.data import pets
 from conceptrast.data.dataset import open_dataset
+from conceptrast.data.hashes import folder_identity
 from conceptrast.data.pets import ARCHIVE, UNPACKED, sort_oxford
-from conceptrast.data.picture_files import folder_identity
 
 
 def opened(root, **options):
     return open_dataset({"kind": "pets", "root": str(root), **options})
 
 
-def fill(root, *names: str, each: int = 5) -> None:
+def fill(root, *names: str, count: int = 5) -> None:
     for name in names:
         (root / name).mkdir(parents=True)
-        for number in range(each):
+        for number in range(count):
             Image.new("RGB", (4, 4), (number, 0, 0)).save(root / name / f"{number}.jpg")
 
 
@@ -135,11 +135,11 @@ def test_the_fingerprint_is_the_same_before_and_after_the_photographs_are_fetche
 
 
 def test_the_archive_and_the_download_are_different_pictures(tmp_path, monkeypatch):
-    found = []
+    fingerprints = []
     for mirror in ("", str(tmp_path)):
         monkeypatch.setenv("CONCEPTRAST_MIRROR", mirror)
-        found.append(opened(tmp_path / "root").fingerprint())
-    assert found[0] != found[1]
+        fingerprints.append(opened(tmp_path / "root").fingerprint())
+    assert fingerprints[0] != fingerprints[1]
 
 
 @pytest.mark.real_data

@@ -15,20 +15,20 @@ def opened(seed: int = 0, **options):
     return open_dataset({"kind": "rotated_pair", **options}, seed)
 
 
-def folder(tmp_path, *names: str, each: int = 3):
+def folder(tmp_path, *names: str, count: int = 3):
     for name in names:
         (tmp_path / name).mkdir(parents=True)
-        for number in range(each):
+        for number in range(count):
             Image.new("RGB", (40, 30), (10 * number, 100, 200)).save(tmp_path / name / f"{number}.png")
     return {"kind": "image_folder", "root": str(tmp_path), "train_share": 0.5}
 
 
 def test_biased_angles_lie_in_the_range_of_their_class_and_the_controls_in_both():
-    biased, control = (opened(biased=each).build_index().table for each in (True, False))
+    biased, control = (opened(biased=planted).build_index().table for planted in (True, False))
     for label, low, high in ((0, 0, 90), (1, 90, 180)):
-        own = biased[biased.label == label].rotation
-        assert own.between(low, high).all()
-        assert own.max() - own.min() > 85
+        rotations = biased[biased.label == label].rotation
+        assert rotations.between(low, high).all()
+        assert rotations.max() - rotations.min() > 85
         turned = control[control.label == label].rotation
         assert turned.between(0, 180).all()
         assert turned.max() - turned.min() > 170
@@ -46,9 +46,9 @@ def test_digits_of_the_splits_are_disjoint_and_show_the_two_classes():
     table = opened(digits=[7, 2], train=40, validation=20).build_index().table
     assert table.groupby("label").label_name.unique().map(list).tolist() == [["7"], ["2"]]
     assert table.groupby(["split", "label"]).size().tolist() == [20, 20, 10, 10]
-    shown = {split: set(part.path) for split, part in table.groupby("split")}
-    assert not shown["train"] & shown["validation"]
-    assert len(shown["train"]) == 40  # no digit twice before all were shown
+    paths = {split: set(part.path) for split, part in table.groupby("split")}
+    assert not paths["train"] & paths["validation"]
+    assert len(paths["train"]) == 40  # no digit twice before all were shown
 
 
 def test_more_pictures_than_digits_show_each_again_at_another_angle():
@@ -79,11 +79,12 @@ def test_a_disc_holds_the_picture_alone_at_every_angle():
         disc = np.asarray(turned_disc(blue, degrees)).astype(int)
         rim[degrees] = disc
         down, across = np.mgrid[:30, :30] - 14.5
-        inside, outside = down**2 + across**2 < 13.2**2, down**2 + across**2 > 16**2
+        inside = down**2 + across**2 < 13.2**2
+        outside = down**2 + across**2 > 16**2
         assert (disc[inside] == (0, 0, 255)).all()
         assert (disc[outside] == GREY).all()
     # One colour turned is that colour: nothing in such a picture says by how far it was turned.
-    assert all(np.array_equal(rim[0.0], each) for each in rim.values())
+    assert all(np.array_equal(rim[0.0], pixels) for pixels in rim.values())
 
 
 def test_a_photograph_is_turned_counter_clockwise_about_its_middle():
@@ -94,8 +95,9 @@ def test_a_photograph_is_turned_counter_clockwise_about_its_middle():
 
 
 def test_pictures_of_another_dataset_keep_their_labels_and_splits(tmp_path):
-    inner = folder(tmp_path, "cats", "dogs", each=4)
-    dataset, plain = opened(pictures=inner, biased=False), open_dataset(inner)
+    inner = folder(tmp_path, "cats", "dogs", count=4)
+    dataset = opened(pictures=inner, biased=False)
+    plain = open_dataset(inner)
     table = dataset.build_index().table
     assert dataset.class_names == ["cats", "dogs"]
     assert table.drop(columns="rotation").equals(plain.build_index().table)
@@ -105,16 +107,16 @@ def test_pictures_of_another_dataset_keep_their_labels_and_splits(tmp_path):
 
 def test_fingerprints_tell_bias_seed_and_pictures_apart(tmp_path):
     entries = [{}, {"biased": False}, {"digits": [3, 5]}, {"train": 10}]
-    found = [opened(**each).fingerprint() for each in entries] + [opened(seed=1).fingerprint()]
+    fingerprints = [opened(**entry).fingerprint() for entry in entries] + [opened(seed=1).fingerprint()]
     inner = folder(tmp_path, "cats", "dogs")
-    found.append(opened(pictures=inner).fingerprint())
+    fingerprints.append(opened(pictures=inner).fingerprint())
     Image.new("RGB", (9, 9)).save(tmp_path / "cats" / "another.png")
-    found.append(opened(pictures=inner).fingerprint())
-    assert len(set(found)) == len(found)
+    fingerprints.append(opened(pictures=inner).fingerprint())
+    assert len(set(fingerprints)) == len(fingerprints)
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"digits": [3, 3]}, "rotated_pair: digits is two different digits from 0 to 9; got [3, 3]"),
         ({"digits": [3, 10]}, "two different digits"),
@@ -132,10 +134,10 @@ def test_fingerprints_tell_bias_seed_and_pictures_apart(tmp_path):
         ({"pictures": {"kind": "pets"}}, "rotated_pair: pictures: dataset kind pets needs the option 'root'"),
     ],
 )
-def test_options_that_cannot_be_used_are_named(options, said):
+def test_options_that_cannot_be_used_are_named(options, message):
     with pytest.raises(ConfigError) as error:
         opened(**options)
-    assert said in str(error.value)
+    assert message in str(error.value)
 
 
 def test_pictures_of_three_classes_are_refused(tmp_path):

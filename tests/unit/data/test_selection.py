@@ -20,8 +20,8 @@ def test_images_are_those_predicted_as_the_class_and_sorted() -> None:
     table = predictions({0: 5, 2: 9})
     chosen, skipped = class_images(table, 5, 60, seed=1, n_classes=3)
     assert list(chosen) == [0, 2]
-    for each, images in chosen.items():
-        assert images.tolist() == sorted(table["image"][table["predicted"] == each])
+    for target, images in chosen.items():
+        assert images.tolist() == sorted(table["image"][table["predicted"] == target])
     assert skipped.to_dict("list") == {"class": [1], "n_images": [0]}
 
 
@@ -44,7 +44,7 @@ def test_nobody_predicted_means_skipped_and_an_unknown_class_an_error() -> None:
 
 def test_every_label_has_its_turn_in_the_order_asked_for() -> None:
     labels = [1, 0, 0, 2, 1, 0]
-    table = pd.DataFrame({"image": np.arange(10, 16), "label": labels, "label_name": [f"n{each}" for each in labels]})
+    table = pd.DataFrame({"image": np.arange(10, 16), "label": labels, "label_name": [f"n{label}" for label in labels]})
     table["split"] = ["validation"] * 5 + ["train"]
     assert first_of_labels(table, 4).tolist() == [11, 10, 13, 12]
     assert first_of_labels(table, 9, ["n2", "n1"]).tolist() == [13, 10, 14]

@@ -14,7 +14,8 @@ from conceptrast.dff.concept_maps import (
     regions,
     relative_heat,
 )
-from conceptrast.dff.factorization import DeepFeatures, dff
+from conceptrast.dff.factorization import DeepFeatures
+from conceptrast.dff.factorization import deep_feature_factorization as factorize
 
 
 def likeness(one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -42,11 +43,11 @@ def test_a_concept_that_stays_itself_keeps_its_place(halves: np.ndarray) -> None
     cosines = likeness(few.heatmaps, many.heatmaps)
     assert (cosines.argmax(axis=1) == [0, 1]).all()  # upper and lower half are where they were
     assert many.shares[2] >= many.shares[3]
-    assert not np.array_equal(dff(halves, 4).heatmaps, many.heatmaps), "the order of the solver is another one"
+    assert not np.array_equal(factorize(halves, 4).heatmaps, many.heatmaps), "the order of the solver is another one"
 
 
 def test_only_the_order_is_another_than_that_of_the_factorization(halves: np.ndarray) -> None:
-    plain, ordered = dff(halves, 4, seed=3), factorize_in_order(halves, [2, 4], seed=3)[4]
+    plain, ordered = factorize(halves, 4, seed=3), factorize_in_order(halves, [2, 4], seed=3)[4]
     place = [int(np.abs(plain.concepts - each).sum(axis=1).argmin()) for each in ordered.concepts]
     assert sorted(place) == [0, 1, 2, 3]
     np.testing.assert_array_equal(plain.heatmaps[:, place], ordered.heatmaps)
@@ -90,7 +91,7 @@ def test_every_pixel_belongs_to_one_concept_at_most() -> None:
 
 
 def test_a_concept_at_its_strongest_does_not_depend_on_the_scale_of_the_factorization() -> None:
-    found = dff(np.random.default_rng(0).random((2, 5, 3, 3)) - 0.4, 2)
+    found = factorize(np.random.default_rng(0).random((2, 5, 3, 3)) - 0.4, 2)
     scale = np.array([4.0, 0.25], np.float32)
     other = found._replace(
         concepts=found.offset + (found.concepts - found.offset) * scale[:, None],

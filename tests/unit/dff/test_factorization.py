@@ -9,7 +9,8 @@ import torch
 import conceptrast as cc
 from conceptrast.base.errors import ConceptrastError, ConfigError, LayerError
 from conceptrast.concepts.nmf import NothingToFactorizeError
-from conceptrast.dff.factorization import DeepFeatures, dff
+from conceptrast.dff.factorization import DeepFeatures
+from conceptrast.dff.factorization import deep_feature_factorization as factorize
 
 PARTS = np.array([[1, 2, 0, 0, 0, 0], [0, 0, 3, 1, 0, 0], [0, 0, 0, 0, 1, 1]], np.float32)
 FLOOR = np.array([-1.0, 0.5, 0.0, -2.0, 3.0, 0.0], np.float32)
@@ -42,7 +43,7 @@ def matched(found: DeepFeatures) -> list[int]:
 
 def test_planted_parts_are_found_over_their_floor() -> None:
     activations, where = planted()
-    found = dff(activations, 3)
+    found = factorize(activations, 3)
     assert found.reconstruction_error < 0.01
     np.testing.assert_array_equal(found.offset, FLOOR)
     for part, concept in enumerate(matched(found)):
@@ -57,7 +58,7 @@ def test_planted_parts_are_found_over_their_floor() -> None:
 
 def test_shares_are_those_of_the_planted_mass() -> None:
     activations, where = planted()
-    found = dff(activations, 3)
+    found = factorize(activations, 3)
     mass = where.sum(axis=(0, 2, 3)) * PARTS.sum(axis=1)
     np.testing.assert_allclose(found.shares[matched(found)], mass / mass.sum(), atol=0.01)
     np.testing.assert_array_equal(found.highest, found.heatmaps.reshape(4, 3, -1).max(axis=2).max(axis=0))
@@ -66,7 +67,7 @@ def test_shares_are_those_of_the_planted_mass() -> None:
 def test_images_in_another_order_have_their_heatmaps_in_that_order() -> None:
     activations, _ = planted()
     order = [2, 0, 3, 1]
-    plain, moved = dff(activations, 3), dff(activations[order], 3)
+    plain, moved = factorize(activations, 3), factorize(activations[order], 3)
     one, other = plain.heatmaps[:, matched(plain)][order], moved.heatmaps[:, matched(moved)]
     scale = one.max(axis=(0, 2, 3)) / other.max(axis=(0, 2, 3))
     np.testing.assert_allclose(one, other * scale[:, None, None], atol=0.02 * one.max())
@@ -75,7 +76,10 @@ def test_images_in_another_order_have_their_heatmaps_in_that_order() -> None:
 def test_a_constant_added_to_a_channel_moves_the_offset_and_nothing_else() -> None:
     activations, _ = planted()
     added = np.array([8, 0, -4, 0, 0, 16], np.float32)  # powers of two: exact
-    plain, moved = dff(activations, 3), dff(activations + added[:, None, None], 3)
+    plain, moved = (
+        factorize(activations, 3),
+        factorize(activations + added[:, None, None], 3),
+    )
     np.testing.assert_allclose(moved.offset - plain.offset, added, atol=1e-6)
     np.testing.assert_allclose(moved.heatmaps, plain.heatmaps, atol=1e-4)
     np.testing.assert_allclose(moved.concepts - plain.concepts, np.tile(added, (3, 1)), atol=1e-4)
@@ -85,19 +89,22 @@ def test_the_start_is_the_seeds_and_nothing_is_changed() -> None:
     activations, _ = planted()
     before, state = activations.copy(), np.random.get_state()[1].copy()  # noqa: NPY002 - the global state itself
     first, second, other = (
-        dff(given, 3, seed) for given, seed in ((activations, 4), (torch.tensor(before), 4), (before, 5))
+        factorize(given, 3, seed) for given, seed in ((activations, 4), (torch.tensor(before), 4), (before, 5))
     )
     np.testing.assert_array_equal(first.heatmaps, second.heatmaps)
     np.testing.assert_array_equal(first.concepts, second.concepts)
     assert not np.array_equal(first.heatmaps, other.heatmaps)
     np.testing.assert_array_equal(activations, before)
     np.testing.assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002
-    assert cc.dff is dff
+    assert cc.deep_feature_factorization is factorize
 
 
 def test_more_passes_fit_better() -> None:
     activations = np.random.default_rng(0).gamma(0.5, size=(2, 20, 6, 6)).astype(np.float32)
-    assert dff(activations, 6, max_iter=100).reconstruction_error < dff(activations, 6, max_iter=2).reconstruction_error
+    assert (
+        factorize(activations, 6, max_iter=100).reconstruction_error
+        < factorize(activations, 6, max_iter=2).reconstruction_error
+    )
 
 
 @pytest.mark.parametrize(
@@ -111,12 +118,18 @@ def test_more_passes_fit_better() -> None:
 )
 def test_an_impossible_number_of_concepts_says_what_it_exceeds(shape, k, message) -> None:
     with pytest.raises(ConfigError, match=message):
-        dff(np.random.default_rng(0).random(shape, np.float32), k)
+        factorize(np.random.default_rng(0).random(shape, np.float32), k)
 
 
 def test_as_many_concepts_as_positions_or_channels_are_possible() -> None:
-    assert dff(np.random.default_rng(0).random((1, 8, 2, 3), np.float32), 6).concepts.shape == (6, 8)
-    assert dff(np.random.default_rng(0).random((1, 4, 3, 3), np.float32), 4).concepts.shape == (4, 4)
+    assert factorize(np.random.default_rng(0).random((1, 8, 2, 3), np.float32), 6).concepts.shape == (
+        6,
+        8,
+    )
+    assert factorize(np.random.default_rng(0).random((1, 4, 3, 3), np.float32), 4).concepts.shape == (
+        4,
+        4,
+    )
 
 
 @pytest.mark.parametrize(
@@ -129,13 +142,13 @@ def test_as_many_concepts_as_positions_or_channels_are_possible() -> None:
 )
 def test_nothing_to_factorize_says_why(activations, message) -> None:
     with pytest.raises(NothingToFactorizeError, match=message):
-        dff(activations, 1)
+        factorize(activations, 1)
 
 
 @pytest.mark.parametrize("shape", [(2, 10), (2, 10, 4), (2, 10, 1, 1)])
 def test_a_layer_without_spatial_extent_is_refused(shape) -> None:
     with pytest.raises(LayerError, match=r"have no spatial extent: choose a layer whose output is \[N, C, h, w\]"):
-        dff(np.ones(shape), 1)
+        factorize(np.ones(shape), 1)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -143,4 +156,4 @@ def test_what_is_not_finite_is_refused(value) -> None:
     activations = np.ones((1, 2, 2, 2))
     activations[0, 1, 1, 0] = value
     with pytest.raises(ConceptrastError, match="activations are not finite"):
-        dff(activations, 1)
+        factorize(activations, 1)

@@ -8,15 +8,16 @@ import pytest
 
 from conceptrast.base.statistics import wilson_interval
 from conceptrast.dff.concept_scores import COLUMNS
-from conceptrast.dff.deep_feature_factorization import Factorized
-from conceptrast.dff.summary import dff_summary
+from conceptrast.dff.picture_groups import PictureGroup
+from conceptrast.dff.summary_table import dff_summary
 from conceptrast.dff.table import concept_rows, picture_names, skipped_rows
-from conceptrast.tables import headline_metrics
+
+from ..headlines import headline_metrics_of
 
 
-def group(images: list[int], **columns: list) -> Factorized:
+def group(images: list[int], **columns: list) -> PictureGroup:
     """Pictures whose table has these columns."""
-    return Factorized(np.array(images), [], {}, pd.DataFrame({"n_components": 2, "status": "ok", **columns}))
+    return PictureGroup(np.array(images), [], {}, pd.DataFrame({"n_components": 2, "status": "ok", **columns}))
 
 
 def test_rows_have_the_name_of_their_picture_or_of_all() -> None:
@@ -74,7 +75,7 @@ def test_pictures_that_are_not_there_have_a_row_with_the_reason() -> None:
 
 def test_headlines_say_for_how_many_concepts_they_are(rows: pd.DataFrame) -> None:
     table = pd.concat([dff_summary(rows), dff_summary(skipped_rows([5], "none"))]).assign(dff="church")
-    metrics = headline_metrics({"dff_summary": table, "dff_concepts": rows.assign(dff="church")})
+    metrics = headline_metrics_of({"dff_summary": table, "dff_concepts": rows.assign(dff="church")})
     assert metrics == {
         "church/agree_k2": pytest.approx(2 / 3), "church/blur_k2": pytest.approx(0.3),
         "church/blur_chance_k2": pytest.approx(0.1), "church/beyond_chance_k2": pytest.approx(0.2),

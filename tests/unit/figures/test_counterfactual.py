@@ -8,17 +8,26 @@ import torch
 from PIL import Image
 
 from conceptrast.counterfactual.directions import Direction
-from conceptrast.counterfactual.study_counterfactuals import Story
-from conceptrast.figures.counterfactual import animation, draw_counterfactual, heat, save_gif
+from conceptrast.counterfactual.story import Story
+from conceptrast.figures.counterfactual import draw_counterfactual, heat
+from conceptrast.figures.counterfactual_animation import animation, save_gif
 
 RNG = np.random.default_rng(0)
 
 
 def story(frames: int = 5, side: int = 12) -> Story:
     pictures = RNG.integers(0, 255, (frames, side, side, 3), np.uint8)
-    said = np.linspace([0.9, 0.1], [0.2, 0.8], frames)
+    probabilities = np.linspace([0.9, 0.1], [0.2, 0.8], frames)
     direction = Direction("latent_shift", "log p(B), decoded", "layer3", torch.ones(3))
-    return Story(direction, pictures[0], pictures, np.linspace(0, 0.4, frames), said, said, True)
+    return Story(
+        direction=direction,
+        original=pictures[0],
+        frames=pictures,
+        lambdas=np.linspace(0, 0.4, frames),
+        suffix=probabilities,
+        decoded=probabilities,
+        reached=True,
+    )
 
 
 def test_the_change_is_the_mean_over_colours_of_the_ends():

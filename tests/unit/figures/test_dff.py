@@ -14,16 +14,17 @@ from matplotlib.patches import Circle
 from PIL import Image
 from torch import Tensor, nn
 
-from conceptrast.dff.deep_feature_factorization import Factorized, factorize_pictures
+from conceptrast.dff.group_view import MOST_PICTURES, group_view
+from conceptrast.dff.picture_groups import FactorizationOptions, PictureGroup, factorize_pictures
 from conceptrast.figures.canvas import COMPONENT_COLOURS, save_full_png, short
-from conceptrast.figures.dff import MOST, PALE, STRENGTH, dff_sheet, draw_dff, strongest_concept
+from conceptrast.figures.dff import PALE, STRENGTH, dff_sheet, draw_dff, strongest_concept
 from conceptrast.models.model import Model, Preprocess
 from conceptrast.models.split import SplitModel
 
 LONG = "a quite uncommonly long name of a class number {}, and its synonym"
 
 
-def found(count: int, components: list[int], blank: bool = False) -> tuple[Factorized, Tensor]:
+def found(count: int, components: list[int], blank: bool = False) -> tuple[PictureGroup, Tensor]:
     """Pictures of noise, factorized by a network with random weights and classes with long names."""
     torch.manual_seed(0)
     network = nn.Sequential(
@@ -33,13 +34,15 @@ def found(count: int, components: list[int], blank: bool = False) -> tuple[Facto
     model = Model("net", network, Preprocess(None, 64, (0.5,) * 3, (0.2,) * 3), names)
     noise = torch.randint(0, 256, (count, 3, 64, 64), dtype=torch.uint8)
     views = torch.zeros_like(noise) if blank else noise
-    [group] = factorize_pictures(model, SplitModel(model, "2"), np.arange(count), views, components)
+    [group] = factorize_pictures(
+        model, SplitModel(model, "2"), np.arange(count), views, FactorizationOptions(components)
+    )
     return group, views
 
 
 def drawn(count: int, components: list[int], blank: bool = False) -> Figure:
     group, views = found(count, components, blank)
-    return draw_dff(dff_sheet(group, views, "concepts of noise", "net at 2"))
+    return draw_dff(dff_sheet(group_view(group, views, "concepts of noise", "net at 2")))
 
 
 def texts(figure: Figure) -> list[str]:
@@ -81,7 +84,7 @@ def test_the_legend_says_classes_drop_and_chance_of_the_table() -> None:
     table = group.table.assign(**dict(zip(scores, np.linspace(0.11, 0.92, 18).reshape(3, 6), strict=True)))
     table.loc[table["concept"] == 2, "blur_score"] = -0.4
     table.loc[table["concept"] == 3, "status"] = "skipped"
-    said = texts(draw_dff(dff_sheet(replace(group, table=table), views, "title", "facts")))
+    said = texts(draw_dff(dff_sheet(group_view(replace(group, table=table), views, "title", "facts"))))
     legends = [text.split("\n") for text in said if text.startswith("a quite")]
     for lines, (_, rows) in zip(legends, table.groupby("concept"), strict=True):
         name = "a quite uncommonly…"
@@ -93,7 +96,7 @@ def test_the_legend_says_classes_drop_and_chance_of_the_table() -> None:
     ]
     assert legends[1][2] == "blur: a quite uncomm… +0.40"
     assert legends[2][2] == "no region to blur"
-    [name, probability] = group.said[0]
+    [name, probability] = group.predictions[0]
     assert said[1] == f"facts  ·  the model says {short(name)} {probability:.2f}"
     assert f"3 concepts  ·  {100 * group.features[3].reconstruction_error:.0f} % missed" in said
 
@@ -101,20 +104,19 @@ def test_the_legend_says_classes_drop_and_chance_of_the_table() -> None:
 def test_what_rounds_to_nothing_names_no_class_and_has_no_sign() -> None:
     group, views = found(1, [1])
     nothing = group.table.assign(blur_score=-0.004, blur_chance=0.3)
-    said = texts(draw_dff(dff_sheet(replace(group, table=nothing), views, "", "")))
+    said = texts(draw_dff(dff_sheet(group_view(replace(group, table=nothing), views, "", ""))))
     assert ["blur: changes nothing" in text for text in said if "blur:" in text] == [True]
     table = group.table.assign(blur_score=0.2, blur_chance=-0.004)
-    [legend] = [
-        text for text in texts(draw_dff(dff_sheet(replace(group, table=table), views, "", ""))) if "blur:" in text
-    ]
+    figure = draw_dff(dff_sheet(group_view(replace(group, table=table), views, "", "")))
+    [legend] = [text for text in texts(figure) if "blur:" in text]
     assert legend.endswith("uncomm… −0.20\nat random 0.00")
 
 
 def test_a_long_batch_shows_its_first_pictures_and_says_so() -> None:
-    figure = drawn(MOST + 3, [2])
-    assert len(figure.axes[0].images) == 2 * MOST
-    assert f"the first {MOST} of {MOST + 3} pictures" in texts(figure)[1]
-    assert "the first" not in texts(drawn(MOST, [2]))[1]
+    figure = drawn(MOST_PICTURES + 3, [2])
+    assert len(figure.axes[0].images) == 2 * MOST_PICTURES
+    assert f"the first {MOST_PICTURES} of {MOST_PICTURES + 3} pictures" in texts(figure)[1]
+    assert "the first" not in texts(drawn(MOST_PICTURES, [2]))[1]
 
 
 def test_nothing_found_says_why() -> None:
@@ -126,7 +128,7 @@ def test_nothing_found_says_why() -> None:
 
 def test_the_strongest_concept_has_the_pixel_with_its_intensity() -> None:
     picture = np.full((1, 3, 3), 255, np.uint8)
-    heat = torch.tensor([[[1.0, 0.2, 0.0]], [[0.5, 0.6, 0.0]]])
+    heat = np.float32([[[1.0, 0.2, 0.0]], [[0.5, 0.6, 0.0]]])
     [row] = strongest_concept(picture, heat)
     blue, red = (
         np.array([int(colour[place : place + 2], 16) for place in (1, 3, 5)]) for colour in COMPONENT_COLOURS[:2]

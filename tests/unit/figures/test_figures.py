@@ -10,6 +10,8 @@ from matplotlib.patches import Circle, Rectangle
 from PIL import Image
 
 from conceptrast.base.errors import ShapeError
+from conceptrast.base.names import short
+from conceptrast.concepts.cards import ClassCard, Heatmap, PatchRow, Verdict
 from conceptrast.figures.canvas import (
     COMPONENT_COLOURS,
     MATCH,
@@ -17,10 +19,9 @@ from conceptrast.figures.canvas import (
     Sheet,
     component_colour,
     save_png,
-    short,
     with_palette,
 )
-from conceptrast.figures.class_card import ClassCard, Heatmap, PatchRow, Verdict, draw_class_card, overlay
+from conceptrast.figures.class_card import draw_class_card, overlay
 from conceptrast.figures.overview import draw_overview
 
 SELECTIONS = ("all", "exclude_target")
@@ -34,19 +35,36 @@ def flat(value: int, side: int = 8) -> np.ndarray:
 def card(
     index: int = 1, name: str = "golf ball", matches: tuple[bool, bool] = (True, False), heatmaps: int = 2
 ) -> ClassCard:
-    rows = {
-        selection: [PatchRow([flat(40 * rank + k) for rank in range(5)], flat(90, 16), (2, 4, 8, 8), "tee", 0.25, k % 2)
-                    for k in range(K)]
-        for selection in SELECTIONS
-    }  # fmt: skip
+    rows = [
+        PatchRow(
+            patches=[flat(40 * rank + k) for rank in range(5)],
+            source=flat(90, 16),
+            box=(2, 4, 8, 8),
+            predicted="tee",
+            probability=0.25,
+            chosen=k % 2,
+        )
+        for k in range(K)
+    ]
     tiles = [(0.0, k / K, 1.0, 1 / K) for k in range(K)]
     picture = np.zeros((8, 24, 3), np.uint8)
     verdicts = {
-        selection: Verdict(picture, tiles, name if match else "tee", 0.75, match)
+        selection: Verdict(
+            picture=picture, tiles=tiles, predicted=name if match else "tee", probability=0.75, match=match
+        )
         for selection, match in zip(SELECTIONS, matches, strict=True)
     }
     maps = np.linspace(0, 1, K * 4).reshape(K, 2, 2)
-    return ClassCard(index, name, 12, "study-a", "recommended", rows, verdicts, [Heatmap(flat(9), maps)] * heatmaps)
+    return ClassCard(
+        class_index=index,
+        class_name=name,
+        n_images=12,
+        study="study-a",
+        recipe="recommended",
+        rows=dict.fromkeys(SELECTIONS, rows),
+        verdicts=verdicts,
+        heatmaps=[Heatmap(flat(9), maps)] * heatmaps,
+    )
 
 
 def words(figure: Figure) -> list[str]:
@@ -60,7 +78,10 @@ def frames(figure: Figure, colour: str) -> int:
 
 def test_card_shows_every_picture_once() -> None:
     figure = draw_class_card(card())
-    patches, sources, combined, heatmaps = 2 * K * 5, 2 * K, 2, 2 * (1 + K)
+    patches = 2 * K * 5
+    sources = 2 * K
+    combined = 2
+    heatmaps = 2 * (1 + K)
     assert len(figure.axes[0].images) == patches + sources + combined + heatmaps
 
 
@@ -126,7 +147,8 @@ def test_a_long_name_stays_on_the_sheet_and_a_dollar_is_no_formula() -> None:
 
 def test_card_without_verdict_and_heatmaps() -> None:
     full = card()
-    figure = draw_class_card(ClassCard(1, "a", 1, "s", "r", {"all": full.rows["all"]}))
+    bare = ClassCard(class_index=1, class_name="a", n_images=1, study="s", recipe="r", rows={"all": full.rows["all"]})
+    figure = draw_class_card(bare)
     assert len(figure.axes[0].images) == K * 6
     assert "1 image predicted" in "\n".join(words(figure))
 

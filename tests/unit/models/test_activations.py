@@ -31,11 +31,11 @@ def split(model) -> SplitModel:
 
 def test_the_ids_stay_with_their_pictures(model, split, views):
     ids = np.array([7, 3, 9, 0, 40])
-    found = list(activations_of(model, split, [(ids[:2], views[:2]), (ids[2:], views[2:])]))
-    assert [images.tolist() for images, _ in found] == [[7, 3], [9, 0, 40]]
+    batches = list(activations_of(model, split, [(ids[:2], views[:2]), (ids[2:], views[2:])]))
+    assert [images.tolist() for images, _ in batches] == [[7, 3], [9, 0, 40]]
     for number, view in zip(ids, views, strict=True):
         [(images, alone)] = activations_of(model, split, [(np.array([number]), view[None])])
-        [together] = [a[list(i).index(number)] for i, a in found if number in i]
+        [together] = [a[list(i).index(number)] for i, a in batches if number in i]
         assert images.tolist() == [number]
         torch.testing.assert_close(alone[0], together, rtol=1e-4, atol=1e-5)
 

@@ -17,7 +17,9 @@ from conceptrast.base.statistics import wilson_interval
 from conceptrast.figures.confusion import CELL, draw_confusion
 from conceptrast.models.confusion import COLUMNS, confusion, right_of
 from conceptrast.steps import confusion as step
-from conceptrast.tables import headline_metrics
+from conceptrast.steps.runner import call
+
+from ..headlines import headline_metrics_of
 
 SAID = pd.DataFrame({"label": [0] * 4 + [1] * 2 + [3] * 4, "predicted": [0, 0, 0, 1, 1, 2, 3, 3, 0, 0]})
 NAMES = ["ant", "bee", "cat", "dog"]
@@ -30,17 +32,18 @@ def words(figure: Figure) -> list[str]:
 def counted(figure: Figure) -> dict[tuple[int, int], str]:
     """Texts in the cells of the table by row and column, read off their places."""
     frame = max(figure.axes[0].patches, key=lambda patch: patch.get_width() * patch.get_height())
-    found = {}
+    texts = {}
     for text in figure.axes[0].texts:
         x, y = ((at - start) / CELL for at, start in zip(text.get_position(), frame.get_xy(), strict=True))
         if 0 < x < frame.get_width() / CELL and 0 < y < frame.get_height() / CELL:
-            found[int(y), int(x)] = text.get_text()
-    return found
+            texts[int(y), int(x)] = text.get_text()
+    return texts
 
 
 def colour_at(figure: Figure, row: int, column: int) -> tuple[float, ...]:
     frame = max(figure.axes[0].patches, key=lambda patch: patch.get_width() * patch.get_height())
-    x, y = frame.get_xy()[0] + (column + 0.5) * CELL, frame.get_xy()[1] + (row + 0.5) * CELL
+    x = frame.get_xy()[0] + (column + 0.5) * CELL
+    y = frame.get_xy()[1] + (row + 0.5) * CELL
     inside = [
         patch
         for patch in figure.axes[0].patches
@@ -53,9 +56,9 @@ def colour_at(figure: Figure, row: int, column: int) -> tuple[float, ...]:
 
 
 def test_counts_and_shares_by_hand():
-    found = confusion(SAID, NAMES, NAMES)
-    assert list(found) == list(COLUMNS)
-    assert found.to_numpy().tolist() == [
+    table = confusion(SAID, NAMES, NAMES)
+    assert list(table) == list(COLUMNS)
+    assert table.to_numpy().tolist() == [
         [0, "ant", 0, "ant", 3, 0.75],
         [0, "ant", 1, "bee", 1, 0.25],
         [1, "bee", 1, "bee", 1, 0.5],
@@ -63,28 +66,28 @@ def test_counts_and_shares_by_hand():
         [3, "dog", 0, "ant", 2, 0.5],
         [3, "dog", 3, "dog", 2, 0.5],
     ]
-    assert right_of(found) == (6, 10)
+    assert right_of(table) == (6, 10)
 
 
 def test_counts_are_those_of_a_histogram_and_shares_of_a_label_add_up():
     draw = np.random.default_rng(0)
-    said = pd.DataFrame({"label": draw.integers(0, 7, 500), "predicted": draw.integers(0, 9, 500)})
+    predictions = pd.DataFrame({"label": draw.integers(0, 7, 500), "predicted": draw.integers(0, 9, 500)})
     names = [str(number) for number in range(9)]
-    found = confusion(said.sample(frac=1, random_state=1), names[:7], names)
+    table = confusion(predictions.sample(frac=1, random_state=1), names[:7], names)
     counts = np.zeros((7, 9), int)
-    np.add.at(counts, (said["label"], said["predicted"]), 1)
+    np.add.at(counts, (predictions["label"], predictions["predicted"]), 1)
     again = np.zeros_like(counts)
-    again[found["label"], found["predicted"]] = found["n"]
+    again[table["label"], table["predicted"]] = table["n"]
     assert np.array_equal(again, counts)
-    assert (found["n"] > 0).all()
-    np.testing.assert_allclose(found.groupby("label")["share"].sum(), 1)
-    assert right_of(found)[0] == int((said["label"] == said["predicted"]).sum())
+    assert (table["n"] > 0).all()
+    np.testing.assert_allclose(table.groupby("label")["share"].sum(), 1)
+    assert right_of(table)[0] == int((predictions["label"] == predictions["predicted"]).sum())
 
 
 def test_outputs_have_names_of_their_own():
-    found = confusion(SAID, NAMES, ["Formica", "Apis", "Felis", "Canis"])
-    assert found["label_name"].iloc[1] == "ant"
-    assert found["predicted_name"].iloc[1] == "Apis"
+    table = confusion(SAID, NAMES, ["Formica", "Apis", "Felis", "Canis"])
+    assert table["label_name"].iloc[1] == "ant"
+    assert table["predicted_name"].iloc[1] == "Apis"
 
 
 def test_the_figure_has_every_count_in_its_cell_and_nothing_else():
@@ -97,12 +100,12 @@ def test_the_figure_has_every_count_in_its_cell_and_nothing_else():
 def test_the_figure_says_accuracy_interval_and_shares():
     figure = draw_confusion(confusion(SAID, NAMES, NAMES), "net", "held-out pictures of animals")
     low, high = (f"{100 * end:.1f}" for end in wilson_interval(6, 10))
-    said = words(figure)
-    assert f"accuracy 60.0 % ({low} to {high} %): 6 of 10 held-out pictures of animals" in said
-    assert "net" in said
-    assert [word for word in said if " % of " in word] == ["75 % of 4", "50 % of 2", "50 % of 4"]
-    assert said.count("no picture") == 1  # nothing is labelled cat
-    assert [said.count(name) for name in NAMES] == [2] * 4
+    texts = words(figure)
+    assert f"accuracy 60.0 % ({low} to {high} %): 6 of 10 held-out pictures of animals" in texts
+    assert "net" in texts
+    assert [word for word in texts if " % of " in word] == ["75 % of 4", "50 % of 2", "50 % of 4"]
+    assert texts.count("no picture") == 1  # nothing is labelled cat
+    assert [texts.count(name) for name in NAMES] == [2] * 4
 
 
 def test_right_is_green_wrong_is_orange_and_more_is_darker():
@@ -161,7 +164,8 @@ def test_the_step_writes_one_table_and_a_figure_of_every_model(tmp_path: Path):
         {"name": "list", "dataset": "animals", "class_names": ["w", "x", "y", "z"]},
     ]
     figures = [tmp_path / f"{model['name']}.png" for model in models]
-    step.main({"models": models}, [one, other, other], [names] * 3, [tmp_path / "confusion.csv"], figures)
+    files = {"predictions": [one, other, other], "class_names": [names] * 3, "tables": [tmp_path / "confusion.csv"]}
+    call(step.main, {"models": models}, **files, figures=figures)
     table = read_table(tmp_path / "confusion.csv")
     assert list(table) == ["model", *COLUMNS]
     assert table.groupby("model", sort=False).size().to_dict() == {"net": 6, "file": 3, "list": 3}
@@ -170,7 +174,7 @@ def test_the_step_writes_one_table_and_a_figure_of_every_model(tmp_path: Path):
     assert all(Image.open(figure).width > 400 for figure in figures)
     write_json({"A": 0}, tmp_path / "own.json")
     with pytest.raises(ModelError, match=r"own\.json must hold a JSON list of class names"):
-        step.main({"models": models}, [one, other, other], [names] * 3, [tmp_path / "confusion.csv"], figures)
+        call(step.main, {"models": models}, **files, figures=figures)
 
 
 def test_accuracy_and_its_interval_are_headlines():
@@ -178,6 +182,6 @@ def test_accuracy_and_its_interval_are_headlines():
     table.insert(0, "model", "net")
     low, high = wilson_interval(6, 10)
     expected = {"net/accuracy": 0.6, "net/accuracy_low": low, "net/accuracy_high": high}
-    assert headline_metrics({"confusion": table}) == expected
-    both = headline_metrics({"confusion": pd.concat([table, table.assign(model="other")])})
+    assert headline_metrics_of({"confusion": table}) == expected
+    both = headline_metrics_of({"confusion": pd.concat([table, table.assign(model="other")])})
     assert both == expected | {key.replace("net", "other"): value for key, value in expected.items()}

@@ -20,6 +20,7 @@ from conceptrast.models.opening import family_of, load_model, open_model
 from conceptrast.models.split import SplitModel
 from conceptrast.models.weights import write_state
 from conceptrast.steps import counterfactual, counterfactual_tables, decoder, index, predict, train
+from conceptrast.steps.runner import call
 
 DETECTION = torchvision.models.detection
 NAME = "fasterrcnn_resnet50_fpn"
@@ -60,25 +61,26 @@ def opened(path: Path, **options):
 
 def stages(network: nn.Module) -> dict[str, Tensor]:
     """What the four stages of a ResNet give."""
-    found: dict[str, Tensor] = {}
+    outputs: dict[str, Tensor] = {}
     names = [f"layer{number}" for number in range(1, 5)]
     hooks = [
-        getattr(network, name).register_forward_hook(lambda _, __, output, name=name: found.update({name: output}))
+        getattr(network, name).register_forward_hook(lambda _, __, output, name=name: outputs.update({name: output}))
         for name in names
     ]
     with torch.no_grad():
         network(IMAGES)
     for hook in hooks:
         hook.remove()
-    return found
+    return outputs
 
 
 def test_activations_are_those_of_the_detectors_body(source: nn.Module, checkpoint: Path) -> None:
-    expected, found = stages(source.backbone.body), stages(opened(checkpoint).module)
+    expected = stages(source.backbone.body)
+    outputs = stages(opened(checkpoint).module)
     for name in expected:
         assert expected[name].std() > 1e-3
         scale = float(expected[name].abs().max())
-        torch.testing.assert_close(found[name], expected[name], rtol=1e-4, atol=1e-5 * scale)
+        torch.testing.assert_close(outputs[name], expected[name], rtol=1e-4, atol=1e-5 * scale)
 
 
 def test_batch_norms_that_add_nothing_are_an_option(tmp_path: Path) -> None:
@@ -103,8 +105,8 @@ def test_checkpoints_as_people_save_them(source: nn.Module, tmp_path: Path, nest
     state = {prefix + name: value for name, value in whole.items() if not name.startswith("roi_heads.box_head.fc6")}
     torch.save(state if nest is None else {nest: state, "epoch": 3}, path := tmp_path / "detector.pth")
     body = source.backbone.body.state_dict()
-    own = opened(path).module.state_dict()
-    assert all(torch.equal(own[name], body[name]) for name in body)
+    weights = opened(path).module.state_dict()
+    assert all(torch.equal(weights[name], body[name]) for name in body)
 
 
 def test_safetensors_and_batch_norms_that_were_trained(tmp_path: Path) -> None:
@@ -121,10 +123,11 @@ def test_every_detector_has_this_body_and_prepares_pictures_so(name: str) -> Non
     with torch.device("meta"):  # shapes without values
         whole = torchvision.models.get_model(name, weights=None, weights_backbone=None)
         module = family.network(2, (800, 800))
-    own = {key: value.shape for key, value in module.state_dict().items() if not key.startswith("fc.")}
+    shapes = {key: value.shape for key, value in module.state_dict().items() if not key.startswith("fc.")}
     body = whole.get_submodule(DETECTORS[name]).state_dict()
-    assert {key: value.shape for key, value in body.items()} == own
-    transform, preprocess = whole.transform, family.preprocess(None)
+    assert {key: value.shape for key, value in body.items()} == shapes
+    transform = whole.transform
+    preprocess = family.preprocess(None)
     assert preprocess.resize == preprocess.crop == transform.min_size[-1]
     assert [list(preprocess.mean), list(preprocess.std)] == [transform.image_mean, transform.image_std]
 
@@ -134,28 +137,28 @@ def test_a_tile_is_prepared_as_the_detector_prepares_it(source: nn.Module) -> No
     tile = np.stack([smooth, smooth[::-1], 255 - smooth], axis=2).astype(np.uint8)
     images, _ = source.transform([torch.from_numpy(tile.transpose(2, 0, 1)).float() / 255])
     preprocess = family_of(NAME).preprocess(None)
-    own = preprocess.normalise(preprocess.view(Image.fromarray(tile))[None])
-    assert images.tensors.shape == own.shape
-    assert (images.tensors - own).abs().max() < 1.5 / 255 / 0.22  # rounding to bytes, in units of the deviation
+    normalised = preprocess.normalise(preprocess.view(Image.fromarray(tile))[None])
+    assert images.tensors.shape == normalised.shape
+    assert (images.tensors - normalised).abs().max() < 1.5 / 255 / 0.22  # rounding to bytes, in units of the deviation
 
 
 @pytest.mark.parametrize(
-    ("names", "said"),
+    ("names", "message"),
     [
         (["backbone.body2.conv1.weight", "rpn.head.weight"], "they hold backbone, rpn; nearest: backbone.body2, back"),
         (["features.0.weight", "classifier.1.bias"], "they hold classifier, features; valid: classifier"),
         (["module.backbone.bodies.conv1.weight"], "they hold backbone; nearest: backbone.bodies"),
     ],
 )
-def test_a_checkpoint_without_a_body_says_what_it_holds(tmp_path: Path, names: list[str], said: str) -> None:
+def test_a_checkpoint_without_a_body_says_what_it_holds(tmp_path: Path, names: list[str], message: str) -> None:
     torch.save({name: torch.ones(1) for name in names}, path := tmp_path / "other.pth")
     with pytest.raises(ModelError, match=r"other\.pth have no part 'backbone\.body', .*whole network") as error:
         opened(path)
-    assert said in str(error.value)
+    assert message in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("architecture", "said"),
+    ("architecture", "message"),
     [
         (NAME, r"own: set 'extract: backbone\.body'$"),
         (
@@ -165,9 +168,9 @@ def test_a_checkpoint_without_a_body_says_what_it_holds(tmp_path: Path, names: l
     ],
 )
 def test_a_whole_detector_without_its_part_is_told_what_to_extract(
-    checkpoint: Path, architecture: str, said: str
+    checkpoint: Path, architecture: str, message: str
 ) -> None:
-    with pytest.raises(ModelError, match=r"detector\.pth are those of a whole detector, .* " + said):
+    with pytest.raises(ModelError, match=r"detector\.pth are those of a whole detector, .* " + message):
         load_model(architecture, checkpoint, class_names=NAMES)
 
 
@@ -229,20 +232,22 @@ def fitted(
     root = midog(folder / "midog", slides=2, cells=6)
     dataset = {"kind": "midog", "root": str(root), "tile": 64, "validation": 0.5}
     files = [folder / name for name in ("index.parquet", "rejected.csv", "truth.parquet", "class_names.json")]
-    index.main({"dataset": dataset, "seed": 0, "max_rejected": 0}, *files)
+    files = dict(zip(("index", "rejected", "truth", "class_names"), files, strict=True))
+    call(index.main, {"dataset": dataset, "seed": 0, "max_rejected": 0}, **files)
     entry = {"architecture": NAME, "weights": str(checkpoint), "extract": "backbone.body", "input_size": 64}
     entry["train"] = {"dataset": "midog", "only": "head", "batch_size": 16, "precision": "float32"}
     settings = {"model": entry, "dataset": dataset, "seed": 0, "precision": "float32"}
-    train.main(settings, files[0], files[3], folder / "net.safetensors", folder / "net.csv")
+    opened = {name: files[name] for name in ("index", "class_names")}
+    call(train.main, settings, **opened, weights=folder / "net.safetensors", history=folder / "net.csv")
     return folder, settings
 
 
 def test_a_head_on_the_body_tells_cells_apart(fitted: tuple[Path, dict[str, Any]]) -> None:
     folder, settings = fitted
     assert read_table(folder / "net.csv")["validation_accuracy"].item() > 0.75  # even random filters see the stain
-    found = open_model(settings["model"], folder / "net.safetensors", read_json(folder / "class_names.json"))
-    assert found.class_names == NAMES
-    assert SplitModel(found, "layer4.2").rectified
+    model = open_model(settings["model"], folder / "net.safetensors", read_json(folder / "class_names.json"))
+    assert model.class_names == NAMES
+    assert SplitModel(model, "layer4.2").rectified
 
 
 def test_a_cell_is_decoded_and_moved_to_the_other_class(fitted: tuple[Path, dict[str, Any]]) -> None:
@@ -258,18 +263,30 @@ def test_a_cell_is_decoded_and_moved_to_the_other_class(fitted: tuple[Path, dict
         "counterfactual": {"images": 2, "probability": 0.5, "limit": 1.0, "frames": 3},
     }  # fmt: skip
     made = {name: folder / name for name in ("decoder.safetensors", "decoder.csv", "reconstruction.csv")}
-    predict.main(settings, **opened, predictions=folder / "predictions.parquet")
-    decoder.main(settings, **dict(zip(("decoder", "history", "reconstruction"), made.values(), strict=True)), **opened)
+    call(predict.main, settings, **opened, predictions=folder / "predictions.parquet")
+    files = dict(zip(("decoder", "history", "reconstruction"), made.values(), strict=True))
+    call(decoder.main, settings, **files, **opened)
     components = np.random.default_rng(0).random((2, 1, 2048), np.float32)
     write_arrays(folder / "components.npz", {"classes": np.arange(2), "components_position_k1": components})
-    counterfactual.main(
-        settings, **opened, predictions=folder / "predictions.parquet", decoder=made["decoder.safetensors"],
-        components=folder / "components.npz", counterfactual=folder / "counterfactual.csv",
-        pictures_folder=folder / "pictures", manifest=folder / "pictures.csv", hyperplanes=[],
-    )  # fmt: skip
+    call(
+        counterfactual.main,
+        settings,
+        **opened,
+        predictions=folder / "predictions.parquet",
+        decoder=made["decoder.safetensors"],
+        components=folder / "components.npz",
+        counterfactual=folder / "counterfactual.csv",
+        pictures=folder / "pictures",
+        manifest=folder / "pictures.csv",
+        hyperplanes=[],
+    )
     tables = [folder / "tables" / name for name in ("decoder.csv", "counterfactual.csv")]
-    counterfactual_tables.main(
-        {"studies": ["cells"]}, [made["reconstruction.csv"]], [folder / "counterfactual.csv"], tables
+    call(
+        counterfactual_tables.main,
+        {"studies": ["cells"]},
+        reconstructions=[made["reconstruction.csv"]],
+        counterfactuals=[folder / "counterfactual.csv"],
+        tables=tables,
     )
     rows = read_table(folder / "counterfactual.csv")
     assert set(rows["direction"]) == {"gradient", "latent_shift", "component", "random_vector", "random_map"}

@@ -37,11 +37,14 @@ def test_a_folded_network_gives_the_same_logits_and_leaves_the_model_alone(name:
     before = {key: values.clone() for key, values in network.state_dict().items()}
     images = torch.randn(2, 3, 64, 64)
     split = SplitModel(network, layer)
-    folded, whole, activations = split.folded(), network(images), split.prefix(images)
+    folded = split.folded()
+    whole = network(images)
+    activations = split.prefix(images)
     assert not any(isinstance(part, nn.BatchNorm2d) for part in folded._prefix.modules())
     scale = activations.abs().max()
     torch.testing.assert_close(folded.prefix(images) / scale, activations / scale, rtol=0, atol=1e-5)
-    size, halves = whole.abs().max(), folded.suffix(folded.prefix(images))
+    size = whole.abs().max()
+    halves = folded.suffix(folded.prefix(images))
     torch.testing.assert_close(halves / size, whole / size, rtol=0, atol=1e-5)
     torch.testing.assert_close(network(images), whole, rtol=0, atol=0)
     torch.testing.assert_close(split.prefix(images), activations, rtol=0, atol=0)
@@ -56,7 +59,9 @@ class TwoNorms(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.convolution, self.first, self.second = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3), nn.BatchNorm2d(3)
+        self.convolution = nn.Conv2d(3, 3, 1)
+        self.first = nn.BatchNorm2d(3)
+        self.second = nn.BatchNorm2d(3)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.second(self.convolution(self.first(self.convolution(x)))).mean((2, 3))
@@ -67,7 +72,8 @@ class AlsoUnnormed(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.convolution, self.norm = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)
+        self.convolution = nn.Conv2d(3, 3, 1)
+        self.norm = nn.BatchNorm2d(3)
         self.last = nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:

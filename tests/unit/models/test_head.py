@@ -24,6 +24,7 @@ from conceptrast.models.opening import load_model, open_model
 from conceptrast.models.training_pictures import TrainingPictures
 from conceptrast.models.weights import read_state, write_state
 from conceptrast.steps import train as train_step
+from conceptrast.steps.runner import call
 
 PREPROCESS = Preprocess(None, 4, (0.5,) * 3, (0.25,) * 3)
 WEIGHTS = ("IMAGENET1K_V1", "IMAGENET1K_V2")
@@ -55,15 +56,18 @@ def views(of: TrainingPictures) -> Tensor:
 
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_probabilities_are_those_of_scikit_learns_pipeline(n_classes: int) -> None:
-    model, training, validation = of_means(n_classes), pictures(n_classes), pictures(n_classes, 31, seed=1)
+    model = of_means(n_classes)
+    training = pictures(n_classes)
+    validation = pictures(n_classes, 31, seed=1)
     history = fit_head(model, training, validation)
-    means = {each: network_input(model, views(each)).mean(dim=(2, 3)).numpy() for each in (training, validation)}
+    splits = (training, validation)
+    means = {part: network_input(model, views(part)).mean(dim=(2, 3)).numpy() for part in splits}
     expected = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     expected.fit(means[training], training.labels)
-    for each, column in ((training, "train_accuracy"), (validation, "validation_accuracy")):
-        found = model.module(network_input(model, views(each))).softmax(dim=1)
-        np.testing.assert_allclose(found, expected.predict_proba(means[each]), atol=1e-3)
-        assert history[column].item() == pytest.approx(expected.score(means[each], each.labels))
+    for part, column in ((training, "train_accuracy"), (validation, "validation_accuracy")):
+        probabilities = model.module(network_input(model, views(part))).softmax(dim=1)
+        np.testing.assert_allclose(probabilities, expected.predict_proba(means[part]), atol=1e-3)
+        assert history[column].item() == pytest.approx(expected.score(means[part], part.labels))
     assert 0.5 < history["validation_accuracy"].item() < 1  # the classes overlap: neither chance nor trivial
     right = expected.predict_proba(means[training])[np.arange(len(training)), training.labels]
     assert history["train_loss"].item() == pytest.approx(-np.log(right).mean(), abs=1e-3)
@@ -94,7 +98,8 @@ def test_only_the_head_changes_and_nothing_stays_on_it() -> None:
 
 
 def test_the_same_pictures_give_the_same_weights() -> None:
-    one, other = of_means(3), of_means(3)
+    one = of_means(3)
+    other = of_means(3)
     torch.manual_seed(5)
     for model in (one, other):
         fit_head(model, pictures(3), pictures(3, seed=1))
@@ -113,7 +118,7 @@ class Doubled(nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("model", "training", "validation", "said"),
+    ("model", "training", "validation", "message"),
     [
         (of_means(2, bias=False), pictures(2), pictures(2), "where it is a torch.nn.Linear with a bias; .* is 3: Lin"),
         (of_means(2, nn.Unflatten(1, (2, 1, 1)), nn.Conv2d(2, 2, 1)), pictures(2), pictures(2), "is 5: Conv2d"),
@@ -125,9 +130,9 @@ class Doubled(nn.Module):
     ],
 )
 def test_what_cannot_be_fitted_says_why(
-    model: Model, training: TrainingPictures, validation: TrainingPictures, said: str
+    model: Model, training: TrainingPictures, validation: TrainingPictures, message: str
 ) -> None:
-    with pytest.raises(ModelError, match=said):
+    with pytest.raises(ModelError, match=message):
         fit_head(model, training, validation)
 
 
@@ -149,8 +154,9 @@ def test_the_step_fits_a_head_that_studies_can_open(tmp_path: Path) -> None:
     write_table(table, index := tmp_path / "index.parquet")
     write_json(["cat", "coffee"], names := tmp_path / "class_names.json")
     settings = {"model": entry, "dataset": dataset, "seed": 0, "precision": "float32"}
-    weights, history = tmp_path / "net.safetensors", tmp_path / "net.training.csv"
-    train_step.main(settings, index, names, weights, history)
+    weights = tmp_path / "net.safetensors"
+    history = tmp_path / "net.training.csv"
+    call(train_step.main, settings, index=index, class_names=names, weights=weights, history=history)
     assert read_table(history)[["epoch", "validation_accuracy"]].to_numpy().tolist() == [[1, 1]]
     fitted = open_model(entry, weights, ["cat", "coffee"])
     assert fitted.module.fc.out_features == 2
@@ -160,7 +166,8 @@ def test_the_step_fits_a_head_that_studies_can_open(tmp_path: Path) -> None:
 
 def test_published_weights_keep_their_body_and_preprocessing(tmp_path: Path) -> None:
     entry = {"architecture": "efficientnet_lite1", "weights": "package"}
-    whole, probe = open_model(entry), open_model(entry, class_names=["a", "b"], new_head=True)
+    whole = open_model(entry)
+    probe = open_model(entry, class_names=["a", "b"], new_head=True)
     assert (whole.module._fc.out_features, probe.module._fc.out_features) == (1000, 2)
     assert probe.class_names == ["a", "b"]
     assert torch.equal(probe.module._conv_head.weight, whole.module._conv_head.weight)

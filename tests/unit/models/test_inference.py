@@ -17,12 +17,13 @@ def mean_colour(scale: float = 1.0) -> Model:
 
 def test_probabilities_worked_out_by_hand():
     views = torch.zeros(2, 3, 4, 4, dtype=torch.uint8)
-    views[0, 2], views[1, 1] = 255, 51
-    found = predict(mean_colour(), [(np.array([5, 3]), views)])
-    assert found["image"].tolist() == [5, 3]
-    assert found["predicted"].tolist() == [2, 1]
+    views[0, 2] = 255
+    views[1, 1] = 51
+    predictions = predict(mean_colour(), [(np.array([5, 3]), views)])
+    assert predictions["image"].tolist() == [5, 3]
+    assert predictions["predicted"].tolist() == [2, 1]
     e = np.e
-    np.testing.assert_allclose(found["probability"], [e / (e + 2), e**0.2 / (e**0.2 + 2)], rtol=1e-6)
+    np.testing.assert_allclose(predictions["probability"], [e / (e + 2), e**0.2 / (e**0.2 + 2)], rtol=1e-6)
 
 
 def test_batches_do_not_matter():
@@ -44,9 +45,9 @@ def test_bfloat16_is_near_float32():
 
 
 def test_no_pictures_give_an_empty_table():
-    found = predict(mean_colour(), [])
-    assert found.empty
-    assert list(found.columns) == ["image", "predicted", "probability"]
+    predictions = predict(mean_colour(), [])
+    assert predictions.empty
+    assert list(predictions.columns) == ["image", "predicted", "probability"]
 
 
 class OneOver(torch.nn.Module):

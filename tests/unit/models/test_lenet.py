@@ -61,7 +61,8 @@ def test_pictures_too_small_for_it_are_refused():
 
 
 def test_mean_and_std_are_those_of_the_digits_whatever_is_held_out():
-    (mean,), (std,) = load_model("lenet").preprocess.mean, load_model("lenet").preprocess.std
+    (mean,) = load_model("lenet").preprocess.mean
+    (std,) = load_model("lenet").preprocess.std
     pictures, _ = handwritten_digits()
     table = open_dataset({"kind": "digits"}).build_index().table
     learnt = [int(path.partition(":")[2]) for path in table[table["split"] == "train"]["path"]]

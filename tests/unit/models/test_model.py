@@ -106,10 +106,10 @@ def network(*channels, **options) -> torch.nn.Sequential:
 def test_images_of_another_number_of_channels_are_refused_and_both_are_named(takes, given):
     module = network(takes, 9, 5)
     model = Model("toy", module, Preprocess(8, 8, (0.0,) * 3, (1.0,) * 3), ["a"])
-    for each in (module, model):
+    for whole in (module, model):
         with pytest.raises(ShapeError, match=rf"images have {given} channels?, but the network takes {takes} .*\b1\)"):
-            refuse_channels(each, torch.zeros(2, given, 8, 8))
-        refuse_channels(each, torch.zeros(2, takes, 8, 8))
+            refuse_channels(whole, torch.zeros(2, given, 8, 8))
+        refuse_channels(whole, torch.zeros(2, takes, 8, 8))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Models that see grey: what works in three channels works in one, and what does not fit is said with both numbers.
+"""Models that see grey: what works in three channels works in one, and what does not fit is named with both numbers.
 
 A network of three channels whose first convolution takes their mean says of grey pictures what the network of one
 channel says, and so does everything that is found out about it.
@@ -22,11 +22,10 @@ from conceptrast.attribution.images import attribute_images
 from conceptrast.base.errors import ConfigError, LayerError, ModelError, ShapeError
 from conceptrast.concepts.recipes import Recipe
 from conceptrast.contrast.insertion import inserted_views
-from conceptrast.contrast.mask import masked_probabilities
+from conceptrast.contrast.mask import MaskSettings, masked_pictures, masked_probabilities
 from conceptrast.counterfactual.decoder import Decoder, read_decoder, write_decoder
 from conceptrast.data.dataset import Dataset, open_dataset
-from conceptrast.figures.contrast_evidence import masked_pictures
-from conceptrast.figures.evidence import pixels
+from conceptrast.data.view_pixels import pixels
 from conceptrast.models.inference import network_input, predict
 from conceptrast.models.model import Model, Preprocess
 from conceptrast.models.opening import as_model, load_model
@@ -63,14 +62,14 @@ def images() -> tuple[Dataset, pd.DataFrame]:
 
 
 @pytest.fixture(scope="module")
-def said(models, images) -> pd.DataFrame:
+def predictions(models, images) -> pd.DataFrame:
     return predict(models[0], Pictures(*images, models[0]).of(images[1]["image"].to_numpy()))
 
 
 @pytest.fixture(scope="module")
-def frequent(said) -> list[int]:
+def frequent(predictions) -> list[int]:
     """The two classes that most pictures are predicted as."""
-    counts = said["predicted"].value_counts()
+    counts = predictions["predicted"].value_counts()
     assert counts.iloc[1] >= 8, "the pictures must be of two classes at least"
     return [int(index) for index in counts.index[:2]]
 
@@ -89,25 +88,30 @@ def test_a_coloured_picture_becomes_grey_by_its_luma_and_a_grey_one_keeps_its_by
     assert preprocess.normalise(torch.full((1, 1, 2, 2), 255.0)).unique().tolist() == [2.0]
 
 
-@pytest.mark.parametrize(("own", "given"), [(1, 3), (3, 1)])
-def test_views_of_another_number_of_channels_are_not_spread_over_the_models(own, given):
-    preprocess = Preprocess(None, 2, (0.5,) * own, (0.25,) * own)
-    with pytest.raises(ShapeError, match=rf"views have {given} channels?, but mean and std of the model are of {own}"):
+@pytest.mark.parametrize(("channels", "given"), [(1, 3), (3, 1)])
+def test_views_of_another_number_of_channels_are_not_spread_over_the_models(channels, given):
+    preprocess = Preprocess(None, 2, (0.5,) * channels, (0.25,) * channels)
+    with pytest.raises(
+        ShapeError, match=rf"views have {given} channels?, but mean and std of the model are of {channels}"
+    ):
         preprocess.normalise(torch.zeros(1, given, 2, 2))
 
 
 @pytest.mark.parametrize("place", [0, 1])
 def test_a_split_of_a_model_refuses_images_of_the_other_and_names_both_numbers(models, place):
-    split, (own, other) = SplitModel(models[place], "relu2"), ((1, 3), (3, 1))[place]
-    for each in (split, split.folded()):
-        assert each.prefix(torch.zeros(2, own, 28, 28)).shape == (2, 16, 10, 10)
-        with pytest.raises(ShapeError, match=rf"images have {other} channels?, but the network takes {own} .*conv1"):
-            each.prefix(torch.zeros(2, other, 28, 28))
-    small = nn.Sequential(nn.Conv2d(own, 2, 5), nn.ReLU()).eval()
+    split = SplitModel(models[place], "relu2")
+    (channels, other) = ((1, 3), (3, 1))[place]
+    for half in (split, split.folded()):
+        assert half.prefix(torch.zeros(2, channels, 28, 28)).shape == (2, 16, 10, 10)
+        with pytest.raises(
+            ShapeError, match=rf"images have {other} channels?, but the network takes {channels} .*conv1"
+        ):
+            half.prefix(torch.zeros(2, other, 28, 28))
+    small = nn.Sequential(nn.Conv2d(channels, 2, 5), nn.ReLU()).eval()
     with pytest.raises(ShapeError, match=r"a picture of 3×3 pixels is smaller than the 5×5 kernel of 0$"):
-        SplitModel(small, "1").prefix(torch.zeros(1, own, 3, 3))
+        SplitModel(small, "1").prefix(torch.zeros(1, channels, 3, 3))
     with pytest.raises(RuntimeError, match="mat1 and mat2"):  # what goes wrong further on stays what it is
-        SplitModel(models[place], "fc2").prefix(torch.zeros(1, own, 40, 40))
+        SplitModel(models[place], "fc2").prefix(torch.zeros(1, channels, 40, 40))
 
 
 def test_an_example_of_another_number_of_channels_is_refused_by_both_ways_to_cut():
@@ -182,12 +186,12 @@ def test_the_last_spatial_layer_of_a_grey_model_is_found(models):
     assert last_spatial_layer(models[0]) == "pool2"
 
 
-def test_predictions_and_attributions_are_those_of_the_twin(models, images, said):
+def test_predictions_and_attributions_are_those_of_the_twin(models, images, predictions):
     grey, colour = models
     ids = images[1]["image"].to_numpy()
     again = predict(colour, Pictures(*images, colour).of(ids))
-    pd.testing.assert_frame_equal(said, again, rtol=1e-4)
-    targets = dict(zip(said["image"].tolist(), said["predicted"].tolist(), strict=True))
+    pd.testing.assert_frame_equal(predictions, again, rtol=1e-4)
+    targets = dict(zip(predictions["image"].tolist(), predictions["predicted"].tolist(), strict=True))
     one, other = (
         attribute_images(model, "relu2", Pictures(*images, model).of(ids[:20]), targets, samples=0) for model in models
     )
@@ -218,8 +222,8 @@ def test_a_combined_image_of_another_size_than_a_network_with_linear_layers_take
     with pytest.raises(ModelError, match=r"lenet takes no combined image of 24×8 pixels .*`resize: input`.* 28×28$"):
         cc.Study(models[0], images, layer="relu2", samples=0).explain(frequent[0], recipe=recipe)
     study = cc.Study(models[0], images, layer="relu2", samples=0)
-    found = study.explain(frequent[0], recipe=dataclasses.replace(recipe, resize="input"))
-    assert found.assembled["all"].shape == (24, 8, 3)
+    explanation = study.explain(frequent[0], recipe=dataclasses.replace(recipe, resize="input"))
+    assert explanation.assembled["all"].shape == (24, 8, 3)
 
 
 def test_a_contrast_is_that_of_the_twin(models, images, frequent):
@@ -231,14 +235,14 @@ def test_a_contrast_is_that_of_the_twin(models, images, frequent):
 
 def test_concepts_are_found_among_superpixels_of_grey_pictures(models, images, frequent):
     few = {"random_images": 10, "clusters": 3, "min_segments": 4, "draws": 4}
-    found = [
+    explanations = [
         cc.Study(model, images, layer="relu2", images_per_class=10).concepts(
             frequent[0], segments=[6], segments_as=shape, **few
         )
         for shape in ("in_place", "resized")
         for model in models
     ]
-    for one, other in (found[:2], found[2:]):
+    for one, other in (explanations[:2], explanations[2:]):
         assert len(one.table()) > 0
         numbers = ["n_segments", "n_images"]
         pd.testing.assert_frame_equal(one.table()[numbers], other.table()[numbers])
@@ -248,7 +252,8 @@ def test_concepts_are_found_among_superpixels_of_grey_pictures(models, images, f
 def test_a_segment_of_a_grey_view_is_that_of_the_coloured_one():
     view = torch.from_numpy(np.random.default_rng(0).integers(0, 255, (1, 12, 12), np.uint8))
     masks = np.zeros((2, 12, 12), bool)
-    masks[0, 2:7, 3:9], masks[1, 5:, :4] = True, True
+    masks[0, 2:7, 3:9] = True
+    masks[1, 5:, :4] = True
     for shape in ("in_place", "resized"):
         grey = segment_views(view, masks, (0.4,), shape)
         assert grey.shape == (2, 1, 12, 12)
@@ -257,15 +262,20 @@ def test_a_segment_of_a_grey_view_is_that_of_the_coloured_one():
 
 
 def test_a_crop_is_pasted_in_grey(models):
-    views, crop = torch.zeros(2, 1, 4, 4, dtype=torch.uint8), np.zeros((2, 1, 3), np.uint8)
-    crop[0, 0], crop[1, 0] = (255, 0, 0), (0, 255, 0)
-    ids, box = np.array([3, 8]), (1, 2, 2, 1)
-    found = inserted_views(views, ids, crop, box, "crop", models[0])
-    assert found[:, 0, 1:3, 2].tolist() == [[76, 150]] * 2
-    assert int(found.sum()) == 2 * (76 + 150)
-    shuffled = inserted_views(views, ids, crop, box, "shuffled", models[0])
+    views = torch.zeros(2, 1, 4, 4, dtype=torch.uint8)
+    crop = np.zeros((2, 1, 3), np.uint8)
+    crop[0, 0] = (255, 0, 0)
+    crop[1, 0] = (0, 255, 0)
+    ids = np.array([3, 8])
+    box = (1, 2, 2, 1)
+    pasted = inserted_views(views, ids, crop=crop, box=box, condition="crop", model=models[0])
+    assert pasted[:, 0, 1:3, 2].tolist() == [[76, 150]] * 2
+    assert int(pasted.sum()) == 2 * (76 + 150)
+    shuffled = inserted_views(views, ids, crop=crop, box=box, condition="shuffled", model=models[0])
     assert sorted(shuffled[0, 0, 1:3, 2].tolist()) == [76, 150]
-    assert inserted_views(views, ids, crop, box, "zeros", models[0])[0, 0, 1:3, 2].tolist() == [33, 33]
+    assert inserted_views(views, ids, crop=crop, box=box, condition="zeros", model=models[0])[
+        0, 0, 1:3, 2
+    ].tolist() == [33, 33]
 
 
 def test_what_is_hidden_in_a_grey_picture_gets_the_value(models, images):
@@ -273,15 +283,15 @@ def test_what_is_hidden_in_a_grey_picture_gets_the_value(models, images):
     ids = images[1]["image"].to_numpy()[:3]
     views = next(Pictures(*images, grey).of(ids))[1]
     ranks = np.arange(3 * 4).reshape(3, 2, 2)
+    inputs = [network_input(model, views.expand(-1, model.preprocess.channels, -1, -1)) for model in models]
     both = [
-        masked_probabilities(model, network_input(model, views.expand(-1, model.preprocess.channels, -1, -1)), ranks,
-                             [0, 1], fill=0.5)
-        for model in models
-    ]  # fmt: skip
+        masked_probabilities(model, images_of_model, ranks, [0, 1], MaskSettings(fill=0.5))
+        for model, images_of_model in zip(models, inputs, strict=True)
+    ]
     np.testing.assert_allclose(*both, rtol=1e-4)
     examples = {"pair": np.array([[0, 1]]), "image": ids[:1], "positions": np.array([4]), "ranks": ranks[:1]}
-    shown = masked_pictures(Pictures(*images, grey), examples, fill=0.5)[0, 1]
-    last = shown[max(shown)]
+    masked = masked_pictures(Pictures(*images, grey), examples, fill=0.5)[0, 1]
+    last = masked[max(masked)]
     assert last.shape == (28, 28, 3)
     assert last[0, 0].tolist() == [73, 73, 73]  # 255 (0.13 + 0.5 · 0.31)
 
@@ -290,7 +300,7 @@ def test_a_view_in_grey_is_shown_in_three_equal_channels():
     assert pixels(torch.tensor([[[5], [6]]], dtype=torch.uint8)).tolist() == [[[5, 5, 5]], [[6, 6, 6]]]
 
 
-def test_a_decoder_of_grey_pictures_comes_back_from_its_file_and_moves_them(models, images, tmp_path, said):
+def test_a_decoder_of_grey_pictures_comes_back_from_its_file_and_moves_them(models, images, tmp_path, predictions):
     grey = models[0]
     decoder = cc.Study(grey, images, layer="relu2").decoder(
         cc.DecoderOptions(epochs=1, batch_size=30, precision="float32")
@@ -303,23 +313,19 @@ def test_a_decoder_of_grey_pictures_comes_back_from_its_file_and_moves_them(mode
     assert Decoder("relu2", (16, 10, 10), (28, 28))(activations).shape == (2, 3, 28, 28)
     dataset, table = images
     picture = dataset.picture(table.iloc[0])
-    other = next(index for index in range(10) if index != int(said["predicted"].iloc[0]))
-    found = cc.Study(grey, layer="relu2").counterfactual(picture, other, decoder=again, frames=2)
-    for story in found.stories:
+    other = next(index for index in range(10) if index != int(predictions["predicted"].iloc[0]))
+    counterfactual = cc.Study(grey, layer="relu2").counterfactual(picture, other, decoder=again, frames=2)
+    for story in counterfactual.stories:
         assert story.frames.shape == (2, 28, 28, 3)
         assert story.original.shape == (28, 28, 3)
-    assert found.plot().axes
-    found.save_gif(tmp_path / "way.gif", "gradient")
+    assert counterfactual.plot().axes
+    counterfactual.save_gif(tmp_path / "way.gif", "gradient")
 
 
 def test_layers_of_grey_models_are_checked_before_a_run(caplog):
     def due(entry: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "models": {"net": entry},
-            "layers": {"studies.one": {"model": "net", "layer": "relu2"}},
-            "dffs": {},
-            "insertions": {},
-        }
+        study = {"where": "studies.one", "entry": {"model": "net", "layer": "relu2"}, "check": ""}
+        return {"models": {"net": entry}, "checks": [study]}
 
     with caplog.at_level("INFO"):
         check_layers.main(due({"architecture": "lenet"}))

@@ -168,7 +168,7 @@ def test_training_mode_is_refused(resnet50: nn.Module) -> None:
 
 def test_a_model_brings_its_own_size_and_is_checked() -> None:
     preprocess = Preprocess(48, 48, (0.5,) * 3, (0.5,) * 3)
-    model = Model("toy", network("resnet18"), preprocess, [str(each) for each in range(1000)])
+    model = Model("toy", network("resnet18"), preprocess, [str(number) for number in range(1000)])
     assert SplitModel(model, "layer3").prefix(images(1, 48)).shape == (1, 256, 3, 3)
 
 
@@ -177,7 +177,9 @@ class Crossing(nn.Module):
 
     def __init__(self, what: str) -> None:
         super().__init__()
-        self.what, self.conv, self.act = what, nn.Conv2d(3, 4, 3, padding=1, stride=2), nn.ReLU()
+        self.what = what
+        self.conv = nn.Conv2d(3, 4, 3, padding=1, stride=2)
+        self.act = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
         height = x.shape[2]
@@ -219,7 +221,9 @@ class Untraceable(nn.Module):
     def __init__(self, skip: bool = False, fails: bool = False) -> None:
         super().__init__()
         self.body = nn.Sequential(OrderedDict(conv=nn.Conv2d(3, 4, 3), act=nn.ReLU(inplace=True)))
-        self.head, self.skip, self.fails = nn.Linear(4, 2), skip, fails
+        self.head = nn.Linear(4, 2)
+        self.skip = skip
+        self.fails = fails
 
     def forward(self, x: Tensor) -> Tensor:
         if x.isnan().any():
@@ -296,7 +300,9 @@ def test_the_last_call_of_a_module_goes_by_its_name_alone() -> None:
     class Twice(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.conv, self.relu, self.head = nn.Conv2d(3, 3, 3), nn.ReLU(), nn.Linear(3, 2)
+            self.conv = nn.Conv2d(3, 3, 3)
+            self.relu = nn.ReLU()
+            self.head = nn.Linear(3, 2)
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return self.head(self.relu(self.conv(self.relu(x))).mean((2, 3)))

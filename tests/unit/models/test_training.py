@@ -20,6 +20,7 @@ from conceptrast.models.training_pictures import TrainingPictures
 from conceptrast.models.weights import read_state
 from conceptrast.steps import predict as predict_step
 from conceptrast.steps import train as train_step
+from conceptrast.steps.runner import call
 
 ENTRY = {"kind": "digit_pairs", "train": 40, "validation": 10}
 DATASET = open_dataset(ENTRY, seed=2)
@@ -38,7 +39,13 @@ def split(name, model, memory=2**30):
 def trained(checkpoint=None, model=None, options=OPTIONS, memory=2**30, key="", seed=0):
     model = model or fresh()
     history = train(
-        model, split("train", model, memory), split("validation", model, memory), options, checkpoint, seed, key
+        model,
+        training=split("train", model, memory),
+        validation=split("validation", model, memory),
+        options=options,
+        checkpoint=checkpoint,
+        seed=seed,
+        key=key,
     )
     return model, history.drop(columns="seconds")
 
@@ -75,7 +82,8 @@ class Killed(BaseException):
 @pytest.mark.parametrize("steps_before", [1, 3, 5])
 def test_a_killed_training_resumes_to_the_same_bits(tmp_path, monkeypatch, undisturbed, steps_before):
     checkpoint = tmp_path / "weights.safetensors.checkpoint.pt"
-    real, calls = module_under_test.learning_rate_at, itertools.count()
+    real = module_under_test.learning_rate_at
+    calls = itertools.count()
 
     def killing(*arguments):
         if next(calls) == steps_before:
@@ -122,7 +130,15 @@ def test_the_key_of_a_checkpoint_says_code_data_and_options(tmp_path, monkeypatc
     entry = {"architecture": "resnet10", "input_size": 32, "train": {"dataset": "d", "epochs": 1}}
     for key, options in (("code1/data", {}), ("code2/data", {}), ("code1/data", {"width": 2})):
         settings = {"model": {**entry, "options": options}, "dataset": ENTRY, "seed": 2, "precision": "float32"}
-        train_step.main(settings, index, names, tmp_path / "m.safetensors", tmp_path / "m.csv", key=key)
+        call(
+            train_step.main,
+            settings,
+            index=index,
+            class_names=names,
+            weights=tmp_path / "m.safetensors",
+            history=tmp_path / "m.csv",
+            key=key,
+        )
     assert len(set(keys)) == 3
 
 
@@ -145,8 +161,8 @@ for write in (
     except OSError as error:
         print(error.errno)
 """
-    said = subprocess.run([sys.executable, "-c", write, str(tmp_path)], capture_output=True, text=True, check=True)
-    assert said.stdout.split() == [str(errno.EFBIG)] * 2
+    process = subprocess.run([sys.executable, "-c", write, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert process.stdout.split() == [str(errno.EFBIG)] * 2
     assert list(tmp_path.iterdir()) == []
 
 
@@ -205,19 +221,22 @@ def test_steps_train_and_predict(tmp_path):
     write_json(DATASET.class_names, names := tmp_path / "class_names.json")
     model = {"architecture": "resnet10", "input_size": 32, "train": {"dataset": "d", "epochs": 1, "batch_size": 16}}
     settings = {"model": model, "dataset": ENTRY, "seed": 2, "precision": "float32", "batch_size": 4}
-    weights, history = tmp_path / "m.safetensors", tmp_path / "m.training.csv"
-    train_step.main(settings, index, names, weights, history)
+    weights = tmp_path / "m.safetensors"
+    history = tmp_path / "m.training.csv"
+    call(train_step.main, settings, index=index, class_names=names, weights=weights, history=history)
     assert len(read_state(weights)) == len(fresh().module.state_dict())
     assert sorted(path.name for path in tmp_path.iterdir() if "checkpoint" in path.name) == []
-    predict_step.main(settings, index, names, tmp_path / "predictions.parquet", weights)
-    found = read_table(tmp_path / "predictions.parquet")
-    assert list(found.columns) == ["image", "label", "predicted", "probability"]
+    predictions = tmp_path / "predictions.parquet"
+    call(predict_step.main, settings, index=index, class_names=names, predictions=predictions, weights=weights)
+    predictions = read_table(tmp_path / "predictions.parquet")
+    assert list(predictions.columns) == ["image", "label", "predicted", "probability"]
     validation = TABLE[TABLE["split"] == "validation"]
-    assert found["image"].tolist() == validation["image"].tolist()
-    assert found["label"].tolist() == validation["label"].tolist()
+    assert predictions["image"].tolist() == validation["image"].tolist()
+    assert predictions["label"].tolist() == validation["label"].tolist()
     reopened = load_model("resnet10", weights, class_names=DATASET.class_names, input_size=32)
     pictures = split("validation", reopened)
     views, _ = next(pictures.batches(torch.arange(10)))
     expected = predict(reopened, [(validation["image"].to_numpy(), views)])
-    assert found["predicted"].tolist() == expected["predicted"].tolist()
-    assert read_table(history)["validation_accuracy"].iloc[-1] == (found["label"] == found["predicted"]).mean()
+    assert predictions["predicted"].tolist() == expected["predicted"].tolist()
+    accuracy = (predictions["label"] == predictions["predicted"]).mean()
+    assert read_table(history)["validation_accuracy"].iloc[-1] == accuracy

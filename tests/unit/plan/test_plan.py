@@ -16,11 +16,11 @@ import yaml
 
 from conceptrast.base.errors import ConfigError
 from conceptrast.models.published import torchvision_classifiers
+from conceptrast.plan.analyses.bias import networks
 from conceptrast.plan.before_start import missing, unknown_classes
 from conceptrast.plan.plan import Plan, prepare_environment
 
 ROOT = Path(__file__).resolve().parents[3]
-SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
 SOURCE = ROOT / "src" / "conceptrast"
 PAIRS = "0+1, 0+3, 0+7, 0+8, 1+3, 1+7, 1+8, 3+7, 3+8, 7+8"
 JOB = [{"study": "first", "shard": "0"}]
@@ -34,7 +34,7 @@ def plan_of(model: dict[str, Any], source: Path = SOURCE, dataset: dict[str, Any
         "models": {"net": model},
         "studies": {"first": {"model": "net", "dataset": "pairs", "layer": "layer3", **study}},
     }
-    return Plan.read(config, source, SCHEMA)
+    return Plan.read(config, source)
 
 
 @pytest.fixture
@@ -117,10 +117,10 @@ def test_classes_of_a_probe_are_those_of_its_dataset(inside: Path) -> None:
 
 
 def test_the_run_on_midog_is_planned_and_says_what_it_lacks(inside: Path, midog: Callable[..., Path]) -> None:
-    plan = Plan.read(yaml.safe_load((ROOT / "config" / "midog.yaml").read_text()), SOURCE, SCHEMA)
+    plan = Plan.read(yaml.safe_load((ROOT / "config" / "midog.yaml").read_text()), SOURCE)
     job = [{"model": "midog_body"}]
     assert plan.trained_models == ["midog_body"]
-    assert plan.contrasted == list(plan.studies)
+    assert list(plan.entries("contrast")) == list(plan.studies)
     assert [line.partition(" does not exist")[0] for line in missing(plan, job)] == [
         f"dataset 'midog': root: the folder {inside}/data/midog",
         f"model 'midog_body': fasterrcnn_resnet50_fpn: weights file {inside}/data/midog-fasterrcnn.pth",
@@ -137,7 +137,7 @@ def test_classes_whose_concepts_are_wanted_are_checked_and_opt_their_study_in(in
         "'studies.first.ace': unknown class '3+77'; nearest: 3+7, 3+8, 1+7, 0+7",
         "'studies.first.ace': unknown class '10'; nearest: 1, 0",
     ]
-    assert plan.studies_with_ace == ["first"]
+    assert list(plan.entries("ace")) == ["first"]
     assert plan.tables["ace_tables"] == ["ace", "ace_recovery"]
     assert plan.settings("ace", study="first")["ace"]["segments"] == [15, 50, 80]
     assert "ace_tables" not in plan_of({"architecture": "resnet10"}).tables
@@ -159,19 +159,19 @@ def inserting(crop: dict[str, Any], pairs: list[list[Any]]) -> Plan:
         "studies": {"first": {"model": "net", "dataset": "pairs", "layer": "layer3"}},
         "insertions": {"thing": {"model": "net", "dataset": "pairs", "pairs": pairs, "crop": crop}},
     }
-    return Plan.read(config, SOURCE, SCHEMA)
+    return Plan.read(config, SOURCE)
 
 
 def test_a_crops_file_is_missed_and_its_content_counts(inside: Path) -> None:
     plan, job = inserting({"file": "data/person.png"}, [["3+7", "3+8"]]), [{"insertion": "thing"}]
-    assert missing(plan, job) == [f"insertion 'thing': file {inside}/data/person.png does not exist"]
-    assert plan.crop_fingerprint("thing") == "missing"
+    assert missing(plan, job) == [f"'insertions.thing.crop.file': file {inside}/data/person.png does not exist"]
+    assert plan.file_fingerprints(insertion="thing") == "missing"
     (inside / "data").mkdir()
     (inside / "data" / "person.png").write_bytes(b"one")
-    first = plan.crop_fingerprint("thing")
+    first = plan.file_fingerprints(insertion="thing")
     (inside / "data" / "person.png").write_bytes(b"two")
     assert missing(plan, job) == []
-    assert plan.crop_fingerprint("thing") != first
+    assert plan.file_fingerprints(insertion="thing") != first
 
 
 def test_the_same_class_by_name_and_index_is_named_in_an_insertion_test_too(inside: Path) -> None:
@@ -186,7 +186,7 @@ def test_an_insertion_test_needs_its_model_and_names_its_classes(inside: Path) -
     assert plan.trained_models == ["net"]
     assert plan.model_of(insertion="thing") == "net"
     assert plan.dataset_of(insertion="thing") == "pairs"
-    assert plan.crop_fingerprint("thing") == ""
+    assert plan.file_fingerprints(insertion="thing") == ""
     assert unknown_classes(plan, [{"insertion": "thing"}]) == [
         "'insertions.thing.pairs': unknown class '3+77'; nearest: 3+7, 3+8, 1+7, 0+7"
     ]
@@ -216,7 +216,7 @@ def test_trained_models_have_a_confusion_table_on_the_pictures_held_out_of_their
             "thing": {"model": "third", "dataset": "others", "pairs": [[0, 1]], "crop": {"photograph": "cat"}}
         },
     }
-    plan = Plan.read(config, SOURCE, SCHEMA)
+    plan = Plan.read(config, SOURCE)
     assert plan.trained_models == ["first", "second", "third"]
     assert plan.tables["confusion"] == ["confusion"]
     assert [plan.held_out_file(model) for model in plan.trained_models] == [
@@ -238,7 +238,7 @@ def factorizing(**entry: Any) -> Plan:
         "models": {"net": {"architecture": "resnet10", "train": {"dataset": "pairs"}}},
         "dff": {"parts": {"model": "net", "dataset": "pairs", "layer": "layer3", **entry}},
     }
-    return Plan.read(config, SOURCE, SCHEMA)
+    return Plan.read(config, SOURCE)
 
 
 def test_a_factorization_needs_its_model_and_names_its_class_and_labels(inside: Path) -> None:
@@ -269,12 +269,13 @@ def test_settings_of_a_factorization_are_its_own(inside: Path) -> None:
     assert (settings["images"], settings["components"], settings["shared"]) == (3, [2, 5, 10], False)
     assert (settings["dff"], settings["layer"], settings["dataset"]["train"]) == ("parts", "layer3", 20)
     assert not {"images_per_class", "min_images", "attribution"} & set(settings)
-    layers = {"model": "net", "layer": "layer3", "components": [2, 5, 10], "shared": False, "images": 3}
     for job in ({"dff": "parts"}, {"model": "net"}):
         due = plan.settings("check_layers", jobs=[job])
-        assert due["dffs"] == {"parts": layers}
+        [check] = due["checks"]
+        assert (check["where"], check["entry"]) == ("dff.parts", plan.entries("dff")["parts"])
+        assert check["check"] == "conceptrast.dff.entry_check:check_entry"
         assert list(due["models"]) == ["net"]
-    assert plan.settings("check_layers", jobs=[{"dataset": "pairs"}])["dffs"] == {}
+    assert plan.settings("check_layers", jobs=[{"dataset": "pairs"}])["checks"] == []
     assert plan.settings("dff_tables") == {"dffs": ["parts"], "seed": 0}
 
 
@@ -284,7 +285,7 @@ def test_weights_that_a_factorization_misses_are_named(inside: Path) -> None:
         "models": {"net": {"architecture": "resnet10", "weights": "mine.pth"}},
         "dff": {"parts": {"model": "net", "dataset": "pairs", "layer": "layer3"}},
     }  # fmt: skip
-    plan = Plan.read(config, SOURCE, SCHEMA)
+    plan = Plan.read(config, SOURCE)
     assert missing(plan, [{"dff": "parts"}]) == [
         f"model 'net': resnet10: weights file {inside}/mine.pth does not exist"
     ]
@@ -349,13 +350,13 @@ def rotating(**change: Any) -> Plan:
         },
         "latent_bias": {"digits": {"biased": "turned", "control": "free", "seeds": [4, 1]}},
     }
-    return Plan.read(config, SOURCE, SCHEMA)
+    return Plan.read(config, SOURCE)
 
 
 def test_a_run_without_studies_has_the_tables_of_its_other_parts_alone(inside: Path) -> None:
     plan = rotating()
     assert plan.tables == {"latent_bias_tables": ["latent_bias", "latent_bias_summary"]}
-    assert plan.bias_networks("digits") == [
+    assert networks(plan, "digits") == [
         *("biased/autoencoder-4", "biased/autoencoder-1", "biased/resnet-4", "biased/resnet-1"),
         *("control/autoencoder-4", "control/autoencoder-1", "control/resnet-4", "control/resnet-1"),
     ]
@@ -408,7 +409,7 @@ def looking(**entry: Any) -> Plan:
         "models": {"net": {"architecture": "resnet10", "train": {"dataset": "pairs"}}},
         "saliency": {"maps": {"model": "net", "dataset": "pairs", "layer": "layer3", **entry}},
     }
-    return Plan.read(config, SOURCE, SCHEMA)
+    return Plan.read(config, SOURCE)
 
 
 def test_a_view_needs_its_model_and_names_its_classes_and_labels(inside: Path) -> None:
@@ -441,8 +442,10 @@ def test_tables_and_settings_of_a_view(inside: Path) -> None:
     assert (tests["percentiles"], tests["tested"], tests["layer"]) == ([40], 2, "layer3")
     for job in ({"view": "maps"}, {"model": "net"}):
         due = plan.settings("check_layers", jobs=[job])
-        assert due["layers"] == {"saliency.maps": {"model": "net", "layer": "layer3"}}
-    assert plan.settings("check_layers", jobs=[{"dataset": "pairs"}])["layers"] == {}
+        [check] = due["checks"]
+        assert (check["where"], check["entry"]["model"], check["entry"]["layer"]) == ("saliency.maps", "net", "layer3")
+        assert check["check"] == "conceptrast.saliency.entry_check:check_entry"
+    assert plan.settings("check_layers", jobs=[{"dataset": "pairs"}])["checks"] == []
 
 
 def test_an_edit_of_a_test_of_maps_reruns_the_tests_and_not_the_maps(inside: Path) -> None:

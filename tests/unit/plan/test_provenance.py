@@ -14,14 +14,16 @@ from conceptrast.plan.provenance import closure, code_hash, keywords, module_fin
 
 FILES = {
     "__init__.py": '_PUBLIC = {"method": "conceptrast.methods.one"}\n',
-    "errors.py": "",
+    "base/__init__.py": "",
+    "base/errors.py": "",
     "steps/__init__.py": "",
-    "steps/use.py": "from conceptrast import errors, helper\n\ndef main():\n    from .inner import late\n",
+    "steps/use.py": "from conceptrast import helper\nfrom conceptrast.base import errors\n\n"
+    "def main():\n    from .inner import late\n",
     "steps/inner.py": "from ..deep import value\n",
     "helper.py": "import json\n",
     "deep.py": "value = 1\n",
     "methods/__init__.py": 'METHODS = {"one": "conceptrast.methods.one:run"}\n',
-    "methods/one.py": "class Maker:\n    def __init__(self, root, *, seed=0):\n        pass\n",
+    "methods/one.py": "class Maker:\n    def __init__(self, root: str, *, seed=0):\n        pass\n",
 }
 
 
@@ -45,7 +47,7 @@ def test_closure_follows_relative_and_late_imports_but_not_errors(source: Path) 
 
 @pytest.mark.parametrize(
     ("name", "added", "changes"),
-    [("deep.py", "value = 2\n", True), ("methods/one.py", "x = 1\n", False), ("errors.py", "x = 1\n", False)],
+    [("deep.py", "value = 2\n", True), ("methods/one.py", "x = 1\n", False), ("base/errors.py", "x = 1\n", False)],
 )
 def test_hash_changes_with_what_the_step_reaches(source: Path, name: str, added: str, changes: bool) -> None:
     before = code_hash(["conceptrast.steps.use"], source)
@@ -56,7 +58,7 @@ def test_hash_changes_with_what_the_step_reaches(source: Path, name: str, added:
 
 def test_registries_and_signatures_are_read_without_importing(source: Path) -> None:
     assert registry(source, "methods", "METHODS") == {"one": "conceptrast.methods.one:run"}
-    assert keywords(source, "conceptrast.methods.one:Maker") == {"root", "seed"}
+    assert keywords(source, "conceptrast.methods.one:Maker") == {"root": "str", "seed": ""}
 
 
 def test_weights_are_known_by_content_or_by_their_dvc_file(tmp_path: Path) -> None:
@@ -84,8 +86,7 @@ def test_planning_imports_neither_torch_nor_mlflow() -> None:
     program = (
         "import sys, yaml, conceptrast; from pathlib import Path; from conceptrast.plan.plan import Plan;"
         "root = Path(sys.argv[1]);"
-        "plan = Plan.read(yaml.safe_load((root / 'config/config.yaml').read_text()), root / 'src/conceptrast',"
-        " root / 'workflow/schemas/config.schema.yaml');"
+        "plan = Plan.read(yaml.safe_load((root / 'config/config.yaml').read_text()), root / 'src/conceptrast');"
         "plan.code('attribute', study='pairs-layer3'); plan.data_fingerprints; plan.settings('track');"
         "assert not {'torch', 'mlflow', 'torchvision'} & set(sys.modules)"
     )

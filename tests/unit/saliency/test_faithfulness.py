@@ -11,8 +11,10 @@ from torch import Tensor, nn
 from conceptrast.base.errors import ConfigError, DataError, ModelError, ShapeError
 from conceptrast.base.statistics import bootstrap_interval
 from conceptrast.models.model import Model, Preprocess
-from conceptrast.saliency.chance import centre_maps, random_maps
-from conceptrast.saliency.faithfulness import NOISE, faithfulness, relevance_rank
+from conceptrast.saliency.chance_maps import centre_maps, random_maps
+from conceptrast.saliency.faithfulness import FaithfulnessOptions, relevance_rank
+from conceptrast.saliency.faithfulness import faithfulness as faithfulness_with
+from conceptrast.saliency.road import NOISE
 from conceptrast.saliency.tables import faithfulness_table, scores
 from conceptrast.saliency.targets import Target
 
@@ -29,6 +31,10 @@ class Corner(nn.Module):
         high, wide = images.shape[2] // 2, images.shape[3] // 2
         found = images[:, 0, :high, :wide].sum((1, 2))
         return torch.stack([found, torch.zeros_like(found)], 1)
+
+
+def faithfulness(model, images, maps, targets, **options) -> pd.DataFrame:
+    return faithfulness_with(model, images, maps, targets, FaithfulnessOptions(**options))
 
 
 def corner(side: int = 4) -> Model:

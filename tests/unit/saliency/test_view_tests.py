@@ -16,11 +16,12 @@ from conceptrast.data.loose_pictures import OpenPictures
 from conceptrast.models.model import Model, Preprocess
 from conceptrast.models.pictures import Pictures
 from conceptrast.models.split import SplitModel
-from conceptrast.saliency.known_concepts import Known
+from conceptrast.saliency.known_concepts import KnownConcepts
 from conceptrast.saliency.maps import grid_of, subject_maps, target_probabilities, without_activations
 from conceptrast.saliency.subjects import set_aside, usable
 from conceptrast.saliency.view_tests import view_faithfulness, view_randomisation, view_truth, with_chance
 from conceptrast.steps import saliency_tables
+from conceptrast.steps.runner import call
 
 SIDE = 16
 CORNERS = ((0, 0), (0, 8), (8, 0), (8, 8))
@@ -113,7 +114,7 @@ def test_the_truth_is_that_of_each_image_and_a_difference_leaves_the_shared_colo
     boxes = [(image, name, *CORNERS[at]) for image, red, green in ((0, 0, 1), (2, 3, 0)) for name, at in
              (("red", red), ("green", green))]  # fmt: skip
     truth = pd.DataFrame(boxes, columns=["image", "concept", "top", "left"]).assign(height=8, width=8)
-    rows = view_truth(pictures, "relu", PAIRED, everything, Known(truth, {(0, 1): ("red", "green")}))
+    rows = view_truth(pictures, "relu", PAIRED, everything, KnownConcepts(truth, {(0, 1): ("red", "green")}))
     own = rows[rows["method"] == "grad_cam"]
     assert own["target_kind"].value_counts().to_dict() == {"class": 2, "difference": 2}
     assert own["hit"].all()
@@ -125,7 +126,7 @@ def test_the_truth_is_that_of_each_image_and_a_difference_leaves_the_shared_colo
     assert np.allclose(blob["own_mass"], blob["shared_mass"])
     with_margin = everything[2].maps[0][:10, :10].sum() / everything[2].maps[0].sum()
     assert np.allclose(blob["own_mass"], with_margin)
-    assert view_truth(pictures, "relu", PAIRED, everything, Known(truth, {(1, 0): ("green", "red")})).empty
+    assert view_truth(pictures, "relu", PAIRED, everything, KnownConcepts(truth, {(1, 0): ("green", "red")})).empty
 
 
 def test_curves_belong_to_their_subjects_and_do_not_depend_on_batches() -> None:
@@ -187,7 +188,7 @@ def test_tables_list_what_could_not_be_looked_at(tmp_path: Path) -> None:
             write_table(table, path)
     names = ["saliency_faithfulness", "saliency_randomisation", "saliency_truth"]
     out = [tmp_path / f"{name}.csv" for name in names]
-    saliency_tables.main({"views": ["a", "b"], "views_with_truth": ["a"], "seed": 0}, **paths, tables=out)
+    call(saliency_tables.main, {"views": ["a", "b"], "views_with_truth": ["a"], "seed": 0}, **paths, tables=out)
     faithful, random, truth = (read_table(path) for path in out)
     assert faithful.loc[faithful["status"] == "ok", "view"].unique().tolist() == ["a"]
     assert faithful.loc[faithful["status"] == "skipped", ["view", "target_kind", "reason"]].to_numpy().tolist() == [
@@ -200,7 +201,7 @@ def test_tables_list_what_could_not_be_looked_at(tmp_path: Path) -> None:
     ]
     assert truth[["view", "status"]].to_numpy().tolist() == [["a", "skipped"]]
     paths["subjects"][0].write_text(paths["subjects"][1].read_text().replace("skipped", "ok"))
-    saliency_tables.main({"views": ["a", "b"], "views_with_truth": ["a"], "seed": 0}, **paths, tables=out)
+    call(saliency_tables.main, {"views": ["a", "b"], "views_with_truth": ["a"], "seed": 0}, **paths, tables=out)
     assert read_table(out[2])["reason"].tolist() == [
         "no picture that is looked at holds both what A has and B has not and what both have"
     ]

@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from conceptrast.ace.ace import strongest_cav
+from conceptrast.ace.cav_arrays import strongest_cav
 from conceptrast.base.errors import ConfigError, DataError
 from conceptrast.base.files import read_arrays, read_table, write_table
 from conceptrast.steps import ace, ace_tables, index
+from conceptrast.steps.runner import call
 
 SETTINGS: dict[str, Any] = {
     "model": {"architecture": "resnet10"}, "dataset": {"kind": "digit_pairs", "train": 0, "validation": 80},
@@ -30,16 +31,24 @@ def run(folder: Path, settings: dict[str, Any], named: list[int]) -> dict[str, A
     """All steps; the model is taken to have named the pictures of the classes ``named`` what they are, others 0+1."""
     path = {name: folder / f"{name}.parquet" for name in ("index", "truth", "predictions")}
     opened = {"index": path["index"], "class_names": folder / "class_names.json"}
-    index.main(SETTINGS, **opened, rejected=folder / "rejected.csv", truth=path["truth"])
+    call(index.main, SETTINGS, **opened, rejected=folder / "rejected.csv", truth=path["truth"])
     said = read_table(path["index"])
     predicted = said["label"].where(said["label"].isin(named), 0)
     write_table(said[["image"]].assign(predicted=predicted, probability=np.float32(0.5)), path["predictions"])
-    ace.main(
-        settings, **opened, predictions=path["predictions"], cavs=folder / "ace.npz", concepts=folder / "ace.csv",
-        figures=folder / "ace", manifest=folder / "figures.csv", truth=path["truth"],
-    )  # fmt: skip
+    call(
+        ace.main,
+        settings,
+        **opened,
+        predictions=path["predictions"],
+        cavs=folder / "ace.npz",
+        concepts=folder / "ace.csv",
+        figures=folder / "ace",
+        manifest=folder / "figures.csv",
+        truth=path["truth"],
+    )
     tables = {name: folder / "tables" / f"{name}.csv" for name in ("ace", "ace_recovery")}
-    ace_tables.main({"studies": ["pairs"], "studies_with_truth": ["pairs"]}, [folder / "ace.csv"], [*tables.values()])
+    studies = {"studies": ["pairs"], "studies_with_truth": ["pairs"]}
+    call(ace_tables.main, studies, concepts=[folder / "ace.csv"], tables=[*tables.values()])
     return {name: read_table(file) for name, file in tables.items()} | {"cavs": read_arrays(folder / "ace.npz")}
 
 
@@ -116,10 +125,16 @@ def test_no_class_with_images_gives_tables_that_say_so(tmp_path):
 def test_without_a_truth_nothing_is_claimed_about_what_concepts_show(first, tmp_path):
     folder, found = first
     names = {key: folder / f"{key}.parquet" for key in ("index", "predictions")}
-    ace.main(
-        SETTINGS, **names, class_names=folder / "class_names.json", cavs=tmp_path / "ace.npz",
-        concepts=tmp_path / "ace.csv", figures=tmp_path / "ace", manifest=tmp_path / "figures.csv",
-    )  # fmt: skip
+    call(
+        ace.main,
+        SETTINGS,
+        **names,
+        class_names=folder / "class_names.json",
+        cavs=tmp_path / "ace.npz",
+        concepts=tmp_path / "ace.csv",
+        figures=tmp_path / "ace",
+        manifest=tmp_path / "figures.csv",
+    )
     known = found["ace"].drop(columns=["study", "shows", "purity", "role", "true_concepts"])
     pd.testing.assert_frame_equal(read_table(tmp_path / "ace.csv"), known)
 

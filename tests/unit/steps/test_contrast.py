@@ -23,6 +23,7 @@ from conceptrast.steps import (
     mask,
     shift,
 )
+from conceptrast.steps.runner import call
 
 SETTINGS: dict[str, Any] = {
     "model": {"architecture": "resnet10"}, "dataset": {"kind": "digit_pairs", "train": 0, "validation": 120},
@@ -42,7 +43,7 @@ def run(folder: Path, named: list[int]) -> dict[str, pd.DataFrame]:
     path = {name: folder / f"{name}.parquet" for name in ("index", "truth", "predictions", "prototypes")}
     path["class_names"] = folder / "class_names.json"
     opened = {name: path[name] for name in ("index", "class_names")}
-    index.main(SETTINGS, **opened, rejected=folder / "rejected.csv", truth=path["truth"])
+    call(index.main, SETTINGS, **opened, rejected=folder / "rejected.csv", truth=path["truth"])
     found = read_table(path["index"])
     said = found[found["label"].isin(named)] if named else found.head(1)
     write_table(said[["image"]].assign(predicted=said["label"], probability=np.float32(0.5)), path["predictions"])
@@ -54,36 +55,64 @@ def run(folder: Path, named: list[int]) -> dict[str, pd.DataFrame]:
     files = {f"{name}s": [shard[name] for shard in shards] for name in ("attribution", "shift")}
     planes = {name: [shard[name] for shard in shards] for name in ("features", "hyperplanes")}
     for number, shard in enumerate(shards):
-        attribute.main(
-            SETTINGS | {"shard": number}, **opened, predictions=path["predictions"], attribution=shard["attribution"]
+        call(
+            attribute.main,
+            SETTINGS | {"shard": number},
+            **opened,
+            predictions=path["predictions"],
+            attribution=shard["attribution"],
         )
-        features.main(SETTINGS, **opened, attribution=shard["attribution"], features=shard["features"])
+        call(features.main, SETTINGS, **opened, attribution=shard["attribution"], features=shard["features"])
     for number, shard in enumerate(shards):
         settings = SETTINGS | {"hyperplanes": SOLVERS, "shard": number}
-        hyperplanes.main(settings, planes["features"], shard["hyperplanes"])
+        call(hyperplanes.main, settings, features=planes["features"], hyperplanes=shard["hyperplanes"])
     for shard in shards:
         settings = SETTINGS | {"hyperplanes": ["zero", "random"]}
-        shift.main(settings, **opened, **planes, attribution=shard["attribution"], shift=shard["shift"])
+        call(shift.main, settings, **opened, **planes, attribution=shard["attribution"], shift=shard["shift"])
     both = {**opened, "attributions": files["attributions"]}
-    mask.main(SETTINGS, **both, **planes, mask=folder / "mask.csv", examples=folder / "examples.npz")
-    contrastive_components.main(
-        SETTINGS, **both, **planes, predictions=path["predictions"], components=folder / "components.npz",
-        prototypes=path["prototypes"], pairs=folder / "pairs.csv", truth=path["truth"],
-    )  # fmt: skip
+    call(mask.main, SETTINGS, **both, **planes, mask=folder / "mask.csv", examples=folder / "examples.npz")
+    call(
+        contrastive_components.main,
+        SETTINGS,
+        **both,
+        **planes,
+        predictions=path["predictions"],
+        components=folder / "components.npz",
+        prototypes=path["prototypes"],
+        pairs=folder / "pairs.csv",
+        truth=path["truth"],
+    )
     recovered = {"mass": folder / "mass.csv", "strongest": folder / "strongest.csv"}
-    contrast_recovery.main(SETTINGS, **both, **planes, prototypes=path["prototypes"], truth=path["truth"], **recovered)
-    contrast_figures.main(
-        SETTINGS, **both, predictions=path["predictions"], hyperplanes=planes["hyperplanes"],
-        components=folder / "components.npz", prototypes=path["prototypes"], shifts=files["shifts"],
-        mask=folder / "mask.csv", examples=folder / "examples.npz", contrasts=folder / "contrasts",
-        manifest=folder / "contrasts.csv", shift_figure=folder / "shift.png", mask_figure=folder / "mask.png",
-    )  # fmt: skip
+    known = {name: path[name] for name in ("prototypes", "truth")}
+    call(contrast_recovery.main, SETTINGS, **both, **planes, **known, **recovered)
+    call(
+        contrast_figures.main,
+        SETTINGS,
+        **both,
+        predictions=path["predictions"],
+        hyperplanes=planes["hyperplanes"],
+        components=folder / "components.npz",
+        prototypes=path["prototypes"],
+        shifts=files["shifts"],
+        mask=folder / "mask.csv",
+        examples=folder / "examples.npz",
+        contrasts=folder / "contrasts",
+        manifest=folder / "contrasts.csv",
+        shift_figure=folder / "shift.png",
+        mask_figure=folder / "mask.png",
+    )
     tables = [folder / "tables" / f"{name}.csv" for name in TABLES]
-    contrast_tables.main(
+    call(
+        contrast_tables.main,
         {"studies": ["pairs"], "studies_with_truth": ["pairs"], "shards": 2, "hyperplanes": SOLVERS},
-        **planes, shifts=files["shifts"], masks=[folder / "mask.csv"], pairs=[folder / "pairs.csv"],
-        masses=[recovered["mass"]], strongest=[recovered["strongest"]], tables=tables,
-    )  # fmt: skip
+        **planes,
+        shifts=files["shifts"],
+        masks=[folder / "mask.csv"],
+        pairs=[folder / "pairs.csv"],
+        masses=[recovered["mass"]],
+        strongest=[recovered["strongest"]],
+        tables=tables,
+    )
     return {file.stem: read_table(file) for file in tables}
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 from conceptrast.base.errors import ConfigError
 from conceptrast.base.files import read_arrays, read_table, write_table
 from conceptrast.steps import check_layers, dff, dff_tables, index
+from conceptrast.steps.runner import call
 
 SETTINGS: dict[str, Any] = {
     "model": {"architecture": "resnet10"}, "dataset": {"kind": "digit_pairs", "train": 0, "validation": 60},
@@ -24,16 +25,22 @@ BY_CLASS = {key: value for key, value in SETTINGS.items() if key != "labels"} | 
 def run(folder: Path, settings: dict[str, Any], by_class: bool = False) -> dict[str, Any]:
     """All steps; the model is taken to have named every picture what it is."""
     opened = {"index": folder / "index.parquet", "class_names": folder / "class_names.json"}
-    index.main(settings, **opened, rejected=folder / "rejected.csv", truth=folder / "truth.parquet")
+    call(index.main, settings, **opened, rejected=folder / "rejected.csv", truth=folder / "truth.parquet")
     table = read_table(opened["index"])
     predictions = folder / "predictions.parquet"
     write_table(table[["image"]].assign(predicted=table["label"], probability=np.float32(0.5)), predictions)
-    dff.main(
-        settings, **opened, concepts=folder / "dff.csv", arrays=folder / "dff.npz", figures=folder / "dff",
-        manifest=folder / "figures.csv", predictions=predictions if by_class else None,
-    )  # fmt: skip
+    call(
+        dff.main,
+        settings,
+        **opened,
+        concepts=folder / "dff.csv",
+        arrays=folder / "dff.npz",
+        figures=folder / "dff",
+        manifest=folder / "figures.csv",
+        predictions=predictions if by_class else None,
+    )
     tables = [folder / "tables" / f"{name}.csv" for name in ("dff_concepts", "dff_summary")]
-    dff_tables.main({"dffs": ["pairs"], "seed": 0}, [folder / "dff.csv"], tables)
+    call(dff_tables.main, {"dffs": ["pairs"], "seed": 0}, concepts=[folder / "dff.csv"], tables=tables)
     found = {"index": table, "concepts": read_table(tables[0]), "summary": read_table(tables[1])}
     return found | {"arrays": read_arrays(folder / "dff.npz"), "figures": read_table(folder / "figures.csv")}
 

@@ -6,6 +6,7 @@ import pytest
 
 from conceptrast.base.errors import LayerError
 from conceptrast.steps import attribute, factorize, index, predict
+from conceptrast.steps.runner import call
 
 
 @pytest.mark.parametrize("weighting", ["position", "channel"])
@@ -22,7 +23,7 @@ def test_negative_activations_name_the_nearest_layer_after_an_activation(tmp_pat
     file |= {name: tmp_path / f"{name}.npz" for name in ("attribution", "components")}
 
     def run(step, *names: str, **more) -> None:
-        step.main(settings, **{name: file[name] for name in names}, **more)
+        call(step.main, settings, **{name: file[name] for name in names}, **more)
 
     run(index, "index", "rejected", "truth", "class_names")
     run(predict, "index", "class_names", "predictions")

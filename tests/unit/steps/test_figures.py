@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from conceptrast.figures.study import file_name
+from conceptrast.base.names import file_name
 from conceptrast.steps import attribute, component_prediction, factorize, figures, index, predict, prototypes
+from conceptrast.steps.runner import call
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,7 @@ def study(tmp_path_factory) -> tuple[dict, object]:
     }  # fmt: skip
 
     def run(step, *names: str, **more) -> None:
-        step.main(settings, **{name: file[name] for name in names}, **more)
+        call(step.main, settings, **{name: file[name] for name in names}, **more)
 
     run(index, "index", "rejected", "truth", "class_names")
     run(predict, "index", "class_names", "predictions")

@@ -1,17 +1,22 @@
-"""Steps take their arguments from the signature of `main` and end with one line where the user can put things right."""
+"""Steps take their arguments from the fields of their files, and end with one line where a user can help."""
 
 from __future__ import annotations
 
 import errno
+import importlib
 import logging
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from conceptrast import steps
 from conceptrast.base.errors import DataError
-from conceptrast.steps.runner import run
+from conceptrast.steps.runner import call, parser_of, run
 
 
 @pytest.fixture(autouse=True)
@@ -23,29 +28,97 @@ def root_logger() -> Iterator[None]:
     logging.captureWarnings(False)
 
 
-def test_parameters_become_options(tmp_path: Path) -> None:
-    seen: dict[str, Any] = {}
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    class_names: Path
+    shards: list[Path]
+    weights: Path | None = None
+    key: str = ""
+    workers: int = 0
 
-    def main(
-        settings: dict[str, Any],
-        class_names: Path,
-        shards: list[Path],
-        weights: Path | None = None,
-        key: str = "",
-        workers: int = 0,
-    ) -> None:
-        seen.update(settings=settings, class_names=class_names, shards=shards, weights=weights, key=key, n=workers)
 
-    given = ["--settings", '{"seed": 3}', "--class-names", "a.json", "--shards", "0.npz", "1.npz", "--workers", "2"]
-    run(main, given)
-    assert seen == {
-        "settings": {"seed": 3}, "class_names": Path("a.json"), "shards": [Path("0.npz"), Path("1.npz")],
-        "weights": None, "key": "", "n": 2,
-    }  # fmt: skip
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    table: Path
+
+
+@pytest.fixture
+def step() -> tuple[Callable[..., None], list[Any]]:
+    """A step that notes what it is called with."""
+    calls: list[Any] = []
+
+    def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
+        calls.append((settings, inputs, outputs))
+
+    return main, calls
+
+
+OPTIONS = ["--settings", '{"seed": 3}', "--class-names", "a.json", "--table", "my tables/t.csv"]
+
+
+def test_fields_become_options(step: tuple[Callable[..., None], list[Any]]) -> None:
+    main, calls = step
+    run(main, [*OPTIONS, "--shards", "0.npz", "1.npz", "--weights", "w.pt", "--key", "k", "--workers", "2"])
+    shards = [Path("0.npz"), Path("1.npz")]
+    inputs = Inputs(class_names=Path("a.json"), shards=shards, weights=Path("w.pt"), key="k", workers=2)
+    assert calls == [({"seed": 3}, inputs, Outputs(table=Path("my tables/t.csv")))]
+
+
+def test_what_is_left_out_has_its_default(step: tuple[Callable[..., None], list[Any]]) -> None:
+    main, calls = step
+    run(main, OPTIONS)
+    assert calls == [
+        ({"seed": 3}, Inputs(class_names=Path("a.json"), shards=[]), Outputs(table=Path("my tables/t.csv")))
+    ]
+
+
+@pytest.mark.parametrize("missing", ["--class-names", "--table", "--settings"])
+def test_a_file_without_a_default_has_to_be_named(
+    step: tuple[Callable[..., None], list[Any]], missing: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main, calls = step
+    place = OPTIONS.index(missing)
+    with pytest.raises(SystemExit):
+        run(main, OPTIONS[:place] + OPTIONS[place + 2 :])
+    assert f"the following arguments are required: {missing}" in capsys.readouterr().err
+    assert not calls
+
+
+def test_a_step_that_opens_no_pictures_takes_threads_and_workers_too(tmp_path: Path) -> None:
+    calls = []
+
+    def main(settings: dict[str, Any], inputs: Outputs) -> None:
+        calls.append(inputs)
+
+    run(main, ["--settings", "{}", "--table", "t.csv", "--threads", "1", "--workers", "4"])
+    assert calls == [Outputs(table=Path("t.csv"))]
+
+
+def test_threads_limit_torch(step: tuple[Callable[..., None], list[Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+    limits: list[int] = []
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(set_num_threads=limits.append))
+    run(step[0], [*OPTIONS, "--threads", "3"])
+    assert limits == [3]
+
+
+def test_files_that_no_field_is_named_like_are_refused(step: tuple[Callable[..., None], list[Any]]) -> None:
+    main, calls = step
+    with pytest.raises(TypeError, match="has no files named tabel"):
+        call(main, {}, class_names=Path("a.json"), shards=[], table=Path("t.csv"), tabel=Path("t.csv"))
+    with pytest.raises(TypeError, match="table"):
+        call(main, {}, class_names=Path("a.json"), shards=[])
+    assert not calls
+
+
+def test_every_step_has_a_command_line() -> None:
+    for path in Path(steps.__file__).parent.glob("*.py"):
+        module = importlib.import_module(f"conceptrast.steps.{path.stem}")
+        if hasattr(module, "main"):
+            assert "--settings" in parser_of(module.main).format_help(), path.stem
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "message"),
     [
         (DataError("root: the folder x does not exist"), "error: root: the folder x does not exist"),
         (OSError(errno.ENOSPC, "No space left on device", "out.npz"), "no room left on the disk while writing out.npz"),
@@ -55,7 +128,7 @@ def test_parameters_become_options(tmp_path: Path) -> None:
         (OSError(errno.EROFS, "Read-only file system", "out.npz"), "out.npz: Read-only file system"),
     ],
 )
-def test_what_a_user_can_put_right_is_one_line_and_in_the_log(tmp_path: Path, error: Exception, said: str) -> None:
+def test_what_a_user_can_put_right_is_one_line_and_in_the_log(tmp_path: Path, error: Exception, message: str) -> None:
     def main(settings: dict[str, Any]) -> None:
         raise error
 
@@ -63,7 +136,7 @@ def test_what_a_user_can_put_right_is_one_line_and_in_the_log(tmp_path: Path, er
     with pytest.raises(SystemExit) as stopped:
         run(main, ["--settings", "{}", "--log", str(log)])
     assert stopped.value.code == 1
-    assert said in log.read_text()
+    assert message in log.read_text()
     assert "Traceback" not in log.read_text()
 
 

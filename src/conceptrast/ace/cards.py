@@ -1,0 +1,33 @@
+"""What the figure of a class's ACE concepts shows: pictures, scores and words, ready to be drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+EXAMPLES_PER_ROW = 8
+"""Segments of each concept that a card shows."""
+
+
+@dataclass(frozen=True)
+class ConceptRow:
+    """One concept: pictures ``[H, W, 3]`` with their segment ``[H, W]``, scores ``[D]``, and lines that say it."""
+
+    examples: Sequence[tuple[np.ndarray, np.ndarray]]
+    scores: np.ndarray
+    speaks: str
+    facts: str
+    shows: str = ""
+
+
+@dataclass(frozen=True)
+class AceCard:
+    """All that the figure of a class shows; ``random`` are the scores of random CAVs ``[D]``."""
+
+    class_name: str
+    facts: str
+    rows: Sequence[ConceptRow]
+    random: np.ndarray
+    left_out: Sequence[str] = ()

@@ -1,0 +1,237 @@
+r"""Every random stream of the package in one table, and the functions that every draw goes through.
+
+A draw depends on the run's seed and on keys that say what is drawn, such as a class or an image. So it does not depend
+on batches, shards or the order of the work. The number of the stream keeps two kinds of draw apart that have the same
+seed and keys:
+
+.. math:: \mathrm{stream}(s, k_1, k_2, \dots) = \mathrm{PCG64}(\mathrm{SeedSequence}([s, k_1, k_2, \dots, n]))
+
+A new stream is one line of :class:`Stream` with a number that no other stream has. Numbers are not 0, because
+``SeedSequence`` takes ``[s]`` and ``[s, 0]`` for the same. ``tests/unit/base/test_streams.py`` proves that no two
+streams can give the same numbers, except those that it lists with the reason why they stay.
+
+Two places draw noise that no result depends on, from the fixed seed 0: the check that a network was cut rightly
+(``models/split.py``) and torch's loader, whose draws nobody uses (``data/loading.py``).
+"""
+
+from __future__ import annotations
+
+from enum import Enum, unique
+
+import numpy as np
+
+from conceptrast.base.errors import ConceptrastError
+
+Sequence = tuple[str | int, ...]
+"""What a stream's sequence consists of: names of keys, and the stream's number. ``*keys`` stands for any keys."""
+
+
+_EPOCHS = 1_000_003  # a prime, larger than any number of epochs
+
+
+@unique
+class Stream(Enum):
+    """Streams of numpy's generators: the sequence that seeds each, where it is used, and what it draws."""
+
+    # base
+    RESAMPLED_MEANS = (("seed",), "base/statistics.py", "resamples of a mean's bootstrap interval")
+
+    # data
+    CLASS_IMAGES = (("seed", "class"), "data/selection.py", "images of a class that are explained")
+    DECODER_ROWS = (("seed", 62), "data/selection.py", "pictures that a decoder learns from or is tested on")
+    FOLDER_SPLIT = (("seed", "label"), "data/image_folder.py", "training pictures of a class folder")
+    SLIDE_SPLIT = (("seed", 81), "data/midog.py", "validation slides")
+    PICTURE_SEEDS = (("seed",), "data/digit_pairs.py", "the seed of every picture, which stands in its path")
+    SCENE = (("picture seed",), "data/digit_scenes.py", "what a picture is made of")
+    DIGIT_PAIRS_SPLIT = (("seed", 1), "data/digit_scenes.py", "training digits")
+    DIGITS_SPLIT = (("seed", 111), "data/digits.py", "training digits")
+    ROTATIONS = (("seed", "image", 91), "data/rotated_pair.py", "the angle of a picture")
+    ROTATED_DIGITS_SPLIT = (("seed", 92), "data/rotated_pair.py", "training digits")
+
+    # attribution
+    ATTRIBUTION_NOISE = (("seed", "image"), "attribution/smooth.py", "noise of an image's copies")
+
+    # concepts
+    RANDOM_PATCHES = (
+        (1, "seed", "class", "recipe", "selection"),
+        "concepts/component_prediction.py",
+        "patches of the chance row",
+    )
+    OTHER_CLASS = (
+        (2, "seed", "class", "recipe", "selection"),
+        "concepts/component_prediction.py",
+        "the class whose patches the chance row shows",
+    )
+
+    # contrast
+    HELD_OUT_FEATURES = (("seed", "class", 11), "contrast/features.py", "images whose features are held out")
+    PLANE_START = (
+        ("seed", "first", "second", 21),
+        "contrast/hyperplane_descent.py",
+        "where the fit of a hyperplane starts",
+    )
+    RANDOM_NORMAL = (("seed", "first", "second", 22), "contrast/hyperplanes.py", "the direction of the chance row")
+    CONTRASTED_PAIRS = (("seed", "run", 31), "contrast/shift.py", "pairs of classes")
+    CONTRASTED_IMAGES = (("seed", "class", 32), "contrast/images.py", "images of a class that are contrasted")
+    HIDING_ORDER = (("seed", "first", "second", 41), "contrast/mask.py", "the order in which chance hides positions")
+    SHUFFLED_CROP = (("seed", "image", 51), "contrast/insertion.py", "the order of a crop's pixels")
+
+    # ace
+    CLUSTER_CENTRES = (("seed", "class", 71), "ace/clustering.py", "the seed of k-means")
+    CONCEPT_CAVS = (
+        ("seed", "class", 72, "concept"),
+        "ace/concepts.py",
+        "segments that a concept's CAVs are fitted to",
+    )
+    RANDOM_CAVS = (("seed", "class", 73), "ace/concepts.py", "segments that random CAVs are fitted with")
+    CHANCE_SEGMENTS = (("seed", "class", 74), "ace/concepts.py", "segments of the concepts of the chance row")
+    CHANCE_CAVS = (
+        ("seed", "class", 74, "concept"),
+        "ace/concepts.py",
+        "segments that the chance row's CAVs are fitted with",
+    )
+    OTHER_IMAGES = (("seed", 75), "ace/class_concepts.py", "images of other classes")
+
+    # counterfactual
+    RANDOM_DIRECTIONS = (
+        ("seed", "image", "vector or map", 61),
+        "counterfactual/directions.py",
+        "directions of the chance rows",
+    )
+
+    # bias
+    AUTOENCODER_ORDER = (("seed", "epoch", 93), "bias/adversarial_training.py", "the order of the pictures")
+    NORMAL_CODES = (("seed", "epoch", 94), "bias/adversarial_training.py", "torch's seed of the normal samples")
+    WATCHED_PICTURES = (("seed", 95), "bias/adversarial_training.py", "pictures that say when a phase has ended")
+    STRATIFIED_RESAMPLES = (("seed", 96), "bias/table.py", "resamples within each class")
+    LATENT_MAP = (("seed", 97), "bias/latent_map.py", "the seed of t-SNE")
+
+    # saliency and dff
+    RANDOM_MAPS = (("seed", "position", 101), "saliency/chance_maps.py", "a map of the chance row")
+    EQUAL_VALUES = (("seed", "position", 102), "saliency/faithfulness.py", "the order of pixels of equal value")
+    IMPUTATION_NOISE = (
+        ("seed", "position", "millionths", 103),
+        "saliency/road.py",
+        "noise on pixels that ROAD fills in; the key is their share of the picture",
+    )
+    RANDOM_WEIGHTS = (("seed", "parameter", 104), "saliency/parameter_randomisation.py", "a tensor of weights")
+    MOVED_REGION = (
+        ("*keys", 105),
+        "saliency/blur.py",
+        "the place that a region is moved to; dff/concept_scores.py gives the keys seed, picture, concept and draw",
+    )
+
+    def __init__(self, sequence: Sequence, used_in: str, draws: str) -> None:
+        self.sequence = sequence
+        self.used_in = used_in
+        self.draws = draws
+
+
+@unique
+class LibrarySeed(Enum):
+    """Seeds that libraries take: torch, scikit-learn, and what draws from numpy's global state.
+
+    Keys, where the seed is used, and what is drawn. With the key ``epoch`` the seed is ``1,000,003 · seed + epoch``.
+    """
+
+    NETWORK_WEIGHTS = (("seed",), "models/opening.py", "weights of a fresh network; torch")
+    TRAINING_ORDER = (("seed", "epoch"), "models/training.py", "the order of the pictures; torch")
+    TRAINING_DROPOUT = (("seed", "epoch"), "models/training.py", "what the network draws; torch")
+    NMF_START = (("seed",), "concepts/nmf.py", "the random start of a factorization; scikit-learn")
+    DECODER_WEIGHTS = (("seed",), "counterfactual/decoder_training.py", "weights of a fresh decoder; torch")
+    DECODER_ORDER = (("seed", "epoch"), "counterfactual/decoder_training.py", "the order of the pictures; torch")
+    AUTOENCODER_WEIGHTS = (("seed",), "bias/autoencoder.py", "weights of a fresh autoencoder; torch")
+    CRITIC_WEIGHTS = (("seed",), "bias/autoencoder.py", "weights of a fresh critic; torch")
+    CAM_LIBRARY = (("seed",), "saliency/grad_cam.py", "whatever the package grad-cam draws; numpy's global state")
+
+    def __init__(self, keys: tuple[str, ...], used_in: str, draws: str) -> None:
+        self.keys = keys
+        self.used_in = used_in
+        self.draws = draws
+
+
+def generator(stream: Stream, *keys: int) -> np.random.Generator:
+    r"""The generator of one draw.
+
+    .. math:: \mathrm{PCG64}(\mathrm{SeedSequence}(\mathrm{sequence}(\mathrm{stream}, \mathrm{keys})))
+
+    Args:
+        stream: what is drawn.
+        keys: the seed and whatever else the stream's sequence names, in its order.
+
+    Raises:
+        ConceptrastError: more or fewer keys than the sequence names.
+
+    Example:
+        >>> generator(Stream.HELD_OUT_FEATURES, 0, 7).integers(10, size=5)  # seed 0, class 7
+        array([0, 4, 2, 6, 6])
+        >>> np.random.default_rng([0, 7, 11]).integers(10, size=5)
+        array([0, 4, 2, 6, 6])
+    """
+    return np.random.default_rng(sequence_of(stream, *keys))
+
+
+def drawn_seeds(stream: Stream, *keys: int, count: int = 1) -> np.ndarray:
+    """Unsigned 64-bit numbers ``[count]`` that seed other generators, such as one of torch.
+
+    Args:
+        stream: what is drawn.
+        keys: as for :func:`generator`.
+        count: how many numbers.
+
+    Raises:
+        ConceptrastError: more or fewer keys than the sequence names.
+
+    Example:
+        >>> drawn_seeds(Stream.PICTURE_SEEDS, 0, count=2).tolist()
+        [15793235383387715774, 12390638538380655177]
+    """
+    return np.random.SeedSequence(sequence_of(stream, *keys)).generate_state(count, np.uint64)
+
+
+def sequence_of(stream: Stream, *keys: int) -> list[int]:
+    """The numbers that seed one draw: the keys in their places, and the stream's number in its own.
+
+    Args:
+        stream: what is drawn.
+        keys: as for :func:`generator`.
+
+    Raises:
+        ConceptrastError: more or fewer keys than the sequence names.
+
+    Example:
+        >>> sequence_of(Stream.CONCEPT_CAVS, 0, 7, 3)
+        [0, 7, 72, 3]
+        >>> sequence_of(Stream.CONCEPT_CAVS, 0, 7)
+        Traceback (most recent call last):
+        conceptrast.base.errors.ConceptrastError: stream CONCEPT_CAVS takes the keys seed, class, concept; got 2 keys
+    """
+    names = [part for part in stream.sequence if isinstance(part, str)]
+    if names == ["*keys"]:
+        return [*keys, *(part for part in stream.sequence if isinstance(part, int))]
+    if len(keys) != len(names):
+        raise ConceptrastError(f"stream {stream.name} takes the keys {', '.join(names)}; got {len(keys)} keys")
+    left = iter(keys)
+    return [int(next(left)) if isinstance(part, str) else part for part in stream.sequence]
+
+
+def library_seed(stream: LibrarySeed, seed: int, epoch: int | None = None) -> int:
+    r"""The seed that a library is given.
+
+    .. math:: s, \qquad \text{or with an epoch } e: \quad 1{,}000{,}003 \, s + e
+
+    Args:
+        stream: what is drawn.
+        seed: of the run, or of the network.
+        epoch: from 1; only for streams that have this key.
+
+    Raises:
+        ConceptrastError: an epoch is missing, or is one too many.
+
+    Example:
+        >>> library_seed(LibrarySeed.NETWORK_WEIGHTS, 2), library_seed(LibrarySeed.TRAINING_ORDER, 2, epoch=5)
+        (2, 2000011)
+    """
+    if (epoch is not None) != ("epoch" in stream.keys):
+        raise ConceptrastError(f"stream {stream.name} takes the keys {', '.join(stream.keys)}")
+    return seed if epoch is None else seed * _EPOCHS + epoch

@@ -1,0 +1,157 @@
+"""Steps along the discriminant direction: what the autoencoder decodes there, and the real pictures nearest to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from conceptrast.bias.autoencoder import Autoencoder, plain_preprocess
+from conceptrast.bias.comparison import NETWORKS
+from conceptrast.bias.latent_space import ConditionPictures, LatentSpace
+from conceptrast.data.view_pixels import pixels
+
+STEPS = 10
+PER_STEP = 2
+"""Real pictures a step."""
+
+
+@dataclass(frozen=True)
+class DecodedSteps:
+    """Pictures ``[S, s, s, 3]`` uint8 that the autoencoder decodes, one a step.
+
+    Args:
+        straight: of the codes on the line itself.
+        typical: of the typical code at each position (see :class:`~conceptrast.bias.discriminant.Discriminant`).
+        reconstructed: of the code of the nearest real picture.
+    """
+
+    straight: np.ndarray
+    typical: np.ndarray
+    reconstructed: np.ndarray
+
+
+@dataclass(frozen=True)
+class NetworkSteps:
+    """Steps along the direction of one network.
+
+    Args:
+        positions: ``[S]``.
+        nearest: for each step the real pictures ``[H, W, 3]`` whose positions are nearest.
+        labels: ``[S, n]`` of these, 0 or 1.
+        decoded: what is decoded at the steps, by a network that has a decoder.
+    """
+
+    positions: np.ndarray
+    nearest: Sequence[Sequence[np.ndarray]]
+    labels: np.ndarray
+    decoded: DecodedSteps | None = None
+
+
+@dataclass(frozen=True)
+class Navigation:
+    """Steps along the directions of all networks of a condition.
+
+    Args:
+        condition: ``biased`` or ``control``.
+        class_names: of class 1 and class 2.
+        networks: by name, in the order of :data:`~conceptrast.bias.comparison.NETWORKS`.
+    """
+
+    condition: str
+    class_names: tuple[str, str]
+    networks: Mapping[str, NetworkSteps]
+
+
+def navigation(
+    spaces: Mapping[str, LatentSpace], autoencoder: Autoencoder, pictures: ConditionPictures, condition: str
+) -> Navigation:
+    """:data:`STEPS` steps along the direction of each network of a condition.
+
+    Args:
+        spaces: by network.
+        autoencoder: decodes, and says how large pictures are drawn.
+        pictures: of the condition.
+        condition: ``biased`` or ``control``.
+    """
+    return Navigation(
+        condition=condition,
+        class_names=spaces[NETWORKS[0]].class_names,
+        networks={network: _network_steps(network, spaces[network], autoencoder, pictures) for network in NETWORKS},
+    )
+
+
+def _network_steps(
+    network: str, space: LatentSpace, autoencoder: Autoencoder, pictures: ConditionPictures
+) -> NetworkSteps:
+    # The steps, and the pictures nearest to them.
+    positions = space.positions["position"].to_numpy()
+    steps = steps_along(positions, min(STEPS, len(positions)))
+    rows = nearest_pictures(positions, steps, PER_STEP)
+    nearest = space.positions.iloc[rows.ravel()]
+
+    # What they look like.
+    index = pictures.table.set_index("image", drop=False).loc[nearest["image"]]
+    preprocess = plain_preprocess(autoencoder.size)
+    views = [pixels(preprocess.view(pictures.dataset.picture(row))) for row in index.itertuples()]
+    per_step = rows.shape[1]
+    return NetworkSteps(
+        positions=steps,
+        nearest=[views[step * per_step : (step + 1) * per_step] for step in range(len(steps))],
+        labels=nearest["label"].to_numpy().reshape(rows.shape),
+        decoded=_decoded_steps(space, autoencoder, steps, rows) if network == "autoencoder" else None,
+    )
+
+
+def _decoded_steps(space: LatentSpace, autoencoder: Autoencoder, steps: np.ndarray, rows: np.ndarray) -> DecodedSteps:
+    return DecodedSteps(
+        straight=decoded_pictures(autoencoder, space.direction.codes(steps)),
+        typical=decoded_pictures(autoencoder, space.direction.typical_codes(steps)),
+        reconstructed=decoded_pictures(autoencoder, space.codes[rows[:, 0]]),
+    )
+
+
+@torch.inference_mode()
+def decoded_pictures(autoencoder: Autoencoder, codes: np.ndarray) -> np.ndarray:
+    """Pictures uint8 ``[n, s, s, 3]`` of codes ``[n, 128]``; negative places, which no code has, count as 0."""
+    device = next(autoencoder.parameters()).device
+    pictures = autoencoder.decode(torch.from_numpy(codes).float().clamp(min=0).to(device))
+    return (255 * pictures).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+
+
+def steps_along(positions: np.ndarray, n_steps: int = 10) -> np.ndarray:
+    """``n_steps`` equally spaced positions from the 1st to the 99th percentile of ``positions`` ``[n]``.
+
+    Example:
+        >>> steps_along(np.arange(101.0), 3).tolist()
+        [1.0, 50.0, 99.0]
+    """
+    low, high = np.quantile(positions, [0.01, 0.99]).tolist()
+    return np.linspace(low, high, n_steps)
+
+
+def nearest_pictures(positions: np.ndarray, steps: np.ndarray, per_step: int) -> np.ndarray:
+    """For each step the pictures whose positions are nearest to it, no picture twice; steps take turns.
+
+    Args:
+        positions: ``[n]``.
+        steps: ``[S]``.
+        per_step: pictures a step; ``S · per_step`` pictures are needed, with fewer a step gets fewer.
+
+    Returns:
+        Rows ``[S, per_step]`` of ``positions``.
+
+    Example:
+        >>> nearest_pictures(np.array([0.0, 0.1, 1.0, 0.9]), np.array([0.0, 1.0]), 2).tolist()
+        [[0, 1], [2, 3]]
+    """
+    distance = np.abs(np.asarray(positions)[None] - np.asarray(steps)[:, None])
+    chosen: list[list[int]] = [[] for _ in steps]
+    for _ in range(min(per_step, len(positions) // len(steps))):
+        for distances_of_step, chosen_of_step in zip(distance, chosen, strict=True):
+            nearest = int(distances_of_step.argmin())
+            chosen_of_step.append(nearest)
+            distance[:, nearest] = np.inf
+    return np.array(chosen, dtype=np.int64).reshape(len(steps), -1)

@@ -1,0 +1,52 @@
+"""The attributed images of a study: read from the files of all shards, and their activations class by class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from conceptrast.base.files import read_arrays
+
+
+def read_attributions(paths: Sequence[Path]) -> dict[str, np.ndarray]:
+    """Attribution of all shards together: arrays image, target, raw, rectified and
+    multiplier, ordered by class and image, whatever the shards."""
+    shards = [read_arrays(path) for path in paths]
+    names = ("image", "target", "raw", "rectified", "multiplier")
+    joined = {
+        name: np.concatenate([shard[name] for shard in shards if len(shard["image"])] or [shards[0][name]])
+        for name in names
+    }
+    order = np.lexsort((joined["image"], joined["target"]))
+    return {name: values[order] for name, values in joined.items()}
+
+
+def by_class(batches: Iterable[tuple[np.ndarray, Tensor]], targets: np.ndarray) -> Iterator[tuple[int, Tensor, slice]]:
+    """Gather a stream of activations, ordered by class, into one item per class.
+
+    Args:
+        batches: pairs of image ids ``[n]`` and activations ``[n, C, h, w]``.
+        targets: ``[M]`` class of each image of the stream.
+
+    Returns:
+        Class, its activations ``[m, C, h, w]`` and its place in the stream; one class is in memory at a time.
+    """
+    held: list[Tensor] = []
+    first = done = 0
+    for _, activations in batches:
+        start = 0
+        for at in range(len(activations)):
+            last = done + 1 == len(targets) or targets[done + 1] != targets[done]
+            done += 1
+            if last:
+                held.append(activations[start : at + 1])
+                yield int(targets[done - 1]), torch.cat(held), slice(first, done)
+                held = []
+                first = done
+                start = at + 1
+        if start < len(activations):
+            held.append(activations[start:])

@@ -1,0 +1,308 @@
+"""What fills the card of a class: patches, heatmaps and verdicts, gathered from tables and from the model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from conceptrast.concepts.cards import PATCHES_PER_ROW, Box, ClassCard, Heatmap, PatchRow, Verdict
+from conceptrast.concepts.class_factorization import class_weights, weighted_rows
+from conceptrast.concepts.combined_image import assemble, chosen_patches
+from conceptrast.concepts.nmf_codes import codes_of
+from conceptrast.concepts.patches import BOX, crop
+from conceptrast.concepts.prototype_search import SELECTIONS
+from conceptrast.concepts.recipes import Recipe
+from conceptrast.data.view_pixels import pixels
+from conceptrast.models.activations import activations_of
+from conceptrast.models.pictures import Pictures
+from conceptrast.models.split import SplitModel
+
+HEATMAPS_PER_CARD = 3
+"""Images of the class in which a card shows where the components are."""
+
+
+@dataclass(frozen=True)
+class ClassEvidence:
+    """Results for one class and one recipe.
+
+    Attributes:
+        target: class index.
+        n_images: images that the components come from.
+        attribution: image ``[M]``, target ``[M]``, rectified ``[M, h, w]`` and multiplier ``[M, C]``; rows of other
+            classes do not count.
+        components: ``[k, C]``.
+        prototypes: component, selection, rank, image, top, left, height, width.
+        verdicts: selection, predicted, probability, match; without chance rows and skipped ones.
+    """
+
+    target: int
+    n_images: int
+    attribution: Mapping[str, np.ndarray]
+    components: np.ndarray
+    prototypes: pd.DataFrame
+    verdicts: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class StudyEvidence:
+    """Results for all classes of a study, as its steps write them.
+
+    Attributes:
+        attribution: image, target, rectified, multiplier of all shards.
+        components: classes, n_images, ``components_<factors>``.
+        prototypes: of all classes and recipes.
+        predictions: image, predicted, probability of all images.
+        verdicts: the component predictions of all classes and recipes.
+    """
+
+    attribution: Mapping[str, np.ndarray]
+    components: Mapping[str, np.ndarray]
+    prototypes: pd.DataFrame
+    predictions: pd.DataFrame
+    verdicts: pd.DataFrame
+
+    def of_classes(self, recipe: Recipe) -> Iterator[ClassEvidence]:
+        """The results for every class that has components and prototypes by a recipe."""
+        # What the recipe gave; chance rows and skipped ones have no place on a card.
+        prototypes = self.prototypes[self.prototypes["recipe"] == recipe.name]
+        verdicts = self.verdicts[
+            (self.verdicts["recipe"] == recipe.name)
+            & (self.verdicts["baseline"] == "none")
+            & (self.verdicts["status"] == "ok")
+        ]
+
+        # Class by class.
+        for row, target in enumerate(self.components["classes"].tolist()):
+            patches = prototypes[prototypes["class"] == target]
+            if patches.empty:
+                continue
+            yield ClassEvidence(
+                target=target,
+                n_images=int(self.components["n_images"][row]),
+                attribution=self.attribution,
+                components=self.components[f"components_{recipe.factors.key}"][row],
+                prototypes=patches,
+                verdicts=verdicts[verdicts["class"] == target],
+            )
+
+
+def study_cards(
+    pictures: Pictures, layer: str, study: str, recipe: Recipe, evidence: StudyEvidence, precision: str = "float32"
+) -> Iterator[ClassCard]:
+    """The card of every class that has components and prototypes; one class is in memory at a time.
+
+    Args:
+        pictures: the study's images and model.
+        layer: where the model is cut.
+        study: its name.
+        recipe: the one that the cards show.
+        evidence: results of the study's steps.
+        precision: of the heatmaps' activations.
+    """
+    split = SplitModel(pictures.model, layer)
+    for results in evidence.of_classes(recipe):
+        yield class_card(
+            pictures, split, results, recipe, predictions=evidence.predictions, study=study, precision=precision
+        )
+
+
+def class_card(
+    pictures: Pictures,
+    split: SplitModel,
+    evidence: ClassEvidence,
+    recipe: Recipe,
+    predictions: pd.DataFrame,
+    study: str,
+    precision: str = "float32",
+) -> ClassCard:
+    """Put the card of one class together.
+
+    Args:
+        pictures: images and model.
+        split: the model, cut at the layer.
+        evidence: results for the class.
+        recipe: by which the patches were cut and combined.
+        predictions: image, predicted, probability.
+        study: what the card is from, for its header.
+        precision: of the heatmaps' activations.
+
+    Returns:
+        The card. A selection without a verdict has rows only; one without patches is left out.
+    """
+    # Where the components are, and the views that patches are cut from.
+    heatmaps = class_heatmaps(
+        pictures, split, evidence, weighting=recipe.weighting, predictions=predictions, precision=precision
+    )
+    views = pictures.by_id(images_on_card(evidence.prototypes, recipe))
+
+    # Patches and verdict of each selection.
+    class_names = pictures.model.class_names
+    prediction_of = predictions.set_index("image")
+    rows: dict[str, list[PatchRow]] = {}
+    verdicts: dict[str, Verdict] = {}
+    for selection in SELECTIONS:
+        table = evidence.prototypes[evidence.prototypes["selection"] == selection]
+        if table.empty:
+            continue
+        chosen = chosen_patches(table, recipe.distinct)
+        ranks = dict(zip(chosen["component"], chosen["rank"], strict=True))
+        rows[selection] = [
+            _patch_row(patches, views, prediction_of, class_names, chosen=ranks.get(component))
+            for component, patches in table.groupby("component")
+        ]
+        verdict = evidence.verdicts[evidence.verdicts["selection"] == selection]
+        if len(verdict):
+            verdicts[selection] = _verdict(verdict.iloc[0], chosen, recipe.layout, class_names, views=views)
+    return ClassCard(
+        class_index=evidence.target,
+        class_name=class_names[evidence.target],
+        n_images=evidence.n_images,
+        study=study,
+        recipe=recipe.name,
+        rows=rows,
+        verdicts=verdicts,
+        heatmaps=heatmaps,
+    )
+
+
+def images_on_card(prototypes: pd.DataFrame, recipe: Recipe) -> np.ndarray:
+    """Ids of the images that a card needs: those of the patches it shows and of the patches that are combined."""
+    images = [prototypes[prototypes["rank"] < PATCHES_PER_ROW]["image"]]
+    for _, table in prototypes.groupby("selection"):
+        images.append(chosen_patches(table, recipe.distinct)["image"])
+    return np.unique(np.concatenate(images))
+
+
+def class_heatmaps(
+    pictures: Pictures,
+    split: SplitModel,
+    evidence: ClassEvidence,
+    weighting: str,
+    predictions: pd.DataFrame,
+    precision: str = "float32",
+) -> list[Heatmap]:
+    """Heatmaps of the class's components over the images that the model is surest of.
+
+    Args:
+        pictures: images and model.
+        split: the model, cut at the layer.
+        evidence: results for the class.
+        weighting: the one that the components were made with.
+        predictions: image, probability.
+        precision: of the activations.
+    """
+    # The weights of every image of the class.
+    of_class = evidence.attribution["target"] == evidence.target
+    attribution = {name: values[of_class] for name, values in evidence.attribution.items()}
+    images = attribution["image"]
+    weights = class_weights(attribution, weighting)
+    weights_by_image = dict(
+        zip(images.tolist(), np.broadcast_to(weights, (len(images), *weights.shape[1:])), strict=True)
+    )
+
+    # The images that the model is surest of.
+    predictions = predictions[predictions["image"].isin(list(weights_by_image))]
+    surest = predictions.sort_values(["probability", "image"], ascending=[False, True])["image"].head(HEATMAPS_PER_CARD)
+
+    # Where the components are in them.
+    heatmaps = []
+    for ids, views in pictures.of(surest.to_numpy()):
+        for _, activations in activations_of(pictures.model, split, [(ids, views)], precision):
+            heatmaps += [
+                heatmap(view, activation, weights_by_image[int(image)], evidence.components)
+                for image, view, activation in zip(ids, views, activations, strict=True)
+            ]
+    return heatmaps
+
+
+def heatmap(view: Tensor, activations: Tensor, weights: np.ndarray, components: np.ndarray) -> Heatmap:
+    """Where the components are in one image: the codes of its weighted activations.
+
+    The weights are divided by the highest of those given. Weights of positions belong to the image and differ between
+    images by orders of magnitude: undivided, an image full of objects would look empty beside one whose object fills a
+    single position. So these maps are comparable within an image only. Weights of channels belong to the class: all its
+    images are divided by one number, and its maps stay comparable between them.
+
+    Args:
+        view: uint8 ``[3, H, W]``.
+        activations: ``[C, h, w]``.
+        weights: ``[1, h, w]`` or ``[C, 1, 1]``; see :func:`conceptrast.concepts.class_factorization.class_weights`.
+        components: ``[k, C]``.
+
+    Returns:
+        The picture and one map ``[h, w]`` per component, in units of the layer's activations per unit of the
+        component.
+
+    Example:
+        >>> view, activations = torch.zeros(3, 4, 4, dtype=torch.uint8), torch.ones(2, 1, 2)
+        >>> heatmap(view, activations, np.array([[[0.0, 2.0]]]), np.array([[1.0, 1.0]])).maps.round(3).tolist()
+        [[[0.0, 1.0]]]
+    """
+    relative = weights / max(float(weights.max()), np.finfo(np.float32).tiny)
+    rows, _ = weighted_rows(activations[None].cpu(), relative[None], rectify=True)
+    codes = codes_of(rows, components)
+    return Heatmap(picture=pixels(view), maps=codes.T.reshape(-1, *activations.shape[1:]))
+
+
+def patch_of(row: pd.Series, views: Mapping[int, Tensor]) -> Tensor:
+    """The patch ``[3, h, w]`` of a row with image, top, left, height and width, cut from its view."""
+    top, left, height, width = (int(row[side]) for side in BOX)
+    return crop(views[int(row["image"])], (top, left, height, width))
+
+
+def tiles(patches: Tensor, combined: Tensor) -> list[Box]:
+    """Where each patch lies in the combined image, row by row, as fractions of its sides.
+
+    Args:
+        patches: ``[k, 3, ph, pw]``.
+        combined: ``[3, H, W]``, as :func:`~conceptrast.concepts.combined_image.assemble` makes it.
+
+    Example:
+        >>> tiles(torch.zeros(2, 3, 4, 4), torch.zeros(3, 8, 4))
+        [(0.0, 0.0, 0.5, 1.0), (0.5, 0.0, 0.5, 1.0)]
+    """
+    height, width = (patches.shape[axis] / combined.shape[axis - 1] for axis in (2, 3))
+    columns = round(1 / width)
+    return [(place // columns * height, place % columns * width, height, width) for place in range(len(patches))]
+
+
+def _patch_row(
+    patches: pd.DataFrame,
+    views: Mapping[int, Tensor],
+    prediction_of: pd.DataFrame,
+    class_names: Sequence[str],
+    chosen: int | None,
+) -> PatchRow:
+    """The patches of one component; ``chosen`` is the rank of the one that is combined."""
+    patches = patches.sort_values("rank")
+    best = patches.iloc[0]
+    prediction = prediction_of.loc[best["image"]]
+    top, left, height, width = (int(best[side]) for side in BOX)
+    return PatchRow(
+        patches=[pixels(patch_of(row, views)) for _, row in patches.head(PATCHES_PER_ROW).iterrows()],
+        source=pixels(views[int(best["image"])]),
+        box=(top, left, height, width),
+        predicted=class_names[int(prediction["predicted"])],
+        probability=float(prediction["probability"]),
+        chosen=chosen,
+    )
+
+
+def _verdict(
+    verdict: pd.Series, chosen: pd.DataFrame, layout: str, class_names: Sequence[str], views: Mapping[int, Tensor]
+) -> Verdict:
+    """The combined image of the chosen patches, with a row of the component predictions."""
+    patches = torch.stack([patch_of(row, views) for _, row in chosen.iterrows()])
+    combined = assemble(patches, layout)
+    return Verdict(
+        picture=pixels(combined),
+        tiles=tiles(patches, combined),
+        predicted=class_names[int(verdict["predicted"])],
+        probability=float(verdict["probability"]),
+        match=bool(verdict["match"]),
+    )

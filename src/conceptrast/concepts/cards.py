@@ -1,0 +1,81 @@
+"""What the card of a class shows: pictures and words, ready to be drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+PATCHES_PER_ROW = 8
+"""Patches of each component that a card shows."""
+
+Box = tuple[float, float, float, float]
+"""Top, left, height, width as fractions of a picture's sides."""
+
+
+@dataclass(frozen=True)
+class PatchRow:
+    """The best patches of one component under one selection.
+
+    Attributes:
+        patches: best first, each ``[h, w, 3]`` uint8.
+        source: the whole view ``[H, W, 3]`` uint8 that the first patch was cut from.
+        box: the first patch in it: top, left, height, width in pixels.
+        predicted: what the model says the whole view is.
+        probability: of ``predicted``.
+        chosen: rank of the patch that went into the combined image; ``None`` if none did.
+    """
+
+    patches: Sequence[np.ndarray]
+    source: np.ndarray
+    box: tuple[int, int, int, int]
+    predicted: str
+    probability: float
+    chosen: int | None = 0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The combined image of one selection and what the model says of it.
+
+    Attributes:
+        picture: ``[H, W, 3]`` uint8.
+        tiles: where each component's patch lies in it: top, left, height, width as fractions of its sides.
+        predicted: the class that the model names.
+        probability: of the class that the card is about.
+        match: both are the same.
+    """
+
+    picture: np.ndarray
+    tiles: Sequence[Box]
+    predicted: str
+    probability: float
+    match: bool
+
+
+@dataclass(frozen=True)
+class Heatmap:
+    """One image of the class ``[H, W, 3]`` uint8 and each component's strength in it ``[k, h, w]``, not negative."""
+
+    picture: np.ndarray
+    maps: np.ndarray
+
+
+@dataclass(frozen=True)
+class ClassCard:
+    """All that a class card shows; ``rows`` and ``verdicts`` are by selection, rows in the order of components."""
+
+    class_index: int
+    class_name: str
+    n_images: int
+    study: str
+    recipe: str
+    rows: Mapping[str, Sequence[PatchRow]]
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    heatmaps: Sequence[Heatmap] = ()
+
+    @property
+    def n_components(self) -> int:
+        """Rows of patches in a selection."""
+        return max((len(rows) for rows in self.rows.values()), default=0)

@@ -1,0 +1,59 @@
+"""How much of each known component a position holds: the codes of rows when the components are given.
+
+Notation as in :mod:`conceptrast.concepts.nmf`: ``V`` rows ``[n, C]``, ``H`` components ``[k, C]``, ``W`` codes
+``[n, k]``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import Tensor
+
+from conceptrast.base.errors import ShapeError
+from conceptrast.concepts.nmf import NothingToFactorizeError, as_rows
+
+
+def codes_of(rows: np.ndarray | Tensor, components: np.ndarray, max_iter: int = 200) -> np.ndarray:
+    r"""Non-negative codes that reproduce ``rows`` best from components that stay as they are.
+
+    .. math:: \arg\min_{W \ge 0} \lVert V - W H \rVert_F^2
+
+    Args:
+        rows: ``[n, C]``, not negative, any unit.
+        components: ``[k, C]``, not negative.
+        max_iter: largest number of passes of coordinate descent.
+
+    Returns:
+        ``[n, k]`` float32; a row of zeros has the codes zero.
+
+    Raises:
+        ShapeError: ``rows`` and ``components`` differ in their channels.
+        LayerError: ``rows`` has negative values.
+
+    Source: the half of scikit-learn's alternating coordinate descent that updates ``W``.
+
+    Example:
+        >>> import numpy as np
+        >>> codes_of(np.array([[2.0, 6.0], [0.0, 0.0]]), np.array([[1.0, 0.0], [0.0, 3.0]])).round(3).tolist()
+        [[2.0, 2.0], [0.0, 0.0]]
+    """
+    # Imported where it is used: it takes a second, and most steps that come by here do without.
+    from sklearn.decomposition import non_negative_factorization
+
+    if rows.shape[-1] != components.shape[-1]:
+        raise ShapeError(f"rows have {rows.shape[-1]} channels, components {components.shape[-1]}")
+    try:
+        values = as_rows(rows)
+    except NothingToFactorizeError:
+        return np.zeros((len(rows), len(components)), np.float32)
+    # The solver takes tiny values for zero, and attributions may be that small: as in nmf, both get a mean near 1.
+    scale = values.mean(dtype=np.float64)
+    size = max(float(components.mean(dtype=np.float64)), 1e-30)
+    codes, _, _ = non_negative_factorization(
+        (values / scale).astype(np.float32),
+        H=(components / size).astype(np.float32),
+        n_components=len(components),
+        update_H=False,
+        max_iter=max_iter,
+    )
+    return (codes * (scale / size)).astype(np.float32)

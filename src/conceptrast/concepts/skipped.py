@@ -1,0 +1,33 @@
+"""Classes of a study that have no components, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+
+def reasons_to_skip(
+    few: pd.DataFrame, min_images: int, components: Mapping[str, np.ndarray], n_images: Mapping[int, int]
+) -> dict[int, tuple[int, str]]:
+    """Number of images and the reason, for every class without components.
+
+    Args:
+        few: class, n_images of classes that fewer images are predicted as.
+        min_images: fewer than so many.
+        components: skipped ``[S]`` and skipped_reason ``[S]``, classes in which nothing could be factorized.
+        n_images: number of images predicted as each class.
+
+    Example:
+        >>> few = pd.DataFrame({"class": [4], "n_images": [2]})
+        >>> components = {"skipped": np.array([7]), "skipped_reason": np.array(["its rows are zero"])}
+        >>> for target, reason in reasons_to_skip(few, 3, components, {7: 12}).items():
+        ...     print(target, reason)
+        4 (2, 'fewer than min_images = 3 images are predicted as the class')
+        7 (12, 'its rows are zero')
+    """
+    reason = f"fewer than min_images = {min_images} images are predicted as the class"
+    reasons = {row["class"]: (row["n_images"], reason) for row in few.to_dict("records")}
+    empty = zip(components["skipped"].tolist(), components["skipped_reason"].tolist(), strict=True)
+    return reasons | {target: (n_images.get(target, 0), why) for target, why in empty}

@@ -1,0 +1,127 @@
+"""Tables of the concepts of a run: how often patches are the class, and what each study rests on.
+
+No cell is NaN: what cannot be known is left out, or empty where a paper gives no value to compare with.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from conceptrast.base.statistics import mean_sd, wilson_interval
+
+TEST_KEYS = ["recipe", "selection", "layout", "baseline"]
+"""Columns that tell one test of components from another."""
+
+PROBABILITY_LEVELS = (0.1, 0.2, 0.5)
+"""Levels of which the table gives the share of classes whose probability lies above."""
+
+
+def component_prediction_table(classes: pd.DataFrame) -> pd.DataFrame:
+    """One row per recipe, selection, layout and baseline: how often the model names the class, over classes.
+
+    Args:
+        classes: one row per class and test: class, recipe, selection, layout, baseline, status, probability, match. A
+            skipped class has one row per recipe and selection, with ``status`` ``skipped`` and ``baseline`` ``none``. A
+            skipped chance row does not count if the class itself is not skipped.
+
+    Returns:
+        Columns recipe, selection, layout, baseline, n_classes, n_skipped, matched, match_rate, low, high (95 % Wilson
+        interval), probability_mean, probability_sd, above_0.1, above_0.2, above_0.5 (shares of classes). Tests in which
+        no class took part have no row.
+
+    Example:
+        >>> rows = pd.DataFrame({"class": [0, 1, 2], "recipe": "published", "selection": "all", "layout": "strip",
+        ...     "baseline": "none", "status": ["ok", "ok", "skipped"], "probability": [0.9, 0.3, None],
+        ...     "match": [True, False, None]})
+        >>> table = component_prediction_table(rows)
+        >>> table[["n_classes", "n_skipped", "match_rate", "probability_mean"]].iloc[0].tolist()
+        [2.0, 1.0, 0.5, 0.6]
+    """
+    tested = classes[classes["status"] == "ok"]
+    skipped = _skipped(classes).groupby(["recipe", "selection"])["class"].nunique()
+    rows = []
+    for key, group in tested.groupby(TEST_KEYS, sort=False):
+        probability = group["probability"].to_numpy(dtype=float)
+        matched = int(group["match"].astype(bool).sum())
+        n = len(group)
+        low, high = wilson_interval(matched, n)
+        mean, sd = mean_sd(probability)
+        # What was tested, on how many classes, how often it matched, and how probable the class was.
+        row = dict(zip(TEST_KEYS, key, strict=True))
+        row |= {"n_classes": n, "n_skipped": int(skipped.get((row["recipe"], row["selection"]), 0))}
+        row |= {"matched": matched, "match_rate": matched / n, "low": low, "high": high}
+        row |= {"probability_mean": mean, "probability_sd": sd}
+        row |= {f"above_{level}": float((probability > level).mean()) for level in PROBABILITY_LEVELS}
+        rows.append(row)
+    columns = [*TEST_KEYS, "n_classes", "n_skipped", "matched", "match_rate", "low", "high"]
+    columns += ["probability_mean", "probability_sd", *(f"above_{level}" for level in PROBABILITY_LEVELS)]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def beside_published(table: pd.DataFrame, published: Mapping[str, Mapping[str, Mapping[str, float]]]) -> pd.DataFrame:
+    """The table of component predictions with a paper's values beside ours, where it gives any.
+
+    Args:
+        table: with columns study, recipe, selection, baseline.
+        published: values by study and selection: ``match_rate``, ``probability``, ``above_0.5``; they stand in the rows
+            of the recipe ``published``.
+
+    Returns:
+        The table with columns ``published_<value>``; without them if ``published`` is empty.
+    """
+    names = ("match_rate", "probability", "above_0.5")
+    if not published:
+        return table
+    values = [
+        published.get(str(row.study), {}).get(str(row.selection), {})
+        if row.recipe == "published" and row.baseline == "none"
+        else {}
+        for row in table.itertuples()
+    ]
+    columns = {f"published_{name}": [value.get(name) for value in values] for name in names}
+    return pd.concat([table, pd.DataFrame(columns, index=table.index)], axis=1)
+
+
+def study_summary(
+    predictions: pd.DataFrame,
+    n_labels: int,
+    classes: pd.DataFrame,
+    components: Mapping[str, np.ndarray],
+    gaps: Sequence[np.ndarray],
+) -> dict[str, Any]:
+    """What one study rests on: images, accuracy, classes, completeness of attributions, error of factorizations.
+
+    Args:
+        predictions: image, label, predicted, probability.
+        n_labels: number of classes of the dataset. The accuracy is left out if the model has others.
+        classes: per class component predictions.
+        components: arrays of the factorization.
+        gaps: completeness gaps ``[M]`` of each shard.
+    """
+    gap = np.concatenate(gaps) if gaps else np.empty(0)
+    skipped = _skipped(classes)["class"].nunique()
+    # Images and accuracy.
+    row: dict[str, Any] = {"n_images": len(predictions)}
+    if len(predictions) and int(predictions["predicted"].max()) < n_labels:
+        row["accuracy"] = float((predictions["predicted"] == predictions["label"]).mean())
+    # Classes and attributions.
+    row |= {"n_classes": len(components["classes"]), "n_skipped": int(skipped), "n_attributions": len(gap)}
+    if len(gap):
+        row |= {"completeness_gap_median": float(np.median(gap)), "completeness_gap_max": float(gap.max())}
+    # Factorizations.
+    for name in sorted(components):
+        errors = np.asarray(components[name], dtype=float)
+        errors = errors[np.isfinite(errors)]
+        if re.fullmatch(r"(reconstruction_error|removed_mass)_\w+", name) and errors.size:
+            row[name] = float(errors.mean())
+    return row
+
+
+def _skipped(classes: pd.DataFrame) -> pd.DataFrame:
+    """Rows of classes that could not be tested, without those that only lack a chance row."""
+    return classes[(classes["status"] == "skipped") & (classes["baseline"] == "none")]

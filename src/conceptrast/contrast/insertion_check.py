@@ -1,0 +1,24 @@
+"""Whether the crop of an insertion test fits into the model's view, checked before a run starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from conceptrast.contrast.crops import corner_box, crop_of
+
+
+def check_entry(entry: Mapping[str, Any], shape: tuple[int, ...], view: tuple[int, int]) -> None:  # noqa: ARG001
+    """Refuse a crop that cannot be read, or that is larger than the view.
+
+    Args:
+        entry: the insertion test.
+        shape: not used: an insertion test has no layer.
+        view: height and width of the model's input.
+
+    Raises:
+        DataError: the picture cannot be read, or the box leaves it.
+        ConfigError: the crop is larger than the view.
+    """
+    height, width, _ = crop_of(entry["crop"]).pixels().shape
+    corner_box((height, width), view, entry["corner"])

@@ -1,0 +1,162 @@
+"""The hyperplanes of a study: fitted shard by shard of its classes, and found again by pair."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from conceptrast.base.files import read_array, read_optional
+from conceptrast.base.progress import progress
+from conceptrast.contrast.features import FeatureBank, Features
+from conceptrast.contrast.hyperplane_fit import fit_pairs
+from conceptrast.contrast.hyperplane_solvers import Solver
+from conceptrast.contrast.hyperplanes import NO_PLANE, Hyperplane, random_hyperplane
+from conceptrast.contrast.pairs import Pair
+
+ACCURACIES = ("train_accuracy", "heldout_accuracy")
+ARRAYS = ("normals", "biases", *ACCURACIES)
+BLOCK = 64
+"""Classes on each side of a block of pairs: what bounds the features that are in memory at once."""
+
+
+def blocks_of_pairs(classes: Sequence[int], shard: int = 0, shards: int = 1, size: int = BLOCK) -> Iterator[list[Pair]]:
+    """Unordered pairs of classes in blocks; those whose lower class is among every ``shards``-th class.
+
+    Args:
+        classes: sorted.
+        shard: which of the shards.
+        shards: how many there are; each pair is in one of them.
+        size: classes on each side of a block at most.
+
+    Example:
+        >>> list(blocks_of_pairs([3, 5, 8])), list(blocks_of_pairs([3, 5, 8], shard=1, shards=2))
+        ([[(3, 5), (3, 8), (5, 8)]], [[(5, 8)]])
+    """
+    firsts = list(classes)[shard::shards]
+    for start in range(0, len(firsts), size):
+        for other in range(0, len(classes), size):
+            pairs = [
+                (first, second)
+                for first in firsts[start : start + size]
+                for second in classes[other : other + size]
+                if first < second
+            ]
+            if pairs:
+                yield pairs
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """How the hyperplanes of a study are fitted.
+
+    Args:
+        heldout: share of each class's images that no plane is fitted with.
+        seed: of the draw of held-out images and of random starts.
+        precision: of matrix products.
+        block: classes on each side of a block; memory grows with it, results change by rounding alone.
+    """
+
+    heldout: float = 0.25
+    seed: int = 0
+    precision: str = "float32"
+    block: int = BLOCK
+
+
+def fit_shard(
+    bank: FeatureBank, solvers: Sequence[Solver], settings: FitSettings, *, shard: int = 0, shards: int = 1
+) -> dict[str, np.ndarray]:
+    """Hyperplanes of one shard of a study's pairs, by every solver, as one file holds them.
+
+    Args:
+        bank: features of the study's classes.
+        solvers: all of them.
+        settings: held-out images, seed, precision, size of the blocks.
+        shard, shards: see :func:`blocks_of_pairs`.
+
+    Returns:
+        For each solver the arrays of :func:`~conceptrast.contrast.hyperplane_fit.fit_pairs`, as ``<array>_<solver>``.
+    """
+    parts: dict[str, list[np.ndarray]] = {}
+    blocks = list(blocks_of_pairs(list(bank), shard, shards, settings.block))
+    for pairs in progress(blocks, "fitting hyperplanes", len(blocks), "blocks of pairs"):
+        targets = sorted({target for pair in pairs for target in pair})
+        features = {target: bank[target].split(target, settings.heldout, settings.seed) for target in targets}
+        for solver in solvers:
+            arrays = fit_pairs(features, pairs, solver, seed=settings.seed, precision=settings.precision)
+            for name, values in arrays.items():
+                if values.size:
+                    parts.setdefault(f"{name}_{solver.name}", []).append(values)
+    empty = {"first": np.empty(0, np.int64), "second": np.empty(0, np.int64), "skipped": np.empty((0, 2), np.int64)}
+    whole = {f"{name}_{solver.name}": values for solver in solvers for name, values in empty.items()}
+    return whole | {name: np.concatenate(blocks_of_array) for name, blocks_of_array in parts.items()}
+
+
+class Planes(Mapping[Pair, Hyperplane]):
+    """Hyperplanes of the pairs that are asked for, from the files of all shards.
+
+    A plane of ``(B, A)`` that was not fitted is the reverse of ``(A, B)``.
+
+    Args:
+        files: what :func:`fit_shard` gave for each shard.
+        solver: name of the solver.
+        pairs: ordered pairs, in the order in which they are iterated; those that no plane separates are left out.
+
+    Attributes:
+        skipped: why a pair is left out.
+        accuracy: by pair, train_accuracy and, where images are held out, heldout_accuracy.
+    """
+
+    def __init__(self, files: Sequence[Path], solver: str, pairs: Iterable[Pair]) -> None:
+        order = list(dict.fromkeys(pairs))
+        wanted = set(order)
+        planes: dict[Pair, Hyperplane] = {}
+        self.skipped: dict[Pair, str] = {}
+        self.accuracy: dict[Pair, dict[str, float]] = {}
+        for path in files:
+            # Rows of the file by pair, and the pairs that no plane separates.
+            first, second = (read_array(path, f"{end}_{solver}").tolist() for end in ("first", "second"))
+            rows = {pair: row for row, pair in enumerate(zip(first, second, strict=True))}
+            for one, other in read_array(path, f"skipped_{solver}").tolist():
+                self.skipped |= {pair: NO_PLANE for pair in ((one, other), (other, one)) if pair in wanted}
+
+            # The planes that are asked for, whichever way round they were fitted.
+            here = [pair for pair in wanted if pair in rows or pair[::-1] in rows]
+            if not here:
+                continue
+            fitted = {
+                name: values for name in ARRAYS if (values := read_optional(path, f"{name}_{solver}")) is not None
+            }
+            for pair in here:
+                row = rows[pair] if pair in rows else rows[pair[::-1]]
+                plane = Hyperplane(fitted["normals"][row].copy(), float(fitted["biases"][row]))
+                planes[pair] = plane if pair in rows else plane.reversed()
+                self.accuracy[pair] = {name: float(fitted[name][row]) for name in ACCURACIES if name in fitted}
+        self._planes = {pair: planes[pair] for pair in order if pair in planes}
+
+    def __getitem__(self, pair: Pair) -> Hyperplane:
+        return self._planes[pair]
+
+    def __iter__(self) -> Iterator[Pair]:
+        return iter(self._planes)
+
+    def __len__(self) -> int:
+        return len(self._planes)
+
+
+def chance_planes(planes: Mapping[Pair, Hyperplane], bank: Mapping[int, Features], seed: int) -> dict[Pair, Hyperplane]:
+    """For each plane a random one, as long and through the middle of the two classes' mean features.
+
+    Args:
+        planes: by pair.
+        bank: features of the classes.
+        seed: of the directions.
+    """
+    targets = {target for pair in planes for target in pair}
+    means = {target: bank[target].vectors.mean(axis=0, dtype=np.float64) for target in targets}
+    return {
+        pair: random_hyperplane(plane, (means[pair[0]] + means[pair[1]]) / 2, seed, pair)
+        for pair, plane in planes.items()
+    }

@@ -1,0 +1,56 @@
+"""Gradients of a class's log probability by activations.
+
+Notation: ``a`` activations ``[N, C, h, w]`` of a layer, ``f`` the rest of the network, ``c`` the class that is moved
+towards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from conceptrast.models.inference import autocast
+from conceptrast.models.split import SplitModel
+
+
+def log_probability_gradients(
+    split: SplitModel, activations: Tensor, target: int, precision: str = "float32", batch_size: int = 64
+) -> Tensor:
+    r"""Gradient of the class's log probability by the rest of the network.
+
+    .. math:: g_n = \nabla_a \log \mathrm{softmax}(f(a_n))_c
+
+    It points where the gradient of the probability points, and does not vanish where the probability is nearly zero.
+
+    Args:
+        split: the network, cut at the layer.
+        activations: ``[N, C, h, w]``.
+        target: ``c``.
+        precision: of the suffix.
+        batch_size: images whose gradients are found at once.
+
+    Returns:
+        ``[N, C, h, w]``.
+    """
+    return class_gradients(
+        split.suffix,
+        activations,
+        target,
+        precision=precision,
+        batch_size=batch_size,
+    )
+
+
+def class_gradients(
+    network: Callable[[Tensor], Tensor], activations: Tensor, target: int, precision: str, batch_size: int
+) -> Tensor:
+    """Gradient ``[N, C, h, w]`` of the class's log probability, where ``network`` makes logits of activations."""
+    gradients = []
+    for batch in activations.split(batch_size):
+        with torch.enable_grad(), autocast(precision, batch.device):
+            leaf = batch.detach().clone().requires_grad_()
+            logits = network(leaf).double()
+            gradients += torch.autograd.grad(logits.log_softmax(dim=1)[:, target].sum(), leaf)
+    return torch.cat(gradients)

@@ -1,0 +1,118 @@
+"""How well a decoder reconstructs pictures from their activations, beside the mean picture.
+
+Notation: ``v`` pictures with values in [0, 1], ``a`` their activations at the layer, ``D`` the decoder.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from skimage.metrics import structural_similarity
+from torch import Tensor
+
+from conceptrast.base.statistics import mean_sd, wilson_interval
+from conceptrast.counterfactual.decoder import Decoder, decoded_input
+from conceptrast.models.inference import autocast, device_of, network_input
+from conceptrast.models.model import Model
+from conceptrast.models.split import SplitModel
+
+FINEST = (0.5 / 255) ** 2
+"""Mean squared error below which a reconstruction counts as exact."""
+
+
+def mean_picture(batches: Iterable[tuple[np.ndarray, Tensor]]) -> Tensor:
+    """Mean of views uint8: ``[3, H, W]`` in [0, 1]; the reconstruction to be beaten."""
+    total = torch.zeros(())
+    count = 0
+    for images, views in batches:
+        total = total + views.double().sum(dim=0)
+        count += len(images)
+    return (total / max(count, 1) / 255).float()
+
+
+@torch.inference_mode()
+def reconstruction_rows(
+    model: Model,
+    split: SplitModel,
+    decoder: Decoder,
+    batches: Iterable[tuple[np.ndarray, Tensor]],
+    mean: Tensor,
+    precision: str = "float32",
+) -> pd.DataFrame:
+    r"""How well pictures come back from their activations, beside the mean picture.
+
+    .. math:: \mathrm{PSNR} = -10 \log_{10} \max\left(\overline{(D(a) - v)^2},\; (0.5 / 255)^2\right)
+
+    Errors below half a byte do not count: an exact reconstruction has 54 dB and not infinity.
+
+    Args:
+        model: the classifier.
+        split: the model, cut at the decoder's layer.
+        decoder: of that layer.
+        batches: pairs of image ids ``[n]`` and views ``[n, 3, H, W]`` uint8 that the decoder was not trained on.
+        mean: ``[3, H, W]`` in [0, 1], the picture that stands for knowing nothing of the image.
+        precision: ``float32`` or ``bfloat16``.
+
+    Returns:
+        image, baseline (``none``: decoded, ``mean_picture``), psnr (dB), ssim (-1 to 1), predicted, predicted_decoded.
+
+    Raises:
+        LayerError: the decoder belongs to another layer.
+
+    Source: SSIM (Wang et al. 2004) by scikit-image, uniform 7×7 windows.
+    """
+    decoder.check_layer(split.layer)
+    device = device_of(model)
+    parts = []
+    for images, views in batches:
+        # What the model says of the pictures, and what is decoded of their activations.
+        pictures = views.float() / 255
+        with autocast(precision, device):
+            activations = split.prefix(network_input(model, views))
+            predictions = split.suffix(activations).argmax(dim=1).cpu().numpy()
+            decoded = decoder(activations.float()).float().cpu()
+        # What it says of the decoded pictures and of the mean picture.
+        for baseline, candidates in (("none", decoded), ("mean_picture", mean.expand_as(decoded))):
+            with autocast(precision, device):
+                logits = model.module(decoded_input(model, candidates.to(device)))
+                predictions_decoded = logits.argmax(dim=1).cpu().numpy()
+            columns = {"image": images, "baseline": baseline, **_similarity(pictures, candidates)}
+            columns |= {"predicted": predictions, "predicted_decoded": predictions_decoded}
+            parts.append(pd.DataFrame(columns))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _similarity(pictures: Tensor, decoded: Tensor) -> dict[str, list[float]]:
+    pairs = [(one.numpy(), other.numpy()) for one, other in zip(pictures, decoded, strict=True)]
+    return {
+        "psnr": [-10 * math.log10(max(float(((one - other) ** 2).mean()), FINEST)) for one, other in pairs],
+        "ssim": [float(structural_similarity(one, other, data_range=1, channel_axis=0)) for one, other in pairs],
+    }
+
+
+def reconstruction_summary(rows: pd.DataFrame) -> pd.DataFrame:
+    """One row per baseline: how near reconstructions are, and how often the model names the same class.
+
+    Args:
+        rows: as :func:`reconstruction_rows` gives.
+
+    Returns:
+        baseline, n_images, psnr_mean, psnr_sd (dB), ssim_mean, ssim_sd, same_class (share), low, high (95 % Wilson
+        interval).
+    """
+    summaries = [_baseline_row(baseline, group) for baseline, group in rows.groupby("baseline")]
+    return pd.DataFrame(summaries).sort_values("baseline", key=lambda names: names != "none", ignore_index=True)
+
+
+def _baseline_row(baseline: Any, group: pd.DataFrame) -> dict[str, Any]:
+    same = int((group["predicted"] == group["predicted_decoded"]).sum())
+    row: dict[str, Any] = {"baseline": baseline, "n_images": len(group)}
+    for name in ("psnr", "ssim"):
+        row[f"{name}_mean"], row[f"{name}_sd"] = mean_sd(group[name].to_numpy())
+    low, high = wilson_interval(same, len(group))
+    return row | {"same_class": same / len(group), "low": low, "high": high}

@@ -1,0 +1,64 @@
+"""What the other parts of a study have found that gives directions: hyperplanes, components, concept vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from conceptrast.ace.cav_arrays import strongest_cav
+from conceptrast.contrast.pairs import Pair, skipped_rows
+from conceptrast.contrast.study_hyperplanes import Planes
+from conceptrast.counterfactual.direction_kinds import DIRECTION_KINDS
+from conceptrast.counterfactual.directions import Direction
+from conceptrast.counterfactual.pair_counterfactuals import PairCounterfactuals
+from conceptrast.counterfactual.pair_directions import (
+    PairVectors,
+    components_of,
+    directions_towards,
+    missing_directions,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownDirections:
+    """The directions of a study.
+
+    Args:
+        planes: hyperplanes of its pairs; ``None`` if it fits none.
+        components: of its classes, arrays by name.
+        components_name: the array that holds the ones to move along.
+        cavs: concept vectors of its classes; ``None`` if it looks for none.
+    """
+
+    planes: Planes | None
+    components: Mapping[str, np.ndarray]
+    components_name: str
+    cavs: Mapping[str, np.ndarray] | None
+
+    def towards(self, moved: PairCounterfactuals) -> dict[str, list[Direction]]:
+        """Every kind of direction that is known for a pair, one for each image that is moved."""
+        second = moved.pair[1]
+        vectors = PairVectors(
+            plane=None if self.planes is None else self.planes.get(moved.pair),
+            components=components_of(self.components, self.components_name, second),
+            cav=None if self.cavs is None else strongest_cav(self.cavs, second),
+        )
+        return directions_towards(
+            moved.layer,
+            moved.activations,
+            moved.pair,
+            vectors,
+            precision=moved.options.precision,
+            batch_size=moved.options.batch_size,
+        )
+
+    def missing(self, directions: Collection[str], pair: Pair) -> list[pd.DataFrame]:
+        """A row for each kind that the study could have had and that is not there for a pair, with the reason."""
+        without = {"hyperplane": self.planes is None, "cav": self.cavs is None}
+        kinds = [kind for kind in DIRECTION_KINDS if not without.get(kind, False)]
+        why_no_plane = None if self.planes is None else self.planes.skipped.get(pair)
+        reasons = missing_directions(directions, kinds, why_no_plane)
+        return [skipped_rows({pair: reason}).assign(direction=kind) for kind, reason in reasons.items()]

@@ -1,0 +1,119 @@
+"""The counterfactuals of one pair of classes: along every direction, to both stops, beside random ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from torch import Tensor
+
+from conceptrast.base.progress import counted, progress
+from conceptrast.counterfactual.decodable_layer import DecodableLayer
+from conceptrast.counterfactual.direction_kinds import STOPS
+from conceptrast.counterfactual.directions import Direction, random_directions
+from conceptrast.counterfactual.search import DEFAULTS, SearchOptions, counterfactuals
+from conceptrast.counterfactual.story import Story, story_of
+from conceptrast.counterfactual.table import counterfactual_rows
+
+Directions = Mapping[str, Sequence[Direction]]
+
+
+@dataclass(frozen=True)
+class PairCounterfactuals:
+    """Images of A, and how they are moved towards B.
+
+    Args:
+        layer: whose activations are moved.
+        images: ids ``[N]``.
+        activations: ``[N, C, h, w]``, on the model's device.
+        pair: A and B.
+        seed: of the random directions.
+        options: how far images are moved, and how.
+    """
+
+    layer: DecodableLayer
+    images: np.ndarray
+    activations: Tensor
+    pair: tuple[int, int]
+    seed: int = 0
+    options: SearchOptions = DEFAULTS
+
+    def rows(self, directions: Directions) -> pd.DataFrame:
+        """What is said on every way, by direction and stop; random directions stand beside.
+
+        Args:
+            directions: for every kind one for each image.
+
+        Returns:
+            As :func:`~conceptrast.counterfactual.table.counterfactual_rows`.
+        """
+        shape = self.activations.shape[1:]
+        images = self.images.tolist()
+        chance = random_directions(self.layer.split.layer, shape, self.seed, images)
+        parts = []
+        kinds = [*directions.values(), *chance.values()]
+        first, second = (self.layer.model.class_names[target] for target in self.pair)
+        what = f"moving {counted(len(images), 'pictures')} of {first} towards {second}"
+        for kind in progress(kinds, what, len(kinds), "directions"):
+            for stop in STOPS:
+                walk = counterfactuals(
+                    self.layer,
+                    self.activations,
+                    kind,
+                    self.pair[1],
+                    stop=stop,
+                    options=self.options,
+                )
+                parts.append(
+                    counterfactual_rows(
+                        images,
+                        walk,
+                        direction=kind[0],
+                        pair=self.pair,
+                        stop=stop,
+                    )
+                )
+        return pd.concat(parts, ignore_index=True)
+
+    def stories(self, directions: Directions, image: int, view: np.ndarray, frames: int) -> list[Story]:
+        """The way of one image along every direction, until its decoded picture is B.
+
+        Args:
+            directions: for every kind one for each image.
+            image: id of the one.
+            view: ``[H, W, 3]`` uint8, the image.
+            frames: decoded pictures on the way.
+        """
+        place = self.images.tolist().index(image)
+        stories = []
+        for kind in directions.values():
+            walk = counterfactuals(
+                self.layer,
+                self.activations[place : place + 1],
+                [kind[place]],
+                self.pair[1],
+                stop="picture",
+                fractions=np.linspace(0, 1, frames).tolist(),
+                options=self.options,
+            )
+            stories.append(story_of(walk, kind[place], view, self.pair))
+        return stories
+
+
+def example_image(rows: pd.DataFrame) -> int:
+    """The image that figures show: neither the easiest nor the hardest, by its mean way over all directions.
+
+    Args:
+        rows: of one pair, as :meth:`PairCounterfactuals.rows` gives.
+
+    Example:
+        >>> rows = pd.DataFrame({"image": [4, 5, 6], "baseline": "none", "stop": "picture", "fraction": 1.0,
+        ...     "lambda": [0.2, 0.7, 0.5]})
+        >>> example_image(rows)
+        6
+    """
+    ends = rows[(rows["baseline"] == "none") & (rows["stop"] == "picture") & (rows["fraction"] == 1)]
+    ways = ends.groupby("image")["lambda"].mean().sort_values(kind="stable")
+    return int(ways.index[(len(ways) - 1) // 2])

@@ -1,0 +1,148 @@
+"""The directions from one class to another: what the other parts of a study know, as one list for a pair of classes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from conceptrast.contrast.hyperplanes import Hyperplane
+from conceptrast.counterfactual.class_gradients import log_probability_gradients
+from conceptrast.counterfactual.decodable_layer import DecodableLayer
+from conceptrast.counterfactual.direction_kinds import DIRECTION_KINDS
+from conceptrast.counterfactual.directions import Direction, strongest_component
+from conceptrast.counterfactual.latent_shift import latent_shift_gradients
+
+
+@dataclass(frozen=True)
+class PairVectors:
+    """Vectors that lead from the first class of a pair to the second, the same for all images.
+
+    Args:
+        plane: hyperplane whose normal points from the first class to the second.
+        components: ``[k, C]`` of the second class.
+        cav: name and concept activation vector ``[C]`` of the second class.
+    """
+
+    plane: Hyperplane | None = None
+    components: np.ndarray | None = None
+    cav: tuple[str, np.ndarray] | None = None
+
+
+NO_VECTORS = PairVectors()
+
+
+def directions_towards(
+    layer: DecodableLayer,
+    activations: Tensor,
+    pair: tuple[int, int],
+    vectors: PairVectors = NO_VECTORS,
+    *,
+    precision: str = "float32",
+    batch_size: int = 64,
+) -> dict[str, list[Direction]]:
+    """For every kind of direction that is known, one direction for each image.
+
+    Args:
+        layer: whose activations are moved.
+        activations: ``[N, C, h, w]`` of images of the first class of the pair.
+        pair: class that images are taken from, class that they are moved towards.
+        vectors: that are known beside the gradients.
+        precision: of the gradients.
+        batch_size: images whose gradients are computed at once.
+
+    Returns:
+        By name of :data:`~conceptrast.counterfactual.direction_kinds.DIRECTION_KINDS`, in that order; gradients are
+        left out where that of an image is zero throughout.
+    """
+    # Gradients, which every image has for itself.
+    first, second = (layer.model.class_names[target] for target in pair)
+    gradients = log_probability_gradients(
+        layer.split,
+        activations,
+        pair[1],
+        precision=precision,
+        batch_size=batch_size,
+    )
+    shifts = latent_shift_gradients(
+        layer.model,
+        layer.decoder,
+        activations,
+        pair[1],
+        precision=precision,
+        batch_size=batch_size,
+    )
+    maps = {"gradient": (f"log p({second})", gradients), "latent_shift": (f"log p({second}), decoded", shifts)}
+    layer_name = layer.split.layer
+    directions = {
+        kind: [Direction(kind, origin, layer_name, image_values) for image_values in values.cpu()]
+        for kind, (origin, values) in maps.items()
+        if values.flatten(1).any(dim=1).all()
+    }
+
+    # Vectors, which are the same for all images.
+    for kind, (origin, values) in _named_vectors(vectors, gradients, first, second).items():
+        vector = torch.as_tensor(np.asarray(values), dtype=torch.float32)
+        directions[kind] = [Direction(kind, origin, layer_name, vector)] * len(activations)
+    return {kind: directions[kind] for kind in DIRECTION_KINDS if kind in directions}
+
+
+def _named_vectors(
+    vectors: PairVectors, gradients: Tensor, first: str, second: str
+) -> Mapping[str, tuple[str, np.ndarray]]:
+    """Origin and vector of every direction that is the same for all images; ``first`` and ``second`` name the pair."""
+    named: dict[str, tuple[str, np.ndarray]] = {}
+    if vectors.plane is not None:
+        named["hyperplane"] = (f"{first} to {second}", vectors.plane.normal)
+    components = vectors.components
+    if components is not None and len(components):
+        best = strongest_component(torch.from_numpy(components).to(gradients), gradients)
+        named["component"] = (f"component {best + 1} of {second}", components[best])
+    if vectors.cav is not None:
+        named["cav"] = vectors.cav
+    return named
+
+
+def missing_directions(
+    present: Collection[str], wanted: Collection[str], why_no_plane: str | None = None
+) -> dict[str, str]:
+    """Why directions that a study could have had are not there for a pair of classes.
+
+    Args:
+        present: kinds that are there.
+        wanted: kinds that the study knows.
+        why_no_plane: why the pair has no hyperplane, where that is known.
+
+    Example:
+        >>> missing_directions(["gradient"], ["gradient", "cav"])
+        {'cav': 'no significant concept of the second class speaks for it'}
+    """
+    few = "a class has no features: fewer than min_images images are predicted as it, or they speak for it nowhere"
+    reasons = {
+        "gradient": "the gradient of an image is zero throughout",
+        "latent_shift": "the gradient of an image is zero throughout",
+        "hyperplane": why_no_plane or few,
+        "component": "the second class has no components: fewer than min_images images are predicted as it",
+        "cav": "no significant concept of the second class speaks for it",
+    }
+    return {kind: reasons[kind] for kind in wanted if kind not in present}
+
+
+def components_of(sets: Mapping[str, np.ndarray], name: str, target: int) -> np.ndarray | None:
+    """Components ``[k, C]`` of a class among those of a study; ``None`` if it has none.
+
+    Args:
+        sets: classes ``[K]`` and, by name, ``[K, k, C]``.
+        name: of the array.
+        target: class index.
+
+    Example:
+        >>> components_of({"classes": np.array([4]), "components_position_k1": np.ones((1, 1, 2))},
+        ...     "components_position_k1", 4)
+        array([[1., 1.]])
+    """
+    place = np.flatnonzero(sets["classes"] == target)
+    return sets[name][place[0]] if len(place) else None

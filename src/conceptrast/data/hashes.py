@@ -1,0 +1,95 @@
+"""Hashes of data: short texts that change when options, files or folders do. They protect nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from conceptrast.base.errors import DataError
+from conceptrast.base.files import file_md5
+from conceptrast.data.text_files import read_text
+
+SMALL_FOLDER = 256 * 2**20
+"""Bytes of a folder whose files are read for its hash: reading them takes a second."""
+
+
+def digest(*parts: Any) -> str:
+    """Short hash of values that JSON can hold.
+
+    Example:
+        >>> digest("a", 1) == digest("a", 1) != digest("a", 2)
+        True
+    """
+    return hashlib.md5(json.dumps(parts, sort_keys=True).encode(), usedforsecurity=False).hexdigest()
+
+
+def file_identity(path: Path | None) -> str | None:
+    """Hash of a small file's content; ``None`` where there is no such file."""
+    return digest(path.read_bytes().hex()) if path is not None and path.is_file() else None
+
+
+def folder_identity(root: Path) -> str | None:
+    """Hash of what a folder holds.
+
+    If DVC tracks the folder, so that ``<root>.dvc`` lies beside it, this is the hash that DVC recorded there. The
+    folder itself is not looked at.
+
+    Otherwise the path and the size of every file count. If all files together are smaller than 256 MiB, their contents
+    count too. In a larger folder, nobody sees that a file was replaced by another one of the same size.
+    Hidden files, dates and permissions never count.
+
+    Returns:
+        ``None`` where there is neither the folder nor DVC's file.
+
+    Raises:
+        DataError: DVC's file holds no hash.
+    """
+    tracked = root.with_name(root.name + ".dvc")
+    if tracked.is_file():
+        return recorded_by_dvc(tracked)
+    if not root.is_dir():
+        return None
+    files = files_below(root)
+    if sum(size for _, size in files) >= SMALL_FOLDER:
+        return digest(files)
+    return digest([(path, size, _content(root / path)) for path, size in files])
+
+
+def recorded_by_dvc(tracked: Path) -> str:
+    """Hash of what a ``.dvc`` file stands for.
+
+    Raises:
+        DataError: the file holds no hash.
+    """
+    try:
+        return str(yaml.safe_load(read_text(tracked))["outs"][0]["md5"])
+    except (yaml.YAMLError, LookupError, TypeError) as error:
+        raise DataError(f"{tracked} is no file of DVC: it holds no outs[0].md5") from error
+
+
+def files_below(folder: Path) -> list[tuple[str, int]]:
+    """Path, relative to the folder, and size of every file below it, sorted; hidden ones are left out."""
+    return sorted(_walk(folder))
+
+
+def _walk(folder: Path) -> Iterator[tuple[str, int]]:
+    for where, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            if not name.startswith("."):
+                path = Path(where, name)
+                yield path.relative_to(folder).as_posix(), path.stat().st_size if path.exists() else -1
+
+
+def _content(path: Path) -> str | None:
+    """Hash of a file; ``None`` for what cannot be read, or is no file, such as a link to nowhere."""
+    try:
+        return file_md5(path) if path.is_file() else None
+    except OSError:
+        return None

@@ -1,0 +1,26 @@
+"""What a factorization of the configuration needs of its layer, checked before a run starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from conceptrast.dff.factorization import check_maps
+
+
+def check_entry(entry: Mapping[str, Any], shape: tuple[int, ...], view: tuple[int, int]) -> None:  # noqa: ARG001
+    """Refuse more concepts than the layer has positions or channels.
+
+    Fewer pictures may be predicted as a class than are asked for. What is too much for all of them is certain.
+
+    Args:
+        entry: the factorization.
+        shape: of its layer's activations for one image, ``(C, h, w)``.
+        view: height and width of the model's input.
+
+    Raises:
+        LayerError: the layer has no positions.
+        ConfigError: there are too many concepts.
+    """
+    images = entry["images"] if entry["shared"] else 1
+    check_maps((images, *shape), max(entry["components"]))

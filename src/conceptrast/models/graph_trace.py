@@ -1,0 +1,91 @@
+"""The graph of a network by ``torch.fx``, and which node each call of each module gave."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from torch import fx, nn
+
+
+class _CallTracer(fx.Tracer):
+    """Tracer that remembers what every call of every module, leaf or not, gave."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: dict[str, list[fx.Node | None]] = {}
+
+    def call_module(
+        self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        output = super().call_module(m, forward, args, kwargs)
+        self.calls.setdefault(self.path_of_module(m), []).append(getattr(output, "node", None))
+        return output
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The graph of a network and which node each call of each module gave.
+
+    Attributes:
+        graph: the graph of the whole network.
+        targets: what the graph refers to by name: submodules, parameters, constants; shared with the network.
+        calls: output nodes by module name, in the order of the calls; ``None`` for an output that is not one tensor.
+    """
+
+    graph: fx.Graph
+    targets: dict[str, Any]
+    calls: dict[str, list[fx.Node | None]]
+
+    def names(self) -> Iterator[tuple[str, fx.Node]]:
+        """All names a layer can be asked for by, with their nodes, in the order of the network."""
+        order = {node: position for position, node in enumerate(self.graph.nodes)}
+        named = [(name, nodes[-1]) for name, nodes in self.calls.items() if nodes[-1] is not None]
+        for name, nodes in self.calls.items():
+            if len(nodes) > 1:
+                named += [(f"{name}:{call}", node) for call, node in enumerate(nodes) if node is not None]
+        return iter(sorted(((name, node) for name, node in named if node), key=lambda pair: order[pair[1]]))
+
+
+def trace(module: nn.Module) -> Trace:
+    """Trace ``module`` and leave it as it was.
+
+    Raises:
+        Exception: whatever ``torch.fx`` raises for a network whose control flow depends on values.
+    """
+    # Arguments with a default keep it: the graph is that of the call with images alone.
+    tracer = _CallTracer()
+    before = set(vars(module))
+    defaults = {
+        name: parameter.default
+        for name, parameter in inspect.signature(module.forward).parameters.items()
+        if parameter.default is not inspect.Parameter.empty
+    }
+    try:
+        graph = tracer.trace(module, concrete_args=defaults or None)
+        targets = {node.target: _attribute(module, str(node.target)) for node in graph.nodes if refers(node)}
+    finally:
+        # torch.fx parks tensors that are made inside forward on the module it traces.
+        for name in set(vars(module)) - before:
+            delattr(module, name)
+    # A module with several names was called under the first; it can be asked for by any.
+    calls = dict(tracer.calls)
+    canonical = {id(part): name for name, part in module.named_modules()}
+    for name, part in module.named_modules(remove_duplicate=False):
+        if name not in calls and canonical[id(part)] in calls:
+            calls[name] = calls[canonical[id(part)]]
+    return Trace(graph=graph, targets=targets, calls=calls)
+
+
+def refers(node: fx.Node) -> bool:
+    """Whether the node stands for a module, a parameter or a constant of the network."""
+    return node.op in {"call_module", "get_attr"}
+
+
+def _attribute(module: nn.Module, path: str) -> Any:
+    value: Any = module
+    for name in path.split("."):
+        value = getattr(value, name)
+    return value

@@ -1,0 +1,41 @@
+"""What a layer gives for one image, found without weights and without a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+
+from conceptrast.models.opening import architecture_of, family_of, preprocess_of
+from conceptrast.models.split import SplitModel
+
+
+class LayerShape(NamedTuple):
+    """Shape of a layer's activations for one image, and whether they cannot be negative."""
+
+    shape: tuple[int, ...]
+    rectified: bool
+
+
+def layer_shape(entry: Mapping[str, Any], layer: str) -> LayerShape:
+    """Cut a network of a model's architecture at a layer; the weights are random.
+
+    Args:
+        entry: of the model, as a configuration has it.
+        layer: its name.
+
+    Raises:
+        LayerError: the network cannot be cut there.
+
+    Example:
+        >>> layer_shape({"architecture": "resnet10"}, "layer3")
+        LayerShape(shape=(256, 6, 6), rectified=True)
+    """
+    family = family_of(architecture_of(entry), options=entry.get("options"))
+    preprocess = preprocess_of(entry)
+    module = family.network(2, preprocess.size).eval()
+    image = torch.zeros(2, preprocess.channels, *preprocess.size)
+    split = SplitModel(module, layer, image)
+    with torch.no_grad():
+        return LayerShape(tuple(split.prefix(image).shape[1:]), split.rectified)

@@ -1,0 +1,88 @@
+"""Which concepts of a class are there among superpixels (ACE), and does the model use them (TCAV)?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from conceptrast.plan.analysis import Analysis, Step, Table
+from conceptrast.plan.keys import Classes, Config, Number, Section, Unique, key
+from conceptrast.plan.settings import run_settings, study_settings
+
+if TYPE_CHECKING:
+    from conceptrast.plan.plan import Plan
+
+Segments = Annotated[list[Annotated[int, Field(ge=2)]], Field(min_length=1), Unique]
+Shapes = Annotated[list[Literal["resized", "in_place"]], Field(min_length=1), Unique]
+
+
+class Ace(Section):
+    """Concepts among superpixels, for the studies that name classes."""
+
+    segments: Segments = key("a picture is cut into about so many, one after the other", [15, 50, 80])
+    segments_as: Shapes = key(
+        "resized: enlarged to the whole input, as published; in_place: where they lie", ["resized"]
+    )
+    images: int = key("of a class that are cut at most", 50, ge=1)
+    random_images: int = key("of other classes, whose segments stand for no concept", 50, ge=1)
+    clusters: int = key("of a class's segments", 25, ge=1)
+    min_segments: int = key("a smaller cluster is no concept", 20, ge=4)
+    max_segments: int = key("nearest to the centre that stand for the concept", 40, ge=4)
+    draws: int = key("of random segments, each with a concept vector of its own", 20, ge=2)
+    significance: Number = key(
+        "of the test against random vectors, corrected for the number of concepts", 0.01, gt=0, lt=1
+    )
+
+
+def ace(plan: Plan, study: str) -> Config:
+    """Of a study."""
+    return {
+        **study_settings(plan, study),
+        **run_settings(plan, "min_images", "ace"),
+        "study": study,
+        "classes": plan.studies[study]["ace"],
+    }
+
+
+def ace_tables(plan: Plan) -> Config:
+    """Of the run."""
+    return {"studies": list(plan.entries("ace")), "studies_with_truth": plan.with_truth("ace")}
+
+
+def problems(config: Config, _source: Path) -> Iterator[str]:
+    """More segments at least than at most."""
+    least = config["ace"]["min_segments"]
+    most = config["ace"]["max_segments"]
+    if most < least:
+        yield f"'ace.max_segments' got {most}, which is less than 'ace.min_segments' ({least})"
+
+
+ANALYSIS = Analysis(
+    name="ace",
+    question="Which concepts are there among superpixels, and does the model use them?",
+    sections={"ace": (Ace, key("concepts among superpixels", {}))},
+    entries="studies",
+    study_key=("ace", (Classes | None, key("classes whose concepts are found among superpixels", None))),
+    wildcard="study",
+    steps={"ace": Step(settings=ace, dataset=True, model=True), "ace_tables": Step(settings=ace_tables)},
+    tables=(
+        Table(name="ace", step="ace_tables"),
+        Table(
+            name="ace_recovery",
+            step="ace_tables",
+            when=lambda plan: bool(plan.with_truth("ace")),
+            words=("{segments_as}", "{baseline}"),
+            headlines=("own_share", "n_found", "own_for", "texture_for", "texture_against"),
+            rows={"class_name": "all classes"},
+        ),
+    ),
+    manifests=("figures/{study}/ace.csv",),
+    folders=("studies",),
+    problems=problems,
+    report={
+        "ace": ("Concepts", "{study}", {"class": "{name}"}),
+    },
+)

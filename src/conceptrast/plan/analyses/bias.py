@@ -1,0 +1,199 @@
+"""Does a latent space show a planted bias? An adversarial autoencoder and a plain ResNet beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+
+from conceptrast.base.errors import ConfigError, unknown_name
+from conceptrast.bias.comparison import CONDITIONS, FIGURES, check_size, trained_networks
+from conceptrast.models.published import torchvision_classifiers
+from conceptrast.plan.analysis import Analysis, Step, Table
+from conceptrast.plan.keys import Config, DatasetName, EntryName, Number, Section, Unique, key
+from conceptrast.plan.provenance import registry
+from conceptrast.plan.run import Precision
+from conceptrast.plan.settings import run_settings
+
+if TYPE_CHECKING:
+    from conceptrast.plan.plan import Plan
+
+RESNETS = ("resnet", "resnext", "wide_resnet")
+"""How the names start of networks whose pooled features a comparison of latent spaces can look at."""
+
+
+class Epochs(Section):
+    """Passes over the training pictures in each phase, at most."""
+
+    reconstruction: int = key("of the phase that learns to rebuild pictures", 10, ge=0)
+    adversarial: int = key("of the phase that spreads the codes", 5, ge=0)
+    classification: int = key("of the phase that learns the classes", 10, ge=1)
+
+
+class Autoencoder(Section):
+    """How the adversarial autoencoder is trained."""
+
+    epochs: Epochs = key("of each phase at most", {})
+    patience: int = key("the first or third phase ends after so many epochs without progress", 3, ge=1)
+    batch_size: int = key("pictures in a step", 64, ge=2)
+    learning_rate: Number = key("of Adam", 0.001, gt=0)
+    precision: Precision = key("of the training", "float32")
+
+
+class ResNet(Section):
+    """How the plain ResNet beside it is trained."""
+
+    architecture: str = key("any ResNet", "resnet10")
+    epochs: int = key("passes over the training pictures", 5, ge=1)
+    batch_size: int = key("pictures in a step", 64, ge=2)
+    learning_rate: Number = key("the highest one: it rises for a quarter of all steps and falls to zero", 0.05, gt=0)
+    momentum: Number = key("of stochastic gradient descent", 0.9, ge=0)
+    weight_decay: Number = key("of stochastic gradient descent", 0.0005, ge=0)
+    precision: Precision = key("of the training", "bfloat16")
+
+
+class Comparison(Section):
+    """Two networks on pictures with a planted rotation, and on the control."""
+
+    biased: DatasetName = key("of kind rotated_pair: each class is turned by angles of its own")
+    control: DatasetName = key("of kind rotated_pair, biased: false: both classes are turned alike")
+    size: int = key("of the pictures in pixels: 8, 32, 128 or 512", 32)
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), Unique] = key(
+        "trainings of each network: initial weights and order of the pictures", [0]
+    )
+    autoencoder: Autoencoder = key("the adversarial autoencoder", {})
+    resnet: ResNet = key("the plain ResNet", {})
+
+
+def train_autoencoder(plan: Plan, bias: str, condition: str, seed: str) -> Config:
+    """Of one training of an adversarial autoencoder."""
+    entry = plan.entries("bias")[bias]
+    return {
+        "dataset": plan.datasets[entry[condition]],
+        "size": entry["size"],
+        **run_settings(plan, "seed"),
+        "autoencoder": entry["autoencoder"],
+        "network_seed": int(seed),
+    }
+
+
+def train_latent_resnet(plan: Plan, bias: str, condition: str, seed: str) -> Config:
+    """Of one training of the plain ResNet beside it, as the step ``train`` takes them."""
+    return {
+        "model": resnet_model(plan, bias, int(seed)),
+        "dataset": plan.datasets[plan.entries("bias")[bias][condition]],
+        **run_settings(plan, "seed", "precision"),
+    }
+
+
+def latent_bias(plan: Plan, bias: str) -> Config:
+    """Of a comparison of latent spaces."""
+    entry = plan.entries("bias")[bias]
+    return {
+        "bias": bias,
+        "size": entry["size"],
+        "seeds": entry["seeds"],
+        "resnet": resnet_model(plan, bias, 0),
+        "datasets": {condition: plan.datasets[entry[condition]] for condition in CONDITIONS},
+        **run_settings(plan, "seed", "precision", "batch_size"),
+    }
+
+
+def latent_bias_tables(plan: Plan) -> Config:
+    """Of the run."""
+    biases = [
+        {
+            "name": name,
+            "seeds": entry["seeds"],
+            "planned": {
+                "autoencoder": sum(entry["autoencoder"]["epochs"].values()),
+                "resnet": entry["resnet"]["epochs"],
+            },
+        }
+        for name, entry in plan.entries("bias").items()
+    ]
+    return {"biases": biases, **run_settings(plan, "seed")}
+
+
+def resnet_model(plan: Plan, bias: str, seed: int) -> Config:
+    """The plain ResNet of a comparison as an entry of ``models``."""
+    entry = plan.entries("bias")[bias]
+    options = {key: value for key, value in entry["resnet"].items() if key != "architecture"}
+    return {
+        "architecture": entry["resnet"]["architecture"],
+        "input_size": entry["size"],
+        "seed": seed,
+        "train": {"dataset": "", **options},
+    }
+
+
+def networks(plan: Plan, bias: str) -> list[str]:
+    """``<condition>/<network>-<seed>`` of every network of a comparison, in the order of its files."""
+    named = trained_networks(plan.entries("bias")[bias]["seeds"])
+    return [f"{condition}/{network}-{seed}" for condition, network, seed in named]
+
+
+def datasets(entry: Config, condition: str | None = None, **_: str) -> list[str]:
+    """The dataset of one condition, or of both."""
+    return [entry[name] for name in CONDITIONS if condition in (None, name)]
+
+
+def resnet(plan: Plan, bias: str, **_: str) -> list[str]:
+    """Module of the ResNet's architecture, where it is ours."""
+    architectures = registry(plan.source, "models", "ARCHITECTURES")
+    return [architectures.get(plan.entries("bias")[bias]["resnet"]["architecture"], "")]
+
+
+def entry_problems(entry: Config, config: Config, source: Path) -> Iterator[str]:
+    """Datasets of another kind, a side that the strides do not fit, a network that is no ResNet."""
+    for condition in CONDITIONS:
+        dataset: dict[str, Any] = config["datasets"].get(entry[condition], {"kind": "rotated_pair"})
+        biased = condition == "biased"
+        if dataset["kind"] != "rotated_pair":
+            yield f".{condition}': dataset '{entry[condition]}' is of kind {dataset['kind']}; it needs rotated_pair"
+        elif entry[condition] in config["datasets"] and dataset.get("biased", True) != biased:
+            yield f".{condition}': dataset '{entry[condition]}' needs `biased: {str(biased).lower()}`"
+    try:
+        check_size(entry["size"])
+    except ConfigError as error:
+        yield f".size': {error}"
+    architectures = [*registry(source, "models", "ARCHITECTURES"), *sorted(torchvision_classifiers())]
+    resnets = [name for name in architectures if name.startswith(RESNETS)]
+    architecture = entry["resnet"]["architecture"]
+    if torchvision_classifiers() and architecture not in resnets:
+        yield ".resnet.architecture': " + unknown_name("ResNet", architecture, resnets)
+
+
+ANALYSIS = Analysis(
+    name="bias",
+    question="Does a latent space show a planted bias?",
+    sections={"latent_bias": (dict[EntryName, Comparison], key("comparisons of latent spaces, by name", {}))},
+    entries="latent_bias",
+    wildcard="bias",
+    steps={
+        "train_autoencoder": Step(settings=train_autoencoder, dataset=True),
+        "train_latent_resnet": Step(settings=train_latent_resnet, dataset=True, implementations=resnet, module="train"),
+        "latent_bias": Step(settings=latent_bias, dataset=True, implementations=resnet),
+        "latent_bias_tables": Step(settings=latent_bias_tables),
+    },
+    tables=(
+        Table(name="latent_bias", step="latent_bias_tables"),
+        Table(
+            name="latent_bias_summary",
+            step="latent_bias_tables",
+            words=("{condition}", "{network}"),
+            headlines=("rho_within_mean", "rho_within_sd", "rho_all_mean", "accuracy_mean", "auc_mean"),
+        ),
+    ),
+    figures=tuple(f"figures/latent_bias/{{bias}}/{figure}.png" for figure in FIGURES),
+    folders=("latent_bias",),
+    datasets=datasets,
+    entry_problems=entry_problems,
+    report={
+        "latent_bias_maps": ("Latent bias", None, {"bias": "{bias}"}),
+        "latent_bias_rotations": ("Latent bias", None, {"bias": "{bias}"}),
+        "latent_bias_navigation": ("Latent bias", None, {"bias": "{bias}"}),
+    },
+)

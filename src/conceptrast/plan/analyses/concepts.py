@@ -1,0 +1,228 @@
+"""What does a class consist of? Components of its activations, their patches, and a test of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field, PlainValidator
+from pydantic_core import PydanticCustomError
+
+from conceptrast.base.errors import unknown_name
+from conceptrast.plan.analysis import Analysis, Step, Table
+from conceptrast.plan.keys import (
+    Classes,
+    Config,
+    DatasetName,
+    EntryName,
+    LayerName,
+    ModelName,
+    Number,
+    Section,
+    key,
+)
+from conceptrast.plan.provenance import registry
+from conceptrast.plan.settings import card_recipe, recipe_settings, run_settings, study_settings
+
+if TYPE_CHECKING:
+    from conceptrast.plan.plan import Plan
+
+Share = Annotated[Number, Field(ge=0, le=1)]
+
+
+def _window(value: Any) -> Any:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value != "cell" and not (number and 0 < value <= 1):
+        raise PydanticCustomError("type", "'cell' or a number above 0 and at most 1")
+    return value
+
+
+Window = Annotated[Any, PlainValidator(_window)]
+
+
+class Attribution(Section):
+    """How much each activation speaks for a class."""
+
+    method: str = key("deeplift, integrated_gradients or gradient_x_activation", "deeplift")
+    samples: int = key("copies of each image with noise, averaged; 0: the image itself, no noise", 5, ge=0)
+    noise: Number = key("standard deviation of the noise, in units of the normalised image", 0.25, ge=0)
+    baseline: Number = key("the image to compare with is constant, this value in normalised units", 1.0)
+
+
+class Pooling(Section):
+    """Average pooling of activations before patches are compared."""
+
+    kernel: int = key("side in positions", ge=1)
+    stride: int = key("in positions", ge=1)
+
+
+class Recipe(Section):
+    """How a class's components become one image that the model is asked about."""
+
+    components: int = key("of each class", ge=1)
+    weighting: Literal["position", "channel"] = key(
+        "by the attribution of a position, or by what a channel adds to the logit", "position"
+    )
+    pooling: Pooling = key("of the activations before patches are compared: {kernel, stride}")
+    window: Window = key("a patch is a cell of the grid of positions, or this share of the picture's side")
+    layout: Literal["strip", "grid"] = key("patches under each other, or as square as their number allows")
+    distinct: bool = key("patches come from different images", False)
+    resize: Literal["native", "input"] = key("the image is asked about as it is, or in the size of the input", "native")
+
+
+class Published(Section):
+    """Figures from a paper, printed beside ours."""
+
+    match_rate: Share | None = key("share of classes that the model names", None)
+    probability: Share | None = key("mean probability of the class", None)
+    above_half: Share | None = key("share of classes above 0.5", None, alias="above_0.5")
+
+
+class Study(Section):
+    """A layer of a model on the pictures of a dataset."""
+
+    model: ModelName = key("that is explained")
+    dataset: DatasetName = key("whose pictures explain it")
+    layer: LayerName = key("whose activations are looked into")
+    pooling: Pooling | None = key("in place of the recipes'", None)
+    window: Window = key("in place of the recipes'", None)
+    rectify: bool = key("factorize relu(activations) where a layer has negative ones", False)
+    classes: Classes | None = key("names or indices, in place of all classes", None)
+    predicted_by: ModelName | None = key("take the images of a class from another model's predictions", None)
+    published: dict[Literal["all", "exclude_target"], Published] | None = key("by selection of images", None)
+
+
+PUBLISHED = {
+    "components": 6,
+    "pooling": {"kernel": 2, "stride": 2},
+    "window": "cell",
+    "layout": "strip",
+}
+RECOMMENDED = {
+    "components": 6,
+    "weighting": "channel",
+    "pooling": {"kernel": 1, "stride": 1},
+    "window": 0.4,
+    "layout": "grid",
+    "distinct": True,
+}
+
+
+def attribute(plan: Plan, study: str, shard: str) -> Config:
+    """Of one shard of a study's classes."""
+    return {
+        **study_settings(plan, study),
+        **run_settings(plan, "attribution", "images_per_class", "min_images"),
+        "classes": plan.studies[study].get("classes"),
+        "shard": int(shard),
+        "shards": plan.config["class_shards"],
+    }
+
+
+def factorize(plan: Plan, study: str) -> Config:
+    """Of a study."""
+    rectify = plan.studies[study]["rectify"]
+    return {
+        **study_settings(plan, study),
+        "rectify": rectify,
+        "recipes": recipe_settings(plan, study, "components", "weighting"),
+    }
+
+
+def prototypes(plan: Plan, study: str) -> Config:
+    """Of a study."""
+    keys = ("components", "weighting", "pooling", "window", "distinct")
+    rectify = plan.studies[study]["rectify"]
+    return {**study_settings(plan, study), "rectify": rectify, "recipes": recipe_settings(plan, study, *keys)}
+
+
+def component_prediction(plan: Plan, study: str) -> Config:
+    """Of a study."""
+    return {
+        **study_settings(plan, study),
+        **run_settings(plan, "images_per_class", "min_images"),
+        "classes": plan.studies[study].get("classes"),
+        "recipes": recipe_settings(plan, study),
+    }
+
+
+def concept_recovery(plan: Plan, study: str) -> Config:
+    """Of a study whose truth is known."""
+    entry = plan.studies[study]
+    return {
+        "model": plan.models[entry["model"]],
+        "dataset": plan.datasets[entry["dataset"]],
+        **run_settings(plan, "seed"),
+    }
+
+
+def figures(plan: Plan, study: str) -> Config:
+    """Of a study."""
+    chosen = recipe_settings(plan, study)
+    return {**study_settings(plan, study), "study": study, "card_recipe": card_recipe(chosen), "recipes": chosen}
+
+
+def implementations(plan: Plan, **_: str) -> list[str]:
+    """Module of the attribution method."""
+    methods = registry(plan.source, "attribution", "METHODS")
+    return [methods[plan.config["attribution"]["method"]]]
+
+
+def problems(config: Config, source: Path) -> Iterator[str]:
+    """An attribution method that does not exist."""
+    method = config["attribution"]["method"]
+    methods = registry(source, "attribution", "METHODS")
+    if method not in methods:
+        yield "'attribution.method': " + unknown_name("method", method, methods)
+
+
+ANALYSIS = Analysis(
+    name="concepts",
+    question="What does a class consist of?",
+    sections={
+        "attribution": (Attribution, key("how much each activation speaks for a class", {})),
+        "recipes": (
+            Annotated[dict[EntryName, Recipe], Field(min_length=1)],
+            key(
+                "how components become one image; every recipe is run",
+                {"published": PUBLISHED, "recommended": RECOMMENDED},
+            ),
+        ),
+    },
+    entries="studies",
+    wildcard="study",
+    steps={
+        "attribute": Step(settings=attribute, dataset=True, model=True, implementations=implementations),
+        "factorize": Step(settings=factorize, dataset=True, model=True),
+        "prototypes": Step(settings=prototypes, dataset=True, model=True),
+        "component_prediction": Step(settings=component_prediction, dataset=True, model=True),
+        "concept_recovery": Step(settings=concept_recovery, dataset=True, model=True),
+        "figures": Step(settings=figures, dataset=True, model=True),
+    },
+    tables=(
+        Table(
+            name="component_prediction",
+            step="tables",
+            words=("{recipe}", "{selection}", "{baseline}"),
+            headlines=("match_rate", "probability_mean"),
+        ),
+        Table(name="studies", step="tables", headlines=None),
+        Table(
+            name="concept_recovery",
+            step="tables",
+            when=lambda plan: bool(plan.with_truth("concepts")),
+            words=("{recipe}", "{selection}"),
+            headlines=None,
+        ),
+    ),
+    figures=("figures/{study}/overview.png",),
+    manifests=("figures/{study}/cards.csv",),
+    folders=("studies",),
+    problems=problems,
+    report={
+        "classes": ("Component prediction", "Classes", {"study": "{study}", "table": "one row per class"}),
+        "overview": ("Overview", None, {"study": "{study}", "figure": "all classes"}),
+        "class_card": ("Class cards", "{study}", {"class": "{name}"}),
+    },
+)

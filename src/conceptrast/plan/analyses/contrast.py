@@ -1,0 +1,203 @@
+"""Why A, and not B? Hyperplanes between the activations of two classes, and tests of what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from conceptrast.plan.analysis import Analysis, Step, Table
+from conceptrast.plan.keys import Config, EntryName, Number, Pairs, Section, Unique, key
+from conceptrast.plan.settings import (
+    card_recipe,
+    pair_settings,
+    recipe_settings,
+    run_settings,
+    section_settings,
+    study_settings,
+)
+
+if TYPE_CHECKING:
+    from conceptrast.plan.plan import Plan
+
+Share = Annotated[Number, Field(ge=0, lt=1)]
+OFFSETS = [0, 0.5, 1, 2, 10, 15, 20, 35, 50, 200]
+SOLVERS = {"zero": {"init": "zero"}, "random": {"init": "random"}, "logistic": {"solver": "logistic"}}
+
+
+class Solver(Section):
+    """One way to fit hyperplanes."""
+
+    solver: Literal["gradient_descent", "logistic"] = key(
+        "as published, or scikit-learn's, converged", "gradient_descent"
+    )
+    init: Literal["zero", "random"] = key("weights from which gradient descent starts", "zero")
+    steps: int = key("of gradient descent", 100, ge=1)
+    learning_rate: Number = key("of gradient descent", 0.01, gt=0)
+
+
+class Contrast(Section):
+    """Hyperplanes between the activations of two classes, for the studies that name pairs."""
+
+    attribution: Literal["raw", "rectified"] = key("map that chooses the positions of a class", "raw")
+    threshold: Share = key("of an image's largest attribution: positions above it give features", 0.25)
+    heldout: Share = key("share of a class's images that no hyperplane is fitted with", 0.25)
+    hyperplanes: Annotated[dict[EntryName, Solver], Field(min_length=1)] = key(
+        "every way to fit them is compared; mask, components and figures use the first", SOLVERS
+    )
+    offsets: Annotated[list[Annotated[Number, Field(ge=0)]], Field(min_length=2), Unique] = key(
+        "along the normal, which is not of length 1; they start with 0 and rise", OFFSETS
+    )
+    pairs_per_draw: int = key("pairs of classes in a draw of the shift test", 20, ge=1)
+    runs: int = key("draws of the shift test", 5, ge=1)
+    images_per_pair: int = key("images of A that are shifted or masked", 60, ge=1)
+    mask_pairs: int = key("pairs of the mask test: those named, then drawn ones", 5, ge=1)
+
+
+def features(plan: Plan, study: str, shard: str) -> Config:  # noqa: ARG001 - the shard is in the attribution file
+    """Of one shard of a study's classes."""
+    return {**study_settings(plan, study), "contrast": section_settings(plan, "contrast", "attribution", "threshold")}
+
+
+def hyperplanes(plan: Plan, study: str, shard: str) -> Config:  # noqa: ARG001 - all studies have the same solvers
+    """Of one shard of a study's pairs of classes."""
+    return {
+        **run_settings(plan, "seed", "precision"),
+        **section_settings(plan, "contrast", "heldout"),
+        "hyperplanes": solvers(plan),
+        "shard": int(shard),
+        "shards": plan.config["class_shards"],
+    }
+
+
+def shift(plan: Plan, study: str, shard: str) -> Config:  # noqa: ARG001 - the shard is in the attribution file
+    """Of one shard of a study's classes."""
+    return {
+        **study_settings(plan, study),
+        **section_settings(plan, "contrast", "offsets", "pairs_per_draw", "runs", "images_per_pair"),
+        "hyperplanes": list(plan.config["contrast"]["hyperplanes"]),
+    }
+
+
+def mask(plan: Plan, study: str) -> Config:
+    """Of a study."""
+    return {
+        **study_settings(plan, study),
+        **section_settings(plan, "contrast", "pairs_per_draw", "mask_pairs", "images_per_pair"),
+        **pair_settings(plan, study),
+        "fill": plan.config["attribution"]["baseline"],
+    }
+
+
+def contrastive_components(plan: Plan, study: str) -> Config:
+    """Of a study."""
+    recipes = recipe_settings(plan, study, "components", "pooling", "window", "distinct")
+    name = card_recipe(recipes)
+    return {
+        **study_settings(plan, study),
+        **pair_settings(plan, study),
+        "rectify": plan.studies[study]["rectify"],
+        "recipe": {name: recipes[name]},
+    }
+
+
+def contrast_recovery(plan: Plan, study: str) -> Config:
+    """Of a study whose truth is known."""
+    return {**study_settings(plan, study), **pair_settings(plan, study)}
+
+
+def contrast_figures(plan: Plan, study: str) -> Config:
+    """Of a study."""
+    return {
+        **study_settings(plan, study),
+        **pair_settings(plan, study),
+        **section_settings(plan, "contrast", "offsets"),
+        "study": study,
+        "fill": plan.config["attribution"]["baseline"],
+    }
+
+
+def contrast_tables(plan: Plan) -> Config:
+    """Of the run."""
+    return {
+        "studies": list(plan.entries("contrast")),
+        "studies_with_truth": plan.with_truth("contrast"),
+        "shards": plan.config["class_shards"],
+        "hyperplanes": solvers(plan),
+    }
+
+
+def solvers(plan: Plan) -> list[Config]:
+    """Every way to fit hyperplanes, in the order of the configuration."""
+    return [{"name": name, **entry} for name, entry in plan.config["contrast"]["hyperplanes"].items()]
+
+
+def problems(config: Config, _source: Path) -> Iterator[str]:
+    """Offsets that do not start with 0 and rise."""
+    offsets = config["contrast"]["offsets"]
+    if offsets != sorted(offsets) or offsets[0] != 0:
+        yield f"'contrast.offsets' got {offsets}: they start with 0 and rise"
+
+
+ANALYSIS = Analysis(
+    name="contrast",
+    question="Why A, and not B?",
+    sections={"contrast": (Contrast, key("hyperplanes between two classes, and their tests", {}))},
+    entries="studies",
+    study_key=(
+        "contrast",
+        (Annotated[Pairs, Field(min_length=1)] | None, key("pairs [A, B]: why A, and not B?", None)),
+    ),
+    wildcard="study",
+    steps={
+        "features": Step(settings=features, dataset=True, model=True),
+        "hyperplanes": Step(settings=hyperplanes),
+        "shift": Step(settings=shift, dataset=True, model=True),
+        "mask": Step(settings=mask, dataset=True, model=True),
+        "contrastive_components": Step(settings=contrastive_components, dataset=True, model=True),
+        "contrast_recovery": Step(settings=contrast_recovery, dataset=True, model=True),
+        "contrast_figures": Step(settings=contrast_figures, dataset=True, model=True),
+        "contrast_tables": Step(settings=contrast_tables),
+    },
+    tables=(
+        Table(name="contrast_classes", step="contrast_tables"),
+        Table(name="contrast_pairs", step="contrast_tables"),
+        Table(
+            name="hyperplanes",
+            step="contrast_tables",
+            words=("{hyperplane}",),
+            headlines=("train_accuracy_mean", "heldout_accuracy_mean", "normal_length_mean"),
+        ),
+        Table(
+            name="shift",
+            step="contrast_tables",
+            words=("{hyperplane}", "{baseline}"),
+            headlines=("before_mean", "after_mean", "factor_of_means_mean", "swap_rate_mean"),
+        ),
+        Table(
+            name="mask",
+            step="contrast_tables",
+            words=("mask_{baseline}",),
+            headlines=("p_from_mean", "p_to_mean"),
+            rows={"share": 0.1},
+        ),
+        Table(
+            name="contrast_recovery",
+            step="contrast_tables",
+            when=lambda plan: bool(plan.with_truth("contrast")),
+            words=("{baseline}",),
+            headlines=("mass_share", "component_share"),
+        ),
+    ),
+    figures=("figures/{study}/shift.png", "figures/{study}/mask.png"),
+    manifests=("figures/{study}/contrasts.csv",),
+    folders=("studies",),
+    problems=problems,
+    report={
+        "contrast": ("Contrasts", "{study}", {"A not B": "{name}"}),
+        "shift": ("Contrasts", "{study}", {"A not B": "shift test, all pairs"}),
+        "mask": ("Contrasts", "{study}", {"A not B": "mask test"}),
+    },
+)

@@ -1,0 +1,102 @@
+"""What would have to be different? Activations moved towards another class, and decoded into pictures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from conceptrast.plan.analysis import Analysis, Step, Table
+from conceptrast.plan.keys import Config, Number, Pairs, Section, key
+from conceptrast.plan.run import Precision
+from conceptrast.plan.settings import card_recipe, pair_settings, recipe_settings, run_settings, study_settings
+
+if TYPE_CHECKING:
+    from conceptrast.plan.plan import Plan
+
+
+class Decoder(Section):
+    """From activations back to the picture, for the studies that name pairs for ``counterfactual``."""
+
+    images: int = key("training pictures in use at most", 3000, ge=1)
+    validation_images: int = key("pictures on which it is measured at most", 500, ge=1)
+    epochs: int = key("passes over the training pictures", 2, ge=1)
+    batch_size: int = key("pictures in a step", 32, ge=1)
+    learning_rate: Number = key("the highest one: it rises for a quarter of all steps and falls to zero", 0.003, gt=0)
+    perceptual: Number = key("weight of the error as the model sees it, beside that of pixels", 0.1, ge=0)
+    width: int = key("channels of the first block; every next one has half as many", 128, ge=16)
+    precision: Precision = key("of the training alone", "bfloat16")
+
+
+class Counterfactual(Section):
+    """What a picture of A looks like on its way to B, and whether the model then says so."""
+
+    images: int = key("of A, for each pair", 10, ge=1)
+    probability: Number = key("of B at which a way ends", 0.5, gt=0, lt=1)
+    limit: Number = key("longest way, in units of the length of the activations", 1.0, gt=0)
+    frames: int = key("of an animation", 13, ge=2)
+
+
+def decoder(plan: Plan, study: str) -> Config:
+    """Of a study."""
+    return {**study_settings(plan, study), **run_settings(plan, "decoder")}
+
+
+def counterfactual(plan: Plan, study: str) -> Config:
+    """Of a study."""
+    recipes = recipe_settings(plan, study, "components", "weighting")
+    recipe = recipes[card_recipe(recipes)]
+    return {
+        **study_settings(plan, study),
+        **run_settings(plan, "min_images", "counterfactual"),
+        **pair_settings(plan, study, "counterfactual"),
+        "components": f"components_{recipe['weighting']}_k{recipe['components']}",
+        "study": study,
+    }
+
+
+def counterfactual_tables(plan: Plan) -> Config:
+    """Of the run."""
+    return {"studies": list(plan.entries("counterfactual"))}
+
+
+ANALYSIS = Analysis(
+    name="counterfactual",
+    question="What would have to be different?",
+    sections={
+        "decoder": (Decoder, key("from activations back to the picture", {})),
+        "counterfactual": (Counterfactual, key("pictures of A on their way to B", {})),
+    },
+    entries="studies",
+    study_key=(
+        "counterfactual",
+        (Annotated[Pairs, Field(min_length=1)] | None, key("pairs [A, B]: pictures of A are moved towards B", None)),
+    ),
+    wildcard="study",
+    steps={
+        "decoder": Step(settings=decoder, dataset=True, model=True),
+        "counterfactual": Step(settings=counterfactual, dataset=True, model=True),
+        "counterfactual_tables": Step(settings=counterfactual_tables),
+    },
+    tables=(
+        Table(
+            name="decoder",
+            step="counterfactual_tables",
+            words=("{baseline}",),
+            headlines=("psnr_mean", "ssim_mean", "same_class"),
+        ),
+        Table(
+            name="counterfactual",
+            step="counterfactual_tables",
+            words=("{direction}", "{stop}"),
+            headlines=("found", "changed", "reached"),
+            rows={"to_name": "all"},
+        ),
+    ),
+    manifests=("figures/{study}/counterfactuals.csv",),
+    folders=("studies",),
+    report={
+        "decoder": ("Models", None, {"model": "decoder of {study}", "table": "training"}),
+        "counterfactual": ("Counterfactuals", "{study}", {"from A to B": "{name}"}),
+    },
+)

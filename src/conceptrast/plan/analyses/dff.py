@@ -1,0 +1,90 @@
+"""What does a layer hold of a picture, without a class? Deep feature factorization."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from conceptrast.plan.analysis import Analysis, Step, Table
+from conceptrast.plan.keys import (
+    Config,
+    DatasetName,
+    EntryName,
+    Labels,
+    LayerName,
+    ModelName,
+    OneClass,
+    Section,
+    Unique,
+    key,
+)
+from conceptrast.plan.settings import picture_settings, run_settings
+
+if TYPE_CHECKING:
+    from conceptrast.plan.plan import Plan
+
+Components = Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1), Unique]
+
+
+class Factorization(Section):
+    """What a layer holds of some pictures, as concepts with the classes that they speak for."""
+
+    model: ModelName = key("whose layer is factorized")
+    dataset: DatasetName = key("whose pictures are looked at")
+    layer: LayerName = key("that is factorized")
+    images: int = key("pictures at most", 4, ge=1)
+    labels: Labels | None = key("the first picture of each label, then the second; all labels if left out", None)
+    class_: OneClass | None = key("pictures that the model names so, by name or index", None, alias="class")
+    components: Components = key("numbers of concepts, side by side in the figure", [2, 5, 10])
+    shared: bool = key("all pictures share the same concepts, or each has its own", False)
+
+
+def dff(plan: Plan, dff: str) -> Config:
+    """Of a deep feature factorization."""
+    entry = plan.entries("dff")[dff]
+    return {
+        **picture_settings(plan, entry["model"], entry["dataset"]),
+        **{key: value for key, value in entry.items() if key not in ("model", "dataset")},
+        "dff": dff,
+    }
+
+
+def dff_tables(plan: Plan) -> Config:
+    """Of the run."""
+    return {"dffs": list(plan.entries("dff")), **run_settings(plan, "seed")}
+
+
+def entry_problems(entry: Config, _config: Config, _source: Path) -> Iterator[str]:
+    """Two keys that both choose pictures."""
+    if "labels" in entry and "class" in entry:
+        yield "': it has 'labels' and 'class': choose pictures by what they show or by what the model says, not by both"
+
+
+ANALYSIS = Analysis(
+    name="dff",
+    question="What does a layer hold of a picture, without a class?",
+    sections={"dff": (dict[EntryName, Factorization], key("deep feature factorizations, by name", {}))},
+    entries="dff",
+    wildcard="dff",
+    steps={"dff": Step(settings=dff, dataset=True, model=True), "dff_tables": Step(settings=dff_tables)},
+    tables=(
+        Table(name="dff_concepts", step="dff_tables"),
+        Table(
+            name="dff_summary",
+            step="dff_tables",
+            words=("k{n_components}",),
+            headlines=("agree", "blur", "blur_chance", "beyond_chance", "reconstruction_error"),
+        ),
+    ),
+    manifests=("figures/dff/{dff}.csv",),
+    folders=("dff",),
+    predicted=lambda entry: "class" in entry,
+    check="conceptrast.dff.entry_check:check_entry",
+    entry_problems=entry_problems,
+    report={
+        "dff": ("Deep feature factorization", "{dff}", {"pictures": "{name}"}),
+    },
+)

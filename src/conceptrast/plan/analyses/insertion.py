@@ -1,0 +1,104 @@
+"""Does a thing speak for a class? It is pasted into pictures of another one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
+
+from conceptrast.base.errors import ConfigError
+from conceptrast.contrast.crops import crop_of
+from conceptrast.plan.analysis import Analysis, Step, Table
+from conceptrast.plan.keys import (
+    Config,
+    DatasetName,
+    EntryName,
+    FileName,
+    ModelName,
+    Pairs,
+    Section,
+    key,
+    one_or_several,
+)
+from conceptrast.plan.settings import picture_settings, run_settings
+
+if TYPE_CHECKING:
+    from conceptrast.plan.plan import Plan
+
+Side = Annotated[int, Field(ge=1)]
+Size = Annotated[Any, one_or_several(Side, Annotated[list[Side], Field(min_length=2, max_length=2)])]
+
+
+class Crop(Section):
+    """What is pasted: a part of a photograph that ships with the packages, or of a file."""
+
+    photograph: str | None = key("that ships with the packages, e.g. astronaut", None)
+    file: FileName | None = key("a picture of your own", None)
+    box: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=4, max_length=4)] | None = key(
+        "top, left, height and width in its pixels; without it the whole picture", None
+    )
+    size: Size | None = key("height, or height and width, in pixels of the model's view", None)
+
+
+class Insertion(Section):
+    """A crop is pasted into pictures that the model names B: does it say A?"""
+
+    model: ModelName = key("that is asked")
+    dataset: DatasetName = key("into whose pictures it is pasted")
+    pairs: Annotated[Pairs, Field(min_length=1)] = key("pairs [A, B] of classes")
+    corner: Literal["top_left", "top_right", "bottom_left", "bottom_right"] = key("where", "bottom_right")
+    crop: Crop = key("what")
+
+
+def insertion(plan: Plan, insertion: str) -> Config:
+    """Of an insertion test."""
+    entry = plan.entries("insertion")[insertion]
+    return {
+        **picture_settings(plan, entry["model"], entry["dataset"]),
+        **run_settings(plan, "images_per_class", "min_images"),
+        **{key: entry[key] for key in ("pairs", "corner", "crop")},
+        "insertion": insertion,
+    }
+
+
+def insertion_tables(plan: Plan) -> Config:
+    """Of the run."""
+    return {"insertions": list(plan.entries("insertion")), **run_settings(plan, "seed")}
+
+
+def entry_problems(entry: Config, _config: Config, _source: Path) -> Iterator[str]:
+    """A crop that is none."""
+    try:
+        crop_of(entry["crop"])
+    except ConfigError as error:
+        yield f".crop': {error}"
+
+
+ANALYSIS = Analysis(
+    name="insertion",
+    question="Does this thing speak for the class?",
+    sections={"insertions": (dict[EntryName, Insertion], key("crops pasted into pictures, by name", {}))},
+    entries="insertions",
+    wildcard="insertion",
+    steps={
+        "insertion": Step(settings=insertion, dataset=True, model=True),
+        "insertion_tables": Step(settings=insertion_tables),
+    },
+    tables=(
+        Table(
+            name="insertion",
+            step="insertion_tables",
+            words=("{condition}", "{first}", "{second}"),
+            headlines=("p_first", "change_first", "change_second"),
+        ),
+    ),
+    figures=("figures/insertion/{insertion}.png",),
+    folders=("insertion",),
+    check="conceptrast.contrast.insertion_check:check_entry",
+    entry_problems=entry_problems,
+    report={
+        "insertion": ("Insertion tests", None, {"test": "{insertion}"}),
+    },
+)

@@ -1,0 +1,118 @@
+"""What every run has: its pictures, its models and what they say, its tables and its record."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from conceptrast.plan.analysis import Analysis, Step, Table
+from conceptrast.plan.keys import Config
+from conceptrast.plan.settings import picture_settings, run_settings
+
+if TYPE_CHECKING:
+    from conceptrast.plan.plan import Plan
+
+
+def index(plan: Plan, dataset: str) -> Config:
+    """Of a dataset."""
+    return {"dataset": plan.datasets[dataset], **run_settings(plan, "seed", "max_rejected")}
+
+
+def train(plan: Plan, model: str) -> Config:
+    """Of a model that the workflow trains."""
+    dataset = plan.datasets[plan.dataset_of(model=model)]
+    return {"model": plan.models[model], "dataset": dataset, **run_settings(plan, "seed", "precision")}
+
+
+def predict(plan: Plan, model: str, dataset: str) -> Config:
+    """Of a model on a dataset."""
+    return picture_settings(plan, model, dataset)
+
+
+def confusion(plan: Plan) -> Config:
+    """Of the run."""
+    models = [
+        {"name": name, "dataset": plan.dataset_of(model=name), "class_names": plan.models[name].get("class_names")}
+        for name in plan.trained_models
+    ]
+    return {"models": models}
+
+
+def tables(plan: Plan) -> Config:
+    """Of the run."""
+    keys = ("model", "dataset", "layer", "predicted_by", "published")
+    return {
+        "studies": [
+            {"name": name, **{key: entry[key] for key in keys if key in entry}} for name, entry in plan.studies.items()
+        ],
+        "studies_with_truth": plan.with_truth("concepts"),
+        "trained_models": plan.trained_models,
+        "shards": plan.config["class_shards"],
+    }
+
+
+def metrics(plan: Plan) -> Config:
+    """Of the run: where the headline numbers of its tables are."""
+    from conceptrast.plan.analyses import headlines
+
+    return {"headlines": headlines(name for names in plan.tables.values() for name in names)}
+
+
+def track(plan: Plan) -> Config:
+    """Of the run; how many processes decode pictures changes nothing and is left out."""
+    return {
+        "config": {key: value for key, value in plan.resolved.items() if key != "workers"},
+        "code": plan.run_code(),
+        "data": plan.data_fingerprints,
+        "weights": plan.model_fingerprints,
+        "repository": os.path.relpath(".", plan.folder),
+    }
+
+
+def check_layers(plan: Plan, jobs: Iterable[Mapping[str, str]]) -> Config:
+    """Every entry that these jobs belong to or train a model for, and that has a layer or a check of its own."""
+    checks: list[Config] = [
+        {"where": f"{section}.{name}", "check": check, "entry": entry}
+        for section, name, entry, check in plan.due(jobs, with_training=True)
+        if "layer" in entry or check
+    ]
+    models = sorted({check["entry"]["model"] for check in checks})
+    return {"models": {name: plan.models[name] for name in models}, "checks": checks}
+
+
+def _trained(plan: Plan) -> bool:
+    return bool(plan.trained_models)
+
+
+ANALYSIS = Analysis(
+    name="models",
+    question="What do the models say, and how often are they right?",
+    wildcard="model",
+    names=lambda plan: plan.trained_models,
+    steps={
+        "index": Step(settings=index, dataset=True),
+        "train": Step(settings=train, dataset=True, model=True),
+        "predict": Step(settings=predict, dataset=True, model=True),
+        "confusion": Step(settings=confusion),
+        "tables": Step(settings=tables),
+        "metrics": Step(settings=metrics),
+        "track": Step(settings=track),
+        "check_layers": Step(settings=check_layers),
+    },
+    tables=(
+        Table(name="models", step="tables", when=_trained, headlines=None),
+        Table(
+            name="confusion",
+            step="confusion",
+            when=_trained,
+            measure="conceptrast.models.confusion:accuracies",
+        ),
+    ),
+    figures=("figures/confusion/{model}.png",),
+    folders=("datasets", "models", "predictions"),
+    report={
+        "training": ("Models", None, {"model": "{model}", "table": "training"}),
+        "confusion": ("Models", None, {"model": "{model}", "table": "confusion"}),
+    },
+)

@@ -1,0 +1,130 @@
+"""The stage of DVC that records one run: its command, what it depends on, and the folders of results that travel.
+
+``dvc.yaml`` has one stage for each run that is recorded. All of them are made here, so they differ in the run alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+
+from conceptrast.base.errors import ConfigError
+
+DEFAULT_CONFIG = "config/config.yaml"
+"""The configuration that plain ``snakemake`` runs."""
+
+DEPENDENCIES = ("Snakefile", "workflow", "src")
+"""What a run depends on beside its configuration. No pictures: a clone that has only pulled results has none."""
+
+LINE_WIDTH = 4096
+"""Characters in a line of dvc.yaml: no line is broken."""
+
+
+def stage_name(run: str) -> str:
+    """Name of a run's stage; DVC allows no dot in it.
+
+    Example:
+        >>> stage_name("lite0-v1.5")
+        'lite0-v1-5'
+    """
+    return run.replace(".", "-")
+
+
+def stage_of(run: str, config: str, folders: Sequence[str]) -> dict[str, Any]:
+    """The stage that records a run.
+
+    DVC deletes what a stage writes before it runs its command, unless it is marked ``persist``: Snakemake decides what
+    is made anew. Tables and metrics are small and kept by git, everything else is kept by DVC.
+
+    Args:
+        run: name of the run; its results are in ``results/<run>``.
+        config: file of its configuration, relative to the repository.
+        folders: folders in ``results/<run>`` that the run fills, beside figures and tables.
+
+    Example:
+        >>> stage = stage_of("pets", "config/pets.yaml", ["datasets", "latent_bias"])
+        >>> stage["cmd"]
+        'snakemake --configfile config/pets.yaml'
+        >>> stage["outs"][:2]
+        [{'results/pets/datasets': {'persist': True}}, {'results/pets/latent_bias': {'persist': True}}]
+    """
+    results = f"results/{run}"
+    kept_by_dvc = [*folders, ".snakemake/metadata", "tracked.json"]
+    outs: list[dict[str, Any]] = [{f"{results}/{name}": {"persist": True}} for name in kept_by_dvc]
+    outs.insert(-1, {f"{results}/tables": {"cache": False, "persist": True}})
+    return {
+        "cmd": "snakemake" if config == DEFAULT_CONFIG else f"snakemake --configfile {config}",
+        "deps": list(DEPENDENCIES),
+        "params": [{config: None}],
+        "outs": outs,
+        "metrics": [{f"{results}/metrics.json": {"cache": False, "persist": True}}],
+        "plots": [{f"{results}/figures": {"persist": True}}],
+    }
+
+
+def write_stage(file: Path, name: str, stage: dict[str, Any]) -> bool:
+    """Put a stage into ``dvc.yaml``, or bring the one of that name up to date; other stages and comments stay.
+
+    Args:
+        file: ``dvc.yaml``; made if it does not exist.
+        name: of the stage.
+        stage: what :func:`stage_of` gives.
+
+    Returns:
+        Whether the file has changed.
+
+    Raises:
+        ConfigError: the stage of that name is another configuration's.
+    """
+    yaml = _round_trip()
+    content = (yaml.load(file) if file.is_file() else None) or CommentedMap()
+    stages = content["stages"] = content.get("stages") or CommentedMap()
+    if name in stages:
+        if stages[name] == stage:
+            return False
+        _refuse_other_configuration(file, name, stages[name], stage)
+    stages[name] = _laid_out(stage)
+    with file.open("w", encoding="utf-8") as target:
+        yaml.dump(content, target)
+    return True
+
+
+def _refuse_other_configuration(file: Path, name: str, old: dict[str, Any], new: dict[str, Any]) -> None:
+    """Two configurations that name the same run would overwrite each other's results."""
+    old_config, new_config = (next(iter(stage["params"][0])) for stage in (old, new))
+    if old_config != new_config:
+        raise ConfigError(
+            f"{new_config}: the run '{name}' in {file.name} is that of {old_config}; "
+            f"give the run of one of them another name (key 'run')"
+        )
+
+
+def _round_trip() -> YAML:
+    """A reader and writer that keeps comments and the layout of what it does not change."""
+    yaml = YAML()
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    yaml.width = LINE_WIDTH
+    return yaml
+
+
+def _laid_out(stage: dict[str, Any]) -> CommentedMap:
+    """The stage as it is written: a line for each file or folder, with its options behind it."""
+    laid_out = CommentedMap(stage)
+    laid_out["deps"] = CommentedSeq(stage["deps"])
+    laid_out["deps"].fa.set_flow_style()
+    for key in ("outs", "metrics", "plots"):
+        laid_out[key] = [_output(output) for output in stage[key]]
+    return laid_out
+
+
+def _output(output: dict[str, Any]) -> CommentedMap:
+    """One output with its options in the same line."""
+    line = CommentedMap()
+    for path, options in output.items():
+        line[path] = CommentedMap(options)
+        line[path].fa.set_flow_style()
+    return line

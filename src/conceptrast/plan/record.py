@@ -1,0 +1,187 @@
+"""Record a run with DVC: ``python -m conceptrast.plan.record config/imagenette.yaml``, or ``make record CONFIG=…``.
+
+The command works in the root of the repository. It writes the run's stage into ``dvc.yaml``, lets ``dvc repro`` carry
+the run out (which does nothing but record when all results are there), and records the photographs that the run
+fetched. It pushes nothing and commits nothing; it prints the two commands that do.
+
+Photographs are recorded in ``photographs/<folder>.dvc`` and not in a stage: several runs may read the same ones, and
+DVC allows only one owner of a folder. The file does not lie beside the pictures, because there it would stand for
+their fingerprint, and every result made before would look out of date.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from conceptrast.base.errors import ConceptrastError, ConfigError
+from conceptrast.plan.configuration import inner_dataset
+from conceptrast.plan.dvc_stage import stage_name, stage_of, write_stage
+from conceptrast.plan.plan import Plan, prepare_environment
+from conceptrast.plan.provenance import registry
+
+PHOTOGRAPHS = "photographs"
+"""Folder of the files by which DVC knows photographs."""
+
+
+def read_plan(repository: Path, config: str) -> Plan:
+    """The plan of a configuration file of this repository.
+
+    Raises:
+        ConfigError: the file is missing, is no YAML, or something in it is wrong.
+    """
+    file = repository / config
+    if not file.is_file():
+        raise ConfigError(f"the configuration {config} does not exist")
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{config} is no YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{config} holds no keys; a configuration has at least 'run', 'datasets' and 'models'")
+    return Plan.read(content, source=repository / "src" / "conceptrast")
+
+
+def fetched_folders(plan: Plan) -> list[str]:
+    """Folders, relative to the repository, into which the run's datasets put photographs that they fetched."""
+    return sorted(set(_fetched(plan)))
+
+
+def _fetched(plan: Plan) -> Iterator[str]:
+    kinds = registry(plan.source, "data", "DATASET_KINDS")
+    for dataset in plan.resolved["datasets"].values():
+        for entry in filter(None, (dataset, inner_dataset(dataset))):
+            module, _, name = kinds[entry["kind"]].partition(":")
+            if hasattr(getattr(import_module(module), name), "fetch"):
+                yield entry["root"]
+
+
+def write_photographs_file(repository: Path, folder: str) -> str | None:
+    """Make the file by which DVC knows a folder of photographs, if there is none yet.
+
+    Args:
+        repository: its root.
+        folder: of the photographs, relative to the repository.
+
+    Returns:
+        The file, relative to the repository. ``None`` where DVC cannot or need not record the folder: it is not there,
+        it lies outside the repository, or the user has put it under DVC (``<folder>.dvc``).
+
+    Example:
+        >>> import tempfile
+        >>> repository = Path(tempfile.mkdtemp())
+        >>> (repository / "data" / "pets").mkdir(parents=True)
+        >>> file = write_photographs_file(repository, "data/pets")
+        >>> file
+        'photographs/pets.dvc'
+        >>> print((repository / file).read_text().strip())
+        wdir: ../data
+        outs:
+        - path: pets
+    """
+    place = Path(folder)
+    outside = place.is_absolute() or ".." in place.parts or folder.startswith("~")
+    if outside or not (repository / place).is_dir() or (repository / f"{place}.dvc").is_file():
+        return None
+    parts = place.parts[1:] if place.parts[0] == "data" and len(place.parts) > 1 else place.parts
+    file = Path(PHOTOGRAPHS, "-".join(parts) + ".dvc")
+    if not (repository / file).is_file():
+        (repository / PHOTOGRAPHS).mkdir(exist_ok=True)
+        content = {"wdir": (".." / place.parent).as_posix(), "outs": [{"path": place.name}]}
+        (repository / file).write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    return file.as_posix()
+
+
+def unrecorded(repository: Path) -> list[str]:
+    """Stages of ``dvc.yaml`` without a record in ``dvc.lock``: where there are any, plain ``dvc pull`` fails."""
+    recorded = _stages(repository / "dvc.lock")
+    return [name for name in _stages(repository / "dvc.yaml") if name not in recorded]
+
+
+def _stages(file: Path) -> dict[str, Any]:
+    content = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else None
+    return (content or {}).get("stages") or {}
+
+
+def record(repository: Path, config: str) -> int:
+    """Record a run and its photographs.
+
+    Args:
+        repository: its root.
+        config: file of the run's configuration, relative to the repository.
+
+    Returns:
+        Exit code: that of DVC where it fails.
+
+    Raises:
+        ConfigError: the configuration is wrong, or another one has a run of the same name.
+    """
+    # The stage.
+    plan = read_plan(repository, config)
+    run = plan.resolved["run"]
+    name = stage_name(run)
+    write_stage(repository / "dvc.yaml", name, stage_of(run, config, plan.folders))
+
+    # The run: DVC starts Snakemake, which makes what is missing.
+    prepare_environment(repository)
+    if code := _dvc(repository, "repro", name):
+        return code
+
+    # The photographs, which are there once the run is.
+    folders = {folder: write_photographs_file(repository, folder) for folder in fetched_folders(plan)}
+    files = [file for file in folders.values() if file is not None]
+    if files and (code := _dvc(repository, "commit", "-q", "-f", *files)):
+        return code
+    _say_what_is_next(repository, plan, folders)
+    return 0
+
+
+def _dvc(repository: Path, *arguments: str) -> int:
+    return subprocess.run(["dvc", *arguments], cwd=repository, check=False).returncode
+
+
+def _say_what_is_next(repository: Path, plan: Plan, folders: dict[str, str | None]) -> None:
+    """What was recorded, and the commands that share it."""
+    files = [file for file in folders.values() if file is not None]
+    recorded = [plan.folder, *(folder for folder, file in folders.items() if file is not None)]
+    added = ["dvc.yaml", "dvc.lock", "results", *([PHOTOGRAPHS] if files else [])]
+    run = plan.resolved["run"]
+    print(f"recorded: {', '.join(recorded)}")
+    print("share it: dvc push")
+    print(f"          git add {' '.join(added)} && git commit -m 'Results of {run}'")
+    if waiting := unrecorded(repository):
+        pulled = " ".join([stage_name(run), *files])
+        print(f"not recorded: {', '.join(waiting)}; until then, plain `dvc pull` ends with an error elsewhere.")
+        print(f"          Pull this run by name: dvc pull {pulled}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Record the run of the configuration that the command line names."""
+    parser = argparse.ArgumentParser(
+        prog="python -m conceptrast.plan.record", description="Record a run with DVC, from the root of the repository."
+    )
+    parser.add_argument("config", help="file of the run's configuration, e.g. config/imagenette.yaml")
+    repository = Path.cwd()
+    config = Path(parser.parse_args(arguments).config)
+    try:
+        if not (repository / "Snakefile").is_file():
+            raise ConfigError(f"{repository} is not the root of the repository: it holds no Snakefile")
+        if not config.resolve().is_relative_to(repository):
+            raise ConfigError(
+                f"the configuration {config} lies outside the repository {repository}: copy it to config/"
+            )
+        return record(repository, config.resolve().relative_to(repository).as_posix())
+    except ConceptrastError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,119 @@
+"""The keys that every run has: its name and seeds, its datasets and its models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from conceptrast.plan.keys import (
+    DatasetName,
+    EntryName,
+    FileName,
+    Names,
+    Number,
+    Section,
+    key,
+    one_or_several,
+)
+
+Precision = Literal["float32", "bfloat16"]
+
+HEAD_KEYS = ("dataset", "only", "batch_size", "precision")
+"""What ``train`` takes beside ``only: head``: a head is fitted in one go, so what a descent needs has no meaning."""
+
+Side = Annotated[int, Field(ge=1)]
+ClassNames = Annotated[Any, one_or_several(FileName, list[str]), Names("file")]
+Crop = Annotated[Any, one_or_several(Side, Annotated[list[Side], Field(min_length=2, max_length=2)])]
+Channels = Annotated[list[Number], Field(min_length=1, max_length=3)]
+
+
+class Dataset(Section):
+    """Pictures. Further keys are the options of the kind: the keywords of its class in ``src/conceptrast/data/``."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+    kind: str = key("one of the kinds in src/conceptrast/data/")
+
+
+class Training(Section):
+    """How the workflow trains a model."""
+
+    dataset: DatasetName = key("its training split is learnt from, its validation split is measured on")
+    only: Literal["head"] | None = key("head: fit the last linear layer alone, by logistic regression", None)
+    epochs: int = key("passes over the training pictures", 4, ge=1)
+    batch_size: int = key("pictures in a step", 64, ge=1)
+    learning_rate: Number = key("the highest one: it rises for a quarter of all steps and falls to zero", 0.1, gt=0)
+    momentum: Number = key("of stochastic gradient descent", 0.9, ge=0)
+    weight_decay: Number = key("of stochastic gradient descent", 0.0005, ge=0)
+    precision: Precision = key("of the training alone", "bfloat16")
+
+    @model_validator(mode="after")
+    def _of_a_head(self) -> Self:
+        meaningless = sorted(self.model_fields_set - set(HEAD_KEYS))
+        if self.only and meaningless:
+            context = {"what": "key beside 'only'", "key": meaningless[0], "valid": HEAD_KEYS}
+            raise PydanticCustomError("beside", "a head is fitted in one go", context)
+        return self
+
+
+class Model(Section):
+    """A classifier; without ``weights`` and ``train`` its weights are random, by the seed."""
+
+    architecture: str | None = key(
+        "a family of src/conceptrast/models/, or any classifier of torchvision by name", None
+    )
+    factory: str | None = key(
+        "package.module:function of your own, in place of architecture",
+        None,
+        pattern=r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_.]*$",
+    )
+    weights: Annotated[str, Field(min_length=1), Names("weights")] | None = key(
+        "name of published weights, or a .pth or .safetensors file", None
+    )
+    options: dict[str, Any] | None = key("keywords of the architecture or the factory", None)
+    extract: str | None = key("part of a detector that is explained, e.g. backbone.body", None, min_length=1)
+    class_names: ClassNames | None = key("a list of names, or a file that holds one", None)
+    input_size: int | None = key("side of the input in pixels", None, ge=1)
+    seed: int | None = key("of random weights and of the training; the run's if it is left out", None, ge=0)
+    resize: int | None = key("shorter side to which pictures are resized; null: not at all", None, ge=1)
+    crop: Crop | None = key("side of the middle that is cut out, or height and width", None)
+    mean: Channels | None = key("of each channel, for the normalisation", None)
+    std: Channels | None = key("of each channel, for the normalisation", None)
+    interpolation: Literal["nearest", "bilinear", "bicubic"] | None = key("of the resizing", None)
+    train: Training | None = key("the workflow trains it", None)
+
+    @model_validator(mode="after")
+    def _of_one_origin(self) -> Self:
+        if (self.architecture is None) == (self.factory is None):
+            raise PydanticCustomError("section", "needs either 'architecture' or 'factory'")
+        return self
+
+
+class Run(Section):
+    """What every run has; the keys of the analyses come to these."""
+
+    title: ClassVar[str] = "key"
+    run: EntryName = key("name of the run: everything lands in the folder of this name below results/")
+    experiment: str = key("of MLflow, so that runs of one experiment can be compared", "conceptrast")
+    seed: int = key("of everything random", 0, ge=0)
+    precision: Precision = key("bfloat16 for processors and GPUs that compute in it", "float32")
+    batch_size: int = key("pictures that go through a model together", 64, ge=1)
+    workers: int = key("processes that decode pictures beside each step; 0: the step itself", 0, ge=0)
+    class_shards: int = key("jobs into which the classes of a study are split", 1, ge=1)
+    images_per_class: int = key("images of a class that are explained at most", 60, ge=1)
+    min_images: int = key("a class that fewer images are predicted as is skipped, and listed", 8, ge=1)
+    max_rejected: Number = key("highest share of unreadable pictures in a dataset", 0.01, ge=0, le=1)
+    datasets: Annotated[dict[EntryName, Dataset], Field(min_length=1)] = key("pictures, by name")
+    models: dict[EntryName, Model] = key("classifiers, by name", {})
+
+
+def without_descent(train: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a training; of a head's without what only a descent needs and the defaults have filled in.
+
+    Example:
+        >>> without_descent({"dataset": "pairs", "only": "head", "epochs": 4})
+        {'dataset': 'pairs', 'only': 'head'}
+    """
+    return {name: value for name, value in train.items() if not train.get("only") or name in HEAD_KEYS}

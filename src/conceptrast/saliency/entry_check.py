@@ -1,0 +1,22 @@
+"""What a view of the configuration needs of its layer, checked before a run starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from conceptrast.models.activations import refuse_nowhere_to_look
+
+
+def check_entry(entry: Mapping[str, Any], shape: tuple[int, ...], view: tuple[int, int]) -> None:  # noqa: ARG001
+    """Refuse a layer in which there is nowhere to look.
+
+    Args:
+        entry: the view.
+        shape: of its layer's activations for one image, ``(C, h, w)``.
+        view: height and width of the model's input.
+
+    Raises:
+        LayerError: the layer has no positions, or a single one.
+    """
+    refuse_nowhere_to_look((1, *shape), entry["layer"])

@@ -1,0 +1,86 @@
+r"""Known truth: do maps of a pair of classes lie on what tells the two apart, rather than on what they share?
+
+For pairs of classes (A, B) that share a concept in a dataset whose truth is known, such as ``3+7`` and ``3+8``: the
+*own* concept of an image of A is the one that B lacks (``7``), the *shared* one is in both (``3``);
+:func:`conceptrast.contrast.recovery.sharing_pairs` lists them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from conceptrast.base.errors import ShapeError
+from conceptrast.concepts.patches import BOX
+
+_COLUMNS = ("image", "flat", "own_mass", "shared_mass", "hit")
+
+
+def truth_rows(
+    maps: np.ndarray,
+    images: np.ndarray,
+    truth: pd.DataFrame,
+    own_concept: str,
+    shared_concept: str,
+    margin: tuple[int, int] = (0, 0),
+) -> pd.DataFrame:
+    r"""Where each map's mass lies, and where its maximum.
+
+    .. math:: \mathrm{mass} = \sum_{p \in \mathrm{boxes}} M_p \Big/ \sum_p M_p
+
+    Args:
+        maps: ``[N, H, W]``, not negative, of pictures that the model sees as they are.
+        images: ``[N]`` ids.
+        truth: image, concept, top, left, height, width, in pixels.
+        own_concept: the concept that the other class lacks.
+        shared_concept: the concept that both classes have.
+        margin: rows and columns of pixels by which every box is enlarged on each side.
+
+    Returns:
+        image, flat (the map is the same everywhere: it has no maximum), own_mass and shared_mass (0 to 1; 0 where a
+        map is zero), hit (the maximum lies on the own concept; where several pixels reach it, at least half of them
+        do). Only images in which both concepts are: the model may have named a picture A that is none.
+
+    Raises:
+        ShapeError: the number of maps is not that of images.
+
+    Source: the pointing game, Zhang et al. 2018, IJCV 126, section 4.1; the margin is its tolerance, there 15 pixels.
+
+    Example:
+        >>> truth = pd.DataFrame({"image": 5, "concept": ["7", "3"], "top": 0, "left": [0, 1], "height": 2, "width": 1})
+        >>> truth_rows(np.array([[[0.5, 0.2], [0.3, 0.0]]]), np.array([5]), truth, "7", "3").values.tolist()
+        [[5, False, 0.8, 0.2, True]]
+    """
+    if len(maps) != len(images):
+        raise ShapeError(f"{len(maps)} maps for {len(images)} images: every image needs one")
+    rows = []
+    for image, values in zip(images.tolist(), maps, strict=True):
+        inside = [
+            _inside(
+                truth,
+                image,
+                concept=concept,
+                size=values.shape,
+                margin=margin,
+            )
+            for concept in (own_concept, shared_concept)
+        ]
+        if all(mask.any() for mask in inside):
+            flat = bool(values.min() == values.max())
+            total = float(values.sum())
+            masses = [float(values[mask].sum()) / total if total else 0.0 for mask in inside]
+            hit = not flat and bool(inside[0][values == values.max()].mean() >= 0.5)
+            rows.append((image, flat, *masses, hit))
+    return pd.DataFrame(rows, columns=list(_COLUMNS))
+
+
+def _inside(
+    truth: pd.DataFrame, image: int, concept: str, size: tuple[int, ...], margin: tuple[int, int]
+) -> np.ndarray:
+    """``[H, W]`` bool: the pixels in the enlarged boxes of a concept."""
+    inside = np.zeros(size, dtype=bool)
+    boxes = truth.loc[(truth["image"] == image) & (truth["concept"] == concept), list(BOX)]
+    for top, left, height, width in boxes.itertuples(index=False, name=None):
+        rows = slice(max(top - margin[0], 0), top + height + margin[0])
+        inside[rows, max(left - margin[1], 0) : left + width + margin[1]] = True
+    return inside

@@ -1,0 +1,62 @@
+"""The step that compares latent spaces."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from conceptrast.base.files import read_arrays, read_table, write_json, write_table
+from conceptrast.bias.autoencoder import Autoencoder
+from conceptrast.models import load_model
+from conceptrast.models.weights import write_state
+from conceptrast.steps import latent_bias as step
+
+from ..bias.rotated_digits import ENTRIES, pictures_of
+
+
+def test_the_step_writes_codes_positions_and_figures(tmp_path):
+    indices, weights = [], []
+    for condition in ENTRIES:
+        indices.append(tmp_path / f"{condition}.parquet")
+        write_table(pictures_of(condition).table, indices[-1])
+    resnet = {"architecture": "resnet10", "input_size": 8, "train": {"dataset": ""}}
+    for condition in ENTRIES:
+        for network in ("autoencoder", "resnet"):
+            for seed in (0, 1):
+                weights.append(tmp_path / f"{condition}-{network}-{seed}.safetensors")
+                module = (
+                    Autoencoder(8, seed)
+                    if network == "autoencoder"
+                    else load_model("resnet10", class_names=["3", "4"], input_size=8, seed=seed).module
+                )
+                write_state(module.state_dict(), weights[-1])
+    write_json(["3", "4"], names := tmp_path / "names.json")
+    settings = {
+        "bias": "digits",
+        "size": 8,
+        "seeds": [0, 1],
+        "resnet": resnet,
+        "datasets": ENTRIES,
+        "seed": 0,
+        "precision": "float32",
+        "batch_size": 16,
+    }
+    figures = [tmp_path / f"{name}.png" for name in ("maps", "rotations", "navigation-biased", "navigation-control")]
+    codes, positions = tmp_path / "codes.npz", tmp_path / "positions.parquet"
+    step.main(settings, indices, names, weights, codes, positions, figures)
+    table, arrays = read_table(positions), read_arrays(codes)
+    assert len(table) == 8 * 24
+    keys = table[["condition", "network", "seed"]].drop_duplicates().agg(lambda row: "_".join(map(str, row)), axis=1)
+    assert keys.tolist() == [path.stem.replace("-", "_") for path in weights]
+    own = table[(table["condition"] == "control") & (table["network"] == "resnet") & (table["seed"] == 1)]
+    key = "control_resnet_1"
+    np.testing.assert_allclose(
+        own["position"], (arrays[f"codes_{key}"] - arrays[f"middle_{key}"]) @ arrays[f"unit_{key}"]
+    )
+    assert arrays[f"images_{key}"].tolist() == own["image"].tolist()
+    assert all(Image.open(path).size[0] > 800 for path in figures)
+    pd.testing.assert_frame_equal(
+        own[["image", "rotation"]].reset_index(drop=True),
+        pictures_of("control").table.query("split == 'validation'")[["image", "rotation"]].reset_index(drop=True),
+    )

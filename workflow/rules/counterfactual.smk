@@ -1,0 +1,60 @@
+"""Counterfactuals. A decoder from a study's layer back to pictures; images of one class moved towards another.
+
+decoder → counterfactual → counterfactual_tables, for studies that name pairs of classes.
+"""
+
+
+rule decoder:
+    input:
+        unpack(picture_inputs),
+    output:
+        decoder="studies/{study}/decoder.safetensors",
+        history=in_report("studies/{study}/decoder.training.csv", "decoder"),
+        reconstruction="studies/{study}/reconstruction.csv",
+    log:
+        "logs/{study}/decoder.log",
+    priority: 5  # it takes all cores: early, so that no core waits for the other later
+    threads: all_cores()
+    resources:
+        **needs(3000),
+    params:
+        **of_training("decoder"),
+    shell:
+        STEP
+
+
+rule counterfactual:
+    input:
+        unpack(counterfactual_inputs),
+    output:
+        counterfactual="studies/{study}/counterfactual.csv",
+        pictures=figures_in_report("figures/{study}/counterfactuals", "counterfactual"),
+        manifest="figures/{study}/counterfactuals.csv",
+    log:
+        "logs/{study}/counterfactual.log",
+    benchmark:
+        "benchmarks/{study}/counterfactual.tsv"
+    priority: 1  # the longest on one core: as soon as it can start
+    resources:
+        **needs(2500),
+    params:
+        **of_pictures("counterfactual"),
+    shell:
+        STEP
+
+
+rule counterfactual_tables:
+    input:
+        **of_studies(
+            names("counterfactual"), reconstructions="reconstruction.csv", counterfactuals="counterfactual.csv"
+        ),
+    output:
+        tables=tables("counterfactual_tables", caption="counterfactual_table"),
+    log:
+        "logs/counterfactual_tables.log",
+    resources:
+        **needs(1000, gpu=0),
+    params:
+        **of_run("counterfactual_tables"),
+    shell:
+        STEP
