@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,11 +15,14 @@ from conceptrast.ace.concepts import Concepts, concepts_of_class
 from conceptrast.ace.segments import Labels, Segments, segments_of
 from conceptrast.ace.settings import AceSettings
 from conceptrast.ace.tcav import class_gradients
+from conceptrast.base.progress import counted, progress
 from conceptrast.base.streams import Stream, generator
 from conceptrast.models.activations import activations_of
 from conceptrast.models.inference import device_of
 from conceptrast.models.pictures import Pictures
 from conceptrast.models.split import SplitModel
+
+LOGGER = logging.getLogger("conceptrast")
 
 
 @dataclass(frozen=True)
@@ -75,15 +79,19 @@ def concepts_of_classes(
         shapes=settings.segments_as,
         precision=options.precision,
     )
+    LOGGER.info("superpixels of %s of other classes", counted(len(whole), "pictures"))
     random = cut(whole)
 
     # Segments, gradients and concepts of each class.
-    for target, images in chosen.items():
+    for target, images in progress(chosen.items(), "finding concepts", len(chosen), "classes"):
+        name = pictures.model.class_names[target]
+        LOGGER.info("superpixels of %s of %s", counted(len(images), "pictures"), name)
         segments = cut(images, labels=options.labels)
         batches = activations_of(pictures.model, split, pictures.of(images), options.precision)
         activations = torch.cat([batch for _, batch in batches]).to(device_of(pictures.model))
         gradients = class_gradients(split, activations, target, pictures.batch_size)
         others = random.of(drawn[target])
+        LOGGER.info("clusters of superpixels of %s, and their tests", name)
         concepts = [
             concepts_of_class(
                 target=target,

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from conceptrast.ace.superpixels import segment_views, superpixels
+from conceptrast.base.progress import progress
 from conceptrast.models.activations import activations_of
 from conceptrast.models.pictures import Pictures
 from conceptrast.models.split import SplitModel
@@ -130,8 +131,8 @@ def pooled(activations: Tensor, masks: Tensor | None = None) -> Tensor:
 
 
 def _one_by_one(pictures: Pictures, images: np.ndarray) -> Iterator[tuple[int, Tensor]]:
-    for ids, batch in pictures.of(images, "cutting into superpixels"):
-        yield from zip(map(int, ids), batch, strict=True)
+    pairs = (pair for ids, batch in pictures.of(images) for pair in zip(map(int, ids), batch, strict=True))
+    yield from progress(pairs, "cutting into superpixels", len(images), "pictures")
 
 
 def _activations(

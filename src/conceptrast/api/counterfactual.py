@@ -1,7 +1,4 @@
-"""A decoder for one's own pictures, and the counterfactual of one picture, from Python.
-
-The same functions as the workflow's steps, in memory.
-"""
+"""What would have to be different for another class? A picture is moved in a layer, and decoded on the way."""
 
 from __future__ import annotations
 
@@ -14,11 +11,11 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 from PIL import Image
-from torch import nn
 
-from conceptrast.api.explain import as_model
+from conceptrast.api.evidence import Evidence
+from conceptrast.api.result import Result
 from conceptrast.base.errors import ConfigError, unknown_name
-from conceptrast.base.names import short
+from conceptrast.base.progress import counted, duration
 from conceptrast.counterfactual.decodable_layer import DecodableLayer
 from conceptrast.counterfactual.decoder import Decoder
 from conceptrast.counterfactual.decoder_training import DEFAULTS, DecoderOptions, train_decoder
@@ -30,63 +27,23 @@ from conceptrast.counterfactual.search import SearchOptions
 from conceptrast.counterfactual.story import Story
 from conceptrast.counterfactual.table import with_names
 from conceptrast.data.decoding import open_rgb
-from conceptrast.data.loose_pictures import AnyPictures, as_dataset
 from conceptrast.data.view_pixels import pixels
+from conceptrast.base.names import short
 from conceptrast.figures.counterfactual import draw_counterfactual
 from conceptrast.figures.counterfactual_animation import animation, save_gif
 from conceptrast.models.inference import autocast, device_of, network_input
-from conceptrast.models.model import Model, Preprocess
 from conceptrast.models.split import SplitModel
 from conceptrast.models.training_pictures import TrainingPictures
 
-
-def decoder_of(
-    model: Model | nn.Module,
-    images: AnyPictures,
-    layer: str,
-    options: DecoderOptions = DEFAULTS,
-    *,
-    seed: int = 0,
-    preprocess: Preprocess | None = None,
-    class_names: Sequence[str] | None = None,
-) -> Decoder:
-    """Train a decoder from a layer of a model back to pictures.
-
-    Args:
-        model: a :class:`~conceptrast.models.model.Model`, or a bare network together with ``preprocess``.
-        images: one picture (a file, or a PIL image), a folder (any nesting), a list of files or of PIL images, or a
-            dataset and rows of its index.
-        layer: whose activations are decoded, e.g. ``layer3``.
-        options: how to train.
-        seed: of the initial weights and the order of the pictures.
-        preprocess: how pictures become the input of a bare network.
-        class_names: of a bare network's outputs; numbers if not given.
-
-    Raises:
-        ModelError: a bare network without ``preprocess``, or a training that diverges.
-        LayerError: there is no such layer, or its activations have no positions.
-        ShapeError: the layer is as fine as the picture.
-        DataError: no usable picture.
-
-    Source: see :mod:`conceptrast.counterfactual.decoder`.
-
-    Example:
-        >>> network = nn.Sequential(nn.AvgPool2d(4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
-        >>> pictures = [Image.new("RGB", (16, 16), colour) for colour in ("red", "blue")]
-        >>> decoder = decoder_of(network, pictures, "1", DecoderOptions(epochs=1, batch_size=2, width=16),
-        ...     preprocess=Preprocess(16, 16, (0.0,) * 3, (1.0,) * 3))
-        >>> decoder(torch.zeros(1, 3, 4, 4)).shape
-        torch.Size([1, 3, 16, 16])
-    """
-    whole = as_model(model, preprocess, class_names)
-    dataset, table = as_dataset(images)
-    pictures = TrainingPictures(dataset, table, whole.preprocess, options.batch_size)
-    return train_decoder(whole, SplitModel(whole, layer), pictures, options, seed=seed)[0]
+SECONDS_PER_PIXEL = 1.4e-6
+"""Rough time of training, for each pixel of each picture in each epoch: 77 s for two epochs of 3,000 pictures of 96
+pixels on two cores of a server processor."""
 
 
 @dataclass(frozen=True)
-class Counterfactual:
-    """What :func:`counterfactual_of` found.
+class Counterfactual(Result):
+    """What would have to be different: the answer of
+    :meth:`Study.counterfactual <conceptrast.api.study.Study.counterfactual>`.
 
     Attributes:
         names: of the class that the model gives the picture, and of the one that it is moved towards.
@@ -110,9 +67,8 @@ class Counterfactual:
     def plot(self) -> Figure:
         """A strip along each direction, as the workflow draws it."""
         title = f"from {short(self.names[0])} to {short(self.names[1])}"
-        return draw_counterfactual(
-            self.stories, self.names, title, f"activations of {self.layer} are moved and decoded"
-        )
+        note = f"activations of {self.layer} are moved and decoded"
+        return draw_counterfactual(self.stories, self.names, title, note)
 
     def save_gif(self, path: Path | str, direction: str = "latent_shift") -> None:
         """Write the animation along one direction.
@@ -132,92 +88,142 @@ class Counterfactual:
                 f"  the decoded picture is not named {self.names[0]}: the decoder is too weak to show anything"
             )
         for story in self.stories:
-            said = f"p({self.names[1]}) of the decoded picture {story.decoded[0, 1]:.2f} to {story.decoded[-1, 1]:.2f}"
-            lines.append(
-                f"  {story.direction.name}: {said}, suffix {story.suffix[-1, 1]:.2f}, λ {story.lambdas[-1]:.2f}"
-            )
+            before, after = story.decoded[[0, -1], 1]
+            decoded = f"p({self.names[1]}) of the decoded picture {before:.2f} to {after:.2f}"
+            suffix = f"suffix {story.suffix[-1, 1]:.2f}, λ {story.lambdas[-1]:.2f}"
+            lines.append(f"  {story.direction.name}: {decoded}, {suffix}")
         return "\n".join(lines)
 
 
-def counterfactual_of(
-    model: Model | nn.Module,
+@dataclass(frozen=True)
+class Way:
+    """How far a picture is moved, and how often it is decoded on the way.
+
+    Args:
+        probability: of the class at which a way ends.
+        limit: longest way, relative to the length of the activations.
+        frames: decoded pictures on the way.
+
+    Raises:
+        ConfigError: a number that cannot be.
+    """
+
+    probability: float = 0.5
+    limit: float = 1.0
+    frames: int = 13
+
+    def __post_init__(self) -> None:
+        if self.frames < 2 or self.limit <= 0 or not 0 < self.probability < 1:
+            numbers = f"frames {self.frames}, limit {self.limit:g}, probability {self.probability:g}"
+            raise ConfigError(
+                f"got {numbers}: needs 2 frames at least, a limit above 0 and a probability between 0 and 1"
+            )
+
+
+def trained_decoder(evidence: Evidence, options: DecoderOptions) -> Decoder:
+    """Train a decoder from the study's layer back to its pictures.
+
+    Raises:
+        ModelError: the training diverges.
+        LayerError: the layer's activations have no positions.
+        ShapeError: the layer is as fine as the picture.
+    """
+    pictures = evidence.pictures
+    training = TrainingPictures(pictures.dataset, pictures.table, evidence.model.preprocess, options.batch_size)
+    decoder, _ = train_decoder(evidence.model, evidence.split, training, options, seed=evidence.options.seed)
+    return decoder
+
+
+def training_time(n_pictures: int, size: tuple[int, int], epochs: int = DEFAULTS.epochs) -> str:
+    """About how long a decoder is trained, in words.
+
+    Args:
+        n_pictures: that it is trained on.
+        size: (height, width) of the model's input.
+        epochs: passes over the pictures.
+
+    Example:
+        >>> training_time(1000, (96, 96)), training_time(3925, (224, 224))
+        ('about 26 s on 1000 pictures of 96×96 pixels', 'about 9 minutes on 3925 pictures of 224×224 pixels')
+    """
+    seconds = max(1.0, SECONDS_PER_PIXEL * n_pictures * size[0] * size[1] * epochs)
+    return f"about {duration(seconds)} on {counted(n_pictures, 'pictures')} of {size[0]}×{size[1]} pixels"
+
+
+def no_decoder(evidence: Evidence) -> ConfigError:
+    """The error for a counterfactual without a decoder: how to train one, and how long that takes."""
+    size = evidence.model.preprocess.size
+    if evidence.picture_set.images is None:
+        how = "open the study with pictures to learn from"
+        time = f"{training_time(1000, size)}, longer for large networks"
+    else:
+        how = "it learns from the study's pictures"
+        time = f"{training_time(len(evidence.pictures.table), size)} on two cores, longer for large networks"
+    return ConfigError(
+        f"a counterfactual at {evidence.layer} needs a decoder: train one with study.decoder(), {how} ({time}); "
+        "or give the file of one, study.decoder('decoder.safetensors')"
+    )
+
+
+def move(
+    evidence: Evidence,
     decoder: Decoder,
-    image: Path | str | Image.Image,
-    target: str | int,
-    directions: Sequence[Direction] = (),
-    *,
-    probability: float = 0.5,
-    limit: float = 1.0,
-    frames: int = 13,
-    seed: int = 0,
-    precision: str = "float32",
-    preprocess: Preprocess | None = None,
-    class_names: Sequence[str] | None = None,
+    picture: Image.Image | Path | str,
+    target: int,
+    directions: Sequence[Direction],
+    way: Way,
 ) -> Counterfactual:
     """Move one picture towards a class: what would have to be different, and does the model see it in the picture?
 
     Args:
-        model: a :class:`~conceptrast.models.model.Model`, or a bare network together with ``preprocess``.
+        evidence: of the study.
         decoder: of the layer in which the picture is moved.
-        image: a file, or a PIL image.
-        target: the class that it is moved towards, by name or index.
-        directions: beside the gradient of the class's log probability and the latent shift, which are always tried:
-            CAVs, components, normals of hyperplanes; each with a name of its own.
-        probability: of the class at which a way ends.
-        limit: longest way, relative to the length of the activations.
-        frames: decoded pictures on the way.
-        seed: of the random directions that stand beside.
-        precision: ``float32`` or ``bfloat16``.
-        preprocess: how pictures become the input of a bare network.
-        class_names: of a bare network's outputs; numbers if not given.
+        picture: a file, or a PIL image.
+        target: class index.
+        directions: beside the gradient and the latent shift.
+        way: how far it goes.
 
     Raises:
-        ModelError: a bare network without ``preprocess``.
         LayerError: a direction belongs to another layer than the decoder.
-        ConfigError: a number that cannot be, an unknown class or precision, two directions of one name, or the model
-            gives the picture the class already.
+        ConfigError: two directions of one name, or the model gives the picture the class already.
         DataError: the file is no picture.
-
-    Source: see :mod:`conceptrast.counterfactual.search`.
-
-    Example:
-        >>> network = nn.Sequential(nn.AvgPool2d(4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
-        >>> how = {"preprocess": Preprocess(16, 16, (0.0,) * 3, (0.1,) * 3), "class_names": ["red", "green", "blue"]}
-        >>> pictures = [Image.new("RGB", (16, 16), colour) for colour in ("red", "blue")]
-        >>> decoder = decoder_of(network, pictures, "1", DecoderOptions(epochs=1, batch_size=2, width=16), **how)
-        >>> found = counterfactual_of(network, decoder, pictures[0], "blue", **how)
-        >>> found.names, [story.direction.name for story in found.stories]
-        (('red', 'blue'), ['gradient', 'latent_shift'])
     """
-    if frames < 2 or limit <= 0 or not 0 < probability < 1:
-        got = f"frames {frames}, limit {limit:g}, probability {probability:g}"
-        raise ConfigError(f"got {got}: needs 2 frames at least, a limit above 0 and a probability between 0 and 1")
-    whole = as_model(model, preprocess, class_names)
-    index, split = whole.class_index(target), SplitModel(whole, decoder.layer)
-    decodable = DecodableLayer(whole, split, decoder)
-    picture = image if isinstance(image, Image.Image) else open_rgb(image)
-    view = whole.preprocess.view(picture)
-    with torch.inference_mode(), autocast(precision, device_of(whole)):
-        activations = split.prefix(network_input(whole, view[None])).float()
-        said = int(split.suffix(activations).argmax())
-    if said == index:
-        raise ConfigError(f"the model says {whole.class_names[index]!r} of this picture already: name another class")
+    # What the model says of the picture.
+    model = evidence.model
+    names = model.class_names
+    precision = evidence.options.precision
+    split = evidence.split if decoder.layer == evidence.layer else SplitModel(model, decoder.layer)
+    layer = DecodableLayer(model, split, decoder)
+    view = model.preprocess.view(picture if isinstance(picture, Image.Image) else open_rgb(picture))
+    with torch.inference_mode(), autocast(precision, device_of(model)):
+        activations = split.prefix(network_input(model, view[None])).float()
+        predicted = int(split.suffix(activations).argmax())
+    if predicted == target:
+        raise ConfigError(f"the model says {names[target]!r} of this picture already: name another class")
+
+    # Every direction towards the class.
+    pair = (predicted, target)
+    towards = directions_towards(layer, activations, pair, precision=precision)
+    for direction in directions:
+        if direction.name in (*towards, *RANDOM_DIRECTIONS):
+            raise ConfigError(f"two directions are called {direction.name!r}: give each a name of its own")
+        towards[direction.name] = [direction]
+
+    # The ways along them.
     subject = PairCounterfactuals(
-        layer=decodable,
+        layer=layer,
         images=np.zeros(1, np.int64),
         activations=activations,
-        pair=(said, index),
-        seed=seed,
-        options=SearchOptions(probability=probability, limit=limit, precision=precision),
+        pair=pair,
+        seed=evidence.options.seed,
+        options=SearchOptions(probability=way.probability, limit=way.limit, precision=precision),
     )
-    tried = directions_towards(decodable, activations, (said, index), precision=precision)
-    for each in directions:
-        if each.name in (*tried, *RANDOM_DIRECTIONS):
-            raise ConfigError(f"two directions are called {each.name!r}: give each a name of its own")
-        tried[each.name] = [each]
-    names = whole.class_names
-    rows = with_names(subject.rows(tried), names)
+    rows = with_names(subject.rows(towards), names)
+    starts = rows.loc[rows["fraction"] == 0, "predicted_decoded"]
     return Counterfactual(
-        (names[said], names[index]), decoder.layer, rows, subject.stories(tried, 0, pixels(view), frames),
-        bool(rows.loc[rows["fraction"] == 0, "predicted_decoded"].eq(said).all()),
-    )  # fmt: skip
+        names=(names[predicted], names[target]),
+        layer=decoder.layer,
+        rows=rows,
+        stories=subject.stories(towards, 0, pixels(view), way.frames),
+        kept=bool(starts.eq(predicted).all()),
+    )

@@ -32,6 +32,36 @@ def progress(items: Iterable[Item], what: str, total: int, unit: str, every: flo
         now = time.monotonic()
         if now - last >= every and done < total:
             left = (now - start) / done * (total - done)
-            LOGGER.info("%s: %d of %d %s, about %.0f s left", what, done, total, unit, left)
+            LOGGER.info(f"{what}: {done} of {counted(total, unit)}, about {duration(left)} left")
             last = now
-    LOGGER.info("%s: %d %s in %.1f s", what, done, unit, time.monotonic() - start)
+    LOGGER.info("%s: %s in %.1f s", what, counted(done, unit), time.monotonic() - start)
+
+
+def counted(number: int, plural: str) -> str:
+    """A number of things, in the singular where it is one.
+
+    Args:
+        number: how many.
+        plural: of the thing; its first word is what is counted.
+
+    Example:
+        >>> counted(1, "batches"), counted(2, "batches"), counted(1, "blocks of pairs"), counted(1, "pictures")
+        ('1 batch', '2 batches', '1 block of pairs', '1 picture')
+    """
+    if number != 1:
+        return f"{number} {plural}"
+    thing, space, rest = plural.partition(" ")
+    singular = thing[:-2] if thing.endswith(("ches", "sses", "xes")) else thing.removesuffix("s")
+    return f"1 {singular}{space}{rest}"
+
+
+def duration(seconds: float) -> str:
+    """A time in words that are as exact as an estimate can be.
+
+    Example:
+        >>> duration(3.4), duration(100), duration(600), duration(3 * 3600)
+        ('3 s', '100 s', '10 minutes', '3.0 hours')
+    """
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.1f} hours"

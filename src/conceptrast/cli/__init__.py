@@ -11,17 +11,25 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 
 from conceptrast.base.errors import ConceptrastError
-from conceptrast.cli import contrast, dff, explain, saliency
+from conceptrast.cli import concepts, contrast, counterfactual, dff, explain, layers, saliency
 from conceptrast.steps.runner import said_of
 
 Command = tuple[str, Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], None]]
 COMMANDS: dict[str, Command] = {
+    "explain": ("what a class consists of: concepts, their best patches, a verdict", explain.add, explain.run),
     "contrast": ("why the model says one class and not another", contrast.add, contrast.run),
-    "dff": ("what a layer holds of pictures, as concepts with the classes they speak for", dff.add, dff.run),
-    "explain": ("from images to concepts to a verdict, for one class", explain.add, explain.run),
+    "concepts": ("concepts of a class among superpixels, tested (ACE and TCAV)", concepts.add, concepts.run),
+    "counterfactual": (
+        "what would have to be different in a picture for another class",
+        counterfactual.add,
+        counterfactual.run,
+    ),
     "saliency": ("where the model looks in a picture", saliency.add, saliency.run),
+    "dff": ("what a layer holds of pictures, as concepts with the classes they speak for", dff.add, dff.run),
+    "layers": ("the layers that a model can be looked into, with their shapes", layers.add, layers.run),
 }
 
 
@@ -50,6 +58,7 @@ def parser() -> argparse.ArgumentParser:
         ('tench', 'recommended')
     """
     top = argparse.ArgumentParser(prog="conceptrast", description="Why does an image classifier say A, and why not B?")
+    top.add_argument("--version", action="version", version=f"conceptrast {version('conceptrast')}")
     commands = top.add_subparsers(dest="command", required=True, metavar="command")
     for name, (line, add, run) in COMMANDS.items():
         command = commands.add_parser(name, help=line, description=line)

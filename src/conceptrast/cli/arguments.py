@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from conceptrast.base.errors import ConfigError
+from conceptrast.base.errors import ConfigError, unknown_name
 
 LOGGER = logging.getLogger("conceptrast")
-LEAST = {"batch_size": 1, "images_per_class": 1, "input_size": 1, "samples": 0, "noise": 0, "seed": 0}
+LEAST = {
+    **{"batch_size": 1, "images_per_class": 1, "input_size": 1, "samples": 0, "noise": 0, "seed": 0},
+    **{"random_images": 1, "clusters": 1, "min_segments": 2, "max_segments": 2, "draws": 2, "epochs": 1, "frames": 2},
+}
+FIGURES = ("png", "pdf", "svg")
 METHODS = "deeplift, integrated_gradients or gradient_x_activation"
 
 
@@ -23,17 +27,23 @@ def add_model_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--weights", help="name of published weights, or a .pth or .safetensors file")
     command.add_argument("--class-names", type=Path, metavar="FILE", help="JSON list with the names of the outputs")
     command.add_argument("--input-size", type=int, metavar="PIXELS", help="side of the model's input")
+    channels = (
+        "of each channel, of values from 0 to 1: one for grey, three for red, green and blue (default the model's)"
+    )
+    command.add_argument("--mean", type=float, nargs="+", metavar="VALUE", help=f"mean {channels}")
+    command.add_argument("--std", type=float, nargs="+", metavar="VALUE", help="standard deviation, likewise")
+    command.add_argument("--seed", type=int, default=0, help="of everything random (default 0)")
 
 
-def add_folder_arguments(command: argparse.ArgumentParser) -> None:
-    """The layer and the folder of pictures of a subcommand that looks at many."""
-    command.add_argument("--layer", required=True, help="where to look, e.g. layer4.2")
-    command.add_argument("--images", required=True, type=Path, metavar="DIR", help="folder of pictures, nested or not")
-
-
-def add_optional_layer(command: argparse.ArgumentParser) -> None:
-    """The layer of a subcommand that can choose one by itself."""
+def add_layer(command: argparse.ArgumentParser) -> None:
+    """Where to look."""
     command.add_argument("--layer", help="where to look, e.g. layer4.2 (default: the last layer that has positions)")
+
+
+def add_folder(command: argparse.ArgumentParser, required: bool = True) -> None:
+    """The folder of pictures of a subcommand that looks at many."""
+    help_text = "folder of pictures, nested or not"
+    command.add_argument("--images", required=required, type=Path, metavar="DIR", help=help_text)
 
 
 def add_files(command: argparse.ArgumentParser, several: str) -> None:
@@ -41,24 +51,28 @@ def add_files(command: argparse.ArgumentParser, several: str) -> None:
     command.add_argument("--image", required=True, type=Path, nargs="+", metavar="FILE", help=several)
 
 
+def add_class(command: argparse.ArgumentParser, what: str = "name or index of the class") -> None:
+    """The class that is asked about."""
+    command.add_argument("--class", required=True, dest="target", metavar="CLASS", help=what)
+
+
 def add_run_arguments(command: argparse.ArgumentParser) -> None:
-    """How a subcommand that looks at many pictures computes, and where it writes."""
+    """How a subcommand computes, and where it writes."""
     command.add_argument("--precision", default="float32", help="float32 (default) or bfloat16")
     add_output_arguments(command)
 
 
 def add_output_arguments(command: argparse.ArgumentParser) -> None:
-    """Batches, seed and folder: every subcommand needs them."""
+    """Batches, folder and figure: every subcommand that writes needs them."""
     command.add_argument("--batch-size", type=int, default=32, help="pictures in a batch (default 32)")
-    command.add_argument("--seed", type=int, default=0, help="of everything random (default 0)")
+    command.add_argument("--figure", default="png", help="png (default), pdf or svg")
     command.add_argument(
-        "--out", required=True, type=Path, metavar="DIR", help="folder for what is found; made if needed"
+        "--out", required=True, type=Path, metavar="DIR", help="folder for what is written; made if needed"
     )
 
 
-def add_concept_arguments(command: argparse.ArgumentParser) -> None:
-    """Arguments that say whose concepts are looked for, and how."""
-    command.add_argument("--class", required=True, dest="target", metavar="CLASS", help="name or index of the class")
+def add_attribution_arguments(command: argparse.ArgumentParser) -> None:
+    """Arguments that say how components of a class are looked for."""
     command.add_argument("--recipe", default="recommended", help="how to cut and combine patches (default recommended)")
     command.add_argument("--method", default="deeplift", help=f"{METHODS} (default deeplift)")
     command.add_argument("--samples", type=int, default=5, help="noisy copies of each picture, 0 for none (default 5)")
@@ -67,16 +81,81 @@ def add_concept_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--images-per-class", type=int, default=60, help="pictures of the class in use (default 60)")
 
 
-def open_model(options: argparse.Namespace) -> Any:
-    """The model that :func:`add_model_arguments` describes."""
+def open_model(options: argparse.Namespace, warn: bool = True) -> Any:
+    """The model that :func:`add_model_arguments` describes; ``warn`` if it was never trained."""
     from conceptrast.models.opening import load_model, read_class_names
 
     class_names = read_class_names(options.class_names) if options.class_names else None
     name = options.model or options.factory
-    model = load_model(name, options.weights, class_names=class_names, input_size=options.input_size, seed=options.seed)
-    if model.digest == "untrained":
+    preprocessing: dict[str, Any] = {
+        key: tuple(getattr(options, key)) for key in ("mean", "std") if getattr(options, key)
+    }
+    model = load_model(
+        name,
+        options.weights,
+        class_names=class_names,
+        input_size=options.input_size,
+        seed=options.seed,
+        **preprocessing,
+    )
+    if warn and model.digest == "untrained":
         LOGGER.warning("%s has random weights: what follows means nothing; name some with --weights", name)
     return model
+
+
+def open_study(options: argparse.Namespace) -> Any:
+    """The study of a subcommand: its model, its layer, its pictures if it has a folder, and how it computes."""
+    from conceptrast.api.study import Study
+
+    shared = ("images_per_class", "samples", "noise", "rectify", "seed", "precision", "batch_size")
+    chosen = {name: getattr(options, name) for name in shared if hasattr(options, name)}
+    if hasattr(options, "recipe"):
+        chosen["attribution"] = options.method
+    return Study(open_model(options), getattr(options, "images", None), layer=options.layer, **chosen)
+
+
+def prepare_output(options: argparse.Namespace) -> None:
+    """Make the folder, so that what cannot be written is said before anything is computed.
+
+    Raises:
+        ConfigError: there is no such kind of figure.
+    """
+    if options.figure not in FIGURES:
+        raise ConfigError(unknown_name("kind of figure", options.figure, FIGURES))
+    options.out.mkdir(parents=True, exist_ok=True)
+
+
+def write_result(
+    result: Any,
+    options: argparse.Namespace,
+    name: str,
+    tables: Mapping[str, Any],
+    arrays: Mapping[str, Mapping[str, Any]] | None = None,
+    others: Sequence[Path] = (),
+) -> None:
+    """Write the figure and the tables of an answer, print its text and say where everything is.
+
+    Args:
+        result: an answer of a study.
+        options: of the subcommand.
+        name: of the figure's file.
+        tables: by name of the file.
+        arrays: likewise.
+        others: files that are written already.
+    """
+    from conceptrast.base.files import write_arrays, write_table
+
+    figure = options.out / f"{name}.{options.figure}"
+    result.save(figure)
+    files = [figure]
+    for file, table in tables.items():
+        write_table(table, options.out / file)
+        files.append(options.out / file)
+    for file, values in (arrays or {}).items():
+        write_arrays(options.out / file, dict(values))
+        files.append(options.out / file)
+    print(result)
+    print("written: " + ", ".join(str(file) for file in [*files, *others]))
 
 
 def check_numbers(options: argparse.Namespace) -> None:

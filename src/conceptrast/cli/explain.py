@@ -5,42 +5,35 @@ from __future__ import annotations
 import argparse
 
 from conceptrast.cli.arguments import (
-    add_concept_arguments,
-    add_folder_arguments,
+    add_attribution_arguments,
+    add_class,
+    add_folder,
+    add_layer,
     add_model_arguments,
     add_run_arguments,
     check_numbers,
     class_of,
-    open_model,
+    open_study,
+    prepare_output,
+    write_result,
 )
 
 
 def add(command: argparse.ArgumentParser) -> None:
     """Its arguments."""
     add_model_arguments(command)
-    add_folder_arguments(command)
+    add_layer(command)
+    add_folder(command)
+    add_class(command)
+    add_attribution_arguments(command)
     add_run_arguments(command)
-    add_concept_arguments(command)
 
 
 def run(options: argparse.Namespace) -> None:
     """Explain one class and write ``explanation.png``, ``explanation.csv`` and ``prototypes.csv``."""
     check_numbers(options)
-    options.out.mkdir(parents=True, exist_ok=True)  # what cannot be written is said before anything is computed
-    from conceptrast.api.explain import explain_class
-    from conceptrast.base.files import write_table
-    from conceptrast.figures.canvas import save_png
-
-    model = open_model(options)
-    explanation = explain_class(
-        model, options.images, class_of(options.target, model.class_names), options.layer,
-        recipe=options.recipe, method=options.method, samples=options.samples, noise=options.noise,
-        images_per_class=options.images_per_class, seed=options.seed, rectify=options.rectify,
-        precision=options.precision, batch_size=options.batch_size,
-    )  # fmt: skip
-    files = [options.out / name for name in ("explanation.png", "explanation.csv", "prototypes.csv")]
-    save_png(explanation.plot(), files[0])
-    write_table(explanation.table(), files[1])
-    write_table(explanation.prototypes, files[2])
-    print(explanation)
-    print("written: " + ", ".join(str(file) for file in files))
+    prepare_output(options)
+    study = open_study(options)
+    explanation = study.explain(class_of(options.target, study.model.class_names), recipe=options.recipe)
+    tables = {"explanation.csv": explanation.table(), "prototypes.csv": explanation.prototypes}
+    write_result(explanation, options, "explanation", tables)

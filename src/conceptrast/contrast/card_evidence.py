@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from conceptrast.base.progress import progress
 from conceptrast.concepts.card_evidence import patch_of
 from conceptrast.contrast.cards import IMAGES_PER_SIDE, PATCHES_PER_ROW, ContrastCard, Side
 from conceptrast.contrast.components import SIDES
@@ -68,10 +69,13 @@ def contrast_card(
     patches = evidence.prototypes[evidence.prototypes["rank"] < PATCHES_PER_ROW]
     patch_views = pictures.by_id(np.unique(patches["image"]))
     sides = {}
-    for name, pair, hyperplane in (
+    directions = (
         (SIDES[0], evidence.pair, evidence.hyperplane),
         (SIDES[1], evidence.pair[::-1], evidence.hyperplane.reversed()),
-    ):
+    )
+    first, second = (pictures.model.class_names[target] for target in evidence.pair)
+    what = f"shifting between {first} and {second}"
+    for name, pair, hyperplane in progress(directions, what, len(directions), "directions"):
         ids = evidence.images[pair[0]]
         # Where the class's side is, in the images that the model is surest of.
         surest = _surest(ids, predictions)

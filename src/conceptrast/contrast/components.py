@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
+from conceptrast.base.progress import progress
 from conceptrast.concepts.class_factorization import weighted_rows
 from conceptrast.concepts.nmf import NothingToFactorizeError, nmf, reconstruction_error, refuse_negative
 from conceptrast.contrast.hyperplanes import Hyperplane
@@ -116,6 +117,7 @@ def contrast_sets(
     n_components: int = 6,
     seed: int = 0,
     rectify: bool = False,
+    names: Sequence[str] = (),
 ) -> dict[str, np.ndarray]:
     """Contrastive components of both sides of many hyperplanes.
 
@@ -125,6 +127,7 @@ def contrast_sets(
         n_components: of each side.
         seed: of the factorizations.
         rectify: see :func:`contrastive_components`.
+        names: of the model's classes, for the progress.
 
     Returns:
         Arrays by name, one row a set: first ``[S]``, second ``[S]``, baseline ``[S]``, side ``[S]``, components
@@ -136,19 +139,23 @@ def contrast_sets(
     results: list[ContrastiveComponents] = []
     skipped: list[tuple[int, int, str, str]] = []
     for target, activations in classes:
-        for baseline, by_pair in planes.items():
-            for pair, plane in by_pair.items():
-                if target not in pair:
-                    continue
-                side, plane_of_class = (SIDES[0], plane) if pair[0] == target else (SIDES[1], plane.reversed())
-                try:
-                    result = contrastive_components(
-                        activations, plane_of_class, n_components=n_components, seed=seed, rectify=rectify
-                    )
-                    results.append(result)
-                    heads.append((*pair, baseline, side))
-                except NothingToFactorizeError as error:
-                    skipped.append((*pair, baseline, f"no position lies on the side of class {target}: {error}"))
+        contrasts = [
+            (baseline, pair, plane)
+            for baseline, by_pair in planes.items()
+            for pair, plane in by_pair.items()
+            if target in pair
+        ]
+        what = f"contrasting {names[target] if names else f'class {target}'}"
+        for baseline, pair, plane in progress(contrasts, what, len(contrasts), "planes"):
+            side, plane_of_class = (SIDES[0], plane) if pair[0] == target else (SIDES[1], plane.reversed())
+            try:
+                result = contrastive_components(
+                    activations, plane_of_class, n_components=n_components, seed=seed, rectify=rectify
+                )
+                results.append(result)
+                heads.append((*pair, baseline, side))
+            except NothingToFactorizeError as error:
+                skipped.append((*pair, baseline, f"no position lies on the side of class {target}: {error}"))
 
     # The same as arrays.
     types = (("first", np.int64), ("second", np.int64), ("baseline", np.str_), ("side", np.str_))

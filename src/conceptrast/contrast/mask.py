@@ -6,6 +6,7 @@ rectangle of the image that a position of the grid stands for.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -16,6 +17,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from conceptrast.base.errors import ShapeError
+from conceptrast.base.progress import progress
 from conceptrast.base.streams import Stream, generator
 from conceptrast.contrast.hyperplanes import Hyperplane
 from conceptrast.contrast.pairs import Pair
@@ -26,6 +28,7 @@ from conceptrast.models.model import Model, Preprocess
 from conceptrast.models.pictures import Pictures
 from conceptrast.models.split import SplitModel
 
+LOGGER = logging.getLogger("conceptrast")
 STEPS = 10
 FIGURE_STEPS = (0, 1, 2, 3, 5, 7, 9)
 """Steps of the mask test that a figure shows."""
@@ -140,7 +143,8 @@ def masked_probabilities(
     device = device_of(model)
     size = (images.shape[2], images.shape[3])
     means = np.zeros((settings.steps + 1, len(classes)))
-    for step in range(settings.steps + 1):
+    what = f"hiding places of {model.class_names[classes[0]]}"
+    for step in progress(range(settings.steps + 1), what, settings.steps + 1, "shares of all places"):
         for start in range(0, len(images), settings.batch_size):
             part = slice(start, start + settings.batch_size)
             hidden = hidden_places(ranks[part], step / settings.steps, ranks.size, size).to(device)
@@ -206,10 +210,11 @@ def mask_tests(
     """
     model = pictures.model
     settings = replace(settings, batch_size=pictures.batch_size)
-    for pair, plane in planes.items():
+    for pair, plane in progress(planes.items(), "mask test", len(planes), "pairs"):
         ids = images[pair[0]]
         first, second = (model.class_names[target] for target in pair)
-        batches = list(pictures.of(ids, f"masking {first} against {second}"))
+        LOGGER.info("mask test of %s: does %s appear?", first, second)
+        batches = list(pictures.of(ids))
         parts = [activations for _, activations in activations_of(model, split, batches, settings.precision)]
         distances = plane.distances(torch.cat(parts)).numpy()
         inputs = torch.cat([network_input(model, views).cpu() for _, views in batches])

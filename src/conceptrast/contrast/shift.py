@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from conceptrast.base.errors import ConceptrastError, ShapeError
+from conceptrast.base.progress import progress
 from conceptrast.base.statistics import mean_sd
 from conceptrast.base.streams import Stream, generator
 from conceptrast.contrast.hyperplanes import RANDOM_DIRECTION, Hyperplane, random_hyperplane
@@ -193,6 +194,7 @@ def shift_table(
     planes: Mapping[str, Planes],
     draws: Sequence[Sequence[Pair]],
     settings: ShiftSettings,
+    names: Sequence[str] = (),
 ) -> pd.DataFrame:
     """The shift test of all drawn pairs that start from the given classes.
 
@@ -202,6 +204,7 @@ def shift_table(
         planes: by solver.
         draws: pairs of every draw; one that is drawn twice is computed once.
         settings: offsets, seed, precision, batch size.
+        names: of the model's classes, for the progress.
 
     Returns:
         draw, hyperplane, baseline, from_class, to_class, status (``ok`` or ``skipped``), reason, offset, p_from, p_to;
@@ -209,7 +212,9 @@ def shift_table(
     """
     parts = [pd.DataFrame(columns=list(COLUMNS))]
     for target, activations in classes:
-        for pair in sorted({pair for pairs in draws for pair in pairs if pair[0] == target}):
+        pairs_from = sorted({pair for pairs in draws for pair in pairs if pair[0] == target})
+        name = names[target] if names else f"class {target}"
+        for pair in progress(pairs_from, f"shifting {name} towards other classes", len(pairs_from), "pairs"):
             rows = shift_rows(split, activations, planes, pair, settings=settings).assign(status="ok", reason="")
             rows = pd.concat([rows, _skipped(planes, pair)], ignore_index=True)
             parts += [rows.assign(draw=number) for number, pairs in enumerate(draws) if pair in pairs]

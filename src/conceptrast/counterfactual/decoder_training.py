@@ -139,7 +139,7 @@ def train_decoder(
         ShapeError: the layer has too many positions for the picture.
         LayerError: the layer's output has no positions.
 
-    Example: see :func:`conceptrast.api.counterfactual.decoder_of`, which takes pictures of any kind.
+    Example: see :func:`conceptrast.api.study.Study.decoder`, which takes pictures of any kind.
     """
     if not len(training):
         raise ModelError(f"a decoder of {split.layer} cannot be trained: there are no pictures to learn from")
@@ -207,7 +207,8 @@ def _epoch(state: _Training, pictures: TrainingPictures, epoch: int, seed: int) 
     # A step for every batch.
     state.decoder.train()
     sums = np.zeros(3)
-    for step, (views, _) in enumerate(progress(batches, f"decoder, epoch {epoch}", steps, "batches")):
+    what = f"decoder, epoch {epoch} of {options.epochs}"
+    for step, (views, _) in enumerate(progress(batches, what, steps, "batches")):
         rate = learning_rate_at((epoch - 1) * steps + step, options.epochs * steps, options.learning_rate)
         sums += _step(state, views, rate)
         if not math.isfinite(sums[0]):

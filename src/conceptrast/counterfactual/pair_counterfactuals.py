@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
+from conceptrast.base.progress import counted, progress
 from conceptrast.counterfactual.decodable_layer import DecodableLayer
 from conceptrast.counterfactual.direction_kinds import STOPS
 from conceptrast.counterfactual.directions import Direction, random_directions
@@ -52,7 +53,10 @@ class PairCounterfactuals:
         images = self.images.tolist()
         chance = random_directions(self.layer.split.layer, shape, self.seed, images)
         parts = []
-        for kind in (*directions.values(), *chance.values()):
+        kinds = [*directions.values(), *chance.values()]
+        first, second = (self.layer.model.class_names[target] for target in self.pair)
+        what = f"moving {counted(len(images), 'pictures')} of {first} towards {second}"
+        for kind in progress(kinds, what, len(kinds), "directions"):
             for stop in STOPS:
                 walk = counterfactuals(
                     self.layer,

@@ -212,7 +212,7 @@ def counterfactuals(
     Source: latent shift (Cohen et al. 2021, arXiv 2102.09475), along any direction; lengths relative to the
     activations' are ours, so that directions of different origin can be compared.
 
-    Example: see :func:`conceptrast.api.counterfactual.counterfactual_of`, which takes a picture.
+    Example: see :func:`conceptrast.api.study.Study.counterfactual`, which takes a picture.
     """
     for name in dict.fromkeys(direction.layer for direction in directions):
         layer.decoder.check_layer(name)

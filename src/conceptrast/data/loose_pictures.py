@@ -1,6 +1,6 @@
 """Pictures without labels: one picture, a folder of any nesting, a list of files, or pictures that are open already.
 
-Not a kind of the configuration: studies know their labels. ``explain_class`` and the command line take these.
+Not a kind of the configuration: studies of the workflow know their labels. ``Study`` and the command line take these.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ class LooseFiles(PictureFiles):
     """Picture files below ``root``: all of them, or those of ``paths`` (relative to ``root``, or absolute)."""
 
     def __init__(self, root: Path | str, paths: Sequence[str] | None = None) -> None:
-        self.root, self.paths, self.seed = Path(root), paths, 0
+        self.root = Path(root)
+        self.paths = paths
+        self.seed = 0
 
     @property
     def class_names(self) -> list[str]:
@@ -59,7 +61,8 @@ class OpenPictures(Dataset):
     """
 
     def __init__(self, pictures: Sequence[Image.Image]) -> None:
-        self.pictures, self.seed = list(pictures), 0
+        self.pictures = list(pictures)
+        self.seed = 0
 
     @property
     def class_names(self) -> list[str]:

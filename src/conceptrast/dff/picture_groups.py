@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from conceptrast.base.progress import progress
 from conceptrast.concepts.nmf import NothingToFactorizeError
 from conceptrast.dff.concept_maps import factorize_in_order
 from conceptrast.dff.concept_scores import concept_scores
@@ -101,7 +102,8 @@ def factorize_pictures(
     batches = zip(np.split(images, range(batch_size, len(images), batch_size)), views.split(batch_size), strict=True)
     activations = torch.cat([batch for _, batch in activations_of(model, split, batches, options.precision)])
     numbers = np.arange(len(images))
-    for group in [numbers] if options.shared else np.split(numbers, len(numbers)):
+    groups = [numbers] if options.shared else np.split(numbers, len(numbers))
+    for group in progress(groups, "factorizing pictures", len(groups), "factorizations"):
         # What the model says of the group's pictures.
         test = BlurTest.of(
             model,
@@ -125,7 +127,8 @@ def factorize_pictures(
                 table=_skipped(options.n_components, str(error)),
             )
             continue
-        tables = [concept_scores(split, test, concepts, seed=options.seed) for concepts in features.values()]
+        scored = progress(features.values(), "asking for the classes of concepts", len(features), "factorizations")
+        tables = [concept_scores(split, test, concepts, seed=options.seed) for concepts in scored]
         yield PictureGroup(
             images=images[group],
             predictions=predictions,

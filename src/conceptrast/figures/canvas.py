@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex, to_rgb
@@ -19,6 +20,7 @@ from matplotlib.patches import Circle, Rectangle
 from matplotlib.text import Text
 from PIL import Image
 
+from conceptrast.base.errors import ConfigError
 from conceptrast.base.files import atomic
 
 DPI = 100
@@ -143,6 +145,39 @@ class Sheet:
             # Class names are data: a dollar sign in one must not start a formula.
             parse_math=False,
         )
+
+
+ENDINGS = (".png", ".pdf", ".svg")
+"""Endings of the files that a figure can be written to."""
+
+
+def save_figure(figure: Figure, path: Path | str, dpi: int = DPI, palette: bool = True) -> None:
+    """Write the figure as PNG, PDF or SVG, by the ending of the file's name; equal figures give equal bytes.
+
+    Args:
+        figure: what is written.
+        path: of the file.
+        dpi: dots per inch of a PNG, and of the pictures in the other two.
+        palette: whether a PNG is written as :func:`save_png` does, or as :func:`save_full_png`.
+
+    Raises:
+        ConfigError: another ending; the message names the three.
+
+    Example:
+        >>> save_figure(Sheet(1.0, 1.0).figure, "card.jpg")
+        Traceback (most recent call last):
+        conceptrast.base.errors.ConfigError: a figure is written as .png, .pdf or .svg, got 'card.jpg'
+    """
+    ending = Path(path).suffix.lower()
+    if ending not in ENDINGS:
+        raise ConfigError(f"a figure is written as .png, .pdf or .svg, got {str(path)!r}")
+    if ending == ".png":
+        write = save_png if palette else save_full_png
+        write(figure, path, dpi)
+        return
+    dated = "CreationDate" if ending == ".pdf" else "Date"
+    with atomic(path) as part, rc_context({"svg.hashsalt": "conceptrast"}):
+        figure.savefig(part, format=ending[1:], dpi=dpi, metadata={dated: None})
 
 
 def save_png(figure: Figure, path: Path | str, dpi: int = DPI) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -12,6 +13,14 @@ from conceptrast.base.errors import LayerError
 from conceptrast.models.inference import autocast, device_of, network_input
 from conceptrast.models.model import Model
 from conceptrast.models.split import SplitModel
+
+
+@runtime_checkable
+class KeepsActivations(Protocol):
+    """Batches of views that may have their activations already, so that the prefix need not run again."""
+
+    def activations(self, model: Model, split: SplitModel, precision: str) -> Iterator[tuple[np.ndarray, Tensor]]:
+        """As :func:`activations_of` gives them for these batches."""
 
 
 def activations_of(
@@ -40,6 +49,9 @@ def activations_of(
         >>> [(images.tolist(), activations.shape) for images, activations in found]
         [([4], torch.Size([1, 3, 1, 1]))]
     """
+    if isinstance(batches, KeepsActivations):
+        yield from batches.activations(model, split, precision)
+        return
     device = device_of(model)
     for images, views in batches:
         with torch.inference_mode(), autocast(precision, device):

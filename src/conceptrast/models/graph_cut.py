@@ -28,10 +28,10 @@ def find(traced: Trace, layer: str) -> fx.Node:
     nodes = traced.calls.get(name)
     position = int(call) if call.isdecimal() else -1
     if nodes is None or (colon and not 0 <= position < len(nodes)):
-        raise LayerError(unknown_name("layer", layer, cuttable_names(traced)))
+        raise LayerError(unknown_name("layer", layer, names_from_output(traced)))
     node = nodes[position]
     if node is None:
-        near = unknown_name("tensor-valued layer", layer, cuttable_names(traced))
+        near = unknown_name("tensor-valued layer", layer, names_from_output(traced))
         raise LayerError(f"layer {layer!r} does not give one tensor; {near}")
     return node
 
@@ -94,6 +94,22 @@ def cuttable_names(traced: Trace) -> list[str]:
         if node not in clean:
             clean[node] = not cut_at(traced, node).around
     return [name for name, node in traced.names() if clean[node]]
+
+
+def places_from_output(traced: Trace) -> dict[str, fx.Node]:
+    """Every place that the network can be cut at, from its output down, by the shortest of its names."""
+    nodes = dict(traced.names())
+    shortest: dict[fx.Node, str] = {}
+    for name in reversed(cuttable_names(traced)):
+        if len(name) < len(shortest.setdefault(nodes[name], name)):
+            shortest[nodes[name]] = name
+    return {name: node for node, name in shortest.items()}
+
+
+def names_from_output(traced: Trace) -> list[str]:
+    """Names of the layers that the network can be cut at: one for each place from its output down, then all others."""
+    places = places_from_output(traced)
+    return [*places, *(name for name in cuttable_names(traced) if name not in places)]
 
 
 def refusal(traced: Trace, layer: str, cut: Cut) -> LayerError:
@@ -171,6 +187,8 @@ __all__ = [
     "cuttable_names",
     "find",
     "is_rectified",
+    "names_from_output",
+    "places_from_output",
     "prefix_graph",
     "refusal",
     "suffix_graph",

@@ -17,8 +17,9 @@ from conceptrast.base.registry import resolve
 from conceptrast.base.streams import LibrarySeed, library_seed
 from conceptrast.models import ARCHITECTURES, DETECTORS
 from conceptrast.models.family import Family
+from conceptrast.models.inference import device_of
 from conceptrast.models.last_layer import with_own_head
-from conceptrast.models.model import Model, Preprocess, refuse_channels
+from conceptrast.models.model import Model, Preprocess, refuse_channels, shapes_explained
 from conceptrast.models.published import is_file_name
 from conceptrast.models.weights import extracted, fit, read_state, unwrapped
 
@@ -26,9 +27,10 @@ _PREPROCESSING = ("resize", "crop", "mean", "std", "interpolation")
 
 
 def load_model(
-    architecture: str,
+    architecture: str | Model | nn.Module,
     weights: str | Path | None = None,
     *,
+    preprocess: Preprocess | None = None,
     class_names: Sequence[str] | None = None,
     input_size: int | None = None,
     seed: int = 0,
@@ -38,13 +40,15 @@ def load_model(
     trained: Path | None = None,
     **preprocessing: Any,
 ) -> Model:
-    """A classifier by name, with its weights, its preprocessing and its class names.
+    """A classifier by name or one's own network, with its weights, its preprocessing and its class names.
 
     Args:
         architecture: ``resnet10``, ``efficientnet_lite0``…``2``, any torchvision classifier, one of its detectors
-            (``fasterrcnn_resnet50_fpn``), or ``package.module:function``, imported and called with ``options``.
+            (``fasterrcnn_resnet50_fpn``), or ``package.module:function``, imported and called with ``options``. A
+            ``torch.nn.Module`` is taken as it is, see :func:`as_model`, and so is a ``Model``.
         weights: name of published weights (``IMAGENET1K_V1``; ``package`` for EfficientNet-Lite), a ``.pth`` or
             ``.safetensors`` file, or ``None`` for fresh weights drawn from ``seed``.
+        preprocess: how pictures become the network's input; one's own network needs it, others have theirs.
         class_names: one per output. Published weights bring their own; a file's outputs are counted, and are taken
             to be ImageNet's if they are 1000 and no fitting names are given.
         input_size: side of the model's input in pixels; the family's own if ``None``.
@@ -58,33 +62,50 @@ def load_model(
     Raises:
         ModelError: unknown architecture or weights, weights that are missing or do not fit, a checkpoint without the
             part, a part of what is no detector, a whole detector without its part, a factory that fails, a new head for
-            a network that does not end in a linear layer.
-        ConfigError: preprocessing that makes no sense, or gives pictures that the network cannot take.
+            a network that does not end in a linear layer; one's own network without ``preprocess``.
+        ConfigError: something that only a network by name can have, for one's own; preprocessing that makes no sense,
+            or gives pictures that the network cannot take.
 
     Example:
         >>> model = load_model("resnet10", class_names=["left", "right"], seed=3)
         >>> model.module(torch.zeros(1, 3, 96, 96)).shape, model.preprocess.size, model.digest
         (torch.Size([1, 2]), (96, 96), 'untrained')
     """
+    # A network of one's own.
+    if not isinstance(architecture, str):
+        by_name = {"weights": weights, "input_size": input_size, "options": options, "extract": extract}
+        by_name |= {"new_head": new_head or None, "trained": trained, **preprocessing}
+        _refuse_by_name({key: value for key, value in by_name.items() if value is not None})
+        return as_model(architecture, preprocess, class_names)
+    # A network by name, and where its weights come from.
     file, name = _source(weights)
     family = family_of(architecture, name, options)
-    preprocess = _overridden(family.preprocess(input_size), preprocessing)
-    state, digest = None, "untrained"
+    preprocess = _overridden(preprocess or family.preprocess(input_size), preprocessing)
+    state = None
+    digest = "untrained"
     if trained is not None:
-        file, extract, new_head = trained, None, False
+        file = trained
+        extract = None
+        new_head = False
     else:
         _check_part(architecture, file, extract)
     new_head = new_head or extract is not None
+
+    # The weights, and what they say of the outputs.
     if file is not None:
-        state, digest = read_state(file), file_md5(file)
+        state = read_state(file)
+        digest = file_md5(file)
         if extract is None:
             _refuse_detector(architecture, state, file)
         if not new_head:
             class_names = _names_for(_count_outputs(family, state, preprocess.size), class_names, family, file)
     elif name is not None:
         published = family.published()
-        state, digest = published.state, published.digest
+        state = published.state
+        digest = published.digest
         class_names = class_names if new_head else published.class_names
+
+    # The network with them.
     names = list(class_names) if class_names else family.default_class_names()
     module = _fresh(family, len(names), preprocess.size, seed)
     _check_pictures(architecture, module, preprocess)
@@ -98,7 +119,43 @@ def load_model(
     elif family.brings_weights:
         names = _names_for(_outputs(module.state_dict(), module), class_names, family, "its own weights")
         digest = state_md5(module.state_dict())
-    return Model(architecture, module, preprocess, names, digest)
+    return Model(name=architecture, module=module, preprocess=preprocess, class_names=names, digest=digest)
+
+
+def as_model(
+    network: Model | nn.Module, preprocess: Preprocess | None = None, class_names: Sequence[str] | None = None
+) -> Model:
+    """The model itself, or one's own network with the preprocessing that it needs.
+
+    Args:
+        network: a :class:`~conceptrast.models.model.Model`, or a ``torch.nn.Module``.
+        preprocess: how pictures become its input; only a bare network needs it.
+        class_names: of its outputs; numbers if not given.
+
+    Raises:
+        ModelError: it is no network, ``preprocess`` is missing, or ``class_names`` do not fit the network's outputs.
+        ShapeError: the network takes another number of channels than ``preprocess`` gives, or larger pictures.
+    """
+    if isinstance(network, Model):
+        return network
+    if not isinstance(network, nn.Module):
+        raise ModelError(
+            f"a model is a name, a package.module:function, a Model or a torch.nn.Module; got {type(network).__name__}"
+        )
+    if preprocess is None:
+        raise ModelError(
+            "a bare network does not say how pictures become its input: pass preprocess=Preprocess(resize=256, "
+            "crop=224, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)) from conceptrast.models.model, with your "
+            "values"
+        )
+    model = Model(type(network).__name__, network, preprocess)
+    blank = torch.zeros(1, preprocess.channels, *preprocess.size, device=device_of(model))
+    with torch.inference_mode(), shapes_explained(network, blank):
+        outputs = network(blank).shape[-1]
+    model.class_names = [str(number) for number in range(outputs)] if class_names is None else list(class_names)
+    if len(model.class_names) != outputs:
+        raise ModelError(f"the network has {outputs} outputs, but {len(model.class_names)} class names are given")
+    return model
 
 
 def family_of(architecture: str, weights: str | None = None, options: Mapping[str, Any] | None = None) -> Family:
@@ -177,8 +234,8 @@ def preprocess_of(settings: Mapping[str, Any]) -> Preprocess:
         (64, 96)
     """
     family = family_of(architecture_of(settings), options=settings.get("options"))
-    own = {key: settings[key] for key in _PREPROCESSING if key in settings}
-    return _overridden(family.preprocess(settings.get("input_size")), own)
+    overriding = {key: settings[key] for key in _PREPROCESSING if key in settings}
+    return _overridden(family.preprocess(settings.get("input_size")), overriding)
 
 
 def read_class_names(path: Path) -> list[str]:
@@ -205,10 +262,10 @@ def architecture_of(settings: Mapping[str, Any]) -> str:
         >>> architecture_of({"factory": "my.module:network"})
         'my.module:network'
     """
-    found = [settings[key] for key in ("architecture", "factory") if settings.get(key)]
-    if len(found) != 1:
+    named = [settings[key] for key in ("architecture", "factory") if settings.get(key)]
+    if len(named) != 1:
         raise ConfigError("a model needs either `architecture` (a known name) or `factory` (package.module:function)")
-    return str(found[0])
+    return str(named[0])
 
 
 def missing(settings: Mapping[str, Any]) -> str | None:
@@ -239,6 +296,15 @@ def state_md5(state: Mapping[str, Tensor]) -> str:
         digest.update(name.encode())
         digest.update(state[name].detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
+
+
+def _refuse_by_name(given: Mapping[str, Any]) -> None:
+    """Refuse what can be asked only of a network that is made here, by its name."""
+    if given:
+        raise ConfigError(
+            f"{', '.join(given)}: a network of your own comes with its weights and its input; pass preprocess= and "
+            "class_names= alone"
+        )
 
 
 def _source(weights: str | Path | None) -> tuple[Path | None, str | None]:
@@ -305,11 +371,11 @@ def _fresh(family: Family, n_classes: int, size: tuple[int, int], seed: int) -> 
 def _count_outputs(family: Family, state: Mapping[str, Tensor], size: tuple[int, int]) -> int:
     """Outputs of the network of ``family`` that ``state`` belongs to."""
     module = _fresh(family, family.default_classes or 2, size, 0)
-    own = module.state_dict()
-    found = unwrapped(state, own)
-    if own.keys().isdisjoint(found):
+    fresh = module.state_dict()
+    plain = unwrapped(state, fresh)
+    if fresh.keys().isdisjoint(plain):
         fit(module, state, family.name, "of the file")  # raises, and lists what does not fit
-    return _outputs(found, module)
+    return _outputs(plain, module)
 
 
 def _outputs(state: Mapping[str, Tensor], module: nn.Module) -> int:

@@ -164,13 +164,70 @@ def cuttable_layers(model: Model | nn.Module) -> list[str]:
         >>> cuttable_layers(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).eval())
         ['0', '1']
     """
+    return graph_cut.cuttable_names(_traced(model))
+
+
+def _traced(model: Model | nn.Module) -> graph_cut.Trace:
+    """The graph of a network.
+
+    Raises:
+        ModelError: it cannot be traced.
+    """
     module = model if isinstance(model, nn.Module) else model.module
     _refuse_training(module)
     try:
-        traced = graph_cut.trace(module)
+        return graph_cut.trace(module)
     except Exception as error:
         raise ModelError(f"the network cannot be traced ({_first_line(error)})") from error
-    return graph_cut.cuttable_names(traced)
+
+
+def layer_shapes(model: Model | nn.Module, example: Tensor | None = None) -> dict[str, tuple[int, ...]]:
+    """The layers that ``model`` can be cut at, from its output down, with the shape of what each gives for one image.
+
+    Of several names for one place, as of a block and of its last module, the shortest is listed.
+
+    Args:
+        model: :class:`~conceptrast.models.model.Model` or a bare module, in evaluation mode.
+        example: ``[N, C, H, W]`` normalised images; a ``Model`` knows its size and needs none.
+
+    Returns:
+        Shapes without the axis of images, by name: ``(C, h, w)`` where the layer has positions.
+
+    Raises:
+        ModelError: the network cannot be traced, so that nothing is known about its layers; or a bare module comes
+            without an example.
+
+    Example:
+        >>> network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
+        >>> layer_shapes(network, torch.zeros(1, 3, 8, 8))
+        {'3': (4,), '2': (4, 1, 1), '1': (4, 6, 6), '0': (4, 6, 6)}
+    """
+    if example is None:
+        if isinstance(model, nn.Module):
+            raise ModelError("a bare network has no size of its own: give an example image")
+        example = _noise(model.preprocess, model.module)
+    traced = _traced(model)
+    network = fx.GraphModule(traced.targets, traced.graph)
+    network.training = False
+    shapes = _Shapes(network)
+    with torch.no_grad(), shapes_explained(model, example):
+        shapes.run(example)
+    return {name: shapes.by_node[node][1:] for name, node in graph_cut.places_from_output(traced).items()}
+
+
+class _Shapes(fx.Interpreter):
+    """Runs a graph and remembers the shape of every tensor in it."""
+
+    def __init__(self, module: fx.GraphModule) -> None:
+        super().__init__(module)
+        self.by_node: dict[fx.Node, tuple[int, ...]] = {}
+
+    def run_node(self, node: fx.Node) -> object:
+        """The node's value; its shape is kept."""
+        value = super().run_node(node)
+        if isinstance(value, Tensor):
+            self.by_node[node] = tuple(value.shape)
+        return value
 
 
 def last_spatial_layer(model: Model | nn.Module, example: Tensor | None = None) -> str:

@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from conceptrast.base.progress import progress
 from conceptrast.data.dataset import Dataset
 from conceptrast.data.loading import views
 from conceptrast.models.model import Preprocess
@@ -69,7 +70,8 @@ class TrainingPictures:
             shape = (self.preprocess.channels, *self.preprocess.size)
             self._kept = torch.empty((len(self), *shape), dtype=torch.uint8)
             done = 0
-            for batch in self._decoded(self.table):
+            n_batches = -(-len(self) // self.batch_size)
+            for batch in progress(self._decoded(self.table), "reading pictures", n_batches, "batches"):
                 self._kept[done : done + len(batch)] = batch
                 done += len(batch)
         return self._kept

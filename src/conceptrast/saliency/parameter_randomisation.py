@@ -18,6 +18,7 @@ from skimage.metrics import structural_similarity
 from torch import Tensor, nn
 
 from conceptrast.base.errors import LayerError, ModelError
+from conceptrast.base.progress import counted, progress
 from conceptrast.base.streams import Stream, generator
 from conceptrast.models.model import Model
 from conceptrast.models.split import SplitModel
@@ -91,7 +92,8 @@ def parameter_randomisation(
     network = copy.deepcopy(trained.network)
     split = SplitModel(network, layer)
     rows = []
-    for number, stage in enumerate(groups, start=1):
+    what = f"maps of {counted(len(images), 'pictures')} with random weights"
+    for number, stage in enumerate(progress(groups, what, len(groups), "stages"), start=1):
         _draw_anew(network, stage.parameters, seed)
         head = {"stage": number, "reaches": stage.name, "above_layer": stage.above_layer}
         for method in methods:

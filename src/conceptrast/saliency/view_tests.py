@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from conceptrast.base.errors import ModelError
+from conceptrast.base.progress import counted, progress
 from conceptrast.models.pictures import Pictures
 from conceptrast.saliency.chance_maps import centre_maps, random_maps
 from conceptrast.saliency.faithfulness import FaithfulnessOptions, faithfulness
@@ -78,7 +79,7 @@ def view_faithfulness(
         and baseline in place of the position.
     """
     parts = [pd.DataFrame(columns=list(FAITHFULNESS))]
-    for place, images in subject_batches(pictures, subjects, "removing pixels"):
+    for place, images in subject_batches(pictures, subjects):
         part = subjects.iloc[place]
         options = FaithfulnessOptions(
             percentiles=percentiles,
@@ -86,7 +87,8 @@ def view_faithfulness(
             first=place.start,
             batch_size=pictures.batch_size,
         )
-        for method, baseline, values in maps:
+        what = f"removing pixels of {counted(len(part), 'pictures')}"
+        for method, baseline, values in progress(maps, what, len(maps), "kinds of map"):
             rows = faithfulness(
                 pictures.model,
                 images,
@@ -121,7 +123,7 @@ def view_randomisation(
     parts = [
         pd.DataFrame(columns=["method", "stage", "reaches", "above_layer", "rank_correlation", "status", "reason"])
     ]
-    for place, images in subject_batches(pictures, of_classes, "with random parameters"):
+    for place, images in subject_batches(pictures, of_classes):
         part = of_classes.iloc[place]
         try:
             rows = parameter_randomisation(

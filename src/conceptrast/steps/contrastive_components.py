@@ -56,11 +56,12 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     images = images_of_pairs(contrasts, images_by_class(read_attributions(inputs.attributions)))
     [recipe] = recipes_from_settings(settings["recipe"])
     sets = contrast_sets(
-        class_activations(pictures, split, images, settings["precision"], what="contrasting"),
+        class_activations(pictures, split, images, settings["precision"], what=""),
         by_baseline,
         recipe.components,
         settings["seed"],
         rectify=settings["rectify"],
+        names=pictures.model.class_names,
     )
     # Their patches
     patches = patches_of_sets(

@@ -48,7 +48,7 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     drawn = {first: drawn_images(images[first], first, most, seed) for first, _ in pairs}
     # Their activations, class by class
     split = SplitModel(pictures.model, settings["layer"])
-    stream = class_activations(pictures, split, drawn, settings["precision"], what="shifting")
+    stream = class_activations(pictures, split, drawn, settings["precision"], what="")
     device = device_of(pictures.model)
     options = ShiftSettings(
         offsets=settings["offsets"],
@@ -57,7 +57,9 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
         batch_size=settings["batch_size"],
     )
     classes = ((target, activations.to(device)) for target, activations in stream)
-    write_table(shift_table(split, classes, planes, draws, options), outputs.shift)
+    names = pictures.model.class_names
+    table = shift_table(split, classes, planes, draws, settings=options, names=names)
+    write_table(table, outputs.shift)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from conceptrast.ace.recovery import described, labels_of, recovery_table, thing
 from conceptrast.ace.segments import Segments, pooled, segments_of
 from conceptrast.ace.settings import AceSettings
 from conceptrast.ace.superpixels import superpixels
+from conceptrast.api.concepts import PUBLISHED
 from conceptrast.base.errors import ConceptrastError, ConfigError, ModelError
 from conceptrast.data.loose_pictures import as_dataset
 from conceptrast.models.model import Model, Preprocess
@@ -68,10 +69,17 @@ def test_defaults_are_as_published_in_the_configuration_and_in_the_library():
     assert configured == {
         key: list(value) if isinstance(value, tuple) else value for key, value in asdict(published).items()
     }
-    named = inspect.signature(cc.discover_concepts).parameters
-    renamed = {"images": "images_per_class"}
+    named = inspect.signature(cc.Study.concepts).parameters
     for key, value in asdict(replace(published, segments_as="resized")).items():
-        assert named[renamed.get(key, key)].default == value
+        if key != "images":
+            assert named[key].default == value
+    # How many pictures of a class is the study's to say; if it does not, it is the published number.
+    assert inspect.signature(cc.Study).parameters["images_per_class"].default is None
+    assert PUBLISHED.images == published.images == 50
+    many = [Image.fromarray(np.full((16, 16, 3), [255, 0, number], np.uint8)) for number in range(70)]
+    other = Image.new("RGB", (16, 16), "blue")
+    study = cc.Study(colour_network(), [*many, other], layer="1", preprocess=INPUT, class_names=COLOURS)
+    assert study.concepts("red", segments=[4]).n_images == 50
 
 
 def test_pooling_counts_positions_by_the_share_that_a_segment_covers():
@@ -327,10 +335,9 @@ def test_nothing_that_speaks_for_a_class_leaves_the_share_open():
 
 
 def discover(pictures: list[Image.Image], target: str = "red", **options: object) -> object:
+    study = cc.Study(colour_network(), pictures, layer="1", preprocess=INPUT, class_names=COLOURS)
     settings = {"segments": [4], "segments_as": "in_place", "clusters": 2, "min_segments": 4, **options}
-    return cc.discover_concepts(
-        colour_network(), pictures, target, layer="1", preprocess=INPUT, class_names=COLOURS, **settings
-    )
+    return study.concepts(target, **settings)
 
 
 def test_the_concept_of_red_pictures_is_red():
@@ -374,4 +381,4 @@ def test_bad_input_is_named():
     with pytest.raises(ConceptrastError, match="all 2 pictures are predicted as 'red': add pictures of other classes"):
         discover(pictures[::2])
     with pytest.raises(ModelError, match="preprocess"):
-        cc.discover_concepts(colour_network(), pictures, 0, layer="1")
+        cc.Study(colour_network(), pictures, layer="1")

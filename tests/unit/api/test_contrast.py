@@ -9,7 +9,8 @@ import torch
 from PIL import Image
 from torch import nn
 
-from conceptrast.api.contrast import Contrast, _plane, contrast_classes
+import conceptrast as cc
+from conceptrast.api.contrast import Contrast, plane_of_pair
 from conceptrast.base.errors import ConceptrastError, ConfigError, LayerError, ModelError
 from conceptrast.concepts.recipes import Recipe
 from conceptrast.contrast.hyperplane_solvers import Solver
@@ -46,7 +47,7 @@ def pictures() -> list[Image.Image]:
 
 @pytest.fixture(scope="module")
 def contrast(model, pictures) -> Contrast:
-    return contrast_classes(model, pictures, "red", "blue", "1", recipe=RECIPE, samples=2, noise=0.05)
+    return cc.Study(model, pictures, layer="1", samples=2, noise=0.05).contrast("red", "blue", recipe=RECIPE)
 
 
 def test_the_plane_tells_the_colours_apart(contrast):
@@ -100,22 +101,24 @@ def test_the_figure_is_the_card(contrast):
 
 
 def test_the_other_order_is_the_mirror_image(contrast, model, pictures):
-    turned = contrast_classes(model, pictures, 2, 0, "1", recipe=RECIPE, samples=2, noise=0.05, batch_size=7)
+    study = cc.Study(model, pictures, layer="1", samples=2, noise=0.05, batch_size=7)
+    turned = study.contrast(2, 0, recipe=RECIPE)
     np.testing.assert_allclose(turned.hyperplane.normal, -contrast.hyperplane.normal, atol=1e-4)
     np.testing.assert_allclose(turned.components["against"], contrast.components["for"], rtol=1e-3, atol=1e-4)
 
 
 def test_the_model_is_left_as_it_was(model, pictures):
     before = {name: value.clone() for name, value in model.module.state_dict().items()}
-    contrast_classes(model, pictures[:3] + pictures[10:13], "red", "blue", "1", recipe=RECIPE, samples=0)
+    cc.Study(model, pictures[:3] + pictures[10:13], layer="1", samples=0).contrast("red", "blue", recipe=RECIPE)
     assert all(torch.equal(value, before[name]) for name, value in model.module.state_dict().items())
     assert not any(part._forward_hooks for part in model.module.modules())
 
 
 @pytest.mark.parametrize("solver", [Solver("random", init="random"), Solver("logistic", solver="logistic")])
 def test_other_solvers_find_the_colours_too(model, pictures, solver):
-    found = contrast_classes(model, pictures, "red", "blue", "1", recipe=RECIPE, samples=0, solver=solver)
-    assert found.hyperplane.normal[0] < found.hyperplane.normal[2]
+    study = cc.Study(model, pictures, layer="1", samples=0)
+    contrast = study.contrast("red", "blue", recipe=RECIPE, solver=solver)
+    assert contrast.hyperplane.normal[0] < contrast.hyperplane.normal[2]
 
 
 @pytest.mark.parametrize(
@@ -127,33 +130,40 @@ def test_other_solvers_find_the_colours_too(model, pictures, solver):
         ({"second": "green"}, ConceptrastError, "none of 20 pictures is predicted as 'green'"),
         ({"layer": "one"}, LayerError, "unknown layer 'one'"),
         ({"maps": "both"}, ConfigError, "unknown map 'both'; valid: raw, rectified"),
-        ({"method": "lime"}, ConfigError, "unknown attribution method 'lime'"),
+        ({"attribution": "lime"}, ConfigError, "unknown attribution method 'lime'"),
         ({"precision": "float8"}, ConfigError, "unknown precision"),
         ({"recipe": "mine"}, ConfigError, "unknown recipe 'mine'"),
     ],
 )
 def test_mistakes_are_named(model, pictures, change, error, said):
-    call = {"first": "red", "second": "blue", "layer": "1", "recipe": RECIPE, "samples": 0} | change
     with pytest.raises(error, match=said):
-        contrast_classes(model, pictures, **call)
+        asked(model, pictures, **change)
+
+
+def asked(model: Model, pictures: list[Image.Image], **change) -> Contrast:
+    """A contrast of red and blue, but for a change of the question or of the study."""
+    question = {"first": "red", "second": "blue", "recipe": RECIPE, "maps": "raw"}
+    options = {"layer": "1", "samples": 0, "attribution": "deeplift", "precision": "float32"}
+    assert change.keys() <= question.keys() | options.keys()
+    study = cc.Study(model, pictures, **{name: change.get(name, value) for name, value in options.items()})
+    return study.contrast(**{name: change.get(name, value) for name, value in question.items()})
 
 
 def test_a_class_with_one_image_cannot_be_contrasted(model, pictures):
     with pytest.raises(ConceptrastError, match="blue cannot be contrasted: only 1 of its images"):
-        contrast_classes(model, pictures[:11], "red", "blue", "1", recipe=RECIPE, samples=0)
+        cc.Study(model, pictures[:11], layer="1", samples=0).contrast("red", "blue", recipe=RECIPE)
 
 
-def test_features_that_are_all_the_same_have_no_plane():
+def test_features_that_are_all_the_same_have_no_plane(model):
     same = np.ones((4, 3), np.float32)
     with pytest.raises(ConceptrastError, match="no separating plane: the features of both classes are the same"):
-        _plane({0: (same, same), 2: (same, same)}, (0, 2), Solver("zero"), 0, "float32")
+        plane_of_pair(cc.Study(model, layer="1")._evidence, {0: (same, same), 2: (same, same)}, (0, 2), Solver("zero"))
 
 
 def test_a_bare_network_needs_preprocessing(model, pictures):
     with pytest.raises(ModelError, match=r"preprocess=Preprocess\("):
-        contrast_classes(model.module, pictures, 0, 2, "1")
-    found = contrast_classes(
-        model.module, pictures, 0, 2, "1", recipe=RECIPE, samples=0, preprocess=model.preprocess, class_names=NAMES
-    )
-    assert found.class_names == ("red", "blue")
-    assert isinstance(found.prototypes, pd.DataFrame)
+        cc.Study(model.module, pictures, layer="1")
+    how = {"preprocess": model.preprocess, "class_names": NAMES}
+    contrast = cc.Study(model.module, pictures, layer="1", samples=0, **how).contrast(0, 2, recipe=RECIPE)
+    assert contrast.class_names == ("red", "blue")
+    assert isinstance(contrast.prototypes, pd.DataFrame)

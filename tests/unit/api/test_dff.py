@@ -29,7 +29,7 @@ def picture(above: str, below: str, mode: str = "RGB") -> Image.Image:
 
 
 def test_pictures_that_share_their_concepts() -> None:
-    found = cc.dff_of(network(), [picture("red", "blue"), picture("blue", "red")], n_components=(3, 2), **HOW)
+    found = cc.Study(network(), **HOW).dff([picture("red", "blue"), picture("blue", "red")], (3, 2))
     assert found.source.endswith("at 1")
     assert {k: each.shape for k, each in found.concepts.items()} == {2: (1, 2, 3), 3: (1, 3, 3)}
     assert {k: each.shape for k, each in found.heatmaps.items()} == {2: (2, 2, 8, 8), 3: (2, 3, 8, 8)}
@@ -50,7 +50,7 @@ def test_pictures_with_concepts_of_their_own(tmp_path: Path) -> None:
     for name, colours in (("one", ("red", "blue")), ("two", ("green", "red"))):
         picture(*colours).save(tmp_path / f"{name}.png")
     files = [tmp_path / "one.png", tmp_path / "two.png"]
-    found = cc.dff_of(network(), files, "1", [2], shared=False, **HOW)
+    found = cc.Study(network(), layer="1", **HOW).dff(files, [2], shared=False)
     assert (found.concepts[2].shape, found.heatmaps[2].shape) == ((2, 2, 3), (2, 2, 8, 8))
     assert found.figures == [str(file) for file in files]
     sheet = found.plot(1).axes[0]
@@ -65,7 +65,7 @@ def test_pictures_with_concepts_of_their_own(tmp_path: Path) -> None:
 
 
 def test_grey_pictures_are_pictures_too() -> None:
-    found = cc.dff_of(network(), [picture("red", "white", "L")], n_components=[1], **HOW)
+    found = cc.Study(network(), **HOW).dff([picture("red", "white", "L")], 1)
     assert "1 picture\n" in str(found)
     assert found.heatmaps[1].shape == (1, 1, 8, 8)
 
@@ -74,16 +74,16 @@ def test_one_picture_by_its_file_or_open(tmp_path: Path) -> None:
     file = tmp_path / "one.png"
     picture("red", "blue").save(file)
     for image in (file, str(file), picture("red", "blue")):
-        assert cc.dff_of(network(), image, n_components=[2], **HOW).heatmaps[2].shape == (1, 2, 8, 8)
+        assert cc.Study(network(), **HOW).dff(image, components=[2]).heatmaps[2].shape == (1, 2, 8, 8)
 
 
 def test_a_picture_with_nothing_to_factorize_has_a_figure_that_says_so() -> None:
-    found = cc.dff_of(network(), [picture("red", "red"), picture("red", "blue")], shared=False, n_components=[2], **HOW)
+    found = cc.Study(network(), **HOW).dff([picture("red", "red"), picture("red", "blue")], [2], shared=False)
     assert "picture:0, 2 concepts: the activations are constant in every channel: there is nothing" in str(found)
     texts = [text.get_text() for text in found.plot(0).axes[0].texts]
     assert any("nothing can be shown: the activations are constant" in text for text in texts)
     assert found.concepts[2].shape == (1, 2, 3)
-    black = cc.dff_of(network(), [picture("black", "black")], n_components=[2], **HOW)
+    black = cc.Study(network(), **HOW).dff([picture("black", "black")], [2])
     assert black.concepts == {}
     assert black.table()["reason"].tolist() == ["the activations are zero everywhere: there is nothing to factorize"]
 
@@ -91,7 +91,8 @@ def test_a_picture_with_nothing_to_factorize_has_a_figure_that_says_so() -> None
 def test_the_seed_and_the_model_are_those_given() -> None:
     model = network()
     noise = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
-    one, again, other = (cc.dff_of(model, [Image.fromarray(noise)], "0", [3], seed=seed, **HOW) for seed in (0, 0, 1))
+    studies = [cc.Study(model, layer="0", seed=seed, **HOW) for seed in (0, 0, 1)]
+    one, again, other = (study.dff(Image.fromarray(noise), [3]) for study in studies)
     np.testing.assert_array_equal(one.heatmaps[3], again.heatmaps[3])
     assert not np.array_equal(one.heatmaps[3], other.heatmaps[3])
     assert not any(part._forward_hooks for part in model.modules())
@@ -103,27 +104,35 @@ def test_the_seed_and_the_model_are_those_given() -> None:
         ({"layer": "7"}, LayerError, "unknown layer '7'"),
         ({"layer": "3"}, LayerError, "without positions"),
         ({"layer": "2"}, LayerError, "no spatial extent"),
-        ({"n_components": [2, 4]}, ConfigError, "4 concepts are more than the number of channels, 3"),
-        ({"n_components": []}, ConfigError, "give at least one number of concepts"),
-        ({"n_components": [0]}, ConfigError, "the number of concepts must be at least 1, got 0"),
+        ({"components": [2, 4]}, ConfigError, "4 concepts are more than the number of channels, 3"),
+        ({"components": []}, ConfigError, "give at least one number of concepts"),
+        ({"components": [0]}, ConfigError, "the number of concepts must be at least 1, got 0"),
         ({"precision": "float31"}, ConfigError, "unknown precision 'float31'"),
         ({"preprocess": None}, ModelError, "pass preprocess="),
-        ({"images": []}, DataError, "the list of pictures is empty"),
-        ({"images": "nowhere"}, DataError, "folder nowhere of pictures does not exist"),
-        ({"images": "nowhere.jpg"}, DataError, "nowhere.jpg"),
+        ({"pictures": []}, DataError, "the list of pictures is empty"),
+        ({"pictures": "nowhere"}, DataError, "folder nowhere of pictures does not exist"),
+        ({"pictures": "nowhere.jpg"}, DataError, "nowhere.jpg"),
     ],
 )
 def test_what_cannot_be_is_said(change, error, message) -> None:
-    options = {"images": [picture("red", "blue")], "layer": "1", "n_components": [2], **HOW, **change}
     with pytest.raises(error, match=message):
-        cc.dff_of(network(), **options)
+        asked(**change)
+
+
+def asked(**change) -> object:
+    """A factorization of one picture, but for a change of the question or of the study."""
+    question = {"pictures": [picture("red", "blue")], "components": [2]}
+    options = {"layer": "1", "precision": "float32", **HOW}
+    assert change.keys() <= question.keys() | options.keys()
+    study = cc.Study(network(), **{name: change.get(name, value) for name, value in options.items()})
+    return study.dff(**{name: change.get(name, value) for name, value in question.items()})
 
 
 def test_more_concepts_than_positions_are_refused() -> None:
     small = nn.Sequential(nn.AvgPool2d(16), nn.Conv2d(3, 8, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
     how = {"preprocess": HOW["preprocess"]}
     with pytest.raises(ConfigError, match=r"5 concepts are more than the number of positions, 4 \(2×2 of one image\)"):
-        cc.dff_of(small, [picture("red", "blue")], n_components=[5], **how)
+        cc.Study(small, **how).dff([picture("red", "blue")], [5])
     torch.manual_seed(0)
     noise = [Image.fromarray(np.random.default_rng(n).integers(0, 256, (32, 32, 3), np.uint8)) for n in range(2)]
-    assert cc.dff_of(small, noise, n_components=[5], **how).heatmaps[5].shape == (2, 5, 2, 2)
+    assert cc.Study(small, **how).dff(noise, [5]).heatmaps[5].shape == (2, 5, 2, 2)

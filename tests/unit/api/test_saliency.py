@@ -11,7 +11,8 @@ import torch
 from PIL import Image
 from torch import nn
 
-from conceptrast.api.saliency import Saliency, saliency_of
+import conceptrast as cc
+from conceptrast.api.saliency import Saliency
 from conceptrast.base.errors import ConceptrastError
 from conceptrast.base.files import read_arrays
 from conceptrast.cli import main
@@ -34,8 +35,9 @@ def picture(colour: str, place: tuple[int, int, int, int]) -> Image.Image:
 
 
 def looked(**changed) -> Saliency:
-    options = {"layer": "1", **changed}
-    return saliency_of(colour_model(), [picture("red", (0, 0, 12, 12)), picture("blue", (8, 8, 16, 16))], **options)
+    question = {"layer": "1", **changed}
+    study = cc.Study(colour_model(), layer=question.pop("layer"))
+    return study.saliency([picture("red", (0, 0, 12, 12)), picture("blue", (8, 8, 16, 16))], **question)
 
 
 def test_the_map_lies_on_what_speaks_for_the_predicted_class() -> None:
@@ -92,7 +94,7 @@ def test_a_mistake_says_what_would_be_right(changed: dict, message: str) -> None
 
 def test_a_picture_without_any_activation_is_refused() -> None:
     with pytest.raises(ConceptrastError, match="zero throughout for image 0"):
-        saliency_of(colour_model(), Image.new("RGB", (16, 16)), layer="1")
+        cc.Study(colour_model(), layer="1").saliency(Image.new("RGB", (16, 16)))
 
 
 @pytest.fixture
@@ -148,6 +150,6 @@ def test_a_truncated_picture_is_named(photo: Path, tmp_path: Path) -> None:
 
 def test_vgg_is_looked_into_before_its_last_pooling() -> None:
     model = load_model("vgg16", class_names=["a", "b"], input_size=64, seed=1)
-    found = saliency_of(model, picture("red", (0, 0, 12, 12)).resize((64, 64)), layer="features.29")
+    found = cc.Study(model, layer="features.29").saliency(picture("red", (0, 0, 12, 12)).resize((64, 64)))
     assert found.maps["grad_cam"].shape == (1, 64, 64)
     assert found.layer == "features.29"

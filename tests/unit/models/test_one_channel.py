@@ -18,7 +18,6 @@ from torch import Tensor, nn
 
 import conceptrast as cc
 from conceptrast.ace.superpixels import segment_views
-from conceptrast.api.explain import as_model
 from conceptrast.attribution.images import attribute_images
 from conceptrast.base.errors import ConfigError, LayerError, ModelError, ShapeError
 from conceptrast.concepts.recipes import Recipe
@@ -29,7 +28,7 @@ from conceptrast.data.dataset import Dataset, open_dataset
 from conceptrast.data.view_pixels import pixels
 from conceptrast.models.inference import network_input, predict
 from conceptrast.models.model import Model, Preprocess
-from conceptrast.models.opening import load_model
+from conceptrast.models.opening import as_model, load_model
 from conceptrast.models.pictures import Pictures
 from conceptrast.models.split import SplitModel, last_spatial_layer
 from conceptrast.models.training import TrainOptions, train
@@ -206,7 +205,9 @@ def test_predictions_and_attributions_are_those_of_the_twin(models, images, pred
 
 def test_an_explanation_is_that_of_the_twin_and_shows_grey_pixels(models, images, frequent):
     recipe = Recipe("small", components=3, kernel=2, stride=2, window=0.5, layout="grid", distinct=True)
-    one, other = (cc.explain_class(model, images, frequent[0], "relu2", recipe=recipe, samples=0) for model in models)
+    one, other = (
+        cc.Study(model, images, layer="relu2", samples=0).explain(frequent[0], recipe=recipe) for model in models
+    )
     assert one.prototypes.drop(columns="similarity").equals(other.prototypes.drop(columns="similarity"))
     pd.testing.assert_frame_equal(one.prediction, other.prediction, rtol=1e-3)
     for name, picture in one.assembled.items():
@@ -219,24 +220,25 @@ def test_an_explanation_is_that_of_the_twin_and_shows_grey_pixels(models, images
 def test_a_combined_image_of_another_size_than_a_network_with_linear_layers_takes_is_refused(models, images, frequent):
     recipe = Recipe("strip", components=3, kernel=2, stride=2, window=0.3, layout="strip")
     with pytest.raises(ModelError, match=r"lenet takes no combined image of 24×8 pixels .*`resize: input`.* 28×28$"):
-        cc.explain_class(models[0], images, frequent[0], "relu2", recipe=recipe, samples=0)
-    explanation = cc.explain_class(
-        models[0], images, frequent[0], "relu2", recipe=dataclasses.replace(recipe, resize="input"), samples=0
-    )
+        cc.Study(models[0], images, layer="relu2", samples=0).explain(frequent[0], recipe=recipe)
+    study = cc.Study(models[0], images, layer="relu2", samples=0)
+    explanation = study.explain(frequent[0], recipe=dataclasses.replace(recipe, resize="input"))
     assert explanation.assembled["all"].shape == (24, 8, 3)
 
 
 def test_a_contrast_is_that_of_the_twin(models, images, frequent):
-    one, other = (cc.contrast_classes(model, images, *frequent, "relu2", samples=0) for model in models)
+    one, other = (cc.Study(model, images, layer="relu2", samples=0).contrast(*frequent) for model in models)
     numbers = one.table().select_dtypes("number")
     pd.testing.assert_frame_equal(numbers, other.table().select_dtypes("number"), rtol=0.02, atol=1e-3)
     assert one.plot().axes
 
 
 def test_concepts_are_found_among_superpixels_of_grey_pictures(models, images, frequent):
-    few = {"images_per_class": 10, "random_images": 10, "clusters": 3, "min_segments": 4, "draws": 4}
+    few = {"random_images": 10, "clusters": 3, "min_segments": 4, "draws": 4}
     explanations = [
-        cc.discover_concepts(model, images, frequent[0], "relu2", segments=[6], segments_as=shape, **few)
+        cc.Study(model, images, layer="relu2", images_per_class=10).concepts(
+            frequent[0], segments=[6], segments_as=shape, **few
+        )
         for shape in ("in_place", "resized")
         for model in models
     ]
@@ -300,7 +302,9 @@ def test_a_view_in_grey_is_shown_in_three_equal_channels():
 
 def test_a_decoder_of_grey_pictures_comes_back_from_its_file_and_moves_them(models, images, tmp_path, predictions):
     grey = models[0]
-    decoder = cc.decoder_of(grey, images, "relu2", cc.DecoderOptions(epochs=1, batch_size=30, precision="float32"))
+    decoder = cc.Study(grey, images, layer="relu2").decoder(
+        cc.DecoderOptions(epochs=1, batch_size=30, precision="float32")
+    )
     write_decoder(decoder, tmp_path / "decoder.safetensors")
     again = read_decoder(tmp_path / "decoder.safetensors")
     activations = torch.rand(2, 16, 10, 10, generator=torch.Generator().manual_seed(0))
@@ -310,7 +314,7 @@ def test_a_decoder_of_grey_pictures_comes_back_from_its_file_and_moves_them(mode
     dataset, table = images
     picture = dataset.picture(table.iloc[0])
     other = next(index for index in range(10) if index != int(predictions["predicted"].iloc[0]))
-    counterfactual = cc.counterfactual_of(grey, again, picture, other, frames=2)
+    counterfactual = cc.Study(grey, layer="relu2").counterfactual(picture, other, decoder=again, frames=2)
     for story in counterfactual.stories:
         assert story.frames.shape == (2, 28, 28, 3)
         assert story.original.shape == (28, 28, 3)

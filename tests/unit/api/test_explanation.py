@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from conceptrast.api.explain import Explanation, explain_class
+import conceptrast as cc
+from conceptrast.api.explanation import Explanation
 from conceptrast.base.errors import ConceptrastError, ConfigError, LayerError, ModelError
 from conceptrast.concepts.combined_image import assemble
 from conceptrast.concepts.recipes import Recipe
@@ -60,7 +61,7 @@ def target(predictions) -> int:
 
 @pytest.fixture(scope="module")
 def explanation(model, images, target) -> Explanation:
-    return explain_class(model, images, target, "3", recipe=RECIPE, samples=2)
+    return cc.Study(model, images, layer="3", samples=2).explain(target, recipe=RECIPE)
 
 
 def test_parts_have_the_shapes_that_the_recipe_says(explanation, predictions, target) -> None:
@@ -76,11 +77,11 @@ def test_parts_have_the_shapes_that_the_recipe_says(explanation, predictions, ta
 
 
 def test_excluded_images_give_no_patch(explanation, predictions, target) -> None:
-    found = explanation.prototypes.merge(predictions[["image", "predicted"]], on="image")
-    excluded = found[found["selection"] == "exclude_target"]
+    patches = explanation.prototypes.merge(predictions[["image", "predicted"]], on="image")
+    excluded = patches[patches["selection"] == "exclude_target"]
     assert len(excluded)
     assert (excluded["predicted"] != target).all()
-    assert (found[found["selection"] == "all"]["predicted"] == target).any()
+    assert (patches[patches["selection"] == "all"]["predicted"] == target).any()
 
 
 def test_patches_are_cut_from_the_pictures_that_the_table_names(explanation, images, model) -> None:
@@ -124,7 +125,7 @@ def test_plot_is_the_class_card(explanation) -> None:
 
 
 def test_same_seed_same_explanation_and_name_or_index(model, images, target, explanation) -> None:
-    again = explain_class(model, images, NAMES[target], "3", recipe=RECIPE, samples=2, batch_size=5)
+    again = cc.Study(model, images, layer="3", samples=2, batch_size=5).explain(NAMES[target], recipe=RECIPE)
     pd.testing.assert_frame_equal(again.prototypes, explanation.prototypes, rtol=1e-4)
     pd.testing.assert_frame_equal(again.prediction, explanation.prediction, rtol=1e-4)
 
@@ -133,40 +134,39 @@ def test_bare_network_needs_preprocessing_and_takes_pictures(images, target, exp
     dataset, table = images
     pictures = [dataset.picture(row) for row in table.itertuples()]
     with pytest.raises(ModelError, match=r"preprocess=Preprocess\("):
-        explain_class(network(), pictures, target, "3")
+        cc.Study(network(), pictures, layer="3")
     with pytest.raises(ModelError, match="4 outputs, but 2 class names"):
-        explain_class(network(), pictures, target, "3", preprocess=PREPROCESS, class_names=["a", "b"])
-    bare = explain_class(
-        network().eval(), pictures, target, "3", recipe=RECIPE, samples=2, preprocess=PREPROCESS, class_names=NAMES
-    )
+        cc.Study(network(), pictures, layer="3", preprocess=PREPROCESS, class_names=["a", "b"])
+    study = cc.Study(network(), pictures, layer="3", samples=2, preprocess=PREPROCESS, class_names=NAMES)
+    bare = study.explain(target, recipe=RECIPE)
     assert bare.components == pytest.approx(explanation.components, rel=1e-3, abs=1e-6)
 
 
 def test_class_that_nothing_is_predicted_as(model, images, predictions) -> None:
     missing = next(index for index in range(4) if index not in set(predictions["predicted"]))
     with pytest.raises(ConceptrastError, match=r"none of 64 pictures is predicted as .*; most frequent: \w+ \(\d+\)"):
-        explain_class(model, images, missing, "3", recipe=RECIPE)
+        cc.Study(model, images, layer="3").explain(missing, recipe=RECIPE)
 
 
 def test_all_predicted_as_the_class_leaves_one_selection(model, images, predictions, target, caplog) -> None:
     dataset, table = images
-    own = table[table["image"].isin(predictions[predictions["predicted"] == target]["image"])]
-    found = explain_class(model, (dataset, own), target, "3", recipe=RECIPE, samples=0)
-    assert found.prediction["selection"].tolist() == ["all"]
+    predicted = table[table["image"].isin(predictions[predictions["predicted"] == target]["image"])]
+    answer = cc.Study(model, (dataset, predicted), layer="3", samples=0).explain(target, recipe=RECIPE)
+    assert answer.prediction["selection"].tolist() == ["all"]
     assert "exclude_target" in caplog.text
-    found.plot()
+    answer.plot()
 
 
 def test_wrong_names_are_answered_with_right_ones(model, images, target) -> None:
     with pytest.raises(ConfigError, match="unknown class 'frist'; nearest: first"):
-        explain_class(model, images, "frist", "3")
+        cc.Study(model, images, layer="3").explain("frist")
     with pytest.raises(ConfigError, match="class 9 does not exist"):
-        explain_class(model, images, 9, "3")
+        cc.Study(model, images, layer="3").explain(9)
     with pytest.raises(LayerError, match="33"):
-        explain_class(model, images, target, "33")
+        cc.Study(model, images, layer="33")
     with pytest.raises(ConfigError, match="unknown recipe 'recomended'; nearest: recommended"):
-        explain_class(model, images, target, "3", recipe="recomended")
+        cc.Study(model, images, layer="3").explain(target, recipe="recomended")
     with pytest.raises(ConfigError, match="precision"):
-        explain_class(model, images, target, "3", precision="float3")
+        cc.Study(model, images, layer="3", precision="float3")
     with pytest.raises(ConfigError, match="deplift"):
-        explain_class(model, images, target, "3", method="deplift")
+        cc.Study(model, images, layer="3", attribution="deplift")

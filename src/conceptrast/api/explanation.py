@@ -1,0 +1,222 @@
+"""What does a class consist of? Its concepts with their best patches, and a test whether the model agrees."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from conceptrast.api.evidence import Attributions, Evidence
+from conceptrast.api.result import Result
+from conceptrast.base.errors import ConceptrastError, ConfigError, unknown_name
+from conceptrast.concepts.attributed_images import by_class
+from conceptrast.concepts.card_evidence import ClassEvidence, class_card
+from conceptrast.concepts.cards import ClassCard
+from conceptrast.concepts.class_factorization import factorize_classes
+from conceptrast.concepts.class_prototypes import class_prototypes
+from conceptrast.concepts.component_prediction import component_prediction, plan_assemblies
+from conceptrast.concepts.recipes import RECIPES, Recipe
+from conceptrast.figures.class_card import draw_class_card
+
+LOGGER = logging.getLogger("conceptrast")
+
+
+@dataclass(frozen=True)
+class Explanation(Result):
+    """What a class consists of: the answer of :meth:`Study.explain <conceptrast.api.study.Study.explain>`.
+
+    Attributes:
+        class_name: the class.
+        class_index: its output.
+        layer: where the model was looked into.
+        recipe: how patches were cut and combined.
+        n_images: images predicted as the class that were used.
+        components: ``[k, C]`` float32, the concepts as directions among the layer's channels.
+        prototypes: component, selection, rank, image, top, left, height, width, similarity, path.
+        prediction: selection, predicted, probability (of the class), match: what the model says of the combined images.
+        completeness_gap: median over the images, relative; 0 where the attribution adds up exactly.
+        reconstruction_error: part of the attributed activations that the components miss, relative.
+        card: all that :meth:`plot` draws.
+    """
+
+    class_name: str
+    class_index: int
+    layer: str
+    recipe: Recipe
+    n_images: int
+    components: np.ndarray
+    prototypes: pd.DataFrame
+    prediction: pd.DataFrame
+    completeness_gap: float
+    reconstruction_error: float
+    card: ClassCard
+
+    @property
+    def patches(self) -> dict[str, list[list[np.ndarray]]]:
+        """By selection and component the best patches, best first: ``[h, w, 3]`` uint8."""
+        return {name: [list(row.patches) for row in rows] for name, rows in self.card.rows.items()}
+
+    @property
+    def assembled(self) -> dict[str, np.ndarray]:
+        """By selection the combined image ``[H, W, 3]`` uint8."""
+        return {name: verdict.picture for name, verdict in self.card.verdicts.items()}
+
+    def plot(self) -> Figure:
+        """The card of the class, as the workflow draws it."""
+        return draw_class_card(self.card)
+
+    def table(self) -> pd.DataFrame:
+        """:attr:`prediction` with what it rests on, one row per selection."""
+        facts: dict[str, Any] = {
+            "class": self.class_index,
+            "class_name": self.class_name,
+            "layer": self.layer,
+            "recipe": self.recipe.name,
+            "n_images": self.n_images,
+        }
+        errors = {"completeness_gap": self.completeness_gap, "reconstruction_error": self.reconstruction_error}
+        table = self.prediction.assign(**facts, **errors)
+        return table[[*facts, *self.prediction.columns, *errors]]
+
+    def __str__(self) -> str:
+        lines = [f"{self.class_name} (class {self.class_index}) at {self.layer}: {self.n_images} images"]
+        for row in self.prediction.itertuples():
+            mark = "match" if row.match else "no match"
+            lines.append(f"  {row.selection}: {row.predicted}, p({self.class_name}) = {row.probability:.2f}, {mark}")
+        return "\n".join(lines)
+
+
+def explain(evidence: Evidence, target: int, recipe: Recipe) -> Explanation:
+    """Find the concepts by which a model recognises a class, their best patches, and test them combined.
+
+    Args:
+        evidence: of the study.
+        target: class index.
+        recipe: how patches are cut and combined.
+
+    Raises:
+        LayerError: the layer's activations cannot be used.
+        ConceptrastError: no picture is predicted as the class, or the attribution leaves nothing to factorize.
+    """
+    # What the class is made of.
+    images = evidence.class_images(target)
+    attribution = evidence.attribution(images, target)
+    factorized = components_of_class(evidence, attribution, recipe)
+    components = factorized[f"components_{recipe.factors.key}"][0]
+    errors = factorized[f"reconstruction_error_{recipe.factors.key}"]
+
+    # The patches of all pictures that show it.
+    prototypes = class_prototypes(
+        evidence.all_activations("searching patches"),
+        evidence.picture_set.predicted,
+        factorized,
+        [recipe],
+        view=evidence.model.preprocess.size,
+        rectify=evidence.options.rectify,
+    )
+
+    # What the model says of them.
+    verdicts = verdicts_of(evidence, prototypes, target, recipe)
+    names = np.array(evidence.model.class_names, dtype=object)
+    paths = evidence.pictures.table[["image", "path"]]
+    return Explanation(
+        class_name=evidence.model.class_names[target],
+        class_index=target,
+        layer=evidence.layer,
+        recipe=recipe,
+        n_images=len(images),
+        components=components,
+        prototypes=prototypes.drop(columns=["class", "recipe"]).merge(paths, on="image"),
+        prediction=verdicts.assign(predicted=names[verdicts["predicted"].to_numpy()].tolist()),
+        completeness_gap=float(np.median(attribution["completeness_gap"])),
+        reconstruction_error=float(errors[0]),
+        card=class_card(
+            evidence.pictures,
+            evidence.split,
+            ClassEvidence(
+                target=target,
+                n_images=len(images),
+                attribution=attribution,
+                components=components,
+                prototypes=prototypes,
+                verdicts=verdicts,
+            ),
+            recipe,
+            predictions=evidence.predictions,
+            study=evidence.source,
+            precision=evidence.options.precision,
+        ),
+    )
+
+
+def recipe_named(recipe: str | Recipe) -> Recipe:
+    """A recipe by name, or the recipe itself.
+
+    Raises:
+        ConfigError: there is none of that name; the message lists the nearest.
+
+    Example:
+        >>> recipe_named("published").layout
+        'strip'
+    """
+    if isinstance(recipe, Recipe):
+        return recipe
+    if recipe not in RECIPES:
+        raise ConfigError(unknown_name("recipe", recipe, RECIPES))
+    return RECIPES[recipe]
+
+
+def components_of_class(evidence: Evidence, attribution: Attributions, recipe: Recipe) -> dict[str, np.ndarray]:
+    """Components of one class, as :func:`~conceptrast.concepts.class_factorization.factorize_classes` gives them.
+
+    Args:
+        evidence: of the study.
+        attribution: of the class's pictures.
+        recipe: how they are factorized.
+
+    Raises:
+        ConceptrastError: the attribution leaves nothing to factorize.
+    """
+    activations = evidence.activations(attribution["image"], "factorizing")
+    factorized = factorize_classes(
+        by_class(activations, attribution["target"]),
+        attribution,
+        [recipe.factors],
+        seed=evidence.options.seed,
+        rectify=evidence.options.rectify,
+    )
+    if not len(factorized["classes"]):
+        raise ConceptrastError(f"no concepts at layer {evidence.layer!r}: {factorized['skipped_reason'][0]}")
+    return factorized
+
+
+def verdicts_of(evidence: Evidence, prototypes: pd.DataFrame, target: int, recipe: Recipe) -> pd.DataFrame:
+    """What the model says of the combined images: selection, predicted (index), probability, match.
+
+    A selection in which there are too few patches is left out, with a warning.
+    """
+    plan = plan_assemblies(
+        prototypes,
+        evidence.predictions,
+        classes=[target],
+        recipes=[recipe],
+        view=evidence.model.preprocess.size,
+        seed=0,
+    )
+    assemblies = [assembly for assembly in plan if assembly.baseline == "none"]
+    for assembly in assemblies:
+        if assembly.reason:
+            LOGGER.warning("nothing to combine for the selection %s: %s", assembly.selection, assembly.reason)
+    rows = component_prediction(
+        evidence.model,
+        [assembly for assembly in assemblies if not assembly.reason],
+        views_of=evidence.pictures.of,
+        n_images={},
+        precision=evidence.options.precision,
+    )
+    columns = {"predicted": "int64", "probability": "float64", "match": "bool"}
+    return rows[["selection", *columns]].astype(columns)
