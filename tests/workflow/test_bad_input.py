@@ -156,8 +156,8 @@ def test_a_killed_step_is_finished_by_the_next_run(copy: Copy, finished: Copy) -
     name = "studies/pairs-layer4/prototypes.parquet"
     (copy.results / name).unlink()
     # Killed as if by the system while it writes: no handler runs, half of the file is on the disk.
-    written = "    write_table(found, prototypes)\n"
-    killed = "    import os\n\n    prototypes.write_bytes(b'half')\n    os.kill(os.getpid(), 9)\n"
+    written = "    write_table(prototypes, outputs.prototypes)\n"
+    killed = "    import os\n\n    outputs.prototypes.write_bytes(b'half')\n    os.kill(os.getpid(), 9)\n"
     copy.edit("src/conceptrast/steps/prototypes.py", written, killed)
     assert copy.snakemake(name).returncode != 0
     assert not (copy.results / name).exists()

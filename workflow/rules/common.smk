@@ -205,8 +205,8 @@ def bias_networks(wildcards):
 
 def of_study(**files):
     """Files of a job's study by name; `*` stands for all shards."""
-    found = of_studies(["{study}"], **files)
-    return {name: paths if "*" in files[name] else paths[0] for name, paths in found.items()}
+    lists = of_studies(["{study}"], **files)
+    return {name: paths if "*" in files[name] else paths[0] for name, paths in lists.items()}
 
 
 def of_views(views, **endings):

@@ -15,6 +15,7 @@ from PIL import Image
 from conceptrast.api.evidence import Evidence
 from conceptrast.api.result import Result
 from conceptrast.base.errors import ConfigError, unknown_name
+from conceptrast.base.names import short
 from conceptrast.base.progress import counted, duration
 from conceptrast.counterfactual.decodable_layer import DecodableLayer
 from conceptrast.counterfactual.decoder import Decoder
@@ -28,7 +29,6 @@ from conceptrast.counterfactual.story import Story
 from conceptrast.counterfactual.table import with_names
 from conceptrast.data.decoding import open_rgb
 from conceptrast.data.view_pixels import pixels
-from conceptrast.base.names import short
 from conceptrast.figures.counterfactual import draw_counterfactual
 from conceptrast.figures.counterfactual_animation import animation, save_gif
 from conceptrast.models.inference import autocast, device_of, network_input

@@ -231,8 +231,8 @@ def fitted(
     folder = tmp_path_factory.mktemp("tiles")
     root = midog(folder / "midog", slides=2, cells=6)
     dataset = {"kind": "midog", "root": str(root), "tile": 64, "validation": 0.5}
-    files = [folder / name for name in ("index.parquet", "rejected.csv", "truth.parquet", "class_names.json")]
-    files = dict(zip(("index", "rejected", "truth", "class_names"), files, strict=True))
+    names = ("index.parquet", "rejected.csv", "truth.parquet", "class_names.json")
+    files = {name.partition(".")[0]: folder / name for name in names}
     call(index.main, {"dataset": dataset, "seed": 0, "max_rejected": 0}, **files)
     entry = {"architecture": NAME, "weights": str(checkpoint), "extract": "backbone.body", "input_size": 64}
     entry["train"] = {"dataset": "midog", "only": "head", "batch_size": 16, "precision": "float32"}

@@ -32,9 +32,9 @@ def run(folder: Path, settings: dict[str, Any], named: list[int]) -> dict[str, A
     path = {name: folder / f"{name}.parquet" for name in ("index", "truth", "predictions")}
     opened = {"index": path["index"], "class_names": folder / "class_names.json"}
     call(index.main, SETTINGS, **opened, rejected=folder / "rejected.csv", truth=path["truth"])
-    said = read_table(path["index"])
-    predicted = said["label"].where(said["label"].isin(named), 0)
-    write_table(said[["image"]].assign(predicted=predicted, probability=np.float32(0.5)), path["predictions"])
+    index_table = read_table(path["index"])
+    predicted = index_table["label"].where(index_table["label"].isin(named), 0)
+    write_table(index_table[["image"]].assign(predicted=predicted, probability=np.float32(0.5)), path["predictions"])
     call(
         ace.main,
         settings,
@@ -62,8 +62,8 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any
 
 
 def test_a_class_with_images_has_all_and_one_without_a_row_that_says_so(first):
-    folder, found = first
-    table = found["ace"]
+    folder, results = first
+    table = results["ace"]
     assert list(table.columns[:6]) == ["study", "class", "class_name", "segments_as", "baseline", "status"]
     few = table[table["class_name"] == "3+8"]
     assert few["reason"].tolist() == ["0 images are predicted as it, fewer than min_images = 3"] * 2
@@ -84,9 +84,9 @@ def test_a_class_with_images_has_all_and_one_without_a_row_that_says_so(first):
 
 
 def test_the_arrays_are_those_of_the_first_shape_and_agree_with_the_table(first):
-    _, found = first
-    kept = found["ace"].query("segments_as == 'in_place' and baseline == 'none' and status == 'ok'")
-    cavs = found["cavs"]
+    _, results = first
+    kept = results["ace"].query("segments_as == 'in_place' and baseline == 'none' and status == 'ok'")
+    cavs = results["cavs"]
     assert cavs["classes"].tolist() == [7] * len(kept)
     assert cavs["cavs"].shape == (len(kept), 256)
     np.testing.assert_allclose(np.linalg.norm(cavs["cavs"], axis=1), 1, rtol=1e-5)
@@ -98,10 +98,10 @@ def test_the_arrays_are_those_of_the_first_shape_and_agree_with_the_table(first)
 
 
 def test_recovery_counts_the_concepts_of_the_table(tmp_path):
-    found = run(tmp_path, SETTINGS, [7, 8])
-    own = found["ace"].query("status == 'ok'")
-    rows = found["ace_recovery"].set_index(["class_name", "segments_as", "baseline"])
-    for key, part in own.groupby(["class_name", "segments_as", "baseline"]):
+    results = run(tmp_path, SETTINGS, [7, 8])
+    ok = results["ace"].query("status == 'ok'")
+    rows = results["ace_recovery"].set_index(["class_name", "segments_as", "baseline"])
+    for key, part in ok.groupby(["class_name", "segments_as", "baseline"]):
         assert rows.loc[key, "n_concepts"] == len(part)
         assert rows.loc[key, "texture_for"] == ((part["role"] == "texture") & (part["speaks"] == "for")).sum()
     assert rows.loc[("all classes", "in_place", "none"), "n_true"] == 4
@@ -114,16 +114,16 @@ def test_the_same_run_twice_gives_the_same_bytes(first, tmp_path):
 
 
 def test_no_class_with_images_gives_tables_that_say_so(tmp_path):
-    found = run(tmp_path, SETTINGS, [])
-    assert set(found["ace"]["status"]) == {"skipped"}
-    assert found["ace_recovery"]["status"].tolist() == ["skipped"]
-    assert found["ace_recovery"]["study"].tolist() == ["pairs"]
+    results = run(tmp_path, SETTINGS, [])
+    assert set(results["ace"]["status"]) == {"skipped"}
+    assert results["ace_recovery"]["status"].tolist() == ["skipped"]
+    assert results["ace_recovery"]["study"].tolist() == ["pairs"]
     assert read_table(tmp_path / "figures.csv").empty
-    assert strongest_cav(found["cavs"], 7) is None
+    assert strongest_cav(results["cavs"], 7) is None
 
 
 def test_without_a_truth_nothing_is_claimed_about_what_concepts_show(first, tmp_path):
-    folder, found = first
+    folder, results = first
     names = {key: folder / f"{key}.parquet" for key in ("index", "predictions")}
     call(
         ace.main,
@@ -135,7 +135,7 @@ def test_without_a_truth_nothing_is_claimed_about_what_concepts_show(first, tmp_
         figures=tmp_path / "ace",
         manifest=tmp_path / "figures.csv",
     )
-    known = found["ace"].drop(columns=["study", "shows", "purity", "role", "true_concepts"])
+    known = results["ace"].drop(columns=["study", "shows", "purity", "role", "true_concepts"])
     pd.testing.assert_frame_equal(read_table(tmp_path / "ace.csv"), known)
 
 

@@ -44,9 +44,11 @@ def run(folder: Path, named: list[int]) -> dict[str, pd.DataFrame]:
     path["class_names"] = folder / "class_names.json"
     opened = {name: path[name] for name in ("index", "class_names")}
     call(index.main, SETTINGS, **opened, rejected=folder / "rejected.csv", truth=path["truth"])
-    found = read_table(path["index"])
-    said = found[found["label"].isin(named)] if named else found.head(1)
-    write_table(said[["image"]].assign(predicted=said["label"], probability=np.float32(0.5)), path["predictions"])
+    index_table = read_table(path["index"])
+    named_rows = index_table[index_table["label"].isin(named)] if named else index_table.head(1)
+    write_table(
+        named_rows[["image"]].assign(predicted=named_rows["label"], probability=np.float32(0.5)), path["predictions"]
+    )
     shards = [
         {name: folder / f"{name}{number}.npz" for name in ("attribution", "features", "hyperplanes")}
         | {"shift": folder / f"shift{number}.csv"}

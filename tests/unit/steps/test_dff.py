@@ -41,8 +41,8 @@ def run(folder: Path, settings: dict[str, Any], by_class: bool = False) -> dict[
     )
     tables = [folder / "tables" / f"{name}.csv" for name in ("dff_concepts", "dff_summary")]
     call(dff_tables.main, {"dffs": ["pairs"], "seed": 0}, concepts=[folder / "dff.csv"], tables=tables)
-    found = {"index": table, "concepts": read_table(tables[0]), "summary": read_table(tables[1])}
-    return found | {"arrays": read_arrays(folder / "dff.npz"), "figures": read_table(folder / "figures.csv")}
+    results = {"index": table, "concepts": read_table(tables[0]), "summary": read_table(tables[1])}
+    return results | {"arrays": read_arrays(folder / "dff.npz"), "figures": read_table(folder / "figures.csv")}
 
 
 @pytest.fixture(scope="module")
@@ -55,17 +55,17 @@ def labels(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, An
 
 
 def test_pictures_of_labels_have_concepts_and_figures_of_their_own(labels) -> None:
-    folder, found = labels
-    table = found["index"]
+    folder, results = labels
+    table = results["index"]
     first = [int(table.loc[table["label_name"] == name, "image"].iloc[0]) for name in ("3+7", "0+1")]
     names = [f"{first[0]}-3-7", f"{first[1]}-0-1"]
-    assert found["figures"].to_numpy().tolist() == [[name, f"{name}.png"] for name in names]
-    assert sorted(path.name for path in (folder / "dff").iterdir()) == sorted(found["figures"]["file"])
-    for file in found["figures"]["file"]:
+    assert results["figures"].to_numpy().tolist() == [[name, f"{name}.png"] for name in names]
+    assert sorted(path.name for path in (folder / "dff").iterdir()) == sorted(results["figures"]["file"])
+    for file in results["figures"]["file"]:
         with Image.open(folder / "dff" / file) as image:
             image.load()
             assert image.width == 1400
-    concepts = found["concepts"]
+    concepts = results["concepts"]
     assert list(concepts.columns[:2]) == ["dff", "picture"]
     assert concepts.groupby(["picture", "n_components"])["concept"].nunique().to_dict() == {
         (name, k): k for name in names for k in (2, 3)
@@ -74,29 +74,29 @@ def test_pictures_of_labels_have_concepts_and_figures_of_their_own(labels) -> No
     ok = concepts[concepts["status"] == "ok"].drop(columns=["head_class", "head_score", "reason"])
     assert len(ok)
     assert not ok.isna().to_numpy().any()
-    assert found["arrays"]["images"].tolist() == first
-    assert found["arrays"]["heatmaps_k3"].shape == (2, 3, 6, 6)
-    assert found["summary"]["n_pictures"].tolist() == [2, 2]
+    assert results["arrays"]["images"].tolist() == first
+    assert results["arrays"]["heatmaps_k3"].shape == (2, 3, 6, 6)
+    assert results["summary"]["n_pictures"].tolist() == [2, 2]
 
 
 def test_pictures_predicted_as_a_class_share_their_concepts(tmp_path) -> None:
-    found = run(tmp_path, BY_CLASS, by_class=True)
-    assert found["figures"].to_numpy().tolist() == [["all", "all.png"]]
-    images = found["arrays"]["images"]
-    said = found["index"].set_index("image").loc[images, "label_name"]
-    assert said.tolist() == ["3+7", "3+7"]
-    assert found["arrays"]["concepts_k2"].shape == (1, 2, 256)
-    assert set(found["concepts"]["picture"]) == {"all"}
+    results = run(tmp_path, BY_CLASS, by_class=True)
+    assert results["figures"].to_numpy().tolist() == [["all", "all.png"]]
+    images = results["arrays"]["images"]
+    label_names = results["index"].set_index("image").loc[images, "label_name"]
+    assert label_names.tolist() == ["3+7", "3+7"]
+    assert results["arrays"]["concepts_k2"].shape == (1, 2, 256)
+    assert set(results["concepts"]["picture"]) == {"all"}
 
 
 def test_a_class_nobody_is_predicted_as_has_a_row_that_says_so(tmp_path, caplog) -> None:
     names = [str(number) for number in range(11)]
     settings = BY_CLASS | {"class": 10, "model": {"architecture": "resnet10", "class_names": names}}
-    found = run(tmp_path, settings, by_class=True)
-    assert found["concepts"]["status"].tolist() == ["skipped", "skipped"]
-    assert set(found["concepts"]["reason"]) == {"there are no pictures predicted as 10"}
-    assert set(found["summary"]["status"]) == {"skipped"}
-    assert found["figures"].empty
+    results = run(tmp_path, settings, by_class=True)
+    assert results["concepts"]["status"].tolist() == ["skipped", "skipped"]
+    assert set(results["concepts"]["reason"]) == {"there are no pictures predicted as 10"}
+    assert set(results["summary"]["status"]) == {"skipped"}
+    assert results["figures"].empty
     assert not list((tmp_path / "dff").iterdir())
     assert "pairs: there are no pictures predicted as 10" in caplog.text
 

@@ -22,9 +22,11 @@ from conceptrast.steps.runner import call, parser_of, run
 @pytest.fixture(autouse=True)
 def root_logger() -> Iterator[None]:
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers = root.handlers[:]
+    level = root.level
     yield
-    root.handlers[:], root.level = handlers, level
+    root.handlers[:] = handlers
+    root.level = level
     logging.captureWarnings(False)
 
 
