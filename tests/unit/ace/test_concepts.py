@@ -92,7 +92,9 @@ def test_pooling_counts_positions_by_the_share_that_a_segment_covers():
 def test_segments_are_those_of_the_picture_and_their_activations_those_of_the_segment_alone():
     pictures = opened(coloured(3))
     split = SplitModel(pictures.model, "1")
-    segments = segments_of(pictures, split, np.array([2, 0]), (4,), ("in_place", "resized"))
+    segments = segments_of(
+        pictures=pictures, split=split, images=np.array([2, 0]), sizes=(4,), shapes=("in_place", "resized")
+    )
     assert segments.table["image"].drop_duplicates().tolist() == [2, 0]
     view = pictures.by_id(np.array([0]))[0]
     mask = superpixels(view.permute(1, 2, 0).numpy(), (4,))[1]
@@ -106,7 +108,13 @@ def test_segments_are_those_of_the_picture_and_their_activations_those_of_the_se
 
 def test_the_size_of_batches_changes_nothing():
     one, other = (
-        segments_of(pictures, SplitModel(pictures.model, "1"), np.arange(4), (4, 9), ("resized",))
+        segments_of(
+            pictures=pictures,
+            split=SplitModel(pictures.model, "1"),
+            images=np.arange(4),
+            sizes=(4, 9),
+            shapes=("resized",),
+        )
         for pictures in (opened(coloured(4)), opened(coloured(4), batch_size=2))
     )
     pd.testing.assert_frame_equal(one.table, other.table)
@@ -115,7 +123,9 @@ def test_the_size_of_batches_changes_nothing():
 
 def test_an_image_without_superpixels_is_listed_and_logged(caplog):
     pictures = opened(coloured(3, constant=1))
-    segments = segments_of(pictures, SplitModel(pictures.model, "1"), np.arange(3), (4,), ("resized",))
+    segments = segments_of(
+        pictures=pictures, split=SplitModel(pictures.model, "1"), images=np.arange(3), sizes=(4,), shapes=("resized",)
+    )
     assert segments.bare == [1]
     assert set(segments.table["image"]) == {0, 2}
     assert "image 1 has no superpixels" in caplog.text
@@ -125,7 +135,9 @@ def test_an_image_without_superpixels_is_listed_and_logged(caplog):
 
 def test_only_images_without_superpixels_give_no_segments():
     pictures = opened(coloured(1, constant=0))
-    segments = segments_of(pictures, SplitModel(pictures.model, "1"), np.arange(1), (4,), ("resized",))
+    segments = segments_of(
+        pictures=pictures, split=SplitModel(pictures.model, "1"), images=np.arange(1), sizes=(4,), shapes=("resized",)
+    )
     assert len(segments.table) == len(segments.activations["resized"]) == 0
     assert segments.bare == [0]
 
@@ -181,7 +193,15 @@ def concepts(seed: int = 0, settings: AceSettings = SETTINGS, **columns: object)
     gradients[:, 1] = -1
     # Along the third axis half of the images rise and half fall.
     gradients[:, 2] = np.tile([4, -4], 10)
-    return concepts_of_class(7, "in_place", segments(rows, **columns), segments(noise), gradients, settings, seed)
+    return concepts_of_class(
+        target=7,
+        shape="in_place",
+        segments=segments(rows, **columns),
+        others=segments(noise),
+        gradients=gradients,
+        settings=settings,
+        seed=seed,
+    )
 
 
 def test_concepts_speak_for_and_against_as_their_directions_do():
@@ -220,7 +240,15 @@ def test_the_same_seed_gives_the_same_table_and_another_seed_other_draws():
 def test_dropped_clusters_and_images_without_superpixels_are_rows_with_reasons():
     rows, noise = blobs()
     of_class = replace(segments(rows, images=np.repeat([0, 1, 2], 10)), bare=[8, 9])
-    class_concepts = concepts_of_class(7, "in_place", of_class, segments(noise), np.ones((2, 6)), SETTINGS, 0)
+    class_concepts = concepts_of_class(
+        target=7,
+        shape="in_place",
+        segments=of_class,
+        others=segments(noise),
+        gradients=np.ones((2, 6)),
+        settings=SETTINGS,
+        seed=0,
+    )
     assert set(class_concepts.table["status"]) == {"skipped"}
     assert class_concepts.table["reason"].tolist() == [
         "no cluster is kept: see the rows of its clusters",
@@ -242,7 +270,15 @@ def test_too_few_segments_are_a_skipped_row(n_own, n_random, reason):
     rows, noise = blobs()
     of_class = segments(rows[:n_own])
     others = segments(noise[:n_random])
-    class_concepts = concepts_of_class(7, "in_place", of_class, others, np.ones((2, 6)), SETTINGS, 0)
+    class_concepts = concepts_of_class(
+        target=7,
+        shape="in_place",
+        segments=of_class,
+        others=others,
+        gradients=np.ones((2, 6)),
+        settings=SETTINGS,
+        seed=0,
+    )
     assert class_concepts.table[["status", "reason"]].to_numpy().tolist() == [["skipped", reason]]
     assert class_concepts.examples(of_class).empty
 

@@ -41,9 +41,9 @@ def looked(**changed) -> Saliency:
 
 
 def test_the_map_lies_on_what_speaks_for_the_predicted_class() -> None:
-    found = looked()
-    assert found.subjects["predicted_name"].tolist() == ["red", "blue"]
-    red, blue = found.maps["grad_cam"]
+    result = looked()
+    assert result.subjects["predicted_name"].tolist() == ["red", "blue"]
+    red, blue = result.maps["grad_cam"]
     assert red.shape == (16, 16)
     assert (red[:4, :4] == 1).all()
     assert (red[14:, 14:] == 0).all()
@@ -63,12 +63,12 @@ def test_a_named_class_and_one_that_it_is_held_against() -> None:
 
 
 def test_every_method_has_its_rows_and_the_figure_its_cells() -> None:
-    found = looked(methods=["grad_cam", "hires_cam"])
-    table = found.table()
+    result = looked(methods=["grad_cam", "hires_cam"])
+    table = result.table()
     assert table["method"].tolist() == ["grad_cam"] * 2 + ["hires_cam"] * 2
     assert not table.isna().to_numpy().any()
-    assert np.array_equal(found.maps["grad_cam"], found.maps["hires_cam"])
-    assert len(found.plot().axes[0].images) == 2 * 5
+    assert np.array_equal(result.maps["grad_cam"], result.maps["hires_cam"])
+    assert len(result.plot().axes[0].images) == 2 * 5
 
 
 def test_without_a_layer_it_is_the_last_one_that_has_positions() -> None:
@@ -150,6 +150,6 @@ def test_a_truncated_picture_is_named(photo: Path, tmp_path: Path) -> None:
 
 def test_vgg_is_looked_into_before_its_last_pooling() -> None:
     model = load_model("vgg16", class_names=["a", "b"], input_size=64, seed=1)
-    found = cc.Study(model, layer="features.29").saliency(picture("red", (0, 0, 12, 12)).resize((64, 64)))
-    assert found.maps["grad_cam"].shape == (1, 64, 64)
-    assert found.layer == "features.29"
+    result = cc.Study(model, layer="features.29").saliency(picture("red", (0, 0, 12, 12)).resize((64, 64)))
+    assert result.maps["grad_cam"].shape == (1, 64, 64)
+    assert result.layer == "features.29"

@@ -194,10 +194,13 @@ def test_slides_that_cannot_be_used_cost_their_cells_alone(root: Path, what: str
     else:
         path.write_bytes({"empty": b"", "cut off": path.read_bytes()[:200_000], "text": b"<html>"}[what])
     reasons = {
-        "missing": "does not exist", "empty": "0 bytes", "cut off": "cannot be decoded", "text": "not a TIFF",
+        "missing": "does not exist",
+        "empty": "0 bytes",
+        "cut off": "cannot be decoded",
+        "text": "not a TIFF",
         "small": "the image of 400×400 pixels is smaller than a tile of 512",
         "another size": "it has 900×900 pixels, and the annotations say 1024×1024",
-    }[what]  # fmt: skip
+    }[what]
     index = opened(root).build_index()
     assert index.rejected.path.str.startswith("002.tiff#annotation=").all()
     assert index.rejected.reason.str.contains(reasons).all()
@@ -252,9 +255,13 @@ def test_a_file_of_annotations_that_is_none_says_why(root: Path, text: str, mess
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"tile": 0}, "tile is a number of pixels, 1 or more; got 0"), ({"validation": 20}, "validation is a share"),
-     ({"annotations": 3}, "annotations is a path"), ({"tiles": 3}, "unknown option .* 'tiles'; nearest: tile")],
-)  # fmt: skip
+    [
+        ({"tile": 0}, "tile is a number of pixels, 1 or more; got 0"),
+        ({"validation": 20}, "validation is a share"),
+        ({"annotations": 3}, "annotations is a path"),
+        ({"tiles": 3}, "unknown option .* 'tiles'; nearest: tile"),
+    ],
+)
 def test_options_that_make_no_sense_are_refused(tmp_path: Path, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         opened(tmp_path, **options)

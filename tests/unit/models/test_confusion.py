@@ -21,7 +21,7 @@ from conceptrast.steps.runner import call
 
 from ..headlines import headline_metrics_of
 
-SAID = pd.DataFrame({"label": [0] * 4 + [1] * 2 + [3] * 4, "predicted": [0, 0, 0, 1, 1, 2, 3, 3, 0, 0]})
+PREDICTIONS = pd.DataFrame({"label": [0] * 4 + [1] * 2 + [3] * 4, "predicted": [0, 0, 0, 1, 1, 2, 3, 3, 0, 0]})
 NAMES = ["ant", "bee", "cat", "dog"]
 
 
@@ -56,7 +56,7 @@ def colour_at(figure: Figure, row: int, column: int) -> tuple[float, ...]:
 
 
 def test_counts_and_shares_by_hand():
-    table = confusion(SAID, NAMES, NAMES)
+    table = confusion(PREDICTIONS, NAMES, NAMES)
     assert list(table) == list(COLUMNS)
     assert table.to_numpy().tolist() == [
         [0, "ant", 0, "ant", 3, 0.75],
@@ -85,20 +85,20 @@ def test_counts_are_those_of_a_histogram_and_shares_of_a_label_add_up():
 
 
 def test_outputs_have_names_of_their_own():
-    table = confusion(SAID, NAMES, ["Formica", "Apis", "Felis", "Canis"])
+    table = confusion(PREDICTIONS, NAMES, ["Formica", "Apis", "Felis", "Canis"])
     assert table["label_name"].iloc[1] == "ant"
     assert table["predicted_name"].iloc[1] == "Apis"
 
 
 def test_the_figure_has_every_count_in_its_cell_and_nothing_else():
-    figure = draw_confusion(confusion(SAID, NAMES, NAMES), "net", "held-out pictures of animals")
+    figure = draw_confusion(confusion(PREDICTIONS, NAMES, NAMES), "net", "held-out pictures of animals")
     assert counted(figure) == {
         (0, 0): "3", (0, 1): "1", (1, 1): "1", (1, 2): "1", (3, 0): "2", (3, 3): "2",
     }  # fmt: skip
 
 
 def test_the_figure_says_accuracy_interval_and_shares():
-    figure = draw_confusion(confusion(SAID, NAMES, NAMES), "net", "held-out pictures of animals")
+    figure = draw_confusion(confusion(PREDICTIONS, NAMES, NAMES), "net", "held-out pictures of animals")
     low, high = (f"{100 * end:.1f}" for end in wilson_interval(6, 10))
     texts = words(figure)
     assert f"accuracy 60.0 % ({low} to {high} %): 6 of 10 held-out pictures of animals" in texts
@@ -109,7 +109,7 @@ def test_the_figure_says_accuracy_interval_and_shares():
 
 
 def test_right_is_green_wrong_is_orange_and_more_is_darker():
-    figure = draw_confusion(confusion(SAID, NAMES, NAMES), "net", "pictures")
+    figure = draw_confusion(confusion(PREDICTIONS, NAMES, NAMES), "net", "pictures")
     (most, half, few, wrong) = (colour_at(figure, *at) for at in ((0, 0), (1, 1), (0, 1), (3, 0)))
     for red, green, _ in (most, half):
         assert green > red
@@ -120,7 +120,7 @@ def test_right_is_green_wrong_is_orange_and_more_is_darker():
 
 
 def test_without_a_mistake_only_the_diagonal_has_colour():
-    rows = confusion(SAID.assign(predicted=SAID["label"]), NAMES, NAMES)
+    rows = confusion(PREDICTIONS.assign(predicted=PREDICTIONS["label"]), NAMES, NAMES)
     figure = draw_confusion(rows, "net", "pictures")
     assert counted(figure) == {(0, 0): "4", (1, 1): "2", (2, 2): "4"}
     assert any(word.startswith("accuracy 100.0 % (72.2 to 100.0 %)") for word in words(figure))
@@ -142,7 +142,7 @@ def test_of_many_classes_the_worst_are_shown_and_the_figure_says_so():
 
 @pytest.mark.parametrize("names", [NAMES, [f"a rather long name {number}, synonym" for number in range(4)]])
 def test_nothing_is_smaller_than_seven_points_or_off_the_sheet(names):
-    figure = draw_confusion(confusion(SAID, names, names), "net", "held-out pictures of animals")
+    figure = draw_confusion(confusion(PREDICTIONS, names, names), "net", "held-out pictures of animals")
     width, height = figure.get_size_inches()
     renderer = figure.canvas.get_renderer()
     for text in figure.axes[0].texts:
@@ -154,8 +154,8 @@ def test_nothing_is_smaller_than_seven_points_or_off_the_sheet(names):
 
 
 def test_the_step_writes_one_table_and_a_figure_of_every_model(tmp_path: Path):
-    write_table(SAID, one := tmp_path / "one.parquet")
-    write_table(SAID.assign(predicted=0), other := tmp_path / "other.parquet")
+    write_table(PREDICTIONS, one := tmp_path / "one.parquet")
+    write_table(PREDICTIONS.assign(predicted=0), other := tmp_path / "other.parquet")
     write_json(NAMES, names := tmp_path / "class_names.json")
     write_json(["A", "B", "C", "D"], tmp_path / "own.json")
     models = [
@@ -178,7 +178,7 @@ def test_the_step_writes_one_table_and_a_figure_of_every_model(tmp_path: Path):
 
 
 def test_accuracy_and_its_interval_are_headlines():
-    table = confusion(SAID, NAMES, NAMES)
+    table = confusion(PREDICTIONS, NAMES, NAMES)
     table.insert(0, "model", "net")
     low, high = wilson_interval(6, 10)
     expected = {"net/accuracy": 0.6, "net/accuracy_low": low, "net/accuracy_high": high}

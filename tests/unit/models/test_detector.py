@@ -257,11 +257,16 @@ def test_a_cell_is_decoded_and_moved_to_the_other_class(fitted: tuple[Path, dict
     opened["weights"] = folder / "net.safetensors"
     size = {"images": 12, "validation_images": 4, "epochs": 1, "batch_size": 6, "learning_rate": 0.003}
     settings = settings | {
-        "layer": "layer4.2", "batch_size": 6, "min_images": 2, "study": "cells", "hyperplane": "zero",
-        "pairs": [["hard negative", "mitotic figure"]], "components": "components_position_k1",
+        "layer": "layer4.2",
+        "batch_size": 6,
+        "min_images": 2,
+        "study": "cells",
+        "hyperplane": "zero",
+        "pairs": [["hard negative", "mitotic figure"]],
+        "components": "components_position_k1",
         "decoder": {**size, "perceptual": 0.1, "width": 16, "precision": "float32"},
         "counterfactual": {"images": 2, "probability": 0.5, "limit": 1.0, "frames": 3},
-    }  # fmt: skip
+    }
     made = {name: folder / name for name in ("decoder.safetensors", "decoder.csv", "reconstruction.csv")}
     call(predict.main, settings, **opened, predictions=folder / "predictions.parquet")
     files = dict(zip(("decoder", "history", "reconstruction"), made.values(), strict=True))

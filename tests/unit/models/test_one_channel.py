@@ -285,7 +285,9 @@ def test_what_is_hidden_in_a_grey_picture_gets_the_value(models, images):
     ranks = np.arange(3 * 4).reshape(3, 2, 2)
     inputs = [network_input(model, views.expand(-1, model.preprocess.channels, -1, -1)) for model in models]
     both = [
-        masked_probabilities(model, images_of_model, ranks, [0, 1], MaskSettings(fill=0.5))
+        masked_probabilities(
+            model=model, images=images_of_model, ranks=ranks, classes=[0, 1], settings=MaskSettings(fill=0.5)
+        )
         for model, images_of_model in zip(models, inputs, strict=True)
     ]
     np.testing.assert_allclose(*both, rtol=1e-4)

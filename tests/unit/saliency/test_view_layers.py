@@ -35,7 +35,9 @@ def test_a_network_that_makes_its_pictures_grey_itself_has_maps() -> None:
     class Grey(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.conv, self.relu, self.head = nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Linear(2, 2)
+            self.conv = nn.Conv2d(1, 2, 3)
+            self.relu = nn.ReLU()
+            self.head = nn.Linear(2, 2)
 
         def forward(self, images: torch.Tensor) -> torch.Tensor:
             return self.head(self.relu(self.conv(images.mean(1, keepdim=True))).mean((2, 3)))

@@ -32,7 +32,9 @@ class Colours(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.cells, self.relu, self.head = nn.AvgPool2d(4), nn.ReLU(), nn.Conv2d(3, 3, 1, bias=False)
+        self.cells = nn.AvgPool2d(4)
+        self.relu = nn.ReLU()
+        self.head = nn.Conv2d(3, 3, 1, bias=False)
         self.head.weight.data = 10 * torch.eye(3)[:, :, None, None]
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -41,14 +43,14 @@ class Colours(nn.Module):
 
 def seen(batch_size: int = 2) -> Pictures:
     """Three pictures with a red and a green square at known places, and a black one."""
-    shown = []
+    drawn = []
     for red, green in ((0, 1), (2, 3), (3, 0)):
         image = Image.new("RGB", (SIDE, SIDE))
         for colour, at in (("red", red), ("lime", green)):
             top, left = CORNERS[at]
             image.paste(colour, (left, top, left + 8, top + 8))
-        shown.append(image)
-    dataset = OpenPictures([*shown, Image.new("RGB", (SIDE, SIDE))])
+        drawn.append(image)
+    dataset = OpenPictures([*drawn, Image.new("RGB", (SIDE, SIDE))])
     model = Model("colours", Colours(), Preprocess(SIDE, SIDE, (0.0,) * 3, (1.0,) * 3), ["red", "green", "blue"])
     return Pictures(dataset, dataset.build_index().table, model, batch_size)
 
@@ -74,24 +76,28 @@ def test_maps_come_in_the_order_of_subjects_whatever_the_batches(batch_size: int
     pictures = seen(batch_size)
     looked = subjects([(1, "class", 0, -1), (0, "class", 1, -1), (2, "class", 0, -1), (0, "difference", 0, 1)])
     maps = subject_maps(pictures, split_of(pictures), looked, ["grad_cam"])["grad_cam"]
-    assert [corner_of(each) for each in maps] == [2, 1, 3, 0]
+    assert [corner_of(values) for values in maps] == [2, 1, 3, 0]
     assert grid_of(pictures, "relu") == (4, 4)
 
 
 def test_without_subjects_there_are_no_maps_and_no_rows_but_their_columns() -> None:
-    pictures, none = seen(), PAIRED.head(0)
+    pictures = seen()
+    none = PAIRED.head(0)
     maps = subject_maps(pictures, split_of(pictures), none, ["grad_cam"])
     assert maps["grad_cam"].shape == (0, SIDE, SIDE)
     everything = with_chance(maps, (4, 4), 0)
-    assert [each.maps.shape for each in everything] == [(0, SIDE, SIDE)] * 3
-    assert view_faithfulness(pictures, none, everything, [50], 0).empty
-    assert "score" in view_faithfulness(pictures, none, everything, [50], 0)
-    assert "rank_correlation" in view_randomisation(pictures, "relu", none, ["grad_cam"], 0)
-    assert "own_mass" in view_truth(pictures, "relu", none, everything, None)
+    assert [method.maps.shape for method in everything] == [(0, SIDE, SIDE)] * 3
+    assert view_faithfulness(pictures=pictures, subjects=none, maps=everything, percentiles=[50], seed=0).empty
+    assert "score" in view_faithfulness(pictures=pictures, subjects=none, maps=everything, percentiles=[50], seed=0)
+    assert "rank_correlation" in view_randomisation(
+        pictures=pictures, layer="relu", subjects=none, methods=["grad_cam"], seed=0
+    )
+    assert "own_mass" in view_truth(pictures=pictures, layer="relu", subjects=none, maps=everything, known=None)
 
 
 def test_a_picture_without_activations_is_set_aside_with_the_reason() -> None:
-    pictures, looked = seen(), subjects([(3, "predicted", 0, -1), (0, "predicted", 0, -1)])
+    pictures = seen()
+    looked = subjects([(3, "predicted", 0, -1), (0, "predicted", 0, -1)])
     empty = without_activations(pictures, split_of(pictures), looked)
     assert empty.tolist() == [True, False]
     aside = set_aside(looked, empty, "relu")
@@ -103,22 +109,31 @@ def test_a_picture_without_activations_is_set_aside_with_the_reason() -> None:
 
 def test_probabilities_are_of_what_each_map_speaks_for() -> None:
     logits = torch.tensor([2.5, 2.5, 0.0])
-    found = target_probabilities(seen(), PAIRED)
-    assert np.allclose(found, [float(logits.softmax(0)[0])] * 2 + [0.5] * 2)
+    probabilities = target_probabilities(seen(), PAIRED)
+    assert np.allclose(probabilities, [float(logits.softmax(0)[0])] * 2 + [0.5] * 2)
 
 
 def test_the_truth_is_that_of_each_image_and_a_difference_leaves_the_shared_colour() -> None:
     pictures = seen()
     maps = subject_maps(pictures, split_of(pictures), PAIRED, ["grad_cam"])
     everything = with_chance(maps, (4, 4), 0)
-    boxes = [(image, name, *CORNERS[at]) for image, red, green in ((0, 0, 1), (2, 3, 0)) for name, at in
-             (("red", red), ("green", green))]  # fmt: skip
+    boxes = [
+        (image, name, *CORNERS[at])
+        for image, red, green in ((0, 0, 1), (2, 3, 0))
+        for name, at in (("red", red), ("green", green))
+    ]
     truth = pd.DataFrame(boxes, columns=["image", "concept", "top", "left"]).assign(height=8, width=8)
-    rows = view_truth(pictures, "relu", PAIRED, everything, KnownConcepts(truth, {(0, 1): ("red", "green")}))
-    own = rows[rows["method"] == "grad_cam"]
-    assert own["target_kind"].value_counts().to_dict() == {"class": 2, "difference": 2}
-    assert own["hit"].all()
-    assert (own["own_mass"] > 0.8).all()
+    rows = view_truth(
+        pictures=pictures,
+        layer="relu",
+        subjects=PAIRED,
+        maps=everything,
+        known=KnownConcepts(truth, {(0, 1): ("red", "green")}),
+    )
+    grad_cam = rows[rows["method"] == "grad_cam"]
+    assert grad_cam["target_kind"].value_counts().to_dict() == {"class": 2, "difference": 2}
+    assert grad_cam["hit"].all()
+    assert (grad_cam["own_mass"] > 0.8).all()
     assert set(rows["baseline"]) == {"none", "random", "centre"}
     assert (rows["versus"] == 1).all()
     # Each box is enlarged by half a position, two pixels: the blob in the middle lies in all of them alike.
@@ -126,17 +141,27 @@ def test_the_truth_is_that_of_each_image_and_a_difference_leaves_the_shared_colo
     assert np.allclose(blob["own_mass"], blob["shared_mass"])
     with_margin = everything[2].maps[0][:10, :10].sum() / everything[2].maps[0].sum()
     assert np.allclose(blob["own_mass"], with_margin)
-    assert view_truth(pictures, "relu", PAIRED, everything, KnownConcepts(truth, {(1, 0): ("green", "red")})).empty
+    assert view_truth(
+        pictures=pictures,
+        layer="relu",
+        subjects=PAIRED,
+        maps=everything,
+        known=KnownConcepts(truth, {(1, 0): ("green", "red")}),
+    ).empty
 
 
 def test_curves_belong_to_their_subjects_and_do_not_depend_on_batches() -> None:
-    found = []
+    tables = []
     for batch_size in (1, 4):
         pictures = seen(batch_size)
         maps = subject_maps(pictures, split_of(pictures), PAIRED, ["grad_cam"])
-        found.append(view_faithfulness(pictures, PAIRED, with_chance(maps, (4, 4), 0), [50], 0))
+        tables.append(
+            view_faithfulness(
+                pictures=pictures, subjects=PAIRED, maps=with_chance(maps, (4, 4), 0), percentiles=[50], seed=0
+            )
+        )
     keys = ["image", "target_kind", "method", "baseline", "metric", "share"]
-    one, other = (rows.sort_values(keys, ignore_index=True) for rows in found)
+    one, other = (rows.sort_values(keys, ignore_index=True) for rows in tables)
     pd.testing.assert_frame_equal(one, other)
     start = one[(one["metric"] == "deletion") & (one["share"] == 0.0)]
     assert np.allclose(start.loc[start["target_kind"] == "difference", "score"], 0.5)
@@ -147,7 +172,7 @@ def test_curves_belong_to_their_subjects_and_do_not_depend_on_batches() -> None:
 
 
 def test_differences_take_no_part_in_the_randomisation_and_untraceable_networks_are_skipped() -> None:
-    rows = view_randomisation(seen(), "relu", PAIRED, ["grad_cam", "eigen_cam"], 0)
+    rows = view_randomisation(pictures=seen(), layer="relu", subjects=PAIRED, methods=["grad_cam", "eigen_cam"], seed=0)
     assert set(rows["target_kind"]) == {"class"}
     assert rows.groupby("method")["image"].nunique().to_dict() == {"eigen_cam": 2, "grad_cam": 2}
     assert (rows["status"] == "ok").all()
@@ -158,7 +183,7 @@ def test_differences_take_no_part_in_the_randomisation_and_untraceable_networks_
 
     pictures = seen()
     pictures.model.module = Untraceable().eval()
-    skipped = view_randomisation(pictures, "relu", PAIRED, ["grad_cam"], 0)
+    skipped = view_randomisation(pictures=pictures, layer="relu", subjects=PAIRED, methods=["grad_cam"], seed=0)
     assert skipped["status"].tolist() == ["skipped"]
     assert "cannot be traced" in skipped["reason"][0]
 
@@ -172,14 +197,14 @@ def test_tables_list_what_could_not_be_looked_at(tmp_path: Path) -> None:
     files = {
         "subjects": [pd.concat([PAIRED, nobody]), nobody],
         "faithfulness": [
-            view_faithfulness(pictures, PAIRED, everything, [50], 0),
-            view_faithfulness(pictures, PAIRED.head(0), [none], [50], 0),
+            view_faithfulness(pictures=pictures, subjects=PAIRED, maps=everything, percentiles=[50], seed=0),
+            view_faithfulness(pictures=pictures, subjects=PAIRED.head(0), maps=[none], percentiles=[50], seed=0),
         ],
         "randomisation": [
-            view_randomisation(pictures, "relu", PAIRED, ["grad_cam"], 0),
+            view_randomisation(pictures=pictures, layer="relu", subjects=PAIRED, methods=["grad_cam"], seed=0),
             pd.DataFrame({"method": ["grad_cam"], "status": "skipped", "reason": "cannot be traced"}),
         ],
-        "recovery": [view_truth(pictures, "relu", PAIRED, everything, None)],
+        "recovery": [view_truth(pictures=pictures, layer="relu", subjects=PAIRED, maps=everything, known=None)],
     }
     paths = {}
     for name, tables in files.items():

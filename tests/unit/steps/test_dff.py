@@ -15,10 +15,19 @@ from conceptrast.steps import check_layers, dff, dff_tables, index
 from conceptrast.steps.runner import call
 
 SETTINGS: dict[str, Any] = {
-    "model": {"architecture": "resnet10"}, "dataset": {"kind": "digit_pairs", "train": 0, "validation": 60},
-    "layer": "layer3", "seed": 0, "precision": "float32", "batch_size": 40, "max_rejected": 0.01, "dff": "pairs",
-    "images": 2, "components": [2, 3], "shared": False, "labels": ["3+7", "0+1"],
-}  # fmt: skip
+    "model": {"architecture": "resnet10"},
+    "dataset": {"kind": "digit_pairs", "train": 0, "validation": 60},
+    "layer": "layer3",
+    "seed": 0,
+    "precision": "float32",
+    "batch_size": 40,
+    "max_rejected": 0.01,
+    "dff": "pairs",
+    "images": 2,
+    "components": [2, 3],
+    "shared": False,
+    "labels": ["3+7", "0+1"],
+}
 BY_CLASS = {key: value for key, value in SETTINGS.items() if key != "labels"} | {"class": "3+7", "shared": True}
 
 
