@@ -117,8 +117,8 @@ def _problems(config: Config, source: Path) -> Iterator[str]:
     for analysis in analyses().values():
         yield from analysis.problems(config, source)
         for name, entry in config[analysis.entries].items() if analysis.entries else ():
-            found = analysis.entry_problems(entry, config, source)
-            yield from (f"'{analysis.entries}.{name}{problem}" for problem in found)
+            for problem in analysis.entry_problems(entry, config, source):
+                yield f"'{analysis.entries}.{name}{problem}"
     if not any(config[analysis.entries] for analysis in analyses().values() if analysis.entries):
         yield "key 'studies' is missing: the run has nothing to do"
 

@@ -259,8 +259,8 @@ def _line(section: type[Section], where: Path, mistake: Mapping[str, Any]) -> st
     if kind == "literal_error":
         return unknown_name(f"value of '{dotted}'", value, choices_at(section, where))
     if kind == "string_pattern_mismatch":
-        place, name = ".".join(map(str, where[:-1])), where[-1]
-        holds = place if name == value else dotted
+        place = ".".join(map(str, where[:-1]))
+        holds = place if where[-1] == value else dotted
         return f"key '{holds}': {value!r} does not match {bounds['pattern']!r}: letters, digits, '_', '.' and '-'"
     if kind in BOUNDS:
         name, words = BOUNDS[kind]
