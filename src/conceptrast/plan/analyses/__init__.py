@@ -13,8 +13,8 @@ from pydantic import create_model
 
 from conceptrast.base.errors import ConfigError
 from conceptrast.plan.analysis import Analysis
-from conceptrast.plan.keys import Config, EntryName, Section, key
-from conceptrast.plan.run import Run
+from conceptrast.plan.key_types import Config, EntryName, Section, key
+from conceptrast.plan.keys import Run
 
 DESCRIPTORS = (
     "models",
