@@ -28,7 +28,7 @@ from conceptrast.models.model import Model, Preprocess
 from conceptrast.models.pictures import Pictures
 from conceptrast.models.split import SplitModel
 from conceptrast.plan.analyses.ace import Ace
-from conceptrast.plan.keys import filled
+from conceptrast.plan.key_types import filled
 
 SETTINGS = AceSettings(
     segments=(4,), segments_as=("in_place",), images=12, random_images=12, clusters=3, min_segments=6

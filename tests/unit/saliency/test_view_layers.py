@@ -10,6 +10,7 @@ from torch import nn
 
 from conceptrast.base.errors import LayerError
 from conceptrast.models.split import SplitModel
+from conceptrast.plan.analyses import analyses
 from conceptrast.saliency.grad_cam import class_activation_maps
 from conceptrast.saliency.targets import Target
 from conceptrast.steps import check_layers
@@ -18,7 +19,8 @@ from conceptrast.steps import check_layers
 def check(layer: str) -> None:
     entry: dict[str, Any] = {"model": "net", "layer": layer}
     models = {"net": {"architecture": "resnet10"}}
-    check_layers.main({"models": models, "layers": {"saliency.mine": entry}, "insertions": {}, "dffs": {}})
+    view = {"where": "saliency.mine", "entry": entry, "check": analyses()["saliency"].check}
+    check_layers.main({"models": models, "checks": [view]})
 
 
 def test_a_layer_in_which_there_is_nowhere_to_look_is_refused_before_the_run() -> None:

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conceptrast.base.errors import ConfigError
+from conceptrast.base.errors import ConfigError, LayerError
 from conceptrast.base.files import read_arrays, read_table, write_table
+from conceptrast.plan.analyses import analyses
 from conceptrast.steps import check_layers, dff, dff_tables, index
 from conceptrast.steps.runner import call
 
@@ -140,8 +141,8 @@ ENTRY = {"model": "net", "layer": "layer4", "components": [2, 9], "shared": Fals
 
 def check(**changed: Any) -> None:
     models = {"net": {"architecture": "resnet10"}}
-    entries = {"pairs": ENTRY | changed}
-    check_layers.main({"models": models, "layers": {}, "insertions": {}, "dffs": entries})
+    factorization = {"where": "dff.pairs", "entry": ENTRY | changed, "check": analyses()["dff"].check}
+    check_layers.main({"models": models, "checks": [factorization]})
 
 
 def test_layers_and_numbers_of_concepts_are_checked_before_the_run() -> None:
@@ -151,7 +152,7 @@ def test_layers_and_numbers_of_concepts_are_checked_before_the_run() -> None:
         check(components=[2, 10])
     with pytest.raises(ConfigError, match=r"'dff.pairs': 19 concepts .* positions, 18 \(3×3 of each of 2 images\)"):
         check(components=[19], shared=True)
-    with pytest.raises(ConfigError, match=r"'dff.pairs': unknown layer 'layer44'; nearest: layer4"):
+    with pytest.raises(LayerError, match=r"'dff.pairs': unknown layer 'layer44'; nearest: layer4"):
         check(layer="layer44")
-    with pytest.raises(ConfigError, match=r"'dff.pairs': .*no spatial extent"):
+    with pytest.raises(LayerError, match=r"'dff.pairs': .*no spatial extent"):
         check(layer="avgpool")

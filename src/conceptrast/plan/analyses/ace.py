@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from conceptrast.plan.analysis import Analysis, Step, Table
-from conceptrast.plan.keys import Classes, Config, Number, Section, Unique, key
+from conceptrast.plan.key_types import Classes, Config, Number, Section, Unique, key
 from conceptrast.plan.settings import run_settings, study_settings
 
 if TYPE_CHECKING:

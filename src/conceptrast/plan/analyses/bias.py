@@ -12,9 +12,9 @@ from conceptrast.base.errors import ConfigError, unknown_name
 from conceptrast.bias.comparison import CONDITIONS, FIGURES, check_size, trained_networks
 from conceptrast.models.published import torchvision_classifiers
 from conceptrast.plan.analysis import Analysis, Step, Table
-from conceptrast.plan.keys import Config, DatasetName, EntryName, Number, Section, Unique, key
+from conceptrast.plan.key_types import Config, DatasetName, EntryName, Number, Section, Unique, key
+from conceptrast.plan.keys import Precision
 from conceptrast.plan.provenance import registry
-from conceptrast.plan.run import Precision
 from conceptrast.plan.settings import run_settings
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from conceptrast.base.errors import unknown_name
 from conceptrast.plan.analysis import Analysis, Step, Table
-from conceptrast.plan.keys import (
+from conceptrast.plan.key_types import (
     Classes,
     Config,
     DatasetName,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from conceptrast.plan.analysis import Analysis, Step, Table
-from conceptrast.plan.keys import Config, EntryName, Number, Pairs, Section, Unique, key
+from conceptrast.plan.key_types import Config, EntryName, Number, Pairs, Section, Unique, key
 from conceptrast.plan.settings import (
     card_recipe,
     pair_settings,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from conceptrast.plan.analysis import Analysis, Step, Table
-from conceptrast.plan.keys import Config, Number, Pairs, Section, key
-from conceptrast.plan.run import Precision
+from conceptrast.plan.key_types import Config, Number, Pairs, Section, key
+from conceptrast.plan.keys import Precision
 from conceptrast.plan.settings import card_recipe, pair_settings, recipe_settings, run_settings, study_settings
 
 if TYPE_CHECKING:

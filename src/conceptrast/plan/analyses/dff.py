@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from conceptrast.plan.analysis import Analysis, Step, Table
-from conceptrast.plan.keys import (
+from conceptrast.plan.key_types import (
     Config,
     DatasetName,
     EntryName,

@@ -11,7 +11,7 @@ from pydantic import Field
 from conceptrast.base.errors import ConfigError
 from conceptrast.contrast.crops import crop_of
 from conceptrast.plan.analysis import Analysis, Step, Table
-from conceptrast.plan.keys import (
+from conceptrast.plan.key_types import (
     Config,
     DatasetName,
     EntryName,

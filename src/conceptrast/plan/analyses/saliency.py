@@ -10,7 +10,7 @@ from pydantic import Field
 
 from conceptrast.base.errors import unknown_name
 from conceptrast.plan.analysis import Analysis, Step, Table
-from conceptrast.plan.keys import (
+from conceptrast.plan.key_types import (
     ClassName,
     Config,
     DatasetName,
