@@ -1,11 +1,8 @@
-"""Where a model looks in one's own pictures, from Python and from the shell."""
+"""Where a model looks in one's own pictures, from Python."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -14,8 +11,6 @@ from torch import nn
 import conceptrast as cc
 from conceptrast.api.saliency import Saliency
 from conceptrast.base.errors import ConceptrastError
-from conceptrast.base.files import read_arrays
-from conceptrast.cli import main
 from conceptrast.models import load_model
 from conceptrast.models.model import Model, Preprocess
 
@@ -95,57 +90,6 @@ def test_a_mistake_says_what_would_be_right(changed: dict, message: str) -> None
 def test_a_picture_without_any_activation_is_refused() -> None:
     with pytest.raises(ConceptrastError, match="zero throughout for image 0"):
         cc.Study(colour_model(), layer="1").saliency(Image.new("RGB", (16, 16)))
-
-
-@pytest.fixture
-def photo(tmp_path: Path) -> Path:
-    file = tmp_path / "red.png"
-    picture("red", (0, 0, 48, 48)).resize((96, 96)).save(file)
-    return file
-
-
-def words(photo: Path, out: Path, *more: str) -> list[str]:
-    return ["saliency", "--model", "resnet18", "--image", str(photo), "--input-size", "64", "--out", str(out), *more]
-
-
-def test_the_shell_writes_figure_table_and_maps_and_says_where(photo: Path, tmp_path: Path, capsys) -> None:
-    out = tmp_path / "out"
-    main(words(photo, out, "--method", "grad_cam", "layer_cam", "--class", "7", "--versus", "tench"))
-    assert sorted(path.name for path in out.iterdir()) == ["saliency.csv", "saliency.npz", "saliency.png"]
-    table = pd.read_csv(out / "saliency.csv")
-    assert table["method"].tolist() == ["grad_cam", "layer_cam"]
-    assert table[["toward", "versus"]].to_numpy().tolist() == [[7, 0]] * 2
-    maps = read_arrays(out / "saliency.npz")
-    assert {name: values.shape for name, values in maps.items()} == {
-        "grad_cam": (1, 64, 64),
-        "layer_cam": (1, 64, 64),
-    }
-    assert str(out / "saliency.png") in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("more", "message"),
-    [
-        (["--method", "gradcam"], "unknown CAM method 'gradcam'; nearest: grad_cam"),
-        (["--class", "tentch"], "unknown class 'tentch'; nearest: tench"),
-        (["--layer", "fc"], "without positions"),
-        (["--layer", "layer9"], "unknown layer 'layer9'"),
-        (["--batch-size", "0"], "--batch-size must be at least 1, got 0"),
-    ],
-)
-def test_a_mistake_on_the_shell_is_one_line(photo: Path, tmp_path: Path, more: list[str], message: str) -> None:
-    with pytest.raises(SystemExit) as stopped:
-        main(words(photo, tmp_path / "out", *more))
-    assert str(stopped.value).startswith("error: ")
-    assert message in str(stopped.value)
-
-
-def test_a_truncated_picture_is_named(photo: Path, tmp_path: Path) -> None:
-    photo.write_bytes(photo.read_bytes()[:60])
-    with pytest.raises(SystemExit, match=r"red\.png"):
-        main(words(photo, tmp_path / "out"))
-    with pytest.raises(SystemExit, match=r"nowhere\.png"):
-        main(words(tmp_path / "nowhere.png", tmp_path / "out"))
 
 
 def test_vgg_is_looked_into_before_its_last_pooling() -> None:

@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from conceptrast.base.errors import ModelError
-from conceptrast.base.files import read_table, write_table
 from conceptrast.bias import adversarial_losses
 from conceptrast.bias import autoencoder_training as module_under_test
 from conceptrast.bias.adversarial_losses import Balance, critic_loss, losses, weighted
@@ -20,9 +19,6 @@ from conceptrast.bias.autoencoder_phases import PHASES, AutoencoderOptions, Phas
 from conceptrast.bias.autoencoder_training import Players, split_held_out, train_autoencoder
 from conceptrast.data.dataset import open_dataset
 from conceptrast.models.training_pictures import TrainingPictures
-from conceptrast.models.weights import read_state
-from conceptrast.steps import train_autoencoder as train_step
-from conceptrast.steps.runner import call
 
 ENTRY = {"kind": "rotated_pair", "train": 44, "validation": 4}
 DATASET = open_dataset(ENTRY)
@@ -252,19 +248,6 @@ def test_too_few_pictures_are_refused():
     few = TrainingPictures(DATASET, TABLE.iloc[:2], plain_preprocess(8), 2)
     with pytest.raises(ModelError, match="3 training pictures at least, got 2"):
         train_autoencoder(Autoencoder(8), few, OPTIONS)
-
-
-def test_the_step_writes_weights_and_history_and_clears_its_checkpoint(tmp_path, undisturbed):
-    write_table(TABLE, index := tmp_path / "index.parquet")
-    epochs = {"reconstruction": 2, "adversarial": 1, "classification": 2}
-    entry = {"epochs": epochs, "batch_size": 16, "patience": 3, "learning_rate": 0.001, "precision": "float32"}
-    settings = {"dataset": ENTRY, "size": 8, "seed": 0, "network_seed": 0, "autoencoder": entry}
-    weights = tmp_path / "w.safetensors"
-    history = tmp_path / "h.csv"
-    call(train_step.main, settings, index=index, weights=weights, history=history)
-    assert all(torch.equal(value, read_state(weights)[name]) for name, value in undisturbed[0].state_dict().items())
-    assert len(read_table(history)) == 5
-    assert {path.name for path in tmp_path.iterdir()} == {"index.parquet", "w.safetensors", "h.csv"}
 
 
 def test_every_phase_starts_with_fresh_optimisers(tmp_path):

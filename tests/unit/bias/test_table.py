@@ -8,37 +8,17 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from conceptrast.base.files import read_table, write_table
 from conceptrast.bias.table import (
     MEASURES,
     auc,
-    bias_columns,
     bias_measures,
     bias_summary,
     spearman,
     training_columns,
 )
-from conceptrast.steps import latent_bias_tables as tables_step
-from conceptrast.steps.runner import call
 
 from ..headlines import headline_metrics_of
-
-
-def planted(knows_rotation: bool, n: int = 60, seed: int = 0) -> pd.DataFrame:
-    """Biased pictures whose positions follow the rotation, or the class alone."""
-    rng = np.random.default_rng(seed)
-    labels = np.arange(n) % 2
-    rotation = 90 * (rng.random(n) + labels)
-    position = rotation / 90 - 1 if knows_rotation else 2.0 * labels - 1 + rng.normal(size=n)
-    return pd.DataFrame(
-        {
-            "image": np.arange(n),
-            "label": labels,
-            "rotation": rotation,
-            "position": position,
-            "probability": labels * 0.8 + 0.1,
-        }
-    )
+from .planted import planted
 
 
 def test_correlations_and_areas_are_those_of_scipy_and_scikit_learn():
@@ -145,31 +125,3 @@ def test_the_summary_is_over_seeds_and_counts_what_was_skipped():
     metrics = headline_metrics_of({"latent_bias_summary": summary})
     assert metrics["b/rho_within_mean_biased_resnet"] == pytest.approx(0.4)
     assert metrics["b/accuracy_mean_biased_resnet"] == pytest.approx(0.2)
-
-
-def test_the_step_puts_every_history_beside_its_own_network(tmp_path):
-    parts = []
-    histories = []
-    for condition in ("biased", "control"):
-        for network in ("autoencoder", "resnet"):
-            for seed in (5, 2):
-                part = planted(knows_rotation=network == "resnet").assign(
-                    condition=condition, network=network, seed=seed
-                )
-                parts.append(part.assign(label_name=part["label"].map({0: "cat", 1: "dog"})))
-                histories.append(tmp_path / f"{condition}-{network}-{seed}.csv")
-                write_table(pd.DataFrame({"epoch": range(1, seed + 1), "train_loss": 0.1 * seed}), histories[-1])
-    write_table(pd.concat(parts[::-1]), positions := tmp_path / "positions.parquet")
-    settings = {"biases": [{"name": "x", "seeds": [5, 2], "planned": {"autoencoder": 5, "resnet": 7}}], "seed": 0}
-    tables = [tmp_path / "latent_bias.csv", tmp_path / "latent_bias_summary.csv"]
-    call(tables_step.main, settings, positions=[positions], histories=histories, tables=tables)
-    table = read_table(tables[0])
-    assert table.columns.tolist() == list(bias_columns())
-    assert table["seed"].tolist() == table["epochs"].tolist() == [5, 2] * 4
-    assert table[table["network"] == "resnet"]["epochs_planned"].eq(7).all()
-    assert table["class_2"].eq("dog").all()
-    assert table[table["network"] == "resnet"]["rho_within"].eq(1).all()
-    assert len(read_table(tables[1])) == 4
-    for wrong in (histories[:-1], [*histories, histories[0]]):
-        with pytest.raises(ValueError, match="zip"):
-            call(tables_step.main, settings, positions=[positions], histories=wrong, tables=tables)

@@ -330,3 +330,20 @@ class Root(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         return values.sqrt()
+
+
+def test_a_network_that_makes_its_pictures_grey_itself_has_maps() -> None:
+    class Grey(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(1, 2, 3)
+            self.relu = nn.ReLU()
+            self.head = nn.Linear(2, 2)
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return self.head(self.relu(self.conv(images.mean(1, keepdim=True))).mean((2, 3)))
+
+    torch.manual_seed(0)
+    images = torch.rand(1, 3, 8, 8)
+    split = SplitModel(Grey().eval(), "relu", images)
+    assert class_activation_maps(split, images, [Target(0)]).shape == (1, 8, 8)

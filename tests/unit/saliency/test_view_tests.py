@@ -2,68 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from PIL import Image
-from torch import nn
 
-from conceptrast.base.files import read_table, write_table
-from conceptrast.data.loose_pictures import OpenPictures
-from conceptrast.models.model import Model, Preprocess
-from conceptrast.models.pictures import Pictures
-from conceptrast.models.split import SplitModel
 from conceptrast.saliency.known_concepts import KnownConcepts
 from conceptrast.saliency.maps import grid_of, subject_maps, target_probabilities, without_activations
 from conceptrast.saliency.subjects import set_aside, usable
 from conceptrast.saliency.view_tests import view_faithfulness, view_randomisation, view_truth, with_chance
-from conceptrast.steps import saliency_tables
-from conceptrast.steps.runner import call
 
-SIDE = 16
-CORNERS = ((0, 0), (0, 8), (8, 0), (8, 8))
-
-
-class Colours(nn.Module):
-    """The logit of a colour is how much of it there is; the layer has 4×4 positions."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.cells = nn.AvgPool2d(4)
-        self.relu = nn.ReLU()
-        self.head = nn.Conv2d(3, 3, 1, bias=False)
-        self.head.weight.data = 10 * torch.eye(3)[:, :, None, None]
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.head(self.relu(self.cells(images))).mean((2, 3))
-
-
-def seen(batch_size: int = 2) -> Pictures:
-    """Three pictures with a red and a green square at known places, and a black one."""
-    drawn = []
-    for red, green in ((0, 1), (2, 3), (3, 0)):
-        image = Image.new("RGB", (SIDE, SIDE))
-        for colour, at in (("red", red), ("lime", green)):
-            top, left = CORNERS[at]
-            image.paste(colour, (left, top, left + 8, top + 8))
-        drawn.append(image)
-    dataset = OpenPictures([*drawn, Image.new("RGB", (SIDE, SIDE))])
-    model = Model("colours", Colours(), Preprocess(SIDE, SIDE, (0.0,) * 3, (1.0,) * 3), ["red", "green", "blue"])
-    return Pictures(dataset, dataset.build_index().table, model, batch_size)
-
-
-def subjects(rows: list[tuple[int, str, int, int]]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=["image", "kind", "toward", "versus"]).assign(status="ok", reason="")
-
-
-PAIRED = subjects([(2, "class", 0, -1), (0, "class", 0, -1), (2, "difference", 0, 1), (0, "difference", 0, 1)])
-
-
-def split_of(pictures: Pictures) -> SplitModel:
-    return SplitModel(pictures.model, "relu")
+from .colour_squares import CORNERS, PAIRED, SIDE, Colours, split_of, squares, subjects
 
 
 def corner_of(values: np.ndarray) -> int:
@@ -73,7 +22,7 @@ def corner_of(values: np.ndarray) -> int:
 
 @pytest.mark.parametrize("batch_size", [1, 3])
 def test_maps_come_in_the_order_of_subjects_whatever_the_batches(batch_size: int) -> None:
-    pictures = seen(batch_size)
+    pictures = squares(batch_size)
     looked = subjects([(1, "class", 0, -1), (0, "class", 1, -1), (2, "class", 0, -1), (0, "difference", 0, 1)])
     maps = subject_maps(pictures, split_of(pictures), looked, ["grad_cam"])["grad_cam"]
     assert [corner_of(values) for values in maps] == [2, 1, 3, 0]
@@ -81,7 +30,7 @@ def test_maps_come_in_the_order_of_subjects_whatever_the_batches(batch_size: int
 
 
 def test_without_subjects_there_are_no_maps_and_no_rows_but_their_columns() -> None:
-    pictures = seen()
+    pictures = squares()
     none = PAIRED.head(0)
     maps = subject_maps(pictures, split_of(pictures), none, ["grad_cam"])
     assert maps["grad_cam"].shape == (0, SIDE, SIDE)
@@ -96,7 +45,7 @@ def test_without_subjects_there_are_no_maps_and_no_rows_but_their_columns() -> N
 
 
 def test_a_picture_without_activations_is_set_aside_with_the_reason() -> None:
-    pictures = seen()
+    pictures = squares()
     looked = subjects([(3, "predicted", 0, -1), (0, "predicted", 0, -1)])
     empty = without_activations(pictures, split_of(pictures), looked)
     assert empty.tolist() == [True, False]
@@ -109,12 +58,12 @@ def test_a_picture_without_activations_is_set_aside_with_the_reason() -> None:
 
 def test_probabilities_are_of_what_each_map_speaks_for() -> None:
     logits = torch.tensor([2.5, 2.5, 0.0])
-    probabilities = target_probabilities(seen(), PAIRED)
+    probabilities = target_probabilities(squares(), PAIRED)
     assert np.allclose(probabilities, [float(logits.softmax(0)[0])] * 2 + [0.5] * 2)
 
 
 def test_the_truth_is_that_of_each_image_and_a_difference_leaves_the_shared_colour() -> None:
-    pictures = seen()
+    pictures = squares()
     maps = subject_maps(pictures, split_of(pictures), PAIRED, ["grad_cam"])
     everything = with_chance(maps, (4, 4), 0)
     boxes = [
@@ -153,7 +102,7 @@ def test_the_truth_is_that_of_each_image_and_a_difference_leaves_the_shared_colo
 def test_curves_belong_to_their_subjects_and_do_not_depend_on_batches() -> None:
     tables = []
     for batch_size in (1, 4):
-        pictures = seen(batch_size)
+        pictures = squares(batch_size)
         maps = subject_maps(pictures, split_of(pictures), PAIRED, ["grad_cam"])
         tables.append(
             view_faithfulness(
@@ -172,7 +121,9 @@ def test_curves_belong_to_their_subjects_and_do_not_depend_on_batches() -> None:
 
 
 def test_differences_take_no_part_in_the_randomisation_and_untraceable_networks_are_skipped() -> None:
-    rows = view_randomisation(pictures=seen(), layer="relu", subjects=PAIRED, methods=["grad_cam", "eigen_cam"], seed=0)
+    rows = view_randomisation(
+        pictures=squares(), layer="relu", subjects=PAIRED, methods=["grad_cam", "eigen_cam"], seed=0
+    )
     assert set(rows["target_kind"]) == {"class"}
     assert rows.groupby("method")["image"].nunique().to_dict() == {"eigen_cam": 2, "grad_cam": 2}
     assert (rows["status"] == "ok").all()
@@ -181,52 +132,8 @@ def test_differences_take_no_part_in_the_randomisation_and_untraceable_networks_
         def forward(self, images: torch.Tensor) -> torch.Tensor:
             return super().forward(images) if images.sum() > -1 else images
 
-    pictures = seen()
+    pictures = squares()
     pictures.model.module = Untraceable().eval()
     skipped = view_randomisation(pictures=pictures, layer="relu", subjects=PAIRED, methods=["grad_cam"], seed=0)
     assert skipped["status"].tolist() == ["skipped"]
     assert "cannot be traced" in skipped["reason"][0]
-
-
-def test_tables_list_what_could_not_be_looked_at(tmp_path: Path) -> None:
-    pictures = seen()
-    maps = subject_maps(pictures, split_of(pictures), PAIRED, ["grad_cam"])
-    everything = with_chance(maps, (4, 4), 0)
-    nobody = PAIRED.head(1).assign(kind="difference", status="skipped", reason="no picture is predicted as blue")
-    none = everything[0]._replace(maps=everything[0].maps[:0])
-    files = {
-        "subjects": [pd.concat([PAIRED, nobody]), nobody],
-        "faithfulness": [
-            view_faithfulness(pictures=pictures, subjects=PAIRED, maps=everything, percentiles=[50], seed=0),
-            view_faithfulness(pictures=pictures, subjects=PAIRED.head(0), maps=[none], percentiles=[50], seed=0),
-        ],
-        "randomisation": [
-            view_randomisation(pictures=pictures, layer="relu", subjects=PAIRED, methods=["grad_cam"], seed=0),
-            pd.DataFrame({"method": ["grad_cam"], "status": "skipped", "reason": "cannot be traced"}),
-        ],
-        "recovery": [view_truth(pictures=pictures, layer="relu", subjects=PAIRED, maps=everything, known=None)],
-    }
-    paths = {}
-    for name, tables in files.items():
-        paths[name] = [tmp_path / f"{name}{number}.csv" for number in range(len(tables))]
-        for table, path in zip(tables, paths[name], strict=True):
-            write_table(table, path)
-    names = ["saliency_faithfulness", "saliency_randomisation", "saliency_truth"]
-    out = [tmp_path / f"{name}.csv" for name in names]
-    call(saliency_tables.main, {"views": ["a", "b"], "views_with_truth": ["a"], "seed": 0}, **paths, tables=out)
-    faithful, random, truth = (read_table(path) for path in out)
-    assert faithful.loc[faithful["status"] == "ok", "view"].unique().tolist() == ["a"]
-    assert faithful.loc[faithful["status"] == "skipped", ["view", "target_kind", "reason"]].to_numpy().tolist() == [
-        [view, "difference", "no picture is predicted as blue"] for view in ("a", "b")
-    ]
-    ok = faithful[faithful["status"] == "ok"].drop(columns="reason")
-    assert not ok.isna().to_numpy().any()
-    assert random.loc[random["status"] == "skipped", ["view", "reason"]].to_numpy().tolist() == [
-        ["b", "cannot be traced"]
-    ]
-    assert truth[["view", "status"]].to_numpy().tolist() == [["a", "skipped"]]
-    paths["subjects"][0].write_text(paths["subjects"][1].read_text().replace("skipped", "ok"))
-    call(saliency_tables.main, {"views": ["a", "b"], "views_with_truth": ["a"], "seed": 0}, **paths, tables=out)
-    assert read_table(out[2])["reason"].tolist() == [
-        "no picture that is looked at holds both what A has and B has not and what both have"
-    ]

@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conceptrast.base.errors import ConfigError, LayerError
+from conceptrast.base.errors import ConfigError
 from conceptrast.base.files import read_arrays, read_table, write_table
-from conceptrast.plan.analyses import analyses
-from conceptrast.steps import check_layers, dff, dff_tables, index
+from conceptrast.steps import dff, dff_tables, index
 from conceptrast.steps.runner import call
 
 SETTINGS: dict[str, Any] = {
@@ -134,25 +133,3 @@ def test_the_same_run_twice_gives_the_same_bytes(labels, tmp_path) -> None:
 def test_bad_settings_are_named(tmp_path, changed, message) -> None:
     with pytest.raises(ConfigError, match=message):
         run(tmp_path, SETTINGS | changed)
-
-
-ENTRY = {"model": "net", "layer": "layer4", "components": [2, 9], "shared": False, "images": 2}
-
-
-def check(**changed: Any) -> None:
-    models = {"net": {"architecture": "resnet10"}}
-    factorization = {"where": "dff.pairs", "entry": ENTRY | changed, "check": analyses()["dff"].check}
-    check_layers.main({"models": models, "checks": [factorization]})
-
-
-def test_layers_and_numbers_of_concepts_are_checked_before_the_run() -> None:
-    check()
-    check(components=[18], shared=True)
-    with pytest.raises(ConfigError, match=r"'dff.pairs': 10 concepts are more than the number of positions, 9 \(3×3"):
-        check(components=[2, 10])
-    with pytest.raises(ConfigError, match=r"'dff.pairs': 19 concepts .* positions, 18 \(3×3 of each of 2 images\)"):
-        check(components=[19], shared=True)
-    with pytest.raises(LayerError, match=r"'dff.pairs': unknown layer 'layer44'; nearest: layer4"):
-        check(layer="layer44")
-    with pytest.raises(LayerError, match=r"'dff.pairs': .*no spatial extent"):
-        check(layer="avgpool")
