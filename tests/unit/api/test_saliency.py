@@ -29,14 +29,14 @@ def picture(colour: str, place: tuple[int, int, int, int]) -> Image.Image:
     return image
 
 
-def looked(**changed) -> Saliency:
+def saliency_of_two(**changed) -> Saliency:
     question = {"layer": "1", **changed}
     study = cc.Study(colour_model(), layer=question.pop("layer"))
     return study.saliency([picture("red", (0, 0, 12, 12)), picture("blue", (8, 8, 16, 16))], **question)
 
 
 def test_the_map_lies_on_what_speaks_for_the_predicted_class() -> None:
-    result = looked()
+    result = saliency_of_two()
     assert result.subjects["predicted_name"].tolist() == ["red", "blue"]
     red, blue = result.maps["grad_cam"]
     assert red.shape == (16, 16)
@@ -46,9 +46,9 @@ def test_the_map_lies_on_what_speaks_for_the_predicted_class() -> None:
 
 
 def test_a_named_class_and_one_that_it_is_held_against() -> None:
-    named = looked(target="blue").maps["grad_cam"][0]
+    named = saliency_of_two(target="blue").maps["grad_cam"][0]
     assert named[:8, :8].max() < named[14, 14]
-    against = looked(target="red", versus="blue")
+    against = saliency_of_two(target="red", versus="blue")
     assert against.subjects[["toward_name", "versus_name"]].to_numpy().tolist() == [["red", "blue"]] * 2
     # Red less blue is nowhere above what it is where the picture is black, so the map of the blue one is flat.
     assert against.table()["flat"].tolist() == [False, True]
@@ -58,7 +58,7 @@ def test_a_named_class_and_one_that_it_is_held_against() -> None:
 
 
 def test_every_method_has_its_rows_and_the_figure_its_cells() -> None:
-    result = looked(methods=["grad_cam", "hires_cam"])
+    result = saliency_of_two(methods=["grad_cam", "hires_cam"])
     table = result.table()
     assert table["method"].tolist() == ["grad_cam"] * 2 + ["hires_cam"] * 2
     assert not table.isna().to_numpy().any()
@@ -67,7 +67,7 @@ def test_every_method_has_its_rows_and_the_figure_its_cells() -> None:
 
 
 def test_without_a_layer_it_is_the_last_one_that_has_positions() -> None:
-    assert looked(layer=None).layer == "1"
+    assert saliency_of_two(layer=None).layer == "1"
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_without_a_layer_it_is_the_last_one_that_has_positions() -> None:
 )
 def test_a_mistake_says_what_would_be_right(changed: dict, message: str) -> None:
     with pytest.raises(ConceptrastError, match=message):
-        looked(**changed)
+        saliency_of_two(**changed)
 
 
 def test_a_picture_without_any_activation_is_refused() -> None:

@@ -52,9 +52,8 @@ def test_a_flat_map_hits_nothing():
     assert one(np.zeros((4, 4))) == (4, True, 0, 0, False)
     assert one(np.ones((4, 4))) == (4, True, 0.25, 0.25, False)
     large = TRUTH.assign(height=4, width=4)
-    assert truth_rows(maps=np.ones((1, 4, 4)), images=np.array([4]), truth=large, own_concept="7", shared_concept="3")[
-        "hit"
-    ].tolist() == [False]
+    rows = truth_rows(maps=np.ones((1, 4, 4)), images=np.array([4]), truth=large, own_concept="7", shared_concept="3")
+    assert rows["hit"].tolist() == [False]
 
 
 def test_images_without_one_of_the_concepts_are_left_out_and_maps_are_needed_for_all():

@@ -39,13 +39,12 @@ def test_a_few_of_every_label_for_what_the_model_says_or_for_a_named_class() -> 
         [5, "predicted", 1, -1],
         [4, "predicted", 1, -1],
     ]
-    named = subjects_of(
-        table=INDEX, predictions=PREDICTIONS, model=MODEL, view=view(labels=["dog"], target="cow"), seed=0
+    by_name, by_number = (
+        subjects_of(table=INDEX, predictions=PREDICTIONS, model=MODEL, view=view(labels=["dog"], target=target), seed=0)
+        for target in ("cow", 2)
     )
-    assert rows(named) == [[5, "class", 2, -1], [6, "class", 2, -1]]
-    assert rows(
-        subjects_of(table=INDEX, predictions=PREDICTIONS, model=MODEL, view=view(labels=["dog"], target=2), seed=0)
-    ) == rows(named)
+    assert rows(by_name) == [[5, "class", 2, -1], [6, "class", 2, -1]]
+    assert rows(by_number) == rows(by_name)
 
 
 def test_images_of_a_pair_are_those_that_the_model_names_a_each_for_a_and_for_a_not_b() -> None:

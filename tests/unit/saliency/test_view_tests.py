@@ -23,8 +23,8 @@ def corner_of(values: np.ndarray) -> int:
 @pytest.mark.parametrize("batch_size", [1, 3])
 def test_maps_come_in_the_order_of_subjects_whatever_the_batches(batch_size: int) -> None:
     pictures = squares(batch_size)
-    looked = subjects([(1, "class", 0, -1), (0, "class", 1, -1), (2, "class", 0, -1), (0, "difference", 0, 1)])
-    maps = subject_maps(pictures, split_of(pictures), looked, ["grad_cam"])["grad_cam"]
+    chosen = subjects([(1, "class", 0, -1), (0, "class", 1, -1), (2, "class", 0, -1), (0, "difference", 0, 1)])
+    maps = subject_maps(pictures, split_of(pictures), chosen, ["grad_cam"])["grad_cam"]
     assert [corner_of(values) for values in maps] == [2, 1, 3, 0]
     assert grid_of(pictures, "relu") == (4, 4)
 
@@ -46,14 +46,14 @@ def test_without_subjects_there_are_no_maps_and_no_rows_but_their_columns() -> N
 
 def test_a_picture_without_activations_is_set_aside_with_the_reason() -> None:
     pictures = squares()
-    looked = subjects([(3, "predicted", 0, -1), (0, "predicted", 0, -1)])
-    empty = without_activations(pictures, split_of(pictures), looked)
+    chosen = subjects([(3, "predicted", 0, -1), (0, "predicted", 0, -1)])
+    empty = without_activations(pictures, split_of(pictures), chosen)
     assert empty.tolist() == [True, False]
-    aside = set_aside(looked, empty, "relu")
+    aside = set_aside(chosen, empty, "relu")
     assert aside["status"].tolist() == ["skipped", "ok"]
     assert aside["reason"][0] == "relu gives activations that are zero throughout for image 3"
     assert usable(aside)["image"].tolist() == [0]
-    assert without_activations(pictures, split_of(pictures), looked.head(0)).shape == (0,)
+    assert without_activations(pictures, split_of(pictures), chosen.head(0)).shape == (0,)
 
 
 def test_probabilities_are_of_what_each_map_speaks_for() -> None:
@@ -72,13 +72,8 @@ def test_the_truth_is_that_of_each_image_and_a_difference_leaves_the_shared_colo
         for name, at in (("red", red), ("green", green))
     ]
     truth = pd.DataFrame(boxes, columns=["image", "concept", "top", "left"]).assign(height=8, width=8)
-    rows = view_truth(
-        pictures=pictures,
-        layer="relu",
-        subjects=PAIRED,
-        maps=everything,
-        known=KnownConcepts(truth, {(0, 1): ("red", "green")}),
-    )
+    known = KnownConcepts(truth, {(0, 1): ("red", "green")})
+    rows = view_truth(pictures=pictures, layer="relu", subjects=PAIRED, maps=everything, known=known)
     grad_cam = rows[rows["method"] == "grad_cam"]
     assert grad_cam["target_kind"].value_counts().to_dict() == {"class": 2, "difference": 2}
     assert grad_cam["hit"].all()
@@ -90,13 +85,8 @@ def test_the_truth_is_that_of_each_image_and_a_difference_leaves_the_shared_colo
     assert np.allclose(blob["own_mass"], blob["shared_mass"])
     with_margin = everything[2].maps[0][:10, :10].sum() / everything[2].maps[0].sum()
     assert np.allclose(blob["own_mass"], with_margin)
-    assert view_truth(
-        pictures=pictures,
-        layer="relu",
-        subjects=PAIRED,
-        maps=everything,
-        known=KnownConcepts(truth, {(1, 0): ("green", "red")}),
-    ).empty
+    other_pair = KnownConcepts(truth, {(1, 0): ("green", "red")})
+    assert view_truth(pictures=pictures, layer="relu", subjects=PAIRED, maps=everything, known=other_pair).empty
 
 
 def test_curves_belong_to_their_subjects_and_do_not_depend_on_batches() -> None:
