@@ -40,14 +40,18 @@ class Dataset(Section):
 class Training(Section):
     """How the workflow trains a model."""
 
-    dataset: DatasetName = key("its training split is learnt from, its validation split is measured on")
-    only: Literal["head"] | None = key("head: fit the last linear layer alone, by logistic regression", None)
+    dataset: DatasetName = key("its split train is learnt from; accuracy is measured on its split validation")
+    only: Literal["head"] | None = key(
+        "head: fit only the last linear layer, by logistic regression; if left out, all layers", None
+    )
     epochs: int = key("passes over the training pictures", 4, ge=1)
     batch_size: int = key("pictures in a step", 64, ge=1)
-    learning_rate: Number = key("the highest one: it rises for a quarter of all steps and falls to zero", 0.1, gt=0)
-    momentum: Number = key("of stochastic gradient descent", 0.9, ge=0)
-    weight_decay: Number = key("of stochastic gradient descent", 0.0005, ge=0)
-    precision: Precision = key("of the training alone", "bfloat16")
+    learning_rate: Number = key(
+        "highest learning rate: reached after a quarter of the steps, then falling to zero", 0.1, gt=0
+    )
+    momentum: Number = key("momentum of stochastic gradient descent", 0.9, ge=0)
+    weight_decay: Number = key("weight decay of stochastic gradient descent", 0.0005, ge=0)
+    precision: Precision = key("precision of the training; it may differ from the run's", "bfloat16")
 
     @model_validator(mode="after")
     def _of_a_head(self) -> Self:
@@ -59,30 +63,30 @@ class Training(Section):
 
 
 class Model(Section):
-    """A classifier; without ``weights`` and ``train`` its weights are random, by the seed."""
+    """A classifier. Without ``weights`` and ``train`` its weights are random, drawn from the seed."""
 
     architecture: str | None = key(
         "a family of src/conceptrast/models/, or any classifier of torchvision by name", None
     )
     factory: str | None = key(
-        "package.module:function of your own, in place of architecture",
+        "your own function, as package.module:function, in place of architecture",
         None,
         pattern=r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_.]*$",
     )
     weights: Annotated[str, Field(min_length=1), Names("weights")] | None = key(
         "name of published weights, or a .pth or .safetensors file", None
     )
-    options: dict[str, Any] | None = key("keywords of the architecture or the factory", None)
-    extract: str | None = key("part of a detector that is explained, e.g. backbone.body", None, min_length=1)
-    class_names: ClassNames | None = key("a list of names, or a file that holds one", None)
+    options: dict[str, Any] | None = key("keyword arguments of the architecture or the factory", None)
+    extract: str | None = key("the part of a detector that is explained, such as backbone.body", None, min_length=1)
+    class_names: ClassNames | None = key("names of the outputs: a list, or a file that holds one", None)
     input_size: int | None = key("side of the input in pixels", None, ge=1)
-    seed: int | None = key("of random weights and of the training; the run's if it is left out", None, ge=0)
-    resize: int | None = key("shorter side to which pictures are resized; null: not at all", None, ge=1)
-    crop: Crop | None = key("side of the middle that is cut out, or height and width", None)
-    mean: Channels | None = key("of each channel, for the normalisation", None)
-    std: Channels | None = key("of each channel, for the normalisation", None)
-    interpolation: Literal["nearest", "bilinear", "bicubic"] | None = key("of the resizing", None)
-    train: Training | None = key("the workflow trains it", None)
+    seed: int | None = key("seed of random weights and of the training; if left out, the run's", None, ge=0)
+    resize: int | None = key("pixels to which the shorter side of a picture is resized; null: not at all", None, ge=1)
+    crop: Crop | None = key("pixels of the middle that is cut out: its side, or [height, width]", None)
+    mean: Channels | None = key("mean of each channel, for the normalisation", None)
+    std: Channels | None = key("standard deviation of each channel, for the normalisation", None)
+    interpolation: Literal["nearest", "bilinear", "bicubic"] | None = key("how pictures are resized", None)
+    train: Training | None = key("how the workflow trains the model; if left out, it does not", None)
 
     @model_validator(mode="after")
     def _of_one_origin(self) -> Self:
@@ -95,16 +99,20 @@ class Run(Section):
     """What every run has; the keys of the analyses come to these."""
 
     title: ClassVar[str] = "key"
-    run: EntryName = key("name of the run: everything lands in the folder of this name below results/")
-    experiment: str = key("of MLflow, so that runs of one experiment can be compared", "conceptrast")
-    seed: int = key("of everything random", 0, ge=0)
-    precision: Precision = key("bfloat16 for processors and GPUs that compute in it", "float32")
+    run: EntryName = key("name of the run, and of the folder below results/ for all that it makes")
+    experiment: str = key("experiment of MLflow; runs of the same experiment can be compared there", "conceptrast")
+    seed: int = key("seed of everything random", 0, ge=0)
+    precision: Precision = key(
+        "precision of the computation; bfloat16 is for processors and GPUs that compute in it", "float32"
+    )
     batch_size: int = key("pictures that go through a model together", 64, ge=1)
-    workers: int = key("processes that decode pictures beside each step; 0: the step itself", 0, ge=0)
-    class_shards: int = key("jobs into which the classes of a study are split", 1, ge=1)
-    images_per_class: int = key("images of a class that are explained at most", 60, ge=1)
-    min_images: int = key("a class that fewer images are predicted as is skipped, and listed", 8, ge=1)
-    max_rejected: Number = key("highest share of unreadable pictures in a dataset", 0.01, ge=0, le=1)
+    workers: int = key("processes that decode pictures beside each step; 0: the step decodes them itself", 0, ge=0)
+    class_shards: int = key("number of jobs into which the classes of a study are split", 1, ge=1)
+    images_per_class: int = key("highest number of images of a class that are explained", 60, ge=1)
+    min_images: int = key(
+        "a class is skipped, and listed, if the model predicts it for fewer images than this", 8, ge=1
+    )
+    max_rejected: Number = key("highest share of a dataset's pictures that may be unreadable", 0.01, ge=0, le=1)
     datasets: Annotated[dict[EntryName, Dataset], Field(min_length=1)] = key("pictures, by name")
     models: dict[EntryName, Model] = key("classifiers, by name", {})
 
