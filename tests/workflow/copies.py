@@ -95,8 +95,8 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
 
     xdist's groups would do it by one worker alone, and with pytest 9.2 do nothing (pytest-xdist, issue 1386).
     """
-    own = factory.getbasetemp()
-    place = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / name
+    base = factory.getbasetemp()
+    place = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
     place.mkdir(exist_ok=True)
     with (place / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -23,7 +23,7 @@ def plain(tmp_path: Path) -> Copy:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         ("images_per_class: 6", "images_per_clas: 6", "unknown key 'images_per_clas'; nearest: images_per_class"),
         ("seed: 0", "seed: often", "key 'seed' got 'often' (str); expected integer"),
@@ -42,11 +42,11 @@ def plain(tmp_path: Path) -> Copy:
         ("architecture: resnet10", "architecture: resnet01", "'models.pairs_resnet': unknown architecture 'resnet01'"),
     ],
 )
-def test_a_wrong_key_or_value_is_named(plain: Copy, old: str, new: str, said: str) -> None:
+def test_a_wrong_key_or_value_is_named(plain: Copy, old: str, new: str, message: str) -> None:
     plain.edit("config/config.yaml", old, new)
     done = plain.snakemake("-n")
     assert done.returncode != 0
-    assert said in done.stdout + done.stderr
+    assert message in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
 
 
@@ -76,7 +76,7 @@ def test_a_class_that_does_not_exist_ends_the_run_before_the_training(plain: Cop
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         (
             "contrast: [[3+7, 0+7]]",
@@ -94,12 +94,12 @@ def test_a_class_that_does_not_exist_ends_the_run_before_the_training(plain: Cop
     ],
 )
 def test_a_contrast_or_crop_that_cannot_be_ends_the_run_before_the_training(
-    plain: Copy, old: str, new: str, said: str
+    plain: Copy, old: str, new: str, message: str
 ) -> None:
     plain.edit("config/config.yaml", old, new)
     done = plain.snakemake()
     assert done.returncode != 0
-    assert said in done.stdout + done.stderr
+    assert message in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     assert not (plain.results / "models" / "pairs_resnet.safetensors").exists()
 
@@ -123,10 +123,10 @@ def test_imagenet_plans_without_data_and_a_run_says_what_is_missing(plain: Copy)
     assert "train" not in jobs
     done = plain.snakemake("predictions/resnet50_robust/imagenet.parquet", *config)
     assert done.returncode != 0
-    said = done.stdout + done.stderr
-    assert f"dataset 'imagenet': root: the folder {plain.folder}/data/imagenet/val does not exist" in said
-    assert "model 'resnet50_robust': resnet50: weights file" in said
-    assert "Traceback" not in said
+    message = done.stdout + done.stderr
+    assert f"dataset 'imagenet': root: the folder {plain.folder}/data/imagenet/val does not exist" in message
+    assert "model 'resnet50_robust': resnet50: weights file" in message
+    assert "Traceback" not in message
 
 
 def test_a_config_stands_for_itself(plain: Copy) -> None:

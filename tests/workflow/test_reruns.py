@@ -199,8 +199,8 @@ def test_counterfactuals_have_tables_with_chance_rows_strips_and_animations(fini
     )
     assert not ways[["n_images", "n_kept", "found", "lambda_median"]].isna().to_numpy().any()
     rows = pd.read_csv(finished.results / "studies" / "pairs-layer4" / "counterfactual.csv")
-    said = rows.loc[rows["status"] == "ok", ["p_from", "p_to", "p_from_decoded", "p_to_decoded"]].to_numpy()
-    assert ((said >= 0) & (said <= 1)).all()
+    probabilities = rows.loc[rows["status"] == "ok", ["p_from", "p_to", "p_from_decoded", "p_to_decoded"]].to_numpy()
+    assert ((probabilities >= 0) & (probabilities <= 1)).all()
     figures = finished.results / "figures" / "pairs-layer4"
     listed = pd.read_csv(figures / "counterfactuals.csv")["file"]
     assert {name.rpartition(".")[2] for name in listed} == {"png", "gif"}
@@ -212,8 +212,8 @@ def test_factorizations_have_tables_with_chance_beside_arrays_and_figures(finish
     tables = {name: pd.read_csv(finished.results / "tables" / f"{name}.csv") for name in FACTORIZATIONS}
     concepts = tables["dff_concepts"]
     assert set(concepts["dff"]) == {"pairs", "labels"}
-    shown = {"suffix_class", "suffix_score", "blur_class", "blur_score", "blur_chance", "share", "agree"}
-    assert not concepts.loc[concepts["status"] == "ok", sorted(shown)].isna().to_numpy().any()
+    scores = {"suffix_class", "suffix_score", "blur_class", "blur_score", "blur_chance", "share", "agree"}
+    assert not concepts.loc[concepts["status"] == "ok", sorted(scores)].isna().to_numpy().any()
     assert tables["dff_summary"][["dff", "n_components"]].to_numpy().tolist() == [
         ["pairs", 2],
         ["pairs", 3],

@@ -20,8 +20,11 @@ CONFIG: dict[str, Any] = {
     "studies": {"first": {"model": "net", "dataset": "pairs", "layer": "layer3"}},
 }
 INSERTION: dict[str, Any] = {
-    "model": "net", "dataset": "pairs", "pairs": [["a", "b"]], "crop": {"photograph": "cat"},
-}  # fmt: skip
+    "model": "net",
+    "dataset": "pairs",
+    "pairs": [["a", "b"]],
+    "crop": {"photograph": "cat"},
+}
 VIEW: dict[str, Any] = {"model": "net", "dataset": "pairs", "layer": "layer4"}
 DFF: dict[str, Any] = {"model": "net", "dataset": "pairs", "layer": "layer3"}
 NO_PACKAGE = "there is no installed package"
@@ -53,7 +56,7 @@ def refused(config: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("where", "value", "said"),
+    ("where", "value", "message"),
     [
         ("studies/first/model", "nett", "'studies.first.model': unknown model 'nett'; nearest: net"),
         ("studies/first/dataset", "pears", "'studies.first.dataset': unknown dataset 'pears'; nearest: pairs"),
@@ -182,8 +185,8 @@ def refused(config: dict[str, Any]) -> list[str]:
         ("models/other", {"weights": "a"}, "key 'models.other' needs either 'architecture' or 'factory'"),
     ],
 )
-def test_a_mistake_names_its_key_and_what_is_right(where: str, value: Any, said: str) -> None:
-    assert refused(with_value(where, value))[0].startswith(f"config: {said}")
+def test_a_mistake_names_its_key_and_what_is_right(where: str, value: Any, message: str) -> None:
+    assert refused(with_value(where, value))[0].startswith(f"config: {message}")
 
 
 @pytest.mark.parametrize("entry", [{}, {"architecture": "resnet50", "weights": "IMAGENET1K_V1", "extract": None}])
@@ -223,8 +226,11 @@ def test_the_second_half_of_the_method_has_defaults_and_solvers_too() -> None:
     filled = checked(with_value("contrast/hyperplanes", {"mine": {"init": "random"}}), SOURCE)
     assert filled["contrast"]["offsets"][0] == 0
     assert filled["contrast"]["hyperplanes"]["mine"] == {
-        "solver": "gradient_descent", "init": "random", "steps": 100, "learning_rate": 0.01,
-    }  # fmt: skip
+        "solver": "gradient_descent",
+        "init": "random",
+        "steps": 100,
+        "learning_rate": 0.01,
+    }
     defaults = checked(CONFIG, SOURCE)["contrast"]["hyperplanes"]
     assert list(defaults) == ["zero", "random", "logistic"]
     assert checked(CONFIG, SOURCE)["insertions"] == {}
@@ -277,7 +283,7 @@ RESNET = "'latent_bias.digits.resnet.architecture': unknown ResNet"
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"biased": "trned"}, "'latent_bias.digits.biased': unknown dataset 'trned'; nearest: turned"),
         (
@@ -295,11 +301,11 @@ RESNET = "'latent_bias.digits.resnet.architecture': unknown ResNet"
         ({"autoencoder": {"epoch": 3}}, "unknown key 'epoch'; nearest: epochs (in 'latent_bias.digits.autoencoder')"),
     ],
 )
-def test_mistakes_in_a_comparison_of_latent_spaces_are_named(change, said):
+def test_mistakes_in_a_comparison_of_latent_spaces_are_named(change, message):
     entry = {**ROTATED["latent_bias"]["digits"], **change}
     with pytest.raises(ConfigError) as error:
         checked({**ROTATED, "latent_bias": {"digits": entry}}, SOURCE)
-    assert said in str(error.value)
+    assert message in str(error.value)
 
 
 def test_options_of_a_dataset_inside_another_are_checked_and_its_root_moves():

@@ -78,7 +78,7 @@ def test_the_fingerprint_of_a_missing_file_is_the_recorded_one(inside: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("entry", "classes", "said"),
+    ("entry", "classes", "message"),
     [
         ({"architecture": "resnet10"}, ["3+77", "3+7"], ["unknown class '3+77'; nearest: 3+7"]),
         ({"architecture": "resnet10"}, [9, 10], ["unknown class '10'"]),
@@ -89,13 +89,13 @@ def test_the_fingerprint_of_a_missing_file_is_the_recorded_one(inside: Path) -> 
     ],
 )
 def test_classes_that_a_model_does_not_have_are_named(
-    inside: Path, entry: dict[str, Any], classes: list[Any], said: list[str]
+    inside: Path, entry: dict[str, Any], classes: list[Any], message: list[str]
 ) -> None:
     (inside / "names.json").write_text(json.dumps(["cat", "dog"]))
     plan = plan_of(entry, classes=classes)
-    found = unknown_classes(plan, JOB)
-    assert len(found) == len(said)
-    assert all(line.startswith(f"'studies.first.classes': {start}") for line, start in zip(found, said, strict=True))
+    lines = unknown_classes(plan, JOB)
+    assert len(lines) == len(message)
+    assert all(line.startswith(f"'studies.first.classes': {start}") for line, start in zip(lines, message, strict=True))
     assert unknown_classes(plan, [{"dataset": "pairs"}]) == []
 
 
@@ -163,7 +163,8 @@ def inserting(crop: dict[str, Any], pairs: list[list[Any]]) -> Plan:
 
 
 def test_a_crops_file_is_missed_and_its_content_counts(inside: Path) -> None:
-    plan, job = inserting({"file": "data/person.png"}, [["3+7", "3+8"]]), [{"insertion": "thing"}]
+    plan = inserting({"file": "data/person.png"}, [["3+7", "3+8"]])
+    job = [{"insertion": "thing"}]
     assert missing(plan, job) == [f"'insertions.thing.crop.file': file {inside}/data/person.png does not exist"]
     assert plan.file_fingerprints(insertion="thing") == "missing"
     (inside / "data").mkdir()
@@ -242,7 +243,8 @@ def factorizing(**entry: Any) -> Plan:
 
 
 def test_a_factorization_needs_its_model_and_names_its_class_and_labels(inside: Path) -> None:
-    plan, job = factorizing(**{"class": "3+77"}), [{"dff": "parts"}]
+    plan = factorizing(**{"class": "3+77"})
+    job = [{"dff": "parts"}]
     assert plan.trained_models == ["net"]
     assert (plan.model_of(dff="parts"), plan.dataset_of(dff="parts")) == ("net", "pairs")
     assert unknown_classes(plan, job) == ["'dff.parts.class': unknown class '3+77'; nearest: 3+7, 3+8, 1+7, 0+7"]
@@ -281,10 +283,11 @@ def test_settings_of_a_factorization_are_its_own(inside: Path) -> None:
 
 def test_weights_that_a_factorization_misses_are_named(inside: Path) -> None:
     config = {
-        "run": "small", "datasets": {"pairs": {"kind": "digit_pairs", "train": 20, "validation": 10}},
+        "run": "small",
+        "datasets": {"pairs": {"kind": "digit_pairs", "train": 20, "validation": 10}},
         "models": {"net": {"architecture": "resnet10", "weights": "mine.pth"}},
         "dff": {"parts": {"model": "net", "dataset": "pairs", "layer": "layer3"}},
-    }  # fmt: skip
+    }
     plan = Plan.read(config, SOURCE)
     assert missing(plan, [{"dff": "parts"}]) == [
         f"model 'net': resnet10: weights file {inside}/mine.pth does not exist"
@@ -318,10 +321,13 @@ def test_workers_are_in_no_settings() -> None:
     plan = plan_of({"architecture": "resnet10", "train": {"dataset": "pairs"}})
     assert "workers" in plan.config
     settings = [
-        plan.settings("index", dataset="pairs"), plan.settings("train", model="net"),
-        plan.settings("predict", model="net", dataset="pairs"), plan.settings("attribute", study="first", shard="0"),
-        plan.settings("figures", study="first"), plan.settings("track")["config"],
-    ]  # fmt: skip
+        plan.settings("index", dataset="pairs"),
+        plan.settings("train", model="net"),
+        plan.settings("predict", model="net", dataset="pairs"),
+        plan.settings("attribute", study="first", shard="0"),
+        plan.settings("figures", study="first"),
+        plan.settings("track")["config"],
+    ]
     assert not any("workers" in part for part in settings)
 
 
@@ -334,8 +340,8 @@ def test_steps_find_the_library_and_modules_of_the_repository(monkeypatch: pytes
 
 def test_names_of_classifiers_are_those_of_torchvision() -> None:
     program = "from conceptrast.models.torchvision_family import architectures; print(*architectures())"
-    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert set(said.stdout.split()) == torchvision_classifiers()
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert set(finished.stdout.split()) == torchvision_classifiers()
 
 
 def rotating(**change: Any) -> Plan:
@@ -375,13 +381,15 @@ def test_jobs_of_a_comparison_read_the_dataset_of_their_condition(inside: Path) 
 def test_seeds_of_a_comparison_vary_the_training_and_not_the_pictures(inside: Path) -> None:
     plan = rotating()
     job = {"bias": "digits", "condition": "control", "seed": "1"}
-    resnet, autoencoder = plan.settings("train_latent_resnet", **job), plan.settings("train_autoencoder", **job)
+    resnet = plan.settings("train_latent_resnet", **job)
+    autoencoder = plan.settings("train_autoencoder", **job)
     assert (resnet["seed"], resnet["model"]["seed"], resnet["model"]["input_size"]) == (3, 1, 32)
     assert (autoencoder["seed"], autoencoder["network_seed"]) == (3, 1)
 
 
 def test_an_edit_of_the_kind_inside_another_reruns_what_shows_its_pictures(inside: Path) -> None:
-    plan, job = rotating(), {"bias": "digits", "condition": "biased", "seed": "1"}
+    plan = rotating()
+    job = {"bias": "digits", "condition": "biased", "seed": "1"}
     copied = inside / "copied" / "conceptrast"
     shutil.copytree(SOURCE, copied, ignore=shutil.ignore_patterns("__pycache__"))
     changed = Plan(plan.resolved, copied)
@@ -413,7 +421,8 @@ def looking(**entry: Any) -> Plan:
 
 
 def test_a_view_needs_its_model_and_names_its_classes_and_labels(inside: Path) -> None:
-    plan, job = looking(target="3+9"), [{"view": "maps"}]
+    plan = looking(target="3+9")
+    job = [{"view": "maps"}]
     assert plan.trained_models == ["net"]
     assert (plan.model_of(view="maps"), plan.dataset_of(view="maps")) == ("net", "pairs")
     assert unknown_classes(plan, job) == ["'saliency.maps.target': unknown class '3+9'; nearest: 3+8, 3+7"]
@@ -435,8 +444,12 @@ def test_tables_and_settings_of_a_view(inside: Path) -> None:
     assert looking(pairs=[["3+7", "3+8"]]).tables["saliency_tables"][-1] == "saliency_truth"
     settings = plan.settings("saliency", view="maps")
     assert settings["view"] == {
-        "images": 4, "labels": ["3+7"], "methods": ["grad_cam"], "target": "predicted", "pairs": [],
-    }  # fmt: skip
+        "images": 4,
+        "labels": ["3+7"],
+        "methods": ["grad_cam"],
+        "target": "predicted",
+        "pairs": [],
+    }
     assert not {"percentiles", "tested", "images_per_class"} & set(settings)
     tests = plan.settings("saliency_tests", view="maps")
     assert (tests["percentiles"], tests["tested"], tests["layer"]) == ([40], 2, "layer3")
