@@ -29,9 +29,9 @@ from torch import Tensor, nn
 from conceptrast.base.files import write_arrays
 from conceptrast.contrast.features import HEADS, FeatureBank
 from conceptrast.contrast.hyperplane_descent import descend
+from conceptrast.contrast.hyperplane_shards import FitSettings, fit_shard
 from conceptrast.contrast.hyperplane_solvers import Solver
 from conceptrast.contrast.pairs import Pair
-from conceptrast.contrast.study_hyperplanes import FitSettings, fit_shard
 
 CLASSES = 20
 FEATURES = 600

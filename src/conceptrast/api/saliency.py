@@ -18,8 +18,8 @@ from conceptrast.figures.saliency import DPI as SALIENCY_DPI
 from conceptrast.figures.saliency import draw_saliency, saliency_note
 from conceptrast.models.pictures import Pictures
 from conceptrast.saliency import METHODS
-from conceptrast.saliency.maps import subject_maps, target_probabilities
-from conceptrast.saliency.picture_maps import PictureMaps, picture_maps
+from conceptrast.saliency.cards import PictureMaps, picture_maps
+from conceptrast.saliency.subject_maps import subject_maps, target_probabilities
 from conceptrast.saliency.subjects import chosen_subjects, described
 
 

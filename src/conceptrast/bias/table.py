@@ -141,6 +141,25 @@ def training_columns(history: pd.DataFrame, planned: int) -> dict[str, Any]:
     return row
 
 
+def network_row(
+    bias: Mapping[str, Any], key: tuple[str, str, int], positions: pd.DataFrame, history: pd.DataFrame, seed: int
+) -> dict[str, Any]:
+    """How the network was trained, and how much of the rotation its latent space carries.
+
+    Args:
+        bias: ``name`` of the comparison, ``planned`` epochs by network.
+        key: condition, network and seed of the network.
+        positions: of the validation pictures along the network's direction.
+        history: a row an epoch of its training.
+        seed: of the draws of the measures.
+    """
+    condition, network, network_seed = key
+    classes = positions.drop_duplicates("label").set_index("label")["label_name"]
+    row = {"bias": bias["name"], "condition": condition, "network": network, "seed": network_seed}
+    row |= {"class_1": classes[0], "class_2": classes[1]}
+    return row | training_columns(history, bias["planned"][network]) | bias_measures(positions, seed)
+
+
 def bias_summary(table: pd.DataFrame) -> pd.DataFrame:
     """Mean and standard deviation over seeds: one row per bias, condition and network.
 

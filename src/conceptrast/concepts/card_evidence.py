@@ -17,6 +17,7 @@ from conceptrast.concepts.nmf_codes import codes_of
 from conceptrast.concepts.patches import BOX, crop
 from conceptrast.concepts.prototype_search import SELECTIONS
 from conceptrast.concepts.recipes import Recipe
+from conceptrast.data.selection import surest_images
 from conceptrast.data.view_pixels import pixels
 from conceptrast.models.activations import activations_of
 from conceptrast.models.pictures import Pictures
@@ -206,12 +207,11 @@ def class_heatmaps(
     )
 
     # The images that the model is surest of.
-    predictions = predictions[predictions["image"].isin(list(weights_by_image))]
-    surest = predictions.sort_values(["probability", "image"], ascending=[False, True])["image"].head(HEATMAPS_PER_CARD)
+    surest = surest_images(predictions, images, HEATMAPS_PER_CARD)
 
     # Where the components are in them.
     heatmaps = []
-    for ids, views in pictures.of(surest.to_numpy()):
+    for ids, views in pictures.of(surest):
         for _, activations in activations_of(pictures.model, split, [(ids, views)], precision):
             heatmaps += [
                 heatmap(view, activation, weights_by_image[int(image)], evidence.components)

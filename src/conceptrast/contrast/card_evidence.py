@@ -17,6 +17,7 @@ from conceptrast.contrast.components import SIDES
 from conceptrast.contrast.hyperplanes import Hyperplane
 from conceptrast.contrast.pairs import Pair
 from conceptrast.contrast.shift import ShiftSettings, shift_rows
+from conceptrast.data.selection import surest_images
 from conceptrast.data.view_pixels import pixels
 from conceptrast.models.activations import activations_of
 from conceptrast.models.inference import device_of
@@ -78,7 +79,7 @@ def contrast_card(
     for name, pair, hyperplane in progress(directions, what, len(directions), "directions"):
         ids = evidence.images[pair[0]]
         # Where the class's side is, in the images that the model is surest of.
-        surest = _surest(ids, predictions)
+        surest = surest_images(predictions, ids, IMAGES_PER_SIDE)
         views = pictures.by_id(surest)
 
         # What becomes of the class's images on the way to the other side.
@@ -118,14 +119,6 @@ def facts_of(plane: Hyperplane, accuracy: Mapping[str, float]) -> str:
     if "heldout_accuracy" in accuracy:
         shares += f" and {100 * accuracy['heldout_accuracy']:.0f} % of held-out ones"
     return f"hyperplane: {shares} on their own side, length {plane.length:.3g}"
-
-
-def _surest(ids: np.ndarray, predictions: pd.DataFrame) -> np.ndarray:
-    """The images that the model is surest of."""
-    of_class = predictions[predictions["image"].isin(ids)]
-    ordered = of_class.sort_values(["probability", "image"], ascending=[False, True])
-    surest: np.ndarray = ordered["image"].head(IMAGES_PER_SIDE).to_numpy()
-    return surest
 
 
 def _activations(pictures: Pictures, split: SplitModel, ids: np.ndarray, precision: str) -> Tensor:

@@ -17,9 +17,9 @@ from torch import Tensor
 from conceptrast.base.progress import progress
 from conceptrast.concepts.class_factorization import weighted_rows
 from conceptrast.concepts.nmf import NothingToFactorizeError, nmf, reconstruction_error, refuse_negative
+from conceptrast.contrast.hyperplane_shards import Planes
 from conceptrast.contrast.hyperplanes import Hyperplane
 from conceptrast.contrast.pairs import Pair, skipped_pairs
-from conceptrast.contrast.study_hyperplanes import Planes
 
 SIDES = ("for", "against")
 """``for``: A's images on A's side; ``against``: B's images on B's side."""

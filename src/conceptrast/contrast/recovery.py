@@ -9,7 +9,7 @@ mean activation.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,10 +19,12 @@ from torch import Tensor
 from conceptrast.base.errors import DataError
 from conceptrast.base.statistics import wilson_interval
 from conceptrast.concepts.patches import BOX
-from conceptrast.concepts.recovery import COUNTED_PATCHES, HITS, contents
+from conceptrast.concepts.recovery import COUNTED_PATCHES, HITS, concepts_by_class, contents
 from conceptrast.contrast.components import SIDES, own_side
+from conceptrast.contrast.features import Features
 from conceptrast.contrast.hyperplanes import RANDOM_DIRECTION, Hyperplane
 from conceptrast.contrast.pairs import Pair
+from conceptrast.models.pictures import Pictures
 
 
 def sharing_pairs(concepts: Mapping[int, Sequence[str]], classes: Sequence[int]) -> dict[Pair, tuple[str, str]]:
@@ -46,6 +48,30 @@ def sharing_pairs(concepts: Mapping[int, Sequence[str]], classes: Sequence[int])
             if first != second and len(only_first) == 1 and len(shared) == 1:
                 sharing[first, second] = (only_first.pop(), shared.pop())
     return sharing
+
+
+def sharing_classes(
+    pictures: Pictures, truth: pd.DataFrame, bank: Mapping[int, Features]
+) -> dict[Pair, tuple[str, str]]:
+    """Ordered pairs of classes with features that share a concept: the own and the shared concept of each.
+
+    Args:
+        pictures: the study's images and model.
+        truth: image, concept.
+        bank: features by class.
+    """
+    concepts = concepts_by_class(pictures.table, truth, pictures.model.class_names)
+    return sharing_pairs(concepts, list(bank))
+
+
+def with_a_plane(sharing: Mapping[Pair, tuple[str, str]], planes: Collection[Pair]) -> dict[Pair, tuple[str, str]]:
+    """The sharing pairs that have a plane in one order or the other.
+
+    Example:
+        >>> with_a_plane({(0, 1): ("7", "3"), (1, 0): ("8", "3"), (0, 2): ("7", "3")}, [(1, 0)])
+        {(0, 1): ('7', '3'), (1, 0): ('8', '3')}
+    """
+    return {pair: concepts for pair, concepts in sharing.items() if pair in planes or pair[::-1] in planes}
 
 
 def side_mass(plane: Hyperplane, activations: Tensor) -> np.ndarray:

@@ -19,9 +19,9 @@ from conceptrast.base.errors import ConceptrastError, ShapeError
 from conceptrast.base.progress import progress
 from conceptrast.base.statistics import mean_sd
 from conceptrast.base.streams import Stream, generator
+from conceptrast.contrast.hyperplane_shards import Planes
 from conceptrast.contrast.hyperplanes import RANDOM_DIRECTION, Hyperplane, random_hyperplane
 from conceptrast.contrast.pairs import Pair
-from conceptrast.contrast.study_hyperplanes import Planes
 from conceptrast.models.inference import autocast
 from conceptrast.models.split import SplitModel
 

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from conceptrast.ace.cav_arrays import strongest_cav
+from conceptrast.contrast.hyperplane_shards import Planes
 from conceptrast.contrast.pairs import Pair, skipped_rows
-from conceptrast.contrast.study_hyperplanes import Planes
 from conceptrast.counterfactual.direction_kinds import DIRECTION_KINDS
 from conceptrast.counterfactual.directions import Direction
 from conceptrast.counterfactual.pair_counterfactuals import PairCounterfactuals

@@ -59,6 +59,55 @@ def class_images(
     return chosen, pd.DataFrame(skipped, columns=["class", "n_images"], dtype=np.int64)
 
 
+def images_of_class(predictions: pd.DataFrame, target: int, most: int, seed: int, n_classes: int) -> np.ndarray:
+    """Images that the model predicts as one class: those that :func:`class_images` draws for it.
+
+    Args:
+        predictions: columns image, predicted; one row per image.
+        target: class index.
+        most: largest number of images.
+        seed: of the draw.
+        n_classes: number of the model's classes.
+
+    Returns:
+        Image ids ``[n]``, sorted; none where no image is predicted as the class.
+
+    Raises:
+        ConfigError: a class index that the model does not have.
+
+    Example:
+        >>> predictions = pd.DataFrame({"image": [0, 1], "predicted": [5, 2]})
+        >>> images_of_class(predictions, 5, most=3, seed=0, n_classes=6).tolist()
+        [0]
+    """
+    images, _ = class_images(
+        predictions, min_images=1, images_per_class=most, seed=seed, n_classes=n_classes, classes=[target]
+    )
+    return images.get(target, np.empty(0, np.int64))
+
+
+def surest_images(predictions: pd.DataFrame, images: np.ndarray, most: int) -> np.ndarray:
+    """Of some images those whose prediction is most probable, most probable first.
+
+    Args:
+        predictions: columns image, probability.
+        images: ids to choose from.
+        most: largest number of images.
+
+    Returns:
+        Image ids ``[n]``; of equally probable ones the lower id comes first.
+
+    Example:
+        >>> predictions = pd.DataFrame({"image": [0, 1, 2], "probability": [0.5, 0.9, 0.7]})
+        >>> surest_images(predictions, np.array([0, 2]), most=1).tolist()
+        [2]
+    """
+    rows = predictions[predictions["image"].isin(images)]
+    ordered = rows.sort_values(["probability", "image"], ascending=[False, True])
+    surest: np.ndarray = ordered["image"].head(most).to_numpy()
+    return surest
+
+
 def _draw(images: np.ndarray, most: int, generator: np.random.Generator) -> np.ndarray:
     if len(images) <= most:
         return images

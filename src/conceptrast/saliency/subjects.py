@@ -10,7 +10,7 @@ import pandas as pd
 
 from conceptrast.base.errors import ConfigError
 from conceptrast.contrast.pairs import named_pairs
-from conceptrast.data.selection import class_images, first_of_labels
+from conceptrast.data.selection import first_of_labels, images_of_class
 from conceptrast.models.model import Model
 from conceptrast.saliency.targets import Target
 
@@ -109,19 +109,11 @@ def _of_pairs(
 ) -> pd.DataFrame:
     rows: list[tuple[int | None, str, int, int, str, str]] = []
     for first, second in named_pairs(model, pairs):
-        images_by_class, _ = class_images(
-            predictions,
-            min_images=1,
-            images_per_class=most,
-            seed=seed,
-            n_classes=len(model.class_names),
-            classes=[first],
-        )
-        if first not in images_by_class:
+        images = images_of_class(predictions, first, most, seed=seed, n_classes=len(model.class_names)).tolist()
+        if not images:
             reason = f"no picture is predicted as {model.class_names[first]}"
             rows.append((None, "difference", first, second, "skipped", reason))
             continue
-        images = images_by_class[first].tolist()
         rows += [(image, "class", first, -1, "ok", "") for image in images]
         rows += [(image, "difference", first, second, "ok", "") for image in images]
     return pd.DataFrame(rows, columns=list(_TYPES)).astype(_TYPES).drop_duplicates(ignore_index=True)

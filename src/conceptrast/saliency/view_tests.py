@@ -15,8 +15,8 @@ from conceptrast.saliency.chance_maps import centre_maps, random_maps
 from conceptrast.saliency.faithfulness import FaithfulnessOptions, faithfulness
 from conceptrast.saliency.known_concepts import KnownConcepts
 from conceptrast.saliency.known_truth import truth_rows
-from conceptrast.saliency.maps import grid_of, subject_batches
 from conceptrast.saliency.parameter_randomisation import parameter_randomisation
+from conceptrast.saliency.subject_maps import grid_of, subject_batches
 from conceptrast.saliency.subjects import targets_of
 from conceptrast.saliency.tables import CHANCE_MAPS
 

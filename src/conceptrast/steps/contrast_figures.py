@@ -10,11 +10,11 @@ from conceptrast.base.files import read_arrays, read_table
 from conceptrast.concepts.attributed_images import read_attributions
 from conceptrast.contrast.card_evidence import ContrastEvidence, contrast_card, facts_of
 from conceptrast.contrast.components import of_pair, patches_of_pair, plane_of
+from conceptrast.contrast.hyperplane_shards import Planes
 from conceptrast.contrast.images import images_by_class
 from conceptrast.contrast.mask import masked_pictures
 from conceptrast.contrast.pairs import both_orders, named_pairs
 from conceptrast.contrast.shift import ShiftSettings
-from conceptrast.contrast.study_hyperplanes import Planes
 from conceptrast.contrast.tables import joined
 from conceptrast.figures.canvas import save_png
 from conceptrast.figures.contrast_card import draw_contrast_card

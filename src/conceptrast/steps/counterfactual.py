@@ -11,9 +11,9 @@ import numpy as np
 
 from conceptrast.base.files import read_arrays, read_table, write_table
 from conceptrast.base.names import short
+from conceptrast.contrast.hyperplane_shards import Planes
 from conceptrast.contrast.images import class_activations
 from conceptrast.contrast.pairs import named_pairs, skipped_rows
-from conceptrast.contrast.study_hyperplanes import Planes
 from conceptrast.contrast.tables import joined
 from conceptrast.counterfactual.decodable_layer import DecodableLayer
 from conceptrast.counterfactual.decoder import read_decoder

@@ -10,10 +10,10 @@ import numpy as np
 
 from conceptrast.base.files import read_table, write_arrays, write_table
 from conceptrast.base.names import slug
+from conceptrast.dff.concept_rows import skipped_rows
 from conceptrast.dff.factorized_pictures import PictureCaptions, factorized_pictures
 from conceptrast.dff.picture_choice import labelled_pictures, predicted_pictures
 from conceptrast.dff.picture_groups import FactorizationOptions, arrays_of
-from conceptrast.dff.table import skipped_rows
 from conceptrast.figures.canvas import save_full_png
 from conceptrast.figures.dff import dff_sheet, draw_dff
 from conceptrast.models.pictures import Pictures
@@ -54,7 +54,7 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
             seed=settings["seed"],
             precision=settings["precision"],
         )
-        concepts = factorized_pictures(pictures, images, settings["layer"], captions, options)
+        concepts = factorized_pictures(pictures, images, layer=settings["layer"], captions=captions, options=options)
         for number, name in enumerate(concepts.figures):
             save_full_png(draw_dff(dff_sheet(concepts.view(number))), folder.add(name, f"{name}.png"))
         arrays = concepts.arrays

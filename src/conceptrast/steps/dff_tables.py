@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from conceptrast.base.files import read_table, write_table
-from conceptrast.dff.summary_table import dff_summary
+from conceptrast.dff.table import dff_summary
 from conceptrast.steps.runner import run
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from conceptrast.base.files import write_arrays
 from conceptrast.contrast.features import FeatureBank
+from conceptrast.contrast.hyperplane_shards import FitSettings, fit_shard
 from conceptrast.contrast.hyperplane_solvers import solvers_from_settings
-from conceptrast.contrast.study_hyperplanes import FitSettings, fit_shard
 from conceptrast.steps.runner import LOGGER, run
 
 

@@ -12,7 +12,7 @@ from conceptrast.bias.comparison import CONDITIONS, trained_networks
 from conceptrast.bias.latent_map import latent_map
 from conceptrast.bias.latent_space import ConditionPictures
 from conceptrast.bias.navigation import navigation
-from conceptrast.bias.study_spaces import of_seed, open_networks, positions_table, space_arrays, spaces_of
+from conceptrast.bias.network_spaces import of_seed, open_networks, positions_table, space_arrays, spaces_of
 from conceptrast.data.dataset import open_dataset
 from conceptrast.figures.canvas import save_png
 from conceptrast.figures.latent_bias import draw_maps, draw_rotations

@@ -10,9 +10,9 @@ from conceptrast.base.files import read_table, write_arrays, write_table
 from conceptrast.figures.canvas import save_full_png
 from conceptrast.figures.saliency import DPI, draw_saliency, saliency_note
 from conceptrast.models.split import SplitModel
+from conceptrast.saliency.cards import IMAGES_PER_PAIR, picture_maps
 from conceptrast.saliency.known_concepts import known_concepts
-from conceptrast.saliency.maps import subject_maps, target_probabilities, without_activations
-from conceptrast.saliency.picture_maps import IMAGES_PER_PAIR, picture_maps
+from conceptrast.saliency.subject_maps import subject_maps, target_probabilities, without_activations
 from conceptrast.saliency.subjects import described, set_aside, subjects_of, usable
 from conceptrast.steps.opening import PictureInputs, open_pictures
 from conceptrast.steps.runner import LOGGER, run
@@ -56,7 +56,7 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     known = None if inputs.truth is None else known_concepts(pictures, read_table(inputs.truth))
     drawn = usable(subjects)
     drawn = drawn.assign(probability=target_probabilities(pictures, drawn))
-    rows = picture_maps(pictures, drawn, maps, known, IMAGES_PER_PAIR)
+    rows = picture_maps(pictures, drawn, maps, known=known, per_pair=IMAGES_PER_PAIR)
     note = saliency_note(f"{settings['model_name']} at {layer}", rows, known is not None)
     save_full_png(draw_saliency(rows, f"where it looks: {settings['name']}", note), outputs.figure, DPI)
 

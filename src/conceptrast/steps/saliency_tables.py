@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from conceptrast.base.files import read_table, write_table
-from conceptrast.saliency.study_tables import faithfulness_of_views, randomisation_of_views, truth_of_views
+from conceptrast.saliency.tables import faithfulness_of_views, randomisation_of_views, truth_of_views
 from conceptrast.steps.runner import run
 
 

@@ -10,7 +10,7 @@ from conceptrast.base.files import read_arrays, read_table, write_table
 from conceptrast.figures.canvas import save_png
 from conceptrast.figures.saliency_tests import draw_saliency_tests
 from conceptrast.saliency.known_concepts import known_concepts
-from conceptrast.saliency.maps import grid_of
+from conceptrast.saliency.subject_maps import grid_of
 from conceptrast.saliency.subjects import first_of, usable
 from conceptrast.saliency.view_tests import view_faithfulness, view_randomisation, view_truth, with_chance
 from conceptrast.steps.opening import PictureInputs, open_pictures

@@ -9,9 +9,9 @@ from typing import Any
 from conceptrast.base.files import write_table
 from conceptrast.concepts.attributed_images import read_attributions
 from conceptrast.contrast.features import FeatureBank
+from conceptrast.contrast.hyperplane_shards import Planes
 from conceptrast.contrast.images import class_activations, drawn_images, images_by_class
 from conceptrast.contrast.shift import ShiftSettings, draw_pairs, shift_table
-from conceptrast.contrast.study_hyperplanes import Planes
 from conceptrast.models.inference import device_of
 from conceptrast.models.split import SplitModel
 from conceptrast.steps.opening import PictureInputs, open_pictures

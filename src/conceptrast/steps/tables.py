@@ -11,7 +11,7 @@ import pandas as pd
 from conceptrast.base.files import read_arrays, read_json, read_table, write_table
 from conceptrast.concepts import recovery as concept_recovery
 from conceptrast.concepts.tables import beside_published, component_prediction_table, study_summary
-from conceptrast.models.tables import model_summary
+from conceptrast.models.training_summary import model_summary
 from conceptrast.steps.runner import run
 
 

@@ -21,8 +21,8 @@ from conceptrast.contrast.components import (
     set_owners,
     sides_of,
 )
+from conceptrast.contrast.hyperplane_shards import Planes
 from conceptrast.contrast.hyperplanes import NO_PLANE, Hyperplane
-from conceptrast.contrast.study_hyperplanes import Planes
 
 # Channel 0 speaks for class 3, channel 2 for class 5; channel 1 is in both.
 PLANE = Hyperplane(np.array([-1.0, 0.0, 1.0], np.float32), 0.0)

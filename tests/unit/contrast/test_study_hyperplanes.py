@@ -10,9 +10,9 @@ import pytest
 
 from conceptrast.base.files import write_arrays
 from conceptrast.contrast.features import HEADS, FeatureBank
+from conceptrast.contrast.hyperplane_shards import FitSettings, Planes, blocks_of_pairs, chance_planes, fit_shard
 from conceptrast.contrast.hyperplane_solvers import Solver
 from conceptrast.contrast.hyperplanes import NO_PLANE
-from conceptrast.contrast.study_hyperplanes import FitSettings, Planes, blocks_of_pairs, chance_planes, fit_shard
 from conceptrast.contrast.tables import hyperplane_summary
 
 CLASSES = [1, 4, 5, 8, 9, 12, 20]

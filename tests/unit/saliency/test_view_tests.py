@@ -17,7 +17,7 @@ from conceptrast.models.model import Model, Preprocess
 from conceptrast.models.pictures import Pictures
 from conceptrast.models.split import SplitModel
 from conceptrast.saliency.known_concepts import KnownConcepts
-from conceptrast.saliency.maps import grid_of, subject_maps, target_probabilities, without_activations
+from conceptrast.saliency.subject_maps import grid_of, subject_maps, target_probabilities, without_activations
 from conceptrast.saliency.subjects import set_aside, usable
 from conceptrast.saliency.view_tests import view_faithfulness, view_randomisation, view_truth, with_chance
 from conceptrast.steps import saliency_tables

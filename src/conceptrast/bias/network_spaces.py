@@ -1,4 +1,4 @@
-"""All networks of one comparison of latent spaces: opened, encoded, and as its files hold them."""
+"""The latent spaces of all networks of one comparison, and the table and arrays that hold them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The hyperplanes of a study: fitted shard by shard of its classes, and found again by pair."""
+"""The hyperplanes of a study: shards of its pairs are fitted one by one, and their files are read back by pair."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from conceptrast.base.progress import progress
 from conceptrast.contrast.features import FeatureBank, Features
 from conceptrast.contrast.hyperplane_fit import fit_pairs
 from conceptrast.contrast.hyperplane_solvers import Solver
-from conceptrast.contrast.hyperplanes import NO_PLANE, Hyperplane, random_hyperplane
+from conceptrast.contrast.hyperplanes import NO_PLANE, RANDOM_DIRECTION, Hyperplane, random_hyperplane
 from conceptrast.contrast.pairs import Pair
 
 ACCURACIES = ("train_accuracy", "heldout_accuracy")
@@ -160,3 +160,16 @@ def chance_planes(planes: Mapping[Pair, Hyperplane], bank: Mapping[int, Features
         pair: random_hyperplane(plane, (means[pair[0]] + means[pair[1]]) / 2, seed, pair)
         for pair, plane in planes.items()
     }
+
+
+def beside_chance(
+    planes: dict[Pair, Hyperplane], bank: Mapping[int, Features], seed: int
+) -> dict[str, dict[Pair, Hyperplane]]:
+    """The planes (``none``) and a random one for each of them, by baseline.
+
+    Args:
+        planes: by pair.
+        bank: features of their classes.
+        seed: of the random ones.
+    """
+    return {"none": planes, RANDOM_DIRECTION: chance_planes(planes, bank, seed)}

@@ -1,4 +1,4 @@
-"""Pictures with their maps and what the model says of them: what a view's figure shows."""
+"""What the figure of a view shows: pictures, their maps and what the model says of them, ready to be drawn."""
 
 from __future__ import annotations
 
