@@ -68,7 +68,7 @@ def labels_of(truth: pd.DataFrame) -> Labels:
     return labels
 
 
-def described(concepts: Concepts, segments: Segments, own_things: Sequence[str]) -> pd.DataFrame:
+def with_shown_things(concepts: Concepts, segments: Segments, own_things: Sequence[str]) -> pd.DataFrame:
     """The table of a class's concepts with what they show.
 
     Args:

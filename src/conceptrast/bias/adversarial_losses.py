@@ -36,7 +36,7 @@ class Balance(nn.Module):
         >>> balance.critic_rests, balance.encoder_rests
         (False, False)
         >>> for _ in range(20):
-        ...     balance.saw(critic=0.1, encoder=2.0)
+        ...     balance.observe(critic=0.1, encoder=2.0)
         >>> balance.critic_rests, balance.encoder_rests
         (True, False)
     """
@@ -47,7 +47,7 @@ class Balance(nn.Module):
         super().__init__()
         self.register_buffer("recent", torch.full((2,), math.log(2), dtype=torch.float64))
 
-    def saw(self, critic: float, encoder: float) -> None:
+    def observe(self, critic: float, encoder: float) -> None:
         """Take in the losses of a step."""
         self.recent.mul_(MEMORY).add_((1 - MEMORY) * torch.tensor([critic, encoder], dtype=torch.float64))
 

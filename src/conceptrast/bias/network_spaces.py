@@ -71,11 +71,11 @@ def spaces_of(
     return spaces
 
 
-def of_seed(by_key: Mapping[Key, Anything], seed: int) -> dict[tuple[str, str], Anything]:
+def networks_of_seed(by_key: Mapping[Key, Anything], seed: int) -> dict[tuple[str, str], Anything]:
     """What belongs to one seed, by condition and network.
 
     Example:
-        >>> of_seed({("biased", "resnet", 0): "a", ("biased", "resnet", 1): "b"}, 1)
+        >>> networks_of_seed({("biased", "resnet", 0): "a", ("biased", "resnet", 1): "b"}, 1)
         {('biased', 'resnet'): 'b'}
     """
     return {key[:2]: value for key, value in by_key.items() if key[2] == seed}

@@ -108,10 +108,10 @@ def open_study(options: argparse.Namespace) -> Any:
     from conceptrast.api.study import Study
 
     shared = ("images_per_class", "samples", "noise", "rectify", "seed", "precision", "batch_size")
-    chosen = {name: getattr(options, name) for name in shared if hasattr(options, name)}
+    study_options = {name: getattr(options, name) for name in shared if hasattr(options, name)}
     if hasattr(options, "recipe"):
-        chosen["attribution"] = options.method
-    return Study(open_model(options), getattr(options, "images", None), layer=options.layer, **chosen)
+        study_options["attribution"] = options.method
+    return Study(open_model(options), getattr(options, "images", None), layer=options.layer, **study_options)
 
 
 def prepare_output(options: argparse.Namespace) -> None:

@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> None:
     prepare_output(options)
     study = open_study(options)
     names = ("segments", "segments_as", "random_images", "clusters", "min_segments", "max_segments", "draws")
-    chosen = {name: getattr(options, name) for name in names}
-    concepts = study.concepts(class_of(options.target, study.model.class_names), **chosen)
+    question = {name: getattr(options, name) for name in names}
+    concepts = study.concepts(class_of(options.target, study.model.class_names), **question)
     tables = {"concepts.csv": concepts.table(), "examples.csv": concepts.examples}
     write_result(concepts, options, "concepts", tables, arrays={"cavs.npz": {"cavs": concepts.cavs}})

@@ -35,18 +35,18 @@ def by_class(batches: Iterable[tuple[np.ndarray, Tensor]], targets: np.ndarray) 
     Returns:
         Class, its activations ``[m, C, h, w]`` and its place in the stream; one class is in memory at a time.
     """
-    held: list[Tensor] = []
-    first = done = 0
+    parts: list[Tensor] = []
+    first = count = 0
     for _, activations in batches:
         start = 0
         for at in range(len(activations)):
-            last = done + 1 == len(targets) or targets[done + 1] != targets[done]
-            done += 1
+            last = count + 1 == len(targets) or targets[count + 1] != targets[count]
+            count += 1
             if last:
-                held.append(activations[start : at + 1])
-                yield int(targets[done - 1]), torch.cat(held), slice(first, done)
-                held = []
-                first = done
+                parts.append(activations[start : at + 1])
+                yield int(targets[count - 1]), torch.cat(parts), slice(first, count)
+                parts = []
+                first = count
                 start = at + 1
         if start < len(activations):
-            held.append(activations[start:])
+            parts.append(activations[start:])

@@ -158,7 +158,7 @@ def concept_recovery(
     concepts = true_concepts(index, truth)
     patches = best_patches(prototypes, truth)
     every = sorted({concept for of_class in concepts.values() for concept in of_class})
-    held = contents(patches, truth, every).merge(
+    content = contents(patches, truth, every).merge(
         patches[["class", "recipe", "component"]], left_on="patch", right_index=True
     )
 
@@ -166,14 +166,15 @@ def concept_recovery(
     recovery = [
         {"class": target, "class_name": class_names[target], "recipe": recipe, "concept": concept}
         | _finder(
-            patches[(patches["class"] == target) & (patches["recipe"] == recipe)], held[held["concept"] == concept]
+            patches[(patches["class"] == target) & (patches["recipe"] == recipe)],
+            content[content["concept"] == concept],
         )
         for target, recipe in _keys(patches, "class", "recipe")
         for concept in concepts.get(target, [])
     ]
 
     # Purity: the concept that each patch is counted for, and the most frequent one of each component.
-    first = held.sort_values(["patch", "covered", "distance", "concept"], ascending=[True, False, True, True])
+    first = content.sort_values(["patch", "covered", "distance", "concept"], ascending=[True, False, True, True])
     main = first.drop_duplicates("patch").groupby(["class", "recipe", "component"])["concept"]
     named = {key: values.to_list() for key, values in main}
     purity = [
@@ -188,10 +189,10 @@ def concept_recovery(
     )
 
 
-def _finder(patches: pd.DataFrame, held: pd.DataFrame) -> dict[str, object]:
+def _finder(patches: pd.DataFrame, content: pd.DataFrame) -> dict[str, object]:
     """The component with most patches that hold a concept."""
     components = patches["component"].to_numpy(np.int64)
-    hits = np.bincount(components, weights=patches.index.isin(held["patch"])).astype(int)
+    hits = np.bincount(components, weights=patches.index.isin(content["patch"])).astype(int)
     best = int(hits.argmax())
     return {
         "found": bool(hits[best] >= HITS),

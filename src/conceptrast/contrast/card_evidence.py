@@ -16,7 +16,7 @@ from conceptrast.contrast.cards import IMAGES_PER_SIDE, PATCHES_PER_ROW, Contras
 from conceptrast.contrast.components import SIDES
 from conceptrast.contrast.hyperplanes import Hyperplane
 from conceptrast.contrast.pairs import Pair
-from conceptrast.contrast.shift import ShiftSettings, shift_rows
+from conceptrast.contrast.shift import ShiftOptions, shift_rows
 from conceptrast.data.selection import surest_images
 from conceptrast.data.view_pixels import pixels
 from conceptrast.models.activations import activations_of
@@ -54,7 +54,7 @@ def contrast_card(
     predictions: pd.DataFrame,
     study: str,
     facts: str,
-    settings: ShiftSettings,
+    options: ShiftOptions,
 ) -> ContrastCard:
     """Put the card of one contrast together.
 
@@ -65,7 +65,7 @@ def contrast_card(
         predictions: image, probability.
         study: what the card is from, for its header.
         facts: words on the hyperplane, for the header too.
-        settings: of the curves; its precision is also that of the distances.
+        options: of the curves; its precision is also that of the distances.
     """
     patches = evidence.prototypes[evidence.prototypes["rank"] < PATCHES_PER_ROW]
     patch_views = pictures.by_id(np.unique(patches["image"]))
@@ -86,10 +86,10 @@ def contrast_card(
         spread = ids[np.linspace(0, len(ids) - 1, min(SHIFTED_IMAGES, len(ids))).astype(int)]
         curve = shift_rows(
             split,
-            _activations(pictures, split, spread, settings.precision).to(device_of(pictures.model)),
+            _activations(pictures, split, spread, options.precision).to(device_of(pictures.model)),
             {"": {pair: hyperplane}},
             pair,
-            settings=replace(settings, batch_size=pictures.batch_size),
+            options=replace(options, batch_size=pictures.batch_size),
         )
 
         rows = patches[patches["side"] == name].sort_values(["component", "rank"])
@@ -102,7 +102,7 @@ def contrast_card(
                 for _, component in rows.groupby("component")
             ],
             pictures=[pixels(views[int(image)]) for image in surest],
-            distances=list(-hyperplane.distances(_activations(pictures, split, surest, settings.precision)).numpy()),
+            distances=list(-hyperplane.distances(_activations(pictures, split, surest, options.precision)).numpy()),
             curve=curve.rename(columns={"p_from": "p_own", "p_to": "p_other"}),
         )
     return ContrastCard(study=study, facts=facts, sides=sides)

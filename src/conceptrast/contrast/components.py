@@ -213,7 +213,7 @@ def sides_of(pair: Pair, first: np.ndarray, second: np.ndarray, side: np.ndarray
     return np.where(same, side, np.where(flipped, turned, ""))
 
 
-def of_pair(sets: Mapping[str, np.ndarray], name: str, pair: Pair) -> dict[str, np.ndarray]:
+def by_side(sets: Mapping[str, np.ndarray], name: str, pair: Pair) -> dict[str, np.ndarray]:
     """An array of both sides of a pair, such as ``strength``; chance rows do not count.
 
     Args:
@@ -221,8 +221,8 @@ def of_pair(sets: Mapping[str, np.ndarray], name: str, pair: Pair) -> dict[str, 
         name: of the array.
         pair: of classes.
     """
-    seen = np.where(sets["baseline"] == "none", sides_of(pair, sets["first"], sets["second"], sets["side"]), "")
-    return {side: sets[name][seen == side][0] for side in SIDES if (seen == side).any()}
+    sides = np.where(sets["baseline"] == "none", sides_of(pair, sets["first"], sets["second"], sets["side"]), "")
+    return {side: sets[name][sides == side][0] for side in SIDES if (sides == side).any()}
 
 
 def plane_of(sets: Mapping[str, np.ndarray], planes: Mapping[Pair, Hyperplane], pair: Pair) -> Hyperplane:
@@ -244,9 +244,9 @@ def patches_of_pair(prototypes: pd.DataFrame, pair: Pair) -> pd.DataFrame:
         prototypes: as :func:`set_names` gives.
         pair: of classes.
     """
-    kept = prototypes[(prototypes["baseline"] == "none") & (prototypes["selection"] == "all")]
-    seen = sides_of(pair, *(kept[name].to_numpy() for name in ("first", "second", "side")))
-    return kept.assign(side=seen)[seen != ""]
+    patches = prototypes[(prototypes["baseline"] == "none") & (prototypes["selection"] == "all")]
+    sides = sides_of(pair, *(patches[name].to_numpy() for name in ("first", "second", "side")))
+    return patches.assign(side=sides)[sides != ""]
 
 
 def pair_table(
@@ -285,6 +285,6 @@ def pair_table(
         if pair not in reasons:
             row |= planes.accuracy[pair] | {"normal_length": plane_of(sets, planes, pair).length}
             for name in ("error", "removed"):
-                row |= {f"{name}_{side}": float(value) for side, value in of_pair(sets, name, pair).items()}
+                row |= {f"{name}_{side}": float(value) for side, value in by_side(sets, name, pair).items()}
         rows.append(row)
     return pd.DataFrame(rows)

@@ -113,9 +113,9 @@ def contrast_features(
         raise ShapeError(
             f"activations {list(activations.shape)}, maps {list(maps.shape)} and {len(images)} images do not fit"
         )
-    chosen = telling_positions(maps, threshold)
-    rows = activations.permute(0, 2, 3, 1)[torch.from_numpy(chosen)]
-    return Features(rows.float().numpy(), np.repeat(images, chosen.sum(axis=(1, 2))))
+    telling = telling_positions(maps, threshold)
+    rows = activations.permute(0, 2, 3, 1)[torch.from_numpy(telling)]
+    return Features(rows.float().numpy(), np.repeat(images, telling.sum(axis=(1, 2))))
 
 
 def features_of_classes(

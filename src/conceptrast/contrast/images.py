@@ -70,7 +70,7 @@ def class_activations(
         precision: ``float32`` or ``bfloat16``.
         what: is being done, for the progress.
     """
-    chosen = np.concatenate([np.empty(0, np.int64), *images.values()])
+    all_ids = np.concatenate([np.empty(0, np.int64), *images.values()])
     targets = np.repeat(np.array(list(images), np.int64), [len(ids) for ids in images.values()])
-    batches = activations_of(pictures.model, split, pictures.of(chosen, what), precision)
+    batches = activations_of(pictures.model, split, pictures.of(all_ids, what), precision)
     return ((target, activations) for target, activations, _ in by_class(batches, targets))

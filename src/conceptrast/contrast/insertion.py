@@ -147,12 +147,12 @@ def insertion_examples(
     # The two images.
     probabilities = rows.pivot_table(index="image", columns="condition", values=["p_first", "p_second"])
     change = (probabilities["p_first"]["crop"] - probabilities["p_first"]["none"]).sort_values(kind="stable")
-    chosen = list(dict.fromkeys([change.index[len(change) // 2], change.index[-1]]))
+    images = list(dict.fromkeys([change.index[len(change) // 2], change.index[-1]]))
 
     # Each of them under every condition.
     box = corner_box((crop.shape[0], crop.shape[1]), pictures.model.preprocess.size, corner)
     examples = []
-    for image, view in pictures.by_id(np.array(chosen)).items():
+    for image, view in pictures.by_id(np.array(images)).items():
         views = {
             condition: inserted_views(
                 view[None],

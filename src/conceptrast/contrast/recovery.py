@@ -165,10 +165,12 @@ def strongest_concepts(prototypes: pd.DataFrame, truth: pd.DataFrame, concepts: 
     if truth.empty:
         raise DataError("the dataset does not know what is in its pictures: contrast recovery needs a truth table")
     faint = set(truth.loc[truth["faint"].astype(bool), "image"])
-    kept = prototypes[~prototypes["image"].isin(faint)].sort_values(["contrast", "component", "rank"], kind="stable")
-    kept = kept.groupby(["contrast", "component"], sort=False).head(COUNTED_PATCHES).reset_index(drop=True)
-    held = contents(kept, truth, concepts).merge(kept[["contrast", "component"]], left_on="patch", right_index=True)
-    counts = held.groupby(["contrast", "component", "concept"])["patch"].nunique().reset_index(name="hits")
+    patches = prototypes[~prototypes["image"].isin(faint)].sort_values(["contrast", "component", "rank"], kind="stable")
+    patches = patches.groupby(["contrast", "component"], sort=False).head(COUNTED_PATCHES).reset_index(drop=True)
+    content = contents(patches, truth, concepts).merge(
+        patches[["contrast", "component"]], left_on="patch", right_index=True
+    )
+    counts = content.groupby(["contrast", "component", "concept"])["patch"].nunique().reset_index(name="hits")
     telling = counts[counts["hits"] >= HITS].sort_values(
         ["contrast", "component", "hits", "concept"], ascending=[True, True, False, True]
     )

@@ -62,7 +62,7 @@ def or_skipped(table: pd.DataFrame, reason: str = NO_PAIRS) -> pd.DataFrame:
     return table.assign(status="ok", reason="")
 
 
-def joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+def join_shards(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Tables of all shards; those without rows, which know no types, are left out where others have some."""
     return pd.concat([table for table in tables if len(table)] or list(tables)[:1], ignore_index=True)
 

@@ -237,10 +237,10 @@ def counterfactuals(
                 precision=options.precision,
             )
         )
-    return _joined(walks)
+    return _join_walks(walks)
 
 
-def _joined(walks: Sequence[Walk]) -> Walk:
+def _join_walks(walks: Sequence[Walk]) -> Walk:
     """The walks of several batches of images as one."""
     arrays = {
         name: np.concatenate([getattr(part, name) for part in walks])

@@ -98,8 +98,8 @@ class Imagenette(ImageFolder):
         """Hash of what the folders hold; folders that are not there count as the known archives, unpacked."""
         if self.root.with_name(self.root.name + ".dvc").is_file():
             return digest("imagenette", self.folders, folder_identity(self.root))
-        held = [folder_identity(self.root / folder) or UNPACKED[folder] for folder in self.folders]
-        return digest("imagenette", self.folders, held)
+        identities = [folder_identity(self.root / folder) or UNPACKED[folder] for folder in self.folders]
+        return digest("imagenette", self.folders, identities)
 
     @cached_property
     def _classes(self) -> tuple[dict[str, int], list[str]]:

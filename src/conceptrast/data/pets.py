@@ -84,11 +84,11 @@ class Pets(ImageFolder):
         return digest("pets", self._identity(), self.train_share, self.seed)
 
     def _identity(self) -> str:
-        held = folder_identity(self.root)
+        identity = folder_identity(self.root)
         note = self.root / _NOTE
-        if held is None:
+        if identity is None:
             return UNPACKED if os.environ.get(MIRROR) else DOWNLOADED
-        return DOWNLOADED if note.is_file() and note.read_text() == held else held
+        return DOWNLOADED if note.is_file() and note.read_text() == identity else identity
 
     @cached_property
     def _classes(self) -> tuple[dict[str, int], list[str]]:

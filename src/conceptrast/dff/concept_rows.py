@@ -31,8 +31,8 @@ def picture_names(groups: Sequence[PictureGroup], names: Sequence[str]) -> list[
 def concept_rows(groups: Sequence[PictureGroup], names: Sequence[str]) -> pd.DataFrame:
     """The rows of all groups, with a column ``picture`` before them."""
     tables = zip(picture_names(groups, names), groups, strict=True)
-    joined = pd.concat([group.table.assign(picture=name) for name, group in tables], ignore_index=True)
-    return joined.reindex(columns=["picture", *COLUMNS])
+    table = pd.concat([group.table.assign(picture=name) for name, group in tables], ignore_index=True)
+    return table.reindex(columns=["picture", *COLUMNS])
 
 
 def skipped_rows(n_components: Sequence[int], reason: str) -> pd.DataFrame:

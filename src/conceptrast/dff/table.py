@@ -31,10 +31,10 @@ def dff_summary(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
         [[2.0, 0.5, 0.1]]
     """
     numbers = sorted(rows["n_components"].unique().tolist())
-    return pd.DataFrame([_summed_up(k, rows[rows["n_components"] == k], seed) for k in numbers])
+    return pd.DataFrame([_summary_row(k, rows[rows["n_components"] == k], seed) for k in numbers])
 
 
-def _summed_up(k: int, rows: pd.DataFrame, seed: int) -> dict[str, Any]:
+def _summary_row(k: int, rows: pd.DataFrame, seed: int) -> dict[str, Any]:
     first = rows[(rows["rank"] == 1) & (rows["status"] == "ok")]
     head: dict[str, Any] = {"n_components": k, "status": "ok", "reason": ""}
     if first.empty:

@@ -88,8 +88,8 @@ def _gif(frames: Sequence[Image.Image], pauses: Sequence[int]) -> bytes:
 
 def _montage(frames: Sequence[Image.Image]) -> Image.Image:
     """First, middle and last frame on one picture: what the palette has to serve."""
-    chosen = [frames[0], frames[len(frames) // 4], frames[len(frames) // 2]]
+    samples = [frames[0], frames[len(frames) // 4], frames[len(frames) // 2]]
     whole = Image.new("RGB", (frames[0].width, 3 * frames[0].height))
-    for place, frame in enumerate(chosen):
+    for place, frame in enumerate(samples):
         whole.paste(frame, (0, place * frame.height))
     return whole

@@ -61,8 +61,8 @@ def network_input(model: Model, views: Tensor) -> Tensor:
     Raises:
         ShapeError: the views have another number of channels than the model's mean and std.
     """
-    moved = views.to(device_of(model), non_blocking=True)
-    return model.preprocess.normalise(moved).contiguous(memory_format=torch.channels_last)
+    on_device = views.to(device_of(model), non_blocking=True)
+    return model.preprocess.normalise(on_device).contiguous(memory_format=torch.channels_last)
 
 
 @torch.inference_mode()

@@ -331,13 +331,13 @@ def _check_part(architecture: str, file: Path | None, extract: str | None) -> No
 
 def _refuse_detector(architecture: str, state: Mapping[str, Tensor], file: Path) -> None:
     """Refuse the weights of a whole detector for a plain classifier; a factory's network may have such names."""
-    held = [part for part in set(DETECTORS.values()) if any(f".{part}." in f".{name}" for name in state)]
-    if held and ":" not in architecture:
+    parts = [part for part in set(DETECTORS.values()) if any(f".{part}." in f".{name}" for name in state)]
+    if parts and ":" not in architecture:
         first = next(iter(DETECTORS))
         named = "" if architecture in DETECTORS else f" and name the detector as 'architecture', e.g. {first}"
         raise ModelError(
             f"weights {file} are those of a whole detector, which explains no classes of its own: "
-            f"set 'extract: {held[0]}'{named}"
+            f"set 'extract: {parts[0]}'{named}"
         )
 
 

@@ -64,11 +64,11 @@ class TrainOptions:
             2
         """
         names = [field.name for field in fields(cls)]
-        given = {key: value for key, value in settings.items() if key not in ("dataset", "only")}
-        for key in given:
+        values = {key: value for key, value in settings.items() if key not in ("dataset", "only")}
+        for key in values:
             if key not in names:
                 raise ConfigError(unknown_name("option of train", key, names))
-        options = cls(**{"precision": precision, **given})
+        options = cls(**{"precision": precision, **values})
         for key in ("epochs", "batch_size", "learning_rate"):
             if getattr(options, key) <= 0:
                 raise ConfigError(f"train: {key} must be positive, got {getattr(options, key)}")

@@ -21,10 +21,10 @@ def subject_batches(pictures: Pictures, subjects: pd.DataFrame, what: str = "") 
 
     An image with several subjects comes once for each.
     """
-    done = 0
+    start = 0
     for images, views in pictures.of(subjects["image"].to_numpy(np.int64), what):
-        yield slice(done, done + len(images)), network_input(pictures.model, views)
-        done += len(images)
+        yield slice(start, start + len(images)), network_input(pictures.model, views)
+        start += len(images)
 
 
 def subject_maps(

@@ -67,7 +67,7 @@ def subjects_of(
     return pd.DataFrame(rows, columns=list(_TYPES)).astype(_TYPES)
 
 
-def chosen_subjects(
+def picture_subjects(
     predictions: pd.DataFrame, model: Model, target: str | int | None = None, versus: str | int | None = None
 ) -> pd.DataFrame:
     """Every predicted picture as a subject of one class, or of one class and not another.
@@ -89,7 +89,7 @@ def chosen_subjects(
         >>> from conceptrast.models.model import Preprocess
         >>> model = Model("net", nn.Flatten(), Preprocess(None, 2, (0.5,) * 3, (0.5,) * 3), ["cat", "dog"])
         >>> predictions = pd.DataFrame({"image": [4], "predicted": [1]})
-        >>> chosen_subjects(predictions, model, versus="cat")[["kind", "toward", "versus"]].values.tolist()
+        >>> picture_subjects(predictions, model, versus="cat")[["kind", "toward", "versus"]].values.tolist()
         [['difference', 1, 0]]
     """
     toward = predictions["predicted"] if target is None else model.class_index(target)
@@ -124,7 +124,7 @@ def usable(subjects: pd.DataFrame) -> pd.DataFrame:
     return subjects[subjects["status"] == "ok"].reset_index(drop=True).astype({"image": "int64"})
 
 
-def set_aside(subjects: pd.DataFrame, empty: np.ndarray, layer: str) -> pd.DataFrame:
+def skip_subjects(subjects: pd.DataFrame, empty: np.ndarray, layer: str) -> pd.DataFrame:
     """Subjects of which some are skipped, since a layer gives nothing for their pictures.
 
     Args:
@@ -134,7 +134,7 @@ def set_aside(subjects: pd.DataFrame, empty: np.ndarray, layer: str) -> pd.DataF
 
     Example:
         >>> rows = pd.DataFrame({"image": [4, 5], "status": "ok", "reason": ""})
-        >>> set_aside(rows, np.array([False, True]), "relu")["reason"].tolist()
+        >>> skip_subjects(rows, np.array([False, True]), "relu")["reason"].tolist()
         ['', 'relu gives activations that are zero throughout for image 5']
     """
     marked = subjects.copy()
@@ -147,7 +147,7 @@ def set_aside(subjects: pd.DataFrame, empty: np.ndarray, layer: str) -> pd.DataF
     return marked
 
 
-def first_of(subjects: pd.DataFrame, most: int) -> np.ndarray:
+def in_first_images(subjects: pd.DataFrame, most: int) -> np.ndarray:
     """Which usable subjects belong to the first ``most`` images, of each pair of classes where there are any.
 
     Returns:
@@ -155,7 +155,7 @@ def first_of(subjects: pd.DataFrame, most: int) -> np.ndarray:
 
     Example:
         >>> rows = {"kind": ["predicted"] * 3, "toward": [4, 5, 6], "versus": -1}
-        >>> first_of(pd.DataFrame(rows), 2).tolist()
+        >>> in_first_images(pd.DataFrame(rows), 2).tolist()
         [True, True, False]
     """
     # Images that are looked at for what the model says of each are one group, whatever it says.
@@ -172,7 +172,7 @@ def targets_of(subjects: pd.DataFrame) -> list[Target]:
     ]
 
 
-def described(
+def with_picture_facts(
     subjects: pd.DataFrame, predictions: pd.DataFrame, table: pd.DataFrame, class_names: Sequence[str]
 ) -> pd.DataFrame:
     """Subjects with what is known of their pictures.
@@ -191,7 +191,7 @@ def described(
         >>> rows = pd.DataFrame({"image": [4], "kind": ["difference"], "toward": [1], "versus": [0]})
         >>> predictions = pd.DataFrame({"image": [4], "predicted": [0], "probability": [0.9]})
         >>> index = pd.DataFrame({"image": [4], "path": ["a.jpg"], "label_name": ["dog"]})
-        >>> named = described(rows, predictions, index, ["cat", "dog"])
+        >>> named = with_picture_facts(rows, predictions, index, ["cat", "dog"])
         >>> named[["toward_name", "versus_name", "predicted_name"]].values.tolist()
         [['dog', 'cat', 'cat']]
     """

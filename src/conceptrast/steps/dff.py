@@ -42,7 +42,7 @@ class Outputs:
 def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     """Write the concepts of the chosen pictures; where there are none, tables that say so."""
     pictures = open_pictures(settings, inputs)
-    images, title = _chosen(pictures, settings, inputs.predictions)
+    images, title = _entry_images(pictures, settings, inputs.predictions)
     folder = FigureFolder(outputs.figures, ("picture", "file"), "[!.]*.png")
     if len(images):
         labels = pictures.table.set_index("image")["label_name"].loc[images].astype(str).tolist()
@@ -68,7 +68,7 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     folder.finish(outputs.manifest)
 
 
-def _chosen(pictures: Pictures, settings: dict[str, Any], predictions: Path | None) -> tuple[np.ndarray, str]:
+def _entry_images(pictures: Pictures, settings: dict[str, Any], predictions: Path | None) -> tuple[np.ndarray, str]:
     """Which pictures, and what they are in words: the first of their labels, or drawn ones of a predicted class."""
     if predictions is None:
         return labelled_pictures(pictures, settings["images"], settings.get("labels"))

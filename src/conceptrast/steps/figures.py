@@ -60,12 +60,12 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
         precision=settings["precision"],
     )
     folder = FigureFolder(outputs.cards, CLASSES, "[0-9]*-*.png")
-    drawn = []
+    overview_cards = []
     for card in progress(cards, "drawing", len(components["classes"]), "cards"):
         file = file_name(card.class_index, card.class_name)
         save_png(draw_class_card(card), folder.add(card.class_index, card.class_name, file))
-        drawn.append(card)
-    save_png(draw_overview(drawn, settings["study"]), outputs.overview)
+        overview_cards.append(card)
+    save_png(draw_overview(overview_cards, settings["study"]), outputs.overview)
     folder.finish(outputs.manifest)
 
 

@@ -39,8 +39,8 @@ class Outputs:
 def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     """Train on the ``train`` rows of the index."""
     table = read_table(inputs.index)
-    given = dict(settings["autoencoder"])
-    options = AutoencoderOptions(**given.pop("epochs"), **given)
+    entry = dict(settings["autoencoder"])
+    options = AutoencoderOptions(**entry.pop("epochs"), **entry)
     autoencoder = Autoencoder(settings["size"], settings["network_seed"]).to(default_device())
     pictures = TrainingPictures(
         open_dataset(settings["dataset"], settings["seed"]),

@@ -17,9 +17,9 @@ from conceptrast.ace.cav_arrays import cav_arrays, strongest_cav
 from conceptrast.ace.class_concepts import other_images
 from conceptrast.ace.clustering import clusters_of, why_dropped
 from conceptrast.ace.concepts import Concepts, concepts_of_class
-from conceptrast.ace.recovery import described, labels_of, recovery_table, things_in_segments
+from conceptrast.ace.options import AceOptions
+from conceptrast.ace.recovery import labels_of, recovery_table, things_in_segments, with_shown_things
 from conceptrast.ace.segments import Segments, pooled, segments_of
-from conceptrast.ace.settings import AceSettings
 from conceptrast.ace.superpixels import superpixels
 from conceptrast.api.concepts import PUBLISHED
 from conceptrast.base.errors import ConceptrastError, ConfigError, ModelError
@@ -30,9 +30,7 @@ from conceptrast.models.split import SplitModel
 from conceptrast.plan.analyses.ace import Ace
 from conceptrast.plan.keys import filled
 
-SETTINGS = AceSettings(
-    segments=(4,), segments_as=("in_place",), images=12, random_images=12, clusters=3, min_segments=6
-)
+SETTINGS = AceOptions(segments=(4,), segments_as=("in_place",), images=12, random_images=12, clusters=3, min_segments=6)
 COLOURS = ["red", "green", "blue"]
 INPUT = Preprocess(16, 16, (0.2,) * 3, (0.25,) * 3)
 
@@ -62,7 +60,7 @@ def opened(pictures: list[Image.Image], batch_size: int = 32) -> Pictures:
 
 def test_defaults_are_as_published_in_the_configuration_and_in_the_library():
     """Those of Ghorbani et al. 2019 and the code that accompanies it."""
-    published = AceSettings()
+    published = AceOptions()
     assert (published.clusters, published.min_segments, published.max_segments) == (25, 20, 40)
     assert published.significance == 0.01
     configured = filled(Ace, {})
@@ -173,7 +171,7 @@ def test_clusters_have_their_nearest_members_first():
         assert (cluster.n_images, cluster.reason) == (10, "")
 
 
-def concepts(seed: int = 0, settings: AceSettings = SETTINGS, **columns: object) -> Concepts:
+def concepts(seed: int = 0, settings: AceOptions = SETTINGS, **columns: object) -> Concepts:
     """Blob 0 lies where the logit rises, blob 1 where it falls, blob 2 where nothing happens."""
     rows, noise = blobs()
     gradients = np.zeros((20, 6))
@@ -290,7 +288,7 @@ def test_concepts_are_described_by_what_most_of_their_segments_show():
     names = np.repeat(["3", "portrait", "texture"], 10)
     names[:3] = "7"
     class_concepts = concepts(shows=names)
-    table = described(class_concepts, segments(np.zeros((30, 6)), shows=names), own_things=["3", "7"])
+    table = with_shown_things(class_concepts, segments(np.zeros((30, 6)), shows=names), own_things=["3", "7"])
     kept = table[(table["baseline"] == "none") & (table["status"] == "ok")]
     by_blob = {
         int(members[0]) // 10: row for members, (_, row) in zip(class_concepts.members, kept.iterrows(), strict=True)
