@@ -97,6 +97,7 @@ def discover(evidence: Evidence, target: int, options: AceOptions) -> Discovery:
         ConfigError: there is no such shape of segments.
         ConceptrastError: no picture is predicted as the class, or none as another one.
     """
+    # What cannot be asked.
     for shape in options.segments_as:
         if shape not in SHAPES:
             raise ConfigError(unknown_name("shape of segments", shape, SHAPES))
@@ -105,6 +106,7 @@ def discover(evidence: Evidence, target: int, options: AceOptions) -> Discovery:
     if (evidence.predictions["predicted"] == target).all():
         count = len(evidence.predictions)
         raise ConceptrastError(f"all {count} pictures are predicted as {name!r}: add pictures of other classes")
+    # The concepts of this one class.
     [class_concepts] = concepts_of_classes(
         evidence.pictures,
         evidence.split,
@@ -114,6 +116,7 @@ def discover(evidence: Evidence, target: int, options: AceOptions) -> Discovery:
         run=AceRun(seed=evidence.options.seed, precision=evidence.options.precision),
     )
     [concepts] = class_concepts.concepts
+    # The answer, with the files of the examples.
     paths = evidence.pictures.table[["image", "path"]]
     return Discovery(
         class_name=name,

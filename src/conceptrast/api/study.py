@@ -98,6 +98,7 @@ class Study:
         cache_bytes: int = CACHE_BYTES,
         **options: Any,
     ) -> None:
+        # How the study computes.
         study_options = StudyOptions(
             images_per_class=images_per_class,
             attribution=attribution,
@@ -109,6 +110,7 @@ class Study:
             batch_size=batch_size,
             cache_bytes=cache_bytes,
         )
+        # The model, and the pictures that it sees.
         loaded_model = load_model(
             model,
             weights,
@@ -119,6 +121,7 @@ class Study:
             **options,
         )
         self._evidence = Evidence(PictureSet(loaded_model, pictures, study_options), layer)
+        # The decoder of the last counterfactual is kept.
         self._decoder: Decoder | None = None
         self._decoder_options: DecoderOptions | None = None
 

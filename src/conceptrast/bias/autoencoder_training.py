@@ -96,13 +96,16 @@ def train_autoencoder(
     Source: the phases, their weights and the critic follow the published autoencoder; that each phase has epochs of its
     own, the held-out tenth and the rule by which a player rests are ours (docs/method.md).
     """
+    # What is learnt from, and what is held out.
     rows = split_held_out(len(pictures), seed)
     if len(rows.training) < 2 or not len(rows.held_out):
         raise ModelError(f"the autoencoder needs 3 training pictures at least, got {len(pictures)}")
+    # The players, as the last checkpoint left them.
     players = Players(autoencoder, options, seed)
     key = f"{key} {options} {seed} {autoencoder.size} {len(pictures)}"
-    kept = Checkpoint(checkpoint, key, players.parts())
-    history = kept.resume()
+    resumable = Checkpoint(checkpoint, key, players.parts())
+    history = resumable.resume()
+    # Epoch after epoch; a new phase starts with fresh optimisers.
     try:
         while (phase := next_phase(history, options)) is not None:
             if history and history[-1]["phase"] != phase.name:
@@ -118,7 +121,7 @@ def train_autoencoder(
                     seed=seed,
                 )
             )
-            kept.save(history)
+            resumable.save(history)
     finally:
         autoencoder.eval().requires_grad_(False)
     return pd.DataFrame(history)

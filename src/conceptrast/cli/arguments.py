@@ -85,6 +85,7 @@ def open_model(options: argparse.Namespace, warn: bool = True) -> Any:
     """The model that :func:`add_model_arguments` describes; ``warn`` if it was never trained."""
     from conceptrast.models.opening import load_model, read_class_names
 
+    # What the options say of it.
     class_names = read_class_names(options.class_names) if options.class_names else None
     name = options.model or options.factory
     preprocessing: dict[str, Any] = {

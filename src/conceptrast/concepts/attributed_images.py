@@ -13,8 +13,15 @@ from conceptrast.base.files import read_arrays
 
 
 def read_attributions(paths: Sequence[Path]) -> dict[str, np.ndarray]:
-    """Attribution of all shards together: arrays image, target, raw, rectified and
-    multiplier. The order is by class and image; it does not depend on the shards."""
+    """The attributions of all shards together.
+
+    Args:
+        paths: a file for each shard.
+
+    Returns:
+        Arrays image ``[M]``, target ``[M]``, raw, rectified and multiplier, ordered by class and image. The order does
+        not depend on the shards.
+    """
     shards = [read_arrays(path) for path in paths]
     names = ("image", "target", "raw", "rectified", "multiplier")
     joined = {
@@ -34,6 +41,11 @@ def by_class(batches: Iterable[tuple[np.ndarray, Tensor]], targets: np.ndarray) 
 
     Returns:
         Class, its activations ``[m, C, h, w]`` and its place in the stream; one class is in memory at a time.
+
+    Example:
+        >>> batches = [(np.array([7, 8]), torch.zeros(2, 1, 1, 1)), (np.array([9]), torch.zeros(1, 1, 1, 1))]
+        >>> [(target, len(values), place) for target, values, place in by_class(batches, np.array([0, 4, 4]))]
+        [(0, 1, slice(0, 1, None)), (4, 2, slice(1, 3, None))]
     """
     parts: list[Tensor] = []
     first = count = 0

@@ -184,6 +184,12 @@ def set_names(sets: Mapping[str, np.ndarray], prototypes: pd.DataFrame) -> pd.Da
 
     Returns:
         first, second, baseline, side, then the prototypes' columns without ``set``.
+
+    Example:
+        >>> sets = {"first": [3, 3], "second": [5, 5], "baseline": ["none"] * 2, "side": ["for", "against"]}
+        >>> sets = {name: np.array(values) for name, values in sets.items()}
+        >>> set_names(sets, pd.DataFrame({"set": [1], "image": [70]})).values.tolist()
+        [[3, 5, 'none', 'against', 70]]
     """
     rows = prototypes["set"].to_numpy()
     names = {name: sets[name][rows] for name in ("first", "second", "baseline", "side")}
@@ -220,6 +226,15 @@ def by_side(sets: Mapping[str, np.ndarray], name: str, pair: Pair) -> dict[str, 
         sets: as :func:`contrast_sets` gives.
         name: of the array.
         pair: of classes.
+
+    Returns:
+        The array's row by side, as seen from the pair; nothing for a pair that was not contrasted.
+
+    Example:
+        >>> sets = {"first": [3, 3], "second": [5, 5], "baseline": ["none"] * 2, "side": ["for", "against"]}
+        >>> sets = {name: np.array(values) for name, values in {**sets, "error": [0.1, 0.2]}.items()}
+        >>> {side: float(error) for side, error in by_side(sets, "error", (5, 3)).items()}
+        {'for': 0.2, 'against': 0.1}
     """
     sides = np.where(sets["baseline"] == "none", sides_of(pair, sets["first"], sets["second"], sets["side"]), "")
     return {side: sets[name][sides == side][0] for side in SIDES if (sides == side).any()}
@@ -232,6 +247,11 @@ def plane_of(sets: Mapping[str, np.ndarray], planes: Mapping[Pair, Hyperplane], 
         sets: as :func:`contrast_sets` gives.
         planes: by pair, of both orders.
         pair: of classes.
+
+    Example:
+        >>> sets = {"first": np.array([3]), "second": np.array([5]), "baseline": np.array(["none"])}
+        >>> plane_of(sets, {(3, 5): Hyperplane(np.array([2.0]), 1.0)}, (5, 3))
+        Hyperplane(normal=array([-2.]), bias=-1.0)
     """
     same = (sets["first"] == pair[0]) & (sets["second"] == pair[1]) & (sets["baseline"] == "none")
     return planes[pair] if same.any() else planes[pair[::-1]].reversed()

@@ -171,5 +171,11 @@ def beside_chance(
         planes: by pair.
         bank: features of their classes.
         seed: of the random ones.
+
+    Example:
+        >>> bank = {target: Features(np.ones((1, 2), np.float32), np.array([target])) for target in (0, 1)}
+        >>> by_baseline = beside_chance({(0, 1): Hyperplane(np.array([3.0, 4.0], np.float32), 0.0)}, bank, seed=0)
+        >>> {name: round(planes[0, 1].length, 3) for name, planes in by_baseline.items()}
+        {'none': 5.0, 'random_direction': 5.0}
     """
     return {"none": planes, RANDOM_DIRECTION: chance_planes(planes, bank, seed)}

@@ -107,7 +107,13 @@ def insertion_rows(
 
 
 def skipped_insertion(model: Model, pair: tuple[int, int], reason: str) -> pd.DataFrame:
-    """The one row of a pair that cannot be tested."""
+    """The one row of a pair that cannot be tested: both classes with their names, and the reason.
+
+    Args:
+        model: for its class names.
+        pair: A and B.
+        reason: why it cannot be tested.
+    """
     return _head(model, pair, status="skipped", reason=reason)
 
 

@@ -89,7 +89,20 @@ def ranks_by_distance(distances: np.ndarray) -> np.ndarray:
 
 
 def random_ranks(shape: tuple[int, ...], seed: int, pair: tuple[int, int]) -> np.ndarray:
-    """Chance: the positions in a random order, drawn for each pair."""
+    """Chance: the positions in a random order, drawn for each pair.
+
+    Args:
+        shape: ``[N, h, w]``.
+        seed: of the order.
+        pair: A and B.
+
+    Returns:
+        The place of every position in the order, from 0, of that shape.
+
+    Example:
+        >>> sorted(random_ranks((1, 2, 2), seed=0, pair=(0, 1)).ravel().tolist())
+        [0, 1, 2, 3]
+    """
     return _ranks(generator(Stream.HIDING_ORDER, seed, *pair).permutation(int(np.prod(shape))), shape)
 
 

@@ -85,6 +85,12 @@ def side_mass(plane: Hyperplane, activations: Tensor) -> np.ndarray:
 
     Returns:
         ``[N, h, w]``.
+
+    Example:
+        >>> import torch
+        >>> activations = torch.tensor([[[[1.0, 4.0]]]])
+        >>> side_mass(Hyperplane(np.array([1.0], np.float32), -3.0), activations).tolist()
+        [[[2.0, 0.0]]]
     """
     return own_side(plane, activations) * activations.float().clamp(min=0).mean(1).cpu().numpy()
 

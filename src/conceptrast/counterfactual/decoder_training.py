@@ -143,6 +143,7 @@ def train_decoder(
     """
     if not len(training):
         raise ModelError(f"a decoder of {split.layer} cannot be trained: there are no pictures to learn from")
+    # A fresh decoder.
     decoder = fresh_decoder(model, split, options.width, seed).to(device_of(model))
     state = _Training(
         model=model,
@@ -151,15 +152,17 @@ def train_decoder(
         optimiser=torch.optim.AdamW(decoder.parameters(), lr=options.learning_rate),
         options=options,
     )
-    kept = Checkpoint(
+    # As the last checkpoint left it, if there is one.
+    resumable = Checkpoint(
         checkpoint,
         f"{key} {options} {seed} {len(training)} {split.layer}",
         {"decoder": decoder, "optimiser": state.optimiser},
     )
-    history = kept.resume()
+    history = resumable.resume()
+    # The epochs that are left.
     for epoch in range(len(history) + 1, options.epochs + 1):
         history.append(_epoch(state, training, epoch, seed))
-        kept.save(history)
+        resumable.save(history)
     return decoder.eval().requires_grad_(False), pd.DataFrame(history)
 
 

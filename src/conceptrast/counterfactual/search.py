@@ -154,6 +154,7 @@ def walk(
         fractions: of ``λ``, from 0 to 1.
         precision: ``float32`` or ``bfloat16``; softmax in float64.
     """
+    # What both say of the activations, step by step on the way.
     lambdas, reached = ends
     suffix = []
     decoded = []
@@ -214,10 +215,12 @@ def counterfactuals(
 
     Example: see :func:`conceptrast.api.study.Study.counterfactual`, which takes a picture.
     """
+    # What cannot be searched.
     for name in dict.fromkeys(direction.layer for direction in directions):
         layer.decoder.check_layer(name)
     if stop not in STOPS:
         raise ConfigError(unknown_name("stop", stop, STOPS))
+    # Batch by batch: how far each image goes, then the way there.
     walks = []
     units = _units(activations, directions)
     batches = zip(activations.split(options.batch_size), units.split(options.batch_size), strict=True)

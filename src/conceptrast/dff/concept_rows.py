@@ -19,6 +19,12 @@ def picture_names(groups: Sequence[PictureGroup], names: Sequence[str]) -> list[
     Args:
         groups: the pictures, in groups.
         names: of all pictures, in their order.
+
+    Example:
+        >>> import numpy as np
+        >>> groups = [PictureGroup(np.arange(n), [], {}, pd.DataFrame()) for n in (1, 2)]
+        >>> picture_names(groups, ["a", "b", "c"])
+        ['a', 'all']
     """
     group_names = []
     first = 0
@@ -36,6 +42,11 @@ def concept_rows(groups: Sequence[PictureGroup], names: Sequence[str]) -> pd.Dat
 
 
 def skipped_rows(n_components: Sequence[int], reason: str) -> pd.DataFrame:
-    """The rows of pictures that are not there: one a number of concepts, with the reason."""
+    """The rows of pictures that are not there: one for each number of concepts, with the reason.
+
+    Example:
+        >>> skipped_rows([5, 2], "no picture is a cow")[["n_components", "status"]].values.tolist()
+        [[2, 'skipped'], [5, 'skipped']]
+    """
     rows = [{"n_components": k, "status": "skipped", "reason": reason} for k in sorted(n_components)]
     return pd.DataFrame(rows).reindex(columns=["picture", *COLUMNS])

@@ -120,11 +120,13 @@ def check_maps(shape: Sequence[int], n_components: int) -> None:
         NothingToFactorizeError: there is no image.
         ConfigError: ``n_components`` is below 1, or larger than the number of positions or of channels.
     """
+    # The layer has several positions.
     if len(shape) != 4 or shape[2] * shape[3] == 1:
         raise LayerError(
             f"activations {list(shape)} have no spatial extent: choose a layer whose output is [N, C, h, w] with more "
             "than one position"
         )
+    # There are as many positions and channels as concepts.
     images, channels, height, width = shape
     positions = images * height * width
     if not positions * channels:

@@ -136,6 +136,7 @@ def factorized_pictures(
     Raises:
         As :func:`~conceptrast.dff.picture_groups.factorize_pictures`; LayerError also if there is no such layer.
     """
+    # What is factorized.
     model = pictures.model
     split = SplitModel(model, layer)
     views = torch.cat([batch for _, batch in pictures.of(images)])

@@ -148,6 +148,7 @@ def as_model(
             "crop=224, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)) from conceptrast.models.model, with your "
             "values"
         )
+    # How many outputs it has, and their names.
     model = Model(type(network).__name__, network, preprocess)
     blank = torch.zeros(1, preprocess.channels, *preprocess.size, device=device_of(model))
     with torch.inference_mode(), shapes_explained(network, blank):

@@ -130,12 +130,12 @@ def train(
     model.module.requires_grad_(True)
     optimiser = _optimiser(model.module, options)
     run = _Training(model=model, pictures=training, options=options, optimiser=optimiser, seed=seed)
-    kept = Checkpoint(checkpoint, key, {"module": model.module, "optimiser": optimiser})
-    history = kept.resume()
+    resumable = Checkpoint(checkpoint, key, {"module": model.module, "optimiser": optimiser})
+    history = resumable.resume()
     try:
         for epoch in range(len(history) + 1, options.epochs + 1):
             history.append(run.epoch(epoch, validation))
-            kept.save(history)
+            resumable.save(history)
     finally:
         model.module.eval().requires_grad_(False)
     return pd.DataFrame(history)

@@ -107,6 +107,7 @@ def picture_subjects(
 def _of_pairs(
     predictions: pd.DataFrame, model: Model, pairs: Sequence[Sequence[str | int]], most: int, seed: int
 ) -> pd.DataFrame:
+    # For each pair the images of A, twice.
     rows: list[tuple[int | None, str, int, int, str, str]] = []
     for first, second in named_pairs(model, pairs):
         images = images_of_class(predictions, first, most, seed=seed, n_classes=len(model.class_names)).tolist()
@@ -120,7 +121,12 @@ def _of_pairs(
 
 
 def usable(subjects: pd.DataFrame) -> pd.DataFrame:
-    """The subjects that a map is made for, numbered from 0, image ids as integers."""
+    """The subjects that a map is made for, numbered from 0, image ids as integers.
+
+    Example:
+        >>> usable(pd.DataFrame({"image": [None, 4], "status": ["skipped", "ok"]}))["image"].tolist()
+        [4]
+    """
     return subjects[subjects["status"] == "ok"].reset_index(drop=True).astype({"image": "int64"})
 
 
@@ -165,7 +171,12 @@ def in_first_images(subjects: pd.DataFrame, most: int) -> np.ndarray:
 
 
 def targets_of(subjects: pd.DataFrame) -> list[Target]:
-    """What the map of each subject differentiates."""
+    """What the map of each subject differentiates.
+
+    Example:
+        >>> targets_of(pd.DataFrame({"toward": [1, 1], "versus": [-1, 0]}))
+        [Target(toward=1, versus=None), Target(toward=1, versus=0)]
+    """
     return [
         Target(toward, None if versus < 0 else versus)
         for toward, versus in zip(subjects["toward"].tolist(), subjects["versus"].tolist(), strict=True)

@@ -78,6 +78,7 @@ def view_faithfulness(
         Rows of :func:`conceptrast.saliency.faithfulness.faithfulness` with image, target_kind, toward, versus, method
         and baseline in place of the position.
     """
+    # Batch by batch, and within a batch method by method.
     parts = [pd.DataFrame(columns=list(FAITHFULNESS))]
     for place, images in subject_batches(pictures, subjects):
         part = subjects.iloc[place]
@@ -119,6 +120,7 @@ def view_randomisation(
         toward and versus in place of the position, status and reason. A network whose layers are not known, since it
         cannot be traced, gives a row ``skipped`` for each method.
     """
+    # Maps of classes alone.
     of_classes = subjects[subjects["kind"] != "difference"].reset_index(drop=True)
     parts = [
         pd.DataFrame(columns=["method", "stage", "reaches", "above_layer", "rank_correlation", "status", "reason"])

@@ -42,9 +42,11 @@ class Outputs:
 
 def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     """Write the tables of all studies."""
+    # What all studies share
     solvers = solvers_from_settings(settings["hyperplanes"])
     shards = settings["shards"]
     parts: dict[str, list[pd.DataFrame]] = {path.stem: [] for path in outputs.tables}
+    # The tables of each study
     for number, study in enumerate(settings["studies"]):
         of_study = slice(number * shards, (number + 1) * shards)
         shift = shift_summary(join_shards([read_table(path) for path in inputs.shifts[of_study]]))
@@ -64,6 +66,7 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
         for name, table in tables.items():
             table.insert(0, "study", study)
             parts[name].append(table)
+    # All studies together
     for path in outputs.tables:
         write_table(pd.concat(parts[path.stem], ignore_index=True), path)
 

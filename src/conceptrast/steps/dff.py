@@ -41,8 +41,10 @@ class Outputs:
 
 def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     """Write the concepts of the chosen pictures; where there are none, tables that say so."""
+    # Which pictures
     pictures = open_pictures(settings, inputs)
     images, title = _entry_images(pictures, settings, inputs.predictions)
+    # Their concepts, and a figure for each group
     folder = FigureFolder(outputs.figures, ("picture", "file"), "[!.]*.png")
     if len(images):
         labels = pictures.table.set_index("image")["label_name"].loc[images].astype(str).tolist()

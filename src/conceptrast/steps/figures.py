@@ -42,6 +42,7 @@ class Outputs:
 
 def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     """Settings: ``study`` is its name, ``card_recipe`` the key of ``recipes`` that cards show; the rest as usual."""
+    # What the cards show
     recipe_name = settings["card_recipe"]
     components = read_arrays(inputs.components)
     evidence = StudyEvidence(
@@ -59,6 +60,7 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
         evidence=evidence,
         precision=settings["precision"],
     )
+    # A figure for each card, and the overview
     folder = FigureFolder(outputs.cards, CLASSES, "[0-9]*-*.png")
     overview_cards = []
     for card in progress(cards, "drawing", len(components["classes"]), "cards"):

@@ -61,6 +61,7 @@ def _component_prediction(settings: dict[str, Any], inputs: Inputs) -> pd.DataFr
 
 def _studies(settings: dict[str, Any], inputs: Inputs) -> pd.DataFrame:
     """One row a study."""
+    # Names of the study, then numbers of its files
     shards = settings["shards"]
     rows = []
     for number, study in enumerate(settings["studies"]):

@@ -38,6 +38,7 @@ class Outputs:
 
 def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     """Train on the ``train`` rows of the index."""
+    # The network and the pictures
     table = read_table(inputs.index)
     entry = dict(settings["autoencoder"])
     options = AutoencoderOptions(**entry.pop("epochs"), **entry)
@@ -49,6 +50,7 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
         options.batch_size,
         workers=inputs.workers,
     )
+    # Training
     key = f"{inputs.key} {json.dumps(settings, sort_keys=True)} {md5_of(table)}"
     checkpoint = outputs.weights.with_name(outputs.weights.name + ".checkpoint.pt")
     epochs = train_autoencoder(
