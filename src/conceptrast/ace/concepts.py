@@ -162,7 +162,18 @@ def concepts_of_class(
 
 
 def no_concepts(target: int, shape: str, reasons: Sequence[str], others: Sequence[Mapping[str, Any]] = ()) -> Concepts:
-    """A class without concepts, and why."""
+    """A class without concepts, and why.
+
+    Args:
+        target: class index.
+        shape: of the segments.
+        reasons: each becomes a row ``skipped``.
+        others: rows of clusters that are no concept.
+
+    Example:
+        >>> no_concepts(0, "resized", ["its images have 3 segments"]).table[["status", "reason"]].values.tolist()
+        [['skipped', 'its images have 3 segments']]
+    """
     rows = [_skipped_row(shape, reason) for reason in reasons]
     return Concepts(
         target=target,

@@ -40,7 +40,11 @@ class Segments:
     bare: Sequence[int] = ()
 
     def of(self, images: np.ndarray) -> Segments:
-        """Those of some images."""
+        """The segments of some images.
+
+        Args:
+            images: ids ``[N]``.
+        """
         rows = self.table["image"].isin(images).to_numpy()
         activations = {shape: values[rows] for shape, values in self.activations.items()}
         ids = set(np.asarray(images).tolist())

@@ -96,6 +96,17 @@ def _cross_entropy(logit: Tensor, target: float) -> Tensor:
 
 
 def weighted(losses_by_name: dict[str, Tensor], phase: Phase) -> Tensor:
-    """The loss of a phase."""
+    """The loss of a phase: the sum of the losses by its weights.
+
+    Args:
+        losses_by_name: as :func:`losses` gives them.
+        phase: whose weights count; a loss of weight 0 is left out.
+
+    Example:
+        >>> from conceptrast.bias.autoencoder_phases import PHASES
+        >>> one = torch.tensor(1.0)
+        >>> weighted({"reconstruction": one, "adversarial": one, "classification": one}, PHASES[2])
+        tensor(1.)
+    """
     parts = [getattr(phase, name) * loss for name, loss in losses_by_name.items() if getattr(phase, name)]
     return torch.stack(parts).sum()

@@ -82,7 +82,7 @@ def networks_of_seed(by_key: Mapping[Key, Anything], seed: int) -> dict[tuple[st
 
 
 def positions_table(spaces: Mapping[Key, LatentSpace]) -> pd.DataFrame:
-    """Condition, network, seed, and the positions of the validation pictures in each space."""
+    """The positions of the validation pictures in each space, with condition, network and seed."""
     heads = [pd.DataFrame([dict(zip(("condition", "network", "seed"), key, strict=True))]) for key in spaces]
     parts = [head.merge(space.positions, how="cross") for head, space in zip(heads, spaces.values(), strict=True)]
     return pd.concat(parts, ignore_index=True)

@@ -16,7 +16,7 @@ LEAST = {
     **{"random_images": 1, "clusters": 1, "min_segments": 2, "max_segments": 2, "draws": 2, "epochs": 1, "frames": 2},
 }
 FIGURES = ("png", "pdf", "svg")
-METHODS = "deeplift, integrated_gradients or gradient_x_activation"
+METHOD_NAMES = "deeplift, integrated_gradients or gradient_x_activation"
 
 
 def add_model_arguments(command: argparse.ArgumentParser) -> None:
@@ -74,7 +74,7 @@ def add_output_arguments(command: argparse.ArgumentParser) -> None:
 def add_attribution_arguments(command: argparse.ArgumentParser) -> None:
     """Arguments that say how components of a class are looked for."""
     command.add_argument("--recipe", default="recommended", help="how to cut and combine patches (default recommended)")
-    command.add_argument("--method", default="deeplift", help=f"{METHODS} (default deeplift)")
+    command.add_argument("--method", default="deeplift", help=f"{METHOD_NAMES} (default deeplift)")
     command.add_argument("--samples", type=int, default=5, help="noisy copies of each picture, 0 for none (default 5)")
     command.add_argument("--noise", type=float, default=0.25, help="their noise, in normalised units (default 0.25)")
     command.add_argument("--rectify", action="store_true", help="set negative activations to zero instead of refusing")

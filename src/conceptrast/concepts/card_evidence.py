@@ -250,7 +250,20 @@ def heatmap(view: Tensor, activations: Tensor, weights: np.ndarray, components: 
 
 
 def patch_of(row: pd.Series, views: Mapping[int, Tensor]) -> Tensor:
-    """The patch ``[3, h, w]`` of a row with image, top, left, height and width, cut from its view."""
+    """The patch of a row, cut from its view.
+
+    Args:
+        row: image, top, left, height, width.
+        views: ``[3, H, W]`` by image id.
+
+    Returns:
+        ``[3, h, w]``.
+
+    Example:
+        >>> row = pd.Series({"image": 4, "top": 0, "left": 1, "height": 1, "width": 2})
+        >>> patch_of(row, {4: torch.arange(9).reshape(1, 3, 3)}).tolist()
+        [[[1, 2]]]
+    """
     top, left, height, width = (int(row[side]) for side in BOX)
     return crop(views[int(row["image"])], (top, left, height, width))
 

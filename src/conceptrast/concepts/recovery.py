@@ -103,6 +103,9 @@ def best_patches(prototypes: pd.DataFrame, truth: pd.DataFrame, n: int = COUNTED
         prototypes: as :func:`conceptrast.concepts.class_prototypes.class_prototypes` gives.
         truth: image, faint.
         n: patches of each component.
+
+    Returns:
+        Rows of ``prototypes``, by class, recipe, component and rank.
     """
     faint = set(truth.loc[truth["faint"].astype(bool), "image"])
     kept = prototypes[(prototypes["selection"] == "exclude_target") & ~prototypes["image"].isin(faint)]
@@ -223,6 +226,12 @@ def refuse_other_size(picture: tuple[int, int], view: tuple[int, int]) -> None:
 
     Raises:
         DataError: they differ.
+
+    Example:
+        >>> refuse_other_size((64, 64), (32, 32))
+        Traceback (most recent call last):
+        conceptrast.base.errors.DataError: the pictures have 64x64 pixels and the model sees 32x32: the known boxes \
+fit only if they are the same; set input_size
     """
     if tuple(picture) != tuple(view):
         sizes = f"{picture[0]}x{picture[1]} pixels and the model sees {view[0]}x{view[1]}"

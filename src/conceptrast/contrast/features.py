@@ -187,7 +187,14 @@ class FeatureBank(Mapping[int, Features]):
 
 
 def class_table(files: Sequence[Path]) -> pd.DataFrame:
-    """What each class offers to contrast: class, class_name, n_images, n_features, status, reason; by class."""
+    """What each class offers to contrast.
+
+    Args:
+        files: features of all shards.
+
+    Returns:
+        class, class_name, n_images, n_features, status (``ok`` or ``skipped``), reason; by class.
+    """
     heads = {"classes": "class", "class_names": "class_name", "n_images": "n_images", "n_features": "n_features"}
     parts = []
     for path in files:

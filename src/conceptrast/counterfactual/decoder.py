@@ -157,7 +157,15 @@ def _half(size: tuple[int, int]) -> tuple[int, int]:
 
 
 def decoded_input(model: Model, decoded: Tensor) -> Tensor:
-    """Decoded pictures ``[N, 3, H, W]`` in [0, 1] as the network takes them; gradients flow."""
+    """Decoded pictures as the network takes them; gradients flow through.
+
+    Args:
+        model: says the normalisation.
+        decoded: ``[N, 3, H, W]`` in [0, 1].
+
+    Returns:
+        ``[N, 3, H, W]``, normalised.
+    """
     return model.preprocess.normalise(255 * decoded).contiguous(memory_format=torch.channels_last)
 
 

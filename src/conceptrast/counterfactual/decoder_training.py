@@ -167,7 +167,14 @@ def train_decoder(
 
 
 def fresh_decoder(model: Model, split: SplitModel, width: int, seed: int) -> Decoder:
-    """An untrained decoder whose weights are drawn from ``seed``; the global random state is left alone."""
+    """An untrained decoder of a layer; the global random state is left alone.
+
+    Args:
+        model: for the size of its pictures.
+        split: the model, cut at the layer.
+        width: channels of the first block.
+        seed: of the weights.
+    """
     channels = model.preprocess.channels
     size = model.preprocess.size
     blank = torch.zeros((1, channels, *size), dtype=torch.uint8)

@@ -52,7 +52,15 @@ DEFAULTS = SearchOptions()
 def by_suffix(
     split: SplitModel, activations: Tensor, units: Tensor, target: int, options: SearchOptions = DEFAULTS
 ) -> StopTest:
-    """Whether the rest of the network gives moved activations the class."""
+    """A test that holds where the rest of the network gives moved activations the class.
+
+    Args:
+        split: the network, cut at the layer.
+        activations: ``[N, C, h, w]``.
+        units: the direction of each image, of length 1.
+        target: the class.
+        options: the probability that has to be reached, and the precision.
+    """
 
     def reached(lambdas: Tensor) -> Tensor:
         with autocast(options.precision, activations.device):
@@ -65,7 +73,15 @@ def by_suffix(
 def by_picture(
     layer: DecodableLayer, activations: Tensor, units: Tensor, target: int, options: SearchOptions = DEFAULTS
 ) -> StopTest:
-    """Whether the whole network gives the decoded picture the class."""
+    """A test that holds where the whole network gives the decoded picture the class.
+
+    Args:
+        layer: with the decoder.
+        activations: ``[N, C, h, w]``.
+        units: the direction of each image, of length 1.
+        target: the class.
+        options: the probability that has to be reached, and the precision.
+    """
 
     def reached(lambdas: Tensor) -> Tensor:
         with autocast(options.precision, activations.device):

@@ -119,6 +119,11 @@ def check_maps(shape: Sequence[int], n_components: int) -> None:
         LayerError: the activations have no positions.
         NothingToFactorizeError: there is no image.
         ConfigError: ``n_components`` is below 1, or larger than the number of positions or of channels.
+
+    Example:
+        >>> check_maps((1, 8, 2, 2), 5)
+        Traceback (most recent call last):
+        conceptrast.base.errors.ConfigError: 5 concepts are more than the number of positions, 4 (2×2 of one image)
     """
     # The layer has several positions.
     if len(shape) != 4 or shape[2] * shape[3] == 1:
