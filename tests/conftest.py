@@ -56,7 +56,8 @@ def write_midog(folder: Path, slides: int = 4, cells: int = 8, side: int = 30) -
     folder.mkdir(parents=True, exist_ok=True)
     tissue = immunohistochemistry()
     names = {1: "mitotic figure", 2: "hard negative"}
-    images, annotations = [], []
+    images = []
+    annotations = []
     for number in range(1, slides + 1):
         part = np.rot90(np.roll(tissue, 97 * number, axis=(0, 1)), number)
         slide = np.block([[[part], [part[:, ::-1]]], [[part[::-1]], [part[::-1, ::-1]]]])

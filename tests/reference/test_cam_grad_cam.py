@@ -57,24 +57,31 @@ def with_hooks(name: str, network: nn.Module, layer: nn.Module, images: Tensor, 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("side", [8, 30])  # kernel PCA has another solver for more than 200 positions
 def test_every_method_equals_the_package_with_its_hooks(method: str, side: int) -> None:
-    network, images = plain(side), normal(3, 3, side, side)
+    network = plain(side)
+    images = normal(3, 3, side, side)
     with torch.no_grad():
         assert min(float(target(logits)) for target, logits in zip(TARGETS, network(images), strict=True)) > 0
-    found = class_activation_maps(SplitModel(network, "1"), images, TARGETS, method, seed=5)
-    expected = with_hooks(method, network, network[1], images, TARGETS)
-    assert found.max() == 1
-    np.testing.assert_allclose(found, expected, atol=2e-4)
+    maps = class_activation_maps(SplitModel(network, "1"), images, TARGETS, method, seed=5)
+    expected = with_hooks(name=method, network=network, layer=network[1], images=images, targets=TARGETS)
+    assert maps.max() == 1
+    np.testing.assert_allclose(maps, expected, atol=2e-4)
 
 
 def test_resnet18_equals_the_package_and_captum() -> None:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = torchvision.models.resnet18(weights=None).eval()
-    images, classes = normal(2, 3, 96, 96), [3, 700]
-    found = class_activation_maps(SplitModel(network, "layer3"), images, [Target(each) for each in classes])
-    by_class = [ClassifierOutputTarget(each) for each in classes]
+    images = normal(2, 3, 96, 96)
+    classes = [3, 700]
+    ours = class_activation_maps(
+        SplitModel(network, "layer3"), images, [Target(class_index) for class_index in classes]
+    )
+    by_class = [ClassifierOutputTarget(class_index) for class_index in classes]
     np.testing.assert_allclose(
-        found, with_hooks("grad_cam", network, network.layer3, images, by_class), rtol=1e-3, atol=1e-4
+        ours,
+        with_hooks(name="grad_cam", network=network, layer=network.layer3, images=images, targets=by_class),
+        rtol=1e-3,
+        atol=1e-4,
     )
     maps = LayerGradCam(network, network.layer3).attribute(images, torch.tensor(classes), relu_attributions=True)
-    np.testing.assert_allclose(found, enlarged(maps.detach().numpy()[:, 0], (96, 96)), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(ours, enlarged(maps.detach().numpy()[:, 0], (96, 96)), rtol=1e-3, atol=1e-4)

@@ -26,7 +26,8 @@ def test_planes_are_those_of_a_linear_layer_trained_by_sgd(init: str, sizes: tup
         layer.load_state_dict({"weight": starts[number][None], "bias": shifts[number]})
         rows = torch.from_numpy(np.concatenate([features[target] for target in pair]))
         labels = torch.cat([torch.full((len(features[target]), 1), float(at)) for at, target in enumerate(pair)])
-        descent, loss = torch.optim.SGD(layer.parameters(), lr=0.01), torch.nn.BCELoss()
+        descent = torch.optim.SGD(layer.parameters(), lr=0.01)
+        loss = torch.nn.BCELoss()
         for _ in range(100):
             descent.zero_grad()
             loss(torch.sigmoid(layer(rows)), labels).backward()

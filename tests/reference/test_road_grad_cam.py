@@ -25,7 +25,8 @@ def test_imputed_pictures_equal_the_packages(percentile: int, smooth: bool) -> N
     grid = generator.random((4, 3) if smooth else (40, 30))
     values = cv2.resize(grid, (30, 40), interpolation=cv2.INTER_CUBIC)
     values = (values.ravel().argsort().argsort() / values.size).astype(np.float32).reshape(40, 30)  # no two the same
-    rank, count = relevance_rank(values, generator), round(values.size * percentile / 100)
+    rank = relevance_rank(values, generator)
+    count = round(values.size * percentile / 100)
     orders = {RemoveMostRelevantFirst: rank < count, RemoveLeastRelevantFirst: rank >= values.size - count}
     for order, gone in orders.items():
         remove = order(100 - percentile, NoisyLinearImputer(noise=0))

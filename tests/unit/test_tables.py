@@ -25,28 +25,43 @@ def test_metrics_are_flat_and_finite() -> None:
 
 def test_headlines_of_contrasts_name_solver_chance_and_classes() -> None:
     shift = {
-        "study": "s", "hyperplane": "zero", "baseline": ["none", "random_direction"], "n_pairs": 4,
-        "swap_rate_mean": [0.9, 0.1], "after_mean": [0.8, None], "status": "ok", "reason": "",
-    }  # fmt: skip
+        "study": "s",
+        "hyperplane": "zero",
+        "baseline": ["none", "random_direction"],
+        "n_pairs": 4,
+        "swap_rate_mean": [0.9, 0.1],
+        "after_mean": [0.8, None],
+        "status": "ok",
+        "reason": "",
+    }
     mask = {"study": "s", "baseline": "none", "share": [0.0, 0.1], "p_from_mean": [0.9, 0.5]}
     insertion = {"insertion": "i", "condition": ["crop"], "first": 7, "second": 8, "change_first": 0.2}
     tables = {"shift": shift, "mask": mask, "insertion": insertion}
     assert headline_metrics_of({name: pd.DataFrame(table) for name, table in tables.items()}) == {
-        "s/swap_rate_mean_zero": 0.9, "s/after_mean_zero": 0.8, "s/swap_rate_mean_zero_random_direction": 0.1,
-        "s/p_from_mean_mask_none": 0.5, "i/change_first_crop_7_8": 0.2,
-    }  # fmt: skip
+        "s/swap_rate_mean_zero": 0.9,
+        "s/after_mean_zero": 0.8,
+        "s/swap_rate_mean_zero_random_direction": 0.1,
+        "s/p_from_mean_mask_none": 0.5,
+        "i/change_first_crop_7_8": 0.2,
+    }
 
 
 def test_headlines_of_concepts_are_those_of_all_classes() -> None:
     rows = pd.DataFrame(
         {
-            "study": "s", "class_name": ["3+7", "all classes", "all classes"], "segments_as": "in_place",
-            "baseline": ["none", "none", "random_segments"], "own_share": [1.0, 0.75, None], "n_found": [2, 5, 0],
+            "study": "s",
+            "class_name": ["3+7", "all classes", "all classes"],
+            "segments_as": "in_place",
+            "baseline": ["none", "none", "random_segments"],
+            "own_share": [1.0, 0.75, None],
+            "n_found": [2, 5, 0],
         }
-    )  # fmt: skip
+    )
     assert headline_metrics_of({"ace_recovery": rows}) == {
-        "s/own_share_in_place": 0.75, "s/n_found_in_place": 5, "s/n_found_in_place_random_segments": 0,
-    }  # fmt: skip
+        "s/own_share_in_place": 0.75,
+        "s/n_found_in_place": 5,
+        "s/n_found_in_place_random_segments": 0,
+    }
 
 
 def test_tables_that_were_skipped_have_no_headlines() -> None:

@@ -11,18 +11,34 @@ from mlflow import MlflowClient
 from conceptrast.tracking import Record, record
 
 CONFIG = {
-    "run": "r", "experiment": "e", "seed": 0, "precision": "float32", "attribution": {"method": "deeplift"},
-    "images_per_class": 3, "min_images": 1, "studies": {"one": {"model": "m", "dataset": "d", "layer": "l"}},
-}  # fmt: skip
+    "run": "r",
+    "experiment": "e",
+    "seed": 0,
+    "precision": "float32",
+    "attribution": {"method": "deeplift"},
+    "images_per_class": 3,
+    "min_images": 1,
+    "studies": {"one": {"model": "m", "dataset": "d", "layer": "l"}},
+}
 
 
 def test_a_repeated_run_updates_its_record_and_another_config_is_a_second_run(tmp_path: Path) -> None:
     figure = tmp_path / "figures" / "one" / "overview.png"
     figure.parent.mkdir(parents=True)
     figure.write_bytes(b"png")
-    store, artifacts = f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "artifacts"
+    store = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    artifacts = tmp_path / "artifacts"
     table = pd.DataFrame({"study": ["one", "two"], "x": [1.0, 2.0]})
-    content = Record(CONFIG, {"t": table}, {"one/x": 1.0}, [figure], "c", {"d": "md5"}, {"m": "md5"}, "abc")
+    content = Record(
+        config=CONFIG,
+        tables={"t": table},
+        metrics={"one/x": 1.0},
+        figures=[figure],
+        code="c",
+        data={"d": "md5"},
+        weights={"m": "md5"},
+        commit="abc",
+    )
     first = record(content, store, artifacts)
     again = record(replace(content, metrics={"one/x": 3.0}), store, artifacts)
     other = record(replace(content, config={**CONFIG, "seed": 1}), store, artifacts)

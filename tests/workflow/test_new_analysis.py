@@ -87,7 +87,7 @@ rule brightness:
     "src/conceptrast/plan/analyses/brightness.py": '''"""How bright are the pictures?"""
 
 from conceptrast.plan.analysis import Analysis, Step, Table
-from conceptrast.plan.keys import DatasetName, EntryName, Section, key
+from conceptrast.plan.key_types import DatasetName, EntryName, Section, key
 from conceptrast.plan.settings import run_settings
 
 

@@ -43,9 +43,8 @@ rule saliency_tests:
 
 rule saliency_tables:
     input:
-        **of_views(
-            names("saliency"), subjects="csv", faithfulness="faithfulness.csv", randomisation="randomisation.csv"
-        ),
+        **of_views(names("saliency"), subjects="csv", faithfulness="faithfulness.csv"),
+        **of_views(names("saliency"), randomisation="randomisation.csv"),
         **of_views(with_truth("saliency"), recovery="truth.csv"),
     output:
         tables=tables("saliency_tables", caption="saliency_table"),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic.fields import FieldInfo
 
-from conceptrast.plan.keys import Config
+from conceptrast.plan.key_types import Config
 
 if TYPE_CHECKING:
     from conceptrast.plan.plan import Plan
@@ -90,10 +90,10 @@ class Analysis:
     Attributes:
         name: of the analysis, of its descriptor and of its file of rules, ``workflow/rules/<name>.smk``.
         question: that it answers, in one line.
-        sections: its keys of a configuration, each with its type and :func:`~conceptrast.plan.keys.key`.
+        sections: its keys of a configuration, each with its type and :func:`~conceptrast.plan.key_types.key`.
         entries: the key that holds its named entries, each a job of its own.
         study_key: where ``entries`` is ``studies``, the key of a study that switches the analysis on for it, with its
-            type and :func:`~conceptrast.plan.keys.key`; every study has the analysis if there is none.
+            type and :func:`~conceptrast.plan.key_types.key`; every study has the analysis if there is none.
         wildcard: that the names of its entries have in the names of files.
         names: of its entries, where they are not the names in the configuration.
         steps: by name.

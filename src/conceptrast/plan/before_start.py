@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from conceptrast.base.errors import unknown_name
 from conceptrast.models.published import is_file_name
 from conceptrast.plan.configuration import sections_with_entries
-from conceptrast.plan.keys import Config, naming
+from conceptrast.plan.key_types import Config, naming
 
 if TYPE_CHECKING:
     from conceptrast.plan.plan import Plan

@@ -1,6 +1,6 @@
 """Checks of a run's configuration: short errors that name the key and what would be right.
 
-Which keys there are, of which type, and their defaults: see :mod:`conceptrast.plan.run` and the descriptors in
+Which keys there are, of which type, and their defaults: see :mod:`conceptrast.plan.keys` and the descriptors in
 :mod:`conceptrast.plan.analyses`. What a type cannot say is checked here: that the model and the dataset of an entry
 exist, that a kind and a method are registered. Nothing in this module imports torch: Snakemake reads the configuration
 each time it starts.
@@ -17,9 +17,9 @@ from typing import Any
 from conceptrast.base.errors import ConfigError, unknown_name
 from conceptrast.models.published import is_file_name, torchvision_classifiers, weights_fingerprint
 from conceptrast.plan.analyses import analyses, configuration
-from conceptrast.plan.keys import Config, Section, entries_in, fields_of, filled, naming, problems
+from conceptrast.plan.key_types import Config, Section, entries_in, fields_of, filled, naming, problems
+from conceptrast.plan.keys import without_descent
 from conceptrast.plan.provenance import keywords, registry
-from conceptrast.plan.run import without_descent
 
 
 def checked(config: Mapping[str, Any], source: Path | str) -> Config:
@@ -117,8 +117,8 @@ def _problems(config: Config, source: Path) -> Iterator[str]:
     for analysis in analyses().values():
         yield from analysis.problems(config, source)
         for name, entry in config[analysis.entries].items() if analysis.entries else ():
-            found = analysis.entry_problems(entry, config, source)
-            yield from (f"'{analysis.entries}.{name}{problem}" for problem in found)
+            for problem in analysis.entry_problems(entry, config, source):
+                yield f"'{analysis.entries}.{name}{problem}"
     if not any(config[analysis.entries] for analysis in analyses().values() if analysis.entries):
         yield "key 'studies' is missing: the run has nothing to do"
 

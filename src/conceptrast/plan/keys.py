@@ -1,310 +1,127 @@
-"""Typed sections of a configuration: types of values, what a value names, and one line for everything that is wrong.
-
-A section is a class with a field for each of its keys::
-
-    class Factorization(Section):
-        model: ModelName = key("whose layer is factorized")
-        images: int = key("how many pictures at most", 4, ge=1)
-
-The type says what is right. :func:`key` holds the default, and the comment that the reference of keys prints. A type
-such as :data:`ModelName` also says what the value *names*. So the checks that a model exists, that it has a class, or
-that a layer can be cut are written once, for all analyses.
-"""
+"""Keys of a configuration: those that every run has. Those of an analysis are in its descriptor, in ``analyses/``."""
 
 from __future__ import annotations
 
-import copy
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
-from typing import Annotated, Any, ClassVar, get_args, get_origin
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, TypeAdapter, ValidationError
-from pydantic.fields import FieldInfo
-from pydantic_core import PydanticCustomError, PydanticUndefined
+from pydantic import ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
-from conceptrast.base.errors import unknown_name
+from conceptrast.plan.key_types import (
+    DatasetName,
+    EntryName,
+    FileName,
+    Names,
+    Number,
+    Section,
+    key,
+    one_or_several,
+)
 
-Config = dict[str, Any]
-Path = tuple[str | int, ...]
+Precision = Literal["float32", "bfloat16"]
 
-NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
-"""Names of entries become names of files and folders."""
+HEAD_KEYS = ("dataset", "only", "batch_size", "precision")
+"""What ``train`` takes beside ``only: head``: a head is fitted in one go, so what a descent needs has no meaning."""
 
-JSON_TYPES = {
-    "string_type": "string",
-    "int_type": "integer",
-    "float_type": "number",
-    "bool_type": "boolean",
-    "list_type": "array",
-    "dict_type": "object",
-    "model_type": "object",
-}
-
-BOUNDS = {
-    "greater_than_equal": ("ge", "at least"),
-    "greater_than": ("gt", "above"),
-    "less_than_equal": ("le", "at most"),
-    "less_than": ("lt", "below"),
-}
+Side = Annotated[int, Field(ge=1)]
+ClassNames = Annotated[Any, one_or_several(FileName, list[str]), Names("file")]
+Crop = Annotated[Any, one_or_several(Side, Annotated[list[Side], Field(min_length=2, max_length=2)])]
+Channels = Annotated[list[Number], Field(min_length=1, max_length=3)]
 
 
-class Section(BaseModel):
-    """Keys of a configuration that belong together; a key that is not among them is an error."""
+class Dataset(Section):
+    """Pictures. Further keys are the options of the kind: the keywords of its class in ``src/conceptrast/data/``."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, arbitrary_types_allowed=True, frozen=True)
-    #: What a key of the section is called in a message.
+    model_config = ConfigDict(extra="allow", strict=True)
+    kind: str = key("one of the kinds in src/conceptrast/data/")
+
+
+class Training(Section):
+    """How the workflow trains a model."""
+
+    dataset: DatasetName = key("its split train is learnt from; accuracy is measured on its split validation")
+    only: Literal["head"] | None = key(
+        "head: fit only the last linear layer, by logistic regression; if left out, all layers", None
+    )
+    epochs: int = key("passes over the training pictures", 4, ge=1)
+    batch_size: int = key("pictures in a step", 64, ge=1)
+    learning_rate: Number = key(
+        "highest learning rate: reached after a quarter of the steps, then falling to zero", 0.1, gt=0
+    )
+    momentum: Number = key("momentum of stochastic gradient descent", 0.9, ge=0)
+    weight_decay: Number = key("weight decay of stochastic gradient descent", 0.0005, ge=0)
+    precision: Precision = key("precision of the training; it may differ from the run's", "bfloat16")
+
+    @model_validator(mode="after")
+    def _of_a_head(self) -> Self:
+        meaningless = sorted(self.model_fields_set - set(HEAD_KEYS))
+        if self.only and meaningless:
+            context = {"what": "key beside 'only'", "key": meaningless[0], "valid": HEAD_KEYS}
+            raise PydanticCustomError("beside", "a head is fitted in one go", context)
+        return self
+
+
+class Model(Section):
+    """A classifier. Without ``weights`` and ``train`` its weights are random, drawn from the seed."""
+
+    architecture: str | None = key(
+        "a family of src/conceptrast/models/, or any classifier of torchvision by name", None
+    )
+    factory: str | None = key(
+        "your own function, as package.module:function, in place of architecture",
+        None,
+        pattern=r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_.]*$",
+    )
+    weights: Annotated[str, Field(min_length=1), Names("weights")] | None = key(
+        "name of published weights, or a .pth or .safetensors file", None
+    )
+    options: dict[str, Any] | None = key("keyword arguments of the architecture or the factory", None)
+    extract: str | None = key("the part of a detector that is explained, such as backbone.body", None, min_length=1)
+    class_names: ClassNames | None = key("names of the outputs: a list, or a file that holds one", None)
+    input_size: int | None = key("side of the input in pixels", None, ge=1)
+    seed: int | None = key("seed of random weights and of the training; if left out, the run's", None, ge=0)
+    resize: int | None = key("pixels to which the shorter side of a picture is resized; null: not at all", None, ge=1)
+    crop: Crop | None = key("pixels of the middle that is cut out: its side, or [height, width]", None)
+    mean: Channels | None = key("mean of each channel, for the normalisation", None)
+    std: Channels | None = key("standard deviation of each channel, for the normalisation", None)
+    interpolation: Literal["nearest", "bilinear", "bicubic"] | None = key("how pictures are resized", None)
+    train: Training | None = key("how the workflow trains the model; if left out, it does not", None)
+
+    @model_validator(mode="after")
+    def _of_one_origin(self) -> Self:
+        if (self.architecture is None) == (self.factory is None):
+            raise PydanticCustomError("section", "needs either 'architecture' or 'factory'")
+        return self
+
+
+class Run(Section):
+    """What every run has; the keys of the analyses come to these."""
+
     title: ClassVar[str] = "key"
+    run: EntryName = key("name of the run, and of the folder below results/ for all that it makes")
+    experiment: str = key("experiment of MLflow; runs of the same experiment can be compared there", "conceptrast")
+    seed: int = key("seed of everything random", 0, ge=0)
+    precision: Precision = key(
+        "precision of the computation; bfloat16 is for processors and GPUs that compute in it", "float32"
+    )
+    batch_size: int = key("pictures that go through a model together", 64, ge=1)
+    workers: int = key("processes that decode pictures beside each step; 0: the step decodes them itself", 0, ge=0)
+    class_shards: int = key("number of jobs into which the classes of a study are split", 1, ge=1)
+    images_per_class: int = key("highest number of images of a class that are explained", 60, ge=1)
+    min_images: int = key(
+        "a class is skipped, and listed, if the model predicts it for fewer images than this", 8, ge=1
+    )
+    max_rejected: Number = key("highest share of a dataset's pictures that may be unreadable", 0.01, ge=0, le=1)
+    datasets: Annotated[dict[EntryName, Dataset], Field(min_length=1)] = key("pictures, by name")
+    models: dict[EntryName, Model] = key("classifiers, by name", {})
 
 
-def key(comment: str, default: Any = ..., **constraints: Any) -> Any:
-    """One key of a section.
-
-    Args:
-        comment: what it means, in one line.
-        default: its value where it is left out. Without one the key must be there; ``None`` stands for no value.
-        constraints: bounds, as pydantic's ``Field`` takes them.
-    """
-    if default is ...:
-        return Field(description=comment, **constraints)
-    return Field(default_factory=lambda: copy.deepcopy(default), description=comment, **constraints)
-
-
-@dataclass(frozen=True)
-class Names:
-    """What a value names.
-
-    Attributes:
-        what: ``model``, ``dataset``, ``layer``, ``class``, ``classes``, ``pairs``, ``labels``, ``file`` or ``weights``.
-        besides: values that are no such name, e.g. ``predicted`` in the place of a class.
-    """
-
-    what: str
-    besides: tuple[str, ...] = ()
-
-
-def _finite(value: float) -> float:
-    if not math.isfinite(value):
-        raise PydanticCustomError("value", "{value} is no finite number", {"value": str(value)})
-    return value
-
-
-def _class(value: Any) -> str | int:
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise PydanticCustomError("type", "string or integer")
-    if isinstance(value, int) and value < 0:
-        raise PydanticCustomError("value", "{value} must be at least 0", {"value": str(value)})
-    return value
-
-
-def _unique(values: list[Any]) -> list[Any]:
-    if any(value in values[:place] for place, value in enumerate(values)):
-        raise PydanticCustomError("value", "{value} has non-unique elements", {"value": repr(values)})
-    return values
-
-
-def one_or_several(one: Any, several: Any) -> PlainValidator:
-    """Check of a value that is either ``one`` or, if it is a list, ``several``."""
-
-    @cache
-    def adapter(kind: bool) -> TypeAdapter[Any]:
-        return TypeAdapter(several if kind else one)
-
-    def check(value: Any) -> Any:
-        adapter(isinstance(value, list)).validate_python(value, strict=True)
-        return value
-
-    return PlainValidator(check)
-
-
-Number = Annotated[float, AfterValidator(_finite)]
-Unique = AfterValidator(_unique)
-ModelName = Annotated[str, Names("model")]
-DatasetName = Annotated[str, Names("dataset")]
-LayerName = Annotated[str, Field(min_length=1), Names("layer")]
-FileName = Annotated[str, Field(min_length=1), Names("file")]
-ClassName = Annotated[Any, PlainValidator(_class)]
-OneClass = Annotated[ClassName, Names("class")]
-Classes = Annotated[list[ClassName], Field(min_length=1), Unique, Names("classes")]
-Pair = Annotated[list[ClassName], Field(min_length=2, max_length=2)]
-Pairs = Annotated[list[Pair], Unique, Names("pairs")]
-Labels = Annotated[list[str], Field(min_length=1), Unique, Names("labels")]
-EntryName = Annotated[str, Field(pattern=rf"^{NAME}$")]
-
-
-def naming(section: type[Section], entry: Mapping[str, Any], *what: str) -> Iterator[tuple[str, Any, Names]]:
-    """Keys of an entry whose values name something, in the order of the section: key (with dots), value, what.
+def without_descent(train: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a training; of a head's without what only a descent needs and the defaults have filled in.
 
     Example:
-        >>> class View(Section):
-        ...     model: ModelName = key("whose maps are made")
-        ...     images: int = key("how many", 4)
-        >>> [(name, value) for name, value, _ in naming(View, {"model": "net", "images": 2}, "model")]
-        [('model', 'net')]
+        >>> without_descent({"dataset": "pairs", "only": "head", "epochs": 4})
+        {'dataset': 'pairs', 'only': 'head'}
     """
-    for name, field in fields_of(section).items():
-        value = entry.get(name)
-        names = _names_in(field.metadata, field.annotation)
-        if names is not None and names.what in what and value is not None:
-            yield name, value, names
-        inner = section_in(field.annotation)
-        if inner is not None and isinstance(value, Mapping):
-            yield from ((f"{name}.{part}", *rest) for part, *rest in naming(inner, value, *what))
-
-
-def _names_in(metadata: Sequence[Any], annotation: Any) -> Names | None:
-    """What the values of a type name: said beside the type, or inside of ``type | None``."""
-    for part in metadata:
-        if isinstance(part, Names):
-            return part
-    options = (_names_in(getattr(option, "__metadata__", ()), option) for option in get_args(annotation))
-    return next((names for names in options if names is not None), None)
-
-
-def fields_of(section: type[Section]) -> dict[str, FieldInfo]:
-    """Fields of a section by their keys (``class`` is the key of a field that Python cannot call so)."""
-    return {field.alias or name: field for name, field in section.model_fields.items()}
-
-
-def section_in(annotation: Any) -> type[Section] | None:
-    """The section that a key holds, if it holds one; of ``Section | None`` too."""
-    options = [annotation, *get_args(annotation)] if get_origin(annotation) is not dict else []
-    return next((option for option in options if isinstance(option, type) and issubclass(option, Section)), None)
-
-
-def entries_in(annotation: Any) -> type[Section] | None:
-    """The section of every entry, of a key that holds named entries."""
-    return section_in(get_args(annotation)[1]) if get_origin(annotation) is dict else None
-
-
-def filled(section: type[Section], given: Mapping[str, Any]) -> Config:
-    """A copy of what was given, with the default of every absent key that has one. Values stay as they were written.
-
-    Example:
-        >>> class Seeded(Section):
-        ...     seed: int = key("of everything", 7)
-        >>> filled(Seeded, {})
-        {'seed': 7}
-    """
-    values: Config = {}
-    fields = fields_of(section)
-    for name, value in given.items():
-        annotation = fields[name].annotation if name in fields else None
-        inner = section_in(annotation)
-        entries = entries_in(annotation)
-        if entries is not None and isinstance(value, Mapping):
-            values[name] = {entry: filled(entries, part) for entry, part in value.items()}
-        elif inner is not None and isinstance(value, Mapping):
-            values[name] = filled(inner, value)
-        else:
-            values[name] = copy.deepcopy(value)
-    for name, default in defaults_of(section).items():
-        values.setdefault(name, default)
-    return values
-
-
-def defaults_of(section: type[Section]) -> Config:
-    """Defaults of a section's keys; keys that may be left out (``None``) have none."""
-    defaults: Config = {}
-    for name, field in fields_of(section).items():
-        default = field.get_default(call_default_factory=True)
-        inner = section_in(field.annotation)
-        entries = entries_in(field.annotation)
-        if default is None or default is PydanticUndefined:
-            continue
-        if entries is not None:
-            defaults[name] = {entry: filled(entries, part) for entry, part in default.items()}
-        else:
-            defaults[name] = filled(inner, default) if inner is not None else default
-    return defaults
-
-
-def problems(section: type[Section], given: Any) -> list[str]:
-    """One line for every key whose name or type is wrong, sorted by where it is."""
-    try:
-        section.model_validate(given)
-    except ValidationError as error:
-        return [line for _, line in sorted(_lines(section, given, error))]
-    return []
-
-
-def _lines(
-    section: type[Section], given: Any, error: ValidationError, at: Path = ()
-) -> Iterator[tuple[list[str], str]]:
-    """Where each mistake is, and its line."""
-    for mistake in error.errors():
-        inner = mistake.get("ctx", {}).get("error")
-        where = (*at, *(part for part in mistake["loc"] if part != "[key]"))
-        if isinstance(inner, ValidationError):
-            yield from _lines(section, given, inner, where)
-        else:
-            yield [str(part) for part in where], _line(section, where, mistake)
-
-
-def _line(section: type[Section], where: Path, mistake: Mapping[str, Any]) -> str:
-    """The line of one mistake that pydantic found."""
-    kind = mistake["type"]
-    value = mistake["input"]
-    bounds = mistake.get("ctx", {})
-    dotted = ".".join(map(str, where))
-    if kind == "extra_forbidden":
-        return _unknown_key(section, where)
-    if kind == "missing":
-        return f"key {where[-1]!r} is missing" + (f" in '{'.'.join(map(str, where[:-1]))}'" if where[:-1] else "")
-    if kind in JSON_TYPES or kind == "type":
-        expected = JSON_TYPES.get(kind, mistake["msg"])
-        got = f"got {value!r} ({type(value).__name__}); expected {expected}"
-        return f"key '{dotted}' {got}" if dotted else f"the file {got}"
-    if kind == "literal_error":
-        return unknown_name(f"value of '{dotted}'", value, choices_at(section, where))
-    if kind == "string_pattern_mismatch":
-        place, name = ".".join(map(str, where[:-1])), where[-1]
-        holds = place if name == value else dotted
-        return f"key '{holds}': {value!r} does not match {bounds['pattern']!r}: letters, digits, '_', '.' and '-'"
-    if kind in BOUNDS:
-        name, words = BOUNDS[kind]
-        return f"key '{dotted}': {value!r} must be {words} {bounds[name]:g}"
-    if kind == "section":
-        return f"key '{dotted}' {mistake['msg']}"
-    if kind == "beside":
-        return unknown_name(bounds["what"], bounds["key"], bounds["valid"]) + f" (in '{dotted}')"
-    if kind in ("too_short", "string_too_short"):
-        return f"key '{dotted}': {value!r} is too short"
-    if kind == "too_long":
-        return f"key '{dotted}': {value!r} is too long"
-    return f"key '{dotted}': {mistake['msg']}"
-
-
-def _unknown_key(section: type[Section], where: Path) -> str:
-    """The line of a key that its section does not have, with the nearest that it has."""
-    holder = section_at(section, where[:-1])
-    place = ".".join(map(str, where[:-1]))
-    known = fields_of(holder)
-    if not place:
-        return unknown_name("key", where[-1], known)
-    return unknown_name(holder.title, where[-1], known) + f" (in '{place}')"
-
-
-def section_at(section: type[Section], where: Sequence[str | int]) -> type[Section]:
-    """The section at a path of keys and names of entries."""
-    names = iter(where)
-    for name in names:
-        annotation = fields_of(section)[str(name)].annotation
-        entries = entries_in(annotation)
-        if entries is not None:
-            next(names, None)
-        inner = entries or section_in(annotation)
-        if inner is None:
-            break
-        section = inner
-    return section
-
-
-def choices_at(section: type[Section], where: Path) -> tuple[Any, ...]:
-    """Values that are right at a path of keys which ends at a choice, or in a list of choices."""
-    keys = [part for part in where if isinstance(part, str)]
-    annotation = fields_of(section_at(section, keys[:-1]))[keys[-1]].annotation
-    while get_args(annotation) and not all(isinstance(choice, str) for choice in get_args(annotation)):
-        annotation = next(option for option in get_args(annotation) if option is not type(None))
-    return get_args(annotation)
+    return {name: value for name, value in train.items() if not train.get("only") or name in HEAD_KEYS}

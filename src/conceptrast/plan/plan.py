@@ -18,7 +18,7 @@ from conceptrast.models.published import file_fingerprint, weights_fingerprint
 from conceptrast.plan.analyses import analyses
 from conceptrast.plan.analysis import Analysis, ReportEntry, Step, Table
 from conceptrast.plan.configuration import checked, inner_dataset, sections_with_entries, seen_from
-from conceptrast.plan.keys import Config, naming
+from conceptrast.plan.key_types import Config, naming
 from conceptrast.plan.provenance import code_hash, module_fingerprint, registry
 
 if TYPE_CHECKING:

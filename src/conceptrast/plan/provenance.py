@@ -41,14 +41,14 @@ def code_hash(modules: Iterable[str], source: Path) -> str:
 
 def closure(modules: Iterable[str], source: Path) -> list[str]:
     """All modules of the package that ``modules`` reach by imports, also those inside functions; sorted."""
-    found: set[str] = set()
+    reached: set[str] = set()
     waiting = list(modules)
     while waiting:
         module = waiting.pop()
-        if module not in found and module not in WITHOUT_EFFECT and _file(module, source).is_file():
-            found.add(module)
+        if module not in reached and module not in WITHOUT_EFFECT and _file(module, source).is_file():
+            reached.add(module)
             waiting.extend(_imported(module, source))
-    return sorted(found)
+    return sorted(reached)
 
 
 @cache
@@ -90,8 +90,8 @@ def _annotations(arguments: list[ast.arg]) -> dict[str, str]:
 def module_fingerprint(factory: str, repository: Path) -> str:
     """md5 of the file of ``package.module:function`` below ``repository``; nothing where it lies elsewhere."""
     place = repository.joinpath(*factory.partition(":")[0].split("."))
-    found = [path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()]
-    return file_fingerprint(found[0]) or "" if found else ""
+    files = [path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()]
+    return file_fingerprint(files[0]) or "" if files else ""
 
 
 def _file(module: str, source: Path) -> Path:

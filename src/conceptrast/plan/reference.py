@@ -18,7 +18,7 @@ from conceptrast.base.files import atomic
 from conceptrast.data import DATASET_KINDS
 from conceptrast.plan.analyses import configuration
 from conceptrast.plan.configuration import keywords
-from conceptrast.plan.keys import Names, Section, defaults_of, entries_in, fields_of, section_in
+from conceptrast.plan.key_types import Names, Section, defaults_of, entries_in, fields_of, section_in
 
 BLOCK = re.compile(r"(<!-- keys -->\n).*?(<!-- end -->)", re.DOTALL)
 BASIC = {str: "text", int: "whole number", float: "number", bool: "true or false", dict: "mapping"}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from conceptrast.plan.keys import Config
+from conceptrast.plan.key_types import Config
 
 if TYPE_CHECKING:
     from conceptrast.plan.plan import Plan

@@ -23,14 +23,20 @@ def main(settings: dict[str, Any]) -> None:
     for due in settings["checks"]:
         entry = due["entry"]
         model = settings["models"][entry["model"]]
+        where = due["where"]
+        # Its layer
         try:
-            shape = _shape(model, entry["layer"], due["where"]) if "layer" in entry else ()
+            shape = _shape(model, entry["layer"], where) if "layer" in entry else ()
+        except ConceptrastError as error:
+            raise LayerError(f"'{where}': {error}") from error
+        # What its analysis asks of it
+        try:
             if due["check"]:
                 implementation(due["check"])(entry, shape, preprocess_of(model).size)
         except LayerError as error:
-            raise LayerError(f"'{due['where']}': {error}") from error
+            raise LayerError(f"'{where}': {error}") from error
         except ConceptrastError as error:
-            raise ConfigError(f"'{due['where']}': {error}") from error
+            raise ConfigError(f"'{where}': {error}") from error
 
 
 def _shape(model: dict[str, Any], layer: str, where: str) -> tuple[int, ...]:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from PIL import Image
-from torch import nn
 
-import conceptrast as cc
 from conceptrast.ace.cav_arrays import cav_arrays, strongest_cav
 from conceptrast.ace.class_concepts import other_images
 from conceptrast.ace.clustering import clusters_of, why_dropped
@@ -21,63 +18,19 @@ from conceptrast.ace.options import AceOptions
 from conceptrast.ace.recovery import labels_of, recovery_table, things_in_segments, with_shown_things
 from conceptrast.ace.segments import Segments, pooled, segments_of
 from conceptrast.ace.superpixels import superpixels
-from conceptrast.api.concepts import PUBLISHED
-from conceptrast.base.errors import ConceptrastError, ConfigError, ModelError
 from conceptrast.data.loose_pictures import as_dataset
-from conceptrast.models.model import Model, Preprocess
+from conceptrast.models.model import Model
 from conceptrast.models.pictures import Pictures
 from conceptrast.models.split import SplitModel
-from conceptrast.plan.analyses.ace import Ace
-from conceptrast.plan.keys import filled
+
+from .coloured import COLOURS, INPUT, colour_network, coloured
 
 SETTINGS = AceOptions(segments=(4,), segments_as=("in_place",), images=12, random_images=12, clusters=3, min_segments=6)
-COLOURS = ["red", "green", "blue"]
-INPUT = Preprocess(16, 16, (0.2,) * 3, (0.25,) * 3)
-
-
-def colour_network() -> nn.Sequential:
-    """Names the colour that there is most of; 4×4 positions."""
-    return nn.Sequential(nn.AvgPool2d(4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
-
-
-def coloured(n: int, *, constant: int | None = None) -> list[Image.Image]:
-    """Dark noise with a square that is red in even pictures and green in odd ones; one of them may be all red."""
-    draw = np.random.default_rng(0)
-    pictures = []
-    for number in range(n):
-        picture = draw.integers(0, 60, (16, 16, 3), np.uint8)
-        picture[4:12, 4:12, number % 2] = 255
-        if number == constant:
-            picture[:] = (200, 0, 0)
-        pictures.append(Image.fromarray(picture))
-    return pictures
 
 
 def opened(pictures: list[Image.Image], batch_size: int = 32) -> Pictures:
     dataset, table = as_dataset(pictures)
     return Pictures(dataset, table, Model("colours", colour_network(), INPUT, COLOURS), batch_size)
-
-
-def test_defaults_are_as_published_in_the_configuration_and_in_the_library():
-    """Those of Ghorbani et al. 2019 and the code that accompanies it."""
-    published = AceOptions()
-    assert (published.clusters, published.min_segments, published.max_segments) == (25, 20, 40)
-    assert published.significance == 0.01
-    configured = filled(Ace, {})
-    assert configured == {
-        key: list(value) if isinstance(value, tuple) else value for key, value in asdict(published).items()
-    }
-    named = inspect.signature(cc.Study.concepts).parameters
-    for key, value in asdict(replace(published, segments_as="resized")).items():
-        if key != "images":
-            assert named[key].default == value
-    # How many pictures of a class is the study's to say; if it does not, it is the published number.
-    assert inspect.signature(cc.Study).parameters["images_per_class"].default is None
-    assert PUBLISHED.images == published.images == 50
-    many = [Image.fromarray(np.full((16, 16, 3), [255, 0, number], np.uint8)) for number in range(70)]
-    other = Image.new("RGB", (16, 16), "blue")
-    study = cc.Study(colour_network(), [*many, other], layer="1", preprocess=INPUT, class_names=COLOURS)
-    assert study.concepts("red", segments=[4]).n_images == 50
 
 
 def test_pooling_counts_positions_by_the_share_that_a_segment_covers():
@@ -90,7 +43,9 @@ def test_pooling_counts_positions_by_the_share_that_a_segment_covers():
 def test_segments_are_those_of_the_picture_and_their_activations_those_of_the_segment_alone():
     pictures = opened(coloured(3))
     split = SplitModel(pictures.model, "1")
-    segments = segments_of(pictures, split, np.array([2, 0]), (4,), ("in_place", "resized"))
+    segments = segments_of(
+        pictures=pictures, split=split, images=np.array([2, 0]), sizes=(4,), shapes=("in_place", "resized")
+    )
     assert segments.table["image"].drop_duplicates().tolist() == [2, 0]
     view = pictures.by_id(np.array([0]))[0]
     mask = superpixels(view.permute(1, 2, 0).numpy(), (4,))[1]
@@ -104,7 +59,13 @@ def test_segments_are_those_of_the_picture_and_their_activations_those_of_the_se
 
 def test_the_size_of_batches_changes_nothing():
     one, other = (
-        segments_of(pictures, SplitModel(pictures.model, "1"), np.arange(4), (4, 9), ("resized",))
+        segments_of(
+            pictures=pictures,
+            split=SplitModel(pictures.model, "1"),
+            images=np.arange(4),
+            sizes=(4, 9),
+            shapes=("resized",),
+        )
         for pictures in (opened(coloured(4)), opened(coloured(4), batch_size=2))
     )
     pd.testing.assert_frame_equal(one.table, other.table)
@@ -113,7 +74,9 @@ def test_the_size_of_batches_changes_nothing():
 
 def test_an_image_without_superpixels_is_listed_and_logged(caplog):
     pictures = opened(coloured(3, constant=1))
-    segments = segments_of(pictures, SplitModel(pictures.model, "1"), np.arange(3), (4,), ("resized",))
+    segments = segments_of(
+        pictures=pictures, split=SplitModel(pictures.model, "1"), images=np.arange(3), sizes=(4,), shapes=("resized",)
+    )
     assert segments.bare == [1]
     assert set(segments.table["image"]) == {0, 2}
     assert "image 1 has no superpixels" in caplog.text
@@ -123,7 +86,9 @@ def test_an_image_without_superpixels_is_listed_and_logged(caplog):
 
 def test_only_images_without_superpixels_give_no_segments():
     pictures = opened(coloured(1, constant=0))
-    segments = segments_of(pictures, SplitModel(pictures.model, "1"), np.arange(1), (4,), ("resized",))
+    segments = segments_of(
+        pictures=pictures, split=SplitModel(pictures.model, "1"), images=np.arange(1), sizes=(4,), shapes=("resized",)
+    )
     assert len(segments.table) == len(segments.activations["resized"]) == 0
     assert segments.bare == [0]
 
@@ -179,7 +144,15 @@ def concepts(seed: int = 0, settings: AceOptions = SETTINGS, **columns: object) 
     gradients[:, 1] = -1
     # Along the third axis half of the images rise and half fall.
     gradients[:, 2] = np.tile([4, -4], 10)
-    return concepts_of_class(7, "in_place", segments(rows, **columns), segments(noise), gradients, settings, seed)
+    return concepts_of_class(
+        target=7,
+        shape="in_place",
+        segments=segments(rows, **columns),
+        others=segments(noise),
+        gradients=gradients,
+        options=settings,
+        seed=seed,
+    )
 
 
 def test_concepts_speak_for_and_against_as_their_directions_do():
@@ -218,7 +191,15 @@ def test_the_same_seed_gives_the_same_table_and_another_seed_other_draws():
 def test_dropped_clusters_and_images_without_superpixels_are_rows_with_reasons():
     rows, noise = blobs()
     of_class = replace(segments(rows, images=np.repeat([0, 1, 2], 10)), bare=[8, 9])
-    class_concepts = concepts_of_class(7, "in_place", of_class, segments(noise), np.ones((2, 6)), SETTINGS, 0)
+    class_concepts = concepts_of_class(
+        target=7,
+        shape="in_place",
+        segments=of_class,
+        others=segments(noise),
+        gradients=np.ones((2, 6)),
+        options=SETTINGS,
+        seed=0,
+    )
     assert set(class_concepts.table["status"]) == {"skipped"}
     assert class_concepts.table["reason"].tolist() == [
         "no cluster is kept: see the rows of its clusters",
@@ -240,7 +221,15 @@ def test_too_few_segments_are_a_skipped_row(n_own, n_random, reason):
     rows, noise = blobs()
     of_class = segments(rows[:n_own])
     others = segments(noise[:n_random])
-    class_concepts = concepts_of_class(7, "in_place", of_class, others, np.ones((2, 6)), SETTINGS, 0)
+    class_concepts = concepts_of_class(
+        target=7,
+        shape="in_place",
+        segments=of_class,
+        others=others,
+        gradients=np.ones((2, 6)),
+        options=SETTINGS,
+        seed=0,
+    )
     assert class_concepts.table[["status", "reason"]].to_numpy().tolist() == [["skipped", reason]]
     assert class_concepts.examples(of_class).empty
 
@@ -330,53 +319,3 @@ def test_nothing_that_speaks_for_a_class_leaves_the_share_open():
     assert recovered["own_share"].isna().all()
     assert recovered[["low", "high", "n_true"]].to_numpy().tolist() == [[0, 1, 0]] * 2
     assert recovery_table(pd.DataFrame([row | {"status": "skipped"}])).empty
-
-
-def discover(pictures: list[Image.Image], target: str = "red", **options: object) -> object:
-    study = cc.Study(colour_network(), pictures, layer="1", preprocess=INPUT, class_names=COLOURS)
-    settings = {"segments": [4], "segments_as": "in_place", "clusters": 2, "min_segments": 4, **options}
-    return study.concepts(target, **settings)
-
-
-def test_the_concept_of_red_pictures_is_red():
-    discovery = discover(coloured(16))
-    kept = discovery.table().query("status == 'ok' and baseline == 'none'")
-    assert kept["speaks"].iloc[0] == "for"
-    name, cav = discovery.strongest()
-    assert name == "red: concept 1"
-    np.testing.assert_allclose(cav, [1, 0, 0], atol=0.1)  # red, and not the lack of green that random segments give too
-    assert set(discovery.examples.query("concept == 1")["image"]) == set(range(0, 16, 2))
-    assert discovery.cavs.shape == (len(kept), 3)
-    assert set(discovery.examples["image"]) <= set(range(0, 16, 2))
-    assert discovery.plot().get_size_inches()[0] == 14
-    assert str(discovery).startswith("concepts of red at 1: 8 images\n  1: TCAV 1.00")
-
-
-def test_a_picture_without_superpixels_is_said_in_the_table_and_on_the_figure():
-    discovery = discover(coloured(16, constant=4))
-    reason = "1 image(s) without superpixels (one colour, or one segment) are left out: 4"
-    assert reason in discovery.table()["reason"].tolist()
-    assert any(reason in text.get_text() for text in discovery.plot().axes[0].texts)
-    assert 4 not in set(discovery.examples["image"])
-
-
-def test_a_class_without_concepts_has_a_figure_that_says_why():
-    discovery = discover(coloured(16), min_segments=100)
-    assert discovery.strongest() is None
-    words = " ".join(text.get_text() for text in discovery.plot().axes[0].texts)
-    assert "no concept can be shown" in words
-    assert "fewer than ace.min_segments = 100" in words
-
-
-def test_bad_input_is_named():
-    pictures = coloured(4)
-    with pytest.raises(ConfigError, match="unknown class 'reed'; nearest: red"):
-        discover(pictures, "reed")
-    with pytest.raises(ConfigError, match="unknown shape of segments 'in place'; nearest: in_place"):
-        discover(pictures, segments_as="in place")
-    with pytest.raises(ConceptrastError, match="none of 4 pictures is predicted as 'blue'"):
-        discover(pictures, "blue")
-    with pytest.raises(ConceptrastError, match="all 2 pictures are predicted as 'red': add pictures of other classes"):
-        discover(pictures[::2])
-    with pytest.raises(ModelError, match="preprocess"):
-        cc.Study(colour_network(), pictures, layer="1")

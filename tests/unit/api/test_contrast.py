@@ -24,7 +24,8 @@ NAMES = ["red", "green", "blue"]
 def model() -> Model:
     """Names the colour that there is most of; its layer sees the three colours at 4×4 positions."""
     network = nn.Sequential(nn.AvgPool2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 3))
-    network[4].weight.data, network[4].bias.data = 10 * torch.eye(3), torch.zeros(3)
+    network[4].weight.data = 10 * torch.eye(3)
+    network[4].bias.data = torch.zeros(3)
     return Model("colours", network, Preprocess(None, 32, (0.5,) * 3, (0.25,) * 3), NAMES)
 
 
@@ -33,7 +34,8 @@ def picture(number: int, colour: int, spots: int = 3) -> Image.Image:
     generator = np.random.default_rng(number)
     pixels = generator.integers(10, 30, (32, 32, 3), dtype=np.uint8)
     for place, cell in enumerate(generator.permutation(16)[: spots + 1]):
-        top, left = 8 * (cell // 4), 8 * (cell % 4)
+        top = 8 * (cell // 4)
+        left = 8 * (cell % 4)
         pixels[top : top + 8, left : left + 8] = 120 if place == spots else 0
         if place < spots:
             pixels[top : top + 8, left : left + 8, colour] = 255
@@ -76,10 +78,10 @@ def test_the_nearest_patches_show_the_colour(contrast, pictures):
 
 def test_shifting_swaps_both_ways_and_the_table_says_so(contrast):
     table = contrast.table()
-    own = table[table["baseline"] == "none"]
-    assert list(zip(own["from"], own["to"], strict=True)) == [("red", "blue"), ("blue", "red")]
-    assert own["swapped"].all()
-    assert (own["after"] > own["before"]).all()
+    shifted = table[table["baseline"] == "none"]
+    assert list(zip(shifted["from"], shifted["to"], strict=True)) == [("red", "blue"), ("blue", "red")]
+    assert shifted["swapped"].all()
+    assert (shifted["after"] > shifted["before"]).all()
     assert set(table["baseline"]) == {"none", "random_direction"}
     assert not table.drop(columns="factor").isna().to_numpy().any()
     assert "red and not blue at 1" in str(contrast)
@@ -87,10 +89,10 @@ def test_shifting_swaps_both_ways_and_the_table_says_so(contrast):
 
 def test_the_figure_is_the_card(contrast):
     drawn = contrast.plot()
-    said = [text.get_text() for text in drawn.axes[0].texts]
-    assert said[0] == "Why red, and why not blue?"
-    assert "What speaks for red and against blue" in said
-    assert f"{100 * contrast.strength['against'][1]:.0f} %" in said
+    texts = [text.get_text() for text in drawn.axes[0].texts]
+    assert texts[0] == "Why red, and why not blue?"
+    assert "What speaks for red and against blue" in texts
+    assert f"{100 * contrast.strength['against'][1]:.0f} %" in texts
     sheet, *curves = drawn.axes
     # On either side two components with six patches and three images with their painted copies.
     assert len(sheet.images) == 2 * (2 * 6 + 2 * 3)
@@ -122,7 +124,7 @@ def test_other_solvers_find_the_colours_too(model, pictures, solver):
 
 
 @pytest.mark.parametrize(
-    ("change", "error", "said"),
+    ("change", "error", "message"),
     [
         ({"second": "red"}, ConfigError, "a pair needs two classes, got 'red' and 'red'"),
         ({"second": 0}, ConfigError, "a pair needs two classes, got 'red' and 0, which are the same"),
@@ -135,8 +137,8 @@ def test_other_solvers_find_the_colours_too(model, pictures, solver):
         ({"recipe": "mine"}, ConfigError, "unknown recipe 'mine'"),
     ],
 )
-def test_mistakes_are_named(model, pictures, change, error, said):
-    with pytest.raises(error, match=said):
+def test_mistakes_are_named(model, pictures, change, error, message):
+    with pytest.raises(error, match=message):
         asked(model, pictures, **change)
 
 

@@ -29,45 +29,45 @@ def picture(above: str, below: str, mode: str = "RGB") -> Image.Image:
 
 
 def test_pictures_that_share_their_concepts() -> None:
-    found = cc.Study(network(), **HOW).dff([picture("red", "blue"), picture("blue", "red")], (3, 2))
-    assert found.source.endswith("at 1")
-    assert {k: each.shape for k, each in found.concepts.items()} == {2: (1, 2, 3), 3: (1, 3, 3)}
-    assert {k: each.shape for k, each in found.heatmaps.items()} == {2: (2, 2, 8, 8), 3: (2, 3, 8, 8)}
-    first, second = found.heatmaps[2]
+    result = cc.Study(network(), **HOW).dff([picture("red", "blue"), picture("blue", "red")], (3, 2))
+    assert result.source.endswith("at 1")
+    assert {k: values.shape for k, values in result.concepts.items()} == {2: (1, 2, 3), 3: (1, 3, 3)}
+    assert {k: values.shape for k, values in result.heatmaps.items()} == {2: (2, 2, 8, 8), 3: (2, 3, 8, 8)}
+    first, second = result.heatmaps[2]
     np.testing.assert_allclose(first[:, :4], second[:, 4:], rtol=1e-3, atol=1e-3)
-    table = found.table()
+    table = result.table()
     assert set(table["picture"]) == {"all"}
     two = table.query("n_components == 2 and rank == 1")
     assert sorted(two["suffix_class"]) == ["blue", "red"]
-    assert found.figures == ["all"]
-    assert found.plot().axes
-    said = str(found)
-    assert said.startswith("Sequential at 1: 2 pictures, sharing their concepts\n  all, 2 concepts: 0 % missed\n")
-    assert "suffix blue 0.9" in said
+    assert result.figures == ["all"]
+    assert result.plot().axes
+    summary = str(result)
+    assert summary.startswith("Sequential at 1: 2 pictures, sharing their concepts\n  all, 2 concepts: 0 % missed\n")
+    assert "suffix blue 0.9" in summary
 
 
 def test_pictures_with_concepts_of_their_own(tmp_path: Path) -> None:
     for name, colours in (("one", ("red", "blue")), ("two", ("green", "red"))):
         picture(*colours).save(tmp_path / f"{name}.png")
     files = [tmp_path / "one.png", tmp_path / "two.png"]
-    found = cc.Study(network(), layer="1", **HOW).dff(files, [2], shared=False)
-    assert (found.concepts[2].shape, found.heatmaps[2].shape) == ((2, 2, 3), (2, 2, 8, 8))
-    assert found.figures == [str(file) for file in files]
-    sheet = found.plot(1).axes[0]
+    result = cc.Study(network(), layer="1", **HOW).dff(files, [2], shared=False)
+    assert (result.concepts[2].shape, result.heatmaps[2].shape) == ((2, 2, 3), (2, 2, 8, 8))
+    assert result.figures == [str(file) for file in files]
+    sheet = result.plot(1).axes[0]
     assert sheet.texts[0].get_text() == "concepts of two"
-    np.testing.assert_array_equal(sheet.images[0].get_array(), found.views[1].permute(1, 2, 0))
-    assert set(found.table()["picture"]) == {str(file) for file in files}
-    assert "each by itself" in str(found)
+    np.testing.assert_array_equal(sheet.images[0].get_array(), result.views[1].permute(1, 2, 0))
+    assert set(result.table()["picture"]) == {str(file) for file in files}
+    assert "each by itself" in str(result)
     with pytest.raises(ConfigError, match="there is no figure 2: there are 2, counted from 0"):
-        found.plot(2)
+        result.plot(2)
     with pytest.raises(ConfigError, match="there is no figure -1"):
-        found.plot(-1)
+        result.plot(-1)
 
 
 def test_grey_pictures_are_pictures_too() -> None:
-    found = cc.Study(network(), **HOW).dff([picture("red", "white", "L")], 1)
-    assert "1 picture\n" in str(found)
-    assert found.heatmaps[1].shape == (1, 1, 8, 8)
+    result = cc.Study(network(), **HOW).dff([picture("red", "white", "L")], 1)
+    assert "1 picture\n" in str(result)
+    assert result.heatmaps[1].shape == (1, 1, 8, 8)
 
 
 def test_one_picture_by_its_file_or_open(tmp_path: Path) -> None:
@@ -78,11 +78,11 @@ def test_one_picture_by_its_file_or_open(tmp_path: Path) -> None:
 
 
 def test_a_picture_with_nothing_to_factorize_has_a_figure_that_says_so() -> None:
-    found = cc.Study(network(), **HOW).dff([picture("red", "red"), picture("red", "blue")], [2], shared=False)
-    assert "picture:0, 2 concepts: the activations are constant in every channel: there is nothing" in str(found)
-    texts = [text.get_text() for text in found.plot(0).axes[0].texts]
+    result = cc.Study(network(), **HOW).dff([picture("red", "red"), picture("red", "blue")], [2], shared=False)
+    assert "picture:0, 2 concepts: the activations are constant in every channel: there is nothing" in str(result)
+    texts = [text.get_text() for text in result.plot(0).axes[0].texts]
     assert any("nothing can be shown: the activations are constant" in text for text in texts)
-    assert found.concepts[2].shape == (1, 2, 3)
+    assert result.concepts[2].shape == (1, 2, 3)
     black = cc.Study(network(), **HOW).dff([picture("black", "black")], [2])
     assert black.concepts == {}
     assert black.table()["reason"].tolist() == ["the activations are zero everywhere: there is nothing to factorize"]

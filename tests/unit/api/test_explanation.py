@@ -28,9 +28,14 @@ def network() -> nn.Sequential:
     """Random but seeded, without dead outputs: the last layer looks at differences between channels."""
     generator = torch.Generator().manual_seed(5)
     layers = nn.Sequential(
-        nn.Conv2d(3, 8, 8, stride=8), nn.ReLU(), nn.Conv2d(8, 12, 3, padding=1), nn.ReLU(),
-        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(12, 4, bias=False),
-    )  # fmt: skip
+        nn.Conv2d(3, 8, 8, stride=8),
+        nn.ReLU(),
+        nn.Conv2d(8, 12, 3, padding=1),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(12, 4, bias=False),
+    )
     for weights in layers.parameters():
         weights.data = 0.3 * torch.randn(weights.shape, generator=generator)
     return layers
@@ -118,7 +123,8 @@ def test_table_and_text(explanation, target) -> None:
 
 
 def test_plot_is_the_class_card(explanation) -> None:
-    drawn, card = explanation.plot(), draw_class_card(explanation.card)
+    drawn = explanation.plot()
+    card = draw_class_card(explanation.card)
     assert [t.get_text() for t in drawn.axes[0].texts] == [t.get_text() for t in card.axes[0].texts]
     assert len(explanation.card.heatmaps) == 3
     assert all(heatmap.maps.shape == (3, 12, 12) for heatmap in explanation.card.heatmaps)

@@ -1,11 +1,8 @@
-"""Where a model looks in one's own pictures, from Python and from the shell."""
+"""Where a model looks in one's own pictures, from Python."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -14,8 +11,6 @@ from torch import nn
 import conceptrast as cc
 from conceptrast.api.saliency import Saliency
 from conceptrast.base.errors import ConceptrastError
-from conceptrast.base.files import read_arrays
-from conceptrast.cli import main
 from conceptrast.models import load_model
 from conceptrast.models.model import Model, Preprocess
 
@@ -34,16 +29,16 @@ def picture(colour: str, place: tuple[int, int, int, int]) -> Image.Image:
     return image
 
 
-def looked(**changed) -> Saliency:
+def saliency_of_two(**changed) -> Saliency:
     question = {"layer": "1", **changed}
     study = cc.Study(colour_model(), layer=question.pop("layer"))
     return study.saliency([picture("red", (0, 0, 12, 12)), picture("blue", (8, 8, 16, 16))], **question)
 
 
 def test_the_map_lies_on_what_speaks_for_the_predicted_class() -> None:
-    found = looked()
-    assert found.subjects["predicted_name"].tolist() == ["red", "blue"]
-    red, blue = found.maps["grad_cam"]
+    result = saliency_of_two()
+    assert result.subjects["predicted_name"].tolist() == ["red", "blue"]
+    red, blue = result.maps["grad_cam"]
     assert red.shape == (16, 16)
     assert (red[:4, :4] == 1).all()
     assert (red[14:, 14:] == 0).all()
@@ -51,9 +46,9 @@ def test_the_map_lies_on_what_speaks_for_the_predicted_class() -> None:
 
 
 def test_a_named_class_and_one_that_it_is_held_against() -> None:
-    named = looked(target="blue").maps["grad_cam"][0]
+    named = saliency_of_two(target="blue").maps["grad_cam"][0]
     assert named[:8, :8].max() < named[14, 14]
-    against = looked(target="red", versus="blue")
+    against = saliency_of_two(target="red", versus="blue")
     assert against.subjects[["toward_name", "versus_name"]].to_numpy().tolist() == [["red", "blue"]] * 2
     # Red less blue is nowhere above what it is where the picture is black, so the map of the blue one is flat.
     assert against.table()["flat"].tolist() == [False, True]
@@ -63,16 +58,16 @@ def test_a_named_class_and_one_that_it_is_held_against() -> None:
 
 
 def test_every_method_has_its_rows_and_the_figure_its_cells() -> None:
-    found = looked(methods=["grad_cam", "hires_cam"])
-    table = found.table()
+    result = saliency_of_two(methods=["grad_cam", "hires_cam"])
+    table = result.table()
     assert table["method"].tolist() == ["grad_cam"] * 2 + ["hires_cam"] * 2
     assert not table.isna().to_numpy().any()
-    assert np.array_equal(found.maps["grad_cam"], found.maps["hires_cam"])
-    assert len(found.plot().axes[0].images) == 2 * 5
+    assert np.array_equal(result.maps["grad_cam"], result.maps["hires_cam"])
+    assert len(result.plot().axes[0].images) == 2 * 5
 
 
 def test_without_a_layer_it_is_the_last_one_that_has_positions() -> None:
-    assert looked(layer=None).layer == "1"
+    assert saliency_of_two(layer=None).layer == "1"
 
 
 @pytest.mark.parametrize(
@@ -89,7 +84,7 @@ def test_without_a_layer_it_is_the_last_one_that_has_positions() -> None:
 )
 def test_a_mistake_says_what_would_be_right(changed: dict, message: str) -> None:
     with pytest.raises(ConceptrastError, match=message):
-        looked(**changed)
+        saliency_of_two(**changed)
 
 
 def test_a_picture_without_any_activation_is_refused() -> None:
@@ -97,59 +92,8 @@ def test_a_picture_without_any_activation_is_refused() -> None:
         cc.Study(colour_model(), layer="1").saliency(Image.new("RGB", (16, 16)))
 
 
-@pytest.fixture
-def photo(tmp_path: Path) -> Path:
-    file = tmp_path / "red.png"
-    picture("red", (0, 0, 48, 48)).resize((96, 96)).save(file)
-    return file
-
-
-def words(photo: Path, out: Path, *more: str) -> list[str]:
-    return ["saliency", "--model", "resnet18", "--image", str(photo), "--input-size", "64", "--out", str(out), *more]
-
-
-def test_the_shell_writes_figure_table_and_maps_and_says_where(photo: Path, tmp_path: Path, capsys) -> None:
-    out = tmp_path / "out"
-    main(words(photo, out, "--method", "grad_cam", "layer_cam", "--class", "7", "--versus", "tench"))
-    assert sorted(path.name for path in out.iterdir()) == ["saliency.csv", "saliency.npz", "saliency.png"]
-    table = pd.read_csv(out / "saliency.csv")
-    assert table["method"].tolist() == ["grad_cam", "layer_cam"]
-    assert table[["toward", "versus"]].to_numpy().tolist() == [[7, 0]] * 2
-    maps = read_arrays(out / "saliency.npz")
-    assert {name: values.shape for name, values in maps.items()} == {
-        "grad_cam": (1, 64, 64),
-        "layer_cam": (1, 64, 64),
-    }
-    assert str(out / "saliency.png") in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("more", "message"),
-    [
-        (["--method", "gradcam"], "unknown CAM method 'gradcam'; nearest: grad_cam"),
-        (["--class", "tentch"], "unknown class 'tentch'; nearest: tench"),
-        (["--layer", "fc"], "without positions"),
-        (["--layer", "layer9"], "unknown layer 'layer9'"),
-        (["--batch-size", "0"], "--batch-size must be at least 1, got 0"),
-    ],
-)
-def test_a_mistake_on_the_shell_is_one_line(photo: Path, tmp_path: Path, more: list[str], message: str) -> None:
-    with pytest.raises(SystemExit) as stopped:
-        main(words(photo, tmp_path / "out", *more))
-    assert str(stopped.value).startswith("error: ")
-    assert message in str(stopped.value)
-
-
-def test_a_truncated_picture_is_named(photo: Path, tmp_path: Path) -> None:
-    photo.write_bytes(photo.read_bytes()[:60])
-    with pytest.raises(SystemExit, match=r"red\.png"):
-        main(words(photo, tmp_path / "out"))
-    with pytest.raises(SystemExit, match=r"nowhere\.png"):
-        main(words(tmp_path / "nowhere.png", tmp_path / "out"))
-
-
 def test_vgg_is_looked_into_before_its_last_pooling() -> None:
     model = load_model("vgg16", class_names=["a", "b"], input_size=64, seed=1)
-    found = cc.Study(model, layer="features.29").saliency(picture("red", (0, 0, 12, 12)).resize((64, 64)))
-    assert found.maps["grad_cam"].shape == (1, 64, 64)
-    assert found.layer == "features.29"
+    result = cc.Study(model, layer="features.29").saliency(picture("red", (0, 0, 12, 12)).resize((64, 64)))
+    assert result.maps["grad_cam"].shape == (1, 64, 64)
+    assert result.layer == "features.29"

@@ -60,7 +60,8 @@ def picture(number: int, colour: int) -> Image.Image:
     generator = np.random.default_rng(number)
     pixels = generator.integers(10, 30, (32, 32, 3), dtype=np.uint8)
     for place, cell in enumerate(generator.permutation(16)[:4]):
-        top, left = 8 * (cell // 4), 8 * (cell % 4)
+        top = 8 * (cell // 4)
+        left = 8 * (cell % 4)
         pixels[top : top + 8, left : left + 8] = 120 if place == 3 else 0
         if place < 3:
             pixels[top : top + 8, left : left + 8, colour] = 255

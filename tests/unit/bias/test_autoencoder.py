@@ -48,7 +48,9 @@ def test_codes_are_rectified_and_pictures_lie_between_0_and_1():
 
 def test_weights_follow_the_seed_and_leave_the_global_state_alone():
     state = torch.get_rng_state()
-    one, again, other = Autoencoder(8, seed=1), Autoencoder(8, seed=1), Autoencoder(8, seed=2)
+    one = Autoencoder(8, seed=1)
+    again = Autoencoder(8, seed=1)
+    other = Autoencoder(8, seed=2)
     judges = critic(1), critic(1)
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), again.parameters(), strict=True))

@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from conceptrast.base.errors import ModelError
-from conceptrast.base.files import read_table, write_table
 from conceptrast.bias import adversarial_losses
 from conceptrast.bias import autoencoder_training as module_under_test
 from conceptrast.bias.adversarial_losses import Balance, critic_loss, losses, weighted
@@ -20,9 +19,6 @@ from conceptrast.bias.autoencoder_phases import PHASES, AutoencoderOptions, Phas
 from conceptrast.bias.autoencoder_training import Players, split_held_out, train_autoencoder
 from conceptrast.data.dataset import open_dataset
 from conceptrast.models.training_pictures import TrainingPictures
-from conceptrast.models.weights import read_state
-from conceptrast.steps import train_autoencoder as train_step
-from conceptrast.steps.runner import call
 
 ENTRY = {"kind": "rotated_pair", "train": 44, "validation": 4}
 DATASET = open_dataset(ENTRY)
@@ -37,7 +33,14 @@ def pictures(batch_size: int = OPTIONS.batch_size) -> TrainingPictures:
 
 def trained(checkpoint=None, options=OPTIONS, seed=0, key=""):
     network = Autoencoder(8, seed)
-    history = train_autoencoder(network, pictures(options.batch_size), options, checkpoint, seed, key)
+    history = train_autoencoder(
+        autoencoder=network,
+        pictures=pictures(options.batch_size),
+        options=options,
+        checkpoint=checkpoint,
+        seed=seed,
+        key=key,
+    )
     return network, history.drop(columns="seconds")
 
 
@@ -52,8 +55,8 @@ def same_weights(one, other):
 
 
 def test_the_weights_of_the_phases_are_the_published_ones():
-    found = {phase.name: (phase.reconstruction, phase.adversarial, phase.classification) for phase in PHASES}
-    assert found == {
+    weights = {phase.name: (phase.reconstruction, phase.adversarial, phase.classification) for phase in PHASES}
+    assert weights == {
         "reconstruction": (1, 0, 0.001),
         "adversarial": (0.1, 1, 0.001),
         "classification": (0.01, 0.24, 0.75),
@@ -64,19 +67,21 @@ def test_losses_of_a_batch_by_hand():
     wanted = torch.zeros(2, 3, 1, 1)
     decoded = torch.tensor([0.2, 1.0]).view(2, 1, 1, 1).expand(2, 3, 1, 1)
     passed = Passed(torch.tensor([[1.0], [3.0]]), decoded, torch.tensor([0.0, 2.0]))
-    found = losses(passed, wanted, torch.tensor([0, 1]), lambda statistics: statistics[:, :1] - 1)  # mean 2: logit 1
+    # The critic's logit for a mean of 2 is 1.
+    loss_terms = losses(passed, wanted, torch.tensor([0, 1]), lambda statistics: statistics[:, :1] - 1)
     # Huber: a square below 0.5, a straight line above it
-    assert float(found["reconstruction"]) == pytest.approx((0.5 * 0.2**2 + 0.5 * (1.0 - 0.25)) / 2)
-    assert float(found["adversarial"]) == pytest.approx(math.log(1 + math.exp(-1)))
-    assert float(found["classification"]) == pytest.approx((LN2 + math.log(1 + math.exp(-2))) / 2)
-    total = weighted(found, Phase("any", 2.0, 3.0, 5.0))
-    expected = 2 * found["reconstruction"] + 3 * found["adversarial"] + 5 * found["classification"]
+    assert float(loss_terms["reconstruction"]) == pytest.approx((0.5 * 0.2**2 + 0.5 * (1.0 - 0.25)) / 2)
+    assert float(loss_terms["adversarial"]) == pytest.approx(math.log(1 + math.exp(-1)))
+    assert float(loss_terms["classification"]) == pytest.approx((LN2 + math.log(1 + math.exp(-2))) / 2)
+    total = weighted(loss_terms, Phase("any", 2.0, 3.0, 5.0))
+    expected = 2 * loss_terms["reconstruction"] + 3 * loss_terms["adversarial"] + 5 * loss_terms["classification"]
     assert float(total) == pytest.approx(float(expected))
     assert float(losses(passed, wanted, torch.tensor([0, 1]), None)["adversarial"]) == 0
 
 
 def test_the_critics_loss_weighs_real_samples_six_to_four_and_gives_codes_no_gradient():
-    codes, normal = torch.full((4, 1), 3.0, requires_grad=True), torch.zeros(4, 1)
+    codes = torch.full((4, 1), 3.0, requires_grad=True)
+    normal = torch.zeros(4, 1)
     loss = critic_loss(lambda statistics: statistics[:, :1], codes, normal)  # logits: 0 for real ones, 3 for codes
     assert float(loss) == pytest.approx(0.6 * LN2 + 0.4 * math.log(1 + math.exp(3)))
     assert not loss.requires_grad
@@ -105,7 +110,14 @@ def test_who_rests_is_not_moved_by_the_game(ahead, moves):
     only_game = Phase("adversarial", 0.0, 1.0, 0.0) if ahead == "critic" else Phase("adversarial", 0.1, 1.0, 0.0)
     views = torch.randint(0, 255, (8, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     labels = torch.arange(8) % 2
-    seen = module_under_test._step(players, views, labels, only_game, "float32", torch.Generator().manual_seed(1))
+    seen = module_under_test._step(
+        players=players,
+        views=views,
+        labels=labels,
+        phase=only_game,
+        precision="float32",
+        normal_samples=torch.Generator().manual_seed(1),
+    )
     moved = {
         name: any(not torch.equal(a, b) for a, b in zip(before[name], getattr(players, name).parameters(), strict=True))
         for name in before
@@ -125,7 +137,14 @@ def test_an_encoder_that_rests_gets_no_gradient_of_the_game():
         players = Players(Autoencoder(8), OPTIONS, seed=0)
         players.autoencoder.train()
         players.balance.recent.copy_(torch.tensor(recent))
-        module_under_test._step(players, views, labels, phase, "float32", torch.Generator().manual_seed(1))
+        module_under_test._step(
+            players=players,
+            views=views,
+            labels=labels,
+            phase=phase,
+            precision="float32",
+            normal_samples=torch.Generator().manual_seed(1),
+        )
         results.append(players.autoencoder)
     assert same_weights(*results)
 
@@ -186,7 +205,9 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize("steps_before", [1, 3, 5, 9])
 def test_a_killed_training_resumes_to_the_same_bits(tmp_path, monkeypatch, undisturbed, steps_before):
-    checkpoint, real, calls = tmp_path / "c.pt", module_under_test._step, itertools.count()
+    checkpoint = tmp_path / "c.pt"
+    real = module_under_test._step
+    calls = itertools.count()
 
     def killing(*arguments, **options):
         if next(calls) == steps_before:
@@ -209,7 +230,9 @@ def test_a_checkpoint_of_other_settings_is_ignored(tmp_path, undisturbed):
 
 
 def test_divergence_names_phase_epoch_and_loss_and_keeps_the_last_good_checkpoint(tmp_path, monkeypatch):
-    checkpoint, real, calls = tmp_path / "c.pt", adversarial_losses.huber_loss, itertools.count()
+    checkpoint = tmp_path / "c.pt"
+    real = adversarial_losses.huber_loss
+    calls = itertools.count()
     # Two steps and one look at the held-out pictures an epoch: the second step of epoch 3 is call 7.
     monkeypatch.setattr(
         adversarial_losses, "huber_loss", lambda *a, **k: real(*a, **k) * (math.nan if next(calls) == 7 else 1)
@@ -227,22 +250,10 @@ def test_too_few_pictures_are_refused():
         train_autoencoder(Autoencoder(8), few, OPTIONS)
 
 
-def test_the_step_writes_weights_and_history_and_clears_its_checkpoint(tmp_path, undisturbed):
-    write_table(TABLE, index := tmp_path / "index.parquet")
-    epochs = {"reconstruction": 2, "adversarial": 1, "classification": 2}
-    entry = {"epochs": epochs, "batch_size": 16, "patience": 3, "learning_rate": 0.001, "precision": "float32"}
-    settings = {"dataset": ENTRY, "size": 8, "seed": 0, "network_seed": 0, "autoencoder": entry}
-    weights, history = tmp_path / "w.safetensors", tmp_path / "h.csv"
-    call(train_step.main, settings, index=index, weights=weights, history=history)
-    assert all(torch.equal(value, read_state(weights)[name]) for name, value in undisturbed[0].state_dict().items())
-    assert len(read_table(history)) == 5
-    assert {path.name for path in tmp_path.iterdir()} == {"index.parquet", "w.safetensors", "h.csv"}
-
-
 def test_every_phase_starts_with_fresh_optimisers(tmp_path):
     """40 of 44 pictures in batches of 16 are two steps an epoch: what the optimiser has counted is the phase's own."""
     for epochs, counted in (((2, 0, 0), 4), ((2, 1, 0), 2), ((2, 1, 2), 4)):
         path = tmp_path / f"{epochs}.pt"
         trained(path, AutoencoderOptions(*epochs, batch_size=16))
         state = torch.load(path, weights_only=True)["parts"]["optimiser"]["state"]
-        assert {int(each["step"]) for each in state.values()} == {counted}
+        assert {int(moments["step"]) for moments in state.values()} == {counted}

@@ -22,22 +22,20 @@ def test_it_is_the_weighted_regression_of_scikit_learn():
     codes, labels = drawn(30, 90)
     weights = 1 / np.bincount(labels)[labels]
     reference = LinearRegression().fit(codes, labels, sample_weight=weights).coef_
-    found = discriminant_direction(codes, labels)
-    np.testing.assert_allclose(found.unit, reference / np.linalg.norm(reference), atol=1e-9)
+    direction = discriminant_direction(codes, labels)
+    np.testing.assert_allclose(direction.unit, reference / np.linalg.norm(reference), atol=1e-9)
     unweighted = LinearRegression().fit(codes, labels).coef_
-    assert np.abs(found.unit - unweighted / np.linalg.norm(unweighted)).max() > 1e-6
+    assert np.abs(direction.unit - unweighted / np.linalg.norm(unweighted)).max() > 1e-6
 
 
 def test_it_points_to_class_2_and_zero_is_between_the_classes_whatever_their_numbers():
-    codes, labels = (
-        np.array([[1.0, 0.0], [1.0, 2.0], [5.0, 0.0], [5.0, 2.0]] + [[5.0, 1.0]] * 20),
-        np.array([0, 0] + [1] * 22),
-    )
-    found = discriminant_direction(codes, labels)
-    np.testing.assert_allclose(found.unit, [1, 0], atol=1e-9)
-    np.testing.assert_allclose(found.positions([[1.0, 7.0], [3.0, 0.0], [5.0, 0.0]]), [-2, 0, 2], atol=1e-9)
+    codes = np.array([[1.0, 0.0], [1.0, 2.0], [5.0, 0.0], [5.0, 2.0]] + [[5.0, 1.0]] * 20)
+    labels = np.array([0, 0] + [1] * 22)
+    direction = discriminant_direction(codes, labels)
+    np.testing.assert_allclose(direction.unit, [1, 0], atol=1e-9)
+    np.testing.assert_allclose(direction.positions([[1.0, 7.0], [3.0, 0.0], [5.0, 0.0]]), [-2, 0, 2], atol=1e-9)
     other = discriminant_direction(codes, 1 - labels)
-    np.testing.assert_allclose(other.unit, -found.unit, atol=1e-9)
+    np.testing.assert_allclose(other.unit, -direction.unit, atol=1e-9)
 
 
 def test_repeating_a_class_changes_nothing():
@@ -65,33 +63,33 @@ def test_with_fewer_pictures_than_places_both_classes_still_come_apart():
 
 
 def test_codes_on_the_line_lie_where_they_were_asked_for():
-    found = discriminant_direction(*drawn(20, 20))
-    np.testing.assert_allclose(found.positions(found.codes([-3.0, 0.0, 2.0])), [-3, 0, 2], atol=1e-9)
+    direction = discriminant_direction(*drawn(20, 20))
+    np.testing.assert_allclose(direction.positions(direction.codes([-3.0, 0.0, 2.0])), [-3, 0, 2], atol=1e-9)
 
 
 def test_typical_codes_are_the_regression_of_codes_on_position():
     codes, labels = drawn(25, 60)
-    found = discriminant_direction(codes, labels)
-    np.testing.assert_allclose(found.positions(found.typical_codes([-1.0, 4.0])), [-1, 4], atol=1e-9)
+    direction = discriminant_direction(codes, labels)
+    np.testing.assert_allclose(direction.positions(direction.typical_codes([-1.0, 4.0])), [-1, 4], atol=1e-9)
     weights = 1 / np.bincount(labels)[labels]
-    reference = LinearRegression().fit(found.positions(codes)[:, None], codes, sample_weight=weights)
-    np.testing.assert_allclose(found.typical_codes([0.5]), reference.predict([[0.5]]), atol=1e-9)
+    reference = LinearRegression().fit(direction.positions(codes)[:, None], codes, sample_weight=weights)
+    np.testing.assert_allclose(direction.typical_codes([0.5]), reference.predict([[0.5]]), atol=1e-9)
 
 
 def test_codes_that_tell_nothing_apart_all_lie_at_zero():
-    found = discriminant_direction(np.ones((4, 2)), np.array([0, 0, 1, 1]))
-    assert found.positions([[3.0, 4.0], [1.0, 1.0]]).tolist() == [0, 0]
-    assert found.typical_codes([1.0]).tolist() == [[1, 1]]
+    direction = discriminant_direction(np.ones((4, 2)), np.array([0, 0, 1, 1]))
+    assert direction.positions([[3.0, 4.0], [1.0, 1.0]]).tolist() == [0, 0]
+    assert direction.typical_codes([1.0]).tolist() == [[1, 1]]
 
 
 @pytest.mark.parametrize(
-    ("codes", "labels", "error", "said"),
+    ("codes", "labels", "error", "message"),
     [
         (np.ones((4, 2)), np.zeros(4, int), ConceptrastError, r"got \[4, 0\] of each"),
         (np.ones((4, 2)), np.array([0, 1]), ShapeError, r"codes \(4, 2\) need as many labels"),
         (np.array([[np.nan], [1.0]]), np.array([0, 1]), ConceptrastError, "not finite"),
     ],
 )
-def test_codes_without_a_direction_are_refused(codes, labels, error, said):
-    with pytest.raises(error, match=said):
+def test_codes_without_a_direction_are_refused(codes, labels, error, message):
+    with pytest.raises(error, match=message):
         discriminant_direction(codes, labels)

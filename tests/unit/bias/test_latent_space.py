@@ -13,7 +13,8 @@ from .rotated_digits import pictures_of
 
 
 def test_the_direction_is_fitted_on_training_pictures_and_places_validation_pictures():
-    given, network = pictures_of(), Autoencoder(8).eval()
+    given = pictures_of()
+    network = Autoencoder(8).eval()
     space = latent_space(network, given)
     train = given.table[given.table["split"] == "train"]
     codes = encode_autoencoder(network, given.batches(train, plain_preprocess(8))).codes

@@ -29,7 +29,8 @@ def test_nearest_pictures_come_once_and_the_nearest_first():
 
 
 def test_decoding_takes_negative_places_as_zero():
-    network, codes = Autoencoder(8).eval(), np.random.default_rng(0).normal(size=(3, 128))
+    network = Autoencoder(8).eval()
+    codes = np.random.default_rng(0).normal(size=(3, 128))
     pictures = decoded_pictures(network, codes)
     assert pictures.shape == (3, 8, 8, 3)
     assert pictures.dtype == np.uint8
@@ -37,7 +38,8 @@ def test_decoding_takes_negative_places_as_zero():
 
 
 def test_only_the_autoencoder_decodes_and_every_step_has_its_nearest_pictures():
-    network, given = Autoencoder(8).eval(), pictures_of()
+    network = Autoencoder(8).eval()
+    given = pictures_of()
     space = latent_space(network, given)
     steps = navigation({"autoencoder": space, "resnet": space}, network, given, "biased")
     assert steps.class_names == ("3", "4")

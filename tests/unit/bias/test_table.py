@@ -8,82 +8,64 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from conceptrast.base.files import read_table, write_table
 from conceptrast.bias.table import (
     MEASURES,
     auc,
-    bias_columns,
     bias_measures,
     bias_summary,
     spearman,
     training_columns,
 )
-from conceptrast.steps import latent_bias_tables as tables_step
-from conceptrast.steps.runner import call
 
 from ..headlines import headline_metrics_of
-
-
-def planted(knows_rotation: bool, n: int = 60, seed: int = 0) -> pd.DataFrame:
-    """Biased pictures whose positions follow the rotation, or the class alone."""
-    rng = np.random.default_rng(seed)
-    labels = np.arange(n) % 2
-    rotation = 90 * (rng.random(n) + labels)
-    position = rotation / 90 - 1 if knows_rotation else 2.0 * labels - 1 + rng.normal(size=n)
-    return pd.DataFrame(
-        {
-            "image": np.arange(n),
-            "label": labels,
-            "rotation": rotation,
-            "position": position,
-            "probability": labels * 0.8 + 0.1,
-        }
-    )
+from .planted import planted
 
 
 def test_correlations_and_areas_are_those_of_scipy_and_scikit_learn():
     rng = np.random.default_rng(0)
-    first, second = rng.integers(0, 6, (5, 30)).astype(float), rng.normal(size=(5, 30))
+    first = rng.integers(0, 6, (5, 30)).astype(float)
+    second = rng.normal(size=(5, 30))
     labels = rng.integers(0, 2, 30)
     np.testing.assert_allclose(
         spearman(first, second), [stats.spearmanr(a, b).statistic for a, b in zip(first, second, strict=True)]
     )
-    np.testing.assert_allclose(auc(first, labels), [roc_auc_score(labels, each) for each in first])
+    np.testing.assert_allclose(auc(first, labels), [roc_auc_score(labels, scores) for scores in first])
     assert np.isnan(spearman(np.ones(4), np.arange(4.0)))
 
 
 def test_a_direction_that_carries_the_rotation_has_a_correlation_of_one_within_both_classes():
-    found = bias_measures(planted(knows_rotation=True))
-    assert found["status"] == "ok"
+    measures = bias_measures(planted(knows_rotation=True))
+    assert measures["status"] == "ok"
     for name in ("rho_within", "rho_class_1", "rho_class_2", "rho_all", "auc", "accuracy"):
-        assert found[name] == pytest.approx(1.0)
-    assert found["rho_within_low"] == pytest.approx(1.0)
+        assert measures[name] == pytest.approx(1.0)
+    assert measures["rho_within_low"] == pytest.approx(1.0)
 
 
 def test_a_direction_that_knows_the_class_alone_correlates_over_all_and_not_within():
-    found = bias_measures(planted(knows_rotation=False, n=400))
-    assert found["rho_all"] > 0.5
-    assert found["rho_within_low"] < 0 < found["rho_within_high"]
-    assert abs(found["rho_within"]) < 0.15
+    measures = bias_measures(planted(knows_rotation=False, n=400))
+    assert measures["rho_all"] > 0.5
+    assert measures["rho_within_low"] < 0 < measures["rho_within_high"]
+    assert abs(measures["rho_within"]) < 0.15
 
 
 def test_the_headline_is_the_mean_with_signs():
     table = planted(knows_rotation=True)
     table.loc[table["label"] == 1, "position"] *= -1
-    found = bias_measures(table)
-    assert (found["rho_class_1"], found["rho_class_2"]) == (pytest.approx(1), pytest.approx(-1))
-    assert found["rho_within"] == pytest.approx(0)
+    measures = bias_measures(table)
+    assert (measures["rho_class_1"], measures["rho_class_2"]) == (pytest.approx(1), pytest.approx(-1))
+    assert measures["rho_within"] == pytest.approx(0)
 
 
 def test_intervals_hold_their_measures_and_follow_the_seed_not_the_order_of_rows():
     table = planted(knows_rotation=False, n=100)
-    found, shuffled = bias_measures(table), bias_measures(table.sample(frac=1, random_state=3))
-    assert found == shuffled
-    assert found != bias_measures(table, seed=1)
+    measures = bias_measures(table)
+    shuffled = bias_measures(table.sample(frac=1, random_state=3))
+    assert measures == shuffled
+    assert measures != bias_measures(table, seed=1)
     for name in MEASURES:
-        assert found[f"{name}_low"] <= found[name] <= found[f"{name}_high"]
-    assert found["accuracy_high"] == 1.0
-    assert found["accuracy_low"] == pytest.approx(0.963, abs=1e-3)  # Wilson's for 100 of 100
+        assert measures[f"{name}_low"] <= measures[name] <= measures[f"{name}_high"]
+    assert measures["accuracy_high"] == 1.0
+    assert measures["accuracy_low"] == pytest.approx(0.963, abs=1e-3)  # Wilson's for 100 of 100
 
 
 @pytest.mark.parametrize(
@@ -100,9 +82,9 @@ def test_intervals_hold_their_measures_and_follow_the_seed_not_the_order_of_rows
     ],
 )
 def test_what_cannot_be_measured_is_skipped_with_the_reason(change, reason):
-    found = bias_measures(change(planted(knows_rotation=True)))
-    assert (found["status"], found["reason"]) == ("skipped", reason)
-    assert "rho_within" not in found
+    measures = bias_measures(change(planted(knows_rotation=True)))
+    assert (measures["status"], measures["reason"]) == ("skipped", reason)
+    assert "rho_within" not in measures
 
 
 def test_how_far_a_training_got_is_told_by_its_last_epochs():
@@ -116,9 +98,9 @@ def test_how_far_a_training_got_is_told_by_its_last_epochs():
             "critic": [0.0, 0.65, 0.6],
         }
     )
-    found = training_columns(history, planned=5)
-    assert (found["epochs"], found["epochs_planned"], found["stopped_early"]) == (3, 5, True)
-    assert [found[f"loss_{name}"] for name in ("reconstruction", "adversarial", "classification", "critic")] == [
+    columns = training_columns(history, planned=5)
+    assert (columns["epochs"], columns["epochs_planned"], columns["stopped_early"]) == (3, 5, True)
+    assert [columns[f"loss_{name}"] for name in ("reconstruction", "adversarial", "classification", "critic")] == [
         *(0.1, 0.6, 0.3, 0.6)
     ]
     only_drawn = training_columns(history.iloc[:1], planned=1)
@@ -143,30 +125,3 @@ def test_the_summary_is_over_seeds_and_counts_what_was_skipped():
     metrics = headline_metrics_of({"latent_bias_summary": summary})
     assert metrics["b/rho_within_mean_biased_resnet"] == pytest.approx(0.4)
     assert metrics["b/accuracy_mean_biased_resnet"] == pytest.approx(0.2)
-
-
-def test_the_step_puts_every_history_beside_its_own_network(tmp_path):
-    parts, histories = [], []
-    for condition in ("biased", "control"):
-        for network in ("autoencoder", "resnet"):
-            for seed in (5, 2):
-                part = planted(knows_rotation=network == "resnet").assign(
-                    condition=condition, network=network, seed=seed
-                )
-                parts.append(part.assign(label_name=part["label"].map({0: "cat", 1: "dog"})))
-                histories.append(tmp_path / f"{condition}-{network}-{seed}.csv")
-                write_table(pd.DataFrame({"epoch": range(1, seed + 1), "train_loss": 0.1 * seed}), histories[-1])
-    write_table(pd.concat(parts[::-1]), positions := tmp_path / "positions.parquet")
-    settings = {"biases": [{"name": "x", "seeds": [5, 2], "planned": {"autoencoder": 5, "resnet": 7}}], "seed": 0}
-    tables = [tmp_path / "latent_bias.csv", tmp_path / "latent_bias_summary.csv"]
-    call(tables_step.main, settings, positions=[positions], histories=histories, tables=tables)
-    table = read_table(tables[0])
-    assert table.columns.tolist() == list(bias_columns())
-    assert table["seed"].tolist() == table["epochs"].tolist() == [5, 2] * 4
-    assert table[table["network"] == "resnet"]["epochs_planned"].eq(7).all()
-    assert table["class_2"].eq("dog").all()
-    assert table[table["network"] == "resnet"]["rho_within"].eq(1).all()
-    assert len(read_table(tables[1])) == 4
-    for wrong in (histories[:-1], [*histories, histories[0]]):
-        with pytest.raises(ValueError, match="zip"):
-            call(tables_step.main, settings, positions=[positions], histories=wrong, tables=tables)

@@ -31,9 +31,14 @@ def photos(tmp_path_factory) -> Path:
 
 def words(photos: Path, out: Path, **changes: str) -> list[str]:
     options = {
-        "model": "resnet10", "class-names": str(photos / "class_names.json"), "layer": "layer3", "images": str(photos),
-        "class": "0", "out": str(out), "samples": "0",
-    }  # fmt: skip
+        "model": "resnet10",
+        "class-names": str(photos / "class_names.json"),
+        "layer": "layer3",
+        "images": str(photos),
+        "class": "0",
+        "out": str(out),
+        "samples": "0",
+    }
     return ["explain", *(word for name, value in (options | changes).items() for word in (f"--{name}", value))]
 
 
@@ -41,8 +46,8 @@ def predicted_class(photos: Path) -> int:
     """The class that the random network sees most often, so that there is something to explain."""
     dataset = open_dataset({"kind": "digit_pairs", "train": 0, "validation": 24}, seed=1)
     model = load_model("resnet10", class_names=dataset.class_names)
-    found = predict(model, views(dataset, dataset.build_index().table, model.preprocess, 24))
-    return int(found["predicted"].mode()[0])
+    predictions = predict(model, views(dataset, dataset.build_index().table, model.preprocess, 24))
+    return int(predictions["predicted"].mode()[0])
 
 
 def test_explain_writes_figure_and_tables_and_says_where(photos, tmp_path, capsys) -> None:

@@ -21,12 +21,12 @@ def files(tmp_path_factory) -> list[Path]:
     """Two pictures."""
     folder = tmp_path_factory.mktemp("pictures")
     dataset = open_dataset({"kind": "digit_pairs", "train": 0, "validation": 2}, seed=1)
-    found = []
+    paths = []
     for row in dataset.build_index().table.itertuples():
-        found.append(folder / f"{row.image}.png")
-        dataset.picture(row).save(found[-1])
+        paths.append(folder / f"{row.image}.png")
+        dataset.picture(row).save(paths[-1])
     (folder / "names.json").write_text(json.dumps(dataset.class_names))
-    return found
+    return paths
 
 
 def words(files: list[Path], out: Path, *more: str, model: str = "resnet10") -> list[str]:
@@ -47,9 +47,9 @@ def test_dff_writes_figure_table_and_arrays_and_says_where(files, tmp_path, caps
     with np.load(out / "dff.npz") as arrays:
         assert arrays["heatmaps_k4"].shape == (2, 4, 6, 6)
         assert arrays["concepts_k2"].shape == (1, 2, 256)
-    said = capsys.readouterr().out
-    assert "resnet10 at layer3: 2 pictures, sharing their concepts" in said
-    assert str(out / "dff_concepts.csv") in said
+    output = capsys.readouterr().out
+    assert "resnet10 at layer3: 2 pictures, sharing their concepts" in output
+    assert str(out / "dff_concepts.csv") in output
 
 
 def test_without_a_layer_it_is_the_last_that_has_positions(files, tmp_path, capsys) -> None:

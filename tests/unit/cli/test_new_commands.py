@@ -46,7 +46,8 @@ def here(tmp_path: Path, monkeypatch) -> Path:
         generator = np.random.default_rng(number)
         pixels = generator.integers(10, 60, (32, 32, 3), dtype=np.uint8)
         for cell in (number, number + 2, 15 - number):
-            top, left = 8 * (cell // 4 % 4), 8 * (cell % 4)
+            top = 8 * (cell // 4 % 4)
+            left = 8 * (cell % 4)
             pixels[top : top + 8, left : left + 8, 0 if number % 2 else 2] = 255
         Image.fromarray(pixels).save(tmp_path / "photos" / f"{number}.png")
     monkeypatch.chdir(tmp_path)

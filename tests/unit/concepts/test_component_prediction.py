@@ -94,11 +94,12 @@ def test_a_component_without_an_image_left_is_missing() -> None:
 
 
 def test_random_patches_lie_inside_and_come_from_different_images() -> None:
-    drawn = random_patches(np.arange(10), 10, (3, 5), VIEW, np.random.default_rng(0))
+    drawn = random_patches(images=np.arange(10), k=10, box=(3, 5), view=VIEW, generator=np.random.default_rng(0))
     assert sorted(drawn["image"]) == list(range(10))
     assert drawn["top"].between(0, 5).all()
     assert drawn["left"].between(0, 3).all()
-    assert len(random_patches(np.array([4]), 3, (8, 8), VIEW, np.random.default_rng(0))) == 3
+    whole = random_patches(images=np.array([4]), k=3, box=(8, 8), view=VIEW, generator=np.random.default_rng(0))
+    assert len(whole) == 3
 
 
 @pytest.fixture
@@ -137,7 +138,9 @@ PREDICTIONS = pd.DataFrame({"image": np.arange(30), "predicted": np.arange(30) %
 
 
 def plan(prototypes: pd.DataFrame, classes=(0, 2), seed: int = 0):
-    return plan_assemblies(prototypes, PREDICTIONS, classes, [STRIP, GRID], VIEW, seed)
+    return plan_assemblies(
+        prototypes=prototypes, predictions=PREDICTIONS, classes=classes, recipes=[STRIP, GRID], view=VIEW, seed=seed
+    )
 
 
 def test_verdicts_of_a_model_that_sees_colours(model: Model) -> None:
@@ -174,7 +177,10 @@ def test_another_recipe_in_front_changes_no_chance_row() -> None:
     classes = tuple(range(3))
     prototypes = prototypes_of(classes)
     alone, both = (
-        plan_assemblies(prototypes, PREDICTIONS, classes, recipes, VIEW, seed=0) for recipes in ([GRID], [STRIP, GRID])
+        plan_assemblies(
+            prototypes=prototypes, predictions=PREDICTIONS, classes=classes, recipes=recipes, view=VIEW, seed=0
+        )
+        for recipes in ([GRID], [STRIP, GRID])
     )
     drawn = [
         [
@@ -193,7 +199,9 @@ def test_recipes_and_selections_draw_another_class_each_for_itself() -> None:
     prototypes = pd.concat([prototypes_of((target,)).assign(image=target) for target in classes])
     recipes = [STRIP, Recipe("again", components=3)]
     prototypes = pd.concat([prototypes, prototypes[prototypes["recipe"] == "strip"].assign(recipe="again")])
-    plan = plan_assemblies(prototypes, PREDICTIONS, classes, recipes, VIEW, seed=0)
+    plan = plan_assemblies(
+        prototypes=prototypes, predictions=PREDICTIONS, classes=classes, recipes=recipes, view=VIEW, seed=0
+    )
     drawn: dict[tuple[str, str], list[int]] = {}
     for assembly in plan:
         if assembly.baseline == "other_class":
@@ -209,7 +217,8 @@ def test_a_study_without_components_goes_through_to_its_tables(model: Model) -> 
     batches = [(np.arange(4), torch.ones(4, 2, 2, 2))]
     predicted = dict.fromkeys(range(4), 0)
     none, some = (
-        class_prototypes(batches, predicted, components, [STRIP, GRID], VIEW) for components in (arrays, full)
+        class_prototypes(batches=batches, predicted=predicted, components=components, recipes=[STRIP, GRID], view=VIEW)
+        for components in (arrays, full)
     )
     assert none.empty
     assert none.dtypes.to_dict() == some.dtypes.to_dict()
@@ -220,7 +229,13 @@ def test_a_study_without_components_goes_through_to_its_tables(model: Model) -> 
     summary_table = component_prediction_table(table)
     summary_table.insert(0, "study", "pairs")
     assert summary_table.empty
-    summary = study_summary(PREDICTIONS.assign(label=0), 3, table, arrays, [np.empty(0, np.float32)])
+    summary = study_summary(
+        predictions=PREDICTIONS.assign(label=0),
+        n_labels=3,
+        classes=table,
+        components=arrays,
+        gaps=[np.empty(0, np.float32)],
+    )
     assert (summary["n_classes"], summary["n_skipped"], summary["n_attributions"]) == (0, 2, 0)
     built = {"component_prediction": beside_published(summary_table, {"pairs": {"all": {"match_rate": 1.0}}})}
     metrics = headline_metrics_of({**built, "studies": pd.DataFrame([{"study": "pairs", **summary}])})

@@ -11,19 +11,19 @@ EVERY = np.array([0, 1, 2])
 
 
 def test_published_cells_of_a_pooled_seven_by_seven_grid() -> None:
-    cells = PatchGeometry((224, 224), (7, 7), 2, 2, "cell")
+    cells = PatchGeometry(view=(224, 224), activations=(7, 7), kernel=2, stride=2, window="cell")
     assert cells.boxes(EVERY, EVERY[::-1]).tolist() == [[0, 148, 74, 74], [74, 74, 74, 74], [148, 0, 74, 74]]
 
 
 def test_windows_are_centred_on_what_was_pooled() -> None:
     # 7 positions on 224 pixels are 32 pixels each; kernel 3 at row 1 spans 32..128, its centre is 80.
-    windows = PatchGeometry((224, 224), (7, 7), 3, 1, 0.25)
+    windows = PatchGeometry(view=(224, 224), activations=(7, 7), kernel=3, stride=1, window=0.25)
     assert windows.boxes(np.array([1]), np.array([2])).tolist() == [[80 - 28, 112 - 28, 56, 56]]
 
 
 def test_windows_of_other_than_square_views() -> None:
     # heights: 6 positions of 20 pixels, position 2 is centred on 50; widths: 3 positions of 30, position 0 on 15.
-    windows = PatchGeometry((120, 90), (6, 3), 1, 1, 0.5)
+    windows = PatchGeometry(view=(120, 90), activations=(6, 3), kernel=1, stride=1, window=0.5)
     assert windows.boxes(np.array([2]), np.array([0])).tolist() == [[20, 0, 60, 45]]
 
 
@@ -32,7 +32,9 @@ def test_windows_of_other_than_square_views() -> None:
 def test_windows_stay_inside_the_view(window, side: int, kernel: int, stride: int) -> None:
     grid = pooled_side(side, kernel, stride)
     rows, columns = np.divmod(np.arange(grid * grid), grid)
-    boxes = PatchGeometry((97, 131), (side, side), kernel, stride, window).boxes(rows, columns)
+    boxes = PatchGeometry(view=(97, 131), activations=(side, side), kernel=kernel, stride=stride, window=window).boxes(
+        rows, columns
+    )
     assert (boxes[:, :2] >= 0).all()
     assert (boxes[:, 0] + boxes[:, 2] <= 97).all()
     assert (boxes[:, 1] + boxes[:, 3] <= 131).all()

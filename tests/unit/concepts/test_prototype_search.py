@@ -64,7 +64,7 @@ def searched(bank, components, predicted, order=None, cuts=(), k=6, **options) -
 @pytest.mark.parametrize("k", [1, 6, 16])
 def test_equal_to_brute_force(bank, components, predicted, distinct: bool, k: int) -> None:
     patches = searched(bank, components, predicted, k=k, distinct=distinct)
-    expected = brute_force(bank, components, predicted, k, distinct)
+    expected = brute_force(bank=bank, components=components, predicted=predicted, k=k, distinct=distinct)
     names = ["component", "selection", "image", "row", "column"]
     ours = patches.sort_values(["component", "selection", "rank"])[names].reset_index(drop=True)
     pd.testing.assert_frame_equal(ours, expected[names], check_dtype=False)
@@ -79,7 +79,15 @@ def test_equal_to_brute_force(bank, components, predicted, distinct: bool, k: in
 def test_blocks_and_order_of_images_do_not_matter(bank, components, predicted, distinct, cuts, block_values) -> None:
     expected = searched(bank, components, predicted, distinct=distinct)
     order = np.random.default_rng(len(cuts)).permutation(50)
-    patches = searched(bank, components, predicted, order, cuts, distinct=distinct, block_values=block_values)
+    patches = searched(
+        bank=bank,
+        components=components,
+        predicted=predicted,
+        order=order,
+        cuts=cuts,
+        distinct=distinct,
+        block_values=block_values,
+    )
     pd.testing.assert_frame_equal(patches, expected)
 
 
@@ -90,7 +98,14 @@ def test_similarities_of_real_numbers_do_not_depend_on_blocks() -> None:
     components = rng.random((4, 257))
     predicted = np.full(60, 9)
     whole = searched(bank, components, predicted)
-    parts = searched(bank, components, predicted, np.arange(60)[::-1].copy(), (7, 8, 23), block_values=40)
+    parts = searched(
+        bank=bank,
+        components=components,
+        predicted=predicted,
+        order=np.arange(60)[::-1].copy(),
+        cuts=(7, 8, 23),
+        block_values=40,
+    )
     pd.testing.assert_frame_equal(whole, parts)
     best = whole[(whole["selection"] == "all") & (whole["rank"] < 2)]
     assert (best.groupby("component")["image"].apply(lambda pair: pair.iloc[1] - pair.iloc[0]) == 30).all()
@@ -152,7 +167,9 @@ def test_prototypes_of_classes_by_two_recipes() -> None:
     predicted = {image: 3 if image < 10 else 8 for image in range(30)}
     recipes = [Recipe("cells", 2), Recipe("windows", 5, kernel=3, stride=1, window=0.5, distinct=True)]
     batches = [(np.arange(at, at + 10), activations[at : at + 10]) for at in (0, 10, 20)]
-    prototypes = class_prototypes(batches, predicted, arrays, recipes, (64, 64), k=4)
+    prototypes = class_prototypes(
+        batches=batches, predicted=predicted, components=arrays, recipes=recipes, view=(64, 64), k=4
+    )
     counts = prototypes.groupby(["class", "recipe", "component", "selection"]).size()
     assert counts.loc[:, "cells"].eq(4).all()
     assert counts.loc[:, "windows"].eq(5).all()  # one rank for each component, which distinct images may need

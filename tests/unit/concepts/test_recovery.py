@@ -32,8 +32,9 @@ def truth() -> pd.DataFrame:
     rows = [
         {"image": image, "concept": concept, "top": 4, "left": left, "height": 24, "width": 24}
         | {"faint": image == 11 and concept == "7"}
-        for image in range(12) for concept, left in (("3", 4), ("7", 36))
-    ]  # fmt: skip
+        for image in range(12)
+        for concept, left in (("3", 4), ("7", 36))
+    ]
     return pd.DataFrame(rows)
 
 

@@ -132,7 +132,7 @@ def planes(tmp_path) -> Planes:
 def test_a_pair_that_cannot_be_contrasted_has_a_row_with_the_reason(sets, planes):
     """What a chance row could not factorize says nothing of the pair itself."""
     names = [f"class {number}" for number in range(10)]
-    pair_rows = pair_table([(3, 5), (3, 8), (5, 9)], names, planes, {3, 5, 9}, sets)
+    pair_rows = pair_table(pairs=[(3, 5), (3, 8), (5, 9)], names=names, planes=planes, usable={3, 5, 9}, sets=sets)
     assert pair_rows["status"].tolist() == ["ok", "skipped", "skipped"]
     assert pair_rows["reason"][1].startswith("no features of class 8: fewer than min_images")
     assert pair_rows["reason"][2] == NO_PLANE

@@ -34,7 +34,7 @@ def model() -> Model:
 
 def pasted(condition: str, model: Model, seed: int = 0) -> torch.Tensor:
     before = VIEWS.clone()
-    views = inserted_views(VIEWS, IDS, CROP, BOX, condition, model, seed)
+    views = inserted_views(views=VIEWS, images=IDS, crop=CROP, box=BOX, condition=condition, model=model, seed=seed)
     assert torch.equal(VIEWS, before)
     outside = torch.ones(4, 4, dtype=torch.bool)
     outside[2:, 2:] = False
@@ -52,25 +52,45 @@ def test_a_shuffled_crop_keeps_its_pixels_and_differs_between_images_and_seeds(m
     views = pasted("shuffled", model)
     for view in views:
         assert sorted(map(tuple, view.flatten(1).T.tolist())) == sorted(map(tuple, CROP.reshape(-1, 3).tolist()))
-    many = inserted_views(VIEWS[:1].expand(20, -1, -1, -1), np.arange(20), CROP, BOX, "shuffled", model)
+    many = inserted_views(
+        views=VIEWS[:1].expand(20, -1, -1, -1),
+        images=np.arange(20),
+        crop=CROP,
+        box=BOX,
+        condition="shuffled",
+        model=model,
+    )
     assert len({tuple(view.flatten().tolist()) for view in many}) > 5
     assert torch.equal(views, pasted("shuffled", model))
     assert not torch.equal(
-        many, inserted_views(VIEWS[:1].expand(20, -1, -1, -1), np.arange(20), CROP, BOX, "shuffled", model, 1)
+        many,
+        inserted_views(
+            views=VIEWS[:1].expand(20, -1, -1, -1),
+            images=np.arange(20),
+            crop=CROP,
+            box=BOX,
+            condition="shuffled",
+            model=model,
+            seed=1,
+        ),
     )
 
 
 def test_zeros_are_exactly_zero_for_the_network(model):
     """With everything covered the network sees zeros: all logits are equal."""
-    rows = insertion_rows(model, [(IDS, VIEWS)], np.zeros((4, 4, 3), np.uint8), "top_left", (0, 1))
+    rows = insertion_rows(
+        model=model, batches=[(IDS, VIEWS)], crop=np.zeros((4, 4, 3), np.uint8), corner="top_left", pair=(0, 1)
+    )
     at_zeros = rows[rows["condition"] == "zeros"]
     np.testing.assert_allclose(at_zeros[["p_first", "p_second"]], 1 / 3, rtol=1e-6)
 
 
 def test_probabilities_are_those_of_the_whole_network(model):
-    rows = insertion_rows(model, [(IDS[:1], VIEWS[:1]), (IDS[1:], VIEWS[1:])], CROP, "bottom_right", (2, 0))
+    rows = insertion_rows(
+        model=model, batches=[(IDS[:1], VIEWS[:1]), (IDS[1:], VIEWS[1:])], crop=CROP, corner="bottom_right", pair=(2, 0)
+    )
     assert rows["condition"].tolist() == [*CONDITIONS, *CONDITIONS]
-    view = inserted_views(VIEWS[1:], IDS[1:], CROP, BOX, "crop", model)
+    view = inserted_views(views=VIEWS[1:], images=IDS[1:], crop=CROP, box=BOX, condition="crop", model=model)
     expected = model.module(model.preprocess.normalise(view)).double().softmax(1)[0]
     row = rows[(rows["image"] == 8) & (rows["condition"] == "crop")].iloc[0]
     assert row["p_first"] == pytest.approx(float(expected[2]))
@@ -80,9 +100,11 @@ def test_probabilities_are_those_of_the_whole_network(model):
 
 def test_a_crop_that_does_not_fit_and_a_corner_that_does_not_exist_are_errors(model):
     with pytest.raises(ConfigError, match="5×5 pixels"):
-        insertion_rows(model, [(IDS, VIEWS)], np.zeros((5, 5, 3), np.uint8), "top_left", (0, 1))
+        insertion_rows(
+            model=model, batches=[(IDS, VIEWS)], crop=np.zeros((5, 5, 3), np.uint8), corner="top_left", pair=(0, 1)
+        )
     with pytest.raises(ConfigError, match="unknown corner"):
-        insertion_rows(model, [(IDS, VIEWS)], CROP, "middle", (0, 1))
+        insertion_rows(model=model, batches=[(IDS, VIEWS)], crop=CROP, corner="middle", pair=(0, 1))
 
 
 def known(p_first: dict[str, list[float]]) -> pd.DataFrame:

@@ -58,7 +58,9 @@ def test_probabilities_from_nothing_hidden_to_everything(model):
     images[:, :, :, :2] = 1
     before = images.clone()
     settings = MaskOptions(fill=1.0, steps=4, batch_size=1)
-    probabilities = masked_probabilities(model, images, ranks_by_distance(DISTANCES), [0, 1], settings)
+    probabilities = masked_probabilities(
+        model=model, images=images, ranks=ranks_by_distance(DISTANCES), classes=[0, 1], options=settings
+    )
     assert torch.equal(images, before)
     whole = torch.tensor([[3.0, 0.0]], dtype=torch.float64).softmax(1)
     np.testing.assert_allclose(probabilities[0], whole[0], rtol=1e-6)
@@ -71,14 +73,24 @@ def test_probabilities_from_nothing_hidden_to_everything(model):
 def test_the_order_of_the_batch_does_not_matter(model):
     images = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
     ranks = ranks_by_distance(DISTANCES)
-    one = masked_probabilities(model, images, ranks, [0, 1], MaskOptions(batch_size=1))
-    other = masked_probabilities(model, images.flip(0), ranks[::-1].copy(), [0, 1], MaskOptions())
+    one = masked_probabilities(
+        model=model, images=images, ranks=ranks, classes=[0, 1], options=MaskOptions(batch_size=1)
+    )
+    other = masked_probabilities(
+        model=model, images=images.flip(0), ranks=ranks[::-1].copy(), classes=[0, 1], options=MaskOptions()
+    )
     np.testing.assert_allclose(one, other)
 
 
 def test_an_image_without_ranks_is_named(model):
     with pytest.raises(ShapeError, match="3 images and ranks of 2"):
-        masked_probabilities(model, torch.zeros(3, 3, 4, 4), ranks_by_distance(DISTANCES), [0], MaskOptions())
+        masked_probabilities(
+            model=model,
+            images=torch.zeros(3, 3, 4, 4),
+            ranks=ranks_by_distance(DISTANCES),
+            classes=[0],
+            options=MaskOptions(),
+        )
 
 
 def test_the_example_is_the_image_deepest_on_the_side_of_a(model):
@@ -88,8 +100,9 @@ def test_the_example_is_the_image_deepest_on_the_side_of_a(model):
     assert test.positions == 8
     assert test.ranks.tolist() == [[2, 0], [3, 6]]
     assert test.rows.groupby("baseline")["share"].apply(list).to_dict() == {
-        "none": [0.0, 0.5, 1.0], "random_order": [0.0, 0.5, 1.0],
-    }  # fmt: skip
+        "none": [0.0, 0.5, 1.0],
+        "random_order": [0.0, 0.5, 1.0],
+    }
 
 
 def test_pairs_that_were_skipped_do_not_count():

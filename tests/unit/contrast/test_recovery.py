@@ -62,7 +62,15 @@ def test_masses_of_both_orders_come_from_one_plane(truth):
     of_1 = torch.zeros(1, 2, 2, 2)
     of_0[0, 0, 0, 0] = of_0[1, 0, 1, 1] = of_1[0, 1, 0, 0] = 2
     images = {0: np.array([0, 1]), 1: np.array([2])}
-    masses = mass_table([(0, of_0), (1, of_1)], images, {"none": {(0, 1): plane}}, SHARING, truth, (64, 64), 32)
+    masses = mass_table(
+        classes=[(0, of_0), (1, of_1)],
+        images=images,
+        planes={"none": {(0, 1): plane}},
+        sharing=SHARING,
+        truth=truth,
+        view=(64, 64),
+        cell=32,
+    )
     assert masses[["from_class", "to_class", "image"]].to_numpy().tolist() == [[0, 1, 0], [0, 1, 1], [1, 0, 2]]
     assert (masses["own"] > masses["shared"]).tolist() == [True, False, True]
 
@@ -70,7 +78,13 @@ def test_masses_of_both_orders_come_from_one_plane(truth):
 def test_a_picture_that_the_model_misnames_does_not_count(truth):
     plane = Hyperplane(np.array([-1.0], np.float32), 0.0)
     masses = mass_table(
-        [(0, torch.ones(1, 1, 2, 2))], {0: np.array([2])}, {"none": {(0, 1): plane}}, SHARING, truth, (64, 64), 32
+        classes=[(0, torch.ones(1, 1, 2, 2))],
+        images={0: np.array([2])},
+        planes={"none": {(0, 1): plane}},
+        sharing=SHARING,
+        truth=truth,
+        view=(64, 64),
+        cell=32,
     )
     assert masses.empty
 
@@ -85,8 +99,14 @@ COLUMNS = ["first", "second", "baseline", "side", "selection", "component", "ran
 def test_the_strongest_component_that_holds_a_digit_counts(truth):
     """Class 0's strongest component holds nothing, its second the own digit; class 1's the shared one, as its patches
     of the own digit come from a picture in which it is faint."""
-    rows = patches("for", 0, 0, 16, 8) + patches("for", 1, 0, 0, 6) + patches("for", 1, 0, 32, 2, start=6)
-    rows += patches("against", 0, 3, 0, 8) + patches("against", 1, 2, 32, 8)
+    rows = (
+        patches(side="for", component=0, image=0, top=16, n=8)
+        + patches(side="for", component=1, image=0, top=0, n=6)
+        + patches(side="for", component=1, image=0, top=32, n=2, start=6)
+    )
+    rows += patches(side="against", component=0, image=3, top=0, n=8) + patches(
+        side="against", component=1, image=2, top=32, n=8
+    )
     table = pd.DataFrame(rows, columns=[*COLUMNS, "height", "width"])
     strongest = strongest_table(table, SHARING, truth)
     real = strongest[strongest["baseline"] == "none"]
@@ -98,13 +118,15 @@ def test_the_strongest_component_that_holds_a_digit_counts(truth):
 
 
 def test_too_few_patches_with_a_digit_hold_none(truth):
-    rows = patches("for", 0, 0, 0, 5) + patches("for", 0, 0, 16, 3, start=5)
+    rows = patches(side="for", component=0, image=0, top=0, n=5) + patches(
+        side="for", component=0, image=0, top=16, n=3, start=5
+    )
     strongest = strongest_table(pd.DataFrame(rows, columns=[*COLUMNS, "height", "width"]), SHARING, truth)
     assert strongest["concept"].isna().all()
 
 
 def test_without_contrasts_there_are_no_rows_and_no_error(truth):
-    table = pd.DataFrame(patches("for", 0, 0, 0, 8), columns=[*COLUMNS, "height", "width"])
+    table = pd.DataFrame(patches(side="for", component=0, image=0, top=0, n=8), columns=[*COLUMNS, "height", "width"])
     assert strongest_table(table, {}, truth).empty
     assert strongest_table(table.iloc[:0], SHARING, truth)["concept"].isna().all()
     assert contrast_recovery_summary(pd.DataFrame({"baseline": []}), strongest_table(table, {}, truth)).empty
@@ -118,7 +140,7 @@ def test_concepts_belong_to_the_models_classes_whatever_the_labels():
 
 
 def test_a_dataset_without_truth_is_named(truth):
-    table = pd.DataFrame(patches("for", 0, 0, 0, 8), columns=[*COLUMNS, "height", "width"])
+    table = pd.DataFrame(patches(side="for", component=0, image=0, top=0, n=8), columns=[*COLUMNS, "height", "width"])
     with pytest.raises(DataError, match="truth table"):
         strongest_table(table, SHARING, truth.iloc[:0])
 

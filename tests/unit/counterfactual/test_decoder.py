@@ -17,20 +17,20 @@ from conceptrast.models.weights import write_state
 )
 def test_a_picture_of_any_size_comes_out(shape, size):
     decoder = Decoder("layer", shape, size, width=16).eval()
-    found = decoder(torch.rand(2, *shape))
-    assert found.shape == (2, 3, *size)
-    assert found.min() >= 0
-    assert found.max() <= 1
+    pictures = decoder(torch.rand(2, *shape))
+    assert pictures.shape == (2, 3, *size)
+    assert pictures.min() >= 0
+    assert pictures.max() <= 1
 
 
 @pytest.mark.parametrize("size", [(8, 8), (9, 33), (224, 224), (97, 50)])
 @pytest.mark.parametrize("positions", [(1, 1), (3, 2), (4, 4)])
 def test_resolutions_at_most_double_and_end_at_half_the_picture(positions, size):
-    found = resolutions(positions, size)
-    assert found[-1] == ((size[0] + 1) // 2, (size[1] + 1) // 2)
-    for small, large in pairwise(found):
+    sizes = resolutions(positions, size)
+    assert sizes[-1] == ((size[0] + 1) // 2, (size[1] + 1) // 2)
+    for small, large in pairwise(sizes):
         assert all(b <= 2 * a for a, b in zip(small, large, strict=True))
-    assert all(side >= least for side, least in zip(found[0], positions, strict=True))
+    assert all(side >= least for side, least in zip(sizes[0], positions, strict=True))
 
 
 def test_a_layer_as_fine_as_the_picture_is_refused():

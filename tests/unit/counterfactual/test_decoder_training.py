@@ -34,7 +34,7 @@ def split(model):
 def trained(model, split, options=OPTIONS, checkpoint=None, seed=0):
     train = TABLE[TABLE["split"] == "train"]
     pictures = TrainingPictures(DATASET, train, model.preprocess, options.batch_size)
-    return train_decoder(model, split, pictures, options, checkpoint, seed)
+    return train_decoder(model=model, split=split, training=pictures, options=options, checkpoint=checkpoint, seed=seed)
 
 
 def same(one, other):
@@ -48,10 +48,12 @@ def test_it_learns_what_it_is_shown(model):
     assert history["loss"].iloc[-1] < history["loss"].iloc[0] / 2
     pictures = Pictures(DATASET, TABLE, model, batch_size=16)
     ids = TABLE[TABLE["split"] == "train"]["image"].to_numpy()
-    rows = reconstruction_rows(model, split, decoder, pictures.of(ids), mean_picture(pictures.of(ids)))
-    found = reconstruction_summary(rows).set_index("baseline")
-    assert found.loc["none", "psnr_mean"] > found.loc["mean_picture", "psnr_mean"] + 1
-    assert found.loc["none", "ssim_mean"] > found.loc["mean_picture", "ssim_mean"] + 0.05
+    rows = reconstruction_rows(
+        model=model, split=split, decoder=decoder, batches=pictures.of(ids), mean=mean_picture(pictures.of(ids))
+    )
+    summary = reconstruction_summary(rows).set_index("baseline")
+    assert summary.loc["none", "psnr_mean"] > summary.loc["mean_picture", "psnr_mean"] + 1
+    assert summary.loc["none", "ssim_mean"] > summary.loc["mean_picture", "ssim_mean"] + 0.05
 
 
 def test_the_perceptual_term_brings_the_activations_nearer(model, split):
@@ -71,7 +73,8 @@ def test_the_perceptual_term_brings_the_activations_nearer(model, split):
 
 
 def test_errors_are_means_and_the_second_is_relative():
-    one, other = torch.rand(2, 3, 4, 4), torch.rand(2, 3, 4, 4)
+    one = torch.rand(2, 3, 4, 4)
+    other = torch.rand(2, 3, 4, 4)
     activations = torch.full((2, 1, 1, 1), 4.0)
     pixels, seen = reconstruction_errors(one, other, activations, activations - 1)
     assert float(pixels) == pytest.approx(float((one - other).abs().mean()))
@@ -84,7 +87,9 @@ class Killed(BaseException):
 
 def test_a_killed_training_resumes_to_the_same_bits(model, split, tmp_path, monkeypatch):
     whole, epochs = trained(model, split)
-    path, real, steps = tmp_path / "c.pt", decoder_training._step, iter(range(100))
+    path = tmp_path / "c.pt"
+    real = decoder_training._step
+    steps = iter(range(100))
 
     def dying(*arguments):
         if next(steps) == 3:
@@ -114,7 +119,8 @@ def test_the_seed_decides_and_neither_the_global_state_nor_the_model_is_touched(
 
 
 def test_a_diverging_training_stops_and_keeps_the_last_good_epoch(model, split, tmp_path, monkeypatch):
-    path, rate = tmp_path / "c.pt", decoder_training.learning_rate_at
+    path = tmp_path / "c.pt"
+    rate = decoder_training.learning_rate_at
     monkeypatch.setattr(
         decoder_training, "learning_rate_at", lambda step, *rest: 1e30 if step >= 2 else rate(step, *rest)
     )

@@ -38,11 +38,11 @@ def test_what_does_not_fit_is_named():
 def test_the_gradient_is_that_of_softmax_regression():
     """Logits are means of the channels: d log p_c / d a = (1[k = c] − p_k) / positions."""
     _, split, _, activations = toy()
-    said = activations.mean(dim=(2, 3)).softmax(dim=1)
-    expected = (torch.tensor([0.0, 0.0, 1.0]) - said) / 16
+    probabilities = activations.mean(dim=(2, 3)).softmax(dim=1)
+    expected = (torch.tensor([0.0, 0.0, 1.0]) - probabilities) / 16
     # The suffix starts with a ReLU, whose gradient at 0 is 0: move the activations off it.
-    found = log_probability_gradients(split, activations + 1e-4, target=2)
-    assert torch.allclose(found, expected[:, :, None, None].expand_as(found), atol=1e-5)
+    gradients = log_probability_gradients(split, activations + 1e-4, target=2)
+    assert torch.allclose(gradients, expected[:, :, None, None].expand_as(gradients), atol=1e-5)
 
 
 def test_the_latent_shift_is_the_same_where_the_decoder_is_exact():
@@ -59,13 +59,14 @@ def test_gradients_do_not_vanish_where_the_probability_does():
 
 
 def test_random_directions_are_vectors_and_maps_and_every_image_has_its_own():
-    found = random_directions("0", (3, 2, 2), 0, [1, 2])
-    assert {name: {tuple(each.values.shape) for each in kind} for name, kind in found.items()} == {
+    directions = random_directions("0", (3, 2, 2), 0, [1, 2])
+    assert {name: {tuple(direction.values.shape) for direction in kind} for name, kind in directions.items()} == {
         "random_vector": {(3,)},
         "random_map": {(3, 2, 2)},
     }
-    again, other = random_directions("0", (3, 2, 2), 0, [2]), random_directions("0", (3, 2, 2), 1, [2])
-    for name, kind in found.items():
+    again = random_directions("0", (3, 2, 2), 0, [2])
+    other = random_directions("0", (3, 2, 2), 1, [2])
+    for name, kind in directions.items():
         assert torch.equal(kind[1].values, again[name][0].values)
         assert not torch.equal(kind[1].values, other[name][0].values)
         assert not torch.equal(kind[0].values, kind[1].values)
@@ -74,9 +75,9 @@ def test_random_directions_are_vectors_and_maps_and_every_image_has_its_own():
 def test_a_gradient_that_is_zero_is_no_direction_and_the_reason_is_given():
     *parts, activations = toy()
     layer = DecodableLayer(*parts)
-    found = directions_towards(layer, torch.zeros_like(activations) - 1, (0, 2))  # the ReLU lets nothing through
-    assert "gradient" not in found
-    assert missing_directions(found, ["gradient", "hyperplane"], "no plane") == {
+    directions = directions_towards(layer, torch.zeros_like(activations) - 1, (0, 2))  # the ReLU lets nothing through
+    assert "gradient" not in directions
+    assert missing_directions(directions, ["gradient", "hyperplane"], "no plane") == {
         "gradient": "the gradient of an image is zero throughout",
         "hyperplane": "no plane",
     }
@@ -93,12 +94,12 @@ def test_a_study_gives_what_it_knows_in_a_fixed_order():
     plane = Hyperplane(torch.tensor([-1.0, 0.0, 1.0]).numpy(), 0.0)
     components = torch.eye(3).numpy()
     vectors = PairVectors(plane=plane, components=components, cav=("blue: concept 4", components[2]))
-    found = directions_towards(layer, activations + 1, (0, 2), vectors)
-    assert list(found) == list(DIRECTION_KINDS)
-    assert [len(each) for each in found.values()] == [2] * 5
-    assert found["component"][0].values.tolist() == [0, 0, 1]
-    assert found["component"][0].origin == "component 3 of blue"
-    assert found["hyperplane"][0].origin == "red to blue"
-    assert found["cav"][0].origin == "blue: concept 4"
-    assert not torch.equal(found["gradient"][0].values, found["gradient"][1].values)
+    directions = directions_towards(layer, activations + 1, (0, 2), vectors)
+    assert list(directions) == list(DIRECTION_KINDS)
+    assert [len(per_image) for per_image in directions.values()] == [2] * 5
+    assert directions["component"][0].values.tolist() == [0, 0, 1]
+    assert directions["component"][0].origin == "component 3 of blue"
+    assert directions["hyperplane"][0].origin == "red to blue"
+    assert directions["cav"][0].origin == "blue: concept 4"
+    assert not torch.equal(directions["gradient"][0].values, directions["gradient"][1].values)
     assert list(directions_towards(layer, activations + 1, (0, 2))) == ["gradient", "latent_shift"]

@@ -18,9 +18,9 @@ from .toys import BLUE, subject_of_toy, toy
 def test_activations_move_by_their_own_length():
     _, split, _, activations = toy()
     units = torch.stack([BLUE.unit((3, 4, 4))] * 2)
-    found = moved_activations(split, activations, units, torch.tensor([0.5, 0.0]))
-    assert float((found[0] - activations[0]).norm() / activations[0].norm()) == pytest.approx(0.5)
-    assert torch.equal(found[1], activations[1])
+    moved = moved_activations(split, activations, units, torch.tensor([0.5, 0.0]))
+    assert float((moved[0] - activations[0]).norm() / activations[0].norm()) == pytest.approx(0.5)
+    assert torch.equal(moved[1], activations[1])
 
 
 def test_negative_activations_become_zero_only_after_a_relu():

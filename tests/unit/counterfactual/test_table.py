@@ -36,19 +36,20 @@ def test_the_summary_counts_images_whose_decoded_start_was_right():
 
 
 def test_all_pairs_together_and_pairs_that_were_skipped_have_their_rows():
-    one, other = rows_of({1: (0, 0, 2)}), rows_of({1: (1, 1, 1)}, from_class=1)
+    one = rows_of({1: (0, 0, 2)})
+    other = rows_of({1: (1, 1, 1)}, from_class=1)
     skipped = with_names(pd.DataFrame([{"from_class": 2, "to_class": 0, "status": "skipped", "reason": "few"}]), NAMES)
-    found = counterfactual_summary(pd.concat([one, other, skipped]))
-    assert found["from_class"].tolist() == [0, 1, ALL_PAIRS, 2]
-    whole = found[found["from_class"] == ALL_PAIRS].iloc[0]
+    summary = counterfactual_summary(pd.concat([one, other, skipped]))
+    assert summary["from_class"].tolist() == [0, 1, ALL_PAIRS, 2]
+    whole = summary[summary["from_class"] == ALL_PAIRS].iloc[0]
     assert (whole["n_images"], whole["changed"], whole["reached"], whole["to_name"]) == (2, 0.5, 0.5, "all")
-    assert found.iloc[-1][["status", "reason", "from_name"]].tolist() == ["skipped", "few", "blue"]
+    assert summary.iloc[-1][["status", "reason", "from_name"]].tolist() == ["skipped", "few", "blue"]
 
 
 def test_a_run_whose_pairs_were_all_skipped_has_its_reasons():
     rows = pd.DataFrame([{"from_class": 2, "to_class": 0, "status": "skipped", "reason": "few"}])
-    found = counterfactual_summary(with_names(rows, NAMES))
-    assert found[["from_name", "status", "reason"]].to_numpy().tolist() == [["blue", "skipped", "few"]]
+    summary = counterfactual_summary(with_names(rows, NAMES))
+    assert summary[["from_name", "status", "reason"]].to_numpy().tolist() == [["blue", "skipped", "few"]]
 
 
 def test_a_direction_that_a_pair_lacks_keeps_its_row():
@@ -56,9 +57,9 @@ def test_a_direction_that_a_pair_lacks_keeps_its_row():
     lacking = pd.DataFrame(
         [{"from_class": 0, "to_class": 2, "direction": "cav", "status": "skipped", "reason": "none"}]
     )
-    found = counterfactual_summary(pd.concat([rows, with_names(lacking, NAMES)]))
-    assert found.iloc[-1][["direction", "status", "reason"]].tolist() == ["cav", "skipped", "none"]
-    assert len(found) == 3
+    summary = counterfactual_summary(pd.concat([rows, with_names(lacking, NAMES)]))
+    assert summary.iloc[-1][["direction", "status", "reason"]].tolist() == ["cav", "skipped", "none"]
+    assert len(summary) == 3
 
 
 def test_a_decoder_that_keeps_no_class_is_said_to_be_too_weak():
@@ -69,7 +70,7 @@ def test_a_decoder_that_keeps_no_class_is_said_to_be_too_weak():
 def test_a_row_says_what_each_half_said():
     layer, activations = subject_of_toy()
     way = counterfactuals(layer, activations, [BLUE, BLUE], 2)
-    rows = counterfactual_rows([7, 9], way, BLUE, (0, 2), "suffix")
+    rows = counterfactual_rows(images=[7, 9], walk=way, direction=BLUE, pair=(0, 2), stop="suffix")
     row = rows[(rows["image"] == 9) & (rows["fraction"] == 0.5)].iloc[0]
     assert row["lambda"] == pytest.approx(way.lambdas[1] / 2)
     assert row["p_to"] == pytest.approx(way.suffix[1, 2, 2])

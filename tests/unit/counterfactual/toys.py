@@ -33,7 +33,8 @@ def toy() -> tuple[Model, SplitModel, Blocks, Tensor]:
     """Model, cut before its ReLU, decoder, and activations of two pictures: plain red, plain green."""
     model = colours()
     activations = torch.zeros(2, 3, 4, 4)
-    activations[0, 0], activations[1, 1] = 5.0, 5.0
+    activations[0, 0] = 5.0
+    activations[1, 1] = 5.0
     return model, SplitModel(model, "0"), Blocks().eval(), activations
 
 

@@ -1,16 +1,13 @@
-"""Opening a dataset by its entry in the config, the small kinds, the step."""
+"""Opening a dataset by its entry in the config, the small kinds."""
 
 from __future__ import annotations
 
 import pytest
 
-from conceptrast.base.errors import ConfigError, DataError
-from conceptrast.base.files import read_json, read_table
+from conceptrast.base.errors import ConfigError
 from conceptrast.data import DATASET_KINDS
-from conceptrast.data.dataset import TABLE_TYPES, TRUTH_TYPES, open_dataset
+from conceptrast.data.dataset import open_dataset
 from conceptrast.data.photographs import FILES
-from conceptrast.steps.index import main
-from conceptrast.steps.runner import call
 
 
 @pytest.mark.parametrize(
@@ -85,41 +82,3 @@ def test_photographs_ship_with_the_packages():
     assert table.label_name.tolist() == list(FILES)
     assert all(dataset.picture(row).mode == "RGB" for row in table.itertuples())
     assert dataset.fingerprint() != open_dataset({"kind": "photographs", "names": ["cat"]}).fingerprint()
-
-
-def outputs(folder):
-    names = {
-        "index": "index.parquet",
-        "rejected": "rejected.csv",
-        "truth": "truth.parquet",
-        "class_names": "names.json",
-    }
-    return {key: folder / name for key, name in names.items()}
-
-
-@pytest.mark.parametrize("dataset", [{"kind": "digit_pairs", "train": 20, "validation": 10}, {"kind": "photographs"}])
-def test_the_step_writes_all_four_files_with_the_columns_of_the_design(tmp_path, dataset):
-    paths = outputs(tmp_path)
-    call(main, {"dataset": dataset, "seed": 0, "max_rejected": 0.01}, **paths)
-    table = read_table(paths["index"])
-    truth = read_table(paths["truth"])
-    assert list(table.columns) == list(TABLE_TYPES)
-    assert list(truth.columns) == list(TRUTH_TYPES)
-    assert truth.faint.dtype == bool
-    assert table.image.dtype == truth.image.dtype == "int64"
-    assert list(read_table(paths["rejected"]).columns) == ["path", "reason"]
-    assert set(table.label_name) <= set(read_json(paths["class_names"]))
-
-
-def test_the_step_lists_what_it_rejected_even_when_it_stops(tmp_path):
-    (tmp_path / "set" / "ant").mkdir(parents=True)
-    (tmp_path / "set" / "ant" / "a.png").touch()
-    paths = outputs(tmp_path)
-    with pytest.raises(DataError, match="1 of 1 pictures"):
-        call(
-            main,
-            {"dataset": {"kind": "image_folder", "root": str(tmp_path / "set")}, "seed": 0, "max_rejected": 0.01},
-            **paths,
-        )
-    assert read_table(paths["rejected"]).path.tolist() == ["ant/a.png"]
-    assert not paths["index"].exists()

@@ -14,12 +14,9 @@ import pytest
 import tifffile
 
 from conceptrast.base.errors import ConfigError, DataError
-from conceptrast.base.files import read_json, read_table
 from conceptrast.data import midog as midog_module
 from conceptrast.data.dataset import Dataset, open_dataset
 from conceptrast.data.midog import tile_at
-from conceptrast.steps import index as index_step
-from conceptrast.steps.runner import call
 
 
 @pytest.fixture(scope="module")
@@ -194,10 +191,13 @@ def test_slides_that_cannot_be_used_cost_their_cells_alone(root: Path, what: str
     else:
         path.write_bytes({"empty": b"", "cut off": path.read_bytes()[:200_000], "text": b"<html>"}[what])
     reasons = {
-        "missing": "does not exist", "empty": "0 bytes", "cut off": "cannot be decoded", "text": "not a TIFF",
+        "missing": "does not exist",
+        "empty": "0 bytes",
+        "cut off": "cannot be decoded",
+        "text": "not a TIFF",
         "small": "the image of 400×400 pixels is smaller than a tile of 512",
         "another size": "it has 900×900 pixels, and the annotations say 1024×1024",
-    }[what]  # fmt: skip
+    }[what]
     index = opened(root).build_index()
     assert index.rejected.path.str.startswith("002.tiff#annotation=").all()
     assert index.rejected.reason.str.contains(reasons).all()
@@ -205,19 +205,6 @@ def test_slides_that_cannot_be_used_cost_their_cells_alone(root: Path, what: str
     assert len(index.table) == 24 - len(index.rejected)
     with pytest.raises(DataError, match=r"of 24 pictures cannot be used, more than max_rejected = 0\.01"):
         index.check(0.01)
-
-
-def test_the_step_writes_what_was_rejected_before_it_stops(root: Path, tmp_path: Path) -> None:
-    with_cells(root, {"bbox": [500, 500, 550, 550]}, {"bbox": [5000, 0, 5050, 50]})
-    names = ("index.parquet", "rejected.csv", "truth.parquet", "class_names.json")
-    files = {name.partition(".")[0]: tmp_path / name for name in names}
-    settings = {"dataset": {"kind": "midog", "root": str(root)}, "seed": 0, "max_rejected": 0.01}
-    with pytest.raises(DataError, match=r"1 of 2 pictures cannot be used.*lies outside the image"):
-        call(index_step.main, settings, **files)
-    assert "lies outside the image" in read_table(files["rejected"]).reason[0]
-    call(index_step.main, settings | {"max_rejected": 0.5}, **files)
-    assert read_json(files["class_names"]) == ["mitotic figure", "hard negative"]
-    assert read_table(files["truth"]).empty
 
 
 def test_what_is_not_there_is_named(root: Path) -> None:
@@ -252,9 +239,13 @@ def test_a_file_of_annotations_that_is_none_says_why(root: Path, text: str, mess
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"tile": 0}, "tile is a number of pixels, 1 or more; got 0"), ({"validation": 20}, "validation is a share"),
-     ({"annotations": 3}, "annotations is a path"), ({"tiles": 3}, "unknown option .* 'tiles'; nearest: tile")],
-)  # fmt: skip
+    [
+        ({"tile": 0}, "tile is a number of pixels, 1 or more; got 0"),
+        ({"validation": 20}, "validation is a share"),
+        ({"annotations": 3}, "annotations is a path"),
+        ({"tiles": 3}, "unknown option .* 'tiles'; nearest: tile"),
+    ],
+)
 def test_options_that_make_no_sense_are_refused(tmp_path: Path, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         opened(tmp_path, **options)

@@ -20,7 +20,7 @@ from conceptrast.dff.factorization import deep_feature_factorization as factoriz
 
 def likeness(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Cosines of the heatmaps ``[N, k, h, w]`` of two factorizations."""
-    old, new = (each.transpose(1, 0, 2, 3).reshape(each.shape[1], -1) for each in (one, other))
+    old, new = (heatmaps.transpose(1, 0, 2, 3).reshape(heatmaps.shape[1], -1) for heatmaps in (one, other))
     return (old @ new.T) / np.linalg.norm(old, axis=1)[:, None] / np.linalg.norm(new, axis=1)
 
 
@@ -36,9 +36,10 @@ def halves() -> np.ndarray:
 
 
 def test_a_concept_that_stays_itself_keeps_its_place(halves: np.ndarray) -> None:
-    found = factorize_in_order(halves, [4, 2])
-    assert list(found) == [2, 4]
-    few, many = found[2], found[4]
+    features = factorize_in_order(halves, [4, 2])
+    assert list(features) == [2, 4]
+    few = features[2]
+    many = features[4]
     assert few.shares[0] > few.shares[1]
     cosines = likeness(few.heatmaps, many.heatmaps)
     assert (cosines.argmax(axis=1) == [0, 1]).all()  # upper and lower half are where they were
@@ -47,8 +48,9 @@ def test_a_concept_that_stays_itself_keeps_its_place(halves: np.ndarray) -> None
 
 
 def test_only_the_order_is_another_than_that_of_the_factorization(halves: np.ndarray) -> None:
-    plain, ordered = factorize(halves, 4, seed=3), factorize_in_order(halves, [2, 4], seed=3)[4]
-    place = [int(np.abs(plain.concepts - each).sum(axis=1).argmin()) for each in ordered.concepts]
+    plain = factorize(halves, 4, seed=3)
+    ordered = factorize_in_order(halves, [2, 4], seed=3)[4]
+    place = [int(np.abs(plain.concepts - concept).sum(axis=1).argmin()) for concept in ordered.concepts]
     assert sorted(place) == [0, 1, 2, 3]
     np.testing.assert_array_equal(plain.heatmaps[:, place], ordered.heatmaps)
     np.testing.assert_array_equal(plain.concepts[place], ordered.concepts)
@@ -73,7 +75,8 @@ def test_no_number_of_concepts_is_refused(halves: np.ndarray) -> None:
 
 def test_heat_is_relative_to_the_highest_of_all_images() -> None:
     heatmaps = np.zeros((2, 3, 2, 2), np.float32)
-    heatmaps[0, 0], heatmaps[1, 0] = 2.0, 0.5
+    heatmaps[0, 0] = 2.0
+    heatmaps[1, 0] = 0.5
     heatmaps[0, 1] = 8.0
     heat = relative_heat(DeepFeatures(np.ones((3, 1)), heatmaps, np.zeros(1), 0.0), (6, 4))
     assert heat.shape == (2, 3, 6, 4)
@@ -83,22 +86,22 @@ def test_heat_is_relative_to_the_highest_of_all_images() -> None:
 
 def test_every_pixel_belongs_to_one_concept_at_most() -> None:
     heat = torch.rand(3, 4, 9, 9, generator=torch.Generator().manual_seed(0))
-    found = regions(heat, 0.6)
-    assert found.sum(dim=1).max() == 1
-    assert torch.equal(found.any(dim=1), heat.max(dim=1).values >= 0.6)
-    assert torch.equal(found.int().argmax(dim=1)[found.any(dim=1)], heat.argmax(dim=1)[found.any(dim=1)])
+    masks = regions(heat, 0.6)
+    assert masks.sum(dim=1).max() == 1
+    assert torch.equal(masks.any(dim=1), heat.max(dim=1).values >= 0.6)
+    assert torch.equal(masks.int().argmax(dim=1)[masks.any(dim=1)], heat.argmax(dim=1)[masks.any(dim=1)])
     assert torch.equal(regions(torch.full((1, 2, 1, 1), 0.5), 0.5)[0, :, 0, 0], torch.tensor([True, False]))
 
 
 def test_a_concept_at_its_strongest_does_not_depend_on_the_scale_of_the_factorization() -> None:
-    found = factorize(np.random.default_rng(0).random((2, 5, 3, 3)) - 0.4, 2)
+    features = factorize(np.random.default_rng(0).random((2, 5, 3, 3)) - 0.4, 2)
     scale = np.array([4.0, 0.25], np.float32)
-    other = found._replace(
-        concepts=found.offset + (found.concepts - found.offset) * scale[:, None],
-        heatmaps=found.heatmaps / scale[:, None, None],
+    other = features._replace(
+        concepts=features.offset + (features.concepts - features.offset) * scale[:, None],
+        heatmaps=features.heatmaps / scale[:, None, None],
     )
-    np.testing.assert_allclose(concept_vectors(found), concept_vectors(other), rtol=1e-5, atol=1e-6)
-    torch.testing.assert_close(relative_heat(found, (6, 6)), relative_heat(other, (6, 6)))
-    np.testing.assert_allclose(found.shares, other.shares, rtol=1e-5)
-    np.testing.assert_allclose(concept_vectors(found, np.ones(2)), found.concepts, rtol=1e-5, atol=1e-6)
-    assert not np.allclose(concept_vectors(other, np.ones(2)), found.concepts, rtol=0.1)
+    np.testing.assert_allclose(concept_vectors(features), concept_vectors(other), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(relative_heat(features, (6, 6)), relative_heat(other, (6, 6)))
+    np.testing.assert_allclose(features.shares, other.shares, rtol=1e-5)
+    np.testing.assert_allclose(concept_vectors(features, np.ones(2)), features.concepts, rtol=1e-5, atol=1e-6)
+    assert not np.allclose(concept_vectors(other, np.ones(2)), features.concepts, rtol=0.1)

@@ -23,21 +23,24 @@ SIZE = 16
 def colours(bias: tuple[float, ...] = (0.0, 0.5, 0.0)) -> Model:
     """Logits are the means of the channels of the pooled picture and a bias; layer 0 pools, layer 1 is a ReLU."""
     network = nn.Sequential(nn.AvgPool2d(4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 3))
-    network[4].weight.data, network[4].bias.data = torch.eye(3), torch.tensor(bias)
+    network[4].weight.data = torch.eye(3)
+    network[4].bias.data = torch.tensor(bias)
     return Model("colours", network, Preprocess(None, SIZE, (0.0,) * 3, (0.1,) * 3), NAMES)
 
 
 def picture() -> Tensor:
     """One image ``[1, 3, 16, 16]``: red above, blue below."""
     image = torch.zeros(1, 3, SIZE, SIZE)
-    image[0, 0, :8], image[0, 2, 8:] = 6.0, 4.0
+    image[0, 0, :8] = 6.0
+    image[0, 2, 8:] = 4.0
     return image
 
 
 def known() -> DeepFeatures:
     """The exact factorization of :func:`picture` at layer 1, with a scale of its own for each concept."""
     heatmaps = np.zeros((1, 2, 4, 4), np.float32)
-    heatmaps[0, 0, :2], heatmaps[0, 1, 2:] = 2.0, 0.5
+    heatmaps[0, 0, :2] = 2.0
+    heatmaps[0, 1, 2:] = 0.5
     return DeepFeatures(np.float32([[3, 0, 0], [0, 0, 8]]), heatmaps, np.zeros(3, np.float32), 0.25)
 
 
@@ -71,7 +74,8 @@ def test_head_and_suffix_are_asked_about_the_concept_where_it_is_strongest() -> 
 
 def test_the_suffix_sees_the_concept_at_every_position() -> None:
     network = nn.Sequential(nn.AvgPool2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(48, 2))
-    network[3].weight.data, network[3].bias.data = torch.zeros(2, 48), torch.zeros(2)
+    network[3].weight.data = torch.zeros(2, 48)
+    network[3].bias.data = torch.zeros(2)
     network[3].weight.data[0, :16] = 0.01 * torch.arange(16)  # red, every position with a weight of its own
     model = Model("positions", network, Preprocess(None, SIZE, (0.0,) * 3, (0.1,) * 3), ["red", "other"])
     table = concept_scores(SplitModel(model, "1"), BlurTest.of(model, picture()), known())
@@ -89,15 +93,17 @@ def test_the_package_asks_at_heat_one() -> None:
 
 def test_blur_is_the_drop_of_the_picture_with_the_region_blurred() -> None:
     table = scored()
-    model, image = colours(), picture()
-    test, masks = BlurTest.of(model, image, 0.2), regions(relative_heat(known(), (SIZE, SIZE)))
+    model = colours()
+    image = picture()
+    test = BlurTest.of(model, image, 0.2)
+    masks = regions(relative_heat(known(), (SIZE, SIZE)))
     for number in range(2):
         changed = torch.where(masks[:, number, None], test.blurred, image)
         with torch.no_grad():
             drop = (model.module(image).double().softmax(1) - model.module(changed).double().softmax(1))[0].numpy()
         rows = table[table["concept"] == number + 1]
         best = np.argsort(-drop)[:2]
-        assert rows["blur_class"].tolist() == [NAMES[each] for each in best]
+        assert rows["blur_class"].tolist() == [NAMES[class_index] for class_index in best]
         np.testing.assert_allclose(rows["blur_score"].astype(float), drop[best], atol=1e-6)
         assert rows["area"].iloc[0] == pytest.approx(float(masks[0, number].float().mean()))
     assert table["n_images"].tolist() == [1] * 4
@@ -106,7 +112,8 @@ def test_blur_is_the_drop_of_the_picture_with_the_region_blurred() -> None:
 
 def test_the_second_class_may_become_more_probable_and_that_is_shown() -> None:
     network = nn.Sequential(nn.AvgPool2d(4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2))
-    network[4].weight.data, network[4].bias.data = torch.tensor([[1.0, 0, 0], [0, 0, 1.0]]), torch.zeros(2)
+    network[4].weight.data = torch.tensor([[1.0, 0, 0], [0, 0, 1.0]])
+    network[4].bias.data = torch.zeros(2)
     model = Model("two", network, Preprocess(None, SIZE, (0.0,) * 3, (0.1,) * 3), ["red", "blue"])
     table = concept_scores(SplitModel(model, "1"), BlurTest.of(model, picture(), 0.2), known())
     first, second = (table.loc[table["rank"] == rank, "blur_score"].to_numpy(float) for rank in (1, 2))
@@ -122,7 +129,8 @@ def test_chance_is_the_mean_over_random_places_for_the_class_of_the_blur(
     """With a large bias the suffix always says green, and blur another class."""
     images = picture().repeat(count, 1, 1, 1)
     features = known()._replace(heatmaps=known().heatmaps.repeat(count, axis=0))
-    test, masks = BlurTest.of(colours(bias), images, 0.2), regions(relative_heat(features, (SIZE, SIZE)))
+    test = BlurTest.of(colours(bias), images, 0.2)
+    masks = regions(relative_heat(features, (SIZE, SIZE)))
     table = scored(features, images, bias, seed=7)
     assert (table["suffix_class"] == table["blur_class"]).all() == (bias[1] < 1)
     for number in range(2):
@@ -144,9 +152,11 @@ def test_a_region_that_is_the_whole_picture_is_everywhere_as_large() -> None:
 def test_the_mean_is_over_the_images_in_which_the_concept_has_a_region() -> None:
     """The second image holds no blue: the second concept's drop is that of the first image alone."""
     images = torch.cat([picture(), picture()])
-    images[1, 0, 8:], images[1, 2] = 6.0, 0.0
+    images[1, 0, 8:] = 6.0
+    images[1, 2] = 0.0
     heatmaps = np.concatenate([known().heatmaps, known().heatmaps])
-    heatmaps[1, 0], heatmaps[1, 1] = 2.0, 0.0
+    heatmaps[1, 0] = 2.0
+    heatmaps[1, 1] = 0.0
     both = scored(known()._replace(heatmaps=heatmaps), images)
     alone = scored(known()._replace(heatmaps=heatmaps[:1]), images[:1])
     second = both[both["concept"] == 2]
@@ -158,7 +168,7 @@ def test_the_mean_is_over_the_images_in_which_the_concept_has_a_region() -> None
     other = scored(known()._replace(heatmaps=heatmaps[1:]), images[1:])
     name = first["blur_class"].item()
     drops = [table[(table["concept"] == 1) & (table["blur_class"] == name)]["blur_score"] for table in (alone, other)]
-    assert first["blur_score"].item() == pytest.approx(np.mean([float(found.iloc[0]) for found in drops]))
+    assert first["blur_score"].item() == pytest.approx(np.mean([float(drop.iloc[0]) for drop in drops]))
 
 
 def test_ways_agree_rank_by_rank() -> None:
@@ -238,7 +248,8 @@ def test_a_region_ends_where_the_heat_is_a_quarter_of_the_highest(least: float) 
 
 
 def test_logits_that_are_not_finite_are_named() -> None:
-    model, image = colours(), picture()
+    model = colours()
+    image = picture()
     test = BlurTest.of(model, image)
     broken = known()._replace(concepts=np.full((2, 3), np.float32(np.inf)))
     with pytest.raises(ModelError, match="colours gives logits that are not finite"):

@@ -14,7 +14,9 @@ from conceptrast.dff.factorization import deep_feature_factorization as factoriz
 
 PARTS = np.array([[1, 2, 0, 0, 0, 0], [0, 0, 3, 1, 0, 0], [0, 0, 0, 0, 1, 1]], np.float32)
 FLOOR = np.array([-1.0, 0.5, 0.0, -2.0, 3.0, 0.0], np.float32)
-IMAGES, HEIGHT, WIDTH = 4, 3, 5
+IMAGES = 4
+HEIGHT = 3
+WIDTH = 5
 
 
 def planted(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -31,9 +33,9 @@ def planted(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return activations.astype(np.float32), where
 
 
-def matched(found: DeepFeatures) -> list[int]:
+def matched(features: DeepFeatures) -> list[int]:
     """The concept of each planted part."""
-    added = found.concepts - found.offset
+    added = features.concepts - features.offset
     likeness = PARTS @ added.T / np.linalg.norm(PARTS, axis=1)[:, None] / np.linalg.norm(added, axis=1)
     assert (likeness.max(axis=1) > 0.999).all()
     order = likeness.argmax(axis=1).tolist()
@@ -43,32 +45,38 @@ def matched(found: DeepFeatures) -> list[int]:
 
 def test_planted_parts_are_found_over_their_floor() -> None:
     activations, where = planted()
-    found = factorize(activations, 3)
-    assert found.reconstruction_error < 0.01
-    np.testing.assert_array_equal(found.offset, FLOOR)
-    for part, concept in enumerate(matched(found)):
-        heat, true = found.heatmaps[:, concept].ravel(), where[:, part].ravel()
+    features = factorize(activations, 3)
+    assert features.reconstruction_error < 0.01
+    np.testing.assert_array_equal(features.offset, FLOOR)
+    for part, concept in enumerate(matched(features)):
+        heat = features.heatmaps[:, concept].ravel()
+        true = where[:, part].ravel()
         assert np.corrcoef(heat, true)[0, 1] > 0.999
-    rebuilt = np.einsum("nkyx,kc->ncyx", found.heatmaps, found.concepts - found.offset) + found.offset[:, None, None]
+    rebuilt = (
+        np.einsum("nkyx,kc->ncyx", features.heatmaps, features.concepts - features.offset)
+        + features.offset[:, None, None]
+    )
     assert np.linalg.norm(rebuilt - activations) < 0.02 * np.linalg.norm(activations - FLOOR[:, None, None])
-    assert found.heatmaps.min() >= 0
-    assert (found.concepts.shape, found.heatmaps.shape) == ((3, 6), (4, 3, 3, 5))
-    assert {array.dtype.name for array in found[:3]} == {"float32"}
+    assert features.heatmaps.min() >= 0
+    assert (features.concepts.shape, features.heatmaps.shape) == ((3, 6), (4, 3, 3, 5))
+    assert {array.dtype.name for array in features[:3]} == {"float32"}
 
 
 def test_shares_are_those_of_the_planted_mass() -> None:
     activations, where = planted()
-    found = factorize(activations, 3)
+    features = factorize(activations, 3)
     mass = where.sum(axis=(0, 2, 3)) * PARTS.sum(axis=1)
-    np.testing.assert_allclose(found.shares[matched(found)], mass / mass.sum(), atol=0.01)
-    np.testing.assert_array_equal(found.highest, found.heatmaps.reshape(4, 3, -1).max(axis=2).max(axis=0))
+    np.testing.assert_allclose(features.shares[matched(features)], mass / mass.sum(), atol=0.01)
+    np.testing.assert_array_equal(features.highest, features.heatmaps.reshape(4, 3, -1).max(axis=2).max(axis=0))
 
 
 def test_images_in_another_order_have_their_heatmaps_in_that_order() -> None:
     activations, _ = planted()
     order = [2, 0, 3, 1]
-    plain, moved = factorize(activations, 3), factorize(activations[order], 3)
-    one, other = plain.heatmaps[:, matched(plain)][order], moved.heatmaps[:, matched(moved)]
+    plain = factorize(activations, 3)
+    moved = factorize(activations[order], 3)
+    one = plain.heatmaps[:, matched(plain)][order]
+    other = moved.heatmaps[:, matched(moved)]
     scale = one.max(axis=(0, 2, 3)) / other.max(axis=(0, 2, 3))
     np.testing.assert_allclose(one, other * scale[:, None, None], atol=0.02 * one.max())
 
@@ -76,10 +84,8 @@ def test_images_in_another_order_have_their_heatmaps_in_that_order() -> None:
 def test_a_constant_added_to_a_channel_moves_the_offset_and_nothing_else() -> None:
     activations, _ = planted()
     added = np.array([8, 0, -4, 0, 0, 16], np.float32)  # powers of two: exact
-    plain, moved = (
-        factorize(activations, 3),
-        factorize(activations + added[:, None, None], 3),
-    )
+    plain = factorize(activations, 3)
+    moved = factorize(activations + added[:, None, None], 3)
     np.testing.assert_allclose(moved.offset - plain.offset, added, atol=1e-6)
     np.testing.assert_allclose(moved.heatmaps, plain.heatmaps, atol=1e-4)
     np.testing.assert_allclose(moved.concepts - plain.concepts, np.tile(added, (3, 1)), atol=1e-4)
@@ -87,7 +93,8 @@ def test_a_constant_added_to_a_channel_moves_the_offset_and_nothing_else() -> No
 
 def test_the_start_is_the_seeds_and_nothing_is_changed() -> None:
     activations, _ = planted()
-    before, state = activations.copy(), np.random.get_state()[1].copy()  # noqa: NPY002 - the global state itself
+    before = activations.copy()
+    state = np.random.get_state()[1].copy()  # noqa: NPY002 - the global state itself
     first, second, other = (
         factorize(given, 3, seed) for given, seed in ((activations, 4), (torch.tensor(before), 4), (before, 5))
     )

@@ -20,7 +20,8 @@ SIZE = 16
 def colours(bias: tuple[float, ...] = (0.0, 0.5, 0.0)) -> Model:
     """Logits are the means of the channels of the pooled picture and a bias; layer 0 pools, layer 1 is a ReLU."""
     network = nn.Sequential(nn.AvgPool2d(4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 3))
-    network[4].weight.data, network[4].bias.data = torch.eye(3), torch.tensor(bias)
+    network[4].weight.data = torch.eye(3)
+    network[4].bias.data = torch.tensor(bias)
     return Model("colours", network, Preprocess(None, SIZE, (0.0,) * 3, (0.1,) * 3), NAMES)
 
 
@@ -28,7 +29,11 @@ def factorized(views: Tensor, shared: bool, batch_size: int = 32, **options) -> 
     model = colours()
     images = np.arange(10, 10 + len(views))
     chosen = FactorizationOptions([3, 2], shared, **options)
-    return list(factorize_pictures(model, SplitModel(model, "1"), images, views, chosen, batch_size))
+    return list(
+        factorize_pictures(
+            model=model, split=SplitModel(model, "1"), images=images, views=views, options=chosen, batch_size=batch_size
+        )
+    )
 
 
 @pytest.fixture
@@ -39,7 +44,10 @@ def views() -> Tensor:
 def test_pictures_share_their_concepts_or_have_their_own(views: Tensor) -> None:
     [together] = factorized(views, True)
     assert together.images.tolist() == [10, 11, 12]
-    assert {k: each.heatmaps.shape for k, each in together.features.items()} == {2: (3, 2, 4, 4), 3: (3, 3, 4, 4)}
+    assert {k: features.heatmaps.shape for k, features in together.features.items()} == {
+        2: (3, 2, 4, 4),
+        3: (3, 3, 4, 4),
+    }
     assert together.table.groupby(["n_components", "concept"]).size().to_dict() == {
         (k, number): 2 for k in (2, 3) for number in range(1, k + 1)
     }
@@ -66,13 +74,14 @@ def test_what_the_model_says_of_each_picture_is_kept(views: Tensor) -> None:
     [group] = factorized(views, True)
     model = colours()
     with torch.no_grad():
-        said = model.module(model.preprocess.normalise(views)).double().softmax(1).max(1)
-    assert [name for name, _ in group.predictions] == [NAMES[each] for each in said.indices]
-    np.testing.assert_allclose([probability for _, probability in group.predictions], said.values, atol=1e-6)
+        predictions = model.module(model.preprocess.normalise(views)).double().softmax(1).max(1)
+    assert [name for name, _ in group.predictions] == [NAMES[class_index] for class_index in predictions.indices]
+    np.testing.assert_allclose([probability for _, probability in group.predictions], predictions.values, atol=1e-6)
 
 
 def test_batches_and_other_random_numbers_do_not_matter(views: Tensor) -> None:
-    [one], [other] = factorized(views, True), factorized(views, True, batch_size=2)
+    [one] = factorized(views, True)
+    [other] = factorized(views, True, batch_size=2)
     np.testing.assert_allclose(one.features[3].heatmaps, other.features[3].heatmaps, rtol=1e-4, atol=1e-6)
     pd.testing.assert_frame_equal(one.table, other.table, rtol=1e-4)
     [again] = factorized(views, True)
@@ -100,18 +109,52 @@ def test_a_picture_with_nothing_to_factorize_is_skipped_and_the_others_stay(view
 def test_what_cannot_be_factorized_is_said(views: Tensor) -> None:
     model = colours()
     with pytest.raises(ConfigError, match="4 concepts are more than the number of channels, 3"):
-        list(factorize_pictures(model, SplitModel(model, "1"), np.arange(3), views, FactorizationOptions([4])))
+        list(
+            factorize_pictures(
+                model=model,
+                split=SplitModel(model, "1"),
+                images=np.arange(3),
+                views=views,
+                options=FactorizationOptions([4]),
+            )
+        )
     with pytest.raises(LayerError, match="without positions"):
-        list(factorize_pictures(model, SplitModel(model, "3"), np.arange(3), views, FactorizationOptions([2])))
+        list(
+            factorize_pictures(
+                model=model,
+                split=SplitModel(model, "3"),
+                images=np.arange(3),
+                views=views,
+                options=FactorizationOptions([2]),
+            )
+        )
     with pytest.raises(LayerError, match="no spatial extent"):
-        list(factorize_pictures(model, SplitModel(model, "2"), np.arange(3), views, FactorizationOptions([2])))
+        list(
+            factorize_pictures(
+                model=model,
+                split=SplitModel(model, "2"),
+                images=np.arange(3),
+                views=views,
+                options=FactorizationOptions([2]),
+            )
+        )
 
 
 def test_model_pictures_and_global_random_numbers_are_left_as_they_were(views: Tensor) -> None:
     model = colours()
     before = {name: value.clone() for name, value in model.module.state_dict().items()}
-    pixels, state, numbers = views.clone(), torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
-    list(factorize_pictures(model, SplitModel(model, "1"), np.arange(3), views, FactorizationOptions([2])))
+    pixels = views.clone()
+    state = torch.get_rng_state()
+    numbers = np.random.get_state()[1].copy()  # noqa: NPY002
+    list(
+        factorize_pictures(
+            model=model,
+            split=SplitModel(model, "1"),
+            images=np.arange(3),
+            views=views,
+            options=FactorizationOptions([2]),
+        )
+    )
     assert all(torch.equal(before[name], value) for name, value in model.module.state_dict().items())
     assert not any(part._forward_hooks for part in model.module.modules())
     assert torch.equal(views, pixels)

@@ -34,11 +34,17 @@ def test_rows_have_the_name_of_their_picture_or_of_all() -> None:
 def rows() -> pd.DataFrame:
     """Two pictures of two concepts, one of which has no region, and a third picture with nothing to factorize."""
     concepts = {
-        "picture": ["a", "a", "a", "a", "b", "b", "b", "b"], "n_components": 2, "concept": [1, 1, 2, 2] * 2,
-        "rank": [1, 2] * 4, "status": ["ok"] * 6 + ["skipped"] * 2, "reason": [""] * 6 + ["no region"] * 2,
-        "reconstruction_error": [0.4] * 4 + [0.6] * 4, "agree": [True, False, False, True, True, True, None, None],
-        "blur_score": [0.5, 9, 0.1, 9, 0.3, 9, None, None], "blur_chance": [0.1, 9, 0.2, 9, 0.0, 9, None, None],
-    }  # fmt: skip
+        "picture": ["a", "a", "a", "a", "b", "b", "b", "b"],
+        "n_components": 2,
+        "concept": [1, 1, 2, 2] * 2,
+        "rank": [1, 2] * 4,
+        "status": ["ok"] * 6 + ["skipped"] * 2,
+        "reason": [""] * 6 + ["no region"] * 2,
+        "reconstruction_error": [0.4] * 4 + [0.6] * 4,
+        "agree": [True, False, False, True, True, True, None, None],
+        "blur_score": [0.5, 9, 0.1, 9, 0.3, 9, None, None],
+        "blur_chance": [0.1, 9, 0.2, 9, 0.0, 9, None, None],
+    }
     return pd.concat([pd.DataFrame(concepts), skipped_rows([2], "nothing").assign(picture="c")], ignore_index=True)
 
 
@@ -60,24 +66,26 @@ def test_the_summary_counts_first_classes_of_concepts_with_a_region(rows: pd.Dat
 
 def test_numbers_of_concepts_are_summed_up_one_by_one(rows: pd.DataFrame) -> None:
     more = rows.query("picture == 'a'").assign(n_components=10, blur_score=0.0, blur_chance=0.25)
-    found = dff_summary(pd.concat([more, rows]))
-    assert found["n_components"].tolist() == [2, 10]
-    assert found["beyond_chance"].tolist() == pytest.approx([0.2, -0.25])
+    table = dff_summary(pd.concat([more, rows]))
+    assert table["n_components"].tolist() == [2, 10]
+    assert table["beyond_chance"].tolist() == pytest.approx([0.2, -0.25])
 
 
 def test_pictures_that_are_not_there_have_a_row_with_the_reason() -> None:
     rows = skipped_rows([5, 2], "there are no pictures predicted as church")
     assert rows["n_components"].tolist() == [2, 5]
-    found = dff_summary(rows)
-    assert found["status"].tolist() == ["skipped"] * 2
-    assert set(found["reason"]) == {"there are no pictures predicted as church"}
+    table = dff_summary(rows)
+    assert table["status"].tolist() == ["skipped"] * 2
+    assert set(table["reason"]) == {"there are no pictures predicted as church"}
 
 
 def test_headlines_say_for_how_many_concepts_they_are(rows: pd.DataFrame) -> None:
     table = pd.concat([dff_summary(rows), dff_summary(skipped_rows([5], "none"))]).assign(dff="church")
     metrics = headline_metrics_of({"dff_summary": table, "dff_concepts": rows.assign(dff="church")})
     assert metrics == {
-        "church/agree_k2": pytest.approx(2 / 3), "church/blur_k2": pytest.approx(0.3),
-        "church/blur_chance_k2": pytest.approx(0.1), "church/beyond_chance_k2": pytest.approx(0.2),
+        "church/agree_k2": pytest.approx(2 / 3),
+        "church/blur_k2": pytest.approx(0.3),
+        "church/blur_chance_k2": pytest.approx(0.1),
+        "church/beyond_chance_k2": pytest.approx(0.2),
         "church/reconstruction_error_k2": pytest.approx(0.5),
-    }  # fmt: skip
+    }

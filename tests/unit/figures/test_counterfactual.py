@@ -32,7 +32,8 @@ def story(frames: int = 5, side: int = 12) -> Story:
 
 def test_the_change_is_the_mean_over_colours_of_the_ends():
     one = story(2)
-    one.frames[0], one.frames[1] = 0, 0
+    one.frames[0] = 0
+    one.frames[1] = 0
     one.frames[1][0, 0] = (255, 0, 0)
     assert one.change[0, 0] == pytest.approx(1 / 3)
     assert one.change.sum() == pytest.approx(1 / 3)
@@ -44,10 +45,10 @@ def test_a_map_without_change_is_dark():
 
 def test_a_strip_shows_at_most_six_frames_and_names_both_classes():
     figure = draw_counterfactual([story(13), story(13)], ["cat, feline", "dog"], "title", "note")
-    said = [text.get_text() for text in figure.axes[0].texts]
-    assert sum(text.startswith("λ ") for text in said) == 12
-    assert "p(A), A = cat" in said
-    assert said.count("picture is B at λ = 0.40") == 2
+    labels = [text.get_text() for text in figure.axes[0].texts]
+    assert sum(text.startswith("λ ") for text in labels) == 12
+    assert "p(A), A = cat" in labels
+    assert labels.count("picture is B at λ = 0.40") == 2
     assert len(figure.axes[0].images) == 2 * (6 + 2)
 
 

@@ -36,7 +36,11 @@ def found(count: int, components: list[int], blank: bool = False) -> tuple[Pictu
     noise = torch.randint(0, 256, (count, 3, 64, 64), dtype=torch.uint8)
     views = torch.zeros_like(noise) if blank else noise
     [group] = factorize_pictures(
-        model, SplitModel(model, "2"), np.arange(count), views, FactorizationOptions(components)
+        model=model,
+        split=SplitModel(model, "2"),
+        images=np.arange(count),
+        views=views,
+        options=FactorizationOptions(components),
     )
     return group, views
 
@@ -85,8 +89,8 @@ def test_the_legend_says_classes_drop_and_chance_of_the_table() -> None:
     table = group.table.assign(**dict(zip(scores, np.linspace(0.11, 0.92, 18).reshape(3, 6), strict=True)))
     table.loc[table["concept"] == 2, "blur_score"] = -0.4
     table.loc[table["concept"] == 3, "status"] = "skipped"
-    said = texts(draw_dff(dff_sheet(group_view(replace(group, table=table), views, "title", "facts"))))
-    legends = [text.split("\n") for text in said if text.startswith("a quite")]
+    labels = texts(draw_dff(dff_sheet(group_view(replace(group, table=table), views, "title", "facts"))))
+    legends = [text.split("\n") for text in labels if text.startswith("a quite")]
     for lines, (_, rows) in zip(legends, table.groupby("concept"), strict=True):
         name = "a quite uncommonly…"
         assert lines[:2] == [f"{name} {score:.2f}" for score in rows["suffix_score"]]
@@ -98,15 +102,15 @@ def test_the_legend_says_classes_drop_and_chance_of_the_table() -> None:
     assert legends[1][2] == "blur: a quite uncomm… +0.40"
     assert legends[2][2] == "no region to blur"
     [name, probability] = group.predictions[0]
-    assert said[1] == f"facts  ·  the model says {short(name)} {probability:.2f}"
-    assert f"3 concepts  ·  {100 * group.features[3].reconstruction_error:.0f} % missed" in said
+    assert labels[1] == f"facts  ·  the model says {short(name)} {probability:.2f}"
+    assert f"3 concepts  ·  {100 * group.features[3].reconstruction_error:.0f} % missed" in labels
 
 
 def test_what_rounds_to_nothing_names_no_class_and_has_no_sign() -> None:
     group, views = found(1, [1])
     nothing = group.table.assign(blur_score=-0.004, blur_chance=0.3)
-    said = texts(draw_dff(dff_sheet(group_view(replace(group, table=nothing), views, "", ""))))
-    assert ["blur: changes nothing" in text for text in said if "blur:" in text] == [True]
+    labels = texts(draw_dff(dff_sheet(group_view(replace(group, table=nothing), views, "", ""))))
+    assert ["blur: changes nothing" in text for text in labels if "blur:" in text] == [True]
     table = group.table.assign(blur_score=0.2, blur_chance=-0.004)
     figure = draw_dff(dff_sheet(group_view(replace(group, table=table), views, "", "")))
     [legend] = [text for text in texts(figure) if "blur:" in text]
@@ -122,9 +126,11 @@ def test_a_long_batch_shows_its_first_pictures_and_says_so() -> None:
 
 def test_nothing_found_says_why() -> None:
     torch.manual_seed(0)
-    said = texts(drawn(2, [2], blank=True))
-    assert any(text.startswith("nothing can be shown: the activations are constant in every channel") for text in said)
-    assert not any("concepts  ·" in text for text in said)
+    labels = texts(drawn(2, [2], blank=True))
+    assert any(
+        text.startswith("nothing can be shown: the activations are constant in every channel") for text in labels
+    )
+    assert not any("concepts  ·" in text for text in labels)
 
 
 def test_the_strongest_concept_has_the_pixel_with_its_intensity() -> None:

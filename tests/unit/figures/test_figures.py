@@ -223,4 +223,4 @@ def test_short_names() -> None:
 
 def test_picture_keeps_its_shape_inside_the_box() -> None:
     sheet = Sheet(4, 4)
-    assert sheet.picture(np.zeros((2, 4, 3), np.uint8), 0, 0, 2, 2) == pytest.approx((0, 0.5, 2, 1))
+    assert sheet.picture(np.zeros((2, 4, 3), np.uint8), x=0, y=0, width=2, height=2) == pytest.approx((0, 0.5, 2, 1))

@@ -26,7 +26,8 @@ def test_panels_of_rotations_print_the_correlation_within_each_class():
 
 
 def test_figures_of_a_network_that_tells_nothing_apart_say_so():
-    network, given = Autoencoder(8).eval(), pictures_of()
+    network = Autoencoder(8).eval()
+    given = pictures_of()
     space = latent_space(network, given)
     nothing = Discriminant(space.direction.middle, *(np.zeros_like(space.direction.unit),) * 2)
     blind = LatentSpace(nothing, space.codes, space.positions.assign(position=0.0))

@@ -25,10 +25,13 @@ def test_curves_show_means_over_pictures_and_chance(stages: int) -> None:
     others = faithful.assign(target_kind="class", score=0.9)
     random = pd.DataFrame(
         {
-            "method": "grad_cam", "stage": range(1, stages + 1), "reaches": [f"part{each}" for each in range(stages)],
-            "above_layer": [True] + [False] * (stages - 1), "rank_correlation": 0.5,
+            "method": "grad_cam",
+            "stage": range(1, stages + 1),
+            "reaches": [f"part{number}" for number in range(stages)],
+            "above_layer": [True] + [False] * (stages - 1),
+            "rank_correlation": 0.5,
         }
-    )  # fmt: skip
+    )
     panels = draw_saliency_tests(faithful, random, "title", "note").axes[1:]
     assert len(panels) == 4
     of_pairs = pd.concat([faithful.assign(target_kind="difference"), others])

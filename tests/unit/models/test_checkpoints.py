@@ -19,10 +19,14 @@ def saved(content: object) -> bytes:
 @pytest.mark.parametrize(
     "content",
     [
-        b"not a file of torch", [1, 2], {"parts": {}}, {"key": "key"}, {"key": "key", "parts": {}, "history": []},
+        b"not a file of torch",
+        [1, 2],
+        {"parts": {}},
+        {"key": "key"},
+        {"key": "key", "parts": {}, "history": []},
         {"key": "key", "history": [], "parts": {"one": {"weight": torch.ones(1, 1)}, "two": {"weight": torch.ones(9)}}},
     ],
-)  # fmt: skip
+)
 def test_whatever_is_wrong_training_starts_anew_with_the_weights_it_had(content, tmp_path, monkeypatch, caplog):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "c.pt"

@@ -15,7 +15,6 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 from conceptrast.base.errors import ModelError
-from conceptrast.base.files import read_table, write_json, write_table
 from conceptrast.data.loose_pictures import OpenPictures
 from conceptrast.models.head import fit_head, inputs_of
 from conceptrast.models.inference import network_input
@@ -23,8 +22,6 @@ from conceptrast.models.model import Model, Preprocess
 from conceptrast.models.opening import load_model, open_model
 from conceptrast.models.training_pictures import TrainingPictures
 from conceptrast.models.weights import read_state, write_state
-from conceptrast.steps import train as train_step
-from conceptrast.steps.runner import call
 
 PREPROCESS = Preprocess(None, 4, (0.5,) * 3, (0.25,) * 3)
 WEIGHTS = ("IMAGENET1K_V1", "IMAGENET1K_V2")
@@ -141,27 +138,6 @@ def test_features_that_are_not_finite_are_refused() -> None:
     model.module[2].value = float("inf")
     with pytest.raises(ModelError, match="features that are not finite"):
         fit_head(model, pictures(2), pictures(2))
-
-
-def test_the_step_fits_a_head_that_studies_can_open(tmp_path: Path) -> None:
-    source = load_model("resnet10", class_names=["a", "b", "c"], input_size=32, seed=5)
-    write_state(source.module.state_dict(), body := tmp_path / "body.safetensors")
-    entry = {"architecture": "resnet10", "weights": str(body), "input_size": 32}
-    entry["train"] = {"dataset": "d", "only": "head", "batch_size": 8, "precision": "float32"}
-    dataset = {"kind": "photographs", "names": ["cat", "coffee"]}
-    table = pd.DataFrame({"image": range(4), "path": ["skimage/data/chelsea.png", "skimage/data/coffee.png"] * 2})
-    table = table.assign(label=[0, 1, 0, 1], label_name=["cat", "coffee"] * 2, split=["train"] * 2 + ["validation"] * 2)
-    write_table(table, index := tmp_path / "index.parquet")
-    write_json(["cat", "coffee"], names := tmp_path / "class_names.json")
-    settings = {"model": entry, "dataset": dataset, "seed": 0, "precision": "float32"}
-    weights = tmp_path / "net.safetensors"
-    history = tmp_path / "net.training.csv"
-    call(train_step.main, settings, index=index, class_names=names, weights=weights, history=history)
-    assert read_table(history)[["epoch", "validation_accuracy"]].to_numpy().tolist() == [[1, 1]]
-    fitted = open_model(entry, weights, ["cat", "coffee"])
-    assert fitted.module.fc.out_features == 2
-    assert torch.equal(fitted.module.conv1.weight, source.module.conv1.weight)
-    assert not list(tmp_path.glob("*.checkpoint.pt"))
 
 
 def test_published_weights_keep_their_body_and_preprocessing(tmp_path: Path) -> None:

@@ -10,17 +10,11 @@ import pytest
 import torch
 
 from conceptrast.base.errors import ConfigError, ModelError
-from conceptrast.base.files import read_table, write_json, write_table
 from conceptrast.data.dataset import open_dataset
 from conceptrast.models import training as module_under_test
-from conceptrast.models.inference import predict
 from conceptrast.models.opening import load_model
 from conceptrast.models.training import TrainOptions, learning_rate_at, train
 from conceptrast.models.training_pictures import TrainingPictures
-from conceptrast.models.weights import read_state
-from conceptrast.steps import predict as predict_step
-from conceptrast.steps import train as train_step
-from conceptrast.steps.runner import call
 
 ENTRY = {"kind": "digit_pairs", "train": 40, "validation": 10}
 DATASET = open_dataset(ENTRY, seed=2)
@@ -117,31 +111,6 @@ def test_checkpoints_of_other_settings_and_broken_ones_are_ignored(tmp_path, und
     assert same_weights(trained(tmp_path / "c.pt")[0], undisturbed[0])
 
 
-def test_the_key_of_a_checkpoint_says_code_data_and_options(tmp_path, monkeypatch):
-    write_table(TABLE, index := tmp_path / "index.parquet")
-    write_json(DATASET.class_names, names := tmp_path / "class_names.json")
-    keys = []
-
-    def record(model, training, validation, options, checkpoint, seed, key):
-        keys.append(key)
-        return pd.DataFrame()
-
-    monkeypatch.setattr(train_step, "train", record)
-    entry = {"architecture": "resnet10", "input_size": 32, "train": {"dataset": "d", "epochs": 1}}
-    for key, options in (("code1/data", {}), ("code2/data", {}), ("code1/data", {"width": 2})):
-        settings = {"model": {**entry, "options": options}, "dataset": ENTRY, "seed": 2, "precision": "float32"}
-        call(
-            train_step.main,
-            settings,
-            index=index,
-            class_names=names,
-            weights=tmp_path / "m.safetensors",
-            history=tmp_path / "m.csv",
-            key=key,
-        )
-    assert len(set(keys)) == 3
-
-
 def test_a_full_disk_is_an_error_of_the_system(tmp_path):
     write = """
 import resource, sys
@@ -214,29 +183,3 @@ def test_learning_rate_rises_then_falls_to_zero():
 def test_options_are_checked(entry, message):
     with pytest.raises(ConfigError, match=message):
         TrainOptions.of({"dataset": "any", **entry}, "float32")
-
-
-def test_steps_train_and_predict(tmp_path):
-    write_table(TABLE, index := tmp_path / "index.parquet")
-    write_json(DATASET.class_names, names := tmp_path / "class_names.json")
-    model = {"architecture": "resnet10", "input_size": 32, "train": {"dataset": "d", "epochs": 1, "batch_size": 16}}
-    settings = {"model": model, "dataset": ENTRY, "seed": 2, "precision": "float32", "batch_size": 4}
-    weights = tmp_path / "m.safetensors"
-    history = tmp_path / "m.training.csv"
-    call(train_step.main, settings, index=index, class_names=names, weights=weights, history=history)
-    assert len(read_state(weights)) == len(fresh().module.state_dict())
-    assert sorted(path.name for path in tmp_path.iterdir() if "checkpoint" in path.name) == []
-    predictions = tmp_path / "predictions.parquet"
-    call(predict_step.main, settings, index=index, class_names=names, predictions=predictions, weights=weights)
-    predictions = read_table(tmp_path / "predictions.parquet")
-    assert list(predictions.columns) == ["image", "label", "predicted", "probability"]
-    validation = TABLE[TABLE["split"] == "validation"]
-    assert predictions["image"].tolist() == validation["image"].tolist()
-    assert predictions["label"].tolist() == validation["label"].tolist()
-    reopened = load_model("resnet10", weights, class_names=DATASET.class_names, input_size=32)
-    pictures = split("validation", reopened)
-    views, _ = next(pictures.batches(torch.arange(10)))
-    expected = predict(reopened, [(validation["image"].to_numpy(), views)])
-    assert predictions["predicted"].tolist() == expected["predicted"].tolist()
-    accuracy = (predictions["label"] == predictions["predicted"]).mean()
-    assert read_table(history)["validation_accuracy"].iloc[-1] == accuracy

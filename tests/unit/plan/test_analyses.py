@@ -10,7 +10,7 @@ import pytest
 from conceptrast.base.errors import ConfigError
 from conceptrast.plan.analyses import DESCRIPTORS, analyses, by_name, configuration
 from conceptrast.plan.analysis import Analysis, Step, Table
-from conceptrast.plan.keys import Section, fields_of, key
+from conceptrast.plan.key_types import Section, fields_of, key
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -60,7 +60,7 @@ def test_a_stage_that_is_up_to_date_changes_nothing(file: Path) -> None:
 def test_a_stage_follows_its_configuration(file: Path) -> None:
     before = file.read_text()
     assert write_stage(file, "default", stage_of("default", DEFAULT_CONFIG, FOLDERS["config"][:-1]))
-    assert file.read_text() == before.replace("      - results/default/dff: {persist: true}\n", "")
+    assert file.read_text() == before.replace("      - results/default/latent_bias: {persist: true}\n", "")
 
 
 def test_two_configurations_cannot_record_the_same_run(file: Path) -> None:

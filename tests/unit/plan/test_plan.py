@@ -453,7 +453,7 @@ def test_an_edit_of_a_test_of_maps_reruns_the_tests_and_not_the_maps(inside: Pat
     copied = inside / "copied" / "conceptrast"
     shutil.copytree(SOURCE, copied, ignore=shutil.ignore_patterns("__pycache__"))
     before = {step: Plan(plan.resolved, copied).code(step, view="maps") for step in ("saliency", "saliency_tests")}
-    with (copied / "saliency" / "imputation.py").open("a") as file:
+    with (copied / "saliency" / "road.py").open("a") as file:
         file.write("\n# changed\n")
     after = {step: Plan(plan.resolved, copied).code(step, view="maps") for step in ("saliency", "saliency_tests")}
     assert after["saliency"] == before["saliency"]

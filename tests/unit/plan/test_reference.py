@@ -23,7 +23,7 @@ def test_nested_keys_their_bounds_and_defaults_are_there() -> None:
     text = reference()
     for line in (
         "### `latent_bias.<name>.autoencoder.epochs`",
-        "| `class` | class |  | pictures that the model names so, by name or index |",
+        "| `class` | class |  | only pictures that the model gives this class, by name or index |",
         "| `significance` | number, above 0, below 1 | 0.01 |",
         "| `layout` | `strip` or `grid` | needed |",
         "### `insertions.<name>.crop`",

@@ -21,7 +21,8 @@ def mean_colours(gain: float = 1.0) -> Model:
 
 def test_drops_are_those_worked_out_by_hand() -> None:
     images = torch.zeros(2, 3, 4, 4)
-    images[0, 0], images[1, 2] = 4.0, 8.0
+    images[0, 0] = 4.0
+    images[1, 2] = 8.0
     plain = BlurTest.of(mean_colours(), images)
     np.testing.assert_allclose(plain.probabilities, torch.tensor([[4.0, 0, 0], [0, 0, 8.0]]).double().softmax(1))
     test = BlurTest(plain.model, images, torch.zeros_like(images), plain.probabilities)
@@ -68,8 +69,8 @@ def test_a_region_elsewhere_is_as_large_and_drawn_by_its_key() -> None:
     region = torch.zeros(9, 7, dtype=torch.bool)
     region[2:5, 1:3] = True
     moved = [elsewhere(region, [0, number]) for number in range(40)]
-    assert {int(each.sum()) for each in moved} == {6}
-    assert len({each.numpy().tobytes() for each in moved}) > 25
+    assert {int(place.sum()) for place in moved} == {6}
+    assert len({place.numpy().tobytes() for place in moved}) > 25
     rows, columns = (torch.stack(moved).any(dim=side).any(dim=0) for side in (2, 1))
     assert rows.all()
     assert columns.all()
@@ -79,7 +80,8 @@ def test_a_region_elsewhere_is_as_large_and_drawn_by_its_key() -> None:
 
 def test_images_and_model_are_left_as_they_were() -> None:
     images = torch.rand(1, 3, 8, 8)
-    before, model = images.clone(), mean_colours()
+    before = images.clone()
+    model = mean_colours()
     weight = model.module[2].weight.clone()
     BlurTest.of(model, images).drops([0], torch.ones(1, 8, 8, dtype=torch.bool))
     assert torch.equal(images, before)

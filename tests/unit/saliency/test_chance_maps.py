@@ -9,10 +9,10 @@ from conceptrast.saliency.chance_maps import centre_maps, random_maps
 
 
 def test_random_maps_have_the_grid_of_the_layer_and_the_size_of_the_picture():
-    found = random_maps(3, (2, 5), (8, 30), seed=4)
-    assert (found.shape, found.dtype) == ((3, 8, 30), np.float32)
-    assert found.min((1, 2)).tolist() == [0] * 3
-    assert found.max((1, 2)).tolist() == [1] * 3
+    maps = random_maps(3, (2, 5), (8, 30), seed=4)
+    assert (maps.shape, maps.dtype) == ((3, 8, 30), np.float32)
+    assert maps.min((1, 2)).tolist() == [0] * 3
+    assert maps.max((1, 2)).tolist() == [1] * 3
 
 
 def test_random_maps_are_uniform_on_the_grid_and_enlarged_bilinearly():
@@ -22,17 +22,17 @@ def test_random_maps_are_uniform_on_the_grid_and_enlarged_bilinearly():
     counts = np.histogram(grids[(grids > 0) & (grids < 1)], bins=4, range=(0, 1))[0]
     assert counts.min() > 0.8 * counts.mean()
     large = random_maps(200, (3, 3), (12, 9), seed=1)
-    for small, each in zip(fine, large, strict=True):
+    for small, enlarged in zip(fine, large, strict=True):
         expected = cv2.resize(small, (9, 12), interpolation=cv2.INTER_LINEAR)
         expected = (expected - expected.min()) / (expected.max() - expected.min())
-        np.testing.assert_allclose(each, expected, atol=1e-5)
+        np.testing.assert_allclose(enlarged, expected, atol=1e-5)
 
 
 def test_random_maps_differ_between_images_and_seeds_and_not_with_their_number():
-    found = random_maps(3, (4, 4), (8, 8), seed=0)
-    assert not np.array_equal(found[0], found[1])
-    assert np.array_equal(found[:2], random_maps(2, (4, 4), (8, 8), seed=0))
-    assert not np.array_equal(found[0], random_maps(1, (4, 4), (8, 8), seed=1)[0])
+    maps = random_maps(3, (4, 4), (8, 8), seed=0)
+    assert not np.array_equal(maps[0], maps[1])
+    assert np.array_equal(maps[:2], random_maps(2, (4, 4), (8, 8), seed=0))
+    assert not np.array_equal(maps[0], random_maps(1, (4, 4), (8, 8), seed=1)[0])
 
 
 def test_a_grid_of_one_position_says_nothing():
@@ -40,12 +40,13 @@ def test_a_grid_of_one_position_says_nothing():
 
 
 def test_the_blob_lies_in_the_middle_and_falls_to_a_quarter_of_the_side():
-    found = centre_maps(2, (40, 81))
-    assert (found.shape, found.dtype) == ((2, 40, 81), np.float32)
-    assert np.array_equal(found[0], found[1])
-    np.testing.assert_allclose(found[0], found[0, ::-1, ::-1], atol=1e-6)
-    assert np.unravel_index(found[0].argmax(), found[0].shape) in {(19, 40), (20, 40)}
-    assert (found[0].min(), found[0].max()) == (0, 1)
-    y, x = (np.arange(40) + 0.5 - 20) / 10, (np.arange(81) + 0.5 - 40.5) / 20.25
+    maps = centre_maps(2, (40, 81))
+    assert (maps.shape, maps.dtype) == ((2, 40, 81), np.float32)
+    assert np.array_equal(maps[0], maps[1])
+    np.testing.assert_allclose(maps[0], maps[0, ::-1, ::-1], atol=1e-6)
+    assert np.unravel_index(maps[0].argmax(), maps[0].shape) in {(19, 40), (20, 40)}
+    assert (maps[0].min(), maps[0].max()) == (0, 1)
+    y = (np.arange(40) + 0.5 - 20) / 10
+    x = (np.arange(81) + 0.5 - 40.5) / 20.25
     blob = np.exp(-(y[:, None] ** 2 + x**2) / 2)
-    np.testing.assert_allclose(found[0], (blob - blob.min()) / (blob.max() - blob.min()), atol=1e-5)
+    np.testing.assert_allclose(maps[0], (blob - blob.min()) / (blob.max() - blob.min()), atol=1e-5)

@@ -28,13 +28,16 @@ class Corner(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         self.seen.append(images.clone())
-        high, wide = images.shape[2] // 2, images.shape[3] // 2
-        found = images[:, 0, :high, :wide].sum((1, 2))
-        return torch.stack([found, torch.zeros_like(found)], 1)
+        high = images.shape[2] // 2
+        wide = images.shape[3] // 2
+        brightness = images[:, 0, :high, :wide].sum((1, 2))
+        return torch.stack([brightness, torch.zeros_like(brightness)], 1)
 
 
 def faithfulness(model, images, maps, targets, **options) -> pd.DataFrame:
-    return faithfulness_with(model, images, maps, targets, FaithfulnessOptions(**options))
+    return faithfulness_with(
+        model=model, images=images, maps=maps, targets=targets, options=FaithfulnessOptions(**options)
+    )
 
 
 def corner(side: int = 4) -> Model:
@@ -68,12 +71,13 @@ def test_deletion_and_insertion_by_hand():
 
 
 def test_insertion_starts_from_a_blurred_picture_and_ends_at_the_picture():
-    model, image = corner(40), torch.zeros(1, 3, 40, 40)
+    model = corner(40)
+    image = torch.zeros(1, 3, 40, 40)
     image[0, 0, 10, 10] = 5.0
     peak = np.zeros((1, 40, 40))
     peak[0, 10, 10] = 1
     rows = faithfulness(model, image, peak, [Target(0)], steps=1600, percentiles=[50], batch_size=4000)
-    start, first, end = (model.module.seen[0][each, 0] for each in (-1601, -1600, -1))
+    start, first, end = (model.module.seen[0][position, 0] for position in (-1601, -1600, -1))
     y, x = np.mgrid[-10:30, -10:30]
     np.testing.assert_allclose(start, 5 * np.exp(-(x**2 + y**2) / 8) / (8 * np.pi), atol=2e-3)  # sd 2 = 40 / 20
     assert first[10, 10] == 5
@@ -95,7 +99,8 @@ def test_probabilities_are_those_of_the_target_with_and_without_versus():
 
 
 def test_exactly_the_share_asked_for_goes_also_where_a_map_is_the_same_everywhere():
-    model, image = corner(10), torch.ones(1, 3, 10, 10)
+    model = corner(10)
+    image = torch.ones(1, 3, 10, 10)
     maps = np.zeros((1, 10, 10))
     assert faithfulness(model, image, maps, [Target(0)], steps=1)["flat"].all()
     assert faithfulness(model, image, maps + 0.3, [Target(0)], steps=1)["flat"].all()
@@ -115,7 +120,8 @@ def test_exactly_the_share_asked_for_goes_also_where_a_map_is_the_same_everywher
 
 
 def test_noise_is_small_drawn_from_seed_position_and_share_and_not_put_on_what_is_left():
-    model, image = corner(40), torch.ones(2, 3, 40, 40)
+    model = corner(40)
+    image = torch.ones(2, 3, 40, 40)
     maps = random_maps(2, (5, 5), (40, 40))
     maps[1] = maps[0]
     rows = faithfulness(model, image, maps, [Target(0)] * 2, percentiles=[50, 80], steps=1)
@@ -124,17 +130,18 @@ def test_noise_is_small_drawn_from_seed_position_and_share_and_not_put_on_what_i
     gone = (noise != 0).any(1)
     assert gone.sum((1, 2)).tolist() == [800, 1280] * 2
     assert not noise[~np.broadcast_to(gone[:, None], noise.shape)].any()
-    drawn = [each[:, where].ravel() for each, where in zip(noise, gone, strict=True)]
-    for each in drawn:
-        assert each.std() == pytest.approx(NOISE, rel=0.1)
-        assert abs(each.mean()) < NOISE / 10
-    heads = [tuple(each[:5].tolist()) for each in drawn]
+    draws = [values[:, where].ravel() for values, where in zip(noise, gone, strict=True)]
+    for draw in draws:
+        assert draw.std() == pytest.approx(NOISE, rel=0.1)
+        assert abs(draw.mean()) < NOISE / 10
+    heads = [tuple(draw[:5].tolist()) for draw in draws]
     assert len(set(heads)) == 4
 
 
 def test_batches_later_images_and_the_scale_of_a_map_do_not_matter_and_the_seed_does():
     images = torch.randn(3, 3, 12, 12, generator=torch.Generator().manual_seed(0))
-    maps, targets = random_maps(3, (3, 3), (12, 12)).round(1), [Target(0), Target(1), Target(0)]
+    maps = random_maps(3, (3, 3), (12, 12)).round(1)
+    targets = [Target(0), Target(1), Target(0)]
     random_states = torch.get_rng_state(), np.random.get_state()[1]  # noqa: NPY002
     rows = faithfulness(corner(12), images, maps, targets, steps=5)
     assert torch.equal(random_states[0], torch.get_rng_state())
@@ -151,7 +158,8 @@ def test_batches_later_images_and_the_scale_of_a_map_do_not_matter_and_the_seed_
 
 
 def test_the_seed_draws_the_noise_and_images_break_ties_for_themselves():
-    images, share = torch.ones(2, 3, 8, 8), {"percentiles": [50], "steps": 2}
+    images = torch.ones(2, 3, 8, 8)
+    share = {"percentiles": [50], "steps": 2}
     distinct = np.random.default_rng(0).random((2, 8, 8))
     first, other = (faithfulness(corner(8), images, distinct, [Target(0)] * 2, seed=seed, **share) for seed in (0, 1))
     same = first["score"] == other["score"]
@@ -172,10 +180,12 @@ def test_the_least_relevant_pixels_are_the_most_relevant_ones_of_the_reversed_ma
 
 
 def test_pictures_go_through_the_model_in_batches_and_stay_as_they_were():
-    model, images, maps = corner(12), torch.randn(2, 3, 12, 12), random_maps(2, (3, 3), (12, 12))
+    model = corner(12)
+    images = torch.randn(2, 3, 12, 12)
+    maps = random_maps(2, (3, 3), (12, 12))
     before = images.clone(), maps.copy()
     faithfulness(model, images, maps, [Target(0)] * 2, batch_size=32)
-    assert [len(each) for each in model.module.seen] == [32, 24]
+    assert [len(batch) for batch in model.module.seen] == [32, 24]
     assert torch.equal(images, before[0])
     assert np.array_equal(maps, before[1])
 
@@ -194,7 +204,7 @@ def test_a_map_of_where_the_network_looks_beats_chance_on_every_score():
         )
         for name, maps in by_map.items()
     ]
-    table = faithfulness_table(pd.concat([each.assign(image=10 + each["position"]) for each in rows]))
+    table = faithfulness_table(pd.concat([part.assign(image=10 + part["position"]) for part in rows]))
     assert table["method"].tolist() == list(by_map)
     table = table.set_index("method")
     assert table.loc["right", "road"] > 0.1 > table.loc["random", "road"]
@@ -207,19 +217,19 @@ def test_a_map_of_where_the_network_looks_beats_chance_on_every_score():
 
 def by_hand(road: dict[str, list[float]]) -> pd.DataFrame:
     """Rows whose road is as given, and whose insertion and deletion are 0.25."""
-    found = []
+    rows = []
     for name, values in road.items():
         for image, value in enumerate(values):
             head = {"view": "v", "target_kind": "predicted", "method": name, "image": image, "position": image}
             head |= {"baseline": name if name in ("random", "centre") else "none", "flat": value == 0}
-            found += [head | {"metric": "road_most", "share": share, "score": 0.3 - value} for share in (0.2, 0.8)]
-            found += [head | {"metric": "road_least", "share": share, "score": 0.3 + value} for share in (0.2, 0.8)]
-            found += [
+            rows += [head | {"metric": "road_most", "share": share, "score": 0.3 - value} for share in (0.2, 0.8)]
+            rows += [head | {"metric": "road_least", "share": share, "score": 0.3 + value} for share in (0.2, 0.8)]
+            rows += [
                 head | {"metric": metric, "share": share, "score": score}
                 for metric in ("insertion", "deletion")
                 for share, score in ((1.0, 0.0), (0.0, 0.0), (0.5, 0.5))
             ]
-    return pd.DataFrame(found)
+    return pd.DataFrame(rows)
 
 
 def test_a_table_by_hand():
@@ -251,10 +261,10 @@ def test_a_table_without_its_chance_rows_is_refused():
 
 def test_ranks_are_a_permutation_by_falling_value():
     values = np.array([[0.5, 0.5, 0.5], [0.9, 0.5, 0.1]])
-    found = [relevance_rank(values, np.random.default_rng(seed)) for seed in range(20)]
-    assert all(sorted(each.ravel()) == list(range(6)) for each in found)
-    assert {(each[1, 0], each[1, 2]) for each in found} == {(0, 5)}
-    assert len({int(each[0, 0]) for each in found}) == 4
+    rankings = [relevance_rank(values, np.random.default_rng(seed)) for seed in range(20)]
+    assert all(sorted(ranks.ravel()) == list(range(6)) for ranks in rankings)
+    assert {(ranks[1, 0], ranks[1, 2]) for ranks in rankings} == {(0, 5)}
+    assert len({int(ranks[0, 0]) for ranks in rankings}) == 4
 
 
 def test_bad_input_is_refused():

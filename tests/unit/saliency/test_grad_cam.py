@@ -15,7 +15,8 @@ from conceptrast.saliency.grad_cam import class_activation_maps, enlarged
 from conceptrast.saliency.targets import Target
 
 # Two channels on 2×2 positions, for one image.
-FIRST, SECOND = [[1.0, 0.0], [0.0, 2.0]], [[0.0, 3.0], [1.0, 0.0]]
+FIRST = [[1.0, 0.0], [0.0, 2.0]]
+SECOND = [[0.0, 3.0], [1.0, 0.0]]
 IMAGE = torch.tensor([[FIRST, SECOND]])
 
 
@@ -70,8 +71,8 @@ TARGETS = [Target(0), Target(2, versus=1), Target(1)]
 @pytest.mark.parametrize("method", ["grad_cam", "hires_cam", "shapley_cam"])
 def test_grad_cam_by_hand(target: Target, expected: list, method: str) -> None:
     """Every gradient is the same at all positions, and second derivatives are zero: the three methods agree."""
-    found = class_activation_maps(SplitModel(pooled(), "1"), IMAGE, [target], method)
-    np.testing.assert_allclose(found, [expected], atol=1e-6)
+    maps = class_activation_maps(SplitModel(pooled(), "1"), IMAGE, [target], method)
+    np.testing.assert_allclose(maps, [expected], atol=1e-6)
 
 
 @pytest.mark.parametrize("versus", [None, 0])
@@ -83,22 +84,24 @@ def test_ablation_cam_by_hand_also_where_the_score_is_negative(versus: int | Non
     expected = np.maximum(-3 * np.array(FIRST) + 4 * np.array(SECOND), 0)
     if versus is not None:
         expected = np.maximum(-9 * np.array(FIRST) + 8 * np.array(SECOND), 0)
-    found = class_activation_maps(SplitModel(pooled(), "1"), IMAGE, [Target(1, versus)], "ablation_cam")
-    np.testing.assert_allclose(found[0], expected / expected.max(), atol=1e-6)
+    maps = class_activation_maps(SplitModel(pooled(), "1"), IMAGE, [Target(1, versus)], "ablation_cam")
+    np.testing.assert_allclose(maps[0], expected / expected.max(), atol=1e-6)
 
 
 def test_ablation_cam_sets_channels_to_zero_also_where_no_activation_is() -> None:
     """All activations are positive; each channel weighs what it adds: 2·8 and −10 to class 0."""
     image = IMAGE + 1
     expected = np.maximum(14 * np.array(FIRST) + 14 - 8 * np.array(SECOND) - 8, 0)
-    found = class_activation_maps(SplitModel(pooled(), "1"), image, [Target(0)], "ablation_cam")
-    low, high = expected.min(), expected.max()
-    np.testing.assert_allclose(found[0], (expected - low) / (high - low), atol=1e-6)
+    maps = class_activation_maps(SplitModel(pooled(), "1"), image, [Target(0)], "ablation_cam")
+    low = expected.min()
+    high = expected.max()
+    np.testing.assert_allclose(maps[0], (expected - low) / (high - low), atol=1e-6)
 
 
 @pytest.mark.parametrize("method", ["grad_cam", "hires_cam", "ablation_cam", "shapley_cam", "xgrad_cam"])
 def test_no_place_speaks_for_a_against_b_and_for_b_against_a(method: str) -> None:
-    split, images = SplitModel(small(), "1"), normal(4, 3, 8, 12)
+    split = SplitModel(small(), "1")
+    images = normal(4, 3, 8, 12)
     one = class_activation_maps(split, images, [Target(0, versus=1)] * 4, method)
     other = class_activation_maps(split, images, [Target(1, versus=0)] * 4, method)
     assert one.max() == other.max() == 1
@@ -108,9 +111,12 @@ def test_no_place_speaks_for_a_against_b_and_for_b_against_a(method: str) -> Non
 @pytest.mark.parametrize("layer", ["_swish", "_blocks.11._swish:0", "_blocks.5._swish:1"])
 def test_a_module_that_is_called_many_times_equals_autograd_by_hand(layer: str) -> None:
     model = load_model("efficientnet_lite0", "package", input_size=64)
-    images, targets = normal(2, 3, 64, 64), [Target(3), Target(700, versus=9)]
+    images = normal(2, 3, 64, 64)
+    targets = [Target(3), Target(700, versus=9)]
     name, _, call = layer.partition(":")
-    module, calls, kept = model.module.get_submodule(name), [], []
+    module = model.module.get_submodule(name)
+    calls = []
+    kept = []
     count = module.register_forward_hook(lambda _, __, output: calls.append(0))
     model.module(images)
     count.remove()
@@ -127,33 +133,34 @@ def test_a_module_that_is_called_many_times_equals_autograd_by_hand(layer: str) 
     handle = module.register_forward_hook(keep)
     logits = model.module(images)
     handle.remove()
-    sum(target(each) for target, each in zip(targets, logits, strict=True)).backward()
+    sum(target(scores) for target, scores in zip(targets, logits, strict=True)).backward()
     activations = kept[0]
     weights = activations.grad.mean((2, 3), keepdim=True)
-    maps = (weights * activations).sum(1).clamp(min=0).detach().numpy()
-    found = class_activation_maps(SplitModel(model, layer), images, targets)
-    assert found.max((1, 2)).tolist() == [1, 1]
-    np.testing.assert_allclose(found, enlarged(maps, (64, 64)), atol=1e-4)
+    expected = (weights * activations).sum(1).clamp(min=0).detach().numpy()
+    maps = class_activation_maps(SplitModel(model, layer), images, targets)
+    assert maps.max((1, 2)).tolist() == [1, 1]
+    np.testing.assert_allclose(maps, enlarged(expected, (64, 64)), atol=1e-4)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_gives_maps_between_0_and_1_image_by_image(method: str, capfd: pytest.CaptureFixture) -> None:
     """Rows of a batch do not depend on each other; nothing is printed."""
     split = SplitModel(small(), "2")
-    found = class_activation_maps(split, IMAGES, TARGETS, method)
-    assert (found.shape, found.dtype) == ((3, 8, 12), np.float32)
-    assert found.min() == 0
-    assert found.max() == 1
+    maps = class_activation_maps(split, IMAGES, TARGETS, method)
+    assert (maps.shape, maps.dtype) == ((3, 8, 12), np.float32)
+    assert maps.min() == 0
+    assert maps.max() == 1
     for position in range(3):
         one = class_activation_maps(split, IMAGES[position, None], [TARGETS[position]], method)
-        np.testing.assert_allclose(one[0], found[position], atol=1e-5)
+        np.testing.assert_allclose(one[0], maps[position], atol=1e-5)
     assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_network_images_and_random_states_stay_as_they_were(method: str) -> None:
     """Also for a network whose weights can be trained, and which is given images that record gradients."""
-    network, images = small(), IMAGES.clone().requires_grad_()
+    network = small()
+    images = IMAGES.clone().requires_grad_()
     network[4].weight.requires_grad_(False)
     for weight in network.parameters():
         weight.grad = torch.full_like(weight, 7.0)
@@ -168,7 +175,7 @@ def test_network_images_and_random_states_stay_as_they_were(method: str) -> None
     assert all((weight.grad == 7).all() for weight in network.parameters())
     assert not any(part._forward_hooks or part._backward_hooks for part in network.modules())
     assert torch.equal(random_states[0], torch.get_rng_state())
-    assert all(np.array_equal(*each) for each in zip(random_states[1], np.random.get_state(), strict=True))  # noqa: NPY002
+    assert all(np.array_equal(*states) for states in zip(random_states[1], np.random.get_state(), strict=True))  # noqa: NPY002
 
 
 class Broken(nn.Module):
@@ -205,9 +212,10 @@ def test_an_error_inside_the_package_is_raised_and_leaves_nothing_behind(monkeyp
 def test_a_network_without_parameters_will_do(method: str) -> None:
     network = nn.Sequential(nn.AvgPool2d(2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
     image = torch.zeros(1, 3, 8, 8)
-    image[:, 0, :4], image[:, 1, 4:] = 1.0, 2.0
-    found = class_activation_maps(SplitModel(network, "1"), image, [Target(0)], method)
-    assert found.shape == (1, 8, 8)
+    image[:, 0, :4] = 1.0
+    image[:, 1, 4:] = 2.0
+    maps = class_activation_maps(SplitModel(network, "1"), image, [Target(0)], method)
+    assert maps.shape == (1, 8, 8)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -216,14 +224,15 @@ def test_the_callers_inference_mode_and_memory_format_do_not_matter(method: str)
     expected = class_activation_maps(split, IMAGES, TARGETS, method)
     with torch.inference_mode():
         images = IMAGES.to(memory_format=torch.channels_last)
-        found = class_activation_maps(split, images, TARGETS, method)
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+        maps = class_activation_maps(split, images, TARGETS, method)
+    np.testing.assert_allclose(maps, expected, atol=1e-5)
 
 
 def test_gradients_are_recorded_also_where_the_caller_records_none() -> None:
     """The layer's activations are the image itself, which inference mode does not let record gradients."""
     network = nn.Sequential(nn.Identity(), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
-    split, image = SplitModel(network, "0"), normal(1, 3, 8, 8)
+    split = SplitModel(network, "0")
+    image = normal(1, 3, 8, 8)
     expected = class_activation_maps(split, image, [Target(0)])
     assert expected.max() == 1
     for mode in (torch.no_grad, torch.inference_mode):
@@ -233,7 +242,8 @@ def test_gradients_are_recorded_also_where_the_caller_records_none() -> None:
 
 def test_kernel_pca_draws_from_the_seed_alone() -> None:
     """At more than 200 positions its solver starts from a drawn vector."""
-    split, images = SplitModel(small(), "0"), normal(2, 3, 16, 16)
+    split = SplitModel(small(), "0")
+    images = normal(2, 3, 16, 16)
     first = class_activation_maps(split, images, TARGETS[:2], "kpca_cam", seed=3)
     np.random.seed(99)  # noqa: NPY002
     assert np.array_equal(first, class_activation_maps(split, images, TARGETS[:2], "kpca_cam", seed=3))
@@ -265,13 +275,13 @@ def test_a_map_is_zero_where_nothing_speaks_for_the_target() -> None:
 
 def test_enlarging_keeps_places_and_takes_off_what_is_negative() -> None:
     maps = np.array([[[-5.0, 0.0, 2.0], [0.0, 4.0, 0.0]], [[3.0, 3.0, 3.0], [3.0, 3.0, 3.0]]])
-    found = enlarged(maps, (4, 9))
-    assert (found.shape, found.dtype) == ((2, 4, 9), np.float32)
-    np.testing.assert_allclose(found[0, [0, 3], [8, 4]], [0.5, 1])
-    assert found[0, 0, 0] == 0
-    assert not found[1].any()
+    large = enlarged(maps, (4, 9))
+    assert (large.shape, large.dtype) == ((2, 4, 9), np.float32)
+    np.testing.assert_allclose(large[0, [0, 3], [8, 4]], [0.5, 1])
+    assert large[0, 0, 0] == 0
+    assert not large[1].any()
     tiny = enlarged(1e-12 * np.maximum(maps, 0), (4, 9))
-    np.testing.assert_allclose(tiny, found, atol=1e-5)
+    np.testing.assert_allclose(tiny, large, atol=1e-5)
 
 
 def test_bad_input_is_refused() -> None:
@@ -309,7 +319,8 @@ def test_logits_and_maps_that_are_not_finite_are_errors() -> None:
     with pytest.raises(ModelError, match="logits that are not finite, first for image 1"):
         class_activation_maps(SplitModel(pooled(), "1"), images, [Target(0)] * 2)
     network = nn.Sequential(nn.Conv2d(2, 2, 1), nn.ReLU(), Root(), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
-    network[0].weight.data, network[0].bias.data = torch.eye(2)[:, :, None, None], torch.zeros(2)
+    network[0].weight.data = torch.eye(2)[:, :, None, None]
+    network[0].bias.data = torch.zeros(2)
     with pytest.raises(ModelError, match="a grad_cam map that is not finite, first for image 0"):
         class_activation_maps(SplitModel(network, "1"), IMAGE, [Target(0)])
 
@@ -319,3 +330,20 @@ class Root(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         return values.sqrt()
+
+
+def test_a_network_that_makes_its_pictures_grey_itself_has_maps() -> None:
+    class Grey(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(1, 2, 3)
+            self.relu = nn.ReLU()
+            self.head = nn.Linear(2, 2)
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return self.head(self.relu(self.conv(images.mean(1, keepdim=True))).mean((2, 3)))
+
+    torch.manual_seed(0)
+    images = torch.rand(1, 3, 8, 8)
+    split = SplitModel(Grey().eval(), "relu", images)
+    assert class_activation_maps(split, images, [Target(0)]).shape == (1, 8, 8)

@@ -26,7 +26,7 @@ def spike(*places: tuple[int, int], base: float = 0.0) -> np.ndarray:
 
 
 def one(values: np.ndarray, image: int = 4) -> tuple[object, ...]:
-    rows = truth_rows(values[None], np.array([image]), TRUTH, "7", "3")
+    rows = truth_rows(maps=values[None], images=np.array([image]), truth=TRUTH, own_concept="7", shared_concept="3")
     assert rows.columns.tolist() == ["image", "flat", "own_mass", "shared_mass", "hit"]
     return next(rows.itertuples(index=False, name=None))
 
@@ -52,19 +52,24 @@ def test_a_flat_map_hits_nothing():
     assert one(np.zeros((4, 4))) == (4, True, 0, 0, False)
     assert one(np.ones((4, 4))) == (4, True, 0.25, 0.25, False)
     large = TRUTH.assign(height=4, width=4)
-    assert truth_rows(np.ones((1, 4, 4)), np.array([4]), large, "7", "3")["hit"].tolist() == [False]
+    rows = truth_rows(maps=np.ones((1, 4, 4)), images=np.array([4]), truth=large, own_concept="7", shared_concept="3")
+    assert rows["hit"].tolist() == [False]
 
 
 def test_images_without_one_of_the_concepts_are_left_out_and_maps_are_needed_for_all():
-    rows = truth_rows(np.stack([spike((0, 0))] * 3), np.array([6, 4, 5]), TRUTH, "7", "3")
+    rows = truth_rows(
+        maps=np.stack([spike((0, 0))] * 3), images=np.array([6, 4, 5]), truth=TRUTH, own_concept="7", shared_concept="3"
+    )
     assert rows["image"].tolist() == [4]
     with pytest.raises(ShapeError, match="1 maps for 2 images"):
-        truth_rows(np.zeros((1, 4, 4)), np.array([4, 9]), TRUTH, "7", "3")
+        truth_rows(maps=np.zeros((1, 4, 4)), images=np.array([4, 9]), truth=TRUTH, own_concept="7", shared_concept="3")
 
 
 def test_several_boxes_of_a_concept_count_together():
     truth = pd.concat([TRUTH, TRUTH.iloc[:1].assign(top=0, left=3)])
-    rows = truth_rows(spike((0, 0), (0, 3), (3, 3))[None], np.array([4]), truth, "7", "3")
+    rows = truth_rows(
+        maps=spike((0, 0), (0, 3), (3, 3))[None], images=np.array([4]), truth=truth, own_concept="7", shared_concept="3"
+    )
     assert rows["own_mass"].tolist() == pytest.approx([2 / 3])
 
 
@@ -75,7 +80,7 @@ def test_a_map_of_the_telling_box_finds_the_telling_digit_in_every_picture():
     for values, image in zip(maps, images, strict=True):
         box = index.truth[(index.truth["image"] == image) & (index.truth["concept"] == "7")].iloc[0]
         values[box["top"] + box["height"] - 1, box["left"] + box["width"] - 1] = 1
-    rows = truth_rows(maps, images, index.truth, "7", "3")
+    rows = truth_rows(maps=maps, images=images, truth=index.truth, own_concept="7", shared_concept="3")
     assert len(rows) == len(images) > 0
     assert rows["hit"].all()
     assert (rows["own_mass"] == 1).all()
@@ -85,8 +90,8 @@ def test_a_table_by_hand():
     head = {"view": "v", "target_kind": "pair"}
     rows = pd.DataFrame(
         [
-            head | dict(zip(("method", "baseline", "flat", "own_mass", "shared_mass", "hit"), each, strict=True))
-            for each in [
+            head | dict(zip(("method", "baseline", "flat", "own_mass", "shared_mass", "hit"), values, strict=True))
+            for values in [
                 ("a", "none", False, 0.6, 0.2, True),
                 ("a", "none", False, 0.3, 0.3, False),
                 ("a", "none", True, 0.3, 0.1, False),

@@ -45,7 +45,8 @@ def trained() -> nn.Sequential:
     return network.eval()
 
 
-IMAGES, TARGETS = normal(3, 3, 10, 12, seed=9), [Target(0), Target(1, versus=2), Target(3)]
+IMAGES = normal(3, 3, 10, 12, seed=9)
+TARGETS = [Target(0), Target(1, versus=2), Target(3)]
 
 
 def drawn_anew(network: nn.Module, names: list[str], seed: int) -> nn.Module:
@@ -62,8 +63,9 @@ def drawn_anew(network: nn.Module, names: list[str], seed: int) -> nn.Module:
 
 
 def test_rows_are_those_of_the_network_whose_weights_are_drawn_from_the_output_down():
-    network, methods = trained(), ["grad_cam", "eigen_cam"]
-    rows = parameter_randomisation(network, LAYER, IMAGES, TARGETS, methods, seed=2)
+    network = trained()
+    methods = ["grad_cam", "eigen_cam"]
+    rows = parameter_randomisation(model=network, layer=LAYER, images=IMAGES, targets=TARGETS, methods=methods, seed=2)
     groups = stages(network, LAYER)
     assert rows.columns.tolist() == [
         *("position", "method", "stage", "reaches", "above_layer", "rank_correlation", "ssim", "flat")
@@ -79,15 +81,15 @@ def test_rows_are_those_of_the_network_whose_weights_are_drawn_from_the_output_d
             part = rows[(rows["stage"] == number) & (rows["method"] == method)]
             assert part["position"].tolist() == [0, 1, 2]
             assert set(part["above_layer"]) == {stage.above_layer}
-            expected = [similarity(*each) for each in zip(before, after, strict=True)]
+            expected = [similarity(one, other) for one, other in zip(before, after, strict=True)]
             for name in ("rank_correlation", "ssim"):
-                np.testing.assert_allclose(part[name], [each[name] for each in expected], atol=1e-3)
+                np.testing.assert_allclose(part[name], [values[name] for values in expected], atol=1e-3)
 
 
 def test_methods_that_look_at_activations_alone_are_flagged_and_others_are_not():
     methods = ["eigen_cam", "kpca_cam", "fem", "grad_cam", "hires_cam", "layer_cam"]
     model = Model("toy", trained(), Preprocess(None, 12, (0.0,) * 3, (1.0,) * 3), list("abcd"))
-    rows = parameter_randomisation(model, LAYER, IMAGES, TARGETS, methods)
+    rows = parameter_randomisation(model=model, layer=LAYER, images=IMAGES, targets=TARGETS, methods=methods)
     table = randomisation_table(rows.assign(view="v"))
     flagged = table.groupby("method")["unchanged"].agg(["all", "any"])
     assert flagged["all"].equals(flagged["any"])
@@ -99,23 +101,30 @@ def test_methods_that_look_at_activations_alone_are_flagged_and_others_are_not()
 
 
 def test_the_model_images_and_random_states_stay_as_they_were():
-    network, images = trained(), IMAGES.clone()
+    network = trained()
+    images = IMAGES.clone()
     kept = {name: value.clone() for name, value in network.state_dict().items()}
     random_states = torch.get_rng_state(), np.random.get_state()[1]  # noqa: NPY002
-    first = parameter_randomisation(network, LAYER, images, TARGETS, ["grad_cam"])
+    first = parameter_randomisation(model=network, layer=LAYER, images=images, targets=TARGETS, methods=["grad_cam"])
     assert all(torch.equal(value, kept[name]) for name, value in network.state_dict().items())
     assert torch.equal(images, IMAGES)
     assert torch.equal(random_states[0], torch.get_rng_state())
     assert np.array_equal(random_states[1], np.random.get_state()[1])  # noqa: NPY002
     assert all(weight.requires_grad for weight in network.parameters())
-    pd.testing.assert_frame_equal(first, parameter_randomisation(network, LAYER, images, TARGETS, ["grad_cam"]))
-    other = parameter_randomisation(network, LAYER, images, TARGETS, ["grad_cam"], seed=1)
+    pd.testing.assert_frame_equal(
+        first, parameter_randomisation(model=network, layer=LAYER, images=images, targets=TARGETS, methods=["grad_cam"])
+    )
+    other = parameter_randomisation(
+        model=network, layer=LAYER, images=images, targets=TARGETS, methods=["grad_cam"], seed=1
+    )
     assert not first["rank_correlation"].equals(other["rank_correlation"])
 
 
 def test_the_number_of_stages_does_not_change_the_draws():
-    fine = parameter_randomisation(trained(), LAYER, IMAGES, TARGETS, ["grad_cam"])
-    coarse = parameter_randomisation(trained(), LAYER, IMAGES, TARGETS, ["grad_cam"], most=2)
+    fine = parameter_randomisation(model=trained(), layer=LAYER, images=IMAGES, targets=TARGETS, methods=["grad_cam"])
+    coarse = parameter_randomisation(
+        model=trained(), layer=LAYER, images=IMAGES, targets=TARGETS, methods=["grad_cam"], most=2
+    )
     assert coarse["reaches"].unique().tolist() == ["6", "0"]
     for name in ("6", "0"):
         one, other = (rows.loc[rows["reaches"] == name, "rank_correlation"].tolist() for rows in (fine, coarse))
@@ -129,7 +138,9 @@ def test_a_random_network_without_a_map_counts_as_flat():
     network[3].weight.data = normal(2, 36)
     images = torch.zeros(2, 3, 6, 6)
     images[:, 0] = normal(2, 6, 6, seed=1).abs()
-    rows = parameter_randomisation(network, "1", images, [Target(0), Target(1)], ["hires_cam"], seed=0)
+    rows = parameter_randomisation(
+        model=network, layer="1", images=images, targets=[Target(0), Target(1)], methods=["hires_cam"], seed=0
+    )
     last = rows[rows["stage"] == 2]
     assert last["flat"].all()
     assert (last["rank_correlation"] == 0).all()
@@ -139,7 +150,9 @@ def test_a_random_network_without_a_map_counts_as_flat():
 
 def test_similarity_by_hand():
     ramp = np.linspace(0, 1, 70).reshape(7, 10)
-    same, turned, flat = similarity(ramp, ramp), similarity(ramp, 1 - ramp), similarity(0 * ramp, ramp)
+    same = similarity(ramp, ramp)
+    turned = similarity(ramp, 1 - ramp)
+    flat = similarity(0 * ramp, ramp)
     assert (same["rank_correlation"], same["ssim"], same["flat"]) == (pytest.approx(1), pytest.approx(1), False)
     assert (turned["rank_correlation"], turned["flat"]) == (pytest.approx(-1), False)
     assert turned["ssim"] < 0
@@ -161,8 +174,8 @@ def test_a_table_by_hand():
                 ("v", "wavering", ((1.0, 1.0), (0.85, 0.9), (1.0, 1.0))),
                 ("w", "steady", ((1.0, 1.0), (0.0, 1.0), (0.0, 0.0))),
             )
-            for stage, each in enumerate(values, start=1)
-            for position, value in enumerate(each)
+            for stage, measured in enumerate(values, start=1)
+            for position, value in enumerate(measured)
         ]
     )
     table = randomisation_table(rows).set_index(["view", "method", "stage"])
@@ -179,6 +192,6 @@ def test_a_table_by_hand():
 
 def test_bad_input_is_refused_before_anything_is_drawn():
     with pytest.raises(ConfigError, match="unknown CAM method"):
-        parameter_randomisation(trained(), LAYER, IMAGES, TARGETS, ["gradcam"])
+        parameter_randomisation(model=trained(), layer=LAYER, images=IMAGES, targets=TARGETS, methods=["gradcam"])
     with pytest.raises(LayerError, match="without positions"):
-        parameter_randomisation(trained(), "6", IMAGES, TARGETS, ["grad_cam"])
+        parameter_randomisation(model=trained(), layer="6", images=IMAGES, targets=TARGETS, methods=["grad_cam"])

@@ -16,7 +16,7 @@ from conceptrast.saliency.known_concepts import KnownConcepts
 
 
 def pictures(count: int) -> Pictures:
-    dataset = OpenPictures([Image.new("RGB", (8, 8), (20 * each, 0, 0)) for each in range(count)])
+    dataset = OpenPictures([Image.new("RGB", (8, 8), (20 * number, 0, 0)) for number in range(count)])
     model = Model("net", nn.Flatten(), Preprocess(None, 8, (0.5,) * 3, (0.5,) * 3), ["a", "b", "c"])
     return Pictures(dataset, dataset.build_index().table, model)
 
@@ -25,10 +25,14 @@ def subjects(rows: list[tuple[int, str, int, int]]) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=["image", "kind", "toward", "versus"])
     names = dict(enumerate("abc")) | {-1: ""}
     return table.assign(
-        toward_name=table["toward"].map(names), versus_name=table["versus"].map(names), label_name=UNLABELLED,
-        path="photos/x.jpg", predicted_name="b", predicted_probability=0.25,
+        toward_name=table["toward"].map(names),
+        versus_name=table["versus"].map(names),
+        label_name=UNLABELLED,
+        path="photos/x.jpg",
+        predicted_name="b",
+        predicted_probability=0.25,
         probability=0.75,
-    )  # fmt: skip
+    )
 
 
 def test_a_class_and_its_difference_share_a_row_and_pairs_come_in_turn() -> None:
@@ -40,23 +44,23 @@ def test_a_class_and_its_difference_share_a_row_and_pairs_come_in_turn() -> None
         ]
     )
     maps = {"grad_cam": np.arange(6, dtype=np.float32)[:, None, None] * np.ones((1, 8, 8), np.float32)}
-    found = picture_maps(pictures(3), table, maps)
-    assert [row.picture[0, 0, 0] for row in found] == [0, 40, 20]
-    assert [{name: values[0, 0] for name, values in row.maps.items()} for row in found] == [
+    sheet_rows = picture_maps(pictures(3), table, maps)
+    assert [row.picture[0, 0, 0] for row in sheet_rows] == [0, 40, 20]
+    assert [{name: values[0, 0] for name, values in row.maps.items()} for row in sheet_rows] == [
         {"why A,\ngrad cam": 0, "why A and not B,\ngrad cam": 2},
         {"why A,\ngrad cam": 4, "why A and not B,\ngrad cam": 5},
         {"why A,\ngrad cam": 1, "why A and not B,\ngrad cam": 3},
     ]
-    assert found[1].lines == ["says b, 0.25", "A = b, B = a: 0.75"]
-    assert found[0].boxes == ()
+    assert sheet_rows[1].lines == ["says b, 0.25", "A = b, B = a: 0.75"]
+    assert sheet_rows[0].boxes == ()
 
 
 def test_two_pairs_of_one_class_show_its_map_in_both_rows() -> None:
     table = subjects([(0, "class", 0, -1), (0, "difference", 0, 1), (0, "difference", 0, 2)])
     maps = {"grad_cam": np.arange(3, dtype=np.float32)[:, None, None] * np.ones((1, 8, 8), np.float32)}
-    found = picture_maps(pictures(1), table, maps)
-    assert [[values[0, 0] for values in row.maps.values()] for row in found] == [[0, 1], [0, 2]]
-    draw_saliency(found, "title", "note")
+    sheet_rows = picture_maps(pictures(1), table, maps)
+    assert [[values[0, 0] for values in row.maps.values()] for row in sheet_rows] == [[0, 1], [0, 2]]
+    draw_saliency(sheet_rows, "title", "note")
 
 
 def test_what_tells_a_from_b_is_outlined() -> None:
@@ -83,6 +87,6 @@ def test_pictures_without_label_go_by_their_file_and_methods_by_their_name() -> 
 def test_no_more_than_two_images_of_a_pair_are_shown() -> None:
     table = subjects([(image, "difference", 0, 1) for image in range(3)] + [(3, "difference", 1, 0)])
     maps = {"grad_cam": np.ones((4, 8, 8), np.float32)}
-    found = picture_maps(pictures(4), table, maps, per_pair=2)
-    assert [row.picture[0, 0, 0] // 20 for row in found] == [0, 3, 1]
+    sheet_rows = picture_maps(pictures(4), table, maps, per_pair=2)
+    assert [row.picture[0, 0, 0] // 20 for row in sheet_rows] == [0, 3, 1]
     assert len(picture_maps(pictures(4), table, maps)) == 4

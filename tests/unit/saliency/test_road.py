@@ -25,8 +25,8 @@ def test_one_missing_pixel_is_the_weighted_mean_of_its_neighbours():
 def test_missing_pixels_refer_to_each_other():
     """A row of four between 0 and 3: a straight line."""
     picture = np.array([[[0.0, 9.0, 9.0, 3.0]]])
-    found = linear_imputation(picture, np.array([[False, True, True, False]]))
-    np.testing.assert_allclose(found, [[[0, 1, 2, 3]]])
+    imputed = linear_imputation(picture, np.array([[False, True, True, False]]))
+    np.testing.assert_allclose(imputed, [[[0, 1, 2, 3]]])
 
 
 def test_a_plane_is_continued_inside_and_channels_are_apart():
@@ -40,13 +40,15 @@ def test_a_plane_is_continued_inside_and_channels_are_apart():
 
 def test_what_is_known_stays_and_the_picture_is_not_changed():
     picture = RNG.random((3, 9, 7)).astype(np.float32)
-    before, gone = picture.copy(), RNG.random((9, 7)) < 0.5
-    found = linear_imputation(picture, gone)
-    assert found.dtype == np.float32
+    before = picture.copy()
+    gone = RNG.random((9, 7)) < 0.5
+    imputed = linear_imputation(picture, gone)
+    assert imputed.dtype == np.float32
     assert np.array_equal(picture, before)
-    assert np.array_equal(found[:, ~gone], picture[:, ~gone])
-    low, high = picture[:, ~gone].min(1, keepdims=True), picture[:, ~gone].max(1, keepdims=True)
-    assert ((low <= found[:, gone]) & (found[:, gone] <= high)).all()
+    assert np.array_equal(imputed[:, ~gone], picture[:, ~gone])
+    low = picture[:, ~gone].min(1, keepdims=True)
+    high = picture[:, ~gone].max(1, keepdims=True)
+    assert ((low <= imputed[:, gone]) & (imputed[:, gone] <= high)).all()
     assert np.array_equal(linear_imputation(picture, np.zeros((9, 7), bool)), picture)
 
 

@@ -22,7 +22,7 @@ INDEX = pd.DataFrame(
         "split": "validation",
     }
 )
-SAID = pd.DataFrame({"image": [3, 4, 5, 6], "predicted": [0, 1, 1, 1], "probability": [0.5, 0.6, 0.7, 0.8]})
+PREDICTIONS = pd.DataFrame({"image": [3, 4, 5, 6], "predicted": [0, 1, 1, 1], "probability": [0.5, 0.6, 0.7, 0.8]})
 
 
 def view(**changed: object) -> dict[str, object]:
@@ -34,39 +34,48 @@ def rows(table: pd.DataFrame) -> list[list[object]]:
 
 
 def test_a_few_of_every_label_for_what_the_model_says_or_for_a_named_class() -> None:
-    assert rows(subjects_of(INDEX, SAID, MODEL, view(), 0)) == [
+    assert rows(subjects_of(table=INDEX, predictions=PREDICTIONS, model=MODEL, view=view(), seed=0)) == [
         [3, "predicted", 0, -1],
         [5, "predicted", 1, -1],
         [4, "predicted", 1, -1],
     ]
-    named = subjects_of(INDEX, SAID, MODEL, view(labels=["dog"], target="cow"), 0)
-    assert rows(named) == [[5, "class", 2, -1], [6, "class", 2, -1]]
-    assert rows(subjects_of(INDEX, SAID, MODEL, view(labels=["dog"], target=2), 0)) == rows(named)
+    by_name, by_number = (
+        subjects_of(table=INDEX, predictions=PREDICTIONS, model=MODEL, view=view(labels=["dog"], target=target), seed=0)
+        for target in ("cow", 2)
+    )
+    assert rows(by_name) == [[5, "class", 2, -1], [6, "class", 2, -1]]
+    assert rows(by_number) == rows(by_name)
 
 
 def test_images_of_a_pair_are_those_that_the_model_names_a_each_for_a_and_for_a_not_b() -> None:
-    found = subjects_of(INDEX, SAID, MODEL, view(pairs=[["dog", "cat"], ["cow", "dog"]]), 0)
-    assert rows(found[found["status"] == "ok"]) == [
+    table = subjects_of(
+        table=INDEX, predictions=PREDICTIONS, model=MODEL, view=view(pairs=[["dog", "cat"], ["cow", "dog"]]), seed=0
+    )
+    assert rows(table[table["status"] == "ok"]) == [
         *([image, "class", 1, -1] for image in (4, 5, 6)),
         *([image, "difference", 1, 0] for image in (4, 5, 6)),
     ]
-    skipped = found[found["status"] == "skipped"]
+    skipped = table[table["status"] == "skipped"]
     assert skipped["reason"].tolist() == ["no picture is predicted as cow"]
     assert skipped["image"].isna().all()
-    own = usable(found)
-    assert own["image"].dtype == "int64"
-    assert targets_of(own) == [Target(1)] * 3 + [Target(1, 0)] * 3
+    subjects = usable(table)
+    assert subjects["image"].dtype == "int64"
+    assert targets_of(subjects) == [Target(1)] * 3 + [Target(1, 0)] * 3
 
 
 def test_two_pairs_of_one_class_look_at_its_images_once_for_the_class_alone() -> None:
-    found = subjects_of(INDEX, SAID, MODEL, view(pairs=[["dog", "cat"], ["dog", "cow"]]), 0)
-    assert found["kind"].value_counts().to_dict() == {"difference": 6, "class": 3}
+    table = subjects_of(
+        table=INDEX, predictions=PREDICTIONS, model=MODEL, view=view(pairs=[["dog", "cat"], ["dog", "cow"]]), seed=0
+    )
+    assert table["kind"].value_counts().to_dict() == {"difference": 6, "class": 3}
 
 
 def test_subjects_know_the_names_and_what_the_model_said_also_where_a_pair_is_skipped() -> None:
-    found = subjects_of(INDEX, SAID, MODEL, view(pairs=[["dog", "cat"], ["cow", "dog"]]), 0)
-    table = with_picture_facts(found, SAID, INDEX, NAMES)
-    assert len(table) == len(found)
+    subjects = subjects_of(
+        table=INDEX, predictions=PREDICTIONS, model=MODEL, view=view(pairs=[["dog", "cat"], ["cow", "dog"]]), seed=0
+    )
+    table = with_picture_facts(subjects, PREDICTIONS, INDEX, NAMES)
+    assert len(table) == len(subjects)
     last = table[table["image"] == 6].iloc[-1]
     assert last[["toward_name", "versus_name", "label_name", "predicted_name", "path"]].tolist() == [
         *("dog", "cat", "dog", "dog", "d")
@@ -77,10 +86,13 @@ def test_subjects_know_the_names_and_what_the_model_said_also_where_a_pair_is_sk
 
 
 def test_own_pictures_for_the_predicted_class_a_named_one_or_one_and_not_another() -> None:
-    assert rows(picture_subjects(SAID, MODEL))[:2] == [[3, "predicted", 0, -1], [4, "predicted", 1, -1]]
-    assert rows(picture_subjects(SAID, MODEL, "cow"))[0] == [3, "class", 2, -1]
-    assert rows(picture_subjects(SAID, MODEL, versus="cow"))[:2] == [[3, "difference", 0, 2], [4, "difference", 1, 2]]
+    assert rows(picture_subjects(PREDICTIONS, MODEL))[:2] == [[3, "predicted", 0, -1], [4, "predicted", 1, -1]]
+    assert rows(picture_subjects(PREDICTIONS, MODEL, "cow"))[0] == [3, "class", 2, -1]
+    assert rows(picture_subjects(PREDICTIONS, MODEL, versus="cow"))[:2] == [
+        [3, "difference", 0, 2],
+        [4, "difference", 1, 2],
+    ]
     with pytest.raises(ConfigError, match="'dog' cannot be held against itself"):
-        picture_subjects(SAID, MODEL, versus="dog")
+        picture_subjects(PREDICTIONS, MODEL, versus="dog")
     with pytest.raises(ConfigError, match="unknown class 'cat2'; nearest: cat"):
-        picture_subjects(SAID, MODEL, "cat2")
+        picture_subjects(PREDICTIONS, MODEL, "cat2")

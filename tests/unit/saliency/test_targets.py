@@ -19,7 +19,8 @@ def test_a_class_by_itself():
 
 
 def test_a_class_against_another_is_antisymmetric_and_does_not_see_a_third():
-    one, other = Target(2, versus=1), Target(1, versus=2)
+    one = Target(2, versus=1)
+    other = Target(1, versus=2)
     torch.testing.assert_close(one(LOGITS), torch.tensor([math.log(5 / 2), 0.0]))
     assert torch.equal(one(LOGITS), -other(LOGITS))
     torch.testing.assert_close(one.probability(LOGITS), torch.tensor([5 / 7, 1 / 2]))

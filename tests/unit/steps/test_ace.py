@@ -17,14 +17,28 @@ from conceptrast.steps import ace, ace_tables, index
 from conceptrast.steps.runner import call
 
 SETTINGS: dict[str, Any] = {
-    "model": {"architecture": "resnet10"}, "dataset": {"kind": "digit_pairs", "train": 0, "validation": 80},
-    "layer": "layer3", "seed": 0, "precision": "float32", "batch_size": 40, "study": "pairs", "max_rejected": 0.01,
-    "min_images": 3, "classes": ["3+7", 7, "3+8"],
+    "model": {"architecture": "resnet10"},
+    "dataset": {"kind": "digit_pairs", "train": 0, "validation": 80},
+    "layer": "layer3",
+    "seed": 0,
+    "precision": "float32",
+    "batch_size": 40,
+    "study": "pairs",
+    "max_rejected": 0.01,
+    "min_images": 3,
+    "classes": ["3+7", 7, "3+8"],
     "ace": {
-        "segments": [6], "segments_as": ["in_place", "resized"], "images": 6, "random_images": 6, "clusters": 3,
-        "min_segments": 5, "max_segments": 20, "draws": 6, "significance": 0.05,
+        "segments": [6],
+        "segments_as": ["in_place", "resized"],
+        "images": 6,
+        "random_images": 6,
+        "clusters": 3,
+        "min_segments": 5,
+        "max_segments": 20,
+        "draws": 6,
+        "significance": 0.05,
     },
-}  # fmt: skip
+}
 
 
 def run(folder: Path, settings: dict[str, Any], named: list[int]) -> dict[str, Any]:

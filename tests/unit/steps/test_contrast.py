@@ -26,14 +26,32 @@ from conceptrast.steps import (
 from conceptrast.steps.runner import call
 
 SETTINGS: dict[str, Any] = {
-    "model": {"architecture": "resnet10"}, "dataset": {"kind": "digit_pairs", "train": 0, "validation": 120},
-    "layer": "layer3", "seed": 0, "precision": "float32", "batch_size": 40, "rectify": False, "study": "pairs",
-    "max_rejected": 0.01, "images_per_class": 12, "min_images": 2, "classes": None, "shards": 2,
+    "model": {"architecture": "resnet10"},
+    "dataset": {"kind": "digit_pairs", "train": 0, "validation": 120},
+    "layer": "layer3",
+    "seed": 0,
+    "precision": "float32",
+    "batch_size": 40,
+    "rectify": False,
+    "study": "pairs",
+    "max_rejected": 0.01,
+    "images_per_class": 12,
+    "min_images": 2,
+    "classes": None,
+    "shards": 2,
     "attribution": {"method": "deeplift", "samples": 1, "noise": 0.1, "baseline": 1.0},
-    "contrast": {"attribution": "rectified", "threshold": 0.25}, "pairs": [["3+7", "3+8"], [8, 7]],
-    "hyperplane": "zero", "heldout": 0.25, "offsets": [0, 10, 50], "pairs_per_draw": 3, "runs": 2, "images_per_pair": 3,
-    "mask_pairs": 2, "fill": 1.0, "recipe": {"one": {"components": 2, "pooling": {"kernel": 2, "stride": 2}}},
-}  # fmt: skip
+    "contrast": {"attribution": "rectified", "threshold": 0.25},
+    "pairs": [["3+7", "3+8"], [8, 7]],
+    "hyperplane": "zero",
+    "heldout": 0.25,
+    "offsets": [0, 10, 50],
+    "pairs_per_draw": 3,
+    "runs": 2,
+    "images_per_pair": 3,
+    "mask_pairs": 2,
+    "fill": 1.0,
+    "recipe": {"one": {"components": 2, "pooling": {"kernel": 2, "stride": 2}}},
+}
 SOLVERS = [{"name": "zero"}, {"name": "random", "init": "random"}]
 TABLES = ("contrast_classes", "contrast_pairs", "hyperplanes", "shift", "mask", "contrast_recovery")
 

@@ -11,14 +11,23 @@ from PIL import Image
 
 from conceptrast.base.errors import ConfigError
 from conceptrast.base.files import read_arrays, read_table, write_table
-from conceptrast.steps import check_layers, dff, dff_tables, index
+from conceptrast.steps import dff, dff_tables, index
 from conceptrast.steps.runner import call
 
 SETTINGS: dict[str, Any] = {
-    "model": {"architecture": "resnet10"}, "dataset": {"kind": "digit_pairs", "train": 0, "validation": 60},
-    "layer": "layer3", "seed": 0, "precision": "float32", "batch_size": 40, "max_rejected": 0.01, "dff": "pairs",
-    "images": 2, "components": [2, 3], "shared": False, "labels": ["3+7", "0+1"],
-}  # fmt: skip
+    "model": {"architecture": "resnet10"},
+    "dataset": {"kind": "digit_pairs", "train": 0, "validation": 60},
+    "layer": "layer3",
+    "seed": 0,
+    "precision": "float32",
+    "batch_size": 40,
+    "max_rejected": 0.01,
+    "dff": "pairs",
+    "images": 2,
+    "components": [2, 3],
+    "shared": False,
+    "labels": ["3+7", "0+1"],
+}
 BY_CLASS = {key: value for key, value in SETTINGS.items() if key != "labels"} | {"class": "3+7", "shared": True}
 
 
@@ -124,25 +133,3 @@ def test_the_same_run_twice_gives_the_same_bytes(labels, tmp_path) -> None:
 def test_bad_settings_are_named(tmp_path, changed, message) -> None:
     with pytest.raises(ConfigError, match=message):
         run(tmp_path, SETTINGS | changed)
-
-
-ENTRY = {"model": "net", "layer": "layer4", "components": [2, 9], "shared": False, "images": 2}
-
-
-def check(**changed: Any) -> None:
-    models = {"net": {"architecture": "resnet10"}}
-    entries = {"pairs": ENTRY | changed}
-    check_layers.main({"models": models, "layers": {}, "insertions": {}, "dffs": entries})
-
-
-def test_layers_and_numbers_of_concepts_are_checked_before_the_run() -> None:
-    check()
-    check(components=[18], shared=True)
-    with pytest.raises(ConfigError, match=r"'dff.pairs': 10 concepts are more than the number of positions, 9 \(3×3"):
-        check(components=[2, 10])
-    with pytest.raises(ConfigError, match=r"'dff.pairs': 19 concepts .* positions, 18 \(3×3 of each of 2 images\)"):
-        check(components=[19], shared=True)
-    with pytest.raises(ConfigError, match=r"'dff.pairs': unknown layer 'layer44'; nearest: layer4"):
-        check(layer="layer44")
-    with pytest.raises(ConfigError, match=r"'dff.pairs': .*no spatial extent"):
-        check(layer="avgpool")

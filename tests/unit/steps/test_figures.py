@@ -16,27 +16,45 @@ def study(tmp_path_factory) -> tuple[dict, object]:
     """A random resnet10 on 40 pictures, up to its component predictions."""
     folder = tmp_path_factory.mktemp("study")
     settings = {
-        "model": {"architecture": "resnet10"}, "dataset": {"kind": "digit_pairs", "train": 0, "validation": 40},
-        "layer": "layer3", "seed": 0, "precision": "float32", "batch_size": 40, "rectify": False, "study": "pairs",
-        "max_rejected": 0.01, "card_recipe": "recommended",
+        "model": {"architecture": "resnet10"},
+        "dataset": {"kind": "digit_pairs", "train": 0, "validation": 40},
+        "layer": "layer3",
+        "seed": 0,
+        "precision": "float32",
+        "batch_size": 40,
+        "rectify": False,
+        "study": "pairs",
+        "max_rejected": 0.01,
+        "card_recipe": "recommended",
         "recipes": {
             "published": {"components": 3},
             "recommended": {
-                "components": 3, "weighting": "channel", "pooling": {"kernel": 1, "stride": 1}, "window": 0.5,
-                "layout": "grid", "distinct": True,
+                "components": 3,
+                "weighting": "channel",
+                "pooling": {"kernel": 1, "stride": 1},
+                "window": 0.5,
+                "layout": "grid",
+                "distinct": True,
             },
         },
         "attribution": {"method": "deeplift", "samples": 0, "noise": 0.0, "baseline": 1.0},
-        "images_per_class": 6, "min_images": 2, "classes": None, "shard": 0, "shards": 1,
-    }  # fmt: skip
+        "images_per_class": 6,
+        "min_images": 2,
+        "classes": None,
+        "shard": 0,
+        "shards": 1,
+    }
     file = {
         name: folder / f"{name}.{suffix}"
         for suffix, names in {
-            "parquet": ("index", "truth", "predictions", "prototypes"), "csv": ("rejected", "prediction", "manifest"),
-            "npz": ("attribution", "components"), "json": ("class_names",), "png": ("overview",),
+            "parquet": ("index", "truth", "predictions", "prototypes"),
+            "csv": ("rejected", "prediction", "manifest"),
+            "npz": ("attribution", "components"),
+            "json": ("class_names",),
+            "png": ("overview",),
         }.items()
         for name in names
-    }  # fmt: skip
+    }
 
     def run(step, *names: str, **more) -> None:
         call(step.main, settings, **{name: file[name] for name in names}, **more)

@@ -16,7 +16,8 @@ from ..bias.rotated_digits import ENTRIES, pictures_of
 
 
 def test_the_step_writes_codes_positions_and_figures(tmp_path):
-    indices, weights = [], []
+    indices = []
+    weights = []
     for condition in ENTRIES:
         indices.append(tmp_path / f"{condition}.parquet")
         write_table(pictures_of(condition).table, indices[-1])
@@ -43,24 +44,26 @@ def test_the_step_writes_codes_positions_and_figures(tmp_path):
         "batch_size": 16,
     }
     figures = [tmp_path / f"{name}.png" for name in ("maps", "rotations", "navigation-biased", "navigation-control")]
-    codes, positions = tmp_path / "codes.npz", tmp_path / "positions.parquet"
+    codes = tmp_path / "codes.npz"
+    positions = tmp_path / "positions.parquet"
     step.main(
         settings,
         step.Inputs(indices=indices, class_names=names, weights=weights),
         step.Outputs(codes=codes, positions=positions, figures=figures),
     )
-    table, arrays = read_table(positions), read_arrays(codes)
+    table = read_table(positions)
+    arrays = read_arrays(codes)
     assert len(table) == 8 * 24
     keys = table[["condition", "network", "seed"]].drop_duplicates().agg(lambda row: "_".join(map(str, row)), axis=1)
     assert keys.tolist() == [path.stem.replace("-", "_") for path in weights]
-    own = table[(table["condition"] == "control") & (table["network"] == "resnet") & (table["seed"] == 1)]
+    part = table[(table["condition"] == "control") & (table["network"] == "resnet") & (table["seed"] == 1)]
     key = "control_resnet_1"
     np.testing.assert_allclose(
-        own["position"], (arrays[f"codes_{key}"] - arrays[f"middle_{key}"]) @ arrays[f"unit_{key}"]
+        part["position"], (arrays[f"codes_{key}"] - arrays[f"middle_{key}"]) @ arrays[f"unit_{key}"]
     )
-    assert arrays[f"images_{key}"].tolist() == own["image"].tolist()
+    assert arrays[f"images_{key}"].tolist() == part["image"].tolist()
     assert all(Image.open(path).size[0] > 800 for path in figures)
     pd.testing.assert_frame_equal(
-        own[["image", "rotation"]].reset_index(drop=True),
+        part[["image", "rotation"]].reset_index(drop=True),
         pictures_of("control").table.query("split == 'validation'")[["image", "rotation"]].reset_index(drop=True),
     )

@@ -13,8 +13,8 @@ from pydantic import create_model
 
 from conceptrast.base.errors import ConfigError
 from conceptrast.plan.analysis import Analysis
-from conceptrast.plan.keys import Config, EntryName, Section, key
-from conceptrast.plan.run import Run
+from conceptrast.plan.key_types import Config, EntryName, Section, key
+from conceptrast.plan.keys import Run
 
 DESCRIPTORS = (
     "models",
@@ -55,13 +55,13 @@ def by_name(descriptors: Mapping[str, Analysis]) -> dict[str, Analysis]:
     for module, analysis in descriptors.items():
         if not analysis.name:
             raise ConfigError(f"{module}: the descriptor has no name: give it the one of its file of rules")
-    found = list(descriptors.values())
-    _refuse_twice("name", [analysis.name for analysis in found])
-    _refuse_twice("key of a configuration", [name for analysis in found for name in analysis.sections])
-    _refuse_twice("key of a study", [analysis.study_key[0] for analysis in found if analysis.study_key])
-    _refuse_twice("step", [name for analysis in found for name in analysis.steps])
-    _refuse_twice("table", [table.name for analysis in found for table in analysis.tables])
-    return {analysis.name: analysis for analysis in found}
+    listed = list(descriptors.values())
+    _refuse_twice("name", [analysis.name for analysis in listed])
+    _refuse_twice("key of a configuration", [name for analysis in listed for name in analysis.sections])
+    _refuse_twice("key of a study", [analysis.study_key[0] for analysis in listed if analysis.study_key])
+    _refuse_twice("step", [name for analysis in listed for name in analysis.steps])
+    _refuse_twice("table", [table.name for analysis in listed for table in analysis.tables])
+    return {analysis.name: analysis for analysis in listed}
 
 
 def _refuse_twice(what: str, names: list[str]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from conceptrast.plan.analysis import Analysis, Step, Table
-from conceptrast.plan.keys import Classes, Config, Number, Section, Unique, key
+from conceptrast.plan.key_types import Classes, Config, Number, Section, Unique, key
 from conceptrast.plan.settings import run_settings, study_settings
 
 if TYPE_CHECKING:
@@ -20,20 +20,23 @@ Shapes = Annotated[list[Literal["resized", "in_place"]], Field(min_length=1), Un
 
 
 class Ace(Section):
-    """Concepts among superpixels, for the studies that name classes."""
+    """Concepts among superpixels (segments of similar colour), for the studies that name classes under ``ace``."""
 
-    segments: Segments = key("a picture is cut into about so many, one after the other", [15, 50, 80])
+    segments: Segments = key("numbers of segments: each picture is cut once for each, into about so many", [15, 50, 80])
     segments_as: Shapes = key(
-        "resized: enlarged to the whole input, as published; in_place: where they lie", ["resized"]
+        "resized: segments are enlarged to the whole input, as published; in_place: they stay where they lie",
+        ["resized"],
     )
-    images: int = key("of a class that are cut at most", 50, ge=1)
-    random_images: int = key("of other classes, whose segments stand for no concept", 50, ge=1)
-    clusters: int = key("of a class's segments", 25, ge=1)
-    min_segments: int = key("a smaller cluster is no concept", 20, ge=4)
-    max_segments: int = key("nearest to the centre that stand for the concept", 40, ge=4)
-    draws: int = key("of random segments, each with a concept vector of its own", 20, ge=2)
+    images: int = key("highest number of images of a class that are cut", 50, ge=1)
+    random_images: int = key("number of images of other classes; their segments stand for no concept", 50, ge=1)
+    clusters: int = key("number of clusters of a class's segments", 25, ge=1)
+    min_segments: int = key("a cluster with fewer segments is no concept", 20, ge=4)
+    max_segments: int = key(
+        "highest number of segments that stand for a concept: those nearest to the cluster's centre", 40, ge=4
+    )
+    draws: int = key("draws of random segments; each draw gives a concept vector of its own", 20, ge=2)
     significance: Number = key(
-        "of the test against random vectors, corrected for the number of concepts", 0.01, gt=0, lt=1
+        "level of the test against random vectors, corrected for the number of concepts", 0.01, gt=0, lt=1
     )
 
 

@@ -12,9 +12,9 @@ from conceptrast.base.errors import ConfigError, unknown_name
 from conceptrast.bias.comparison import CONDITIONS, FIGURES, check_size, trained_networks
 from conceptrast.models.published import torchvision_classifiers
 from conceptrast.plan.analysis import Analysis, Step, Table
-from conceptrast.plan.keys import Config, DatasetName, EntryName, Number, Section, Unique, key
+from conceptrast.plan.key_types import Config, DatasetName, EntryName, Number, Section, Unique, key
+from conceptrast.plan.keys import Precision
 from conceptrast.plan.provenance import registry
-from conceptrast.plan.run import Precision
 from conceptrast.plan.settings import run_settings
 
 if TYPE_CHECKING:
@@ -27,41 +27,45 @@ RESNETS = ("resnet", "resnext", "wide_resnet")
 class Epochs(Section):
     """Passes over the training pictures in each phase, at most."""
 
-    reconstruction: int = key("of the phase that learns to rebuild pictures", 10, ge=0)
-    adversarial: int = key("of the phase that spreads the codes", 5, ge=0)
-    classification: int = key("of the phase that learns the classes", 10, ge=1)
+    reconstruction: int = key("epochs of the phase that learns to rebuild pictures", 10, ge=0)
+    adversarial: int = key("epochs of the phase that spreads the codes", 5, ge=0)
+    classification: int = key("epochs of the phase that learns the classes", 10, ge=1)
 
 
 class Autoencoder(Section):
     """How the adversarial autoencoder is trained."""
 
-    epochs: Epochs = key("of each phase at most", {})
-    patience: int = key("the first or third phase ends after so many epochs without progress", 3, ge=1)
+    epochs: Epochs = key("highest number of epochs in each phase", {})
+    patience: int = key("the first and the third phase end after so many epochs without progress", 3, ge=1)
     batch_size: int = key("pictures in a step", 64, ge=2)
-    learning_rate: Number = key("of Adam", 0.001, gt=0)
-    precision: Precision = key("of the training", "float32")
+    learning_rate: Number = key("learning rate of Adam", 0.001, gt=0)
+    precision: Precision = key("precision of the training", "float32")
 
 
 class ResNet(Section):
     """How the plain ResNet beside it is trained."""
 
-    architecture: str = key("any ResNet", "resnet10")
+    architecture: str = key("name of any ResNet", "resnet10")
     epochs: int = key("passes over the training pictures", 5, ge=1)
     batch_size: int = key("pictures in a step", 64, ge=2)
-    learning_rate: Number = key("the highest one: it rises for a quarter of all steps and falls to zero", 0.05, gt=0)
-    momentum: Number = key("of stochastic gradient descent", 0.9, ge=0)
-    weight_decay: Number = key("of stochastic gradient descent", 0.0005, ge=0)
-    precision: Precision = key("of the training", "bfloat16")
+    learning_rate: Number = key(
+        "highest learning rate: reached after a quarter of the steps, then falling to zero", 0.05, gt=0
+    )
+    momentum: Number = key("momentum of stochastic gradient descent", 0.9, ge=0)
+    weight_decay: Number = key("weight decay of stochastic gradient descent", 0.0005, ge=0)
+    precision: Precision = key("precision of the training", "bfloat16")
 
 
 class Comparison(Section):
-    """Two networks on pictures with a planted rotation, and on the control."""
+    """Two networks, trained on pictures with a planted rotation and on the control."""
 
-    biased: DatasetName = key("of kind rotated_pair: each class is turned by angles of its own")
-    control: DatasetName = key("of kind rotated_pair, biased: false: both classes are turned alike")
-    size: int = key("of the pictures in pixels: 8, 32, 128 or 512", 32)
+    biased: DatasetName = key("dataset of kind rotated_pair: each class is turned by angles of its own")
+    control: DatasetName = key(
+        "dataset of kind rotated_pair with biased: false: both classes are turned by the same range of angles"
+    )
+    size: int = key("side of the pictures in pixels: 8, 32, 128 or 512", 32)
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), Unique] = key(
-        "trainings of each network: initial weights and order of the pictures", [0]
+        "each seed is one training of each network; it sets initial weights and the order of the pictures", [0]
     )
     autoencoder: Autoencoder = key("the adversarial autoencoder", {})
     resnet: ResNet = key("the plain ResNet", {})

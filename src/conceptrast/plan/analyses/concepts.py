@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from conceptrast.base.errors import unknown_name
 from conceptrast.plan.analysis import Analysis, Step, Table
-from conceptrast.plan.keys import (
+from conceptrast.plan.key_types import (
     Classes,
     Config,
     DatasetName,
@@ -45,52 +45,59 @@ class Attribution(Section):
     """How much each activation speaks for a class."""
 
     method: str = key("deeplift, integrated_gradients or gradient_x_activation", "deeplift")
-    samples: int = key("copies of each image with noise, averaged; 0: the image itself, no noise", 5, ge=0)
-    noise: Number = key("standard deviation of the noise, in units of the normalised image", 0.25, ge=0)
-    baseline: Number = key("the image to compare with is constant, this value in normalised units", 1.0)
+    samples: int = key("noisy copies of each image, over which attribution is averaged; 0: the image itself", 5, ge=0)
+    noise: Number = key("standard deviation of the noise, in normalised units", 0.25, ge=0)
+    baseline: Number = key("value, in normalised units, of the constant image that each image is compared with", 1.0)
 
 
 class Pooling(Section):
     """Average pooling of activations before patches are compared."""
 
-    kernel: int = key("side in positions", ge=1)
-    stride: int = key("in positions", ge=1)
+    kernel: int = key("side of the square that is averaged, in positions", ge=1)
+    stride: int = key("distance from one square to the next, in positions", ge=1)
 
 
 class Recipe(Section):
     """How a class's components become one image that the model is asked about."""
 
-    components: int = key("of each class", ge=1)
+    components: int = key("number of components of each class", ge=1)
     weighting: Literal["position", "channel"] = key(
-        "by the attribution of a position, or by what a channel adds to the logit", "position"
+        "activations are weighted by the attribution of their position, or by what their channel adds to the logit",
+        "position",
     )
-    pooling: Pooling = key("of the activations before patches are compared: {kernel, stride}")
-    window: Window = key("a patch is a cell of the grid of positions, or this share of the picture's side")
-    layout: Literal["strip", "grid"] = key("patches under each other, or as square as their number allows")
-    distinct: bool = key("patches come from different images", False)
-    resize: Literal["native", "input"] = key("the image is asked about as it is, or in the size of the input", "native")
+    pooling: Pooling = key("average pooling of activations before patches are compared: {kernel, stride}")
+    window: Window = key("cell: a patch is a cell of the grid of positions; number: this share of the picture's side")
+    layout: Literal["strip", "grid"] = key("strip: patches under each other; grid: as square as their number allows")
+    distinct: bool = key("true: all patches come from different images", False)
+    resize: Literal["native", "input"] = key(
+        "native: the model gets the combined image as it is; input: in the size of its input", "native"
+    )
 
 
 class Published(Section):
-    """Figures from a paper, printed beside ours."""
+    """Numbers from a paper, printed beside ours."""
 
     match_rate: Share | None = key("share of classes that the model names", None)
     probability: Share | None = key("mean probability of the class", None)
-    above_half: Share | None = key("share of classes above 0.5", None, alias="above_0.5")
+    above_half: Share | None = key("share of classes with a probability above 0.5", None, alias="above_0.5")
 
 
 class Study(Section):
     """A layer of a model on the pictures of a dataset."""
 
-    model: ModelName = key("that is explained")
-    dataset: DatasetName = key("whose pictures explain it")
-    layer: LayerName = key("whose activations are looked into")
-    pooling: Pooling | None = key("in place of the recipes'", None)
-    window: Window = key("in place of the recipes'", None)
-    rectify: bool = key("factorize relu(activations) where a layer has negative ones", False)
-    classes: Classes | None = key("names or indices, in place of all classes", None)
-    predicted_by: ModelName | None = key("take the images of a class from another model's predictions", None)
-    published: dict[Literal["all", "exclude_target"], Published] | None = key("by selection of images", None)
+    model: ModelName = key("model that is explained")
+    dataset: DatasetName = key("dataset whose pictures explain it")
+    layer: LayerName = key("layer whose activations are looked into")
+    pooling: Pooling | None = key("pooling in this study, in place of the recipes'", None)
+    window: Window = key("window in this study, in place of the recipes'", None)
+    rectify: bool = key("true: factorize relu(activations) where a layer has negative activations", False)
+    classes: Classes | None = key("classes that are explained, by name or index; if left out, all", None)
+    predicted_by: ModelName | None = key(
+        "another model: a class's images are those that it predicts as the class", None
+    )
+    published: dict[Literal["all", "exclude_target"], Published] | None = key(
+        "numbers from a paper, by selection of images: all, or exclude_target (none predicted as the class)", None
+    )
 
 
 PUBLISHED = {

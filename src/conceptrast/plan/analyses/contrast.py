@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from conceptrast.plan.analysis import Analysis, Step, Table
-from conceptrast.plan.keys import Config, EntryName, Number, Pairs, Section, Unique, key
+from conceptrast.plan.key_types import Config, EntryName, Number, Pairs, Section, Unique, key
 from conceptrast.plan.settings import (
     card_recipe,
     pair_settings,
@@ -31,29 +31,35 @@ class Solver(Section):
     """One way to fit hyperplanes."""
 
     solver: Literal["gradient_descent", "logistic"] = key(
-        "as published, or scikit-learn's, converged", "gradient_descent"
+        "gradient_descent: as published; logistic: scikit-learn's logistic regression, converged", "gradient_descent"
     )
     init: Literal["zero", "random"] = key("weights from which gradient descent starts", "zero")
-    steps: int = key("of gradient descent", 100, ge=1)
-    learning_rate: Number = key("of gradient descent", 0.01, gt=0)
+    steps: int = key("steps of gradient descent", 100, ge=1)
+    learning_rate: Number = key("learning rate of gradient descent", 0.01, gt=0)
 
 
 class Contrast(Section):
     """Hyperplanes between the activations of two classes, for the studies that name pairs."""
 
-    attribution: Literal["raw", "rectified"] = key("map that chooses the positions of a class", "raw")
-    threshold: Share = key("of an image's largest attribution: positions above it give features", 0.25)
-    heldout: Share = key("share of a class's images that no hyperplane is fitted with", 0.25)
+    attribution: Literal["raw", "rectified"] = key(
+        "attribution that chooses the positions of a class: as it is, or with its negative values set to zero", "raw"
+    )
+    threshold: Share = key(
+        "a position gives a feature if its attribution is above this share of the image's largest", 0.25
+    )
+    heldout: Share = key(
+        "share of a class's images that no hyperplane is fitted with; accuracy is measured on them", 0.25
+    )
     hyperplanes: Annotated[dict[EntryName, Solver], Field(min_length=1)] = key(
-        "every way to fit them is compared; mask, components and figures use the first", SOLVERS
+        "ways to fit hyperplanes, all compared; the mask test, components and figures use the first", SOLVERS
     )
     offsets: Annotated[list[Annotated[Number, Field(ge=0)]], Field(min_length=2), Unique] = key(
-        "along the normal, which is not of length 1; they start with 0 and rise", OFFSETS
+        "how far activations are shifted, in multiples of the normal; they start with 0 and rise", OFFSETS
     )
-    pairs_per_draw: int = key("pairs of classes in a draw of the shift test", 20, ge=1)
-    runs: int = key("draws of the shift test", 5, ge=1)
-    images_per_pair: int = key("images of A that are shifted or masked", 60, ge=1)
-    mask_pairs: int = key("pairs of the mask test: those named, then drawn ones", 5, ge=1)
+    pairs_per_draw: int = key("number of pairs of classes in a draw of the shift test", 20, ge=1)
+    runs: int = key("number of draws of the shift test", 5, ge=1)
+    images_per_pair: int = key("highest number of images of A that are shifted or masked", 60, ge=1)
+    mask_pairs: int = key("number of pairs in the mask test: the named ones first, then drawn ones", 5, ge=1)
 
 
 def features(plan: Plan, study: str, shard: str) -> Config:  # noqa: ARG001 - the shard is in the attribution file

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from conceptrast.plan.analysis import Analysis, Step, Table
-from conceptrast.plan.keys import Config, Number, Pairs, Section, key
-from conceptrast.plan.run import Precision
+from conceptrast.plan.key_types import Config, Number, Pairs, Section, key
+from conceptrast.plan.keys import Precision
 from conceptrast.plan.settings import card_recipe, pair_settings, recipe_settings, run_settings, study_settings
 
 if TYPE_CHECKING:
@@ -16,25 +16,27 @@ if TYPE_CHECKING:
 
 
 class Decoder(Section):
-    """From activations back to the picture, for the studies that name pairs for ``counterfactual``."""
+    """A network that draws pictures from activations, for the studies that name pairs under ``counterfactual``."""
 
-    images: int = key("training pictures in use at most", 3000, ge=1)
-    validation_images: int = key("pictures on which it is measured at most", 500, ge=1)
+    images: int = key("highest number of training pictures", 3000, ge=1)
+    validation_images: int = key("highest number of pictures on which the decoder is measured", 500, ge=1)
     epochs: int = key("passes over the training pictures", 2, ge=1)
     batch_size: int = key("pictures in a step", 32, ge=1)
-    learning_rate: Number = key("the highest one: it rises for a quarter of all steps and falls to zero", 0.003, gt=0)
-    perceptual: Number = key("weight of the error as the model sees it, beside that of pixels", 0.1, ge=0)
-    width: int = key("channels of the first block; every next one has half as many", 128, ge=16)
-    precision: Precision = key("of the training alone", "bfloat16")
+    learning_rate: Number = key(
+        "highest learning rate: reached after a quarter of the steps, then falling to zero", 0.003, gt=0
+    )
+    perceptual: Number = key("weight of the error in the model's activations, beside the error in pixels", 0.1, ge=0)
+    width: int = key("channels of the first block; each block has half as many as the one before", 128, ge=16)
+    precision: Precision = key("precision of the training; it may differ from the run's", "bfloat16")
 
 
 class Counterfactual(Section):
     """What a picture of A looks like on its way to B, and whether the model then says so."""
 
-    images: int = key("of A, for each pair", 10, ge=1)
-    probability: Number = key("of B at which a way ends", 0.5, gt=0, lt=1)
-    limit: Number = key("longest way, in units of the length of the activations", 1.0, gt=0)
-    frames: int = key("of an animation", 13, ge=2)
+    images: int = key("number of images of A for each pair", 10, ge=1)
+    probability: Number = key("a way ends where B has this probability", 0.5, gt=0, lt=1)
+    limit: Number = key("longest way, as a multiple of the length of the activations", 1.0, gt=0)
+    frames: int = key("pictures in an animation", 13, ge=2)
 
 
 def decoder(plan: Plan, study: str) -> Config:
@@ -64,7 +66,7 @@ ANALYSIS = Analysis(
     name="counterfactual",
     question="What would have to be different?",
     sections={
-        "decoder": (Decoder, key("from activations back to the picture", {})),
+        "decoder": (Decoder, key("networks that draw pictures from activations", {})),
         "counterfactual": (Counterfactual, key("pictures of A on their way to B", {})),
     },
     entries="studies",

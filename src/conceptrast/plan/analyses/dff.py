@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from conceptrast.plan.analysis import Analysis, Step, Table
-from conceptrast.plan.keys import (
+from conceptrast.plan.key_types import (
     Config,
     DatasetName,
     EntryName,
@@ -32,14 +32,18 @@ Components = Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1), U
 class Factorization(Section):
     """What a layer holds of some pictures, as concepts with the classes that they speak for."""
 
-    model: ModelName = key("whose layer is factorized")
-    dataset: DatasetName = key("whose pictures are looked at")
-    layer: LayerName = key("that is factorized")
-    images: int = key("pictures at most", 4, ge=1)
-    labels: Labels | None = key("the first picture of each label, then the second; all labels if left out", None)
-    class_: OneClass | None = key("pictures that the model names so, by name or index", None, alias="class")
-    components: Components = key("numbers of concepts, side by side in the figure", [2, 5, 10])
-    shared: bool = key("all pictures share the same concepts, or each has its own", False)
+    model: ModelName = key("model whose layer is factorized")
+    dataset: DatasetName = key("dataset whose pictures are looked at")
+    layer: LayerName = key("layer that is factorized")
+    images: int = key("highest number of pictures", 4, ge=1)
+    labels: Labels | None = key(
+        "labels of the pictures: the first picture of each, then the second; if left out, all labels", None
+    )
+    class_: OneClass | None = key(
+        "only pictures that the model gives this class, by name or index", None, alias="class"
+    )
+    components: Components = key("numbers of concepts; each has a row of the figure", [2, 5, 10])
+    shared: bool = key("true: all pictures share the same concepts; false: each has its own", False)
 
 
 def dff(plan: Plan, dff: str) -> Config:

@@ -11,7 +11,7 @@ from pydantic import Field
 from conceptrast.base.errors import ConfigError
 from conceptrast.contrast.crops import crop_of
 from conceptrast.plan.analysis import Analysis, Step, Table
-from conceptrast.plan.keys import (
+from conceptrast.plan.key_types import (
     Config,
     DatasetName,
     EntryName,
@@ -34,22 +34,22 @@ Size = Annotated[Any, one_or_several(Side, Annotated[list[Side], Field(min_lengt
 class Crop(Section):
     """What is pasted: a part of a photograph that ships with the packages, or of a file."""
 
-    photograph: str | None = key("that ships with the packages, e.g. astronaut", None)
+    photograph: str | None = key("name of a photograph that ships with the packages, such as astronaut", None)
     file: FileName | None = key("a picture of your own", None)
     box: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=4, max_length=4)] | None = key(
-        "top, left, height and width in its pixels; without it the whole picture", None
+        "top, left, height and width in pixels of that picture; if left out, all of it", None
     )
-    size: Size | None = key("height, or height and width, in pixels of the model's view", None)
+    size: Size | None = key("height, or [height, width], in pixels of the picture as the model sees it", None)
 
 
 class Insertion(Section):
     """A crop is pasted into pictures that the model names B: does it say A?"""
 
-    model: ModelName = key("that is asked")
-    dataset: DatasetName = key("into whose pictures it is pasted")
+    model: ModelName = key("model that is asked")
+    dataset: DatasetName = key("dataset into whose pictures the crop is pasted")
     pairs: Annotated[Pairs, Field(min_length=1)] = key("pairs [A, B] of classes")
-    corner: Literal["top_left", "top_right", "bottom_left", "bottom_right"] = key("where", "bottom_right")
-    crop: Crop = key("what")
+    corner: Literal["top_left", "top_right", "bottom_left", "bottom_right"] = key("where it is pasted", "bottom_right")
+    crop: Crop = key("what is pasted")
 
 
 def insertion(plan: Plan, insertion: str) -> Config:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from conceptrast.plan.analysis import Analysis, Step, Table
-from conceptrast.plan.keys import Config
+from conceptrast.plan.key_types import Config
 from conceptrast.plan.settings import picture_settings, run_settings
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from conceptrast.base.errors import unknown_name
 from conceptrast.plan.analysis import Analysis, Step, Table
-from conceptrast.plan.keys import (
+from conceptrast.plan.key_types import (
     ClassName,
     Config,
     DatasetName,
@@ -36,19 +36,23 @@ Percentiles = Annotated[list[Annotated[Number, Field(gt=0, lt=100)]], Field(min_
 
 
 class View(Section):
-    """Maps of some pictures, and tests of them."""
+    """Class activation maps of some pictures, and tests of the maps."""
 
     title: ClassVar[str] = "key of a saliency view"
-    model: ModelName = key("that looks")
-    dataset: DatasetName = key("whose pictures it looks at")
-    layer: LayerName = key("whose activations are weighed")
-    images: int = key("at most; of each pair where there are any", 4, ge=1)
-    labels: Labels | None = key("pictures of these labels alone, in this order", None)
-    methods: Annotated[list[str], Field(min_length=1), Unique] = key("keys of src/conceptrast/saliency/", ["grad_cam"])
-    target: Target = key("predicted, or a class by name or index", "predicted")
-    pairs: Pairs = key("pairs [A, B]: pictures that the model names A, for A and for A and not B", [])
-    tested: int = key("images whose maps are tested, of each pair where there are any", 4, ge=1)
-    percentiles: Percentiles = key("of the pixels, which ROAD removes", [20, 50, 80])
+    model: ModelName = key("model that looks at the pictures")
+    dataset: DatasetName = key("dataset whose pictures it looks at")
+    layer: LayerName = key("layer whose activations the maps weigh")
+    images: int = key("highest number of pictures; with pairs, of each pair", 4, ge=1)
+    labels: Labels | None = key("only pictures of these labels, in this order", None)
+    methods: Annotated[list[str], Field(min_length=1), Unique] = key(
+        "methods, by their names in src/conceptrast/saliency/", ["grad_cam"]
+    )
+    target: Target = key(
+        "class that the maps are for: predicted (what the model says), or a name or index", "predicted"
+    )
+    pairs: Pairs = key("pairs [A, B]: each picture that the model names A has two maps: why A, why A and not B", [])
+    tested: int = key("number of pictures whose maps are tested; with pairs, of each pair", 4, ge=1)
+    percentiles: Percentiles = key("percentages of the pixels that ROAD removes", [20, 50, 80])
 
 
 def saliency(plan: Plan, view: str) -> Config:
@@ -100,7 +104,9 @@ def entry_problems(entry: Config, _config: Config, source: Path) -> Iterator[str
 ANALYSIS = Analysis(
     name="saliency",
     question="Where does the model look?",
-    sections={"saliency": (dict[EntryName, View], key("views by class activation maps, by name", {}))},
+    sections={
+        "saliency": (dict[EntryName, View], key("views, which are class activation maps of some pictures, by name", {}))
+    },
     entries="saliency",
     wildcard="view",
     steps={

@@ -7,7 +7,6 @@ channel says, and so does everything that is found out about it.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +18,7 @@ from torch import Tensor, nn
 import conceptrast as cc
 from conceptrast.ace.superpixels import segment_views
 from conceptrast.attribution.images import attribute_images
-from conceptrast.base.errors import ConfigError, LayerError, ModelError, ShapeError
+from conceptrast.base.errors import ConfigError, ModelError, ShapeError
 from conceptrast.concepts.recipes import Recipe
 from conceptrast.contrast.insertion import inserted_views
 from conceptrast.contrast.mask import MaskOptions, masked_pictures, masked_probabilities
@@ -33,7 +32,6 @@ from conceptrast.models.pictures import Pictures
 from conceptrast.models.split import SplitModel, last_spatial_layer
 from conceptrast.models.training import TrainOptions, train
 from conceptrast.models.training_pictures import TrainingPictures
-from conceptrast.steps import check_layers
 
 GREY = Preprocess(28, 28, (0.13,), (0.31,))
 COLOUR = Preprocess(28, 28, (0.13,) * 3, (0.31,) * 3)
@@ -285,7 +283,9 @@ def test_what_is_hidden_in_a_grey_picture_gets_the_value(models, images):
     ranks = np.arange(3 * 4).reshape(3, 2, 2)
     inputs = [network_input(model, views.expand(-1, model.preprocess.channels, -1, -1)) for model in models]
     both = [
-        masked_probabilities(model, images_of_model, ranks, [0, 1], MaskOptions(fill=0.5))
+        masked_probabilities(
+            model=model, images=images_of_model, ranks=ranks, classes=[0, 1], options=MaskOptions(fill=0.5)
+        )
         for model, images_of_model in zip(models, inputs, strict=True)
     ]
     np.testing.assert_allclose(*both, rtol=1e-4)
@@ -320,17 +320,3 @@ def test_a_decoder_of_grey_pictures_comes_back_from_its_file_and_moves_them(mode
         assert story.original.shape == (28, 28, 3)
     assert counterfactual.plot().axes
     counterfactual.save_gif(tmp_path / "way.gif", "gradient")
-
-
-def test_layers_of_grey_models_are_checked_before_a_run(caplog):
-    def due(entry: dict[str, Any]) -> dict[str, Any]:
-        study = {"where": "studies.one", "entry": {"model": "net", "layer": "relu2"}, "check": ""}
-        return {"models": {"net": entry}, "checks": [study]}
-
-    with caplog.at_level("INFO"):
-        check_layers.main(due({"architecture": "lenet"}))
-    assert "relu2 gives 16×10×10" in caplog.text
-    with pytest.raises(LayerError, match=r"'studies.one': images have 3 channels, but the network takes 1"):
-        check_layers.main(due({"architecture": "lenet", "mean": [0.5] * 3, "std": [0.5] * 3}))
-    with pytest.raises(LayerError, match=r"'studies.one': mean and std need one value each, or three"):
-        check_layers.main(due({"architecture": "lenet", "mean": [0.5] * 3}))

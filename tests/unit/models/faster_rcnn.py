@@ -1,0 +1,24 @@
+"""A Faster R-CNN of drawn weights, for tests of the body of a detector."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from conceptrast.base.torchvision_ops import torchvision
+
+DETECTION = torchvision.models.detection
+
+
+def faster_rcnn(eps: float = 1e-5) -> nn.Module:
+    """A Faster R-CNN as torchvision builds it around a trained body, with batch norms that do something."""
+    norms = torchvision.ops.misc.FrozenBatchNorm2d
+    backbone = DETECTION.backbone_utils.resnet_fpn_backbone(backbone_name="resnet50", weights=None, norm_layer=norms)
+    draw = torch.Generator().manual_seed(1)
+    for part in backbone.modules():
+        if isinstance(part, norms):
+            part.eps = eps
+            for name, low, high in (("weight", 0.5, 1), ("bias", -0.2, 0.2), ("running_mean", -1, 1)):
+                getattr(part, name).uniform_(low, high, generator=draw)
+            part.running_var.uniform_(0.01, 4, generator=draw)
+    return DETECTION.FasterRCNN(backbone, num_classes=3).eval()

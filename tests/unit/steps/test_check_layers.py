@@ -1,0 +1,63 @@
+"""The step that looks at layers and entries before anything is computed: what it refuses, and with which reason."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from conceptrast.base.errors import ConfigError, LayerError
+from conceptrast.plan.analyses import analyses
+from conceptrast.steps import check_layers
+
+FACTORIZATION = {"model": "net", "layer": "layer4", "components": [2, 9], "shared": False, "images": 2}
+
+
+def check_view(layer: str) -> None:
+    entry: dict[str, Any] = {"model": "net", "layer": layer}
+    models = {"net": {"architecture": "resnet10"}}
+    view = {"where": "saliency.mine", "entry": entry, "check": analyses()["saliency"].check}
+    check_layers.main({"models": models, "checks": [view]})
+
+
+def check_factorization(**changed: Any) -> None:
+    models = {"net": {"architecture": "resnet10"}}
+    factorization = {"where": "dff.pairs", "entry": FACTORIZATION | changed, "check": analyses()["dff"].check}
+    check_layers.main({"models": models, "checks": [factorization]})
+
+
+def test_a_layer_in_which_there_is_nowhere_to_look_is_refused_before_the_run() -> None:
+    check_view("layer4")
+    with pytest.raises(LayerError, match=r"'saliency.mine': layer 'avgpool' has a single position"):
+        check_view("avgpool")
+    with pytest.raises(LayerError, match=r"'saliency.mine': layer 'fc' gives activations \[1, 2\] without positions"):
+        check_view("fc")
+    with pytest.raises(LayerError, match=r"'saliency.mine': unknown layer 'layer44'; nearest: layer4"):
+        check_view("layer44")
+
+
+def test_layers_and_numbers_of_concepts_are_checked_before_the_run() -> None:
+    check_factorization()
+    check_factorization(components=[18], shared=True)
+    with pytest.raises(ConfigError, match=r"'dff.pairs': 10 concepts are more than the number of positions, 9 \(3×3"):
+        check_factorization(components=[2, 10])
+    with pytest.raises(ConfigError, match=r"'dff.pairs': 19 concepts .* positions, 18 \(3×3 of each of 2 images\)"):
+        check_factorization(components=[19], shared=True)
+    with pytest.raises(LayerError, match=r"'dff.pairs': unknown layer 'layer44'; nearest: layer4"):
+        check_factorization(layer="layer44")
+    with pytest.raises(LayerError, match=r"'dff.pairs': .*no spatial extent"):
+        check_factorization(layer="avgpool")
+
+
+def test_layers_of_grey_models_are_checked_before_a_run(caplog):
+    def due(entry: dict[str, Any]) -> dict[str, Any]:
+        study = {"where": "studies.one", "entry": {"model": "net", "layer": "relu2"}, "check": ""}
+        return {"models": {"net": entry}, "checks": [study]}
+
+    with caplog.at_level("INFO"):
+        check_layers.main(due({"architecture": "lenet"}))
+    assert "relu2 gives 16×10×10" in caplog.text
+    with pytest.raises(LayerError, match=r"'studies.one': images have 3 channels, but the network takes 1"):
+        check_layers.main(due({"architecture": "lenet", "mean": [0.5] * 3, "std": [0.5] * 3}))
+    with pytest.raises(LayerError, match=r"'studies.one': mean and std need one value each, or three"):
+        check_layers.main(due({"architecture": "lenet", "mean": [0.5] * 3}))

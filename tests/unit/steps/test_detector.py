@@ -1,0 +1,105 @@
+"""The steps on the body of a detector, from tiles around cells to counterfactuals and their tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from conceptrast.base.files import read_json, read_table, write_arrays
+from conceptrast.models.opening import open_model
+from conceptrast.models.split import SplitModel
+from conceptrast.steps import counterfactual, counterfactual_tables, decoder, index, predict, train
+from conceptrast.steps.runner import call
+
+from ..models.faster_rcnn import faster_rcnn
+
+NAME = "fasterrcnn_resnet50_fpn"
+NAMES = ["mitotic figure", "hard negative"]
+
+
+@pytest.fixture(scope="module")
+def fitted(midog: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """Folder with index, names, head fitted to the labels of tiles, and the settings of steps that go on from there."""
+    folder = tmp_path_factory.mktemp("tiles")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        detector = faster_rcnn()
+    torch.save(detector.state_dict(), checkpoint := folder / "detector.pth")
+    root = midog(folder / "midog", slides=2, cells=6)
+    dataset = {"kind": "midog", "root": str(root), "tile": 64, "validation": 0.5}
+    names = ("index.parquet", "rejected.csv", "truth.parquet", "class_names.json")
+    files = {name.partition(".")[0]: folder / name for name in names}
+    call(index.main, {"dataset": dataset, "seed": 0, "max_rejected": 0}, **files)
+    entry = {"architecture": NAME, "weights": str(checkpoint), "extract": "backbone.body", "input_size": 64}
+    entry["train"] = {"dataset": "midog", "only": "head", "batch_size": 16, "precision": "float32"}
+    settings = {"model": entry, "dataset": dataset, "seed": 0, "precision": "float32"}
+    opened = {name: files[name] for name in ("index", "class_names")}
+    call(train.main, settings, **opened, weights=folder / "net.safetensors", history=folder / "net.csv")
+    return folder, settings
+
+
+def test_a_head_on_the_body_tells_cells_apart(fitted: tuple[Path, dict[str, Any]]) -> None:
+    folder, settings = fitted
+    assert read_table(folder / "net.csv")["validation_accuracy"].item() > 0.75  # even random filters see the stain
+    model = open_model(settings["model"], folder / "net.safetensors", read_json(folder / "class_names.json"))
+    assert model.class_names == NAMES
+    assert SplitModel(model, "layer4.2").rectified
+
+
+def test_a_cell_is_decoded_and_moved_to_the_other_class(fitted: tuple[Path, dict[str, Any]]) -> None:
+    """From MIDOG's tiles to a decoder of the detector's body, counterfactuals, their tables and pictures."""
+    folder, settings = fitted
+    opened = {"index": folder / "index.parquet", "class_names": folder / "class_names.json"}
+    opened["weights"] = folder / "net.safetensors"
+    size = {"images": 12, "validation_images": 4, "epochs": 1, "batch_size": 6, "learning_rate": 0.003}
+    settings = settings | {
+        "layer": "layer4.2",
+        "batch_size": 6,
+        "min_images": 2,
+        "study": "cells",
+        "hyperplane": "zero",
+        "pairs": [["hard negative", "mitotic figure"]],
+        "components": "components_position_k1",
+        "decoder": {**size, "perceptual": 0.1, "width": 16, "precision": "float32"},
+        "counterfactual": {"images": 2, "probability": 0.5, "limit": 1.0, "frames": 3},
+    }
+    made = {name: folder / name for name in ("decoder.safetensors", "decoder.csv", "reconstruction.csv")}
+    call(predict.main, settings, **opened, predictions=folder / "predictions.parquet")
+    files = dict(zip(("decoder", "history", "reconstruction"), made.values(), strict=True))
+    call(decoder.main, settings, **files, **opened)
+    components = np.random.default_rng(0).random((2, 1, 2048), np.float32)
+    write_arrays(folder / "components.npz", {"classes": np.arange(2), "components_position_k1": components})
+    call(
+        counterfactual.main,
+        settings,
+        **opened,
+        predictions=folder / "predictions.parquet",
+        decoder=made["decoder.safetensors"],
+        components=folder / "components.npz",
+        counterfactual=folder / "counterfactual.csv",
+        pictures=folder / "pictures",
+        manifest=folder / "pictures.csv",
+        hyperplanes=[],
+    )
+    tables = [folder / "tables" / name for name in ("decoder.csv", "counterfactual.csv")]
+    call(
+        counterfactual_tables.main,
+        {"studies": ["cells"]},
+        reconstructions=[made["reconstruction.csv"]],
+        counterfactuals=[folder / "counterfactual.csv"],
+        tables=tables,
+    )
+    rows = read_table(folder / "counterfactual.csv")
+    assert set(rows["direction"]) == {"gradient", "latent_shift", "component", "random_vector", "random_map"}
+    assert set(rows["from_name"]) == {"hard negative"}
+    assert rows[["p_from", "p_to", "p_from_decoded", "p_to_decoded"]].stack().between(0, 1).all()
+    files = read_table(folder / "pictures.csv")["file"].tolist()
+    assert sorted(path.name for path in (folder / "pictures").iterdir()) == sorted(files)
+    assert all((folder / "pictures" / name).stat().st_size < 2**20 for name in files if name.endswith(".gif"))
+    assert read_table(tables[0])["baseline"].tolist() == ["none", "mean_picture"]
+    assert set(read_table(tables[1])["to_name"]) == {"mitotic figure", "all"}

@@ -1,0 +1,36 @@
+"""The step that trains an autoencoder: the weights of the library, the history, and no checkpoint left."""
+
+from __future__ import annotations
+
+import torch
+
+from conceptrast.base.files import read_table, write_table
+from conceptrast.bias.autoencoder import Autoencoder, plain_preprocess
+from conceptrast.bias.autoencoder_phases import AutoencoderOptions
+from conceptrast.bias.autoencoder_training import train_autoencoder
+from conceptrast.data.dataset import open_dataset
+from conceptrast.models.training_pictures import TrainingPictures
+from conceptrast.models.weights import read_state
+from conceptrast.steps import train_autoencoder as train_step
+from conceptrast.steps.runner import call
+
+ENTRY = {"kind": "rotated_pair", "train": 44, "validation": 4}
+DATASET = open_dataset(ENTRY)
+TABLE = DATASET.build_index().table
+
+
+def test_the_step_writes_weights_and_history_and_clears_its_checkpoint(tmp_path):
+    write_table(TABLE, index := tmp_path / "index.parquet")
+    epochs = {"reconstruction": 2, "adversarial": 1, "classification": 2}
+    entry = {"epochs": epochs, "batch_size": 16, "patience": 3, "learning_rate": 0.001, "precision": "float32"}
+    settings = {"dataset": ENTRY, "size": 8, "seed": 0, "network_seed": 0, "autoencoder": entry}
+    weights = tmp_path / "w.safetensors"
+    history = tmp_path / "h.csv"
+    call(train_step.main, settings, index=index, weights=weights, history=history)
+    options = AutoencoderOptions(reconstruction=2, adversarial=1, classification=2, batch_size=16)
+    network = Autoencoder(8, seed=0)
+    pictures = TrainingPictures(DATASET, TABLE[TABLE["split"] == "train"], plain_preprocess(8), options.batch_size)
+    train_autoencoder(network, pictures, options)
+    assert all(torch.equal(value, read_state(weights)[name]) for name, value in network.state_dict().items())
+    assert len(read_table(history)) == 5
+    assert {path.name for path in tmp_path.iterdir()} == {"index.parquet", "w.safetensors", "h.csv"}
