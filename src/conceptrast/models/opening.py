@@ -206,9 +206,11 @@ def open_model(
     """
     if settings.get("train") and weights is None:
         raise ModelError(f"{architecture_of(settings)} is trained by the workflow: give the file of trained weights")
+    # Names of the classes: the entry's own before those of the dataset.
     own_names = settings.get("class_names")
     if isinstance(own_names, str):
         own_names = read_class_names(Path(own_names))
+    # The model, by what else the entry says.
     return load_model(
         architecture_of(settings),
         settings.get("weights"),
