@@ -29,9 +29,9 @@ from torch import Tensor, nn
 from conceptrast.base.files import write_arrays
 from conceptrast.contrast.features import HEADS, FeatureBank
 from conceptrast.contrast.hyperplane_descent import descend
+from conceptrast.contrast.hyperplane_shards import FitOptions, fit_shard
 from conceptrast.contrast.hyperplane_solvers import Solver
 from conceptrast.contrast.pairs import Pair
-from conceptrast.contrast.study_hyperplanes import FitSettings, fit_shard
 
 CLASSES = 20
 FEATURES = 600
@@ -84,7 +84,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 def fit_one_shard(file: Path) -> None:
     """Fit one shard of the many classes and print the peak memory of this process in MiB."""
-    fit_shard(FeatureBank([file]), [SOLVER], FitSettings(), shards=SHARDS)
+    fit_shard(FeatureBank([file]), [SOLVER], FitOptions(), shards=SHARDS)
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     print(int(status["VmHWM"].split()[0]) / 1024)
 

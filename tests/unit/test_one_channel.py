@@ -21,7 +21,7 @@ from conceptrast.attribution.images import attribute_images
 from conceptrast.base.errors import ConfigError, ModelError, ShapeError
 from conceptrast.concepts.recipes import Recipe
 from conceptrast.contrast.insertion import inserted_views
-from conceptrast.contrast.mask import MaskSettings, masked_pictures, masked_probabilities
+from conceptrast.contrast.mask import MaskOptions, masked_pictures, masked_probabilities
 from conceptrast.counterfactual.decoder import Decoder, read_decoder, write_decoder
 from conceptrast.data.dataset import Dataset, open_dataset
 from conceptrast.data.view_pixels import pixels
@@ -284,7 +284,7 @@ def test_what_is_hidden_in_a_grey_picture_gets_the_value(models, images):
     inputs = [network_input(model, views.expand(-1, model.preprocess.channels, -1, -1)) for model in models]
     both = [
         masked_probabilities(
-            model=model, images=images_of_model, ranks=ranks, classes=[0, 1], settings=MaskSettings(fill=0.5)
+            model=model, images=images_of_model, ranks=ranks, classes=[0, 1], options=MaskOptions(fill=0.5)
         )
         for model, images_of_model in zip(models, inputs, strict=True)
     ]

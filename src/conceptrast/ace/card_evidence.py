@@ -10,7 +10,7 @@ import numpy as np
 
 from conceptrast.ace.cards import EXAMPLES_PER_ROW, AceCard, ConceptRow
 from conceptrast.ace.class_concepts import ClassConcepts
-from conceptrast.ace.settings import AceSettings
+from conceptrast.ace.options import AceOptions
 from conceptrast.ace.superpixels import superpixels
 from conceptrast.data.view_pixels import pixels
 from conceptrast.models.pictures import Pictures
@@ -21,28 +21,28 @@ SHAPE_WORDS = {
 }
 
 
-def ace_card(pictures: Pictures, class_concepts: ClassConcepts, settings: AceSettings, study: str) -> AceCard:
+def ace_card(pictures: Pictures, class_concepts: ClassConcepts, options: AceOptions, study: str) -> AceCard:
     """Put the figure of a class together, for the first shape of segments.
 
     Args:
         pictures: images and model.
         class_concepts: the class's concepts.
-        settings: by which they were found.
+        options: by which they were found.
         study: what the figure is from, for its header.
     """
     # Example segments and the views that they are from.
     concepts = class_concepts.concepts[0]
     examples = concepts.examples(class_concepts.segments)
     views = pictures.by_id(np.unique(examples["image"].to_numpy(np.int64)))
-    masks = cache(lambda image: superpixels(pixels(views[image]), settings.segments))
+    masks = cache(lambda image: superpixels(pixels(views[image]), options.segments))
 
     # A row for every concept that was tested.
     table = concepts.table[concepts.table["baseline"] == "none"]
     rows = []
     for place, concept in enumerate(table[table["status"] == "ok"].itertuples()):
         segments = examples[examples["concept"] == concept.concept]
-        chosen = _first_of_each_image(segments["image"].to_numpy(np.int64))[:EXAMPLES_PER_ROW]
-        pairs = segments.iloc[chosen][["image", "segment"]].to_numpy(np.int64).tolist()
+        places = _first_of_each_image(segments["image"].to_numpy(np.int64))[:EXAMPLES_PER_ROW]
+        pairs = segments.iloc[places][["image", "segment"]].to_numpy(np.int64).tolist()
         facts = [
             f"TCAV {concept.tcav:.2f}, random CAVs {concept.tcav_random:.2f}",
             f"p = {concept.p_corrected:.2g} (Holm), derivative {concept.derivative:+.2f}",

@@ -47,21 +47,22 @@ def cav_arrays(concepts: Sequence[Concepts], names: Sequence[str] | Mapping[int,
         p_value, p_corrected ``[n]``, significant ``[n]`` bool, scores ``[n, D]``, random_scores ``[n, D]``.
     """
     # The rows of all kept concepts.
-    kept = [of_class for of_class in concepts if of_class.members]
+    tested = [of_class for of_class in concepts if of_class.members]
     tables = [
-        of_class.table[(of_class.table["status"] == "ok") & (of_class.table["baseline"] == "none")] for of_class in kept
+        of_class.table[(of_class.table["status"] == "ok") & (of_class.table["baseline"] == "none")]
+        for of_class in tested
     ]
     whole = pd.concat(tables) if tables else concept_table([])
-    owners = [of_class.target for of_class in kept for _ in of_class.members]
+    owners = [of_class.target for of_class in tested for _ in of_class.members]
     labels = [f"{names[owner]}: concept {number}" for owner, number in zip(owners, whole["concept"], strict=True)]
     arrays = {key: whole[key].to_numpy(np.float64) for key in ("tcav", "tcav_random", "derivative")}
     arrays |= {key: whole[key].to_numpy(np.float64) for key in ("p_value", "p_corrected")}
 
     # Their CAVs and scores.
     draws = concepts[0].random.size if concepts else 0
-    cavs = [of_class.tested.cavs for of_class in kept] or [np.empty((0, 0))]
-    scores = [of_class.tested.scores for of_class in kept] or [np.empty((0, draws))]
-    random_scores = [np.tile(of_class.random, (len(of_class.members), 1)) for of_class in kept]
+    cavs = [of_class.tested.cavs for of_class in tested] or [np.empty((0, 0))]
+    scores = [of_class.tested.scores for of_class in tested] or [np.empty((0, draws))]
+    random_scores = [np.tile(of_class.random, (len(of_class.members), 1)) for of_class in tested]
     return {
         "classes": np.array(owners, dtype=np.int64),
         "concepts": np.array(labels, dtype=np.str_),

@@ -12,8 +12,8 @@ import pandas as pd
 import torch
 
 from conceptrast.ace.concepts import Concepts, concepts_of_class
+from conceptrast.ace.options import AceOptions
 from conceptrast.ace.segments import Labels, Segments, segments_of
-from conceptrast.ace.settings import AceSettings
 from conceptrast.ace.tcav import class_gradients
 from conceptrast.base.progress import counted, progress
 from conceptrast.base.streams import Stream, generator
@@ -26,8 +26,8 @@ LOGGER = logging.getLogger("conceptrast")
 
 
 @dataclass(frozen=True)
-class AceOptions:
-    """What a run decides beside the settings of the method.
+class AceRun:
+    """What a run decides beside the options of the method.
 
     Args:
         seed: of all draws.
@@ -54,9 +54,9 @@ def concepts_of_classes(
     pictures: Pictures,
     split: SplitModel,
     predictions: pd.DataFrame,
-    chosen: Mapping[int, np.ndarray],
-    settings: AceSettings,
+    images_by_class: Mapping[int, np.ndarray],
     options: AceOptions,
+    run: AceRun,
 ) -> Iterator[ClassConcepts]:
     """The concepts of some classes, one class after the other.
 
@@ -64,33 +64,33 @@ def concepts_of_classes(
         pictures: images and model.
         split: the model, cut at the layer.
         predictions: image, predicted: from which random segments are drawn.
-        chosen: images ``[N]`` by class index.
-        settings: see :class:`~conceptrast.ace.settings.AceSettings`.
-        options: seed, precision, labels.
+        images_by_class: ids ``[N]`` by class index.
+        options: see :class:`~conceptrast.ace.options.AceOptions`.
+        run: seed, precision, labels.
     """
     # Segments of the images that stand for all other classes are cut once.
-    drawn = other_images(predictions, list(chosen), settings.random_images, options.seed)
-    whole = np.unique(np.concatenate([np.empty(0, np.int64), *drawn.values()]))
+    others_by_class = other_images(predictions, list(images_by_class), options.random_images, run.seed)
+    other_ids = np.unique(np.concatenate([np.empty(0, np.int64), *others_by_class.values()]))
     cut = partial(
         segments_of,
         pictures,
         split,
-        sizes=settings.segments,
-        shapes=settings.segments_as,
-        precision=options.precision,
+        sizes=options.segments,
+        shapes=options.segments_as,
+        precision=run.precision,
     )
-    LOGGER.info("superpixels of %s of other classes", counted(len(whole), "pictures"))
-    random = cut(whole)
+    LOGGER.info("superpixels of %s of other classes", counted(len(other_ids), "pictures"))
+    random = cut(other_ids)
 
     # Segments, gradients and concepts of each class.
-    for target, images in progress(chosen.items(), "finding concepts", len(chosen), "classes"):
+    for target, images in progress(images_by_class.items(), "finding concepts", len(images_by_class), "classes"):
         name = pictures.model.class_names[target]
         LOGGER.info("superpixels of %s of %s", counted(len(images), "pictures"), name)
-        segments = cut(images, labels=options.labels)
-        batches = activations_of(pictures.model, split, pictures.of(images), options.precision)
+        segments = cut(images, labels=run.labels)
+        batches = activations_of(pictures.model, split, pictures.of(images), run.precision)
         activations = torch.cat([batch for _, batch in batches]).to(device_of(pictures.model))
         gradients = class_gradients(split, activations, target, pictures.batch_size)
-        others = random.of(drawn[target])
+        others = random.of(others_by_class[target])
         LOGGER.info("clusters of superpixels of %s, and their tests", name)
         concepts = [
             concepts_of_class(
@@ -99,10 +99,10 @@ def concepts_of_classes(
                 segments=segments,
                 others=others,
                 gradients=gradients,
-                settings=settings,
-                seed=options.seed,
+                options=options,
+                seed=run.seed,
             )
-            for shape in settings.segments_as
+            for shape in options.segments_as
         ]
         yield ClassConcepts(target=target, images=images, segments=segments, concepts=concepts)
 

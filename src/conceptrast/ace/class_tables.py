@@ -8,7 +8,7 @@ import pandas as pd
 
 from conceptrast.ace.class_concepts import ClassConcepts
 from conceptrast.ace.concepts import no_concepts
-from conceptrast.ace.recovery import described
+from conceptrast.ace.recovery import with_shown_things
 
 
 def concept_tables(
@@ -25,7 +25,7 @@ def concept_tables(
         tables = [by_shape.table for by_shape in concepts.concepts]
     else:
         things = known.get(concepts.target, [])
-        tables = [described(by_shape, concepts.segments, things) for by_shape in concepts.concepts]
+        tables = [with_shown_things(by_shape, concepts.segments, things) for by_shape in concepts.concepts]
     return [_with_class(table, concepts.target, name) for table in tables]
 
 

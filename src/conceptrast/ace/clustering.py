@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from conceptrast.ace.settings import AceSettings
+from conceptrast.ace.options import AceOptions
 from conceptrast.base.streams import Stream, generator
 
 
@@ -25,15 +25,13 @@ class Cluster:
     reason: str = ""
 
 
-def clusters_of(
-    rows: np.ndarray, images: np.ndarray, settings: AceSettings, seed: int, target: int = 0
-) -> list[Cluster]:
+def clusters_of(rows: np.ndarray, images: np.ndarray, options: AceOptions, seed: int, target: int = 0) -> list[Cluster]:
     """k-means clusters of a class's segments, each with the reason why it is no concept if it is none.
 
     Args:
         rows: ``[S, C]``.
         images: ``[S]``, which image each is from.
-        settings: clusters, min_segments, max_segments.
+        options: clusters, min_segments, max_segments.
         seed: of the centres' start.
         target: the class; each has a start of its own.
 
@@ -46,20 +44,20 @@ def clusters_of(
     start = int(generator(Stream.CLUSTER_CENTRES, seed, target).integers(2**31))
     # Threads would add up distances in any order.
     with threadpool_limits(limits=1):
-        fitted = KMeans(min(settings.clusters, len(rows)), n_init=3, random_state=start).fit(rows.astype(np.float64))
-    distances = np.linalg.norm(rows - fitted.cluster_centers_[fitted.labels_], axis=1)
+        clustering = KMeans(min(options.clusters, len(rows)), n_init=3, random_state=start).fit(rows.astype(np.float64))
+    distances = np.linalg.norm(rows - clustering.cluster_centers_[clustering.labels_], axis=1)
 
     # Their members, and why some are no concept.
     n_images = len(np.unique(images))
     clusters = []
-    for number in range(len(fitted.cluster_centers_)):
-        members = np.flatnonzero(fitted.labels_ == number)
+    for number in range(len(clustering.cluster_centers_)):
+        members = np.flatnonzero(clustering.labels_ == number)
         spread = len(np.unique(images[members]))
-        reason = why_dropped(len(members), spread, n_images, settings.min_segments)
+        reason = why_dropped(len(members), spread, n_images, options.min_segments)
         nearest = members[np.argsort(distances[members], kind="stable")]
         clusters.append(
             Cluster(
-                members=nearest[: settings.max_segments],
+                members=nearest[: options.max_segments],
                 n_segments=len(members),
                 n_images=spread,
                 reason=reason,

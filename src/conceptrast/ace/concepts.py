@@ -20,8 +20,8 @@ import numpy as np
 import pandas as pd
 
 from conceptrast.ace.clustering import Cluster, clusters_of
+from conceptrast.ace.options import AceOptions
 from conceptrast.ace.segments import Segments
-from conceptrast.ace.settings import AceSettings
 from conceptrast.ace.tcav import fit_cavs, holm, tcav_scores, two_sided_p
 from conceptrast.base.streams import Stream, generator
 
@@ -94,18 +94,18 @@ def concepts_of_class(
     segments: Segments,
     others: Segments,
     gradients: np.ndarray,
-    settings: AceSettings,
+    options: AceOptions,
     seed: int,
 ) -> Concepts:
     """Cluster a class's segments and test every cluster that is kept, beside as many random handfuls of segments.
 
     Args:
         target: class index; each class has draws of its own.
-        shape: one of ``settings.segments_as``.
+        shape: one of ``options.segments_as``.
         segments: those of the class's images.
         others: segments of images of other classes.
         gradients: ``[N, C]``, as :func:`conceptrast.ace.tcav.class_gradients` gives.
-        settings: see :class:`AceSettings`.
+        options: see :class:`AceOptions`.
         seed: of clusters and draws.
 
     Returns:
@@ -117,18 +117,18 @@ def concepts_of_class(
 
     # The clusters that are concepts.
     skipped = [_skipped_row(shape, reason) for reason in _without_superpixels(segments)]
-    few = _too_few(len(rows), len(random), settings)
+    few = _too_few(len(rows), len(random), options)
     if few:
         return no_concepts(target, shape, [few], skipped)
-    clusters = clusters_of(rows, images, settings, seed=seed, target=target)
+    clusters = clusters_of(rows, images, options, seed=seed, target=target)
     dropped = [_skipped_row(shape, cluster.reason, cluster) for cluster in clusters if cluster.reason]
     kept = [cluster for cluster in clusters if not cluster.reason]
     if not kept:
         return no_concepts(target, shape, ["no cluster is kept: see the rows of its clusters"], skipped + dropped)
 
     # Their tests, the strongest first.
-    draws = settings.draws
-    random_scores = tcav_scores(gradients, _random_cavs(random, settings, (Stream.RANDOM_CAVS, seed, target)))
+    draws = options.draws
+    random_scores = tcav_scores(gradients, _random_cavs(random, options, (Stream.RANDOM_CAVS, seed, target)))
     members = [rows[cluster.members] for cluster in kept]
     tested = _test(members, random, gradients, draws=draws, key=(Stream.CONCEPT_CAVS, seed, target))
     order = np.lexsort([-tested.derivative, -tested.scores.mean(axis=1)])
@@ -147,9 +147,9 @@ def concepts_of_class(
 
     # One table of all.
     head = {"segments_as": shape, "baseline": "none", "status": "ok", "reason": ""}
-    table = _rows(head, kept, tested, random=random_scores, significance=settings.significance)
+    table = _rows(head, kept, tested, random=random_scores, significance=options.significance)
     head |= {"baseline": RANDOM_SEGMENTS}
-    table += _rows(head, mixed, tested_handfuls, random=random_scores, significance=settings.significance)
+    table += _rows(head, mixed, tested_handfuls, random=random_scores, significance=options.significance)
     return Concepts(
         target=target,
         segments_as=shape,
@@ -162,7 +162,18 @@ def concepts_of_class(
 
 
 def no_concepts(target: int, shape: str, reasons: Sequence[str], others: Sequence[Mapping[str, Any]] = ()) -> Concepts:
-    """A class without concepts, and why."""
+    """A class without concepts, and why.
+
+    Args:
+        target: class index.
+        shape: of the segments.
+        reasons: each becomes a row ``skipped``.
+        others: rows of clusters that are no concept.
+
+    Example:
+        >>> no_concepts(0, "resized", ["its images have 3 segments"]).table[["status", "reason"]].values.tolist()
+        [['skipped', 'its images have 3 segments']]
+    """
     rows = [_skipped_row(shape, reason) for reason in reasons]
     return Concepts(
         target=target,
@@ -186,13 +197,13 @@ def _test(
         draw = generator(*key, number)
         positives = np.stack([group[draw.permutation(len(group))] for _ in range(draws)])
         negatives = np.stack([random[draw.permutation(len(random))[: len(group)]] for _ in range(draws)])
-        fitted = fit_cavs(positives, negatives)
+        cavs_of_group = fit_cavs(positives, negatives)
         # Their mean, of length 1, and what they measure.
-        mean = fitted.vectors.mean(axis=0)
+        mean = cavs_of_group.vectors.mean(axis=0)
         cavs.append(mean / max(float(np.linalg.norm(mean)), np.finfo(float).tiny))
-        accuracy.append(fitted.accuracy.mean())
-        scores.append(tcav_scores(gradients, fitted.vectors))
-        derivative.append((gradients @ fitted.vectors.T).mean())
+        accuracy.append(cavs_of_group.accuracy.mean())
+        scores.append(tcav_scores(gradients, cavs_of_group.vectors))
+        derivative.append((gradients @ cavs_of_group.vectors.T).mean())
     return Tested(
         cavs=np.stack(cavs),
         accuracy=np.stack(accuracy),
@@ -201,11 +212,11 @@ def _test(
     )
 
 
-def _random_cavs(random: np.ndarray, settings: AceSettings, key: tuple[Stream, int, int]) -> np.ndarray:
+def _random_cavs(random: np.ndarray, options: AceOptions, key: tuple[Stream, int, int]) -> np.ndarray:
     """CAVs ``[D, C]`` between random segments and other random segments."""
     draw = generator(*key)
-    size = min(settings.max_segments, len(random) // 2)
-    orders = np.stack([draw.permutation(len(random))[: 2 * size] for _ in range(settings.draws)])
+    size = min(options.max_segments, len(random) // 2)
+    orders = np.stack([draw.permutation(len(random))[: 2 * size] for _ in range(options.draws)])
     return fit_cavs(random[orders[:, :size]], random[orders[:, size:]]).vectors
 
 
@@ -252,10 +263,10 @@ def _without_superpixels(segments: Segments) -> list[str]:
     return [f"{len(bare)} image(s) without superpixels (one colour, or one segment) are left out: {listed}"]
 
 
-def _too_few(n_segments: int, n_random: int, settings: AceSettings) -> str:
+def _too_few(n_segments: int, n_random: int, options: AceOptions) -> str:
     """Why a class cannot be tested; empty if it can."""
-    if n_segments < settings.min_segments:
-        return f"its images have {n_segments} segments, fewer than ace.min_segments = {settings.min_segments}"
-    if n_random < 2 * settings.min_segments:
+    if n_segments < options.min_segments:
+        return f"its images have {n_segments} segments, fewer than ace.min_segments = {options.min_segments}"
+    if n_random < 2 * options.min_segments:
         return f"images of other classes have {n_random} segments; twice ace.min_segments are needed"
     return ""

@@ -55,10 +55,13 @@ def things_in_segments(masks: np.ndarray, boxes: np.ndarray, things: Sequence[st
 
 
 def labels_of(truth: pd.DataFrame) -> Labels:
-    """Names of what segments show, by the image they are from.
+    """A function that names what each segment of an image shows.
 
     Args:
         truth: image, concept, top, left, height, width in pixels of the view.
+
+    Returns:
+        A function of an image's id and the masks ``[S, H, W]`` of its segments; see :func:`things_in_segments`.
     """
 
     def labels(image: int, masks: np.ndarray) -> list[str]:
@@ -68,7 +71,7 @@ def labels_of(truth: pd.DataFrame) -> Labels:
     return labels
 
 
-def described(concepts: Concepts, segments: Segments, own_things: Sequence[str]) -> pd.DataFrame:
+def with_shown_things(concepts: Concepts, segments: Segments, own_things: Sequence[str]) -> pd.DataFrame:
     """The table of a class's concepts with what they show.
 
     Args:

@@ -40,14 +40,18 @@ class Segments:
     bare: Sequence[int] = ()
 
     def of(self, images: np.ndarray) -> Segments:
-        """Those of some images."""
-        kept = self.table["image"].isin(images).to_numpy()
-        activations = {shape: values[kept] for shape, values in self.activations.items()}
-        wanted = set(np.asarray(images).tolist())
+        """The segments of some images.
+
+        Args:
+            images: ids ``[N]``.
+        """
+        rows = self.table["image"].isin(images).to_numpy()
+        activations = {shape: values[rows] for shape, values in self.activations.items()}
+        ids = set(np.asarray(images).tolist())
         return Segments(
-            table=self.table[kept].reset_index(drop=True),
+            table=self.table[rows].reset_index(drop=True),
             activations=activations,
-            bare=[image for image in self.bare if image in wanted],
+            bare=[image for image in self.bare if image in ids],
         )
 
 

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from conceptrast.ace.card_evidence import ace_card
 from conceptrast.ace.cards import AceCard
 from conceptrast.ace.cav_arrays import cav_arrays, strongest_cav
-from conceptrast.ace.class_concepts import AceOptions, concepts_of_classes
+from conceptrast.ace.class_concepts import AceRun, concepts_of_classes
 from conceptrast.ace.concepts import Concepts
-from conceptrast.ace.settings import AceSettings
+from conceptrast.ace.options import AceOptions
 from conceptrast.ace.superpixels import SHAPES
 from conceptrast.api.evidence import Evidence
 from conceptrast.api.result import Result
@@ -22,7 +22,7 @@ from conceptrast.base.errors import ConceptrastError, ConfigError, unknown_name
 from conceptrast.counterfactual.directions import Direction
 from conceptrast.figures.ace import draw_ace_card
 
-PUBLISHED = AceSettings()
+PUBLISHED = AceOptions()
 
 
 @dataclass(frozen=True)
@@ -84,36 +84,39 @@ class Discovery(Result):
         return "\n".join(lines)
 
 
-def discover(evidence: Evidence, target: int, settings: AceSettings) -> Discovery:
+def discover(evidence: Evidence, target: int, options: AceOptions) -> Discovery:
     """Find the concepts of a class among superpixels of its pictures, and test each with concept activation vectors.
 
     Args:
         evidence: of the study.
         target: class index.
-        settings: of the question; ``images`` counts unless the study's options say how many pictures of a class.
+        options: of the question; ``images`` counts unless the study's options say how many pictures of a class.
 
     Raises:
         LayerError: the layer's activations have no positions.
         ConfigError: there is no such shape of segments.
         ConceptrastError: no picture is predicted as the class, or none as another one.
     """
-    for shape in settings.segments_as:
+    # What cannot be asked.
+    for shape in options.segments_as:
         if shape not in SHAPES:
             raise ConfigError(unknown_name("shape of segments", shape, SHAPES))
-    images = evidence.class_images(target, default=settings.images)
+    images = evidence.class_images(target, default=options.images)
     name = evidence.model.class_names[target]
     if (evidence.predictions["predicted"] == target).all():
         count = len(evidence.predictions)
         raise ConceptrastError(f"all {count} pictures are predicted as {name!r}: add pictures of other classes")
+    # The concepts of this one class.
     [class_concepts] = concepts_of_classes(
         evidence.pictures,
         evidence.split,
         predictions=evidence.predictions,
-        chosen={target: images},
-        settings=settings,
-        options=AceOptions(seed=evidence.options.seed, precision=evidence.options.precision),
+        images_by_class={target: images},
+        options=options,
+        run=AceRun(seed=evidence.options.seed, precision=evidence.options.precision),
     )
     [concepts] = class_concepts.concepts
+    # The answer, with the files of the examples.
     paths = evidence.pictures.table[["image", "path"]]
     return Discovery(
         class_name=name,
@@ -121,5 +124,5 @@ def discover(evidence: Evidence, target: int, settings: AceSettings) -> Discover
         n_images=len(images),
         concepts=concepts,
         examples=concepts.examples(class_concepts.segments).merge(paths, on="image", how="left"),
-        card=ace_card(evidence.pictures, class_concepts, settings, evidence.source),
+        card=ace_card(evidence.pictures, class_concepts, options, evidence.source),
     )

@@ -18,13 +18,13 @@ from conceptrast.concepts.class_prototypes import set_prototypes
 from conceptrast.concepts.recipes import Recipe
 from conceptrast.contrast.card_evidence import ContrastEvidence, contrast_card, facts_of
 from conceptrast.contrast.cards import ContrastCard
-from conceptrast.contrast.components import contrast_sets, of_pair, patches_of_pair, set_names, set_owners
+from conceptrast.contrast.components import by_side, contrast_sets, patches_of_pair, set_names, set_owners
 from conceptrast.contrast.features import MAPS, THRESHOLD, Features, features_of_classes
 from conceptrast.contrast.hyperplane_fit import fit_pairs
 from conceptrast.contrast.hyperplane_solvers import Solver
 from conceptrast.contrast.hyperplanes import NO_PLANE, Hyperplane
 from conceptrast.contrast.pairs import Pair, named_pairs
-from conceptrast.contrast.shift import ShiftSettings, pair_outcomes
+from conceptrast.contrast.shift import ShiftOptions, pair_outcomes
 from conceptrast.counterfactual.directions import Direction
 from conceptrast.figures.contrast_card import draw_contrast_card
 
@@ -147,8 +147,8 @@ def contrast(evidence: Evidence, pair: Pair, options: ContrastOptions) -> Contra
     """
     # The plane between both classes.
     seed = evidence.options.seed
-    chosen = {target: evidence.class_images(target) for target in pair}
-    attribution = evidence.joint_attribution(chosen)
+    images = {target: evidence.class_images(target) for target in pair}
+    attribution = evidence.joint_attribution(images)
     features = features_of_pair(evidence, attribution, options)
     parts = {target: rows.split(target, options.heldout, seed) for target, rows in features.items()}
     plane, accuracy = plane_of_pair(evidence, parts, pair, options.solver)
@@ -174,30 +174,30 @@ def contrast(evidence: Evidence, pair: Pair, options: ContrastOptions) -> Contra
         rectify=evidence.options.rectify,
     )
     prototypes = patches_of_pair(set_names(sets, patches), pair)
-    strength = of_pair(sets, "strength", pair)
+    strength = by_side(sets, "strength", pair)
 
     # The card, with what a shift across the plane does.
     card = contrast_card(
         evidence.pictures,
         evidence.split,
-        ContrastEvidence(pair=pair, hyperplane=plane, images=chosen, strength=strength, prototypes=prototypes),
+        ContrastEvidence(pair=pair, hyperplane=plane, images=images, strength=strength, prototypes=prototypes),
         predictions=evidence.predictions,
         study=evidence.source,
         facts=facts_of(plane, accuracy),
-        settings=ShiftSettings(seed=seed, precision=evidence.options.precision),
+        options=ShiftOptions(seed=seed, precision=evidence.options.precision),
     )
     curves = [side.curve.rename(columns={"p_own": "p_from", "p_other": "p_to"}) for side in card.sides.values()]
     names = evidence.model.class_names
-    kept = prototypes.drop(columns=["first", "second", "baseline", "recipe", "selection"])
+    columns = prototypes.drop(columns=["first", "second", "baseline", "recipe", "selection"])
     return Contrast(
         class_names=(names[pair[0]], names[pair[1]]),
         layer=evidence.layer,
         hyperplane=plane,
         accuracy=accuracy,
-        n_images=(len(chosen[pair[0]]), len(chosen[pair[1]])),
-        components=of_pair(sets, "components", pair),
+        n_images=(len(images[pair[0]]), len(images[pair[1]])),
+        components=by_side(sets, "components", pair),
         strength=strength,
-        prototypes=kept.merge(evidence.pictures.table[["image", "path"]], on="image"),
+        prototypes=columns.merge(evidence.pictures.table[["image", "path"]], on="image"),
         shift=pd.concat(curves, ignore_index=True).drop(columns="hyperplane"),
         card=card,
     )
@@ -233,8 +233,8 @@ def plane_of_pair(
     Raises:
         ConceptrastError: no plane separates the classes.
     """
-    fitted = fit_pairs(features, [pair], solver, seed=evidence.options.seed, precision=evidence.options.precision)
-    if not len(fitted["first"]):
+    arrays = fit_pairs(features, [pair], solver, seed=evidence.options.seed, precision=evidence.options.precision)
+    if not len(arrays["first"]):
         raise ConceptrastError(NO_PLANE)
-    accuracy = {name: float(values[0]) for name, values in fitted.items() if name.endswith("_accuracy")}
-    return Hyperplane(fitted["normals"][0], float(fitted["biases"][0])), accuracy
+    accuracy = {name: float(values[0]) for name, values in arrays.items() if name.endswith("_accuracy")}
+    return Hyperplane(arrays["normals"][0], float(arrays["biases"][0])), accuracy

@@ -14,7 +14,7 @@ from conceptrast.api.options import StudyOptions
 from conceptrast.attribution.images import attribute_images
 from conceptrast.base.errors import ConceptrastError, ConfigError
 from conceptrast.data.loose_pictures import AnyPictures, as_dataset
-from conceptrast.data.selection import class_images
+from conceptrast.data.selection import images_of_class
 from conceptrast.models.activations import activations_of
 from conceptrast.models.inference import predict
 from conceptrast.models.model import Model
@@ -139,16 +139,10 @@ class Evidence:
         """
         most = default if self.options.images_per_class is None else self.options.images_per_class
         names = self.model.class_names
-        chosen, _ = class_images(
-            self.predictions,
-            min_images=1,
-            images_per_class=most,
-            seed=self.options.seed,
-            n_classes=len(names),
-            classes=[target],
-        )
-        if target in chosen:
-            return chosen[target]
+        images = images_of_class(self.predictions, target, most=most, seed=self.options.seed, n_classes=len(names))
+        if len(images):
+            return images
+        # What the pictures are predicted as instead.
         counts = self.predictions["predicted"].value_counts().sort_index()
         often = counts.sort_values(ascending=False, kind="stable").head(5)
         frequent = zip(often.index.tolist(), often.tolist(), strict=True)
@@ -190,5 +184,5 @@ class Evidence:
 
     def joint_attribution(self, images: dict[int, np.ndarray]) -> Attributions:
         """Attribution of the pictures of several classes, each towards its own, class after class."""
-        parts: Sequence[Attributions] = [self.attribution(chosen, target) for target, chosen in images.items()]
+        parts: Sequence[Attributions] = [self.attribution(ids, target) for target, ids in images.items()]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -199,6 +199,7 @@ def verdicts_of(evidence: Evidence, prototypes: pd.DataFrame, target: int, recip
 
     A selection in which there are too few patches is left out, with a warning.
     """
+    # Which patches are combined; chance rows are left out.
     plan = plan_assemblies(
         prototypes,
         evidence.predictions,
@@ -211,6 +212,7 @@ def verdicts_of(evidence: Evidence, prototypes: pd.DataFrame, target: int, recip
     for assembly in assemblies:
         if assembly.reason:
             LOGGER.warning("nothing to combine for the selection %s: %s", assembly.selection, assembly.reason)
+    # What the model says of the combined images.
     rows = component_prediction(
         evidence.model,
         [assembly for assembly in assemblies if not assembly.reason],

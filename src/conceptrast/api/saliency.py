@@ -18,9 +18,9 @@ from conceptrast.figures.saliency import DPI as SALIENCY_DPI
 from conceptrast.figures.saliency import draw_saliency, saliency_note
 from conceptrast.models.pictures import Pictures
 from conceptrast.saliency import METHODS
-from conceptrast.saliency.maps import subject_maps, target_probabilities
-from conceptrast.saliency.picture_maps import PictureMaps, picture_maps
-from conceptrast.saliency.subjects import chosen_subjects, described
+from conceptrast.saliency.cards import PictureMaps, picture_maps
+from conceptrast.saliency.subject_maps import subject_maps, target_probabilities
+from conceptrast.saliency.subjects import picture_subjects, with_picture_facts
 
 
 @dataclass(frozen=True)
@@ -110,9 +110,9 @@ def look(evidence: Evidence, pictures: Pictures, target: MapTarget, methods: Seq
     """
     names = evidence.model.class_names
     predictions = evidence.predictions_of(pictures)
-    chosen = chosen_subjects(predictions, evidence.model, target.toward, target.versus)
-    maps = subject_maps(pictures, evidence.split, chosen, methods, seed=evidence.options.seed)
-    subjects = described(chosen, predictions, pictures.table, names)
+    subjects = picture_subjects(predictions, evidence.model, target.toward, target.versus)
+    maps = subject_maps(pictures, evidence.split, subjects, methods, seed=evidence.options.seed)
+    subjects = with_picture_facts(subjects, predictions, pictures.table, names)
     subjects = subjects.assign(probability=target_probabilities(pictures, subjects))
     return Saliency(
         model_name=evidence.model.name,

@@ -11,7 +11,7 @@ import pandas as pd
 from PIL import Image
 from torch import nn
 
-from conceptrast.ace.settings import AceSettings
+from conceptrast.ace.options import AceOptions
 from conceptrast.api.concepts import PUBLISHED, Discovery, discover
 from conceptrast.api.contrast import ZERO, Contrast, ContrastOptions, contrast, pair_of
 from conceptrast.api.counterfactual import Counterfactual, Way, move, no_decoder, trained_decoder
@@ -98,7 +98,8 @@ class Study:
         cache_bytes: int = CACHE_BYTES,
         **options: Any,
     ) -> None:
-        chosen = StudyOptions(
+        # How the study computes.
+        study_options = StudyOptions(
             images_per_class=images_per_class,
             attribution=attribution,
             samples=samples,
@@ -109,7 +110,8 @@ class Study:
             batch_size=batch_size,
             cache_bytes=cache_bytes,
         )
-        opened = load_model(
+        # The model, and the pictures that it sees.
+        loaded_model = load_model(
             model,
             weights,
             preprocess=preprocess,
@@ -118,7 +120,8 @@ class Study:
             seed=seed,
             **options,
         )
-        self._evidence = Evidence(PictureSet(opened, pictures, chosen), layer)
+        self._evidence = Evidence(PictureSet(loaded_model, pictures, study_options), layer)
+        # The decoder of the last counterfactual is kept.
         self._decoder: Decoder | None = None
         self._decoder_options: DecoderOptions | None = None
 
@@ -187,8 +190,8 @@ class Study:
             0             all       red   True
             1  exclude_target      blue  False
         """
-        chosen = recipe_named(recipe)
-        return explain(self._evidence, self.model.class_index(target), chosen)
+        named_recipe = recipe_named(recipe)
+        return explain(self._evidence, self.model.class_index(target), named_recipe)
 
     def contrast(
         self,
@@ -290,7 +293,7 @@ class Study:
             >>> concepts.n_images, concepts.table()["speaks"].dropna().unique().tolist()[:1]
             (4, ['for'])
         """
-        settings = AceSettings(
+        options = AceOptions(
             segments=segments,
             segments_as=(segments_as,),
             random_images=random_images,
@@ -300,7 +303,7 @@ class Study:
             draws=draws,
             significance=significance,
         )
-        return discover(self._evidence, self.model.class_index(target), settings)
+        return discover(self._evidence, self.model.class_index(target), options)
 
     def decoder(self, source: Path | str | Decoder | DecoderOptions = DEFAULTS) -> Decoder:
         """A decoder from the layer back to pictures, trained on the study's or read; counterfactuals then use it.

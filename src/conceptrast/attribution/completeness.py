@@ -49,7 +49,25 @@ def completeness_gap(
 
 
 def logit_change(split: SplitModel, activations: Tensor, baseline: Tensor, target: int | Tensor) -> Tensor:
-    """``f_c(a) - f_c(a0)``, ``[N]``, in one pass over activations and baseline together."""
+    r"""Change of each image's logit from the baseline to its activations.
+
+    .. math:: f_c(a) - f_c(a_0)
+
+    Args:
+        split: the network, cut at the layer.
+        activations: ``[N, C, h, w]``.
+        baseline: ``[1, C, h, w]`` or ``[N, C, h, w]``; it runs in one pass with the activations.
+        target: one class index, or ``[N]`` of them.
+
+    Returns:
+        ``[N]`` float32, in units of the logit.
+
+    Example:
+        >>> network = torch.nn.Sequential(torch.nn.Identity(), torch.nn.Flatten()).eval()
+        >>> ones = torch.ones(1, 1, 1, 1)
+        >>> logit_change(SplitModel(network, "0"), 3 * ones, ones, target=0)
+        tensor([2.])
+    """
     images = len(activations)
     logits = split.suffix(torch.cat([activations, baseline.to(activations)])).float()
     before = logits[images:].expand(images, -1) if len(baseline) == 1 else logits[images:]
@@ -67,7 +85,13 @@ def relative_gap(total: Tensor, change: Tensor) -> Tensor:
 
 
 def warn_if_incomplete(gap: Tensor, method: str, layer: str) -> None:
-    """Log a warning when the median gap of ``gap`` ``[N]`` is above 1 %."""
+    """Log a warning if the median gap is above 1 %.
+
+    Args:
+        gap: ``[N]``, as :func:`completeness_gap` gives it.
+        method: of the attribution.
+        layer: that it was taken at.
+    """
     median = float(gap.median()) if len(gap) else 0.0
     if median > TOLERATED_GAP:
         extent = f"{100 * median:.1f} % off the change of the logit for half of {len(gap)} images"

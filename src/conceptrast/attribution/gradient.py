@@ -51,6 +51,12 @@ def logit_gradient(split: SplitModel, activations: Tensor, target: int | Tensor)
 
     It is taken whether or not the caller records gradients, leaves none on the network's parameters, and is float32 or
     better.
+
+    Example:
+        >>> network = torch.nn.Sequential(torch.nn.Identity(), torch.nn.Flatten(), torch.nn.Linear(2, 1)).eval()
+        >>> _ = torch.nn.init.constant_(network[2].weight, 3.0)
+        >>> logit_gradient(SplitModel(network, "0"), torch.tensor([[[[1.0, 2.0]]]]), 0)
+        tensor([[[[3., 3.]]]])
     """
     with torch.inference_mode(False), torch.enable_grad():
         leaf = exact(activations).clone(memory_format=torch.preserve_format).requires_grad_()
@@ -91,7 +97,16 @@ def target_logits(logits: Tensor, target: int | Tensor) -> Tensor:
 
 
 def check_baseline(activations: Tensor, baseline: Tensor) -> None:
-    """Raise :class:`ShapeError` unless ``baseline`` is one row, or one row for each activation."""
+    """Refuse a baseline that is neither one row nor one row for each activation.
+
+    Raises:
+        ShapeError: the message names the shape that it has and those that it may have.
+
+    Example:
+        >>> check_baseline(torch.zeros(3, 2, 1, 1), torch.zeros(2, 2, 1, 1))
+        Traceback (most recent call last):
+        conceptrast.base.errors.ShapeError: baseline has shape [2, 2, 1, 1]; it needs [1, 2, 1, 1] or [3, 2, 1, 1]
+    """
     if baseline.shape[1:] != activations.shape[1:] or len(baseline) not in {1, len(activations)}:
         shape = list(activations.shape)
         raise ShapeError(f"baseline has shape {list(baseline.shape)}; it needs {[1, *shape[1:]]} or {shape}")

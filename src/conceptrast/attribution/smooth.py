@@ -194,7 +194,26 @@ def channel_multiplier(attribution: Tensor, difference: Tensor, copies: int) -> 
 
 
 def baseline_activations(split: SplitModel, images: Tensor, baseline: float | Tensor, precision: str) -> Tensor:
-    """Activations ``[1, C, h, w]`` of the constant image, of the size of ``images``; activations pass as they are."""
+    """Activations of the baseline.
+
+    Args:
+        split: the network, cut at the layer.
+        images: ``[N, 3, H, W]``, for their size.
+        baseline: a constant image, or activations ``[1, C, h, w]``, which stay as they are.
+        precision: ``float32`` or ``bfloat16``.
+
+    Returns:
+        ``[1, C, h, w]``.
+
+    Raises:
+        LayerError: the layer's output has no positions.
+
+    Example:
+        >>> network = torch.nn.Sequential(torch.nn.AvgPool2d(2), torch.nn.Flatten()).eval()
+        >>> images = torch.ones(5, 1, 2, 2)
+        >>> baseline_activations(SplitModel(network, "0"), images, 0.5, "float32")
+        tensor([[[[0.5000]]]])
+    """
     if isinstance(baseline, Tensor):
         return baseline
     blank = images.new_full((1, *images.shape[1:]), baseline).contiguous(memory_format=torch.channels_last)

@@ -36,7 +36,7 @@ class Balance(nn.Module):
         >>> balance.critic_rests, balance.encoder_rests
         (False, False)
         >>> for _ in range(20):
-        ...     balance.saw(critic=0.1, encoder=2.0)
+        ...     balance.observe(critic=0.1, encoder=2.0)
         >>> balance.critic_rests, balance.encoder_rests
         (True, False)
     """
@@ -47,7 +47,7 @@ class Balance(nn.Module):
         super().__init__()
         self.register_buffer("recent", torch.full((2,), math.log(2), dtype=torch.float64))
 
-    def saw(self, critic: float, encoder: float) -> None:
+    def observe(self, critic: float, encoder: float) -> None:
         """Take in the losses of a step."""
         self.recent.mul_(MEMORY).add_((1 - MEMORY) * torch.tensor([critic, encoder], dtype=torch.float64))
 
@@ -96,6 +96,17 @@ def _cross_entropy(logit: Tensor, target: float) -> Tensor:
 
 
 def weighted(losses_by_name: dict[str, Tensor], phase: Phase) -> Tensor:
-    """The loss of a phase."""
+    """The loss of a phase: the sum of the losses by its weights.
+
+    Args:
+        losses_by_name: as :func:`losses` gives them.
+        phase: whose weights count; a loss of weight 0 is left out.
+
+    Example:
+        >>> from conceptrast.bias.autoencoder_phases import PHASES
+        >>> one = torch.tensor(1.0)
+        >>> weighted({"reconstruction": one, "adversarial": one, "classification": one}, PHASES[2])
+        tensor(1.)
+    """
     parts = [getattr(phase, name) * loss for name, loss in losses_by_name.items() if getattr(phase, name)]
     return torch.stack(parts).sum()

@@ -37,9 +37,9 @@ HELD_OUT = 0.1
 class Rows(NamedTuple):
     """Rows of the training pictures."""
 
-    learnt: np.ndarray
+    training: np.ndarray
     """To learn from."""
-    watched: np.ndarray
+    held_out: np.ndarray
     """They only say when a phase has ended."""
 
 
@@ -96,13 +96,16 @@ def train_autoencoder(
     Source: the phases, their weights and the critic follow the published autoencoder; that each phase has epochs of its
     own, the held-out tenth and the rule by which a player rests are ours (docs/method.md).
     """
+    # What is learnt from, and what is held out.
     rows = split_held_out(len(pictures), seed)
-    if len(rows.learnt) < 2 or not len(rows.watched):
+    if len(rows.training) < 2 or not len(rows.held_out):
         raise ModelError(f"the autoencoder needs 3 training pictures at least, got {len(pictures)}")
+    # The players, as the last checkpoint left them.
     players = Players(autoencoder, options, seed)
     key = f"{key} {options} {seed} {autoencoder.size} {len(pictures)}"
-    kept = Checkpoint(checkpoint, key, players.parts())
-    history = kept.resume()
+    resumable = Checkpoint(checkpoint, key, players.parts())
+    history = resumable.resume()
+    # Epoch after epoch; a new phase starts with fresh optimisers.
     try:
         while (phase := next_phase(history, options)) is not None:
             if history and history[-1]["phase"] != phase.name:
@@ -118,7 +121,7 @@ def train_autoencoder(
                     seed=seed,
                 )
             )
-            kept.save(history)
+            resumable.save(history)
     finally:
         autoencoder.eval().requires_grad_(False)
     return pd.DataFrame(history)
@@ -129,12 +132,12 @@ def split_held_out(n: int, seed: int) -> Rows:
 
     Example:
         >>> rows = split_held_out(20, seed=0)
-        >>> len(rows.learnt), len(rows.watched), sorted([*rows.learnt, *rows.watched]) == list(range(20))
+        >>> len(rows.training), len(rows.held_out), sorted([*rows.training, *rows.held_out]) == list(range(20))
         (18, 2, True)
     """
     order = generator(Stream.WATCHED_PICTURES, seed).permutation(n)
     held_out = max(1, round(HELD_OUT * n))
-    return Rows(learnt=order[held_out:], watched=order[:held_out])
+    return Rows(training=order[held_out:], held_out=order[:held_out])
 
 
 def _epoch(
@@ -149,7 +152,7 @@ def _epoch(
     """One epoch and its row of the history."""
     # The order of the pictures, and the normal samples.
     start = time.monotonic()
-    order = rows.learnt[generator(Stream.AUTOENCODER_ORDER, seed, epoch).permutation(len(rows.learnt))]
+    order = rows.training[generator(Stream.AUTOENCODER_ORDER, seed, epoch).permutation(len(rows.training))]
     drawn = int(generator(Stream.NORMAL_CODES, seed, epoch).integers(2**62))
     normal_samples = torch.Generator().manual_seed(drawn)
     # Full batches only: batch norm and the critic cannot learn from a last batch of one.
@@ -178,7 +181,7 @@ def _epoch(
 
     # Means of the steps, and the pictures held out.
     means = {name: float(np.mean([step[name] for step in steps])) for name in steps[0] if name != "loss"}
-    loss, accuracy = _held_out(players, pictures, rows.watched, phase=phase, precision=options.precision)
+    loss, accuracy = _held_out(players, pictures, rows.held_out, phase=phase, precision=options.precision)
     held_out = f"held out: loss {loss:.4f}, accuracy {accuracy:.4f}"
     LOGGER.info("epoch %d, %s: %s", epoch, phase.name, f"{means}; {held_out}")
     row = {"epoch": epoch, "phase": phase.name, **means}
@@ -214,7 +217,7 @@ def _step(
     loss.backward()
     players.optimiser.step()
     if game:
-        balance.saw(critic_step_loss, float(by_name["adversarial"].detach()))
+        balance.observe(critic_step_loss, float(by_name["adversarial"].detach()))
 
     # What the history keeps.
     right = ((passed.logits > 0) == (labels > 0)).float().mean()

@@ -31,11 +31,25 @@ class Discriminant:
     typical: np.ndarray
 
     def positions(self, codes: np.ndarray) -> np.ndarray:
-        """Where codes ``[n, C]`` lie along the line: ``[n]``, in the units of the codes, 0 in the middle."""
+        """Where codes lie along the line.
+
+        Args:
+            codes: ``[n, C]``.
+
+        Returns:
+            ``[n]``, in the units of the codes; 0 is the middle.
+        """
         return (np.asarray(codes, np.float64) - self.middle) @ self.unit
 
     def codes(self, positions: np.ndarray) -> np.ndarray:
-        """The codes ``[n, C]`` on the line at positions ``[n]``."""
+        """The codes on the line at some positions.
+
+        Args:
+            positions: ``[n]``, in the units of the codes.
+
+        Returns:
+            ``[n, C]``.
+        """
         return self.middle + np.asarray(positions, np.float64)[:, None] * self.unit
 
     def typical_codes(self, positions: np.ndarray) -> np.ndarray:

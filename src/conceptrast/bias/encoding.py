@@ -38,7 +38,7 @@ def encode_autoencoder(
             codes = autoencoder.encoder(as_input(views, device))
             logits = autoencoder.classifier(codes).squeeze(1)
         parts.append((codes.float(), logits.float().sigmoid(), images))
-    return _joined(parts)
+    return _join_batches(parts)
 
 
 @torch.inference_mode()
@@ -56,10 +56,10 @@ def encode_resnet(model: Model, batches: Iterable[tuple[np.ndarray, Tensor]], pr
             pooled = split.prefix(network_input(model, views))
             logits = split.suffix(pooled)
         parts.append((pooled.float().flatten(1), logits.float().softmax(1)[:, 1], images))
-    return _joined(parts)
+    return _join_batches(parts)
 
 
-def _joined(parts: list[tuple[Tensor, Tensor, np.ndarray]]) -> Encoding:
+def _join_batches(parts: list[tuple[Tensor, Tensor, np.ndarray]]) -> Encoding:
     codes, probability, images = zip(*parts, strict=True)
     return Encoding(
         codes=torch.cat(codes).cpu().numpy(),

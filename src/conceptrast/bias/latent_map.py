@@ -51,7 +51,15 @@ def latent_map(space: LatentSpace, seed: int = 0) -> LatentMap:
 
 
 def tsne(codes: np.ndarray, seed: int) -> np.ndarray:
-    """Map ``[n, 2]`` of codes ``[n, C]`` by scikit-learn's t-SNE, started from the principal components."""
+    """A flat map of codes by scikit-learn's t-SNE, started from the principal components.
+
+    Args:
+        codes: ``[n, C]``.
+        seed: of t-SNE.
+
+    Returns:
+        ``[n, 2]``, without unit.
+    """
     from sklearn.manifold import TSNE
 
     state = int(generator(Stream.LATENT_MAP, seed).integers(2**31))

@@ -148,10 +148,10 @@ def nearest_pictures(positions: np.ndarray, steps: np.ndarray, per_step: int) ->
         [[0, 1], [2, 3]]
     """
     distance = np.abs(np.asarray(positions)[None] - np.asarray(steps)[:, None])
-    chosen: list[list[int]] = [[] for _ in steps]
+    pictures: list[list[int]] = [[] for _ in steps]
     for _ in range(min(per_step, len(positions) // len(steps))):
-        for distances_of_step, chosen_of_step in zip(distance, chosen, strict=True):
+        for distances_of_step, chosen_of_step in zip(distance, pictures, strict=True):
             nearest = int(distances_of_step.argmin())
             chosen_of_step.append(nearest)
             distance[:, nearest] = np.inf
-    return np.array(chosen, dtype=np.int64).reshape(len(steps), -1)
+    return np.array(pictures, dtype=np.int64).reshape(len(steps), -1)

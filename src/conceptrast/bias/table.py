@@ -133,12 +133,31 @@ def training_columns(history: pd.DataFrame, planned: int) -> dict[str, Any]:
     row: dict[str, Any] = {"epochs": len(history), "epochs_planned": planned, "stopped_early": len(history) < planned}
     if "train_loss" in history:
         return {**row, "loss_classification": float(history["train_loss"].iloc[-1])}
-    played = history[history["phase"] != "reconstruction"]
+    after_reconstruction = history[history["phase"] != "reconstruction"]
     for name in LOSSES:
-        known = played if name in ("adversarial", "critic") else history
-        if len(known):
-            row[f"loss_{name}"] = float(known[name].iloc[-1])
+        rows = after_reconstruction if name in ("adversarial", "critic") else history
+        if len(rows):
+            row[f"loss_{name}"] = float(rows[name].iloc[-1])
     return row
+
+
+def network_row(
+    bias: Mapping[str, Any], key: tuple[str, str, int], positions: pd.DataFrame, history: pd.DataFrame, seed: int
+) -> dict[str, Any]:
+    """How the network was trained, and how much of the rotation its latent space carries.
+
+    Args:
+        bias: ``name`` of the comparison, ``planned`` epochs by network.
+        key: condition, network and seed of the network.
+        positions: of the validation pictures along the network's direction.
+        history: a row an epoch of its training.
+        seed: of the draws of the measures.
+    """
+    condition, network, network_seed = key
+    classes = positions.drop_duplicates("label").set_index("label")["label_name"]
+    row = {"bias": bias["name"], "condition": condition, "network": network, "seed": network_seed}
+    row |= {"class_1": classes[0], "class_2": classes[1]}
+    return row | training_columns(history, bias["planned"][network]) | bias_measures(positions, seed)
 
 
 def bias_summary(table: pd.DataFrame) -> pd.DataFrame:
@@ -153,13 +172,13 @@ def bias_summary(table: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for key, group in table.groupby(KEY[:-1], sort=False):
-        done = group[group["status"] == "ok"]
-        if not len(done):
+        measured = group[group["status"] == "ok"]
+        if not len(measured):
             continue
         row: dict[str, Any] = dict(zip(KEY[:-1], key, strict=True))
-        row |= {"n_seeds": len(done), "n_skipped": len(group) - len(done)}
+        row |= {"n_seeds": len(measured), "n_skipped": len(group) - len(measured)}
         for name in MEASURES:
-            row[f"{name}_mean"], row[f"{name}_sd"] = mean_sd(done[name].to_numpy())
+            row[f"{name}_mean"], row[f"{name}_sd"] = mean_sd(measured[name].to_numpy())
         rows.append(row)
     columns = [*KEY[:-1], "n_seeds", "n_skipped", *(f"{name}_{of}" for name in MEASURES for of in ("mean", "sd"))]
     return pd.DataFrame(rows, columns=columns)

@@ -15,7 +15,7 @@ from importlib.metadata import version
 
 from conceptrast.base.errors import ConceptrastError
 from conceptrast.cli import concepts, contrast, counterfactual, dff, explain, layers, saliency
-from conceptrast.steps.runner import said_of
+from conceptrast.steps.runner import system_message
 
 Command = tuple[str, Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], None]]
 COMMANDS: dict[str, Command] = {
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except ConceptrastError as error:
         sys.exit(f"error: {error}")
     except OSError as error:
-        sys.exit(f"error: {said_of(error)}")
+        sys.exit(f"error: {system_message(error)}")
 
 
 def parser() -> argparse.ArgumentParser:

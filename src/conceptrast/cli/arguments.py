@@ -16,7 +16,7 @@ LEAST = {
     **{"random_images": 1, "clusters": 1, "min_segments": 2, "max_segments": 2, "draws": 2, "epochs": 1, "frames": 2},
 }
 FIGURES = ("png", "pdf", "svg")
-METHODS = "deeplift, integrated_gradients or gradient_x_activation"
+METHOD_NAMES = "deeplift, integrated_gradients or gradient_x_activation"
 
 
 def add_model_arguments(command: argparse.ArgumentParser) -> None:
@@ -74,7 +74,7 @@ def add_output_arguments(command: argparse.ArgumentParser) -> None:
 def add_attribution_arguments(command: argparse.ArgumentParser) -> None:
     """Arguments that say how components of a class are looked for."""
     command.add_argument("--recipe", default="recommended", help="how to cut and combine patches (default recommended)")
-    command.add_argument("--method", default="deeplift", help=f"{METHODS} (default deeplift)")
+    command.add_argument("--method", default="deeplift", help=f"{METHOD_NAMES} (default deeplift)")
     command.add_argument("--samples", type=int, default=5, help="noisy copies of each picture, 0 for none (default 5)")
     command.add_argument("--noise", type=float, default=0.25, help="their noise, in normalised units (default 0.25)")
     command.add_argument("--rectify", action="store_true", help="set negative activations to zero instead of refusing")
@@ -85,6 +85,7 @@ def open_model(options: argparse.Namespace, warn: bool = True) -> Any:
     """The model that :func:`add_model_arguments` describes; ``warn`` if it was never trained."""
     from conceptrast.models.opening import load_model, read_class_names
 
+    # What the options say of it.
     class_names = read_class_names(options.class_names) if options.class_names else None
     name = options.model or options.factory
     preprocessing: dict[str, Any] = {
@@ -108,10 +109,10 @@ def open_study(options: argparse.Namespace) -> Any:
     from conceptrast.api.study import Study
 
     shared = ("images_per_class", "samples", "noise", "rectify", "seed", "precision", "batch_size")
-    chosen = {name: getattr(options, name) for name in shared if hasattr(options, name)}
+    study_options = {name: getattr(options, name) for name in shared if hasattr(options, name)}
     if hasattr(options, "recipe"):
-        chosen["attribution"] = options.method
-    return Study(open_model(options), getattr(options, "images", None), layer=options.layer, **chosen)
+        study_options["attribution"] = options.method
+    return Study(open_model(options), getattr(options, "images", None), layer=options.layer, **study_options)
 
 
 def prepare_output(options: argparse.Namespace) -> None:

@@ -21,13 +21,16 @@ from conceptrast.cli.arguments import (
 
 def add(command: argparse.ArgumentParser) -> None:
     """Its arguments."""
+    # The model, where to look, and what is asked.
     add_model_arguments(command)
     add_layer(command)
     add_folder(command)
     add_class(command)
+    # How pictures are cut.
     sizes = "about how many superpixels a picture is cut into, one after the other (default 15 50 80)"
     command.add_argument("--segments", type=int, nargs="+", default=[15, 50, 80], metavar="N", help=sizes)
     command.add_argument("--segments-as", default="resized", help="resized to the whole input (default), or in_place")
+    # How many pictures, clusters and draws.
     most = "pictures of the class that are cut (default 50)"
     command.add_argument("--images-per-class", type=int, default=50, help=most)
     command.add_argument("--random-images", type=int, default=50, help="pictures of other classes (default 50)")
@@ -36,6 +39,7 @@ def add(command: argparse.ArgumentParser) -> None:
     command.add_argument("--min-segments", type=int, default=20, help=smallest)
     command.add_argument("--max-segments", type=int, default=40, help="that stand for a concept (default 40)")
     command.add_argument("--draws", type=int, default=20, help="of random segments, each with a vector (default 20)")
+    # How it computes.
     add_run_arguments(command)
 
 
@@ -47,7 +51,7 @@ def run(options: argparse.Namespace) -> None:
     prepare_output(options)
     study = open_study(options)
     names = ("segments", "segments_as", "random_images", "clusters", "min_segments", "max_segments", "draws")
-    chosen = {name: getattr(options, name) for name in names}
-    concepts = study.concepts(class_of(options.target, study.model.class_names), **chosen)
+    question = {name: getattr(options, name) for name in names}
+    concepts = study.concepts(class_of(options.target, study.model.class_names), **question)
     tables = {"concepts.csv": concepts.table(), "examples.csv": concepts.examples}
     write_result(concepts, options, "concepts", tables, arrays={"cavs.npz": {"cavs": concepts.cavs}})

@@ -39,17 +39,20 @@ def add(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Move the picture; write ``counterfactual.png``, ``.csv``, ``.gif`` and, if trained, ``decoder.safetensors``."""
+    # What cannot be asked.
     check_numbers(options)
     check_files(options)
     if options.train and options.images is None:
         raise ConfigError("--train needs --images, a folder of pictures that the decoder learns from")
     prepare_output(options)
+    # The study and its decoder.
     study = open_study_of_decoder(options)
     target = class_of(options.target, study.model.class_names)
     study.model.class_index(target)  # a wrong name is said before hours of training
     written = train_decoder(study, options) if options.train else []
     if not (options.train or options.decoder):
         raise without_decoder(study, options)
+    # The counterfactual, with an animation along one direction.
     counterfactual = study.counterfactual(options.image[0], target, frames=options.frames)
     animated = {"latent_shift", "gradient"} & {story.direction.name for story in counterfactual.stories}
     for direction in sorted(animated, reverse=True)[:1]:

@@ -13,8 +13,15 @@ from conceptrast.base.files import read_arrays
 
 
 def read_attributions(paths: Sequence[Path]) -> dict[str, np.ndarray]:
-    """Attribution of all shards together: arrays image, target, raw, rectified and
-    multiplier. The order is by class and image; it does not depend on the shards."""
+    """The attributions of all shards together.
+
+    Args:
+        paths: a file for each shard.
+
+    Returns:
+        Arrays image ``[M]``, target ``[M]``, raw, rectified and multiplier, ordered by class and image. The order does
+        not depend on the shards.
+    """
     shards = [read_arrays(path) for path in paths]
     names = ("image", "target", "raw", "rectified", "multiplier")
     joined = {
@@ -34,19 +41,24 @@ def by_class(batches: Iterable[tuple[np.ndarray, Tensor]], targets: np.ndarray) 
 
     Returns:
         Class, its activations ``[m, C, h, w]`` and its place in the stream; one class is in memory at a time.
+
+    Example:
+        >>> batches = [(np.array([7, 8]), torch.zeros(2, 1, 1, 1)), (np.array([9]), torch.zeros(1, 1, 1, 1))]
+        >>> [(target, len(values), place) for target, values, place in by_class(batches, np.array([0, 4, 4]))]
+        [(0, 1, slice(0, 1, None)), (4, 2, slice(1, 3, None))]
     """
-    held: list[Tensor] = []
-    first = done = 0
+    parts: list[Tensor] = []
+    first = count = 0
     for _, activations in batches:
         start = 0
         for at in range(len(activations)):
-            last = done + 1 == len(targets) or targets[done + 1] != targets[done]
-            done += 1
+            last = count + 1 == len(targets) or targets[count + 1] != targets[count]
+            count += 1
             if last:
-                held.append(activations[start : at + 1])
-                yield int(targets[done - 1]), torch.cat(held), slice(first, done)
-                held = []
-                first = done
+                parts.append(activations[start : at + 1])
+                yield int(targets[count - 1]), torch.cat(parts), slice(first, count)
+                parts = []
+                first = count
                 start = at + 1
         if start < len(activations):
-            held.append(activations[start:])
+            parts.append(activations[start:])

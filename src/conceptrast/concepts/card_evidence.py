@@ -17,6 +17,7 @@ from conceptrast.concepts.nmf_codes import codes_of
 from conceptrast.concepts.patches import BOX, crop
 from conceptrast.concepts.prototype_search import SELECTIONS
 from conceptrast.concepts.recipes import Recipe
+from conceptrast.data.selection import surest_images
 from conceptrast.data.view_pixels import pixels
 from conceptrast.models.activations import activations_of
 from conceptrast.models.pictures import Pictures
@@ -206,12 +207,11 @@ def class_heatmaps(
     )
 
     # The images that the model is surest of.
-    predictions = predictions[predictions["image"].isin(list(weights_by_image))]
-    surest = predictions.sort_values(["probability", "image"], ascending=[False, True])["image"].head(HEATMAPS_PER_CARD)
+    surest = surest_images(predictions, images, HEATMAPS_PER_CARD)
 
     # Where the components are in them.
     heatmaps = []
-    for ids, views in pictures.of(surest.to_numpy()):
+    for ids, views in pictures.of(surest):
         for _, activations in activations_of(pictures.model, split, [(ids, views)], precision):
             heatmaps += [
                 heatmap(view, activation, weights_by_image[int(image)], evidence.components)
@@ -250,7 +250,20 @@ def heatmap(view: Tensor, activations: Tensor, weights: np.ndarray, components: 
 
 
 def patch_of(row: pd.Series, views: Mapping[int, Tensor]) -> Tensor:
-    """The patch ``[3, h, w]`` of a row with image, top, left, height and width, cut from its view."""
+    """The patch of a row, cut from its view.
+
+    Args:
+        row: image, top, left, height, width.
+        views: ``[3, H, W]`` by image id.
+
+    Returns:
+        ``[3, h, w]``.
+
+    Example:
+        >>> row = pd.Series({"image": 4, "top": 0, "left": 1, "height": 1, "width": 2})
+        >>> patch_of(row, {4: torch.arange(9).reshape(1, 3, 3)}).tolist()
+        [[[1, 2]]]
+    """
     top, left, height, width = (int(row[side]) for side in BOX)
     return crop(views[int(row["image"])], (top, left, height, width))
 

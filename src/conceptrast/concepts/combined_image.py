@@ -35,13 +35,13 @@ def chosen_patches(prototypes: pd.DataFrame, distinct: bool = False) -> pd.DataF
     order = prototypes.sort_values(["similarity", "component", "rank"], ascending=[False, True, True])
     components = set()
     images = set()
-    taken = []
+    places = []
     for place, component, image in zip(order.index, order["component"], order["image"], strict=True):
         if component not in components and image not in images:
             components.add(component)
             images.add(image)
-            taken.append(place)
-    return order.loc[taken].sort_values("component")
+            places.append(place)
+    return order.loc[places].sort_values("component")
 
 
 def grid_shape(k: int) -> tuple[int, int]:

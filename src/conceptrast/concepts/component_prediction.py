@@ -140,17 +140,17 @@ def plan_assemblies(
     """
     # The patches of every class, which also serve other classes as their chance row.
     groups = dict(iter(prototypes.groupby(["class", "recipe", "selection"])))
-    chosen = {}
+    patches_by_key = {}
     for target, recipe, selection in product(classes, recipes, SELECTIONS):
         group = groups.get((target, recipe.name, selection), prototypes.iloc[:0])
-        chosen[target, recipe.name, selection] = chosen_patches(group, recipe.distinct)
+        patches_by_key[target, recipe.name, selection] = chosen_patches(group, recipe.distinct)
 
     # Every class's own image, then both chance rows.
     plan = []
     for target in classes:
         for recipe in recipes:
             for place, selection in enumerate(SELECTIONS):
-                patches = chosen[target, recipe.name, selection]
+                patches = patches_by_key[target, recipe.name, selection]
                 assembly = Assembly(
                     target=target,
                     recipe=recipe,
@@ -164,15 +164,15 @@ def plan_assemblies(
                     continue
                 key = [seed, target, crc32(recipe.name.encode()), place]
                 pool = predictions if selection == "all" else predictions[predictions["predicted"] != target]
-                drawn = random_patches(
+                random = random_patches(
                     pool["image"].to_numpy(),
                     k=recipe.components,
                     box=(int(patches["height"].iloc[0]), int(patches["width"].iloc[0])),
                     view=view,
                     generator=_generator("random_patches", key),
                 )
-                plan.append(replace(assembly, baseline="random_patches", patches=drawn))
-                plan.append(_other_class(assembly, chosen, classes, _generator("other_class", key)))
+                plan.append(replace(assembly, baseline="random_patches", patches=random))
+                plan.append(_other_class(assembly, patches_by_key, classes, _generator("other_class", key)))
     return plan
 
 
@@ -189,7 +189,7 @@ def _missing(patches: pd.DataFrame, recipe: Recipe) -> str:
 
 def _other_class(
     assembly: Assembly,
-    chosen: Mapping[tuple[int, str, str], pd.DataFrame],
+    patches_by_key: Mapping[tuple[int, str, str], pd.DataFrame],
     classes: Sequence[int],
     generator: np.random.Generator,
 ) -> Assembly:
@@ -199,7 +199,7 @@ def _other_class(
         reason = "the study has no other class"
         return replace(assembly, baseline="other_class", patches=pd.DataFrame(), reason=reason)
     other = others[int(generator.integers(len(others)))]
-    patches = chosen[other, assembly.recipe.name, assembly.selection]
+    patches = patches_by_key[other, assembly.recipe.name, assembly.selection]
     return replace(assembly, baseline="other_class", patches=patches, reason=_missing(patches, assembly.recipe))
 
 

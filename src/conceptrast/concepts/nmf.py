@@ -102,7 +102,21 @@ def nmf(
 
 
 def as_rows(rows: np.ndarray | Tensor) -> np.ndarray:
-    """``rows`` as a float32 matrix that can be factorized, or the error that says why it cannot be."""
+    """Rows as a float32 matrix that can be factorized.
+
+    Args:
+        rows: ``[N, C]``, not negative.
+
+    Raises:
+        ShapeError: they are no matrix.
+        ConceptrastError: a value is not finite.
+        LayerError: a value is negative.
+        NothingToFactorizeError: there are no rows, or all of them are zero.
+
+    Example:
+        >>> as_rows(np.array([[1, 2]])).tolist()
+        [[1.0, 2.0]]
+    """
     values = rows.detach().float().cpu().numpy() if isinstance(rows, Tensor) else np.asarray(rows, dtype=np.float32)
     if values.ndim != 2:
         raise ShapeError(f"rows must be a matrix [positions, channels], got shape {list(values.shape)}")
@@ -117,7 +131,15 @@ def as_rows(rows: np.ndarray | Tensor) -> np.ndarray:
 
 
 def refuse_negative(share: float, what: str) -> None:
-    """Raise :class:`LayerError` where a ``share`` above 0 of ``what`` is negative."""
+    """Refuse negative values.
+
+    Args:
+        share: of the values, how many are negative.
+        what: they are, in words.
+
+    Raises:
+        LayerError: the share is above 0; the message says what can be done.
+    """
     if share > 0:
         raise LayerError(
             f"{share:.1%} of the {what} are negative, and NMF needs activations that are not: "

@@ -86,7 +86,15 @@ class PatchGeometry:
     window: Window
 
     def boxes(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-        """Boxes ``[n, 4]`` of the grid positions ``(rows[i], columns[i])``; each lies inside the view."""
+        """Boxes of some positions of the grid.
+
+        Args:
+            rows: ``[n]``.
+            columns: ``[n]``.
+
+        Returns:
+            ``[n, 4]``: top, left, height, width in pixels; each box lies inside the view.
+        """
         tops, height = self._starts(np.asarray(rows), axis=0)
         lefts, width = self._starts(np.asarray(columns), axis=1)
         sides = np.full((2, len(tops)), [[height], [width]], dtype=np.int64)

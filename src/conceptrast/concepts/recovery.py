@@ -103,6 +103,9 @@ def best_patches(prototypes: pd.DataFrame, truth: pd.DataFrame, n: int = COUNTED
         prototypes: as :func:`conceptrast.concepts.class_prototypes.class_prototypes` gives.
         truth: image, faint.
         n: patches of each component.
+
+    Returns:
+        Rows of ``prototypes``, by class, recipe, component and rank.
     """
     faint = set(truth.loc[truth["faint"].astype(bool), "image"])
     kept = prototypes[(prototypes["selection"] == "exclude_target") & ~prototypes["image"].isin(faint)]
@@ -158,7 +161,7 @@ def concept_recovery(
     concepts = true_concepts(index, truth)
     patches = best_patches(prototypes, truth)
     every = sorted({concept for of_class in concepts.values() for concept in of_class})
-    held = contents(patches, truth, every).merge(
+    content = contents(patches, truth, every).merge(
         patches[["class", "recipe", "component"]], left_on="patch", right_index=True
     )
 
@@ -166,14 +169,15 @@ def concept_recovery(
     recovery = [
         {"class": target, "class_name": class_names[target], "recipe": recipe, "concept": concept}
         | _finder(
-            patches[(patches["class"] == target) & (patches["recipe"] == recipe)], held[held["concept"] == concept]
+            patches[(patches["class"] == target) & (patches["recipe"] == recipe)],
+            content[content["concept"] == concept],
         )
         for target, recipe in _keys(patches, "class", "recipe")
         for concept in concepts.get(target, [])
     ]
 
     # Purity: the concept that each patch is counted for, and the most frequent one of each component.
-    first = held.sort_values(["patch", "covered", "distance", "concept"], ascending=[True, False, True, True])
+    first = content.sort_values(["patch", "covered", "distance", "concept"], ascending=[True, False, True, True])
     main = first.drop_duplicates("patch").groupby(["class", "recipe", "component"])["concept"]
     named = {key: values.to_list() for key, values in main}
     purity = [
@@ -188,10 +192,10 @@ def concept_recovery(
     )
 
 
-def _finder(patches: pd.DataFrame, held: pd.DataFrame) -> dict[str, object]:
+def _finder(patches: pd.DataFrame, content: pd.DataFrame) -> dict[str, object]:
     """The component with most patches that hold a concept."""
     components = patches["component"].to_numpy(np.int64)
-    hits = np.bincount(components, weights=patches.index.isin(held["patch"])).astype(int)
+    hits = np.bincount(components, weights=patches.index.isin(content["patch"])).astype(int)
     best = int(hits.argmax())
     return {
         "found": bool(hits[best] >= HITS),
@@ -222,6 +226,12 @@ def refuse_other_size(picture: tuple[int, int], view: tuple[int, int]) -> None:
 
     Raises:
         DataError: they differ.
+
+    Example:
+        >>> refuse_other_size((64, 64), (32, 32))
+        Traceback (most recent call last):
+        conceptrast.base.errors.DataError: the pictures have 64x64 pixels and the model sees 32x32: the known boxes \
+fit only if they are the same; set input_size
     """
     if tuple(picture) != tuple(view):
         sizes = f"{picture[0]}x{picture[1]} pixels and the model sees {view[0]}x{view[1]}"

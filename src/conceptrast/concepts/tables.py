@@ -73,6 +73,12 @@ def beside_published(table: pd.DataFrame, published: Mapping[str, Mapping[str, M
 
     Returns:
         The table with columns ``published_<value>``; without them if ``published`` is empty.
+
+    Example:
+        >>> row = {"study": "s", "recipe": "published", "selection": "all", "baseline": "none"}
+        >>> table = beside_published(pd.DataFrame([row]), {"s": {"all": {"match_rate": 0.71}}})
+        >>> table["published_match_rate"].tolist()
+        [0.71]
     """
     names = ("match_rate", "probability", "above_0.5")
     if not published:

@@ -16,7 +16,8 @@ from conceptrast.contrast.cards import IMAGES_PER_SIDE, PATCHES_PER_ROW, Contras
 from conceptrast.contrast.components import SIDES
 from conceptrast.contrast.hyperplanes import Hyperplane
 from conceptrast.contrast.pairs import Pair
-from conceptrast.contrast.shift import ShiftSettings, shift_rows
+from conceptrast.contrast.shift import ShiftOptions, shift_rows
+from conceptrast.data.selection import surest_images
 from conceptrast.data.view_pixels import pixels
 from conceptrast.models.activations import activations_of
 from conceptrast.models.inference import device_of
@@ -53,7 +54,7 @@ def contrast_card(
     predictions: pd.DataFrame,
     study: str,
     facts: str,
-    settings: ShiftSettings,
+    options: ShiftOptions,
 ) -> ContrastCard:
     """Put the card of one contrast together.
 
@@ -64,7 +65,7 @@ def contrast_card(
         predictions: image, probability.
         study: what the card is from, for its header.
         facts: words on the hyperplane, for the header too.
-        settings: of the curves; its precision is also that of the distances.
+        options: of the curves; its precision is also that of the distances.
     """
     patches = evidence.prototypes[evidence.prototypes["rank"] < PATCHES_PER_ROW]
     patch_views = pictures.by_id(np.unique(patches["image"]))
@@ -78,17 +79,17 @@ def contrast_card(
     for name, pair, hyperplane in progress(directions, what, len(directions), "directions"):
         ids = evidence.images[pair[0]]
         # Where the class's side is, in the images that the model is surest of.
-        surest = _surest(ids, predictions)
+        surest = surest_images(predictions, ids, IMAGES_PER_SIDE)
         views = pictures.by_id(surest)
 
         # What becomes of the class's images on the way to the other side.
         spread = ids[np.linspace(0, len(ids) - 1, min(SHIFTED_IMAGES, len(ids))).astype(int)]
         curve = shift_rows(
             split,
-            _activations(pictures, split, spread, settings.precision).to(device_of(pictures.model)),
+            _activations(pictures, split, spread, options.precision).to(device_of(pictures.model)),
             {"": {pair: hyperplane}},
             pair,
-            settings=replace(settings, batch_size=pictures.batch_size),
+            options=replace(options, batch_size=pictures.batch_size),
         )
 
         rows = patches[patches["side"] == name].sort_values(["component", "rank"])
@@ -101,7 +102,7 @@ def contrast_card(
                 for _, component in rows.groupby("component")
             ],
             pictures=[pixels(views[int(image)]) for image in surest],
-            distances=list(-hyperplane.distances(_activations(pictures, split, surest, settings.precision)).numpy()),
+            distances=list(-hyperplane.distances(_activations(pictures, split, surest, options.precision)).numpy()),
             curve=curve.rename(columns={"p_from": "p_own", "p_to": "p_other"}),
         )
     return ContrastCard(study=study, facts=facts, sides=sides)
@@ -118,14 +119,6 @@ def facts_of(plane: Hyperplane, accuracy: Mapping[str, float]) -> str:
     if "heldout_accuracy" in accuracy:
         shares += f" and {100 * accuracy['heldout_accuracy']:.0f} % of held-out ones"
     return f"hyperplane: {shares} on their own side, length {plane.length:.3g}"
-
-
-def _surest(ids: np.ndarray, predictions: pd.DataFrame) -> np.ndarray:
-    """The images that the model is surest of."""
-    of_class = predictions[predictions["image"].isin(ids)]
-    ordered = of_class.sort_values(["probability", "image"], ascending=[False, True])
-    surest: np.ndarray = ordered["image"].head(IMAGES_PER_SIDE).to_numpy()
-    return surest
 
 
 def _activations(pictures: Pictures, split: SplitModel, ids: np.ndarray, precision: str) -> Tensor:

@@ -17,9 +17,9 @@ from torch import Tensor
 from conceptrast.base.progress import progress
 from conceptrast.concepts.class_factorization import weighted_rows
 from conceptrast.concepts.nmf import NothingToFactorizeError, nmf, reconstruction_error, refuse_negative
+from conceptrast.contrast.hyperplane_shards import Planes
 from conceptrast.contrast.hyperplanes import Hyperplane
 from conceptrast.contrast.pairs import Pair, skipped_pairs
-from conceptrast.contrast.study_hyperplanes import Planes
 
 SIDES = ("for", "against")
 """``for``: A's images on A's side; ``against``: B's images on B's side."""
@@ -184,6 +184,12 @@ def set_names(sets: Mapping[str, np.ndarray], prototypes: pd.DataFrame) -> pd.Da
 
     Returns:
         first, second, baseline, side, then the prototypes' columns without ``set``.
+
+    Example:
+        >>> sets = {"first": [3, 3], "second": [5, 5], "baseline": ["none"] * 2, "side": ["for", "against"]}
+        >>> sets = {name: np.array(values) for name, values in sets.items()}
+        >>> set_names(sets, pd.DataFrame({"set": [1], "image": [70]})).values.tolist()
+        [[3, 5, 'none', 'against', 70]]
     """
     rows = prototypes["set"].to_numpy()
     names = {name: sets[name][rows] for name in ("first", "second", "baseline", "side")}
@@ -213,16 +219,25 @@ def sides_of(pair: Pair, first: np.ndarray, second: np.ndarray, side: np.ndarray
     return np.where(same, side, np.where(flipped, turned, ""))
 
 
-def of_pair(sets: Mapping[str, np.ndarray], name: str, pair: Pair) -> dict[str, np.ndarray]:
+def by_side(sets: Mapping[str, np.ndarray], name: str, pair: Pair) -> dict[str, np.ndarray]:
     """An array of both sides of a pair, such as ``strength``; chance rows do not count.
 
     Args:
         sets: as :func:`contrast_sets` gives.
         name: of the array.
         pair: of classes.
+
+    Returns:
+        The array's row by side, as seen from the pair; nothing for a pair that was not contrasted.
+
+    Example:
+        >>> sets = {"first": [3, 3], "second": [5, 5], "baseline": ["none"] * 2, "side": ["for", "against"]}
+        >>> sets = {name: np.array(values) for name, values in {**sets, "error": [0.1, 0.2]}.items()}
+        >>> {side: float(error) for side, error in by_side(sets, "error", (5, 3)).items()}
+        {'for': 0.2, 'against': 0.1}
     """
-    seen = np.where(sets["baseline"] == "none", sides_of(pair, sets["first"], sets["second"], sets["side"]), "")
-    return {side: sets[name][seen == side][0] for side in SIDES if (seen == side).any()}
+    sides = np.where(sets["baseline"] == "none", sides_of(pair, sets["first"], sets["second"], sets["side"]), "")
+    return {side: sets[name][sides == side][0] for side in SIDES if (sides == side).any()}
 
 
 def plane_of(sets: Mapping[str, np.ndarray], planes: Mapping[Pair, Hyperplane], pair: Pair) -> Hyperplane:
@@ -232,6 +247,11 @@ def plane_of(sets: Mapping[str, np.ndarray], planes: Mapping[Pair, Hyperplane], 
         sets: as :func:`contrast_sets` gives.
         planes: by pair, of both orders.
         pair: of classes.
+
+    Example:
+        >>> sets = {"first": np.array([3]), "second": np.array([5]), "baseline": np.array(["none"])}
+        >>> plane_of(sets, {(3, 5): Hyperplane(np.array([2.0]), 1.0)}, (5, 3))
+        Hyperplane(normal=array([-2.]), bias=-1.0)
     """
     same = (sets["first"] == pair[0]) & (sets["second"] == pair[1]) & (sets["baseline"] == "none")
     return planes[pair] if same.any() else planes[pair[::-1]].reversed()
@@ -244,9 +264,9 @@ def patches_of_pair(prototypes: pd.DataFrame, pair: Pair) -> pd.DataFrame:
         prototypes: as :func:`set_names` gives.
         pair: of classes.
     """
-    kept = prototypes[(prototypes["baseline"] == "none") & (prototypes["selection"] == "all")]
-    seen = sides_of(pair, *(kept[name].to_numpy() for name in ("first", "second", "side")))
-    return kept.assign(side=seen)[seen != ""]
+    patches = prototypes[(prototypes["baseline"] == "none") & (prototypes["selection"] == "all")]
+    sides = sides_of(pair, *(patches[name].to_numpy() for name in ("first", "second", "side")))
+    return patches.assign(side=sides)[sides != ""]
 
 
 def pair_table(
@@ -285,6 +305,6 @@ def pair_table(
         if pair not in reasons:
             row |= planes.accuracy[pair] | {"normal_length": plane_of(sets, planes, pair).length}
             for name in ("error", "removed"):
-                row |= {f"{name}_{side}": float(value) for side, value in of_pair(sets, name, pair).items()}
+                row |= {f"{name}_{side}": float(value) for side, value in by_side(sets, name, pair).items()}
         rows.append(row)
     return pd.DataFrame(rows)

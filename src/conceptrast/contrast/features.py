@@ -113,9 +113,9 @@ def contrast_features(
         raise ShapeError(
             f"activations {list(activations.shape)}, maps {list(maps.shape)} and {len(images)} images do not fit"
         )
-    chosen = telling_positions(maps, threshold)
-    rows = activations.permute(0, 2, 3, 1)[torch.from_numpy(chosen)]
-    return Features(rows.float().numpy(), np.repeat(images, chosen.sum(axis=(1, 2))))
+    telling = telling_positions(maps, threshold)
+    rows = activations.permute(0, 2, 3, 1)[torch.from_numpy(telling)]
+    return Features(rows.float().numpy(), np.repeat(images, telling.sum(axis=(1, 2))))
 
 
 def features_of_classes(
@@ -187,7 +187,14 @@ class FeatureBank(Mapping[int, Features]):
 
 
 def class_table(files: Sequence[Path]) -> pd.DataFrame:
-    """What each class offers to contrast: class, class_name, n_images, n_features, status, reason; by class."""
+    """What each class offers to contrast.
+
+    Args:
+        files: features of all shards.
+
+    Returns:
+        class, class_name, n_images, n_features, status (``ok`` or ``skipped``), reason; by class.
+    """
     heads = {"classes": "class", "class_names": "class_name", "n_images": "n_images", "n_features": "n_features"}
     parts = []
     for path in files:

@@ -31,11 +31,16 @@ class Hyperplane:
 
     @property
     def length(self) -> float:
-        """Of the normal."""
+        """Euclidean length of the normal."""
         return float(np.linalg.norm(self.normal.astype(np.float64)))
 
     def reversed(self) -> Hyperplane:
-        """The same plane seen from the other class."""
+        """The same plane seen from the other class.
+
+        Example:
+            >>> Hyperplane(np.array([3.0]), -5.0).reversed()
+            Hyperplane(normal=array([-3.]), bias=5.0)
+        """
         return Hyperplane(-self.normal, -self.bias)
 
     def distances(self, activations: Tensor) -> Tensor:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 from torch import Tensor
 
 from conceptrast.base.streams import Stream, generator
 from conceptrast.concepts.attributed_images import by_class
+from conceptrast.contrast.pairs import Pair
 from conceptrast.models.activations import activations_of
 from conceptrast.models.pictures import Pictures
 from conceptrast.models.split import SplitModel
@@ -46,6 +47,17 @@ def drawn_images(images: np.ndarray, target: int, most: int, seed: int) -> np.nd
     return np.sort(generator(Stream.CONTRASTED_IMAGES, seed, target).choice(images, most, replace=False))
 
 
+def images_of_pairs(pairs: Collection[Pair], images: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
+    """The images of the classes that are part of a pair.
+
+    Example:
+        >>> images_of_pairs([(2, 0)], {0: np.array([5]), 1: np.array([6]), 2: np.array([7])})
+        {0: array([5]), 2: array([7])}
+    """
+    targets = {target for pair in pairs for target in pair}
+    return {target: ids for target, ids in images.items() if target in targets}
+
+
 def class_activations(
     pictures: Pictures, split: SplitModel, images: Mapping[int, np.ndarray], precision: str, what: str
 ) -> Iterator[tuple[int, Tensor]]:
@@ -58,7 +70,7 @@ def class_activations(
         precision: ``float32`` or ``bfloat16``.
         what: is being done, for the progress.
     """
-    chosen = np.concatenate([np.empty(0, np.int64), *images.values()])
+    all_ids = np.concatenate([np.empty(0, np.int64), *images.values()])
     targets = np.repeat(np.array(list(images), np.int64), [len(ids) for ids in images.values()])
-    batches = activations_of(pictures.model, split, pictures.of(chosen, what), precision)
+    batches = activations_of(pictures.model, split, pictures.of(all_ids, what), precision)
     return ((target, activations) for target, activations, _ in by_class(batches, targets))

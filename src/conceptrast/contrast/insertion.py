@@ -107,7 +107,13 @@ def insertion_rows(
 
 
 def skipped_insertion(model: Model, pair: tuple[int, int], reason: str) -> pd.DataFrame:
-    """The one row of a pair that cannot be tested."""
+    """The one row of a pair that cannot be tested: both classes with their names, and the reason.
+
+    Args:
+        model: for its class names.
+        pair: A and B.
+        reason: why it cannot be tested.
+    """
     return _head(model, pair, status="skipped", reason=reason)
 
 
@@ -147,12 +153,12 @@ def insertion_examples(
     # The two images.
     probabilities = rows.pivot_table(index="image", columns="condition", values=["p_first", "p_second"])
     change = (probabilities["p_first"]["crop"] - probabilities["p_first"]["none"]).sort_values(kind="stable")
-    chosen = list(dict.fromkeys([change.index[len(change) // 2], change.index[-1]]))
+    images = list(dict.fromkeys([change.index[len(change) // 2], change.index[-1]]))
 
     # Each of them under every condition.
     box = corner_box((crop.shape[0], crop.shape[1]), pictures.model.preprocess.size, corner)
     examples = []
-    for image, view in pictures.by_id(np.array(chosen)).items():
+    for image, view in pictures.by_id(np.array(images)).items():
         views = {
             condition: inserted_views(
                 view[None],

@@ -35,7 +35,7 @@ FIGURE_STEPS = (0, 1, 2, 3, 5, 7, 9)
 
 
 @dataclass(frozen=True)
-class MaskSettings:
+class MaskOptions:
     """How places are hidden.
 
     Args:
@@ -89,7 +89,20 @@ def ranks_by_distance(distances: np.ndarray) -> np.ndarray:
 
 
 def random_ranks(shape: tuple[int, ...], seed: int, pair: tuple[int, int]) -> np.ndarray:
-    """Chance: the positions in a random order, drawn for each pair."""
+    """Chance: the positions in a random order, drawn for each pair.
+
+    Args:
+        shape: ``[N, h, w]``.
+        seed: of the order.
+        pair: A and B.
+
+    Returns:
+        The place of every position in the order, from 0, of that shape.
+
+    Example:
+        >>> sorted(random_ranks((1, 2, 2), seed=0, pair=(0, 1)).ravel().tolist())
+        [0, 1, 2, 3]
+    """
     return _ranks(generator(Stream.HIDING_ORDER, seed, *pair).permutation(int(np.prod(shape))), shape)
 
 
@@ -121,7 +134,7 @@ def hidden_places(ranks: np.ndarray, share: float, total: int, size: tuple[int, 
 
 @torch.inference_mode()
 def masked_probabilities(
-    model: Model, images: Tensor, ranks: np.ndarray, classes: Sequence[int], settings: MaskSettings
+    model: Model, images: Tensor, ranks: np.ndarray, classes: Sequence[int], options: MaskOptions
 ) -> np.ndarray:
     """Mean probabilities of classes while more and more is hidden.
 
@@ -130,10 +143,10 @@ def masked_probabilities(
         images: ``[N, 3, H, W]`` normalised.
         ranks: ``[N, h, w]`` order in which places are hidden.
         classes: whose probabilities are wanted, ``[K]``.
-        settings: fill, steps, precision, batch size.
+        options: fill, steps, precision, batch size.
 
     Returns:
-        ``[settings.steps + 1, K]`` float64; the images stay as they were.
+        ``[options.steps + 1, K]`` float64; the images stay as they were.
 
     Raises:
         ShapeError: there is not one grid of ranks per image.
@@ -142,14 +155,14 @@ def masked_probabilities(
         raise ShapeError(f"{len(images)} images and ranks of {len(ranks)}")
     device = device_of(model)
     size = (images.shape[2], images.shape[3])
-    means = np.zeros((settings.steps + 1, len(classes)))
+    means = np.zeros((options.steps + 1, len(classes)))
     what = f"hiding places of {model.class_names[classes[0]]}"
-    for step in progress(range(settings.steps + 1), what, settings.steps + 1, "shares of all places"):
-        for start in range(0, len(images), settings.batch_size):
-            part = slice(start, start + settings.batch_size)
-            hidden = hidden_places(ranks[part], step / settings.steps, ranks.size, size).to(device)
-            inputs = images[part].to(device).masked_fill(hidden, settings.fill)
-            with autocast(settings.precision, device):
+    for step in progress(range(options.steps + 1), what, options.steps + 1, "shares of all places"):
+        for start in range(0, len(images), options.batch_size):
+            part = slice(start, start + options.batch_size)
+            hidden = hidden_places(ranks[part], step / options.steps, ranks.size, size).to(device)
+            inputs = images[part].to(device).masked_fill(hidden, options.fill)
+            with autocast(options.precision, device):
                 logits = model.module(inputs.contiguous(memory_format=torch.channels_last))
             means[step] += logits.double().softmax(1)[:, list(classes)].sum(0).cpu().numpy()
     return means / len(images)
@@ -161,7 +174,7 @@ def mask_test(
     distances: np.ndarray,
     ids: np.ndarray,
     pair: Pair,
-    settings: MaskSettings,
+    options: MaskOptions,
 ) -> MaskTest:
     """Mean probability of both classes while A's images are hidden in the order of the hyperplane, and at random.
 
@@ -171,17 +184,17 @@ def mask_test(
         distances: ``[N, h, w]`` signed, negative on the side of ``pair[0]``.
         ids: ``[N]`` of the images.
         pair: A and B.
-        settings: how places are hidden.
+        options: how places are hidden.
 
     Source: arXiv 2502.03422, masking test: all positions of all images are ranked together, so an image may be hidden
     whole before another is touched.
     """
-    orders = {"none": ranks_by_distance(distances), "random_order": random_ranks(distances.shape, settings.seed, pair)}
+    orders = {"none": ranks_by_distance(distances), "random_order": random_ranks(distances.shape, options.seed, pair)}
     example = int(distances.mean(axis=(1, 2)).argmin())
     parts = []
     for baseline, ranks in orders.items():
-        means = masked_probabilities(model, images, ranks, pair, settings=settings)
-        shares = np.arange(settings.steps + 1) / settings.steps
+        means = masked_probabilities(model, images, ranks, pair, options=options)
+        shares = np.arange(options.steps + 1) / options.steps
         parts.append(pd.DataFrame({"baseline": baseline, "share": shares, "p_from": means[:, 0], "p_to": means[:, 1]}))
     return MaskTest(
         pair=pair,
@@ -197,7 +210,7 @@ def mask_tests(
     split: SplitModel,
     planes: Mapping[Pair, Hyperplane],
     images: Mapping[int, np.ndarray],
-    settings: MaskSettings,
+    options: MaskOptions,
 ) -> Iterator[MaskTest]:
     """The mask test of every pair that has a hyperplane.
 
@@ -206,19 +219,19 @@ def mask_tests(
         split: the model, cut at the layer.
         planes: by pair.
         images: ids of the images of each class.
-        settings: how places are hidden; the batch size is that of ``pictures``.
+        options: how places are hidden; the batch size is that of ``pictures``.
     """
     model = pictures.model
-    settings = replace(settings, batch_size=pictures.batch_size)
+    options = replace(options, batch_size=pictures.batch_size)
     for pair, plane in progress(planes.items(), "mask test", len(planes), "pairs"):
         ids = images[pair[0]]
         first, second = (model.class_names[target] for target in pair)
         LOGGER.info("mask test of %s: does %s appear?", first, second)
         batches = list(pictures.of(ids))
-        parts = [activations for _, activations in activations_of(model, split, batches, settings.precision)]
+        parts = [activations for _, activations in activations_of(model, split, batches, options.precision)]
         distances = plane.distances(torch.cat(parts)).numpy()
         inputs = torch.cat([network_input(model, views).cpu() for _, views in batches])
-        yield mask_test(model, inputs, distances, ids, pair=pair, settings=settings)
+        yield mask_test(model, inputs, distances, ids, pair=pair, options=options)
 
 
 def masked_pictures(

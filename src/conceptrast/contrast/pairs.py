@@ -78,6 +78,13 @@ def skipped_pairs(
         names: of the classes.
         usable: classes with features.
         inseparable: reasons for the pairs that no plane separates.
+
+    Returns:
+        The reason by pair.
+
+    Example:
+        >>> skipped_pairs([(0, 1), (0, 2)], ["cat", "dog", "cow"], usable=[0, 1, 2], inseparable={(0, 2): "no plane"})
+        {(0, 2): 'no plane'}
     """
     reasons = {}
     for pair in pairs:

@@ -9,7 +9,7 @@ mean activation.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,10 +19,12 @@ from torch import Tensor
 from conceptrast.base.errors import DataError
 from conceptrast.base.statistics import wilson_interval
 from conceptrast.concepts.patches import BOX
-from conceptrast.concepts.recovery import COUNTED_PATCHES, HITS, contents
+from conceptrast.concepts.recovery import COUNTED_PATCHES, HITS, concepts_by_class, contents
 from conceptrast.contrast.components import SIDES, own_side
+from conceptrast.contrast.features import Features
 from conceptrast.contrast.hyperplanes import RANDOM_DIRECTION, Hyperplane
 from conceptrast.contrast.pairs import Pair
+from conceptrast.models.pictures import Pictures
 
 
 def sharing_pairs(concepts: Mapping[int, Sequence[str]], classes: Sequence[int]) -> dict[Pair, tuple[str, str]]:
@@ -48,6 +50,30 @@ def sharing_pairs(concepts: Mapping[int, Sequence[str]], classes: Sequence[int])
     return sharing
 
 
+def sharing_classes(
+    pictures: Pictures, truth: pd.DataFrame, bank: Mapping[int, Features]
+) -> dict[Pair, tuple[str, str]]:
+    """Ordered pairs of classes with features that share a concept: the own and the shared concept of each.
+
+    Args:
+        pictures: the study's images and model.
+        truth: image, concept.
+        bank: features by class.
+    """
+    concepts = concepts_by_class(pictures.table, truth, pictures.model.class_names)
+    return sharing_pairs(concepts, list(bank))
+
+
+def with_a_plane(sharing: Mapping[Pair, tuple[str, str]], planes: Collection[Pair]) -> dict[Pair, tuple[str, str]]:
+    """The sharing pairs that have a plane in one order or the other.
+
+    Example:
+        >>> with_a_plane({(0, 1): ("7", "3"), (1, 0): ("8", "3"), (0, 2): ("7", "3")}, [(1, 0)])
+        {(0, 1): ('7', '3'), (1, 0): ('8', '3')}
+    """
+    return {pair: concepts for pair, concepts in sharing.items() if pair in planes or pair[::-1] in planes}
+
+
 def side_mass(plane: Hyperplane, activations: Tensor) -> np.ndarray:
     r"""Activation mass on the first class's side.
 
@@ -59,6 +85,12 @@ def side_mass(plane: Hyperplane, activations: Tensor) -> np.ndarray:
 
     Returns:
         ``[N, h, w]``.
+
+    Example:
+        >>> import torch
+        >>> activations = torch.tensor([[[[1.0, 4.0]]]])
+        >>> side_mass(Hyperplane(np.array([1.0], np.float32), -3.0), activations).tolist()
+        [[[2.0, 0.0]]]
     """
     return own_side(plane, activations) * activations.float().clamp(min=0).mean(1).cpu().numpy()
 
@@ -139,10 +171,12 @@ def strongest_concepts(prototypes: pd.DataFrame, truth: pd.DataFrame, concepts: 
     if truth.empty:
         raise DataError("the dataset does not know what is in its pictures: contrast recovery needs a truth table")
     faint = set(truth.loc[truth["faint"].astype(bool), "image"])
-    kept = prototypes[~prototypes["image"].isin(faint)].sort_values(["contrast", "component", "rank"], kind="stable")
-    kept = kept.groupby(["contrast", "component"], sort=False).head(COUNTED_PATCHES).reset_index(drop=True)
-    held = contents(kept, truth, concepts).merge(kept[["contrast", "component"]], left_on="patch", right_index=True)
-    counts = held.groupby(["contrast", "component", "concept"])["patch"].nunique().reset_index(name="hits")
+    patches = prototypes[~prototypes["image"].isin(faint)].sort_values(["contrast", "component", "rank"], kind="stable")
+    patches = patches.groupby(["contrast", "component"], sort=False).head(COUNTED_PATCHES).reset_index(drop=True)
+    content = contents(patches, truth, concepts).merge(
+        patches[["contrast", "component"]], left_on="patch", right_index=True
+    )
+    counts = content.groupby(["contrast", "component", "concept"])["patch"].nunique().reset_index(name="hits")
     telling = counts[counts["hits"] >= HITS].sort_values(
         ["contrast", "component", "hits", "concept"], ascending=[True, True, False, True]
     )

@@ -19,9 +19,9 @@ from conceptrast.base.errors import ConceptrastError, ShapeError
 from conceptrast.base.progress import progress
 from conceptrast.base.statistics import mean_sd
 from conceptrast.base.streams import Stream, generator
+from conceptrast.contrast.hyperplane_shards import Planes
 from conceptrast.contrast.hyperplanes import RANDOM_DIRECTION, Hyperplane, random_hyperplane
 from conceptrast.contrast.pairs import Pair
-from conceptrast.contrast.study_hyperplanes import Planes
 from conceptrast.models.inference import autocast
 from conceptrast.models.split import SplitModel
 
@@ -38,7 +38,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class ShiftSettings:
+class ShiftOptions:
     """How activations are shifted.
 
     Args:
@@ -147,7 +147,7 @@ def shift_rows(
     activations: Tensor,
     planes: Mapping[str, Mapping[Pair, Hyperplane]],
     pair: Pair,
-    settings: ShiftSettings,
+    options: ShiftOptions,
 ) -> pd.DataFrame:
     """Mean probability of both classes along the normal of each solver, and along a random direction as long.
 
@@ -156,7 +156,7 @@ def shift_rows(
         activations: ``[N, C, h, w]`` of the images of ``pair[0]``.
         planes: by solver and pair; a solver without a plane for the pair has no rows.
         pair: from which class to which.
-        settings: offsets, seed, precision, batch size.
+        options: offsets, seed, precision, batch size.
 
     Returns:
         hyperplane (name of the solver), baseline (``none`` or ``random_direction``), from_class, to_class, offset,
@@ -168,21 +168,21 @@ def shift_rows(
             continue
         plane = by_pair[pair]
         # Along the normal, and along a random direction as long.
-        random = random_hyperplane(plane, np.zeros(len(plane.normal)), settings.seed, pair)
+        random = random_hyperplane(plane, np.zeros(len(plane.normal)), options.seed, pair)
         for baseline, direction in (("none", plane), (RANDOM_DIRECTION, random)):
             probabilities = shifted_probabilities(
                 split,
                 activations,
                 direction.normal,
                 pair,
-                offsets=settings.offsets,
-                precision=settings.precision,
-                batch_size=settings.batch_size,
+                offsets=options.offsets,
+                precision=options.precision,
+                batch_size=options.batch_size,
             )
             # The means over the images, an offset a row.
             means = probabilities.mean(1)
             columns: dict[str, Any] = {"hyperplane": name, "baseline": baseline}
-            columns |= {"from_class": pair[0], "to_class": pair[1], "offset": list(settings.offsets)}
+            columns |= {"from_class": pair[0], "to_class": pair[1], "offset": list(options.offsets)}
             columns |= {"p_from": means[:, 0].numpy(), "p_to": means[:, 1].numpy()}
             parts.append(pd.DataFrame(columns))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
@@ -193,7 +193,7 @@ def shift_table(
     classes: Iterable[tuple[int, Tensor]],
     planes: Mapping[str, Planes],
     draws: Sequence[Sequence[Pair]],
-    settings: ShiftSettings,
+    options: ShiftOptions,
     names: Sequence[str] = (),
 ) -> pd.DataFrame:
     """The shift test of all drawn pairs that start from the given classes.
@@ -203,7 +203,7 @@ def shift_table(
         classes: class and activations ``[N, C, h, w]`` of its images.
         planes: by solver.
         draws: pairs of every draw; one that is drawn twice is computed once.
-        settings: offsets, seed, precision, batch size.
+        options: offsets, seed, precision, batch size.
         names: of the model's classes, for the progress.
 
     Returns:
@@ -215,7 +215,7 @@ def shift_table(
         pairs_from = sorted({pair for pairs in draws for pair in pairs if pair[0] == target})
         name = names[target] if names else f"class {target}"
         for pair in progress(pairs_from, f"shifting {name} towards other classes", len(pairs_from), "pairs"):
-            rows = shift_rows(split, activations, planes, pair, settings=settings).assign(status="ok", reason="")
+            rows = shift_rows(split, activations, planes, pair, options=options).assign(status="ok", reason="")
             rows = pd.concat([rows, _skipped(planes, pair)], ignore_index=True)
             parts += [rows.assign(draw=number) for number, pairs in enumerate(draws) if pair in pairs]
     return _typed(pd.concat([part for part in parts if len(part)] or parts).reindex(columns=list(COLUMNS)))

@@ -62,8 +62,15 @@ def or_skipped(table: pd.DataFrame, reason: str = NO_PAIRS) -> pd.DataFrame:
     return table.assign(status="ok", reason="")
 
 
-def joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Tables of all shards; those without rows, which know no types, are left out where others have some."""
+def join_shards(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The tables of all shards as one.
+
+    A table without rows knows no types, so it is left out where another one has rows.
+
+    Example:
+        >>> join_shards([pd.DataFrame(columns=["n"]), pd.DataFrame({"n": [1]})])["n"].dtype
+        dtype('int64')
+    """
     return pd.concat([table for table in tables if len(table)] or list(tables)[:1], ignore_index=True)
 
 

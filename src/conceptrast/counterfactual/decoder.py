@@ -81,16 +81,19 @@ class Decoder(nn.Module):
         self, layer: str, shape: tuple[int, int, int], size: tuple[int, int], width: int = 128, channels: int = 3
     ) -> None:
         super().__init__()
+        # A picture needs more pixels than the layer has positions.
         wide, *positions = shape
         if size[0] < 2 * positions[0] or size[1] < 2 * positions[1]:
             raise ShapeError(
                 f"activations of {layer} have {positions[0]}×{positions[1]} positions and the picture "
                 f"{size[0]}×{size[1]} pixels: a decoder needs at least 2 pixels a position; choose a later layer"
             )
+        # What a file says of the decoder.
         self.layer = layer
         self.shape = shape
         self.size = size
         self.width = width
+        # Blocks up to the resolution of the picture, and the pixels.
         blocks = []
         for number, resolution in enumerate(resolutions((positions[0], positions[1]), size)):
             narrow = max(16, width >> number)
@@ -154,7 +157,15 @@ def _half(size: tuple[int, int]) -> tuple[int, int]:
 
 
 def decoded_input(model: Model, decoded: Tensor) -> Tensor:
-    """Decoded pictures ``[N, 3, H, W]`` in [0, 1] as the network takes them; gradients flow."""
+    """Decoded pictures as the network takes them; gradients flow through.
+
+    Args:
+        model: says the normalisation.
+        decoded: ``[N, 3, H, W]`` in [0, 1].
+
+    Returns:
+        ``[N, 3, H, W]``, normalised.
+    """
     return model.preprocess.normalise(255 * decoded).contiguous(memory_format=torch.channels_last)
 
 
@@ -186,6 +197,7 @@ def read_decoder(path: Path | str) -> Decoder:
         >>> read_decoder(path).layer
         'layer4'
     """
+    # What the file says of the decoder.
     state = read_state(path)
     try:
         with safe_open(path, framework="pt") as file:
@@ -201,5 +213,6 @@ def read_decoder(path: Path | str) -> Decoder:
         )
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
         raise ModelError(f"{path} holds no decoder: give the file that a decoder was written to") from error
+    # Its weights.
     fit(decoder, state, "the decoder", str(path))
     return decoder.eval().requires_grad_(False)

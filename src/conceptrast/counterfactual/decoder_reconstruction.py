@@ -26,7 +26,19 @@ FINEST = (0.5 / 255) ** 2
 
 
 def mean_picture(batches: Iterable[tuple[np.ndarray, Tensor]]) -> Tensor:
-    """Mean of views uint8: ``[3, H, W]`` in [0, 1]; the reconstruction to be beaten."""
+    """The mean of all views: the reconstruction that a decoder has to beat.
+
+    Args:
+        batches: pairs of image ids ``[n]`` and views ``[n, 3, H, W]`` uint8.
+
+    Returns:
+        ``[3, H, W]`` in [0, 1].
+
+    Example:
+        >>> views = torch.tensor([0, 255], dtype=torch.uint8).reshape(2, 1, 1, 1)
+        >>> mean_picture([(np.array([4, 5]), views)])
+        tensor([[[0.5000]]])
+    """
     total = torch.zeros(())
     count = 0
     for images, views in batches:

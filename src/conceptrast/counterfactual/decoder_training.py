@@ -143,6 +143,7 @@ def train_decoder(
     """
     if not len(training):
         raise ModelError(f"a decoder of {split.layer} cannot be trained: there are no pictures to learn from")
+    # A fresh decoder.
     decoder = fresh_decoder(model, split, options.width, seed).to(device_of(model))
     state = _Training(
         model=model,
@@ -151,20 +152,29 @@ def train_decoder(
         optimiser=torch.optim.AdamW(decoder.parameters(), lr=options.learning_rate),
         options=options,
     )
-    kept = Checkpoint(
+    # As the last checkpoint left it, if there is one.
+    resumable = Checkpoint(
         checkpoint,
         f"{key} {options} {seed} {len(training)} {split.layer}",
         {"decoder": decoder, "optimiser": state.optimiser},
     )
-    history = kept.resume()
+    history = resumable.resume()
+    # The epochs that are left.
     for epoch in range(len(history) + 1, options.epochs + 1):
         history.append(_epoch(state, training, epoch, seed))
-        kept.save(history)
+        resumable.save(history)
     return decoder.eval().requires_grad_(False), pd.DataFrame(history)
 
 
 def fresh_decoder(model: Model, split: SplitModel, width: int, seed: int) -> Decoder:
-    """An untrained decoder whose weights are drawn from ``seed``; the global random state is left alone."""
+    """An untrained decoder of a layer; the global random state is left alone.
+
+    Args:
+        model: for the size of its pictures.
+        split: the model, cut at the layer.
+        width: channels of the first block.
+        seed: of the weights.
+    """
     channels = model.preprocess.channels
     size = model.preprocess.size
     blank = torch.zeros((1, channels, *size), dtype=torch.uint8)

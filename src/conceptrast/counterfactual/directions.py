@@ -69,7 +69,7 @@ def strongest_component(components: Tensor, gradients: Tensor) -> int:
     Args:
         components: ``u`` ``[k, C]``, of the class.
         gradients: ``[N, C, h, w]`` of the log probability of the class, as
-            :func:`~conceptrast.counterfactual.class_gradients.log_probability_gradients` gives.
+            :func:`~conceptrast.counterfactual.log_probability.log_probability_gradients` gives.
 
     Example:
         >>> strongest_component(torch.tensor([[2.0, 0.0], [0.0, 0.5]]), torch.tensor([[[[1.0]], [[3.0]]]]))

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from conceptrast.ace.cav_arrays import strongest_cav
+from conceptrast.contrast.hyperplane_shards import Planes
 from conceptrast.contrast.pairs import Pair, skipped_rows
-from conceptrast.contrast.study_hyperplanes import Planes
 from conceptrast.counterfactual.direction_kinds import DIRECTION_KINDS
 from conceptrast.counterfactual.directions import Direction
 from conceptrast.counterfactual.pair_counterfactuals import PairCounterfactuals
@@ -38,21 +38,21 @@ class KnownDirections:
     components_name: str
     cavs: Mapping[str, np.ndarray] | None
 
-    def towards(self, moved: PairCounterfactuals) -> dict[str, list[Direction]]:
+    def towards(self, counterfactuals: PairCounterfactuals) -> dict[str, list[Direction]]:
         """Every kind of direction that is known for a pair, one for each image that is moved."""
-        second = moved.pair[1]
+        second = counterfactuals.pair[1]
         vectors = PairVectors(
-            plane=None if self.planes is None else self.planes.get(moved.pair),
+            plane=None if self.planes is None else self.planes.get(counterfactuals.pair),
             components=components_of(self.components, self.components_name, second),
             cav=None if self.cavs is None else strongest_cav(self.cavs, second),
         )
         return directions_towards(
-            moved.layer,
-            moved.activations,
-            moved.pair,
+            counterfactuals.layer,
+            counterfactuals.activations,
+            counterfactuals.pair,
             vectors,
-            precision=moved.options.precision,
-            batch_size=moved.options.batch_size,
+            precision=counterfactuals.options.precision,
+            batch_size=counterfactuals.options.batch_size,
         )
 
     def missing(self, directions: Collection[str], pair: Pair) -> list[pd.DataFrame]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from conceptrast.counterfactual.class_gradients import class_gradients
 from conceptrast.counterfactual.decoder import Decoder, decoded_input
+from conceptrast.counterfactual.log_probability import gradients_through
 from conceptrast.models.model import Model
 
 
@@ -43,7 +43,7 @@ def latent_shift_gradients(
         logits: Tensor = model.module(decoded_input(model, decoder(batch).float()))
         return logits
 
-    return class_gradients(
+    return gradients_through(
         network,
         activations,
         target,

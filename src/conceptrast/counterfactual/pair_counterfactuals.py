@@ -49,11 +49,13 @@ class PairCounterfactuals:
         Returns:
             As :func:`~conceptrast.counterfactual.table.counterfactual_rows`.
         """
+        # The directions, and random ones beside them.
         shape = self.activations.shape[1:]
         images = self.images.tolist()
         chance = random_directions(self.layer.split.layer, shape, self.seed, images)
         parts = []
         kinds = [*directions.values(), *chance.values()]
+        # The way along each, to either stop.
         first, second = (self.layer.model.class_names[target] for target in self.pair)
         what = f"moving {counted(len(images), 'pictures')} of {first} towards {second}"
         for kind in progress(kinds, what, len(kinds), "directions"):

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from conceptrast.contrast.hyperplanes import Hyperplane
-from conceptrast.counterfactual.class_gradients import log_probability_gradients
 from conceptrast.counterfactual.decodable_layer import DecodableLayer
 from conceptrast.counterfactual.direction_kinds import DIRECTION_KINDS
 from conceptrast.counterfactual.directions import Direction, strongest_component
 from conceptrast.counterfactual.latent_shift import latent_shift_gradients
+from conceptrast.counterfactual.log_probability import log_probability_gradients
 
 
 @dataclass(frozen=True)

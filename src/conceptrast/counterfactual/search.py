@@ -52,7 +52,15 @@ DEFAULTS = SearchOptions()
 def by_suffix(
     split: SplitModel, activations: Tensor, units: Tensor, target: int, options: SearchOptions = DEFAULTS
 ) -> StopTest:
-    """Whether the rest of the network gives moved activations the class."""
+    """A test that holds where the rest of the network gives moved activations the class.
+
+    Args:
+        split: the network, cut at the layer.
+        activations: ``[N, C, h, w]``.
+        units: the direction of each image, of length 1.
+        target: the class.
+        options: the probability that has to be reached, and the precision.
+    """
 
     def reached(lambdas: Tensor) -> Tensor:
         with autocast(options.precision, activations.device):
@@ -65,7 +73,15 @@ def by_suffix(
 def by_picture(
     layer: DecodableLayer, activations: Tensor, units: Tensor, target: int, options: SearchOptions = DEFAULTS
 ) -> StopTest:
-    """Whether the whole network gives the decoded picture the class."""
+    """A test that holds where the whole network gives the decoded picture the class.
+
+    Args:
+        layer: with the decoder.
+        activations: ``[N, C, h, w]``.
+        units: the direction of each image, of length 1.
+        target: the class.
+        options: the probability that has to be reached, and the precision.
+    """
 
     def reached(lambdas: Tensor) -> Tensor:
         with autocast(options.precision, activations.device):
@@ -154,6 +170,7 @@ def walk(
         fractions: of ``λ``, from 0 to 1.
         precision: ``float32`` or ``bfloat16``; softmax in float64.
     """
+    # What both say of the activations, step by step on the way.
     lambdas, reached = ends
     suffix = []
     decoded = []
@@ -214,10 +231,12 @@ def counterfactuals(
 
     Example: see :func:`conceptrast.api.study.Study.counterfactual`, which takes a picture.
     """
+    # What cannot be searched.
     for name in dict.fromkeys(direction.layer for direction in directions):
         layer.decoder.check_layer(name)
     if stop not in STOPS:
         raise ConfigError(unknown_name("stop", stop, STOPS))
+    # Batch by batch: how far each image goes, then the way there.
     walks = []
     units = _units(activations, directions)
     batches = zip(activations.split(options.batch_size), units.split(options.batch_size), strict=True)
@@ -237,10 +256,10 @@ def counterfactuals(
                 precision=options.precision,
             )
         )
-    return _joined(walks)
+    return _join_walks(walks)
 
 
-def _joined(walks: Sequence[Walk]) -> Walk:
+def _join_walks(walks: Sequence[Walk]) -> Walk:
     """The walks of several batches of images as one."""
     arrays = {
         name: np.concatenate([getattr(part, name) for part in walks])

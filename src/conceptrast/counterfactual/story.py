@@ -40,7 +40,14 @@ class Story:
 
 
 def story_of(walk: Walk, direction: Direction, original: np.ndarray, pair: tuple[int, int]) -> Story:
-    """The story of a walk's first image."""
+    """The story of a walk's first image.
+
+    Args:
+        walk: of one image or more.
+        direction: that the image took.
+        original: the picture ``[H, W, 3]`` uint8.
+        pair: class that it is taken from, class that it is moved towards.
+    """
     frames = walk.frames[0].expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()  # grey as three equal channels
     return Story(
         direction=direction,

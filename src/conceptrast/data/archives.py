@@ -27,12 +27,14 @@ def unpack(archive: Path | str, target: Path | str, inner: str = ".", md5: str |
     """
     archive = Path(archive)
     target = Path(target)
+    # What cannot be unpacked.
     if not archive.is_file():
         raise DataError(f"the archive {archive} does not exist")
     if target.exists():
         raise DataError(f"{target} exists already: {archive.name} is not unpacked over it")
     if md5 and (got := file_md5(archive)) != md5:
         raise DataError(f"{archive} has the MD5 {got}, not {md5}: it is damaged or another archive; fetch it again")
+    # Into a folder beside the target, which takes its place when all is there.
     target.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
     try:

@@ -143,6 +143,7 @@ def open_dataset(settings: Mapping[str, Any], seed: int = 0) -> Dataset:
         Traceback (most recent call last):
         conceptrast.base.errors.ConfigError: unknown option of dataset kind digit_pairs 'trian'; nearest: train
     """
+    # The kind.
     options = dict(settings)
     if "kind" not in options:
         raise ConfigError(f"a dataset needs a kind, one of: {', '.join(sorted(DATASET_KINDS))}")
@@ -150,6 +151,7 @@ def open_dataset(settings: Mapping[str, Any], seed: int = 0) -> Dataset:
     if not isinstance(kind, str):
         raise wrong("kind", f"one of {', '.join(sorted(DATASET_KINDS))}", kind)
     maker = resolve("dataset kind", kind, DATASET_KINDS)
+    # Its options.
     parameters = {name: p for name, p in inspect.signature(maker).parameters.items() if name != "seed"}
     for name in options:
         if name not in parameters:

@@ -42,8 +42,10 @@ class DigitPairs(Dataset):
     """
 
     def __init__(self, train: int = 6000, validation: int = 1000, seed: int = 0) -> None:
-        given = {"train": train, "validation": validation}
-        self.counts = {name: as_count(f"digit_pairs: {name}", number, of="pictures") for name, number in given.items()}
+        numbers = {"train": train, "validation": validation}
+        self.counts = {
+            name: as_count(f"digit_pairs: {name}", number, of="pictures") for name, number in numbers.items()
+        }
         if not any(self.counts.values()):
             raise ConfigError("digit_pairs: train and validation are both 0; one has to be positive")
         self.seed = seed

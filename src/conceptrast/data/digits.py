@@ -43,8 +43,8 @@ class Digits(Dataset):
     """
 
     def __init__(self, train: int = 4000, validation: int = 1000, seed: int = 0) -> None:
-        given = {"train": train, "validation": validation}
-        self.counts = {name: as_count(f"digits: {name}", number, of="pictures") for name, number in given.items()}
+        numbers = {"train": train, "validation": validation}
+        self.counts = {name: as_count(f"digits: {name}", number, of="pictures") for name, number in numbers.items()}
         if not any(self.counts.values()):
             raise ConfigError("digits: train and validation are both 0; one has to be positive")
         needed = sum(_of_a_digit(count) for count in self.counts.values())

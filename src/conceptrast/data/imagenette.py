@@ -10,9 +10,8 @@ from pathlib import Path
 
 from conceptrast.base.errors import DataError, unknown_name
 from conceptrast.data.archives import unpack
-from conceptrast.data.dataset import Index
+from conceptrast.data.fetched_folder import FetchedFolder
 from conceptrast.data.hashes import digest, folder_identity
-from conceptrast.data.image_folder import ImageFolder
 from conceptrast.data.imagenet_names import imagenet_class_names
 from conceptrast.data.options import PathOption, as_switch
 from conceptrast.data.picture_files import Listed
@@ -39,7 +38,7 @@ DOWNLOAD = ("https://s3.amazonaws.com/fast-ai-imageclas/imagenette2-160.tgz", "e
 UNPACKED = {"val": "7a2503bd41a6f4e0d7d0a12b28009371", "train": "57ab2406e61d5655ce3c4d73e615ccbc"}
 
 
-class Imagenette(ImageFolder):
+class Imagenette(FetchedFolder):
     """Photographs with a short side of 160 pixels, in ``root/val/<wnid>`` and ``root/train/<wnid>``.
 
     What is not there yet is unpacked from the archive in the folder that the environment variable
@@ -57,13 +56,6 @@ class Imagenette(ImageFolder):
     def __init__(self, root: PathOption, train: bool = False, seed: int = 0) -> None:
         super().__init__(root, seed=seed)
         self.folders = ("train", "val") if as_switch("train", train) else ("val",)
-
-    def build_index(self, workers: int = 0) -> Index:
-        """Fetch the photographs if needed, and decode every one."""
-        if lacking := self.missing():
-            raise DataError(lacking)
-        self.fetch()
-        return super().build_index(workers)
 
     def fetch(self) -> None:
         """Put what is missing below ``root``.
@@ -98,8 +90,8 @@ class Imagenette(ImageFolder):
         """Hash of what the folders hold; folders that are not there count as the known archives, unpacked."""
         if self.root.with_name(self.root.name + ".dvc").is_file():
             return digest("imagenette", self.folders, folder_identity(self.root))
-        held = [folder_identity(self.root / folder) or UNPACKED[folder] for folder in self.folders]
-        return digest("imagenette", self.folders, held)
+        identities = [folder_identity(self.root / folder) or UNPACKED[folder] for folder in self.folders]
+        return digest("imagenette", self.folders, identities)
 
     @cached_property
     def _classes(self) -> tuple[dict[str, int], list[str]]:
@@ -111,6 +103,7 @@ class Imagenette(ImageFolder):
     def _download(self, absent: list[str]) -> None:
         from conceptrast.base.torchvision_ops import torchvision  # importing it takes seconds
 
+        # Everything lands in a folder of its own, which goes whatever happens.
         self.root.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=".download.", dir=self.root))
         url, md5 = DOWNLOAD

@@ -96,6 +96,7 @@ def cells_by_slide(annotations: Annotations, root: Path) -> dict[str, list[Cell]
 
 def _cell(entry: dict[str, Any], number: Any, image: dict[str, Any] | None, root: Path) -> Cell:
     """The cell of one entry; ``image`` is the slide's own entry, where there is one."""
+    # The file of the slide, or why it cannot be used.
     file = f"image_id {entry['image_id']}"
     stated_size = None
     refused: str | None = None

@@ -10,9 +10,8 @@ from pathlib import Path
 
 from conceptrast.base.errors import DataError, unknown_name
 from conceptrast.data.archives import unpack
-from conceptrast.data.dataset import Index
+from conceptrast.data.fetched_folder import FetchedFolder
 from conceptrast.data.hashes import digest, folder_identity
-from conceptrast.data.image_folder import ImageFolder
 from conceptrast.data.imagenette import MIRROR
 from conceptrast.data.options import PathOption
 
@@ -26,7 +25,7 @@ DOWNLOADED = "oxford-iiit-pet"
 _NOTE = ".downloaded"
 
 
-class Pets(ImageFolder):
+class Pets(FetchedFolder):
     """Photographs of cats and dogs in ``root/cats`` and ``root/dogs``.
 
     What is not there yet is unpacked from ``cats-dogs-160.tar`` (1,000 of each, short side 160 pixels) in the folder
@@ -44,13 +43,6 @@ class Pets(ImageFolder):
 
     def __init__(self, root: PathOption, train_share: float = 0.8, seed: int = 0) -> None:
         super().__init__(root, train_share=train_share, seed=seed)
-
-    def build_index(self, workers: int = 0) -> Index:
-        """Fetch the photographs if needed, and decode every one."""
-        if lacking := self.missing():
-            raise DataError(lacking)
-        self.fetch()
-        return super().build_index(workers)
 
     def fetch(self) -> None:
         """Put the photographs below ``root`` if there are none.
@@ -84,11 +76,11 @@ class Pets(ImageFolder):
         return digest("pets", self._identity(), self.train_share, self.seed)
 
     def _identity(self) -> str:
-        held = folder_identity(self.root)
+        identity = folder_identity(self.root)
         note = self.root / _NOTE
-        if held is None:
+        if identity is None:
             return UNPACKED if os.environ.get(MIRROR) else DOWNLOADED
-        return DOWNLOADED if note.is_file() and note.read_text() == held else held
+        return DOWNLOADED if note.is_file() and note.read_text() == identity else identity
 
     @cached_property
     def _classes(self) -> tuple[dict[str, int], list[str]]:
@@ -100,6 +92,7 @@ class Pets(ImageFolder):
     def _download(self) -> None:
         from conceptrast.base.torchvision_ops import torchvision  # importing it takes seconds
 
+        # Everything lands in a folder of its own; the sorted photographs take their place when all are there.
         self.root.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=".download.", dir=self.root.parent))
         try:

@@ -44,19 +44,70 @@ def class_images(
            class  n_images
         0      2         1
     """
-    wanted = sorted(range(n_classes) if classes is None else {int(target) for target in classes})
-    if wanted and not 0 <= wanted[0] <= wanted[-1] < n_classes:
-        raise ConfigError(f"class {wanted[0] if wanted[0] < 0 else wanted[-1]} does not exist: 0 to {n_classes - 1} do")
+    targets = sorted(range(n_classes) if classes is None else {int(target) for target in classes})
+    if targets and not 0 <= targets[0] <= targets[-1] < n_classes:
+        raise ConfigError(
+            f"class {targets[0] if targets[0] < 0 else targets[-1]} does not exist: 0 to {n_classes - 1} do"
+        )
     images, predicted = (predictions[name].to_numpy(np.int64) for name in ("image", "predicted"))
-    chosen: dict[int, np.ndarray] = {}
+    images_by_class: dict[int, np.ndarray] = {}
     skipped: list[tuple[int, int]] = []
-    for target in wanted:
+    for target in targets:
         of_class = np.sort(images[predicted == target])
         if len(of_class) < max(1, min_images):
             skipped.append((target, len(of_class)))
         else:
-            chosen[target] = _draw(of_class, images_per_class, generator(Stream.CLASS_IMAGES, seed, target))
-    return chosen, pd.DataFrame(skipped, columns=["class", "n_images"], dtype=np.int64)
+            images_by_class[target] = _draw(of_class, images_per_class, generator(Stream.CLASS_IMAGES, seed, target))
+    return images_by_class, pd.DataFrame(skipped, columns=["class", "n_images"], dtype=np.int64)
+
+
+def images_of_class(predictions: pd.DataFrame, target: int, most: int, seed: int, n_classes: int) -> np.ndarray:
+    """Images that the model predicts as one class: those that :func:`class_images` draws for it.
+
+    Args:
+        predictions: columns image, predicted; one row per image.
+        target: class index.
+        most: largest number of images.
+        seed: of the draw.
+        n_classes: number of the model's classes.
+
+    Returns:
+        Image ids ``[n]``, sorted; none where no image is predicted as the class.
+
+    Raises:
+        ConfigError: a class index that the model does not have.
+
+    Example:
+        >>> predictions = pd.DataFrame({"image": [0, 1], "predicted": [5, 2]})
+        >>> images_of_class(predictions, 5, most=3, seed=0, n_classes=6).tolist()
+        [0]
+    """
+    images, _ = class_images(
+        predictions, min_images=1, images_per_class=most, seed=seed, n_classes=n_classes, classes=[target]
+    )
+    return images.get(target, np.empty(0, np.int64))
+
+
+def surest_images(predictions: pd.DataFrame, images: np.ndarray, most: int) -> np.ndarray:
+    """Of some images those whose prediction is most probable, most probable first.
+
+    Args:
+        predictions: columns image, probability.
+        images: ids to choose from.
+        most: largest number of images.
+
+    Returns:
+        Image ids ``[n]``; of equally probable ones the lower id comes first.
+
+    Example:
+        >>> predictions = pd.DataFrame({"image": [0, 1, 2], "probability": [0.5, 0.9, 0.7]})
+        >>> surest_images(predictions, np.array([0, 2]), most=1).tolist()
+        [2]
+    """
+    rows = predictions[predictions["image"].isin(images)]
+    ordered = rows.sort_values(["probability", "image"], ascending=[False, True])
+    surest: np.ndarray = ordered["image"].head(most).to_numpy()
+    return surest
 
 
 def _draw(images: np.ndarray, most: int, generator: np.random.Generator) -> np.ndarray:
@@ -110,12 +161,12 @@ def first_of_labels(table: pd.DataFrame, most: int, labels: Sequence[str] | None
         ([0, 2, 1], [2, 3])
     """
     rows = table[table["split"] == "validation"]
-    known = list(dict.fromkeys(rows.sort_values("label", kind="stable")["label_name"]))
-    wanted = known if labels is None else list(dict.fromkeys(labels))
-    for label in wanted:
-        if label not in known:
-            raise ConfigError(unknown_name("label", label, known))
-    rows = rows[rows["label_name"].isin(wanted)]
+    all_labels = list(dict.fromkeys(rows.sort_values("label", kind="stable")["label_name"]))
+    names = all_labels if labels is None else list(dict.fromkeys(labels))
+    for label in names:
+        if label not in all_labels:
+            raise ConfigError(unknown_name("label", label, all_labels))
+    rows = rows[rows["label_name"].isin(names)]
     turn = rows.groupby("label_name").cumcount().to_numpy()
-    place = rows["label_name"].map({name: place for place, name in enumerate(wanted)}).to_numpy()
+    place = rows["label_name"].map({name: place for place, name in enumerate(names)}).to_numpy()
     return rows["image"].to_numpy(np.int64)[np.lexsort((place, turn))][:most]

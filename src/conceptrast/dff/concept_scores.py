@@ -93,7 +93,7 @@ def concept_scores(
         scores["head"] = _head_scores(test, head, vectors)
     # The blur, on its region.
     height, width = test.images.shape[2:]
-    blurred = _blur_scores(test, regions(relative_heat(features, (height, width))), seed)
+    blur_scores = _blur_scores(test, regions(relative_heat(features, (height, width))), seed)
     # Rows of all concepts.
     rows: list[dict[str, Any]] = []
     for number in range(k):
@@ -103,7 +103,7 @@ def concept_scores(
         rows += _rows(
             facts,
             scores_of_concept,
-            blurred=blurred[number],
+            blur=blur_scores[number],
             names=test.model.class_names,
             present=features.highest[number] > 0,
         )
@@ -111,7 +111,7 @@ def concept_scores(
 
 
 @dataclass(frozen=True)
-class _Blurred:
+class _BlurScore:
     """Of one concept the mean drop ``[K]`` over its images, that of random places, and how large its region is."""
 
     drop: np.ndarray = field(default_factory=lambda: np.empty(0))
@@ -120,14 +120,14 @@ class _Blurred:
     area: float = 0.0
 
 
-def _blur_scores(test: BlurTest, masks: Tensor, seed: int) -> list[_Blurred]:
+def _blur_scores(test: BlurTest, masks: Tensor, seed: int) -> list[_BlurScore]:
     """Of every concept; ``masks`` ``[N, k, H, W]`` bool."""
-    blurred = []
+    blur_scores = []
     for number in range(masks.shape[1]):
         # The concept's own region.
         places = masks[:, number].flatten(1).any(dim=1).nonzero()[:, 0]
         if not len(places):
-            blurred.append(_Blurred())
+            blur_scores.append(_BlurScore())
             continue
         concept_regions = masks[places, number]
         drop = test.drops(places.numpy(), concept_regions).mean(axis=0)
@@ -140,26 +140,26 @@ def _blur_scores(test: BlurTest, masks: Tensor, seed: int) -> list[_Blurred]:
         ]
         chance = test.drops(np.tile(places.numpy(), draws), torch.stack(moved)).mean(axis=0)
         area = float(concept_regions.float().mean())
-        blurred.append(_Blurred(drop=drop, chance=chance, n_images=len(places), area=area))
-    return blurred
+        blur_scores.append(_BlurScore(drop=drop, chance=chance, n_images=len(places), area=area))
+    return blur_scores
 
 
 def _rows(
-    facts: Mapping[str, Any], scores: Mapping[str, np.ndarray], blurred: _Blurred, names: Sequence[str], present: bool
+    facts: Mapping[str, Any], scores: Mapping[str, np.ndarray], blur: _BlurScore, names: Sequence[str], present: bool
 ) -> Iterator[dict[str, Any]]:
     """The rows of one concept, one a rank."""
     status = {"status": "ok", "reason": ""}
-    if not blurred.n_images:
+    if not blur.n_images:
         why = "it is nowhere the strongest concept" if present else "the factorization left it empty"
         status = {"status": "skipped", "reason": f"no region to blur: {why}"}
-    asked = dict(scores) | ({"blur": blurred.drop} if blurred.n_images else {})
-    order = {way: np.argsort(-values, kind="stable")[:RANKS] for way, values in asked.items()}
+    by_way = dict(scores) | ({"blur": blur.drop} if blur.n_images else {})
+    order = {way: np.argsort(-values, kind="stable")[:RANKS] for way, values in by_way.items()}
     for rank in range(min(RANKS, len(names))):
-        row = {**facts, **status, "rank": rank + 1, "n_images": blurred.n_images, "area": blurred.area}
+        row = {**facts, **status, "rank": rank + 1, "n_images": blur.n_images, "area": blur.area}
         for way, classes in order.items():
-            row |= {f"{way}_class": names[classes[rank]], f"{way}_score": float(asked[way][classes[rank]])}
-        if blurred.n_images:
-            row["blur_chance"] = float(blurred.chance[order["blur"][rank]])
+            row |= {f"{way}_class": names[classes[rank]], f"{way}_score": float(by_way[way][classes[rank]])}
+        if blur.n_images:
+            row["blur_chance"] = float(blur.chance[order["blur"][rank]])
             row["agree"] = len({int(classes[rank]) for classes in order.values()}) == 1
         yield row
 

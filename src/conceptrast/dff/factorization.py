@@ -119,12 +119,19 @@ def check_maps(shape: Sequence[int], n_components: int) -> None:
         LayerError: the activations have no positions.
         NothingToFactorizeError: there is no image.
         ConfigError: ``n_components`` is below 1, or larger than the number of positions or of channels.
+
+    Example:
+        >>> check_maps((1, 8, 2, 2), 5)
+        Traceback (most recent call last):
+        conceptrast.base.errors.ConfigError: 5 concepts are more than the number of positions, 4 (2×2 of one image)
     """
+    # The layer has several positions.
     if len(shape) != 4 or shape[2] * shape[3] == 1:
         raise LayerError(
             f"activations {list(shape)} have no spatial extent: choose a layer whose output is [N, C, h, w] with more "
             "than one position"
         )
+    # There are as many positions and channels as concepts.
     images, channels, height, width = shape
     positions = images * height * width
     if not positions * channels:

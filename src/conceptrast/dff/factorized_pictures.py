@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from conceptrast.base.errors import ConfigError
-from conceptrast.dff.group_view import GroupView, group_view
+from conceptrast.dff.cards import GroupView, group_view
+from conceptrast.dff.concept_rows import ALL_PICTURES, concept_rows, picture_names
 from conceptrast.dff.picture_groups import FactorizationOptions, PictureGroup, arrays_of, factorize_pictures
-from conceptrast.dff.table import ALL_PICTURES, concept_rows, picture_names
 from conceptrast.models.pictures import Pictures
 from conceptrast.models.split import SplitModel
 
@@ -72,7 +72,7 @@ class FactorizedPictures:
 
     @property
     def figures(self) -> list[str]:
-        """Name of each figure: of its only picture, or :data:`~conceptrast.dff.table.ALL_PICTURES`."""
+        """Name of each figure: of its only picture, or :data:`~conceptrast.dff.concept_rows.ALL_PICTURES`."""
         return picture_names(self.groups, self.captions.names)
 
     def table(self) -> pd.DataFrame:
@@ -136,6 +136,7 @@ def factorized_pictures(
     Raises:
         As :func:`~conceptrast.dff.picture_groups.factorize_pictures`; LayerError also if there is no such layer.
     """
+    # What is factorized.
     model = pictures.model
     split = SplitModel(model, layer)
     views = torch.cat([batch for _, batch in pictures.of(images)])

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from conceptrast.base.names import short
-from conceptrast.data.selection import class_images, first_of_labels
+from conceptrast.data.selection import first_of_labels, images_of_class
 from conceptrast.models.pictures import Pictures
 
 
@@ -40,7 +40,7 @@ def predicted_pictures(
         pictures: images and model.
         predictions: columns image, predicted.
         target: the class, by name or index.
-        most: largest number of images, drawn by :func:`~conceptrast.data.selection.class_images`.
+        most: largest number of images, drawn by :func:`~conceptrast.data.selection.images_of_class`.
         seed: of the draw.
 
     Returns:
@@ -51,12 +51,5 @@ def predicted_pictures(
     """
     model = pictures.model
     index = model.class_index(target)
-    images, _ = class_images(
-        predictions,
-        min_images=1,
-        images_per_class=most,
-        seed=seed,
-        n_classes=len(model.class_names),
-        classes=[index],
-    )
-    return images.get(index, np.empty(0, np.int64)), f"pictures predicted as {short(model.class_names[index])}"
+    images = images_of_class(predictions, index, most, seed=seed, n_classes=len(model.class_names))
+    return images, f"pictures predicted as {short(model.class_names[index])}"

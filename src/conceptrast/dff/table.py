@@ -1,41 +1,64 @@
-"""The rows of all pictures of a deep feature factorization, together in one table."""
+"""What the concepts of a deep feature factorization come to, for every number of concepts; without torch."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
-from conceptrast.dff.concept_scores import COLUMNS
-from conceptrast.dff.picture_groups import PictureGroup
-
-ALL_PICTURES = "all"
-"""Name of pictures that share their concepts, where there are several."""
+from conceptrast.base.statistics import bootstrap_interval, wilson_interval
 
 
-def picture_names(groups: Sequence[PictureGroup], names: Sequence[str]) -> list[str]:
-    """One name a group: that of its only picture, or :data:`ALL_PICTURES`.
+def dff_summary(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+    r"""What the concepts of some pictures come to, for every number of concepts.
 
     Args:
-        groups: the pictures, in groups.
-        names: of all pictures, in their order.
+        rows: as :func:`~conceptrast.dff.concept_rows.concept_rows` gives them.
+        seed: of the bootstrap.
+
+    Returns:
+        n_components, status, reason, n_pictures (groups of pictures that were factorized), n_concepts, n_skipped,
+        reconstruction_error (mean over groups), agree (share of concepts whose top class is the same for all ways that
+        could be asked, with its 95 % Wilson interval low and high), blur (mean drop of the class that falls most),
+        blur_chance (mean drop of the same class when a region elsewhere is blurred) and beyond_chance, their mean
+        difference with its 95 % bootstrap interval (beyond_low, beyond_high).
+
+    Example:
+        >>> rows = pd.DataFrame({"picture": "a", "n_components": 2, "concept": [1, 2], "rank": 1, "status": "ok",
+        ...     "reconstruction_error": 0.5, "agree": [True, False], "blur_score": [0.3, 0.1],
+        ...     "blur_chance": [0.1, 0.1]})
+        >>> dff_summary(rows)[["n_concepts", "agree", "beyond_chance"]].to_numpy().round(3).tolist()
+        [[2.0, 0.5, 0.1]]
     """
-    group_names = []
-    first = 0
-    for group in groups:
-        group_names.append(names[first] if len(group.images) == 1 else ALL_PICTURES)
-        first += len(group.images)
-    return group_names
+    numbers = sorted(rows["n_components"].unique().tolist())
+    return pd.DataFrame([_summary_row(k, rows[rows["n_components"] == k], seed) for k in numbers])
 
 
-def concept_rows(groups: Sequence[PictureGroup], names: Sequence[str]) -> pd.DataFrame:
-    """The rows of all groups, with a column ``picture`` before them."""
-    tables = zip(picture_names(groups, names), groups, strict=True)
-    joined = pd.concat([group.table.assign(picture=name) for name, group in tables], ignore_index=True)
-    return joined.reindex(columns=["picture", *COLUMNS])
-
-
-def skipped_rows(n_components: Sequence[int], reason: str) -> pd.DataFrame:
-    """The rows of pictures that are not there: one a number of concepts, with the reason."""
-    rows = [{"n_components": k, "status": "skipped", "reason": reason} for k in sorted(n_components)]
-    return pd.DataFrame(rows).reindex(columns=["picture", *COLUMNS])
+def _summary_row(k: int, rows: pd.DataFrame, seed: int) -> dict[str, Any]:
+    first = rows[(rows["rank"] == 1) & (rows["status"] == "ok")]
+    head: dict[str, Any] = {"n_components": k, "status": "ok", "reason": ""}
+    if first.empty:
+        return head | {"status": "skipped", "reason": str(rows["reason"].iloc[0])}
+    # Whether all ways name the same class.
+    agreed = int(first["agree"].astype(bool).sum())
+    low, high = wilson_interval(agreed, len(first))
+    # How much more the concept's region changes than a region elsewhere.
+    beyond = (first["blur_score"] - first["blur_chance"]).to_numpy(float)
+    beyond_low, beyond_high = bootstrap_interval(beyond, seed=seed)
+    # What the factorizations miss.
+    groups = first.groupby("picture")["reconstruction_error"].first()
+    skipped = rows[rows["status"] != "ok"].groupby("picture")["concept"].nunique()
+    return head | {
+        "n_pictures": len(groups),
+        "n_concepts": len(first),
+        "n_skipped": int(skipped.sum()),
+        "reconstruction_error": float(groups.mean()),
+        "agree": agreed / len(first),
+        "low": low,
+        "high": high,
+        "blur": float(first["blur_score"].mean()),
+        "blur_chance": float(first["blur_chance"].mean()),
+        "beyond_chance": float(beyond.mean()),
+        "beyond_low": beyond_low,
+        "beyond_high": beyond_high,
+    }

@@ -78,7 +78,7 @@ def draw_mask(
     Returns:
         A figure of its own; without pairs it says so.
     """
-    done = mask[mask["status"] == "ok"]
+    shares_of_pairs = mask[mask["status"] == "ok"]
     n_steps = max((len(steps) for steps in pictures.values()), default=0)
     row = 1.75
 
@@ -93,7 +93,7 @@ def draw_mask(
     # A row for each pair: curves, then the image on the way.
     for place, (pair, steps) in enumerate(pictures.items()):
         y = 1.1 + place * row
-        part = done[(done["from_class"] == pair[0]) & (done["to_class"] == pair[1])]
+        part = shares_of_pairs[(shares_of_pairs["from_class"] == pair[0]) & (shares_of_pairs["to_class"] == pair[1])]
         shares = sorted(part["share"].unique())
         axes = sheet.probability_axes(
             0.6, y + 0.2, width=CHART, height=row - 0.6, ticks=[f"{100 * share:.0f}" for share in shares]

@@ -31,14 +31,17 @@ def animation(story: Story, names: Sequence[str]) -> list[Image.Image]:
 def _frame(
     story: Story, step: int, names: Sequence[str], font: ImageFont.FreeTypeFont | ImageFont.ImageFont
 ) -> Image.Image:
+    # The canvas.
     height, width = story.original.shape[:2]
     scale = SIDE / max(height, width)
     size = (round(width * scale), round(height * scale))
     canvas = Image.new("RGB", (2 * size[0] + 3 * SPACE, size[1] + 2 * SPACE + 3 * LINE), "white")
     draw = ImageDraw.Draw(canvas)
+    # Both pictures, side by side.
     for column, picture in enumerate((story.original, story.frames[step])):
         resized = Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC)
         canvas.paste(resized, (SPACE + column * (size[0] + SPACE), SPACE))
+    # What the model says of the decoded one.
     top = size[1] + SPACE + 3
     draw.text((SPACE, top), f"original          λ = {story.lambdas[step]:.2f}", fill=FAINT, font=font)
     left = 2 * SPACE + size[0]
@@ -88,8 +91,8 @@ def _gif(frames: Sequence[Image.Image], pauses: Sequence[int]) -> bytes:
 
 def _montage(frames: Sequence[Image.Image]) -> Image.Image:
     """First, middle and last frame on one picture: what the palette has to serve."""
-    chosen = [frames[0], frames[len(frames) // 4], frames[len(frames) // 2]]
+    samples = [frames[0], frames[len(frames) // 4], frames[len(frames) // 2]]
     whole = Image.new("RGB", (frames[0].width, 3 * frames[0].height))
-    for place, frame in enumerate(chosen):
+    for place, frame in enumerate(samples):
         whole.paste(frame, (0, place * frame.height))
     return whole

@@ -10,7 +10,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from conceptrast.base.names import short
-from conceptrast.dff.group_view import MOST_PICTURES, GroupView
+from conceptrast.dff.cards import MOST_PICTURES, GroupView
 from conceptrast.figures.canvas import FAINT, INK, Sheet, component_colour
 from conceptrast.figures.dff_legend import (
     PER_LINE,

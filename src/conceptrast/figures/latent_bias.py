@@ -59,9 +59,11 @@ def draw_rotations(spaces: Mapping[tuple[str, str], LatentSpace], bias: str) -> 
     sheet = _grid(f"{bias}: does the most discriminant direction carry the rotation?", note, names)
     for axes, key in _panels(sheet):
         space = spaces[key]
+        # The pictures of both classes.
         for label, colour in enumerate(COLOURS):
             pictures = space.positions[space.positions["label"] == label]
             axes.scatter(pictures["position"], pictures["rotation"], s=16, color=colour, alpha=0.7, linewidth=0)
+        # Correlations and scales.
         correlations = [f"ρ = {rho:+.2f}" if np.isfinite(rho) else "no position" for rho in space.rotation_correlations]
         parts = [f"{rho} in {short(name, 12)}" for rho, name in zip(correlations, space.class_names, strict=True)]
         _subtitle(axes, ", ".join(parts))

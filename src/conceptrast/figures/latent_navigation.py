@@ -71,9 +71,11 @@ def _strip(sheet: Sheet, label: str, pictures: np.ndarray, y: float) -> float:
 
 def _nearest(sheet: Sheet, network: str, steps: NetworkSteps, y: float) -> float:
     """Real pictures at the steps; returns where the next row starts."""
+    # The name of the row.
     per_step = steps.labels.shape[1]
     label = f"{network}:\nnearest real\npictures"
     sheet.text(label, LABELS - 0.15, y + per_step * PITCH / 2, size=9, ha="right", va="center")
+    # A column for each step.
     for step, (pictures, labels) in enumerate(zip(steps.nearest, steps.labels, strict=True)):
         for place, (picture, true) in enumerate(zip(pictures, labels, strict=True)):
             x = LABELS + step * PITCH

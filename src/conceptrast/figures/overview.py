@@ -31,11 +31,11 @@ def draw_overview(cards: Sequence[ClassCard], study: str, limit: int = LIMIT) ->
     Returns:
         A figure of its own, 14 inches wide.
     """
-    drawn = sorted(cards, key=lambda card: card.class_index)[:limit]
-    sheet = Sheet(WIDTH, TOP + math.ceil(len(drawn) / 2) * ENTRY + 0.1)
-    _header(sheet, cards, study, n_drawn=len(drawn))
+    first_cards = sorted(cards, key=lambda card: card.class_index)[:limit]
+    sheet = Sheet(WIDTH, TOP + math.ceil(len(first_cards) / 2) * ENTRY + 0.1)
+    _header(sheet, cards, study, n_drawn=len(first_cards))
     column = (WIDTH - 2 * MARGIN) / 2
-    for place, card in enumerate(drawn):
+    for place, card in enumerate(first_cards):
         _entry(sheet, card, x=MARGIN + (place % 2) * column, y=TOP + place // 2 * ENTRY, width=column - 0.25)
     return sheet.figure
 

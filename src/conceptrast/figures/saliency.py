@@ -9,7 +9,7 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 from conceptrast.figures.canvas import FAINT, INK, SECOND, Sheet
-from conceptrast.saliency.picture_maps import PictureMaps
+from conceptrast.saliency.cards import PictureMaps
 
 MARGIN = 0.35
 GAP = 0.1

@@ -58,6 +58,7 @@ class Checkpoint:
         """
         if self.path is None or not self.path.is_file():
             return []
+        # All parts become what the file holds, or stay as they were.
         before = {name: copy.deepcopy(part.state_dict()) for name, part in self.parts.items()}
         try:
             content = torch.load(self.path, map_location="cpu", weights_only=True)

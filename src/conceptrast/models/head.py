@@ -115,9 +115,9 @@ def _check(model: Model, training: TrainingPictures, validation: TrainingPicture
     for what, pictures in (("train", training), ("validation", validation)):
         if not len(pictures):
             raise ModelError(f"no head for {model.name}: the dataset has no pictures in its split {what!r}")
-    seen = set(training.labels.tolist()) | set(validation.labels.tolist())
-    if max(seen) >= len(model.class_names):
-        raise ModelError(f"{model.name} has {len(model.class_names)} outputs, but the dataset has label {max(seen)}")
+    present = set(training.labels.tolist()) | set(validation.labels.tolist())
+    if max(present) >= len(model.class_names):
+        raise ModelError(f"{model.name} has {len(model.class_names)} outputs, but the dataset has label {max(present)}")
     absent = [name for label, name in enumerate(model.class_names) if label not in set(training.labels.tolist())]
     if absent:
         first = ", ".join(absent[:3]) + (", …" if len(absent) > 3 else "")
@@ -136,13 +136,13 @@ def _features(
     labels: list[Tensor] = []
     device = device_of(model)
     steps = -(-len(pictures) // pictures.batch_size)
-    for views, wanted in progress(pictures.batches(torch.arange(len(pictures))), "features", steps, "batches"):
+    for views, batch_labels in progress(pictures.batches(torch.arange(len(pictures))), "features", steps, "batches"):
         with inputs_of(layer) as calls, autocast(precision, device):
             logits = model.module(network_input(model, views))
         if [call.shape for call in calls] != [(len(views), layer.in_features)] or not _gives(layer, calls[0], logits):
             raise ModelError(f"no head for {model.name}: its logits are not what its last layer {layer} gives")
         parts.append(calls[0].float().cpu())
-        labels.append(wanted)
+        labels.append(batch_labels)
     inputs = torch.cat(parts).numpy()
     if not np.isfinite(inputs).all():
         raise ModelError(f"{model.name} gives features that are not finite: look at its weights and precision")
@@ -173,6 +173,6 @@ def inputs_of(layer: nn.Module) -> Iterator[list[Tensor]]:
 def _quality(inputs: np.ndarray, labels: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> tuple[float, float]:
     """Cross entropy in nats and accuracy."""
     logits = torch.from_numpy(inputs @ weight.T + bias)
-    wanted = torch.from_numpy(labels)
-    accuracy = float((logits.argmax(dim=1) == wanted).double().mean())
-    return float(nn.functional.cross_entropy(logits, wanted)), accuracy
+    targets = torch.from_numpy(labels)
+    accuracy = float((logits.argmax(dim=1) == targets).double().mean())
+    return float(nn.functional.cross_entropy(logits, targets)), accuracy

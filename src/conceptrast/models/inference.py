@@ -61,8 +61,8 @@ def network_input(model: Model, views: Tensor) -> Tensor:
     Raises:
         ShapeError: the views have another number of channels than the model's mean and std.
     """
-    moved = views.to(device_of(model), non_blocking=True)
-    return model.preprocess.normalise(moved).contiguous(memory_format=torch.channels_last)
+    on_device = views.to(device_of(model), non_blocking=True)
+    return model.preprocess.normalise(on_device).contiguous(memory_format=torch.channels_last)
 
 
 @torch.inference_mode()
@@ -92,6 +92,7 @@ def predict(model: Model, batches: Iterable[tuple[np.ndarray, Tensor]], precisio
            image  predicted  probability
         0      7          2          1.0
     """
+    # Batch by batch.
     images: list[np.ndarray] = []
     classes: list[Tensor] = []
     probabilities: list[Tensor] = []
@@ -108,6 +109,7 @@ def predict(model: Model, batches: Iterable[tuple[np.ndarray, Tensor]], precisio
         images.append(np.asarray(ids, dtype=np.int64))
         classes.append(predicted.cpu())
         probabilities.append(probability.cpu())
+    # The table of all batches.
     return pd.DataFrame(
         {
             "image": np.concatenate(images) if images else np.empty(0, np.int64),

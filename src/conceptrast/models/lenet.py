@@ -54,13 +54,19 @@ class LeNet(Family):
             raise ConfigError(f"{self.name} needs pictures of {_SMALLEST} pixels a side or more; got {got}")
         rows, columns = (_positions(side) for side in size)
         layers = {
-            "conv1": nn.Conv2d(1, 6, 5, padding=2), "relu1": nn.ReLU(), "pool1": nn.MaxPool2d(2),
-            "conv2": nn.Conv2d(6, 16, 5), "relu2": nn.ReLU(), "pool2": nn.MaxPool2d(2),
+            "conv1": nn.Conv2d(1, 6, 5, padding=2),
+            "relu1": nn.ReLU(),
+            "pool1": nn.MaxPool2d(2),
+            "conv2": nn.Conv2d(6, 16, 5),
+            "relu2": nn.ReLU(),
+            "pool2": nn.MaxPool2d(2),
             "flatten": nn.Flatten(),
-            "fc1": nn.Linear(16 * rows * columns, 120), "relu3": nn.ReLU(),
-            "fc2": nn.Linear(120, 84), "relu4": nn.ReLU(),
+            "fc1": nn.Linear(16 * rows * columns, 120),
+            "relu3": nn.ReLU(),
+            "fc2": nn.Linear(120, 84),
+            "relu4": nn.ReLU(),
             "fc3": nn.Linear(84, n_classes),
-        }  # fmt: skip
+        }
         return nn.Sequential(OrderedDict(layers))
 
     def preprocess(self, input_size: int | None) -> Preprocess:

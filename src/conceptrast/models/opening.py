@@ -148,6 +148,7 @@ def as_model(
             "crop=224, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)) from conceptrast.models.model, with your "
             "values"
         )
+    # How many outputs it has, and their names.
     model = Model(type(network).__name__, network, preprocess)
     blank = torch.zeros(1, preprocess.channels, *preprocess.size, device=device_of(model))
     with torch.inference_mode(), shapes_explained(network, blank):
@@ -205,9 +206,11 @@ def open_model(
     """
     if settings.get("train") and weights is None:
         raise ModelError(f"{architecture_of(settings)} is trained by the workflow: give the file of trained weights")
+    # Names of the classes: the entry's own before those of the dataset.
     own_names = settings.get("class_names")
     if isinstance(own_names, str):
         own_names = read_class_names(Path(own_names))
+    # The model, by what else the entry says.
     return load_model(
         architecture_of(settings),
         settings.get("weights"),
@@ -331,13 +334,13 @@ def _check_part(architecture: str, file: Path | None, extract: str | None) -> No
 
 def _refuse_detector(architecture: str, state: Mapping[str, Tensor], file: Path) -> None:
     """Refuse the weights of a whole detector for a plain classifier; a factory's network may have such names."""
-    held = [part for part in set(DETECTORS.values()) if any(f".{part}." in f".{name}" for name in state)]
-    if held and ":" not in architecture:
+    parts = [part for part in set(DETECTORS.values()) if any(f".{part}." in f".{name}" for name in state)]
+    if parts and ":" not in architecture:
         first = next(iter(DETECTORS))
         named = "" if architecture in DETECTORS else f" and name the detector as 'architecture', e.g. {first}"
         raise ModelError(
             f"weights {file} are those of a whole detector, which explains no classes of its own: "
-            f"set 'extract: {held[0]}'{named}"
+            f"set 'extract: {parts[0]}'{named}"
         )
 
 

@@ -89,6 +89,7 @@ class SplitModel:
         self._rectified = graph_cut.is_rectified(cut.node, traced.targets)
 
     def _cut_by_hook(self, module: nn.Module, example: Tensor | None, error: Exception) -> None:
+        # A hook needs an image to run.
         if example is None:
             raise ModelError(
                 f"the network cannot be traced ({_first_line(error)}); give SplitModel an example image, so that it "
@@ -99,6 +100,7 @@ class SplitModel:
             _first_line(error),
             self.layer,
         )
+        # Both halves, and whether the layer is rectified.
         with shapes_explained(module, example):
             halves = HookCut(module, self.layer, example)
         self._prefix = halves.prefix

@@ -64,11 +64,11 @@ class TrainOptions:
             2
         """
         names = [field.name for field in fields(cls)]
-        given = {key: value for key, value in settings.items() if key not in ("dataset", "only")}
-        for key in given:
+        values = {key: value for key, value in settings.items() if key not in ("dataset", "only")}
+        for key in values:
             if key not in names:
                 raise ConfigError(unknown_name("option of train", key, names))
-        options = cls(**{"precision": precision, **given})
+        options = cls(**{"precision": precision, **values})
         for key in ("epochs", "batch_size", "learning_rate"):
             if getattr(options, key) <= 0:
                 raise ConfigError(f"train: {key} must be positive, got {getattr(options, key)}")
@@ -130,12 +130,12 @@ def train(
     model.module.requires_grad_(True)
     optimiser = _optimiser(model.module, options)
     run = _Training(model=model, pictures=training, options=options, optimiser=optimiser, seed=seed)
-    kept = Checkpoint(checkpoint, key, {"module": model.module, "optimiser": optimiser})
-    history = kept.resume()
+    resumable = Checkpoint(checkpoint, key, {"module": model.module, "optimiser": optimiser})
+    history = resumable.resume()
     try:
         for epoch in range(len(history) + 1, options.epochs + 1):
             history.append(run.epoch(epoch, validation))
-            kept.save(history)
+            resumable.save(history)
     finally:
         model.module.eval().requires_grad_(False)
     return pd.DataFrame(history)

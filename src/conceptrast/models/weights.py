@@ -130,9 +130,9 @@ def unwrapped(state: Mapping[str, Tensor], names: Iterable[str]) -> dict[str, Te
         ['fc.bias']
     """
     plain = dict(state)
-    wanted = set(names)
+    own_names = set(names)
     for prefix in _PREFIXES:
-        if not wanted.isdisjoint(plain):
+        if not own_names.isdisjoint(plain):
             break
         plain = {name.removeprefix(prefix): value for name, value in plain.items()}
         plain = {name: value for name, value in plain.items() if not name.startswith(_BESIDE)}

@@ -146,8 +146,8 @@ def _changed_pictures(
         # Deletion and insertion.
         for metric, start, end in (("deletion", image, np.zeros_like(image)), ("insertion", blurred(image), image)):
             for step in range(options.steps + 1):
-                taken = rank < round(rank.size * step / options.steps)
-                yield head | {"metric": metric, "share": step / options.steps}, np.where(taken, end, start)
+                changed = rank < round(rank.size * step / options.steps)
+                yield head | {"metric": metric, "share": step / options.steps}, np.where(changed, end, start)
 
 
 def relevance_rank(values: np.ndarray, draw: np.random.Generator) -> np.ndarray:

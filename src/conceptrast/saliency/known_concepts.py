@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from conceptrast.concepts.recovery import concepts_by_class, refuse_other_size
+from conceptrast.concepts.known_boxes import refuse_resized
+from conceptrast.concepts.recovery import concepts_by_class
 from conceptrast.contrast.recovery import sharing_pairs
 from conceptrast.models.pictures import Pictures
 
@@ -26,7 +27,6 @@ def known_concepts(pictures: Pictures, truth: pd.DataFrame) -> KnownConcepts:
     Raises:
         DataError: the model sees the pictures in another size, so that the boxes lie elsewhere.
     """
-    width, height = pictures.dataset.picture(pictures.table.iloc[0]).size
-    refuse_other_size((height, width), pictures.model.preprocess.size)
+    refuse_resized(pictures.dataset, pictures.table, pictures.model.preprocess)
     concepts = concepts_by_class(pictures.table, truth, pictures.model.class_names)
     return KnownConcepts(truth=truth, concepts=sharing_pairs(concepts, list(concepts)))

@@ -53,6 +53,7 @@ def truth_rows(
     """
     if len(maps) != len(images):
         raise ShapeError(f"{len(maps)} maps for {len(images)} images: every image needs one")
+    # Where both concepts are, and how much of the map lies there.
     rows = []
     for image, values in zip(images.tolist(), maps, strict=True):
         inside = [

@@ -10,7 +10,7 @@ import pandas as pd
 
 from conceptrast.base.errors import ConfigError
 from conceptrast.contrast.pairs import named_pairs
-from conceptrast.data.selection import class_images, first_of_labels
+from conceptrast.data.selection import first_of_labels, images_of_class
 from conceptrast.models.model import Model
 from conceptrast.saliency.targets import Target
 
@@ -67,7 +67,7 @@ def subjects_of(
     return pd.DataFrame(rows, columns=list(_TYPES)).astype(_TYPES)
 
 
-def chosen_subjects(
+def picture_subjects(
     predictions: pd.DataFrame, model: Model, target: str | int | None = None, versus: str | int | None = None
 ) -> pd.DataFrame:
     """Every predicted picture as a subject of one class, or of one class and not another.
@@ -89,7 +89,7 @@ def chosen_subjects(
         >>> from conceptrast.models.model import Preprocess
         >>> model = Model("net", nn.Flatten(), Preprocess(None, 2, (0.5,) * 3, (0.5,) * 3), ["cat", "dog"])
         >>> predictions = pd.DataFrame({"image": [4], "predicted": [1]})
-        >>> chosen_subjects(predictions, model, versus="cat")[["kind", "toward", "versus"]].values.tolist()
+        >>> picture_subjects(predictions, model, versus="cat")[["kind", "toward", "versus"]].values.tolist()
         [['difference', 1, 0]]
     """
     toward = predictions["predicted"] if target is None else model.class_index(target)
@@ -107,32 +107,30 @@ def chosen_subjects(
 def _of_pairs(
     predictions: pd.DataFrame, model: Model, pairs: Sequence[Sequence[str | int]], most: int, seed: int
 ) -> pd.DataFrame:
+    # For each pair the images of A, twice.
     rows: list[tuple[int | None, str, int, int, str, str]] = []
     for first, second in named_pairs(model, pairs):
-        images_by_class, _ = class_images(
-            predictions,
-            min_images=1,
-            images_per_class=most,
-            seed=seed,
-            n_classes=len(model.class_names),
-            classes=[first],
-        )
-        if first not in images_by_class:
+        images = images_of_class(predictions, first, most, seed=seed, n_classes=len(model.class_names)).tolist()
+        if not images:
             reason = f"no picture is predicted as {model.class_names[first]}"
             rows.append((None, "difference", first, second, "skipped", reason))
             continue
-        images = images_by_class[first].tolist()
         rows += [(image, "class", first, -1, "ok", "") for image in images]
         rows += [(image, "difference", first, second, "ok", "") for image in images]
     return pd.DataFrame(rows, columns=list(_TYPES)).astype(_TYPES).drop_duplicates(ignore_index=True)
 
 
 def usable(subjects: pd.DataFrame) -> pd.DataFrame:
-    """The subjects that a map is made for, numbered from 0, image ids as integers."""
+    """The subjects that a map is made for, numbered from 0, image ids as integers.
+
+    Example:
+        >>> usable(pd.DataFrame({"image": [None, 4], "status": ["skipped", "ok"]}))["image"].tolist()
+        [4]
+    """
     return subjects[subjects["status"] == "ok"].reset_index(drop=True).astype({"image": "int64"})
 
 
-def set_aside(subjects: pd.DataFrame, empty: np.ndarray, layer: str) -> pd.DataFrame:
+def skip_subjects(subjects: pd.DataFrame, empty: np.ndarray, layer: str) -> pd.DataFrame:
     """Subjects of which some are skipped, since a layer gives nothing for their pictures.
 
     Args:
@@ -142,7 +140,7 @@ def set_aside(subjects: pd.DataFrame, empty: np.ndarray, layer: str) -> pd.DataF
 
     Example:
         >>> rows = pd.DataFrame({"image": [4, 5], "status": "ok", "reason": ""})
-        >>> set_aside(rows, np.array([False, True]), "relu")["reason"].tolist()
+        >>> skip_subjects(rows, np.array([False, True]), "relu")["reason"].tolist()
         ['', 'relu gives activations that are zero throughout for image 5']
     """
     marked = subjects.copy()
@@ -155,7 +153,7 @@ def set_aside(subjects: pd.DataFrame, empty: np.ndarray, layer: str) -> pd.DataF
     return marked
 
 
-def first_of(subjects: pd.DataFrame, most: int) -> np.ndarray:
+def in_first_images(subjects: pd.DataFrame, most: int) -> np.ndarray:
     """Which usable subjects belong to the first ``most`` images, of each pair of classes where there are any.
 
     Returns:
@@ -163,7 +161,7 @@ def first_of(subjects: pd.DataFrame, most: int) -> np.ndarray:
 
     Example:
         >>> rows = {"kind": ["predicted"] * 3, "toward": [4, 5, 6], "versus": -1}
-        >>> first_of(pd.DataFrame(rows), 2).tolist()
+        >>> in_first_images(pd.DataFrame(rows), 2).tolist()
         [True, True, False]
     """
     # Images that are looked at for what the model says of each are one group, whatever it says.
@@ -173,14 +171,19 @@ def first_of(subjects: pd.DataFrame, most: int) -> np.ndarray:
 
 
 def targets_of(subjects: pd.DataFrame) -> list[Target]:
-    """What the map of each subject differentiates."""
+    """What the map of each subject differentiates.
+
+    Example:
+        >>> targets_of(pd.DataFrame({"toward": [1, 1], "versus": [-1, 0]}))
+        [Target(toward=1, versus=None), Target(toward=1, versus=0)]
+    """
     return [
         Target(toward, None if versus < 0 else versus)
         for toward, versus in zip(subjects["toward"].tolist(), subjects["versus"].tolist(), strict=True)
     ]
 
 
-def described(
+def with_picture_facts(
     subjects: pd.DataFrame, predictions: pd.DataFrame, table: pd.DataFrame, class_names: Sequence[str]
 ) -> pd.DataFrame:
     """Subjects with what is known of their pictures.
@@ -199,7 +202,7 @@ def described(
         >>> rows = pd.DataFrame({"image": [4], "kind": ["difference"], "toward": [1], "versus": [0]})
         >>> predictions = pd.DataFrame({"image": [4], "predicted": [0], "probability": [0.9]})
         >>> index = pd.DataFrame({"image": [4], "path": ["a.jpg"], "label_name": ["dog"]})
-        >>> named = described(rows, predictions, index, ["cat", "dog"])
+        >>> named = with_picture_facts(rows, predictions, index, ["cat", "dog"])
         >>> named[["toward_name", "versus_name", "predicted_name"]].values.tolist()
         [['dog', 'cat', 'cat']]
     """

@@ -23,6 +23,8 @@ STAGE = ("stage", "reaches", "above_layer")
 """What tells the stages of a parameter randomisation apart."""
 UNCHANGED = 0.9
 """From this mean rank correlation on, a method's maps count as unchanged."""
+NOWHERE = "no picture that is looked at holds both what A has and B has not and what both have"
+"""Why a view has no rows of known truth."""
 
 
 def scores(rows: pd.DataFrame) -> pd.DataFrame:
@@ -202,3 +204,46 @@ def with_skipped(table: pd.DataFrame, skipped: Sequence[Mapping[str, str]]) -> p
     # Whole numbers stay whole where a row has none.
     counts = {name: "Int64" for name in table.columns if table[name].dtype.kind == "i"}
     return pd.concat([table.astype(counts).assign(status="ok", reason=""), missing], ignore_index=True)
+
+
+def faithfulness_of_views(rows: pd.DataFrame, subjects: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """The table of faithfulness.
+
+    Args:
+        rows: of the curves of all views.
+        subjects: view, kind, status, reason of all views.
+        seed: of the intervals.
+    """
+    return with_skipped(faithfulness_table(rows, seed), _skipped_subjects(subjects))
+
+
+def randomisation_of_views(rows: pd.DataFrame) -> pd.DataFrame:
+    """The table of the randomisation.
+
+    Args:
+        rows: of the stages of all views, with status and reason.
+    """
+    return with_skipped(randomisation_table(rows[rows["status"] == "ok"]), _skipped(rows, ["view", "method", "reason"]))
+
+
+def truth_of_views(rows: pd.DataFrame, subjects: pd.DataFrame, views: Sequence[str]) -> pd.DataFrame:
+    """The table of the truth; a view of which no picture could be looked at has a row that says why.
+
+    Args:
+        rows: of the known pictures of these views.
+        subjects: view, kind, status, reason of all views.
+        views: whose truth is known.
+    """
+    skipped = [row for row in _skipped_subjects(subjects) if row["view"] in views]
+    explained = {*rows["view"], *(row["view"] for row in skipped)}
+    skipped += [{"view": view, "reason": NOWHERE} for view in views if view not in explained]
+    return with_skipped(truth_table(rows), skipped)
+
+
+def _skipped_subjects(subjects: pd.DataFrame) -> list[dict[str, str]]:
+    return _skipped(subjects.rename(columns={"kind": "target_kind"}), ["view", "target_kind", "reason"])
+
+
+def _skipped(rows: pd.DataFrame, names: list[str]) -> list[dict[str, str]]:
+    """What was left out, and why."""
+    return rows.loc[rows["status"] == "skipped", names].to_dict("records")  # type: ignore[return-value]

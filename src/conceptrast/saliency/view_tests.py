@@ -15,8 +15,8 @@ from conceptrast.saliency.chance_maps import centre_maps, random_maps
 from conceptrast.saliency.faithfulness import FaithfulnessOptions, faithfulness
 from conceptrast.saliency.known_concepts import KnownConcepts
 from conceptrast.saliency.known_truth import truth_rows
-from conceptrast.saliency.maps import grid_of, subject_batches
 from conceptrast.saliency.parameter_randomisation import parameter_randomisation
+from conceptrast.saliency.subject_maps import grid_of, subject_batches
 from conceptrast.saliency.subjects import targets_of
 from conceptrast.saliency.tables import CHANCE_MAPS
 
@@ -78,6 +78,7 @@ def view_faithfulness(
         Rows of :func:`conceptrast.saliency.faithfulness.faithfulness` with image, target_kind, toward, versus, method
         and baseline in place of the position.
     """
+    # Batch by batch, and within a batch method by method.
     parts = [pd.DataFrame(columns=list(FAITHFULNESS))]
     for place, images in subject_batches(pictures, subjects):
         part = subjects.iloc[place]
@@ -97,7 +98,7 @@ def view_faithfulness(
                 options=options,
             )
             parts.append(_of_subjects(rows, part, method=method, baseline=baseline))
-    return _joined(parts)
+    return _join_tables(parts)
 
 
 def view_randomisation(
@@ -119,6 +120,7 @@ def view_randomisation(
         toward and versus in place of the position, status and reason. A network whose layers are not known, since it
         cannot be traced, gives a row ``skipped`` for each method.
     """
+    # Maps of classes alone.
     of_classes = subjects[subjects["kind"] != "difference"].reset_index(drop=True)
     parts = [
         pd.DataFrame(columns=["method", "stage", "reaches", "above_layer", "rank_correlation", "status", "reason"])
@@ -137,7 +139,7 @@ def view_randomisation(
         except ModelError as error:
             return pd.DataFrame({"method": list(methods), "status": "skipped", "reason": str(error)})
         parts.append(_of_subjects(rows, part, status="ok", reason=""))
-    return _joined(parts)
+    return _join_tables(parts)
 
 
 def view_truth(
@@ -173,11 +175,11 @@ def view_truth(
             continue
         own_concept, shared_concept = known.concepts[first, second]
         for kind, versus in (("class", -1), ("difference", second)):
-            chosen = (subjects["kind"] == kind) & (subjects["toward"] == first) & (subjects["versus"] == versus)
+            of_pair = (subjects["kind"] == kind) & (subjects["toward"] == first) & (subjects["versus"] == versus)
             for method, baseline, values in maps:
                 rows = truth_rows(
-                    values[chosen.to_numpy()],
-                    subjects.loc[chosen, "image"].to_numpy(),
+                    values[of_pair.to_numpy()],
+                    subjects.loc[of_pair, "image"].to_numpy(),
                     truth=known.truth,
                     own_concept=own_concept,
                     shared_concept=shared_concept,
@@ -185,16 +187,16 @@ def view_truth(
                 )
                 head = {"target_kind": kind, "toward": first, "versus": second, "method": method, "baseline": baseline}
                 parts.append(rows.assign(**head))
-    return _joined(parts)
+    return _join_tables(parts)
 
 
 def _of_subjects(rows: pd.DataFrame, subjects: pd.DataFrame, **words: str) -> pd.DataFrame:
     """Rows with a ``position`` in a batch as rows with the subject at that position."""
-    chosen = subjects.iloc[rows["position"].to_numpy()][["image", "kind", "toward", "versus"]].reset_index(drop=True)
-    chosen = chosen.rename(columns={"kind": "target_kind"})
-    return pd.concat([chosen.assign(**words), rows.drop(columns="position").reset_index(drop=True)], axis=1)
+    facts = subjects.iloc[rows["position"].to_numpy()][["image", "kind", "toward", "versus"]].reset_index(drop=True)
+    facts = facts.rename(columns={"kind": "target_kind"})
+    return pd.concat([facts.assign(**words), rows.drop(columns="position").reset_index(drop=True)], axis=1)
 
 
-def _joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+def _join_tables(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """All rows; the first part only says which columns there are where there is none."""
     return pd.concat(parts[1:], ignore_index=True) if len(parts) > 1 else parts[0]

@@ -10,10 +10,10 @@ import pandas as pd
 
 from conceptrast.ace.card_evidence import ace_card
 from conceptrast.ace.cav_arrays import cav_arrays
-from conceptrast.ace.class_concepts import AceOptions, concepts_of_classes
+from conceptrast.ace.class_concepts import AceRun, concepts_of_classes
 from conceptrast.ace.class_tables import concept_tables, tables_without_images
+from conceptrast.ace.options import AceOptions
 from conceptrast.ace.recovery import labels_of
-from conceptrast.ace.settings import AceSettings
 from conceptrast.base.files import read_table, write_arrays, write_table
 from conceptrast.base.names import file_name
 from conceptrast.concepts.known_boxes import refuse_resized
@@ -49,7 +49,7 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     """Write the concepts of every named class that has images, and say why another has none."""
     pictures = open_pictures(settings, inputs)
     names = pictures.model.class_names
-    options = AceSettings.of(settings["ace"])
+    options = AceOptions.of(settings["ace"])
     # Which images
     predictions = read_table(inputs.predictions)
     images, few = class_images(
@@ -74,8 +74,8 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
         SplitModel(pictures.model, settings["layer"]),
         predictions,
         images,
-        settings=options,
-        options=AceOptions(seed=settings["seed"], precision=settings["precision"], labels=labels),
+        options=options,
+        run=AceRun(seed=settings["seed"], precision=settings["precision"], labels=labels),
     )
     folder = FigureFolder(outputs.figures, CLASSES, "[0-9]*-*.png")
     tables = []

@@ -36,10 +36,10 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     known = settings["studies_with_truth"]
     recovery = {name: or_skipped(recovery_table(concepts[name]), NO_CONCEPTS) for name in known}
     for path in outputs.tables:
-        write_table(_joined({"ace": concepts, "ace_recovery": recovery}[path.stem]), path)
+        write_table(_join_tables({"ace": concepts, "ace_recovery": recovery}[path.stem]), path)
 
 
-def _joined(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+def _join_tables(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     parts = [pd.concat([pd.Series(name, table.index, name="study"), table], axis=1) for name, table in tables.items()]
     return pd.concat(parts, ignore_index=True)
 

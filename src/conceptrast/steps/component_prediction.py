@@ -12,7 +12,7 @@ import pandas as pd
 from conceptrast.base.files import read_arrays, read_table, write_table
 from conceptrast.concepts.component_prediction import component_prediction, plan_assemblies, skipped_classes
 from conceptrast.concepts.recipes import recipes_from_settings
-from conceptrast.concepts.skipped import reasons_to_skip
+from conceptrast.concepts.skipped_classes import reasons_to_skip
 from conceptrast.data.selection import class_images
 from conceptrast.steps.opening import PictureInputs, open_pictures
 from conceptrast.steps.runner import run

@@ -9,13 +9,13 @@ from typing import Any
 from conceptrast.base.files import read_arrays, read_table
 from conceptrast.concepts.attributed_images import read_attributions
 from conceptrast.contrast.card_evidence import ContrastEvidence, contrast_card, facts_of
-from conceptrast.contrast.components import of_pair, patches_of_pair, plane_of
+from conceptrast.contrast.components import by_side, patches_of_pair, plane_of
+from conceptrast.contrast.hyperplane_shards import Planes
 from conceptrast.contrast.images import images_by_class
 from conceptrast.contrast.mask import masked_pictures
 from conceptrast.contrast.pairs import both_orders, named_pairs
-from conceptrast.contrast.shift import ShiftSettings
-from conceptrast.contrast.study_hyperplanes import Planes
-from conceptrast.contrast.tables import joined
+from conceptrast.contrast.shift import ShiftOptions
+from conceptrast.contrast.tables import join_shards
 from conceptrast.figures.canvas import save_png
 from conceptrast.figures.contrast_card import draw_contrast_card
 from conceptrast.figures.contrast_curves import draw_mask, draw_shift
@@ -61,10 +61,10 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     patches = read_table(inputs.prototypes)
     predictions = read_table(inputs.predictions)
     images = images_by_class(read_attributions(inputs.attributions))
-    shift_settings = ShiftSettings(offsets=settings["offsets"], seed=settings["seed"], precision=settings["precision"])
+    shift_options = ShiftOptions(offsets=settings["offsets"], seed=settings["seed"], precision=settings["precision"])
     folder = FigureFolder(outputs.contrasts, PAIRS, "*-not-*.png")
     for pair in pairs:
-        strength = of_pair(sets, "strength", pair)
+        strength = by_side(sets, "strength", pair)
         if len(strength) < 2:
             first, second = (names[target] for target in pair)
             LOGGER.warning("%s and %s are not contrasted: see tables/contrast_pairs.csv", first, second)
@@ -84,11 +84,11 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
             predictions,
             study=settings["study"],
             facts=facts_of(plane, planes.accuracy[pair]),
-            settings=shift_settings,
+            options=shift_options,
         )
         save_png(draw_contrast_card(card), folder.add(*pair, f"{pair_stem(pair, names, '-not-')}.png"))
     # The curves
-    shift = joined([read_table(path) for path in inputs.shifts])
+    shift = join_shards([read_table(path) for path in inputs.shifts])
     save_png(draw_shift(shift, settings["study"]), outputs.shift_figure)
     masked = masked_pictures(pictures, read_arrays(inputs.examples), settings["fill"])
     save_png(draw_mask(read_table(inputs.mask), masked, names, settings["study"]), outputs.mask_figure)

@@ -10,11 +10,10 @@ from conceptrast.base.files import read_table, write_table
 from conceptrast.concepts.attributed_images import read_attributions
 from conceptrast.concepts.known_boxes import refuse_resized
 from conceptrast.contrast.features import FeatureBank
+from conceptrast.contrast.hyperplane_shards import Planes, beside_chance
 from conceptrast.contrast.images import class_activations, images_by_class
 from conceptrast.contrast.pairs import named_pairs, with_sharing
-from conceptrast.contrast.recovery import mass_table, strongest_table
-from conceptrast.contrast.study_contrasts import beside_chance, sharing_classes, with_a_plane
-from conceptrast.contrast.study_hyperplanes import Planes
+from conceptrast.contrast.recovery import mass_table, sharing_classes, strongest_table, with_a_plane
 from conceptrast.data.digit_scenes import CELL
 from conceptrast.models.split import SplitModel
 from conceptrast.steps.opening import PictureInputs, open_pictures

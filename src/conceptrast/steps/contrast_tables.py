@@ -14,7 +14,7 @@ from conceptrast.contrast.features import class_table
 from conceptrast.contrast.hyperplane_solvers import solvers_from_settings
 from conceptrast.contrast.mask import mask_summary
 from conceptrast.contrast.shift import shift_summary
-from conceptrast.contrast.tables import hyperplane_summary, joined, or_skipped
+from conceptrast.contrast.tables import hyperplane_summary, join_shards, or_skipped
 from conceptrast.steps.runner import run
 
 NOTHING_SHARED = "no two classes with a plane share a concept"
@@ -42,12 +42,14 @@ class Outputs:
 
 def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     """Write the tables of all studies."""
+    # What all studies share
     solvers = solvers_from_settings(settings["hyperplanes"])
     shards = settings["shards"]
     parts: dict[str, list[pd.DataFrame]] = {path.stem: [] for path in outputs.tables}
+    # The tables of each study
     for number, study in enumerate(settings["studies"]):
         of_study = slice(number * shards, (number + 1) * shards)
-        shift = shift_summary(joined([read_table(path) for path in inputs.shifts[of_study]]))
+        shift = shift_summary(join_shards([read_table(path) for path in inputs.shifts[of_study]]))
         tables = {
             "contrast_classes": class_table(inputs.features[of_study]),
             "contrast_pairs": read_table(inputs.pairs[number]),
@@ -64,6 +66,7 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
         for name, table in tables.items():
             table.insert(0, "study", study)
             parts[name].append(table)
+    # All studies together
     for path in outputs.tables:
         write_table(pd.concat(parts[path.stem], ignore_index=True), path)
 

@@ -9,12 +9,13 @@ from typing import Any
 from conceptrast.base.files import read_table, write_arrays, write_table
 from conceptrast.concepts.attributed_images import read_attributions
 from conceptrast.concepts.recipes import recipes_from_settings
+from conceptrast.contrast.component_patches import patches_of_sets
 from conceptrast.contrast.components import contrast_sets, pair_table
 from conceptrast.contrast.features import FeatureBank
-from conceptrast.contrast.images import class_activations, images_by_class
+from conceptrast.contrast.hyperplane_shards import Planes, beside_chance
+from conceptrast.contrast.images import class_activations, images_by_class, images_of_pairs
 from conceptrast.contrast.pairs import both_orders, named_pairs, with_sharing
-from conceptrast.contrast.study_contrasts import beside_chance, images_of_pairs, patches_of_sets, sharing_classes
-from conceptrast.contrast.study_hyperplanes import Planes
+from conceptrast.contrast.recovery import sharing_classes
 from conceptrast.models.split import SplitModel
 from conceptrast.steps.opening import PictureInputs, open_pictures
 from conceptrast.steps.runner import run

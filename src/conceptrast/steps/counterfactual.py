@@ -11,10 +11,10 @@ import numpy as np
 
 from conceptrast.base.files import read_arrays, read_table, write_table
 from conceptrast.base.names import short
+from conceptrast.contrast.hyperplane_shards import Planes
 from conceptrast.contrast.images import class_activations
 from conceptrast.contrast.pairs import named_pairs, skipped_rows
-from conceptrast.contrast.study_hyperplanes import Planes
-from conceptrast.contrast.tables import joined
+from conceptrast.contrast.tables import join_shards
 from conceptrast.counterfactual.decodable_layer import DecodableLayer
 from conceptrast.counterfactual.decoder import read_decoder
 from conceptrast.counterfactual.known_directions import KnownDirections
@@ -93,7 +93,7 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     tables = [skipped_rows({pair: FEW for pair in pairs if pair[0] not in images})]
     folder = FigureFolder(outputs.pictures, PAIRS, "*-to-*")
     for pair in (pair for pair in pairs if pair[0] in images):
-        moved = PairCounterfactuals(
+        counterfactuals = PairCounterfactuals(
             layer=layer,
             images=images[pair[0]],
             activations=activations[pair[0]].to(device),
@@ -101,15 +101,15 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
             seed=settings["seed"],
             options=search,
         )
-        directions = known.towards(moved)
-        rows = moved.rows(directions)
+        directions = known.towards(counterfactuals)
+        rows = counterfactuals.rows(directions)
         tables += [rows.assign(status="ok", reason=""), *known.missing(directions, pair)]
         image = example_image(rows)
         view = pixels(pictures.by_id(np.array([image]))[image])
-        stories = moved.stories(directions, image, view, options["frames"])
+        stories = counterfactuals.stories(directions, image, view, options["frames"])
         title = f"{settings['study']}: image {image}"
         write_pictures(stories, pair, model.class_names, title, folder=folder)
-    write_table(with_names(joined(tables), model.class_names), outputs.counterfactual)
+    write_table(with_names(join_shards(tables), model.class_names), outputs.counterfactual)
     folder.finish(outputs.manifest)
 
 

@@ -34,10 +34,10 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     decoders = [read_table(path) for path in inputs.reconstructions]
     summaries = [counterfactual_summary(read_table(path)) for path in inputs.counterfactuals]
     for parts, path in zip((decoders, summaries), outputs.tables, strict=True):
-        write_table(_joined(parts, settings["studies"]), path)
+        write_table(_join_tables(parts, settings["studies"]), path)
 
 
-def _joined(parts: Sequence[pd.DataFrame], studies: Sequence[str]) -> pd.DataFrame:
+def _join_tables(parts: Sequence[pd.DataFrame], studies: Sequence[str]) -> pd.DataFrame:
     for part, study in zip(parts, studies, strict=True):
         part.insert(0, "study", study)
     return pd.concat(parts, ignore_index=True)

@@ -10,10 +10,10 @@ import numpy as np
 
 from conceptrast.base.files import read_table, write_arrays, write_table
 from conceptrast.base.names import slug
+from conceptrast.dff.concept_rows import skipped_rows
 from conceptrast.dff.factorized_pictures import PictureCaptions, factorized_pictures
 from conceptrast.dff.picture_choice import labelled_pictures, predicted_pictures
 from conceptrast.dff.picture_groups import FactorizationOptions, arrays_of
-from conceptrast.dff.table import skipped_rows
 from conceptrast.figures.canvas import save_full_png
 from conceptrast.figures.dff import dff_sheet, draw_dff
 from conceptrast.models.pictures import Pictures
@@ -41,8 +41,10 @@ class Outputs:
 
 def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     """Write the concepts of the chosen pictures; where there are none, tables that say so."""
+    # Which pictures
     pictures = open_pictures(settings, inputs)
-    images, title = _chosen(pictures, settings, inputs.predictions)
+    images, title = _entry_images(pictures, settings, inputs.predictions)
+    # Their concepts, and a figure for each group
     folder = FigureFolder(outputs.figures, ("picture", "file"), "[!.]*.png")
     if len(images):
         labels = pictures.table.set_index("image")["label_name"].loc[images].astype(str).tolist()
@@ -54,7 +56,7 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
             seed=settings["seed"],
             precision=settings["precision"],
         )
-        concepts = factorized_pictures(pictures, images, settings["layer"], captions, options)
+        concepts = factorized_pictures(pictures, images, layer=settings["layer"], captions=captions, options=options)
         for number, name in enumerate(concepts.figures):
             save_full_png(draw_dff(dff_sheet(concepts.view(number))), folder.add(name, f"{name}.png"))
         arrays = concepts.arrays
@@ -68,7 +70,7 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     folder.finish(outputs.manifest)
 
 
-def _chosen(pictures: Pictures, settings: dict[str, Any], predictions: Path | None) -> tuple[np.ndarray, str]:
+def _entry_images(pictures: Pictures, settings: dict[str, Any], predictions: Path | None) -> tuple[np.ndarray, str]:
     """Which pictures, and what they are in words: the first of their labels, or drawn ones of a predicted class."""
     if predictions is None:
         return labelled_pictures(pictures, settings["images"], settings.get("labels"))

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from conceptrast.base.files import read_table, write_table
-from conceptrast.dff.summary_table import dff_summary
+from conceptrast.dff.table import dff_summary
 from conceptrast.steps.runner import run
 
 
@@ -33,8 +33,8 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     summaries = {name: dff_summary(rows, settings["seed"]) for name, rows in concepts.items()}
     for path in outputs.tables:
         parts = {"dff_concepts": concepts, "dff_summary": summaries}[path.stem]
-        joined = pd.concat([rows.assign(dff=name) for name, rows in parts.items()], ignore_index=True)
-        write_table(joined[["dff", *joined.columns.drop("dff")]], path)
+        table = pd.concat([rows.assign(dff=name) for name, rows in parts.items()], ignore_index=True)
+        write_table(table[["dff", *table.columns.drop("dff")]], path)
 
 
 if __name__ == "__main__":

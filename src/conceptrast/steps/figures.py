@@ -42,6 +42,7 @@ class Outputs:
 
 def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     """Settings: ``study`` is its name, ``card_recipe`` the key of ``recipes`` that cards show; the rest as usual."""
+    # What the cards show
     recipe_name = settings["card_recipe"]
     components = read_arrays(inputs.components)
     evidence = StudyEvidence(
@@ -59,13 +60,14 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
         evidence=evidence,
         precision=settings["precision"],
     )
+    # A figure for each card, and the overview
     folder = FigureFolder(outputs.cards, CLASSES, "[0-9]*-*.png")
-    drawn = []
+    overview_cards = []
     for card in progress(cards, "drawing", len(components["classes"]), "cards"):
         file = file_name(card.class_index, card.class_name)
         save_png(draw_class_card(card), folder.add(card.class_index, card.class_name, file))
-        drawn.append(card)
-    save_png(draw_overview(drawn, settings["study"]), outputs.overview)
+        overview_cards.append(card)
+    save_png(draw_overview(overview_cards, settings["study"]), outputs.overview)
     folder.finish(outputs.manifest)
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from conceptrast.base.files import write_arrays
 from conceptrast.contrast.features import FeatureBank
+from conceptrast.contrast.hyperplane_shards import FitOptions, fit_shard
 from conceptrast.contrast.hyperplane_solvers import solvers_from_settings
-from conceptrast.contrast.study_hyperplanes import FitSettings, fit_shard
 from conceptrast.steps.runner import LOGGER, run
 
 
@@ -33,7 +33,7 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     if len(bank) < 2:
         LOGGER.warning("%d classes can be contrasted, and a pair needs two: lower min_images", len(bank))
     solvers = solvers_from_settings(settings["hyperplanes"])
-    options = FitSettings(heldout=settings["heldout"], seed=settings["seed"], precision=settings["precision"])
+    options = FitOptions(heldout=settings["heldout"], seed=settings["seed"], precision=settings["precision"])
     arrays = fit_shard(bank, solvers, options, shard=settings["shard"], shards=settings["shards"])
     write_arrays(outputs.hyperplanes, arrays)
 

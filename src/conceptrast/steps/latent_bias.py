@@ -12,7 +12,7 @@ from conceptrast.bias.comparison import CONDITIONS, trained_networks
 from conceptrast.bias.latent_map import latent_map
 from conceptrast.bias.latent_space import ConditionPictures
 from conceptrast.bias.navigation import navigation
-from conceptrast.bias.study_spaces import of_seed, open_networks, positions_table, space_arrays, spaces_of
+from conceptrast.bias.network_spaces import networks_of_seed, open_networks, positions_table, space_arrays, spaces_of
 from conceptrast.data.dataset import open_dataset
 from conceptrast.figures.canvas import save_png
 from conceptrast.figures.latent_bias import draw_maps, draw_rotations
@@ -60,10 +60,10 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     write_table(positions_table(spaces), outputs.positions)
     # Figures
     bias = settings["bias"]
-    first = of_seed(spaces, settings["seeds"][0])
+    first = networks_of_seed(spaces, settings["seeds"][0])
     decoders = {
         condition: network
-        for (condition, _), network in of_seed(networks, settings["seeds"][0]).items()
+        for (condition, _), network in networks_of_seed(networks, settings["seeds"][0]).items()
         if isinstance(network, Autoencoder)
     }
     maps = {key: latent_map(space, settings["seed"]) for key, space in first.items()}

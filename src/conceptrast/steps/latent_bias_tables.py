@@ -10,8 +10,7 @@ import pandas as pd
 
 from conceptrast.base.files import read_table, write_table
 from conceptrast.bias.comparison import trained_networks
-from conceptrast.bias.study_table import network_row
-from conceptrast.bias.table import bias_columns, bias_summary
+from conceptrast.bias.table import bias_columns, bias_summary, network_row
 from conceptrast.steps.runner import run
 
 

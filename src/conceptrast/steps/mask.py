@@ -9,12 +9,12 @@ from typing import Any
 from conceptrast.base.files import write_arrays, write_table
 from conceptrast.concepts.attributed_images import read_attributions
 from conceptrast.contrast.features import FeatureBank
+from conceptrast.contrast.hyperplane_shards import Planes
 from conceptrast.contrast.images import drawn_images, images_by_class
-from conceptrast.contrast.mask import MaskSettings, mask_tests
+from conceptrast.contrast.mask import MaskOptions, mask_tests
 from conceptrast.contrast.mask_files import mask_arrays, mask_table
 from conceptrast.contrast.pairs import mask_pairs, named_pairs, skipped_pairs
 from conceptrast.contrast.shift import draw_pairs
-from conceptrast.contrast.study_hyperplanes import Planes
 from conceptrast.models.split import SplitModel
 from conceptrast.steps.opening import PictureInputs, open_pictures
 from conceptrast.steps.runner import run
@@ -43,8 +43,8 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     seed = settings["seed"]
     # Which pairs
     bank = FeatureBank(inputs.features)
-    [drawn] = draw_pairs(list(bank), settings["pairs_per_draw"], 1, seed)
-    pairs = mask_pairs(named_pairs(pictures.model, settings["pairs"]), drawn, settings["mask_pairs"])
+    [draw] = draw_pairs(list(bank), settings["pairs_per_draw"], 1, seed)
+    pairs = mask_pairs(named_pairs(pictures.model, settings["pairs"]), draw, settings["mask_pairs"])
     planes = Planes(inputs.hyperplanes, settings["hyperplane"], pairs)
     # Which images
     most = settings["images_per_pair"]
@@ -52,8 +52,8 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     images = {target: drawn_images(ids, target, most, seed) for target, ids in attributed.items()}
     # The tests
     split = SplitModel(pictures.model, settings["layer"])
-    options = MaskSettings(fill=settings["fill"], seed=seed, precision=settings["precision"])
-    tests = list(mask_tests(pictures, split, planes, images, options))
+    options = MaskOptions(fill=settings["fill"], seed=seed, precision=settings["precision"])
+    tests = list(mask_tests(pictures, split, planes=planes, images=images, options=options))
     skipped = skipped_pairs(pairs, pictures.model.class_names, bank, planes.skipped)
     write_table(mask_table(tests, skipped), outputs.mask)
     write_arrays(outputs.examples, mask_arrays(tests))

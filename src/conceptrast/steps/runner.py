@@ -89,7 +89,7 @@ def run(main: Callable[..., None], arguments: Sequence[str] | None = None) -> No
     except ConceptrastError as error:
         _fail(str(error))
     except OSError as error:
-        _fail(said_of(error))
+        _fail(system_message(error))
     except Exception:
         LOGGER.exception("unexpected error")
         sys.exit(1)
@@ -111,11 +111,11 @@ def _limit_threads(threads: int) -> None:
         torch.set_num_threads(threads)
 
 
-def said_of(error: OSError) -> str:
+def system_message(error: OSError) -> str:
     """What the system refused, in one line.
 
     Example:
-        >>> said_of(OSError(errno.EACCES, "Permission denied", "out.npz"))
+        >>> system_message(OSError(errno.EACCES, "Permission denied", "out.npz"))
         'out.npz: Permission denied'
     """
     if error.errno in NO_ROOM:

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from conceptrast.base.files import read_table, write_table
-from conceptrast.saliency.study_tables import faithfulness_of_views, randomisation_of_views, truth_of_views
+from conceptrast.saliency.tables import faithfulness_of_views, randomisation_of_views, truth_of_views
 from conceptrast.steps.runner import run
 
 
@@ -34,21 +34,21 @@ class Outputs:
 def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     """Write the tables of all views."""
     views = settings["views"]
-    subjects = _joined(views, inputs.subjects)
+    subjects = _join_tables(views, inputs.subjects)
     tables = {
         "saliency_faithfulness": lambda: faithfulness_of_views(
-            _joined(views, inputs.faithfulness), subjects, settings["seed"]
+            _join_tables(views, inputs.faithfulness), subjects, settings["seed"]
         ),
-        "saliency_randomisation": lambda: randomisation_of_views(_joined(views, inputs.randomisation)),
+        "saliency_randomisation": lambda: randomisation_of_views(_join_tables(views, inputs.randomisation)),
         "saliency_truth": lambda: truth_of_views(
-            _joined(settings["views_with_truth"], inputs.recovery), subjects, settings["views_with_truth"]
+            _join_tables(settings["views_with_truth"], inputs.recovery), subjects, settings["views_with_truth"]
         ),
     }
     for path in outputs.tables:
         write_table(tables[path.stem](), path)
 
 
-def _joined(views: Sequence[str], paths: Sequence[Path]) -> pd.DataFrame:
+def _join_tables(views: Sequence[str], paths: Sequence[Path]) -> pd.DataFrame:
     """The rows of all views, with their names."""
     parts = [read_table(path).assign(view=view) for view, path in zip(views, paths, strict=True)]
     return pd.concat(parts, ignore_index=True)

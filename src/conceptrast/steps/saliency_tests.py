@@ -10,8 +10,8 @@ from conceptrast.base.files import read_arrays, read_table, write_table
 from conceptrast.figures.canvas import save_png
 from conceptrast.figures.saliency_tests import draw_saliency_tests
 from conceptrast.saliency.known_concepts import known_concepts
-from conceptrast.saliency.maps import grid_of
-from conceptrast.saliency.subjects import first_of, usable
+from conceptrast.saliency.subject_maps import grid_of
+from conceptrast.saliency.subjects import in_first_images, usable
 from conceptrast.saliency.view_tests import view_faithfulness, view_randomisation, view_truth, with_chance
 from conceptrast.steps.opening import PictureInputs, open_pictures
 from conceptrast.steps.runner import run
@@ -49,12 +49,12 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     known = None if inputs.truth is None else known_concepts(pictures, read_table(inputs.truth))
     write_table(view_truth(pictures, layer, subjects, beside_chance, known=known), outputs.recovery)
     # The other tests, of the first subjects
-    first = first_of(subjects, settings["tested"])
-    tested = subjects[first].reset_index(drop=True)
+    first = in_first_images(subjects, settings["tested"])
+    first_subjects = subjects[first].reset_index(drop=True)
     first_maps = [method_maps._replace(maps=method_maps.maps[first]) for method_maps in beside_chance]
-    faithfulness = view_faithfulness(pictures, tested, first_maps, settings["percentiles"], seed=seed)
-    randomisation = view_randomisation(pictures, layer, tested, list(maps), seed=seed)
-    note = f"{settings['model_name']} at {layer}, {tested['image'].nunique()} pictures"
+    faithfulness = view_faithfulness(pictures, first_subjects, first_maps, settings["percentiles"], seed=seed)
+    randomisation = view_randomisation(pictures, layer, first_subjects, list(maps), seed=seed)
+    note = f"{settings['model_name']} at {layer}, {first_subjects['image'].nunique()} pictures"
     title = f"tests of the maps: {settings['name']}"
     save_png(draw_saliency_tests(faithfulness, randomisation, title, note), outputs.figure)
     write_table(randomisation, outputs.randomisation)

@@ -9,9 +9,9 @@ from typing import Any
 from conceptrast.base.files import write_table
 from conceptrast.concepts.attributed_images import read_attributions
 from conceptrast.contrast.features import FeatureBank
+from conceptrast.contrast.hyperplane_shards import Planes
 from conceptrast.contrast.images import class_activations, drawn_images, images_by_class
-from conceptrast.contrast.shift import ShiftSettings, draw_pairs, shift_table
-from conceptrast.contrast.study_hyperplanes import Planes
+from conceptrast.contrast.shift import ShiftOptions, draw_pairs, shift_table
 from conceptrast.models.inference import device_of
 from conceptrast.models.split import SplitModel
 from conceptrast.steps.opening import PictureInputs, open_pictures
@@ -50,7 +50,7 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     split = SplitModel(pictures.model, settings["layer"])
     stream = class_activations(pictures, split, drawn, settings["precision"], what="")
     device = device_of(pictures.model)
-    options = ShiftSettings(
+    options = ShiftOptions(
         offsets=settings["offsets"],
         seed=seed,
         precision=settings["precision"],
@@ -58,7 +58,7 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     )
     classes = ((target, activations.to(device)) for target, activations in stream)
     names = pictures.model.class_names
-    table = shift_table(split, classes, planes, draws, settings=options, names=names)
+    table = shift_table(split, classes, planes, draws, options=options, names=names)
     write_table(table, outputs.shift)
 
 

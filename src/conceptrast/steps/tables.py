@@ -11,7 +11,7 @@ import pandas as pd
 from conceptrast.base.files import read_arrays, read_json, read_table, write_table
 from conceptrast.concepts import recovery as concept_recovery
 from conceptrast.concepts.tables import beside_published, component_prediction_table, study_summary
-from conceptrast.models.tables import model_summary
+from conceptrast.models.training_summary import model_summary
 from conceptrast.steps.runner import run
 
 
@@ -61,6 +61,7 @@ def _component_prediction(settings: dict[str, Any], inputs: Inputs) -> pd.DataFr
 
 def _studies(settings: dict[str, Any], inputs: Inputs) -> pd.DataFrame:
     """One row a study."""
+    # Names of the study, then numbers of its files
     shards = settings["shards"]
     rows = []
     for number, study in enumerate(settings["studies"]):

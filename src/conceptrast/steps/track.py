@@ -38,12 +38,12 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     repository = Path(settings["repository"])
     store = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(repository / 'mlflow.db').resolve()}"
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=repository, capture_output=True, text=True, check=False)
-    listed = [path.with_suffix("") / name for path in inputs.manifests for name in read_table(path)["file"]]
+    folder_figures = [path.with_suffix("") / name for path in inputs.manifests for name in read_table(path)["file"]]
     content = Record(
         config=settings["config"],
         tables={path.stem: read_table(path) for path in inputs.tables},
         metrics=read_json(inputs.metrics),
-        figures=[*inputs.figures, *listed],
+        figures=[*inputs.figures, *folder_figures],
         code=settings["code"],
         data=settings["data"],
         weights=settings["weights"],

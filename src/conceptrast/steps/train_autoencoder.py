@@ -38,9 +38,10 @@ class Outputs:
 
 def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     """Train on the ``train`` rows of the index."""
+    # The network and the pictures
     table = read_table(inputs.index)
-    given = dict(settings["autoencoder"])
-    options = AutoencoderOptions(**given.pop("epochs"), **given)
+    entry = dict(settings["autoencoder"])
+    options = AutoencoderOptions(**entry.pop("epochs"), **entry)
     autoencoder = Autoencoder(settings["size"], settings["network_seed"]).to(default_device())
     pictures = TrainingPictures(
         open_dataset(settings["dataset"], settings["seed"]),
@@ -49,6 +50,7 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
         options.batch_size,
         workers=inputs.workers,
     )
+    # Training
     key = f"{inputs.key} {json.dumps(settings, sort_keys=True)} {md5_of(table)}"
     checkpoint = outputs.weights.with_name(outputs.weights.name + ".checkpoint.pt")
     epochs = train_autoencoder(

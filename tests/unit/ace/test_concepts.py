@@ -14,9 +14,9 @@ from conceptrast.ace.cav_arrays import cav_arrays, strongest_cav
 from conceptrast.ace.class_concepts import other_images
 from conceptrast.ace.clustering import clusters_of, why_dropped
 from conceptrast.ace.concepts import Concepts, concepts_of_class
-from conceptrast.ace.recovery import described, labels_of, recovery_table, things_in_segments
+from conceptrast.ace.options import AceOptions
+from conceptrast.ace.recovery import labels_of, recovery_table, things_in_segments, with_shown_things
 from conceptrast.ace.segments import Segments, pooled, segments_of
-from conceptrast.ace.settings import AceSettings
 from conceptrast.ace.superpixels import superpixels
 from conceptrast.data.loose_pictures import as_dataset
 from conceptrast.models.model import Model
@@ -25,9 +25,7 @@ from conceptrast.models.split import SplitModel
 
 from .coloured import COLOURS, INPUT, colour_network, coloured
 
-SETTINGS = AceSettings(
-    segments=(4,), segments_as=("in_place",), images=12, random_images=12, clusters=3, min_segments=6
-)
+SETTINGS = AceOptions(segments=(4,), segments_as=("in_place",), images=12, random_images=12, clusters=3, min_segments=6)
 
 
 def opened(pictures: list[Image.Image], batch_size: int = 32) -> Pictures:
@@ -138,7 +136,7 @@ def test_clusters_have_their_nearest_members_first():
         assert (cluster.n_images, cluster.reason) == (10, "")
 
 
-def concepts(seed: int = 0, settings: AceSettings = SETTINGS, **columns: object) -> Concepts:
+def concepts(seed: int = 0, settings: AceOptions = SETTINGS, **columns: object) -> Concepts:
     """Blob 0 lies where the logit rises, blob 1 where it falls, blob 2 where nothing happens."""
     rows, noise = blobs()
     gradients = np.zeros((20, 6))
@@ -152,7 +150,7 @@ def concepts(seed: int = 0, settings: AceSettings = SETTINGS, **columns: object)
         segments=segments(rows, **columns),
         others=segments(noise),
         gradients=gradients,
-        settings=settings,
+        options=settings,
         seed=seed,
     )
 
@@ -199,7 +197,7 @@ def test_dropped_clusters_and_images_without_superpixels_are_rows_with_reasons()
         segments=of_class,
         others=segments(noise),
         gradients=np.ones((2, 6)),
-        settings=SETTINGS,
+        options=SETTINGS,
         seed=0,
     )
     assert set(class_concepts.table["status"]) == {"skipped"}
@@ -229,7 +227,7 @@ def test_too_few_segments_are_a_skipped_row(n_own, n_random, reason):
         segments=of_class,
         others=others,
         gradients=np.ones((2, 6)),
-        settings=SETTINGS,
+        options=SETTINGS,
         seed=0,
     )
     assert class_concepts.table[["status", "reason"]].to_numpy().tolist() == [["skipped", reason]]
@@ -279,7 +277,7 @@ def test_concepts_are_described_by_what_most_of_their_segments_show():
     names = np.repeat(["3", "portrait", "texture"], 10)
     names[:3] = "7"
     class_concepts = concepts(shows=names)
-    table = described(class_concepts, segments(np.zeros((30, 6)), shows=names), own_things=["3", "7"])
+    table = with_shown_things(class_concepts, segments(np.zeros((30, 6)), shows=names), own_things=["3", "7"])
     kept = table[(table["baseline"] == "none") & (table["status"] == "ok")]
     by_blob = {
         int(members[0]) // 10: row for members, (_, row) in zip(class_concepts.members, kept.iterrows(), strict=True)

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import conceptrast as cc
-from conceptrast.ace.settings import AceSettings
+from conceptrast.ace.options import AceOptions
 from conceptrast.api.concepts import PUBLISHED
 from conceptrast.base.errors import ConceptrastError, ConfigError, ModelError
 from conceptrast.plan.analyses.ace import Ace
@@ -21,7 +21,7 @@ from ..ace.coloured import COLOURS, INPUT, colour_network, coloured
 
 def test_defaults_are_as_published_in_the_configuration_and_in_the_library():
     """Those of Ghorbani et al. 2019 and the code that accompanies it."""
-    published = AceSettings()
+    published = AceOptions()
     assert (published.clusters, published.min_segments, published.max_segments) == (25, 20, 40)
     assert published.significance == 0.01
     configured = filled(Ace, {})

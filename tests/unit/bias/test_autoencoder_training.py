@@ -90,12 +90,12 @@ def test_the_critics_loss_weighs_real_samples_six_to_four_and_gives_codes_no_gra
 def test_a_player_that_is_ahead_rests_until_it_is_not():
     balance = Balance()
     for _ in range(30):
-        balance.saw(critic=LN2, encoder=0.1)
+        balance.observe(critic=LN2, encoder=0.1)
     assert (balance.critic_rests, balance.encoder_rests) == (False, True)
     for _ in range(30):
-        balance.saw(critic=LN2, encoder=1.0)
+        balance.observe(critic=LN2, encoder=1.0)
     assert not balance.encoder_rests
-    balance.saw(critic=0.0, encoder=1.0)
+    balance.observe(critic=0.0, encoder=1.0)
     assert not balance.critic_rests  # one step is not a lead
 
 

@@ -11,9 +11,9 @@ from conceptrast.base.errors import ConceptrastError, LayerError
 from conceptrast.base.files import write_arrays
 from conceptrast.concepts.nmf import NothingToFactorizeError
 from conceptrast.contrast.components import (
+    by_side,
     contrast_sets,
     contrastive_components,
-    of_pair,
     own_side,
     pair_table,
     patches_of_pair,
@@ -21,8 +21,8 @@ from conceptrast.contrast.components import (
     set_owners,
     sides_of,
 )
+from conceptrast.contrast.hyperplane_shards import Planes
 from conceptrast.contrast.hyperplanes import NO_PLANE, Hyperplane
-from conceptrast.contrast.study_hyperplanes import Planes
 
 # Channel 0 speaks for class 3, channel 2 for class 5; channel 1 is in both.
 PLANE = Hyperplane(np.array([-1.0, 0.0, 1.0], np.float32), 0.0)
@@ -100,11 +100,11 @@ def test_every_class_is_factorized_on_its_side_of_every_plane(sets):
 
 def test_a_pair_is_found_either_way_round(sets):
     assert sides_of((5, 3), sets["first"], sets["second"], sets["side"]).tolist() == ["against", "against", "for"]
-    one = of_pair(sets, "components", (3, 5))
-    other = of_pair(sets, "components", (5, 3))
+    one = by_side(sets, "components", (3, 5))
+    other = by_side(sets, "components", (5, 3))
     assert np.array_equal(one["for"], other["against"])
     assert np.array_equal(one["against"], other["for"])
-    assert of_pair(sets, "components", (3, 7)) == {}
+    assert by_side(sets, "components", (3, 7)) == {}
 
 
 def test_patches_of_a_pair_are_its_own_over_all_images():

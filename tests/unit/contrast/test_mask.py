@@ -10,7 +10,7 @@ from torch import nn
 
 from conceptrast.base.errors import ShapeError
 from conceptrast.contrast.mask import (
-    MaskSettings,
+    MaskOptions,
     hidden_places,
     mask_summary,
     mask_test,
@@ -57,9 +57,9 @@ def test_probabilities_from_nothing_hidden_to_everything(model):
     images = torch.zeros(2, 3, 4, 4)
     images[:, :, :, :2] = 1
     before = images.clone()
-    settings = MaskSettings(fill=1.0, steps=4, batch_size=1)
+    settings = MaskOptions(fill=1.0, steps=4, batch_size=1)
     probabilities = masked_probabilities(
-        model=model, images=images, ranks=ranks_by_distance(DISTANCES), classes=[0, 1], settings=settings
+        model=model, images=images, ranks=ranks_by_distance(DISTANCES), classes=[0, 1], options=settings
     )
     assert torch.equal(images, before)
     whole = torch.tensor([[3.0, 0.0]], dtype=torch.float64).softmax(1)
@@ -74,10 +74,10 @@ def test_the_order_of_the_batch_does_not_matter(model):
     images = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
     ranks = ranks_by_distance(DISTANCES)
     one = masked_probabilities(
-        model=model, images=images, ranks=ranks, classes=[0, 1], settings=MaskSettings(batch_size=1)
+        model=model, images=images, ranks=ranks, classes=[0, 1], options=MaskOptions(batch_size=1)
     )
     other = masked_probabilities(
-        model=model, images=images.flip(0), ranks=ranks[::-1].copy(), classes=[0, 1], settings=MaskSettings()
+        model=model, images=images.flip(0), ranks=ranks[::-1].copy(), classes=[0, 1], options=MaskOptions()
     )
     np.testing.assert_allclose(one, other)
 
@@ -89,13 +89,13 @@ def test_an_image_without_ranks_is_named(model):
             images=torch.zeros(3, 3, 4, 4),
             ranks=ranks_by_distance(DISTANCES),
             classes=[0],
-            settings=MaskSettings(),
+            options=MaskOptions(),
         )
 
 
 def test_the_example_is_the_image_deepest_on_the_side_of_a(model):
-    settings = MaskSettings(steps=2)
-    test = mask_test(model, torch.zeros(2, 3, 4, 4), DISTANCES, np.array([40, 50]), pair=(0, 1), settings=settings)
+    settings = MaskOptions(steps=2)
+    test = mask_test(model, torch.zeros(2, 3, 4, 4), DISTANCES, np.array([40, 50]), pair=(0, 1), options=settings)
     assert test.image == 50
     assert test.positions == 8
     assert test.ranks.tolist() == [[2, 0], [3, 6]]

@@ -12,7 +12,7 @@ from conceptrast.base.errors import ConceptrastError, ShapeError
 from conceptrast.contrast.hyperplanes import Hyperplane
 from conceptrast.contrast.shift import (
     OFFSETS,
-    ShiftSettings,
+    ShiftOptions,
     draw_pairs,
     pair_outcomes,
     shift_rows,
@@ -45,7 +45,7 @@ def network() -> Reused:
 
 IMAGES = torch.randn(7, 3, 6, 6, generator=torch.Generator().manual_seed(1))
 NORMAL = torch.randn(4, generator=torch.Generator().manual_seed(2))
-SETTINGS = ShiftSettings(offsets=[0.0, 4.0])
+SETTINGS = ShiftOptions(offsets=[0.0, 4.0])
 
 
 @pytest.mark.parametrize(("layer", "rectified"), [("relu", True), ("last", False)])
@@ -165,7 +165,7 @@ def test_a_pair_drawn_twice_is_in_both_draws_and_one_without_a_plane_has_its_rea
     plane = Hyperplane(NORMAL.numpy(), 0.5)
     activations = split.prefix(IMAGES).detach()
     draws = [[(1, 3), (1, 2)], [(1, 3), (3, 1)]]
-    table = shift_table(split, [(1, activations)], {"zero": Given({(1, 3): plane})}, draws, settings=SETTINGS)
+    table = shift_table(split, [(1, activations)], {"zero": Given({(1, 3): plane})}, draws, options=SETTINGS)
     ok = table[table["status"] == "ok"]
     lost = table[table["status"] == "skipped"]
     assert ok.groupby("draw").size().tolist() == [4, 4]
@@ -175,10 +175,10 @@ def test_a_pair_drawn_twice_is_in_both_draws_and_one_without_a_plane_has_its_rea
 
 
 def test_no_pairs_and_pairs_without_planes_give_an_empty_summary(network):
-    assert shift_summary(shift_table(None, [], {}, [[], []], settings=SETTINGS)).empty
+    assert shift_summary(shift_table(None, [], {}, [[], []], options=SETTINGS)).empty
     split = SplitModel(network, "relu")
     classes = [(1, split.prefix(IMAGES).detach())]
-    lost = shift_table(split, classes, {"zero": Given()}, [[(1, 2)]], settings=ShiftSettings(offsets=[0.0]))
+    lost = shift_table(split, classes, {"zero": Given()}, [[(1, 2)]], options=ShiftOptions(offsets=[0.0]))
     assert lost["status"].tolist() == ["skipped"]
     assert shift_summary(lost).empty
 
@@ -187,7 +187,7 @@ def test_both_the_normal_and_a_random_direction_as_long_are_shifted_along(networ
     split = SplitModel(network, "relu")
     activations = split.prefix(IMAGES).detach()
     planes = {"zero": {(1, 3): Hyperplane(NORMAL.numpy(), 0.5)}, "other": {}}
-    curves = shift_rows(split, activations, planes, (1, 3), settings=SETTINGS)
+    curves = shift_rows(split, activations, planes, (1, 3), options=SETTINGS)
     assert curves["baseline"].tolist() == ["none", "none", "random_direction", "random_direction"]
     along_normal = shifted_probabilities(split, activations, NORMAL, (1, 3), offsets=[0.0, 4.0]).mean(1)
     np.testing.assert_allclose(curves[["p_from", "p_to"]].to_numpy()[:2], along_normal.numpy())

@@ -10,9 +10,9 @@ import pytest
 
 from conceptrast.base.files import write_arrays
 from conceptrast.contrast.features import HEADS, FeatureBank
+from conceptrast.contrast.hyperplane_shards import FitOptions, Planes, blocks_of_pairs, chance_planes, fit_shard
 from conceptrast.contrast.hyperplane_solvers import Solver
 from conceptrast.contrast.hyperplanes import NO_PLANE
-from conceptrast.contrast.study_hyperplanes import FitSettings, Planes, blocks_of_pairs, chance_planes, fit_shard
 from conceptrast.contrast.tables import hyperplane_summary
 
 CLASSES = [1, 4, 5, 8, 9, 12, 20]
@@ -46,7 +46,7 @@ def bank(tmp_path_factory) -> FeatureBank:
 def files(bank, tmp_path_factory) -> list:
     folder = tmp_path_factory.mktemp("hyperplanes")
     for shard in range(2):
-        write_arrays(folder / f"{shard}.npz", fit_shard(bank, SOLVERS, FitSettings(block=3), shard=shard, shards=2))
+        write_arrays(folder / f"{shard}.npz", fit_shard(bank, SOLVERS, FitOptions(block=3), shard=shard, shards=2))
     return sorted(folder.iterdir())
 
 
@@ -56,7 +56,7 @@ def test_a_bank_reads_classes_from_all_files(bank):
 
 
 def test_shards_and_blocks_change_no_plane(bank, files):
-    whole = fit_shard(bank, SOLVERS, FitSettings())
+    whole = fit_shard(bank, SOLVERS, FitOptions())
     for solver in SOLVERS:
         firsts, seconds = (whole[f"{end}_{solver.name}"].tolist() for end in ("first", "second"))
         pairs = list(zip(firsts, seconds, strict=True))
@@ -91,7 +91,7 @@ def test_a_file_holds_no_other_solvers_arrays(files):
 def test_fewer_than_two_classes_give_an_empty_file(tmp_path):
     facts = {name: np.zeros(1, kind) for name, kind in HEADS.items()} | {"classes": np.array([1])}
     write_arrays(tmp_path / "f.npz", facts | {"vectors_1": np.ones((4, 5)), "images_1": np.arange(4)})
-    write_arrays(tmp_path / "0.npz", fit_shard(FeatureBank([tmp_path / "f.npz"]), SOLVERS, FitSettings()))
+    write_arrays(tmp_path / "0.npz", fit_shard(FeatureBank([tmp_path / "f.npz"]), SOLVERS, FitOptions()))
     assert len(Planes([tmp_path / "0.npz"], "zero", permutations([1, 4], 2))) == 0
 
 

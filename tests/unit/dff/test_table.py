@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from conceptrast.base.statistics import wilson_interval
+from conceptrast.dff.concept_rows import concept_rows, picture_names, skipped_rows
 from conceptrast.dff.concept_scores import COLUMNS
 from conceptrast.dff.picture_groups import PictureGroup
-from conceptrast.dff.summary_table import dff_summary
-from conceptrast.dff.table import concept_rows, picture_names, skipped_rows
+from conceptrast.dff.table import dff_summary
 
 from ..headlines import headline_metrics_of
 

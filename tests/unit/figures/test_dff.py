@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from conceptrast.base.names import short
-from conceptrast.dff.group_view import MOST_PICTURES, group_view
+from conceptrast.dff.cards import MOST_PICTURES, group_view
 from conceptrast.dff.picture_groups import FactorizationOptions, PictureGroup, factorize_pictures
 from conceptrast.figures.canvas import COMPONENT_COLOURS, save_full_png
 from conceptrast.figures.dff import PALE, STRENGTH, dff_sheet, draw_dff, strongest_concept

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from conceptrast.figures.saliency import OVERLAY, draw_saliency, heatmap, overlay, product, saliency_note
-from conceptrast.saliency.picture_maps import PictureMaps
+from conceptrast.saliency.cards import PictureMaps
 
 
 def test_a_map_of_zeros_leaves_the_picture_and_one_of_ones_covers_it() -> None:

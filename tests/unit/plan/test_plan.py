@@ -275,7 +275,7 @@ def test_settings_of_a_factorization_are_its_own(inside: Path) -> None:
         due = plan.settings("check_layers", jobs=[job])
         [check] = due["checks"]
         assert (check["where"], check["entry"]) == ("dff.parts", plan.entries("dff")["parts"])
-        assert check["check"] == "conceptrast.dff.entry_check:check_entry"
+        assert check["check"] == "conceptrast.dff.before_start:check_entry"
         assert list(due["models"]) == ["net"]
     assert plan.settings("check_layers", jobs=[{"dataset": "pairs"}])["checks"] == []
     assert plan.settings("dff_tables") == {"dffs": ["parts"], "seed": 0}
@@ -457,7 +457,7 @@ def test_tables_and_settings_of_a_view(inside: Path) -> None:
         due = plan.settings("check_layers", jobs=[job])
         [check] = due["checks"]
         assert (check["where"], check["entry"]["model"], check["entry"]["layer"]) == ("saliency.maps", "net", "layer3")
-        assert check["check"] == "conceptrast.saliency.entry_check:check_entry"
+        assert check["check"] == "conceptrast.saliency.before_start:check_entry"
     assert plan.settings("check_layers", jobs=[{"dataset": "pairs"}])["checks"] == []
 
 

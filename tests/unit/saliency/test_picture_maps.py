@@ -11,8 +11,8 @@ from conceptrast.data.loose_pictures import UNLABELLED, OpenPictures
 from conceptrast.figures.saliency import draw_saliency
 from conceptrast.models.model import Model, Preprocess
 from conceptrast.models.pictures import Pictures
+from conceptrast.saliency.cards import picture_maps
 from conceptrast.saliency.known_concepts import KnownConcepts
-from conceptrast.saliency.picture_maps import picture_maps
 
 
 def pictures(count: int) -> Pictures:

@@ -8,7 +8,7 @@ from torch import nn
 
 from conceptrast.base.errors import ConfigError
 from conceptrast.models.model import Model, Preprocess
-from conceptrast.saliency.subjects import chosen_subjects, described, subjects_of, targets_of, usable
+from conceptrast.saliency.subjects import picture_subjects, subjects_of, targets_of, usable, with_picture_facts
 from conceptrast.saliency.targets import Target
 
 NAMES = ["cat", "dog", "cow"]
@@ -74,7 +74,7 @@ def test_subjects_know_the_names_and_what_the_model_said_also_where_a_pair_is_sk
     subjects = subjects_of(
         table=INDEX, predictions=PREDICTIONS, model=MODEL, view=view(pairs=[["dog", "cat"], ["cow", "dog"]]), seed=0
     )
-    table = described(subjects, PREDICTIONS, INDEX, NAMES)
+    table = with_picture_facts(subjects, PREDICTIONS, INDEX, NAMES)
     assert len(table) == len(subjects)
     last = table[table["image"] == 6].iloc[-1]
     assert last[["toward_name", "versus_name", "label_name", "predicted_name", "path"]].tolist() == [
@@ -86,13 +86,13 @@ def test_subjects_know_the_names_and_what_the_model_said_also_where_a_pair_is_sk
 
 
 def test_own_pictures_for_the_predicted_class_a_named_one_or_one_and_not_another() -> None:
-    assert rows(chosen_subjects(PREDICTIONS, MODEL))[:2] == [[3, "predicted", 0, -1], [4, "predicted", 1, -1]]
-    assert rows(chosen_subjects(PREDICTIONS, MODEL, "cow"))[0] == [3, "class", 2, -1]
-    assert rows(chosen_subjects(PREDICTIONS, MODEL, versus="cow"))[:2] == [
+    assert rows(picture_subjects(PREDICTIONS, MODEL))[:2] == [[3, "predicted", 0, -1], [4, "predicted", 1, -1]]
+    assert rows(picture_subjects(PREDICTIONS, MODEL, "cow"))[0] == [3, "class", 2, -1]
+    assert rows(picture_subjects(PREDICTIONS, MODEL, versus="cow"))[:2] == [
         [3, "difference", 0, 2],
         [4, "difference", 1, 2],
     ]
     with pytest.raises(ConfigError, match="'dog' cannot be held against itself"):
-        chosen_subjects(PREDICTIONS, MODEL, versus="dog")
+        picture_subjects(PREDICTIONS, MODEL, versus="dog")
     with pytest.raises(ConfigError, match="unknown class 'cat2'; nearest: cat"):
-        chosen_subjects(PREDICTIONS, MODEL, "cat2")
+        picture_subjects(PREDICTIONS, MODEL, "cat2")

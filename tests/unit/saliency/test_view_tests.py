@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from conceptrast.saliency.known_concepts import KnownConcepts
-from conceptrast.saliency.maps import grid_of, subject_maps, target_probabilities, without_activations
-from conceptrast.saliency.subjects import set_aside, usable
+from conceptrast.saliency.subject_maps import grid_of, subject_maps, target_probabilities, without_activations
+from conceptrast.saliency.subjects import skip_subjects, usable
 from conceptrast.saliency.view_tests import view_faithfulness, view_randomisation, view_truth, with_chance
 
 from .colour_squares import CORNERS, PAIRED, SIDE, Colours, split_of, squares, subjects
@@ -49,7 +49,7 @@ def test_a_picture_without_activations_is_set_aside_with_the_reason() -> None:
     chosen = subjects([(3, "predicted", 0, -1), (0, "predicted", 0, -1)])
     empty = without_activations(pictures, split_of(pictures), chosen)
     assert empty.tolist() == [True, False]
-    aside = set_aside(chosen, empty, "relu")
+    aside = skip_subjects(chosen, empty, "relu")
     assert aside["status"].tolist() == ["skipped", "ok"]
     assert aside["reason"][0] == "relu gives activations that are zero throughout for image 3"
     assert usable(aside)["image"].tolist() == [0]

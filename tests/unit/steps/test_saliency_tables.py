@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from conceptrast.base.files import read_table, write_table
-from conceptrast.saliency.maps import subject_maps
+from conceptrast.saliency.subject_maps import subject_maps
 from conceptrast.saliency.view_tests import view_faithfulness, view_randomisation, view_truth, with_chance
 from conceptrast.steps import saliency_tables
 from conceptrast.steps.runner import call

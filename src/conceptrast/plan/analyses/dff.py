@@ -86,7 +86,7 @@ ANALYSIS = Analysis(
     manifests=("figures/dff/{dff}.csv",),
     folders=("dff",),
     predicted=lambda entry: "class" in entry,
-    check="conceptrast.dff.entry_check:check_entry",
+    check="conceptrast.dff.before_start:check_entry",
     entry_problems=entry_problems,
     report={
         "dff": ("Deep feature factorization", "{dff}", {"pictures": "{name}"}),

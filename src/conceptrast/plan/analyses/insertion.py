@@ -96,7 +96,7 @@ ANALYSIS = Analysis(
     ),
     figures=("figures/insertion/{insertion}.png",),
     folders=("insertion",),
-    check="conceptrast.contrast.insertion_check:check_entry",
+    check="conceptrast.contrast.insertion_before_start:check_entry",
     entry_problems=entry_problems,
     report={
         "insertion": ("Insertion tests", None, {"test": "{insertion}"}),

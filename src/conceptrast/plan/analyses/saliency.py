@@ -133,7 +133,7 @@ ANALYSIS = Analysis(
     figures=("figures/saliency/{view}/maps.png", "figures/saliency/{view}/tests.png"),
     folders=("saliency",),
     known=lambda entry: bool(entry["pairs"]),
-    check="conceptrast.saliency.entry_check:check_entry",
+    check="conceptrast.saliency.before_start:check_entry",
     entry_problems=entry_problems,
     report={
         "saliency": ("Saliency", None, {"view": "{view}", "figure": "maps"}),

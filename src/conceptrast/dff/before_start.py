@@ -1,4 +1,4 @@
-"""What a factorization of the configuration needs of its layer, checked before a run starts."""
+"""The check of a factorization before a run starts: its layer must have room for the concepts."""
 
 from __future__ import annotations
 

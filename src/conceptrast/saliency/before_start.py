@@ -1,4 +1,4 @@
-"""What a view of the configuration needs of its layer, checked before a run starts."""
+"""The check of a view before a run starts: its layer must have several positions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The settings of ACE: how many images, segments, clusters and draws."""
+"""The options of ACE: how many images, segments, clusters and draws."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class AceSettings:
+class AceOptions:
     """How concepts are found; defaults as published.
 
     Args:
@@ -34,6 +34,6 @@ class AceSettings:
     significance: float = 0.01
 
     @classmethod
-    def of(cls, settings: Mapping[str, Any]) -> AceSettings:
+    def of(cls, settings: Mapping[str, Any]) -> AceOptions:
         """From an entry of a configuration, which has all of them."""
         return cls(**{field.name: settings[field.name] for field in fields(cls)})

@@ -1,4 +1,4 @@
-"""All networks of one comparison of latent spaces: opened, encoded, and as its files hold them."""
+"""The latent spaces of all networks of one comparison, and the table and arrays that hold them."""
 
 from __future__ import annotations
 
@@ -71,18 +71,18 @@ def spaces_of(
     return spaces
 
 
-def of_seed(by_key: Mapping[Key, Anything], seed: int) -> dict[tuple[str, str], Anything]:
+def networks_of_seed(by_key: Mapping[Key, Anything], seed: int) -> dict[tuple[str, str], Anything]:
     """What belongs to one seed, by condition and network.
 
     Example:
-        >>> of_seed({("biased", "resnet", 0): "a", ("biased", "resnet", 1): "b"}, 1)
+        >>> networks_of_seed({("biased", "resnet", 0): "a", ("biased", "resnet", 1): "b"}, 1)
         {('biased', 'resnet'): 'b'}
     """
     return {key[:2]: value for key, value in by_key.items() if key[2] == seed}
 
 
 def positions_table(spaces: Mapping[Key, LatentSpace]) -> pd.DataFrame:
-    """Condition, network, seed, and the positions of the validation pictures in each space."""
+    """The positions of the validation pictures in each space, with condition, network and seed."""
     heads = [pd.DataFrame([dict(zip(("condition", "network", "seed"), key, strict=True))]) for key in spaces]
     parts = [head.merge(space.positions, how="cross") for head, space in zip(heads, spaces.values(), strict=True)]
     return pd.concat(parts, ignore_index=True)

@@ -33,8 +33,13 @@ def log_probability_gradients(
 
     Returns:
         ``[N, C, h, w]``.
+
+    Example:
+        >>> network = torch.nn.Sequential(torch.nn.Identity(), torch.nn.Flatten()).eval()
+        >>> log_probability_gradients(SplitModel(network, "0"), torch.zeros(1, 2, 1, 1), target=0).flatten().tolist()
+        [0.5, -0.5]
     """
-    return class_gradients(
+    return gradients_through(
         split.suffix,
         activations,
         target,
@@ -43,10 +48,27 @@ def log_probability_gradients(
     )
 
 
-def class_gradients(
+def gradients_through(
     network: Callable[[Tensor], Tensor], activations: Tensor, target: int, precision: str, batch_size: int
 ) -> Tensor:
-    """Gradient ``[N, C, h, w]`` of the class's log probability, where ``network`` makes logits of activations."""
+    """Gradient of the class's log probability through any network.
+
+    Args:
+        network: makes logits ``[n, n_classes]`` of activations ``[n, C, h, w]``.
+        activations: ``[N, C, h, w]``.
+        target: class index.
+        precision: of the network.
+        batch_size: images whose gradients are found at once.
+
+    Returns:
+        ``[N, C, h, w]``, per unit of the activations.
+
+    Example:
+        >>> activations = torch.zeros(1, 2, 1, 1)
+        >>> gradients = gradients_through(torch.nn.Flatten(), activations, 0, precision="float32", batch_size=1)
+        >>> gradients.flatten().tolist()
+        [0.5, -0.5]
+    """
     gradients = []
     for batch in activations.split(batch_size):
         with torch.enable_grad(), autocast(precision, batch.device):

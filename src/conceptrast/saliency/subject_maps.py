@@ -17,14 +17,20 @@ from conceptrast.saliency.subjects import targets_of
 
 
 def subject_batches(pictures: Pictures, subjects: pd.DataFrame, what: str = "") -> Iterator[tuple[slice, Tensor]]:
-    """The normalised images ``[n, C, H, W]`` of subjects, batch by batch, with the places of the batch's subjects.
+    """The images of subjects, batch by batch; an image with several subjects comes once for each.
 
-    An image with several subjects comes once for each.
+    Args:
+        pictures: the images and the model.
+        subjects: rows image.
+        what: is being done, for the progress.
+
+    Returns:
+        The places of the batch's subjects, and their images ``[n, C, H, W]`` as the network takes them.
     """
-    done = 0
+    start = 0
     for images, views in pictures.of(subjects["image"].to_numpy(np.int64), what):
-        yield slice(done, done + len(images)), network_input(pictures.model, views)
-        done += len(images)
+        yield slice(start, start + len(images)), network_input(pictures.model, views)
+        start += len(images)
 
 
 def subject_maps(
@@ -56,14 +62,31 @@ def subject_maps(
 
 @torch.inference_mode()
 def without_activations(pictures: Pictures, split: SplitModel, subjects: pd.DataFrame) -> np.ndarray:
-    """Which subjects ``[n]`` bool have pictures whose activations are zero throughout: there is no map of them."""
+    """Which subjects have pictures whose activations are zero throughout: there is no map of them.
+
+    Args:
+        pictures: the images and the model.
+        split: the model, cut at the layer.
+        subjects: rows image.
+
+    Returns:
+        ``[n]`` bool.
+    """
     parts = [~split.prefix(images).flatten(1).any(1).cpu().numpy() for _, images in subject_batches(pictures, subjects)]
     return np.concatenate([np.empty(0, bool), *parts])
 
 
 @torch.inference_mode()
 def target_probabilities(pictures: Pictures, subjects: pd.DataFrame) -> np.ndarray:
-    """Probability ``[n]`` of what each subject's map speaks for: of A, or of A if only A and B were possible."""
+    """Probability of what each subject's map speaks for: of A, or of A as if only A and B were possible.
+
+    Args:
+        pictures: the images and the model.
+        subjects: rows image, toward, versus.
+
+    Returns:
+        ``[n]``, 0 to 1.
+    """
     parts = []
     for place, images in subject_batches(pictures, subjects):
         logits = pictures.model.module(images).float().cpu()
@@ -74,7 +97,7 @@ def target_probabilities(pictures: Pictures, subjects: pd.DataFrame) -> np.ndarr
 
 @torch.inference_mode()
 def grid_of(pictures: Pictures, layer: str) -> tuple[int, int]:
-    """Rows and columns of a layer's positions, for pictures of this size."""
+    """Rows and columns of a layer's positions, for pictures of the size that the model takes."""
     blank = torch.zeros(1, pictures.model.preprocess.channels, *pictures.model.preprocess.size, dtype=torch.uint8)
     height, width = SplitModel(pictures.model, layer).prefix(network_input(pictures.model, blank)).shape[2:]
     return height, width

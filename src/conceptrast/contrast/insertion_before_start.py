@@ -1,4 +1,4 @@
-"""Whether the crop of an insertion test fits into the model's view, checked before a run starts."""
+"""The check of an insertion test before a run starts: its crop must fit into the model's view."""
 
 from __future__ import annotations
 

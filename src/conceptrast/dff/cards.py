@@ -1,4 +1,4 @@
-"""What a figure shows of pictures that were factorized together."""
+"""What the figure of a factorization shows: pictures, heatmaps and scores, ready to be drawn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The hyperplanes of a study: fitted shard by shard of its classes, and found again by pair."""
+"""The hyperplanes of a study: shards of its pairs are fitted one by one, and their files are read back by pair."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from conceptrast.base.progress import progress
 from conceptrast.contrast.features import FeatureBank, Features
 from conceptrast.contrast.hyperplane_fit import fit_pairs
 from conceptrast.contrast.hyperplane_solvers import Solver
-from conceptrast.contrast.hyperplanes import NO_PLANE, Hyperplane, random_hyperplane
+from conceptrast.contrast.hyperplanes import NO_PLANE, RANDOM_DIRECTION, Hyperplane, random_hyperplane
 from conceptrast.contrast.pairs import Pair
 
 ACCURACIES = ("train_accuracy", "heldout_accuracy")
@@ -49,7 +49,7 @@ def blocks_of_pairs(classes: Sequence[int], shard: int = 0, shards: int = 1, siz
 
 
 @dataclass(frozen=True)
-class FitSettings:
+class FitOptions:
     """How the hyperplanes of a study are fitted.
 
     Args:
@@ -66,26 +66,26 @@ class FitSettings:
 
 
 def fit_shard(
-    bank: FeatureBank, solvers: Sequence[Solver], settings: FitSettings, *, shard: int = 0, shards: int = 1
+    bank: FeatureBank, solvers: Sequence[Solver], options: FitOptions, *, shard: int = 0, shards: int = 1
 ) -> dict[str, np.ndarray]:
     """Hyperplanes of one shard of a study's pairs, by every solver, as one file holds them.
 
     Args:
         bank: features of the study's classes.
         solvers: all of them.
-        settings: held-out images, seed, precision, size of the blocks.
+        options: held-out images, seed, precision, size of the blocks.
         shard, shards: see :func:`blocks_of_pairs`.
 
     Returns:
         For each solver the arrays of :func:`~conceptrast.contrast.hyperplane_fit.fit_pairs`, as ``<array>_<solver>``.
     """
     parts: dict[str, list[np.ndarray]] = {}
-    blocks = list(blocks_of_pairs(list(bank), shard, shards, settings.block))
+    blocks = list(blocks_of_pairs(list(bank), shard, shards, options.block))
     for pairs in progress(blocks, "fitting hyperplanes", len(blocks), "blocks of pairs"):
         targets = sorted({target for pair in pairs for target in pair})
-        features = {target: bank[target].split(target, settings.heldout, settings.seed) for target in targets}
+        features = {target: bank[target].split(target, options.heldout, options.seed) for target in targets}
         for solver in solvers:
-            arrays = fit_pairs(features, pairs, solver, seed=settings.seed, precision=settings.precision)
+            arrays = fit_pairs(features, pairs, solver, seed=options.seed, precision=options.precision)
             for name, values in arrays.items():
                 if values.size:
                     parts.setdefault(f"{name}_{solver.name}", []).append(values)
@@ -111,7 +111,7 @@ class Planes(Mapping[Pair, Hyperplane]):
 
     def __init__(self, files: Sequence[Path], solver: str, pairs: Iterable[Pair]) -> None:
         order = list(dict.fromkeys(pairs))
-        wanted = set(order)
+        pair_set = set(order)
         planes: dict[Pair, Hyperplane] = {}
         self.skipped: dict[Pair, str] = {}
         self.accuracy: dict[Pair, dict[str, float]] = {}
@@ -120,20 +120,20 @@ class Planes(Mapping[Pair, Hyperplane]):
             first, second = (read_array(path, f"{end}_{solver}").tolist() for end in ("first", "second"))
             rows = {pair: row for row, pair in enumerate(zip(first, second, strict=True))}
             for one, other in read_array(path, f"skipped_{solver}").tolist():
-                self.skipped |= {pair: NO_PLANE for pair in ((one, other), (other, one)) if pair in wanted}
+                self.skipped |= {pair: NO_PLANE for pair in ((one, other), (other, one)) if pair in pair_set}
 
             # The planes that are asked for, whichever way round they were fitted.
-            here = [pair for pair in wanted if pair in rows or pair[::-1] in rows]
+            here = [pair for pair in pair_set if pair in rows or pair[::-1] in rows]
             if not here:
                 continue
-            fitted = {
+            arrays = {
                 name: values for name in ARRAYS if (values := read_optional(path, f"{name}_{solver}")) is not None
             }
             for pair in here:
                 row = rows[pair] if pair in rows else rows[pair[::-1]]
-                plane = Hyperplane(fitted["normals"][row].copy(), float(fitted["biases"][row]))
+                plane = Hyperplane(arrays["normals"][row].copy(), float(arrays["biases"][row]))
                 planes[pair] = plane if pair in rows else plane.reversed()
-                self.accuracy[pair] = {name: float(fitted[name][row]) for name in ACCURACIES if name in fitted}
+                self.accuracy[pair] = {name: float(arrays[name][row]) for name in ACCURACIES if name in arrays}
         self._planes = {pair: planes[pair] for pair in order if pair in planes}
 
     def __getitem__(self, pair: Pair) -> Hyperplane:
@@ -160,3 +160,22 @@ def chance_planes(planes: Mapping[Pair, Hyperplane], bank: Mapping[int, Features
         pair: random_hyperplane(plane, (means[pair[0]] + means[pair[1]]) / 2, seed, pair)
         for pair, plane in planes.items()
     }
+
+
+def beside_chance(
+    planes: dict[Pair, Hyperplane], bank: Mapping[int, Features], seed: int
+) -> dict[str, dict[Pair, Hyperplane]]:
+    """The planes (``none``) and a random one for each of them, by baseline.
+
+    Args:
+        planes: by pair.
+        bank: features of their classes.
+        seed: of the random ones.
+
+    Example:
+        >>> bank = {target: Features(np.ones((1, 2), np.float32), np.array([target])) for target in (0, 1)}
+        >>> by_baseline = beside_chance({(0, 1): Hyperplane(np.array([3.0, 4.0], np.float32), 0.0)}, bank, seed=0)
+        >>> {name: round(planes[0, 1].length, 3) for name, planes in by_baseline.items()}
+        {'none': 5.0, 'random_direction': 5.0}
+    """
+    return {"none": planes, RANDOM_DIRECTION: chance_planes(planes, bank, seed)}

@@ -1,4 +1,4 @@
-"""Pictures with their maps and what the model says of them: what a view's figure shows."""
+"""What the figure of a view shows: pictures, their maps and what the model says of them, ready to be drawn."""
 
 from __future__ import annotations
 
@@ -61,8 +61,10 @@ def picture_maps(
     Returns:
         Items in the order of the images; pairs of classes take turns.
     """
+    # Which subjects share a picture.
     groups = _groups(subjects, per_pair)
     views = pictures.by_id(np.array(list(dict.fromkeys(image for image, _ in groups))))
+    # An item for each of these pictures.
     items = []
     for image, places in groups:
         rows = subjects.loc[places]
