@@ -90,7 +90,7 @@ def test_a_class_that_does_not_exist_ends_the_run_before_the_training(plain: Cop
             "'insertions.portrait': box [top 450, left 160, height 140, width 140] is not",
         ),
         ("pairs: [[3+7, 3+8], [", "pairs: [[3+7, 33], [", "'insertions.portrait.pairs': unknown class '33'"),
-        ("photograph: astronaut", "file: data/me.png", "insertion 'portrait': file "),
+        ("photograph: astronaut", "file: data/me.png", "'insertions.portrait.crop.file': file "),
     ],
 )
 def test_a_contrast_or_crop_that_cannot_be_ends_the_run_before_the_training(

@@ -71,14 +71,18 @@ def track(plan: Plan) -> Config:
 
 
 def check_layers(plan: Plan, jobs: Iterable[Mapping[str, str]]) -> Config:
-    """Every entry that these jobs belong to or train a model for, and that has a layer or a check of its own."""
-    checks: list[Config] = [
-        {"where": f"{section}.{name}", "check": check, "entry": entry}
-        for section, name, entry, check in plan.due(jobs, with_training=True)
-        if "layer" in entry or check
-    ]
-    models = sorted({check["entry"]["model"] for check in checks})
-    return {"models": {name: plan.models[name] for name in models}, "checks": checks}
+    """Every entry that these jobs belong to and that has a layer or a check of its own.
+
+    Layers of models that these jobs train or ask are checked too, whether or not their entries are asked for now.
+    """
+    named = [dict(wildcards.items()) for wildcards in jobs]
+    due = [*plan.due(named), *(entry for entry in plan.due(named, with_training=True) if "layer" in entry[2])]
+    checks: dict[str, Config] = {}
+    for section, name, entry, check in due:
+        if "layer" in entry or check:
+            checks[f"{section}.{name}"] = {"where": f"{section}.{name}", "check": check, "entry": entry}
+    models = sorted({check["entry"]["model"] for check in checks.values()})
+    return {"models": {name: plan.models[name] for name in models}, "checks": list(checks.values())}
 
 
 def _trained(plan: Plan) -> bool:
