@@ -1,4 +1,4 @@
-"""Headline numbers of the tables of a run, flat, for DVC and MLflow.
+"""Headline numbers of the tables of a run, as a flat mapping for DVC and MLflow.
 
 The tables themselves are made in the rooms; each row holds one fact.
 """
@@ -19,14 +19,14 @@ def headline_metrics(tables: Mapping[str, pd.DataFrame], headlines: Iterable[Map
     """Headline numbers of all tables by ``study/metric`` (or ``model/metric``).
 
     Args:
-        tables: by name.
+        tables: the tables by name.
         headlines: for each table its name (``table``) and where its numbers are:
 
             - ``owner``: the column that says what a row is about, e.g. ``study``;
-            - ``words``: that tell its rows apart, with columns in braces; one that comes to ``none`` is left out;
-            - ``headlines``: the columns of the numbers, ``None`` for all;
-            - ``rows``: columns, and the value that a row needs there;
-            - ``measure``: ``package.module:function`` that gives metrics of the table in another way.
+            - ``words``: the words that tell its rows apart, with columns in braces; a word that becomes ``none`` is
+            left out; - ``headlines``: the columns of the numbers; ``None`` means all; - ``rows``: columns, and the
+            value that a row must have in each; - ``measure``: ``package.module:function`` that gives metrics of the
+            table in another way.
 
     Example:
         >>> models = pd.DataFrame({"model": ["net"], "epochs": [2], "validation_accuracy": [0.9]})

@@ -1,6 +1,7 @@
 """A run of a configuration as a run of MLflow, with a nested run per study. The only module that imports mlflow.
 
-The same configuration, code, data and weights find their run again by a tag and update it; anything else is a new run.
+A tag identifies the configuration, code, data and weights. If all are the same, the run is updated; otherwise there is
+a new run.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ class Record:
 
     Args:
         config: the resolved configuration, with ``run``, ``experiment`` and ``studies``.
-        tables: by name; those with a column ``study`` are also split over the nested runs.
+        tables: the tables by name; those with a column ``study`` are also split over the nested runs.
         metrics: flat, ``study/metric`` (or ``model/metric``) to number.
-        figures: pictures; one in a folder named like a study belongs to that study's run, others to the whole.
+        figures: the figures. A figure in a folder named like a study belongs to that study's run, the others to the
+            whole run.
         code: hash of the library files.
         data: fingerprints by dataset.
         weights: fingerprints by model.
@@ -52,7 +54,7 @@ class Record:
 
     @property
     def identity(self) -> str:
-        """Hash of all that the results follow from."""
+        """Hash of everything that the results depend on."""
         return _digest([self.config, self.code, self.data, self.weights])
 
 
@@ -91,7 +93,7 @@ def record(content: Record, store: str, artifacts: Path) -> dict[str, Any]:
 
 
 def _experiment(client: MlflowClient, name: str, artifacts: Path | None) -> str:
-    """Id of the experiment of this name, made if there is none."""
+    """Id of the experiment of this name. It is made if there is none."""
     experiment = client.get_experiment_by_name(name)
     if experiment is not None:
         return str(experiment.experiment_id)
@@ -109,7 +111,7 @@ class _Runs:
 
     @property
     def tags(self) -> dict[str, str]:
-        """What the results follow from, as tags that every run has."""
+        """The inputs of the results, as tags that every run has."""
         tags = {"config_hash": self.content.config_hash, "code": self.content.code}
         tags |= {"git_commit": self.content.commit} if self.content.commit else {}
         tags |= {f"data.{name}": value for name, value in self.content.data.items()}
@@ -117,7 +119,7 @@ class _Runs:
         return tags
 
     def write_whole(self) -> str:
-        """The run that holds everything but the figures of studies; its id."""
+        """Write the run that holds everything except the figures of studies, and return its id."""
         content = self.content
         run_id = self._opened(content.config["run"], content.identity, self.tags)
         self._describe(run_id, tables=content.tables, metrics=content.metrics, settings=content.config)
@@ -129,7 +131,7 @@ class _Runs:
         return run_id
 
     def write_study(self, name: str, study: Mapping[str, Any], parent: str) -> str:
-        """The run of one study: its rows of every table, its metrics without their prefix, its figures; its id."""
+        """Write the run of one study: its table rows, metrics without prefix, and figures. Return its id."""
         # The run.
         content = self.content
         tags = {**self.tags, "mlflow.parentRunId": parent}
@@ -154,7 +156,7 @@ class _Runs:
         return run_id
 
     def _opened(self, name: str, identity: str, tags: Mapping[str, str]) -> str:
-        """Id of the run with this identity, made if there is none; its tags are up to date."""
+        """Id of the run with this identity. It is made if there is none, and its tags are brought up to date."""
         runs = self.client.search_runs([self.experiment], f"tags.`{IDENTITY}` = '{identity}'", max_results=1)
         run = runs[0] if runs else self.client.create_run(self.experiment, run_name=name)
         run_id = str(run.info.run_id)
@@ -176,13 +178,13 @@ class _Runs:
             self.client.log_metric(run_id, key, value)
         logged = self.client.get_run(run_id).data.params
         for name, setting in _flat(settings).items():
-            # MLflow refuses to change a parameter; the same identity has the same parameters.
+            # MLflow refuses to change a parameter. That is fine: the same identity has the same parameters.
             if name not in logged:
                 self.client.log_param(run_id, name, setting)
 
 
 def _flat(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Scalars of a configuration by dotted key; whole parts beyond the second level as JSON."""
+    """Scalars of a configuration by dotted key. Parts beyond the second level are JSON."""
     flat: dict[str, str] = {}
     for key, value in settings.items():
         if isinstance(value, Mapping):

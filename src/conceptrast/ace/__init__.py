@@ -1,1 +1,1 @@
-"""Concepts among superpixels of a class's pictures (ACE), tested with concept activation vectors (TCAV)."""
+"""Find concepts among superpixels of a class's pictures (ACE), and test them with concept activation vectors (TCAV)."""

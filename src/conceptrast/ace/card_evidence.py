@@ -1,4 +1,4 @@
-"""What fills the figure of a class's ACE concepts: example segments in their pictures, and words on the tests."""
+"""The evidence for the figure of a class's ACE concepts: example segments in their pictures, and the tests in words."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ SHAPE_WORDS = {
 
 
 def ace_card(pictures: Pictures, class_concepts: ClassConcepts, options: AceOptions, study: str) -> AceCard:
-    """Put the figure of a class together, for the first shape of segments.
+    """Put together the figure of a class, for the first shape of segments.
 
     Args:
         pictures: images and model.
         class_concepts: the class's concepts.
-        options: by which they were found.
-        study: what the figure is from, for its header.
+        options: the options with which the concepts were found.
+        study: the name of the study, for the header of the figure.
     """
-    # Example segments and the views that they are from.
+    # Example segments, and the views that they come from.
     concepts = class_concepts.concepts[0]
     examples = concepts.examples(class_concepts.segments)
     views = pictures.by_id(np.unique(examples["image"].to_numpy(np.int64)))
@@ -76,13 +76,13 @@ def ace_card(pictures: Pictures, class_concepts: ClassConcepts, options: AceOpti
 
 
 def _first_of_each_image(images: np.ndarray) -> np.ndarray:
-    """Places of the best segment of every image, then of the others."""
+    """The places of the best segment of every image, then the places of the others."""
     first = np.sort(np.unique(images, return_index=True)[1])
     return np.concatenate([first, np.setdiff1d(np.arange(len(images)), first)])
 
 
 def _shows(names: Sequence[str]) -> str:
-    """What the segments of a concept truly show, where it is known."""
+    """What the segments of a concept truly show, if that is known."""
     if not len(names):
         return ""
     (name, count), *_ = Counter(names).most_common(1)

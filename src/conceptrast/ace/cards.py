@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 EXAMPLES_PER_ROW = 8
-"""Segments of each concept that a card shows."""
+"""Number of segments that a card shows for each concept."""
 
 
 @dataclass(frozen=True)
 class ConceptRow:
-    """One concept: pictures ``[H, W, 3]`` with their segment ``[H, W]``, scores ``[D]``, and lines that say it."""
+    """One concept: pictures ``[H, W, 3]`` with their segments ``[H, W]``, scores ``[D]``, and lines of text."""
 
     examples: Sequence[tuple[np.ndarray, np.ndarray]]
     scores: np.ndarray

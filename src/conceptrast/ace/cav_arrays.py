@@ -1,4 +1,4 @@
-"""The CAVs of a study's concepts as arrays, as ``ace.npz`` holds them."""
+"""The CAVs of a study's concepts, as the arrays of ``ace.npz``."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from conceptrast.ace.concepts import Concepts, concept_table
 
 
 def strongest_cav(arrays: Mapping[str, np.ndarray], target: int) -> tuple[str, np.ndarray] | None:
-    """The CAV of the significant concept that speaks for a class most: the highest TCAV score, then derivative.
+    """The CAV of the significant concept that speaks most for a class: highest TCAV score, then highest derivative.
 
     Args:
         arrays: as :func:`cav_arrays` makes and ``ace.npz`` holds.
         target: class index.
 
     Returns:
-        Name of the concept and its CAV ``[C]`` of length 1; nothing if no concept of the class is significant and
-        scores above the random CAVs.
+        The name of the concept and its CAV ``[C]`` of length 1. ``None`` if the class has no concept that is
+        significant and scores above the random CAVs.
 
     Example:
         >>> arrays = {"classes": np.array([4, 4]), "concepts": np.array(["a", "b"]), "cavs": np.eye(2),
@@ -36,11 +36,11 @@ def strongest_cav(arrays: Mapping[str, np.ndarray], target: int) -> tuple[str, n
 
 
 def cav_arrays(concepts: Sequence[Concepts], names: Sequence[str] | Mapping[int, str]) -> dict[str, np.ndarray]:
-    """The kept concepts of all classes as arrays: ``n`` of them, ``D`` draws.
+    """The kept concepts of all classes as arrays, with ``n`` concepts and ``D`` draws.
 
     Args:
-        concepts: one of each class, all with the same shape of segments.
-        names: of the model's classes, by index.
+        concepts: the concepts of each class, all with the same shape of segments.
+        names: the names of the model's classes, by index.
 
     Returns:
         classes ``[n]``, concepts ``[n]`` (names), cavs ``[n, C]`` float32 of length 1, tcav, tcav_random, derivative,

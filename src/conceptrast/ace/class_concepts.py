@@ -1,4 +1,4 @@
-"""From the images of some classes to their concepts: what the workflow's step and the library's function share."""
+"""From the images of some classes to their concepts. The workflow's step and the library's function share this code."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ LOGGER = logging.getLogger("conceptrast")
 
 @dataclass(frozen=True)
 class AceRun:
-    """What a run decides beside the options of the method.
+    """The settings of a run that are not options of the method.
 
     Args:
-        seed: of all draws.
-        precision: of the prefix; gradients are float32.
-        labels: says what segments show, where that is known.
+        seed: the seed of all draws.
+        precision: the precision of the prefix; gradients are float32.
+        labels: the function that says what segments show; ``None`` if that is not known.
     """
 
     seed: int = 0
@@ -42,7 +42,7 @@ class AceRun:
 
 @dataclass(frozen=True)
 class ClassConcepts:
-    """One class: its images ``[N]``, their segments, and its concepts, once for each shape of segments."""
+    """One class: its images ``[N]``, their segments, and its concepts for each shape of segments."""
 
     target: int
     images: np.ndarray
@@ -63,12 +63,12 @@ def concepts_of_classes(
     Args:
         pictures: images and model.
         split: the model, cut at the layer.
-        predictions: image, predicted: from which random segments are drawn.
+        predictions: image, predicted. Random segments are drawn from these images.
         images_by_class: ids ``[N]`` by class index.
         options: see :class:`~conceptrast.ace.options.AceOptions`.
         run: seed, precision, labels.
     """
-    # Segments of the images that stand for all other classes are cut once.
+    # The images of other classes are cut into segments only once.
     others_by_class = other_images(predictions, list(images_by_class), options.random_images, run.seed)
     other_ids = np.unique(np.concatenate([np.empty(0, np.int64), *others_by_class.values()]))
     cut = partial(
@@ -82,7 +82,7 @@ def concepts_of_classes(
     LOGGER.info("superpixels of %s of other classes", counted(len(other_ids), "pictures"))
     random = cut(other_ids)
 
-    # Segments, gradients and concepts of each class.
+    # The segments, gradients and concepts of each class.
     for target, images in progress(images_by_class.items(), "finding concepts", len(images_by_class), "classes"):
         name = pictures.model.class_names[target]
         LOGGER.info("superpixels of %s of %s", counted(len(images), "pictures"), name)
@@ -108,15 +108,15 @@ def concepts_of_classes(
 
 
 def other_images(predictions: pd.DataFrame, targets: Sequence[int], most: int, seed: int) -> dict[int, np.ndarray]:
-    """For each class some images that are predicted as another one.
+    """For each class, some images that are predicted as another class.
 
-    All classes take them from one random order, so that most images serve all of them and are cut once.
+    All classes take their images from the same random order. So most images serve all classes and are cut only once.
 
     Args:
         predictions: image, predicted.
         targets: class indices.
-        most: images of each class.
-        seed: of the order.
+        most: the number of images for each class.
+        seed: the seed of the order.
 
     Returns:
         Ids by class index, sorted.

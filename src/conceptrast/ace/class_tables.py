@@ -14,12 +14,13 @@ from conceptrast.ace.recovery import with_shown_things
 def concept_tables(
     concepts: ClassConcepts, name: str, known: Mapping[int, Sequence[str]] | None = None
 ) -> list[pd.DataFrame]:
-    """The concepts of a class, a table for each shape of its segments.
+    """The concepts of a class, as one table for each shape of its segments.
 
     Args:
-        concepts: of the class.
-        name: of the class.
-        known: things that are in all pictures of a class, by class; then the tables say what the concepts show.
+        concepts: the concepts of the class.
+        name: the name of the class.
+        known: the things that are in all pictures of a class, by class. If they are given, the tables say what the
+            concepts show.
     """
     if known is None:
         tables = [by_shape.table for by_shape in concepts.concepts]
@@ -30,7 +31,7 @@ def concept_tables(
 
 
 def tables_without_images(target: int, name: str, segments_as: Sequence[str], reason: str) -> list[pd.DataFrame]:
-    """A class that is left out, and why, a table for each shape of segments.
+    """The tables of a class that is left out, one for each shape of segments, with the reason.
 
     Example:
         >>> [table] = tables_without_images(3, "cat", ["resized"], "no images")

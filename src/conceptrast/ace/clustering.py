@@ -1,4 +1,4 @@
-"""Clusters of a class's segments, and which of them are concepts."""
+"""Clusters of a class's segments, and the decision which of them are concepts."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from conceptrast.base.streams import Stream, generator
 class Cluster:
     """Some of a class's segments.
 
-    ``members`` are the numbers of those nearest to the centre, nearest first; ``n_segments`` counts all, and
-    ``n_images`` the images they come from. ``reason`` says why it is no concept, if it is none.
+    ``members`` are the numbers of the segments nearest to the centre, nearest first. ``n_segments`` counts all
+    segments, and ``n_images`` counts the images that they come from. ``reason`` says why the cluster is no concept; it
+    is empty if the cluster is one.
     """
 
     members: np.ndarray
@@ -26,28 +27,28 @@ class Cluster:
 
 
 def clusters_of(rows: np.ndarray, images: np.ndarray, options: AceOptions, seed: int, target: int = 0) -> list[Cluster]:
-    """k-means clusters of a class's segments, each with the reason why it is no concept if it is none.
+    """k-means clusters of a class's segments. A cluster that is no concept has a reason.
 
     Args:
         rows: ``[S, C]``.
-        images: ``[S]``, which image each is from.
+        images: ``[S]``, the image that each segment comes from.
         options: clusters, min_segments, max_segments.
-        seed: of the centres' start.
-        target: the class; each has a start of its own.
+        seed: the seed of the first centres.
+        target: the class; each class has its own start.
 
     Returns:
-        All clusters; of each the ``max_segments`` members nearest to its centre.
+        All clusters. Each keeps the ``max_segments`` members that are nearest to its centre.
     """
-    # Imported where it is used: it takes a second, and the step of the tables does without.
+    # This import takes a second, and the step of the tables does not need it.
     from sklearn.cluster import KMeans
 
     start = int(generator(Stream.CLUSTER_CENTRES, seed, target).integers(2**31))
-    # Threads would add up distances in any order.
+    # One thread only: several would add up distances in a random order.
     with threadpool_limits(limits=1):
         clustering = KMeans(min(options.clusters, len(rows)), n_init=3, random_state=start).fit(rows.astype(np.float64))
     distances = np.linalg.norm(rows - clustering.cluster_centers_[clustering.labels_], axis=1)
 
-    # Their members, and why some are no concept.
+    # The members of each, and the reason if it is no concept.
     n_images = len(np.unique(images))
     clusters = []
     for number in range(len(clustering.cluster_centers_)):
@@ -67,18 +68,19 @@ def clusters_of(rows: np.ndarray, images: np.ndarray, options: AceOptions, seed:
 
 
 def why_dropped(n_segments: int, spread: int, n_images: int, min_segments: int) -> str:
-    """Why a cluster is no concept; empty if it is one.
+    """Say why a cluster is no concept; empty if it is one.
 
-    A concept has enough segments, and they come from enough images: from more images than half its segments; or than a
-    quarter of its segments and of all images; or than a tenth of its segments and half of all images.
+    A concept has enough segments, and they come from enough images. One of three rules must hold. The number of images
+    is above half the number of its segments; or it is above a quarter of its segments and a quarter of all images; or
+    it is above a tenth of its segments and half of all images.
 
     Args:
-        n_segments: in the cluster.
-        spread: images that they come from.
-        n_images: images of the class.
-        min_segments: the smallest concept.
+        n_segments: the number of segments in the cluster.
+        spread: the number of images that they come from.
+        n_images: the number of images of the class.
+        min_segments: the number of segments of the smallest concept.
 
-    Source: the published code, ``discover_concepts`` (there: *more* than the smallest number).
+    Source: the published code, ``discover_concepts`` (which asks for *more* than the smallest number).
 
     Example:
         >>> why_dropped(30, 16, 100, 20), why_dropped(30, 12, 100, 20)

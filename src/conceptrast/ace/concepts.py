@@ -1,8 +1,8 @@
 r"""Automatic concept-based explanations (ACE): the concepts of a class, found among superpixels of its images.
 
-The segments of a class's images are clustered by their activations; a cluster that is large and comes from many images
-is a concept. Each gets a concept activation vector (CAV) for every draw of random segments of other classes' images,
-and a TCAV score with a test against CAVs between random segments.
+The segments of a class's images are clustered by their activations. A cluster is a concept if it is large and comes
+from many images. For every draw of random segments from other classes' images, each concept gets a concept activation
+vector (CAV) and a TCAV score. A test compares the scores with those of CAVs between random segments.
 
 Notation: ``X`` activations of the class's segments ``[S, C]``, ``R`` of random segments ``[M, C]``, ``G`` gradients of
 the class's logit ``[N, C]`` at its images, ``D`` draws.
@@ -26,7 +26,7 @@ from conceptrast.ace.tcav import fit_cavs, holm, tcav_scores, two_sided_p
 from conceptrast.base.streams import Stream, generator
 
 RANDOM_SEGMENTS = "random_segments"
-"""The chance row: as many segments, drawn at random from the class's."""
+"""The name of the chance row: equally many segments, drawn at random from the class."""
 
 FOR = "for"
 AGAINST = "against"
@@ -40,10 +40,10 @@ HEAD = ("segments_as", "baseline", "status", "reason")
 
 @dataclass(frozen=True)
 class Tested:
-    """CAVs of some concepts, averaged over draws ``[n, C]``, and what was measured with them.
+    """CAVs of some concepts, averaged over draws ``[n, C]``, and the measurements with them.
 
-    ``accuracy`` on held-out segments ``[n]``; TCAV ``scores`` ``[n, D]``; ``derivative`` ``[n]``: mean over images and
-    draws of the logit's change per unit along the CAV.
+    ``accuracy`` ``[n]`` is measured on held-out segments. ``scores`` ``[n, D]`` are TCAV scores. ``derivative`` ``[n]``
+    is the logit's change per unit along the CAV, averaged over images and draws.
     """
 
     cavs: np.ndarray
@@ -58,16 +58,16 @@ class Concepts:
 
     Args:
         target: class index.
-        segments_as: how its segments became inputs.
+        segments_as: the way in which its segments became inputs.
         table: segments_as, baseline, status, reason, concept (from 1), n_segments and n_images (of the whole cluster),
             cav_accuracy, tcav (mean over draws), tcav_sd, tcav_random (mean of the random CAVs), derivative, p_value,
-            p_corrected, significant, speaks (``for``, ``against``, ``neither``). Kept concepts come first, then, with
-            ``baseline`` ``random_segments``, as many segments drawn at random from the class's for each of them; then
-            what was dropped or left out, with ``status`` ``skipped`` and the reason.
+            p_corrected, significant, speaks (``for``, ``against``, ``neither``). Kept concepts come first. Then each of
+            them has a row with ``baseline`` ``random_segments``: equally many segments, drawn at random from the class.
+            Last come clusters and images that were left out, with ``status`` ``skipped`` and the reason.
         tested: the kept concepts in the order of the table.
-        random: scores of the random CAVs ``[D]``.
-        members: of each kept concept the numbers of its segments, nearest first.
-        chance: for each row of the baseline the numbers of its segments.
+        random: the scores of the random CAVs ``[D]``.
+        members: for each kept concept, the numbers of its segments, nearest first.
+        chance: for each row of the baseline, the numbers of its segments.
     """
 
     target: int
@@ -79,7 +79,7 @@ class Concepts:
     chance: Sequence[np.ndarray] = ()
 
     def examples(self, segments: Segments) -> pd.DataFrame:
-        """The segments that stand for the concepts: concept, rank, image, segment, and shows where it is known."""
+        """The segments that stand for the concepts: concept, rank, image, segment, and shows if that is known."""
         parts = [
             segments.table.iloc[rows].assign(concept=number, rank=np.arange(len(rows)))
             for number, rows in enumerate(self.members, 1)
@@ -97,19 +97,19 @@ def concepts_of_class(
     options: AceOptions,
     seed: int,
 ) -> Concepts:
-    """Cluster a class's segments and test every cluster that is kept, beside as many random handfuls of segments.
+    """Cluster a class's segments and test every kept cluster beside a random group of equally many segments.
 
     Args:
-        target: class index; each class has draws of its own.
+        target: class index; each class has its own draws.
         shape: one of ``options.segments_as``.
-        segments: those of the class's images.
-        others: segments of images of other classes.
+        segments: the segments of the class's images.
+        others: the segments of images of other classes.
         gradients: ``[N, C]``, as :func:`conceptrast.ace.tcav.class_gradients` gives.
         options: see :class:`AceOptions`.
-        seed: of clusters and draws.
+        seed: the seed of clusters and draws.
 
     Returns:
-        The concepts; a class in which nothing can be tested has rows that say why.
+        The concepts. If nothing can be tested in a class, its rows say why.
     """
     rows = segments.activations[shape]
     random = others.activations[shape]
@@ -126,7 +126,7 @@ def concepts_of_class(
     if not kept:
         return no_concepts(target, shape, ["no cluster is kept: see the rows of its clusters"], skipped + dropped)
 
-    # Their tests, the strongest first.
+    # The tests of these concepts, strongest first.
     draws = options.draws
     random_scores = tcav_scores(gradients, _random_cavs(random, options, (Stream.RANDOM_CAVS, seed, target)))
     members = [rows[cluster.members] for cluster in kept]
@@ -135,7 +135,7 @@ def concepts_of_class(
     tested = _reordered(tested, order)
     kept = [kept[place] for place in order]
 
-    # As many segments at random for each of them.
+    # A random group of equally many segments for each concept.
     draw = generator(Stream.CHANCE_SEGMENTS, seed, target)
     handfuls = [draw.permutation(len(rows))[: len(cluster.members)] for cluster in kept]
     members = [rows[numbers] for numbers in handfuls]
@@ -145,7 +145,7 @@ def concepts_of_class(
         for numbers in handfuls
     ]
 
-    # One table of all.
+    # All rows in one table.
     head = {"segments_as": shape, "baseline": "none", "status": "ok", "reason": ""}
     table = _rows(head, kept, tested, random=random_scores, significance=options.significance)
     head |= {"baseline": RANDOM_SEGMENTS}
@@ -162,13 +162,13 @@ def concepts_of_class(
 
 
 def no_concepts(target: int, shape: str, reasons: Sequence[str], others: Sequence[Mapping[str, Any]] = ()) -> Concepts:
-    """A class without concepts, and why.
+    """The result for a class without concepts, with the reasons.
 
     Args:
         target: class index.
-        shape: of the segments.
-        reasons: each becomes a row ``skipped``.
-        others: rows of clusters that are no concept.
+        shape: the shape of the segments; one of ``options.segments_as``.
+        reasons: the reasons; each becomes a row with status ``skipped``.
+        others: the rows of clusters that are no concepts.
 
     Example:
         >>> no_concepts(0, "resized", ["its images have 3 segments"]).table[["status", "reason"]].values.tolist()
@@ -187,7 +187,7 @@ def no_concepts(target: int, shape: str, reasons: Sequence[str], others: Sequenc
 def _test(
     groups: Sequence[np.ndarray], random: np.ndarray, gradients: np.ndarray, draws: int, key: tuple[Stream, int, int]
 ) -> Tested:
-    """CAVs of each group of segments ``[n, C]`` against ``draws`` draws of random ones."""
+    """CAVs of each group of segments ``[n, C]``, against ``draws`` draws of random segments."""
     cavs = []
     accuracy = []
     scores = []
@@ -198,7 +198,7 @@ def _test(
         positives = np.stack([group[draw.permutation(len(group))] for _ in range(draws)])
         negatives = np.stack([random[draw.permutation(len(random))[: len(group)]] for _ in range(draws)])
         cavs_of_group = fit_cavs(positives, negatives)
-        # Their mean, of length 1, and what they measure.
+        # The mean of the CAVs, scaled to length 1, and the measurements.
         mean = cavs_of_group.vectors.mean(axis=0)
         cavs.append(mean / max(float(np.linalg.norm(mean)), np.finfo(float).tiny))
         accuracy.append(cavs_of_group.accuracy.mean())
@@ -227,7 +227,7 @@ def _reordered(tested: Tested, order: np.ndarray) -> Tested:
 def _rows(
     head: Mapping[str, Any], clusters: Sequence[Cluster], tested: Tested, random: np.ndarray, significance: float
 ) -> list[dict[str, Any]]:
-    """One row a concept; ``random`` are the scores of the random CAVs."""
+    """One row for each concept; ``random`` are the scores of the random CAVs."""
     p_values = np.array([two_sided_p(scores, random) for scores in tested.scores])
     rows = []
     for place, corrected in enumerate(holm(p_values)):
@@ -255,7 +255,7 @@ def concept_table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 
 
 def _without_superpixels(segments: Segments) -> list[str]:
-    """What to say of images that have no superpixels."""
+    """A message about the images that have no superpixels, if there are any."""
     bare = segments.bare
     if not bare:
         return []
@@ -264,7 +264,7 @@ def _without_superpixels(segments: Segments) -> list[str]:
 
 
 def _too_few(n_segments: int, n_random: int, options: AceOptions) -> str:
-    """Why a class cannot be tested; empty if it can."""
+    """Say why a class cannot be tested; empty if it can."""
     if n_segments < options.min_segments:
         return f"its images have {n_segments} segments, fewer than ace.min_segments = {options.min_segments}"
     if n_random < 2 * options.min_segments:

@@ -9,18 +9,18 @@ from typing import Any
 
 @dataclass(frozen=True)
 class AceOptions:
-    """How concepts are found; defaults as published.
+    """How concepts are found. The defaults are the published values.
 
     Args:
-        segments: numbers of superpixels that a picture is cut into, one after the other.
-        segments_as: how segments become inputs, ``resized`` or ``in_place``; with both, both are reported.
-        images: of a class that are cut at most.
-        random_images: of other classes that are cut.
-        clusters: of a class's segments.
-        min_segments: a smaller cluster is no concept.
-        max_segments: nearest to its centre that stand for a concept.
-        draws: of random segments, each with a CAV of its own.
-        significance: highest corrected p-value of a significant concept.
+        segments: the numbers of superpixels; a picture is cut once for each number.
+        segments_as: how segments become inputs: ``resized``, ``in_place``, or both; all are reported.
+        images: the largest number of images of a class that are cut.
+        random_images: the number of images of other classes that are cut.
+        clusters: the number of clusters of a class's segments.
+        min_segments: the least number of segments of a concept; a smaller cluster is no concept.
+        max_segments: the largest number of segments that stand for a concept: those nearest to its centre.
+        draws: the number of draws of random segments; each draw gives one CAV.
+        significance: the highest corrected p-value of a significant concept.
     """
 
     segments: Sequence[int] = (15, 50, 80)
@@ -35,5 +35,5 @@ class AceOptions:
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> AceOptions:
-        """From an entry of a configuration, which has all of them."""
+        """The options of a configuration entry, which must have all of them."""
         return cls(**{field.name: settings[field.name] for field in fields(cls)})

@@ -1,7 +1,8 @@
-"""Do the concepts that ACE finds show the things that are known to be in a class's pictures?
+"""Do the concepts of ACE show the things that a class's pictures are known to show?
 
-For datasets whose truth is known. Of a class's pictures, its *own* things are in all of them (its digits), *other*
-things in some (a planted portrait, a digit that the model took for another), and everything else is *texture*.
+This test needs a dataset whose truth is known. A class's *own* things are in all its pictures (its digits). *Other*
+things are in some of them (a planted portrait, or a digit that the model took for another). Everything else is
+*texture*.
 """
 
 from __future__ import annotations
@@ -24,20 +25,20 @@ ROLES = ("own", "other", TEXTURE)
 
 
 def things_in_segments(masks: np.ndarray, boxes: np.ndarray, things: Sequence[str]) -> list[str]:
-    r"""What each segment of an image shows.
+    r"""The thing that each segment of an image shows.
 
     .. math:: o = \frac{|s \cap b|}{\min(|s|, |b|)}
 
-    A segment shows the thing with whose box it has the largest overlap coefficient, if that is at least one half: it
-    lies in the box for the most part, or holds most of it.
+    A segment shows the thing whose box has the largest overlap coefficient with it, if this coefficient is at least one
+    half. That is, at least half of the segment lies in the box, or the segment covers at least half of the box.
 
     Args:
         masks: ``[S, H, W]`` bool.
         boxes: ``[n, 4]`` top, left, height, width in pixels.
-        things: ``[n]``, what is in the boxes.
+        things: ``[n]``, the things in the boxes.
 
     Returns:
-        ``[S]``; ``texture`` where it is none of them.
+        ``[S]``; ``texture`` for a segment that shows none of the things.
 
     Example:
         >>> masks = np.zeros((3, 4, 4), bool)
@@ -55,7 +56,7 @@ def things_in_segments(masks: np.ndarray, boxes: np.ndarray, things: Sequence[st
 
 
 def labels_of(truth: pd.DataFrame) -> Labels:
-    """A function that names what each segment of an image shows.
+    """A function that names the thing that each segment of an image shows.
 
     Args:
         truth: image, concept, top, left, height, width in pixels of the view.
@@ -72,16 +73,16 @@ def labels_of(truth: pd.DataFrame) -> Labels:
 
 
 def with_shown_things(concepts: Concepts, segments: Segments, own_things: Sequence[str]) -> pd.DataFrame:
-    """The table of a class's concepts with what they show.
+    """The table of a class's concepts, with the things that they show.
 
     Args:
-        concepts: of the class.
-        segments: of its images, with ``shows``.
-        own_things: those that are in all of the class's pictures.
+        concepts: the concepts of the class.
+        segments: the segments of the class's images, with ``shows``.
+        own_things: the things that are in all of the class's pictures.
 
     Returns:
-        The table with columns shows (what most of a concept's segments show), purity (share of them), role (``own``,
-        ``other`` or ``texture``) and true_concepts; empty where a row is no concept.
+        The table with the columns shows (the thing that most of a concept's segments show), purity (the share of these
+        segments), role (``own``, ``other`` or ``texture``) and true_concepts. They are empty if a row is no concept.
     """
     named = segments.table["shows"].to_numpy()
     majorities = [_majority(named[rows].tolist(), own_things) for rows in [*concepts.members, *concepts.chance]]
@@ -92,17 +93,18 @@ def with_shown_things(concepts: Concepts, segments: Segments, own_things: Sequen
 
 
 def recovery_table(concepts: pd.DataFrame) -> pd.DataFrame:
-    """Of the concepts that speak for a class or against it, how many show its own things, other things, textures.
+    """Count the concepts that speak for or against a class, by what they show: own things, other things or textures.
 
     Args:
         concepts: class_name, segments_as, baseline, status, shows, purity, role, speaks, true_concepts.
 
     Returns:
-        One row per class, shape of segments and baseline, and with ``class_name`` ``all classes`` their sums:
-        n_concepts; for each of own, other and texture the number of concepts (``own``) and of those significant ones
-        that speak for the class and against it (``own_for``, ``own_against``); own_share of all that speak for it, with
-        low and high (95 % Wilson interval; the share is empty where none does); n_true things of the class and n_found
-        of them, shown by a concept that speaks for it; purity (mean).
+        One row for each class, shape of segments and baseline. Rows with ``class_name`` ``all classes`` hold the sums.
+        The columns are n_concepts; for each of own, other and texture the number of concepts (``own``), and the numbers
+        of significant concepts that speak for the class (``own_for``) and against it (``own_against``); own_share, the
+        share of own among all concepts that speak for the class, with low and high (95 % Wilson interval; empty if no
+        concept speaks for it); n_true, the number of the class's own things; n_found, how many of these a concept shows
+        that speaks for the class; purity (mean).
     """
     tested = concepts[concepts["status"] == "ok"]
     rows = []
@@ -135,7 +137,7 @@ def _share(count: Mapping[str, int]) -> dict[str, Any]:
 
 
 def _majority(names: Sequence[str], own_things: Sequence[str]) -> dict[str, Any]:
-    """What most segments show; of equally frequent things the first one in the alphabet."""
+    """The thing that most segments show. If several are equally frequent, the first one in the alphabet."""
     name, count = min(Counter(names).items(), key=lambda item: (-item[1], item[0]))
     role = "own" if name in own_things else TEXTURE if name == TEXTURE else "other"
     return {"shows": name, "purity": count / len(names), "role": role}

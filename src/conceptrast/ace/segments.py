@@ -1,4 +1,4 @@
-"""Segments of many images with what a layer makes of each, one image in memory at a time."""
+"""Segments of many images, and a layer's activations for each. Only one image is in memory at a time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from conceptrast.models.split import SplitModel
 LOGGER = logging.getLogger("conceptrast")
 
 Labels = Callable[[int, np.ndarray], Sequence[str]]
-"""Names of what the segments ``[S, H, W]`` of an image show."""
+"""A function that names the things that the segments ``[S, H, W]`` of an image show."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ class Segments:
 
     Args:
         table: image, segment (its number among the image's :func:`~conceptrast.ace.superpixels.superpixels`), and
-            ``shows`` where it is known; row ``s`` is segment ``s``.
-        activations: by shape (``resized``, ``in_place``) ``[S, C]`` float32.
-        bare: images without superpixels.
+            ``shows`` if that is known; row ``s`` is segment ``s``.
+        activations: the activations by shape (``resized``, ``in_place``) ``[S, C]`` float32.
+        bare: the images without superpixels.
     """
 
     table: pd.DataFrame
@@ -70,22 +70,22 @@ def segments_of(
         pictures: the images and the model.
         split: the model, cut at the layer.
         images: ids ``[N]``.
-        sizes: numbers of superpixels, see :func:`~conceptrast.ace.superpixels.superpixels`.
-        shapes: how segments become inputs, see :func:`~conceptrast.ace.superpixels.segment_views`. Around a segment
-            is the model's mean colour, which is zero in normalised space.
-        precision: of the prefix.
-        labels: says what segments show, where that is known.
+        sizes: the numbers of superpixels, see :func:`~conceptrast.ace.superpixels.superpixels`.
+        shapes: how segments become inputs, see :func:`~conceptrast.ace.superpixels.segment_views`. The area around a
+            segment gets the model's mean colour, which is zero in normalised space.
+        precision: the precision of the prefix.
+        labels: the function that says what segments show; ``None`` if that is not known.
 
     Returns:
-        Activations are averaged over positions; of a segment in its place over the positions that it covers, each
-        weighted by its share of the position's rectangle, since the rest is one colour. An image without superpixels
-        is listed and logged.
+        The segments. Activations are averaged over positions. A segment in its place is averaged only over the
+        positions that it covers, because the rest is one colour; the weight of a position is the share of its rectangle
+        that the segment covers. An image without superpixels is listed and logged.
     """
     rows: list[dict[str, object]] = []
     parts: dict[str, list[np.ndarray]] = {shape: [] for shape in shapes}
     bare = []
     folded = split.folded()
-    # Superpixels, what they show, and their activations, one image after the other.
+    # Superpixels, the things that they show, and their activations, one image after the other.
     for image, view in _one_by_one(pictures, images):
         masks = superpixels(view.expand(3, -1, -1).permute(1, 2, 0).numpy(), sizes)
         if not len(masks):
@@ -102,7 +102,7 @@ def segments_of(
                 _activations(pictures, folded, view=view, masks=masks, shape=shape, precision=precision)
             )
 
-    # All of them together.
+    # All images together.
     columns = ["image", "segment"] + (["shows"] if labels is not None else [])
     table = pd.DataFrame(rows, columns=columns)
     activations = {
@@ -112,13 +112,13 @@ def segments_of(
 
 
 def pooled(activations: Tensor, masks: Tensor | None = None) -> Tensor:
-    r"""Mean over positions, each weighted by the share of its rectangle that a mask covers.
+    r"""The mean over positions. The weight of a position is the share of its rectangle that a mask covers.
 
     .. math:: \bar a_{sc} = \frac{\sum_p m_{sp} a_{scp}}{\sum_p m_{sp}}
 
     Args:
         activations: ``[S, C, h, w]``.
-        masks: ``[S, H, W]`` bool; all positions count the same if ``None``.
+        masks: ``[S, H, W]`` bool; ``None`` gives all positions the same weight.
 
     Returns:
         ``[S, C]``.
@@ -142,7 +142,7 @@ def _one_by_one(pictures: Pictures, images: np.ndarray) -> Iterator[tuple[int, T
 def _activations(
     pictures: Pictures, split: SplitModel, view: Tensor, masks: np.ndarray, shape: str, precision: str
 ) -> np.ndarray:
-    """``[S, C]`` of the segments of one image."""
+    """The activations ``[S, C]`` of one image's segments."""
     model = pictures.model
     alone = segment_views(view, masks, model.preprocess.mean, shape)
     batches = zip(

@@ -1,4 +1,4 @@
-"""Superpixels of a picture in several sizes, and each of them as a picture that a network can look at."""
+"""Superpixels of a picture in several sizes, and each superpixel as an input for a network."""
 
 from __future__ import annotations
 
@@ -12,32 +12,33 @@ from torch import Tensor
 
 from conceptrast.base.errors import ConfigError, unknown_name
 
-#: How a segment becomes an input: enlarged to it, or left where it is.
+#: How a segment becomes an input: enlarged to the whole input, or left in its place.
 SHAPES = ("resized", "in_place")
-#: Of SLIC: how much place counts beside colour, and the Gaussian blur before it in pixels.
+#: Settings of SLIC: the weight of place against colour, and the Gaussian blur before it, in pixels.
 COMPACTNESS = 20.0
 SIGMA = 1.0
-#: Jaccard index from which two segments are nearly the same.
+#: Two segments are nearly the same if their Jaccard index is above this.
 JACCARD = 0.5
-#: Least share of the picture that a segment holds.
+#: A segment must hold at least this share of the picture.
 SMALLEST = 0.001
 
 
 def superpixels(picture: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
-    r"""Segments of one colour and one place, at several sizes; of two that are nearly the same the first is kept.
+    r"""Segments of one colour and one place, at several sizes. If two are nearly the same, the first is kept.
 
-    SLIC with compactness 20 and a Gaussian of one pixel, once for every number of segments. A segment is dropped if its
-    Jaccard index with an earlier one is above 0.5, or if it holds less than a thousandth of the picture.
+    SLIC runs once for every number of segments, with compactness 20 and a Gaussian of one pixel. A segment is dropped
+    if its Jaccard index with an earlier one is above 0.5, or if it holds less than a thousandth of the picture.
 
     .. math:: J(s, t) = \frac{|s \cap t|}{|s \cup t|}
 
     Args:
         picture: ``[H, W, 3]`` uint8.
-        sizes: about how many segments the picture is cut into; it is cut once for each number.
+        sizes: the approximate numbers of segments; the picture is cut once for each number.
 
     Returns:
         Masks ``[S, H, W]`` bool, in the order of ``sizes``. A picture of one colour has no segments (``S = 0``; SLIC
-        would give it a grid), and neither has one in which fewer than two are found: there is nothing to tell apart.
+        would give it a grid). If fewer than two segments are found, the picture has none either: there is nothing to
+        tell apart.
 
     Source: Ghorbani et al. 2019 (arXiv 1902.03129), section 3 and appendix A: 15, 50 and 80 segments of a picture of
     299 pixels. SLIC: Achanta et al. 2012.
@@ -60,14 +61,14 @@ def superpixels(picture: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
 
 
 def segment_views(view: Tensor, masks: np.ndarray, fill: Sequence[float], shape: str) -> Tensor:
-    """Every segment as a view of its own, with nothing but one colour around it.
+    """Every segment as its own view, on a background of one colour.
 
     Args:
         view: ``[C, H, W]`` uint8, of one channel or three.
         masks: ``[S, H, W]`` bool.
-        fill: colour around, 0 to 1 by channel.
-        shape: ``resized``: the segment's box enlarged to the whole view, bicubic, as published; ``in_place``: the
-            segment in its size where it lies.
+        fill: the colour of the background, 0 to 1 for each channel.
+        shape: ``resized`` enlarges the segment's box to the whole view (bicubic, as published); ``in_place`` keeps the
+            segment's size and place.
 
     Returns:
         ``[S, C, H, W]`` uint8.

@@ -1,1 +1,1 @@
-"""The Python front door: the same analyses as the workflow's, on one's own model and pictures."""
+"""The Python front door: the analyses of the workflow, for your own model and pictures."""

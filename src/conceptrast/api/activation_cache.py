@@ -1,7 +1,7 @@
 """Activations that a study keeps, so that a second question does not run the prefix again.
 
-They are kept batch by batch and not picture by picture: a picture's activations may differ in their last bit between
-batches of different pictures, and what a study answers must not depend on what it was asked before.
+They are kept batch by batch and not picture by picture. A picture's activations may differ in their last bit if the
+other pictures of the batch differ, and a study's answers must not depend on earlier questions.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ Key = tuple[SplitModel, str, bytes]
 class ActivationCache:
     """Activations of batches, as many as fit into a number of bytes.
 
-    What is there stays: a stream that is too long is kept from its start as far as it fits. Only activations of another
-    layer make room, the oldest first.
+    Kept activations stay. A stream that is too long is kept from its start, as far as it fits. Only activations of
+    another layer are removed to make room, the oldest first.
 
     Args:
         limit: bytes; 0 keeps nothing.
@@ -74,7 +74,7 @@ class KeptPictures(Pictures):
     """Pictures whose activations are kept.
 
     Args:
-        cache: where they are kept.
+        cache: the cache where the activations are kept.
     """
 
     cache: ActivationCache = field(default_factory=lambda: ActivationCache(0))
@@ -84,12 +84,12 @@ class KeptPictures(Pictures):
         return KeptBatches(self, np.asarray(images, np.int64), what)
 
     def views(self, images: np.ndarray, what: str = "") -> Iterator[tuple[np.ndarray, Tensor]]:
-        """Ids and views, whatever is kept."""
+        """Ids and views, whether or not activations are kept."""
         return super().of(images, what)
 
 
 class KeptBatches(Iterator[tuple[np.ndarray, Tensor]]):
-    """Ids and views of pictures, batch by batch, that give their activations without the views where they are kept.
+    """Ids and views of pictures, batch by batch. Kept activations are returned without reading the views.
 
     Args:
         pictures: where the views come from, and where activations are kept.
@@ -116,7 +116,7 @@ class KeptBatches(Iterator[tuple[np.ndarray, Tensor]]):
         keys: list[Key] = [(split, precision, images.tobytes()) for images in batches]
         kept = [self.pictures.cache.get(key) for key in keys]
         missing = [images for images, activations in zip(batches, kept, strict=True) if activations is None]
-        # Only the last batch may be smaller, so that the missing ones come out as they would among all.
+        # Only the last batch may be smaller, so missing batches give the same results as in a full run.
         views = self.pictures.views(np.concatenate([np.empty(0, np.int64), *missing]))
         computed = activations_of(model, split, views, precision)
         stream = zip(batches, keys, kept, strict=True)

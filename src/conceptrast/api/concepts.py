@@ -32,9 +32,9 @@ class Discovery(Result):
 
     Attributes:
         class_name: the class.
-        layer: where the model was looked into.
-        n_images: images predicted as the class that were cut.
-        concepts: the kept concepts with their tests, and what was dropped and why.
+        layer: the layer where the model was looked into.
+        n_images: the number of images predicted as the class that were cut.
+        concepts: the kept concepts with their tests, and the dropped clusters with the reasons.
         examples: concept, rank, image, segment, path: the segments that stand for each concept, nearest first.
         card: all that :meth:`plot` draws.
     """
@@ -88,9 +88,10 @@ def discover(evidence: Evidence, target: int, options: AceOptions) -> Discovery:
     """Find the concepts of a class among superpixels of its pictures, and test each with concept activation vectors.
 
     Args:
-        evidence: of the study.
+        evidence: the evidence of the study.
         target: class index.
-        options: of the question; ``images`` counts unless the study's options say how many pictures of a class.
+        options: the options of the question; ``images`` is used unless the study's options say how many pictures of a
+            class to use.
 
     Raises:
         LayerError: the layer's activations have no positions.

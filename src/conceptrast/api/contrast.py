@@ -36,7 +36,7 @@ class ContrastOptions:
     """How two classes are contrasted.
 
     Args:
-        recipe: for the number of components, and how patches are pooled and cut.
+        recipe: the recipe, for the number of components, and how patches are pooled and cut.
         solver: how the hyperplane is fitted.
         maps: ``raw`` or ``rectified`` channel means choose the positions whose activations are features.
         threshold: share of a picture's largest attribution that a position has to exceed.
@@ -63,13 +63,13 @@ class Contrast(Result):
 
     Attributes:
         class_names: A and B.
-        layer: where the model was looked into.
+        layer: the layer where the model was looked into.
         hyperplane: between the features of both; its normal points from A to B.
         accuracy: train_accuracy and heldout_accuracy, shares of features on their own side.
-        n_images: of A and of B that were used.
+        n_images: the numbers of images of A and of B that were used.
         components: by side (``for``: speaks for A and against B; ``against``: the other way round) ``[k, C]`` float32,
             strongest first.
-        strength: by side ``[k]``, share of the activation on that side that each component accounts for.
+        strength: by side ``[k]``, each component's share of the activation on that side.
         prototypes: side, component, rank, image, top, left, height, width, similarity, path.
         shift: from_class, to_class, baseline, offset, p_from, p_to: mean probabilities while images of one class are
             shifted towards the other, both ways.
@@ -92,7 +92,7 @@ class Contrast(Result):
         return draw_contrast_card(self.card)
 
     def table(self) -> pd.DataFrame:
-        """One row a direction: images, the plane's accuracy and length, and what the best shift does.
+        """One row for each direction: images, the plane's accuracy and length, and the effect of the best shift.
 
         Columns from, to, layer, n_images (of ``from``), train_accuracy, heldout_accuracy, normal_length, baseline,
         before and after (probability of ``to``), offset (the best), factor, swapped.
@@ -137,13 +137,14 @@ def contrast(evidence: Evidence, pair: Pair, options: ContrastOptions) -> Contra
     """Find what tells two classes apart: a hyperplane between them, and the concepts on either side.
 
     Args:
-        evidence: of the study.
+        evidence: the evidence of the study.
         pair: class indices of A and B.
-        options: of the question.
+        options: the options of the question.
 
     Raises:
         LayerError: the layer's activations cannot be used.
-        ConceptrastError: a class that too few pictures are predicted as, or without features; no plane separates them.
+        ConceptrastError: too few pictures are predicted as a class, a class has no features, or no plane separates the
+            classes.
     """
     # The plane between both classes.
     seed = evidence.options.seed

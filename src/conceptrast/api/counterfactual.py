@@ -46,12 +46,13 @@ class Counterfactual(Result):
     :meth:`Study.counterfactual <conceptrast.api.study.Study.counterfactual>`.
 
     Attributes:
-        names: of the class that the model gives the picture, and of the one that it is moved towards.
-        layer: whose activations are moved.
-        rows: direction, stop, baseline, lambda, and what the suffix and, of the decoded picture, the whole model say.
+        names: the names of the class that the model gives the picture, and of the one that it is moved towards.
+        layer: the layer whose activations are moved.
+        rows: direction, stop, baseline, lambda, the suffix's answer, and the whole model's answer for the decoded
+            picture.
         stories: by direction, the decoded pictures on the way.
-        kept: whether the model gives the decoded picture, before it is moved, the class of the picture. If not, the
-            decoder is too weak for what follows to mean anything.
+        kept: whether the model gives the decoded picture the class of the picture, before anything is moved. If not,
+            the decoder is too weak, and the rest means nothing.
     """
 
     names: tuple[str, str]
@@ -100,7 +101,7 @@ class Way:
     """How far a picture is moved, and how often it is decoded on the way.
 
     Args:
-        probability: of the class at which a way ends.
+        probability: the probability of the class at which a way ends.
         limit: longest way, relative to the length of the activations.
         frames: decoded pictures on the way.
 
@@ -138,7 +139,7 @@ def training_time(n_pictures: int, size: tuple[int, int], epochs: int = DEFAULTS
     """About how long a decoder is trained, in words.
 
     Args:
-        n_pictures: that it is trained on.
+        n_pictures: the number of pictures that it is trained on.
         size: (height, width) of the model's input.
         epochs: passes over the pictures.
 
@@ -173,14 +174,14 @@ def move(
     directions: Sequence[Direction],
     way: Way,
 ) -> Counterfactual:
-    """Move one picture towards a class: what would have to be different, and does the model see it in the picture?
+    """Move one picture towards a class: what would have to be different, and does the model see this in the picture?
 
     Args:
-        evidence: of the study.
-        decoder: of the layer in which the picture is moved.
+        evidence: the evidence of the study.
+        decoder: the decoder of the layer in which the picture is moved.
         picture: a file, or a PIL image.
         target: class index.
-        directions: beside the gradient and the latent shift.
+        directions: further directions, beside the gradient and the latent shift.
         way: how far it goes.
 
     Raises:

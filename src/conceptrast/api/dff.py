@@ -27,7 +27,7 @@ class Factorization(FactorizedPictures, Result):
         """The concepts over the pictures, as the workflow draws them.
 
         Args:
-            number: of the picture, from 0, where each was factorized by itself.
+            number: the number of the picture, from 0, where each was factorized by itself.
 
         Raises:
             ConfigError: there is no such picture.
@@ -39,7 +39,7 @@ def factorize(evidence: Evidence, pictures: Pictures, components: Sequence[int],
     """Find the concepts that a layer holds of pictures, and which classes each of them speaks for.
 
     Args:
-        evidence: of the study.
+        evidence: the evidence of the study.
         pictures: all of them are in memory.
         components: numbers of concepts.
         shared: whether the pictures share their concepts, or each has its own.

@@ -22,7 +22,7 @@ from conceptrast.models.pictures import Pictures
 from conceptrast.models.split import SplitModel, last_spatial_layer
 
 IMAGES_PER_CLASS = 60
-"""Pictures of a class that are explained or contrasted at most, unless the study says otherwise."""
+"""Largest number of pictures of a class that are explained or contrasted, unless the study says otherwise."""
 
 Attributions = dict[str, np.ndarray]
 
@@ -31,7 +31,7 @@ class PictureSet:
     """A model and the pictures of a study, with what the model says of them.
 
     Args:
-        model: that looks at them.
+        model: the model that looks at them.
         images: the pictures; ``None`` if the study has none.
         options: precision and batches.
     """
@@ -43,7 +43,7 @@ class PictureSet:
 
     @cached_property
     def pictures(self) -> KeptPictures:
-        """The pictures as the model sees them; their files are checked when they are asked for first.
+        """The pictures as the model sees them. Their files are checked at the first use.
 
         Raises:
             ConfigError: the study has no pictures.
@@ -85,7 +85,7 @@ class Evidence:
 
     Args:
         picture_set: model, pictures and predictions; shared by the layers of a study.
-        layer: where the model is looked into; the last one that has positions if ``None``.
+        layer: the layer where the model is looked into; the last one that has positions if ``None``.
 
     Raises:
         LayerError: there is no such layer, or another tensor goes around it.
@@ -135,7 +135,7 @@ class Evidence:
             default: largest number of them, unless the study's options say one.
 
         Raises:
-            ConceptrastError: there is none; the message says what the pictures are predicted as.
+            ConceptrastError: there is none; the message says which classes are predicted.
         """
         most = default if self.options.images_per_class is None else self.options.images_per_class
         names = self.model.class_names

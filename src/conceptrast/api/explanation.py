@@ -32,14 +32,14 @@ class Explanation(Result):
     Attributes:
         class_name: the class.
         class_index: its output.
-        layer: where the model was looked into.
+        layer: the layer where the model was looked into.
         recipe: how patches were cut and combined.
         n_images: images predicted as the class that were used.
         components: ``[k, C]`` float32, the concepts as directions among the layer's channels.
         prototypes: component, selection, rank, image, top, left, height, width, similarity, path.
         prediction: selection, predicted, probability (of the class), match: what the model says of the combined images.
-        completeness_gap: median over the images, relative; 0 where the attribution adds up exactly.
-        reconstruction_error: part of the attributed activations that the components miss, relative.
+        completeness_gap: relative, the median over the images; 0 if the attribution adds up exactly.
+        reconstruction_error: the relative part of the attributed activations that the components miss.
         card: all that :meth:`plot` draws.
     """
 
@@ -94,7 +94,7 @@ def explain(evidence: Evidence, target: int, recipe: Recipe) -> Explanation:
     """Find the concepts by which a model recognises a class, their best patches, and test them combined.
 
     Args:
-        evidence: of the study.
+        evidence: the evidence of the study.
         target: class index.
         recipe: how patches are cut and combined.
 
@@ -157,7 +157,7 @@ def recipe_named(recipe: str | Recipe) -> Recipe:
     """A recipe by name, or the recipe itself.
 
     Raises:
-        ConfigError: there is none of that name; the message lists the nearest.
+        ConfigError: there is no recipe of that name; the message lists the nearest.
 
     Example:
         >>> recipe_named("published").layout
@@ -174,8 +174,8 @@ def components_of_class(evidence: Evidence, attribution: Attributions, recipe: R
     """Components of one class, as :func:`~conceptrast.concepts.class_factorization.factorize_classes` gives them.
 
     Args:
-        evidence: of the study.
-        attribution: of the class's pictures.
+        evidence: the evidence of the study.
+        attribution: the attribution of the class's pictures.
         recipe: how they are factorized.
 
     Raises:

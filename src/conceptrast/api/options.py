@@ -23,9 +23,9 @@ class StudyOptions:
         images_per_class: at most so many pictures of a class are used; ``None`` leaves it to the question.
         attribution: ``deeplift``, ``integrated_gradients`` or ``gradient_x_activation``.
         samples: noisy copies of each picture that is attributed; 0 attributes the picture itself.
-        noise: their standard deviation, in normalised units.
-        rectify: whether negative activations become zero; else they are an error.
-        seed: of everything random.
+        noise: the standard deviation of the noise, in normalised units.
+        rectify: whether negative activations are set to zero; if not, they raise an error.
+        seed: the seed of everything random.
         precision: ``float32`` or ``bfloat16``.
         batch_size: pictures, or noisy copies, in a batch.
         cache_bytes: bound on the activations that are kept.

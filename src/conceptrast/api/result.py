@@ -1,4 +1,4 @@
-"""What all answers of a study can do: a figure that is written to a file, and a view of their own in a notebook."""
+"""The base of all answers of a study: each can write its figure to a file and show itself in a notebook."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Result(ABC):
 
         Args:
             path: ends in .png, .pdf or .svg.
-            which: figure, where there are several; as for :meth:`plot`.
+            which: the choice among several figures, as for :meth:`plot`.
 
         Raises:
             ConfigError: another ending.

@@ -28,8 +28,8 @@ class Saliency(Result):
     """Where the model looks: the answer of :meth:`Study.saliency <conceptrast.api.study.Study.saliency>`.
 
     Attributes:
-        model_name: whose maps they are.
-        layer: where they were made.
+        model_name: the name of the model that the maps belong to.
+        layer: the layer where the maps were made.
         maps: ``[n, H, W]`` float32 in [0, 1] by method, in the order of the pictures; zero throughout where nothing
             speaks for the class.
         subjects: image, path, toward and versus (class indices, versus -1 without a second class) and their names,
@@ -71,7 +71,7 @@ class Saliency(Result):
 
 @dataclass(frozen=True)
 class MapTarget:
-    """What maps speak for: a class, each picture's own if ``None``, and the class that it is held against, if any."""
+    """What maps speak for: a class (``None``: each picture's own), and the class that it is compared with, if any."""
 
     toward: str | int | None = None
     versus: str | int | None = None
@@ -99,8 +99,8 @@ def look(evidence: Evidence, pictures: Pictures, target: MapTarget, methods: Seq
     """Make maps of what speaks for a class, or for a class and against another one.
 
     Args:
-        evidence: of the study.
-        pictures: that are looked at.
+        evidence: the evidence of the study.
+        pictures: the pictures that are looked at.
         target: what the maps speak for.
         methods: keys of :data:`conceptrast.saliency.METHODS`.
 

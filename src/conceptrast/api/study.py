@@ -33,29 +33,29 @@ from conceptrast.models.opening import load_model
 
 
 class Study:
-    """A model, pictures and a layer, of which any of six questions can be asked.
+    """A model, pictures and a layer, and six questions that you can ask about them.
 
-    Predictions, attributions and, as far as they fit into ``cache_bytes``, activations are kept: a second question
-    looks at the pictures again only for what no question before has computed. What an answer says does not depend on
-    the questions before it.
+    A study keeps predictions, attributions and, as far as they fit into ``cache_bytes``, activations. A second question
+    computes only what no earlier question has computed. An answer does not depend on earlier questions.
 
     Args:
         model: a name (``resnet50``, ``efficientnet_lite0``, …), ``package.module:function``, a
             :class:`~conceptrast.models.model.Model`, or your own ``torch.nn.Module`` with ``preprocess``.
         pictures: one picture (a file, or a PIL image), a folder (any nesting), a list of files or of PIL images, or a
             dataset and rows of its index. ``saliency``, ``dff`` and ``counterfactual`` bring their own and need none.
-        layer: where the model is looked into, e.g. ``layer4.2``; the last one that has positions if ``None``. See
-            :meth:`layers`.
-        weights: of a model by name: a name of published ones, or a ``.pth`` or ``.safetensors`` file.
-        preprocess: how pictures become the model's input; your own network needs it, others have theirs.
-        class_names: of the model's outputs; your own network has numbers if not given.
-        input_size: side of the input in pixels, of a model by name.
-        images_per_class: at most so many pictures of a class are used; 60, for ACE 50, if ``None``.
+        layer: the layer where the model is looked into, e.g. ``layer4.2``; the last one that has positions if ``None``.
+            See :meth:`layers`.
+        weights: the weights, if the model is given by name: a name of published weights, or a ``.pth`` or
+            ``.safetensors`` file.
+        preprocess: how pictures become the model's input. Your own network needs it; other models have their own.
+        class_names: the names of the model's outputs; your own network has numbers if not given.
+        input_size: the side of the input in pixels, if the model is given by name.
+        images_per_class: the largest number of pictures of a class that are used; ``None`` means 60, or 50 for ACE.
         attribution: ``deeplift``, ``integrated_gradients`` or ``gradient_x_activation``.
         samples: noisy copies of each picture that is attributed; 0 attributes the picture itself.
-        noise: their standard deviation, in normalised units.
-        rectify: whether negative activations become zero; else they are an error.
-        seed: of everything random.
+        noise: the standard deviation of the noise, in normalised units.
+        rectify: whether negative activations are set to zero; if not, they raise an error.
+        seed: the seed of everything random.
         precision: ``float32`` or ``bfloat16``.
         batch_size: pictures, or noisy copies, in a batch.
         cache_bytes: bound on the activations that are kept; 0 keeps none. What does not fit is computed again.
@@ -144,7 +144,7 @@ class Study:
 
     @property
     def layer(self) -> str:
-        """Where it is looked into."""
+        """The layer where the model is looked into."""
         return self._evidence.layer
 
     @property
@@ -209,7 +209,7 @@ class Study:
         Args:
             first: class A, by name or index.
             second: class B.
-            recipe: for the number of components, and how patches are pooled and cut.
+            recipe: the recipe, for the number of components, and how patches are pooled and cut.
             solver: how the hyperplane is fitted.
             maps: ``raw`` or ``rectified`` channel means choose the positions whose activations are features.
             threshold: share of a picture's largest attribution that a position has to exceed.
@@ -265,10 +265,10 @@ class Study:
             segments: numbers of superpixels that a picture is cut into, one after the other.
             segments_as: ``resized`` to the whole input, as published, or ``in_place``.
             random_images: at most so many pictures predicted as another class are cut.
-            clusters: of the class's segments.
-            min_segments: a smaller cluster is no concept.
-            max_segments: nearest to its centre that stand for a concept.
-            draws: of random segments, each with a CAV of its own.
+            clusters: the number of clusters of the class's segments.
+            min_segments: the least number of segments of a concept; a smaller cluster is no concept.
+            max_segments: the largest number of segments that stand for a concept: those nearest to its centre.
+            draws: the number of draws of random segments, each with a CAV of its own.
             significance: highest corrected p-value of a significant concept.
 
         Raises:
@@ -313,7 +313,7 @@ class Study:
                 or the decoder itself.
 
         Returns:
-            The decoder; the one that is there already if it was trained in the same way.
+            The decoder. If a decoder was already trained in the same way, it is returned.
 
         Raises:
             ModelError: the training diverges, or the file holds no decoder.
@@ -358,10 +358,11 @@ class Study:
         Args:
             picture: a file, or a PIL image.
             target: the class that it is moved towards, by name or index.
-            directions: beside the gradient of the class's log probability and the latent shift, which are always
-                tried, e.g. ``study.concepts("tench").direction()``; each with a name of its own.
-            decoder: of the layer in which the picture is moved, or its file; that of :meth:`decoder` if ``None``.
-            probability: of the class at which a way ends.
+            directions: further directions, e.g. ``study.concepts("tench").direction()``, each with its own name. The
+                gradient of the class's log probability and the latent shift are always tried.
+            decoder: the decoder of the layer in which the picture is moved, or its file; ``None`` means the decoder of
+                :meth:`decoder`.
+            probability: the probability of the class at which a way ends.
             limit: longest way, relative to the length of the activations.
             frames: decoded pictures on the way.
 
@@ -412,9 +413,9 @@ class Study:
 
         Args:
             pictures: one picture or several, as for :class:`Study`; those of the study if ``None``.
-            target: the class that the maps speak for, by name or index; of each picture the one that the model gives
-                it if ``None``.
-            versus: the class that it is held against: why ``target``, and not ``versus``?
+            target: the class that the maps speak for, by name or index; ``None`` means the class that the model gives
+                each picture.
+            versus: the class that it is compared with: why ``target``, and not ``versus``?
             methods: keys of :data:`conceptrast.saliency.METHODS`.
 
         Raises:

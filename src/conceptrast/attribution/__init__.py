@@ -1,7 +1,8 @@
 """Attribution: how much each activation speaks for a class.
 
-Every method is one file with one function ``f(split, activations, baseline, target) -> attribution``, all of shape
-``[N, C, h, w]``. A new method is a new file and one line here, or two if it measures from zero.
+Every method is one file with one function ``f(split, activations, baseline, target) -> attribution``. Activations and
+attribution have the shape ``[N, C, h, w]``. A new method needs a new file and one line here, or two lines if it
+measures from zero.
 """
 
 METHODS = {
@@ -11,5 +12,5 @@ METHODS = {
 }
 
 FROM_ZERO = {"gradient_x_activation"}
-"""Methods that attribute the activations themselves, ``A = a ⊙ m``; all others attribute the way from the baseline,
-``A = (a - a0) ⊙ m``."""
+"""Methods that attribute the activations themselves, ``A = a ⊙ m``. All other methods attribute the difference from
+the baseline, ``A = (a - a0) ⊙ m``."""

@@ -1,4 +1,4 @@
-"""How far an attribution is from adding up to what it explains."""
+"""Measure how far the sum of an attribution is from the change that it explains."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from conceptrast.models.split import SplitModel
 
 LOGGER = logging.getLogger("conceptrast")
 
-#: Gap above which a warning is logged.
+#: A warning is logged if the gap is above this value.
 TOLERATED_GAP = 0.01
 
 
@@ -35,7 +35,7 @@ def completeness_gap(
         target: one class index, or ``[N]`` of them.
 
     Returns:
-        ``[N]``, without unit; 0 is complete. ``ε = 1e-6`` keeps it finite where the logit does not change.
+        ``[N]``, without unit; 0 is complete. ``ε = 1e-6`` keeps the gap finite if the logit does not change.
 
     Example:
         >>> network = torch.nn.Sequential(torch.nn.Identity(), torch.nn.Flatten()).eval()
@@ -56,7 +56,7 @@ def logit_change(split: SplitModel, activations: Tensor, baseline: Tensor, targe
     Args:
         split: the network, cut at the layer.
         activations: ``[N, C, h, w]``.
-        baseline: ``[1, C, h, w]`` or ``[N, C, h, w]``; it runs in one pass with the activations.
+        baseline: ``[1, C, h, w]`` or ``[N, C, h, w]``; it runs in the same pass as the activations.
         target: one class index, or ``[N]`` of them.
 
     Returns:
@@ -88,9 +88,9 @@ def warn_if_incomplete(gap: Tensor, method: str, layer: str) -> None:
     """Log a warning if the median gap is above 1 %.
 
     Args:
-        gap: ``[N]``, as :func:`completeness_gap` gives it.
-        method: of the attribution.
-        layer: that it was taken at.
+        gap: ``[N]``, as :func:`completeness_gap` returns it.
+        method: name of the method, for the message.
+        layer: name of the layer, for the message.
     """
     median = float(gap.median()) if len(gap) else 0.0
     if median > TOLERATED_GAP:

@@ -1,12 +1,11 @@
-r"""DeepLift with the rescale rule, for any network that runs on ordinary activation functions.
+r"""DeepLift with the rescale rule, for any network with ordinary activation functions.
 
-Each nonlinearity :math:`y = \sigma(x)` lets through, instead of its derivative, the multiplier
-:math:`m = \Delta y / \Delta x`, where Δ is the difference from the baseline. Linear layers keep their weights, so one
-backward pass through these multipliers gives attributions that add up to :math:`\Delta f`.
+In the backward pass, each nonlinearity :math:`y = \sigma(x)` uses the multiplier :math:`m = \Delta y / \Delta x`
+instead of its derivative; Δ is the difference from the baseline. Linear layers keep their weights. So one backward
+pass through these multipliers gives attributions that add up to :math:`\Delta f`.
 
-The multipliers are put in by a torch function mode, which sees every call of an activation function whatever module
-it comes from: reused modules, functional calls and operators in place are all the same to it, and nothing is
-installed on the network.
+A torch function mode puts the multipliers in. It sees every call of an activation function, no matter which module
+makes it: reused modules, functional calls and operators in place all work. Nothing is installed on the network.
 
 Notation:
     a: activations ``[N, C, h, w]``; a0: baseline ``[B, C, h, w]`` with B = 1 or N.
@@ -27,16 +26,16 @@ from torch.overrides import TorchFunctionMode
 from conceptrast.attribution.gradient import check_baseline, exact, target_logits
 from conceptrast.models.split import SplitModel
 
-#: Below this difference of inputs, relative to input and output, the ratio of differences is rounding noise and the
-#: derivative takes its place.
+#: If the difference of inputs, relative to input and output, is below this value, the ratio of differences is rounding
+#: noise and the derivative replaces it.
 NEAR = 1e-5
 
-#: Numbers of images and of baselines among the rows that are run.
+#: Number of images and number of baselines among the rows that are run.
 Rows = tuple[int, int]
 
 
 def deeplift(split: SplitModel, activations: Tensor, baseline: Tensor, target: int | Tensor) -> Tensor:
-    r"""DeepLift (rescale rule) from a class's logit to the activations of the layer.
+    r"""Attribute a class's logit to the activations of the layer by DeepLift (rescale rule).
 
     .. math:: A = (a - a_0) \odot m_{a \to f_c}, \qquad \sum_i A_i = f_c(a) - f_c(a_0)
 
@@ -47,8 +46,8 @@ def deeplift(split: SplitModel, activations: Tensor, baseline: Tensor, target: i
 
     Args:
         split: the network, cut at the layer.
-        activations: ``[N, C, h, w]``; left as they were.
-        baseline: ``[1, C, h, w]``, run once for all images, or ``[N, C, h, w]``.
+        activations: ``[N, C, h, w]``; they are not changed.
+        baseline: ``[1, C, h, w]``, which runs once for all images, or ``[N, C, h, w]``.
         target: one class index, or ``[N]`` of them.
 
     Returns:
@@ -59,9 +58,9 @@ def deeplift(split: SplitModel, activations: Tensor, baseline: Tensor, target: i
 
     Source: Shrikumar et al., *Learning important features through propagating activation differences*, 2017,
     equations 3, 5 and 12. The sum is exact for elementwise nonlinearities and max-pooling. Products of activations,
-    normalisation by their statistics and softmax pass their gradient, and
-    :func:`~conceptrast.attribution.completeness.completeness_gap` says what that costs. Where
-    :math:`|x - x_0|` is below ``1e-5`` of :math:`|x| + |y|` the derivative at :math:`x` stands in for the ratio.
+    normalisation by their statistics and softmax use their gradient;
+    :func:`~conceptrast.attribution.completeness.completeness_gap` measures the error that this causes. If
+    :math:`|x - x_0|` is below ``1e-5`` of :math:`|x| + |y|`, the derivative at :math:`x` replaces the ratio.
 
     Example:
         >>> network = torch.nn.Sequential(torch.nn.Identity(), torch.nn.ReLU(), torch.nn.Flatten()).eval()
@@ -79,10 +78,10 @@ def deeplift(split: SplitModel, activations: Tensor, baseline: Tensor, target: i
 
 
 class _RescaleRule(TorchFunctionMode):
-    """While it is on, nonlinearities propagate multipliers instead of derivatives.
+    """While this mode is on, nonlinearities propagate multipliers instead of derivatives.
 
     Args:
-        rows: what is run, as (images, baselines).
+        rows: numbers of images and of baselines that are run.
     """
 
     def __init__(self, rows: Rows) -> None:
@@ -97,7 +96,7 @@ class _RescaleRule(TorchFunctionMode):
         if rule is None:
             return func(*args, **kwargs)
         x, *others = args if args else (kwargs.pop("input"),)
-        # Windows of attention fold positions behind the images into the first dimension; anything else is left alone.
+        # Windowed attention folds positions into the first dimension, behind the images. Other shapes pass gradients.
         if not x.requires_grad or len(x) % sum(self.rows):
             return func(x, *others, **kwargs)
         return rule.apply(x, self.rows, func, others, kwargs)
@@ -110,23 +109,23 @@ class _Elementwise(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, rows: Rows, function: Callable[..., Tensor], others: list[Any], kwargs: dict[str, Any]
     ) -> Tensor:
-        # Value and slope, in float32 or better.
+        # Compute the value and the slope, in float32 or better.
         with torch.enable_grad():
             source = exact(x).requires_grad_()
             copy = source.clone()
             y = function(copy, *others, **kwargs)
             (slope,) = torch.autograd.grad(y.sum(), source)
-        # The ratio of differences; the slope where the differences are rounding noise.
+        # Take the ratio of differences, or the slope if the differences are rounding noise.
         with torch.no_grad():
             x_difference = difference(source, rows)
             y_difference = difference(y, rows)
             ratio = y_difference / x_difference
             images = len(ratio)
             near = x_difference.abs() <= NEAR * (source[:images].abs() + y[:images].abs())
-            # Square roots have an infinite slope at 0, which must not meet a difference of 0.
+            # A square root has an infinite slope at 0, which must not be multiplied by a difference of 0.
             finite = slope[:images].nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
             ctx.multiplier = torch.where(near, finite, ratio)
-            # A function that wrote in place has to be seen to do so here, too.
+            # If the function wrote in place, autograd has to be told so.
             if y is not copy:
                 return y.detach().to(x.dtype)
             x.copy_(y)
@@ -143,7 +142,7 @@ class _Elementwise(torch.autograd.Function):
 
 
 class _MaxPooling(torch.autograd.Function):
-    """Max-pooling; backward gives a window's rise to the image's largest element, its fall to the baseline's."""
+    """Max-pooling. Backward gives a window's rise to the image's largest element, and its fall to the baseline's."""
 
     @staticmethod
     def forward(
@@ -154,7 +153,7 @@ class _MaxPooling(torch.autograd.Function):
         x_difference = difference(exact(x), rows).flatten(2)
         y_difference = difference(exact(y), rows).flatten(2)
         images = len(x_difference)
-        # Where the image and the baseline have their largest elements, and the share of the change that goes there.
+        # Find the largest elements of the image and the baseline, and the share of the change that goes to each.
         in_image = largest[:images].flatten(2)
         in_baseline = _per_image(largest, rows).flatten(2)
         rise = _share(y_difference.clamp(min=0), x_difference.gather(2, in_image), otherwise=1.0)
@@ -186,7 +185,7 @@ def difference(values: Tensor, rows: Rows) -> Tensor:
 
 
 def _per_image(values: Tensor, rows: Rows) -> Tensor:
-    """The baseline's rows, repeated (as a view, where it can be) so that there is one for each image's."""
+    """The baseline's rows, repeated so that each image's row has one; as a view if possible."""
     images, baselines = rows
     positions = len(values) // (images + baselines)
     baseline = values[images * positions :]

@@ -23,8 +23,8 @@ def gradient_x_activation(
 
     Args:
         split: the network, cut at the layer.
-        activations: ``[N, C, h, w]``; left as they were.
-        baseline: not used; it is here so that all methods are called alike.
+        activations: ``[N, C, h, w]``; they are not changed.
+        baseline: not used; it is here so that all methods have the same arguments.
         target: one class index, or ``[N]`` of them.
 
     Returns:
@@ -33,8 +33,8 @@ def gradient_x_activation(
     Raises:
         ShapeError: ``target`` does not fit the activations.
 
-    Source: Shrikumar et al., *Not just a black box*, 2016 (there for inputs). It is the first-order effect of removing
-    the activation, exact for a linear suffix without bias and a baseline of zero.
+    Source: Shrikumar et al., *Not just a black box*, 2016 (there for inputs). The product is the first-order effect of
+    removing the activation. It is exact for a linear suffix without bias and a baseline of zero.
 
     Example:
         >>> network = torch.nn.Sequential(torch.nn.Identity(), torch.nn.Flatten(), torch.nn.Linear(2, 1)).eval()
@@ -49,8 +49,8 @@ def gradient_x_activation(
 def logit_gradient(split: SplitModel, activations: Tensor, target: int | Tensor) -> Tensor:
     """Gradient ``[N, C, h, w]`` of each image's target logit with respect to its activations.
 
-    It is taken whether or not the caller records gradients, leaves none on the network's parameters, and is float32 or
-    better.
+    It works whether or not the caller records gradients, and it leaves no gradients on the network's parameters. The
+    result is in float32 or better.
 
     Example:
         >>> network = torch.nn.Sequential(torch.nn.Identity(), torch.nn.Flatten(), torch.nn.Linear(2, 1)).eval()
@@ -66,7 +66,7 @@ def logit_gradient(split: SplitModel, activations: Tensor, target: int | Tensor)
 
 
 def exact(values: Tensor) -> Tensor:
-    """The values in float32 or better, without their history: differences and sums in bfloat16 are mostly rounding.
+    """The values in float32 or better, without their history. In bfloat16, differences and sums are mostly rounding.
 
     Example:
         >>> exact(torch.ones(1, dtype=torch.bfloat16)).dtype, exact(torch.ones(1, dtype=torch.float64)).dtype
@@ -79,7 +79,7 @@ def target_logits(logits: Tensor, target: int | Tensor) -> Tensor:
     """The logit ``[N]`` of each image's target class.
 
     Raises:
-        ShapeError: there are not as many targets as images, or a target is not a class index.
+        ShapeError: the numbers of targets and images differ, or a target is not a class index.
 
     Example:
         >>> target_logits(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([1, 0]))
@@ -100,7 +100,7 @@ def check_baseline(activations: Tensor, baseline: Tensor) -> None:
     """Refuse a baseline that is neither one row nor one row for each activation.
 
     Raises:
-        ShapeError: the message names the shape that it has and those that it may have.
+        ShapeError: the baseline has another shape; the message names its shape and the allowed shapes.
 
     Example:
         >>> check_baseline(torch.zeros(3, 2, 1, 1), torch.zeros(2, 2, 1, 1))

@@ -1,4 +1,4 @@
-"""Attribution of a stream of images, each towards the class it is explained for."""
+"""Attribution of a stream of images. Each image has its own target class."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def attribute_images(
     precision: str = "float32",
     **smoothing: Any,
 ) -> dict[str, np.ndarray]:
-    """Attribution maps of images, with all that is needed to use them later.
+    """Attribution maps of images, with everything that later steps need.
 
     Args:
-        model: the classifier; it runs where its weights are.
-        layer: where to cut it.
+        model: the classifier; it runs on the device of its weights.
+        layer: name of the layer to cut it at.
         batches: pairs of image ids ``[n]`` and views uint8 ``[n, 3, H, W]``.
         targets: class index by image id.
         method, baseline, precision, smoothing: see :func:`~conceptrast.attribution.smooth.smooth_attribution`; the
@@ -53,13 +53,13 @@ def attribute_images(
         >>> maps["image"], maps["target"], maps["raw"].round(3)
         (array([4]), array([2]), array([[[0.333]]], dtype=float32))
     """
-    # The baseline's activations, which say how large the maps are.
+    # The baseline's activations, which give the size of the maps.
     split = SplitModel(model, layer).folded()
     shape = (model.preprocess.channels, *model.preprocess.size)
     blank = network_input(model, torch.zeros(1, *shape, dtype=torch.uint8))
     start = baseline_activations(split, blank, baseline, precision)
     grid = tuple(start.shape[2:])
-    # Arrays of each batch, behind empty ones that give types and shapes where there is no batch.
+    # Arrays of each batch. Empty arrays come first: they give types and shapes if there is no batch.
     parts: dict[str, list[np.ndarray]] = {
         "image": [np.empty(0, np.int64)],
         "target": [np.empty(0, np.int64)],

@@ -2,7 +2,7 @@ r"""Integrated gradients at a layer.
 
 Notation:
     a: activations ``[N, C, h, w]``; a0: baseline ``[1, C, h, w]`` or ``[N, C, h, w]``.
-    t, v: positions on the way from a0 (0) to a (1) and their weights, which add up to 1.
+    t, v: positions on the line from a0 (0) to a (1), and their weights, which add up to 1.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ from conceptrast.models.split import SplitModel
 def integrated_gradients(
     split: SplitModel, activations: Tensor, baseline: Tensor, target: int | Tensor, steps: int = 32
 ) -> Tensor:
-    r"""Mean gradient of the class's logit on the straight way from the baseline, times the way.
+    r"""Mean gradient of the class's logit along the straight line from the baseline, times the difference from it.
 
     .. math:: A = (a - a_0) \odot \int_0^1 \frac{\partial f_c}{\partial a}(a_0 + t\,(a - a_0))\,\mathrm{d}t
         \approx (a - a_0) \odot \sum_s v_s \frac{\partial f_c}{\partial a}(a_0 + t_s\,(a - a_0))
 
     Args:
         split: the network, cut at the layer.
-        activations: ``[N, C, h, w]``; left as they were.
+        activations: ``[N, C, h, w]``; they are not changed.
         baseline: ``[1, C, h, w]`` or ``[N, C, h, w]``.
         target: one class index, or ``[N]`` of them.
         steps: number of positions (Gauss-Legendre); each costs one pass.
 
     Returns:
-        ``[N, C, h, w]`` in float32 or better, in units of the logit. The sum over an image tends to ``f(a) - f(a0)``
-        with more steps.
+        ``[N, C, h, w]`` in float32 or better, in units of the logit. With more steps, the sum over an image tends to
+        ``f(a) - f(a0)``.
 
     Raises:
         ShapeError: ``baseline`` or ``target`` does not fit the activations.
         ConfigError: ``steps`` is below 1.
 
-    Source: Sundararajan et al., *Axiomatic attribution for deep networks*, 2017, equations 1 and 3; Gauss-Legendre
-    positions instead of their equal ones, which need several times as many for the same gap.
+    Source: Sundararajan et al., *Axiomatic attribution for deep networks*, 2017, equations 1 and 3. We use
+    Gauss-Legendre positions. The paper's equally spaced positions need several times as many steps for the same gap.
 
     Example:
         >>> network = torch.nn.Sequential(torch.nn.Identity(), torch.nn.ReLU(), torch.nn.Flatten()).eval()

@@ -1,7 +1,7 @@
 r"""Attribution averaged over noisy copies of an image (SmoothGrad), in batches.
 
 Notation:
-    x: normalised images ``[N, 3, H, W]``; S: noisy copies of each; x0: the constant baseline image.
+    x: normalised images ``[N, 3, H, W]``; S: number of noisy copies of each; x0: the constant baseline image.
     a: activations of the copies ``[N · S, C, h, w]``, the copies of one image in a row; a0: those of x0.
 """
 
@@ -27,7 +27,7 @@ Method = Callable[[SplitModel, Tensor, Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Attribution:
-    """Attribution of images, as far as later steps need it.
+    """The parts of an attribution of images that later steps need.
 
     Attributes:
         raw: ``[N, h, w]`` float32, mean over channels, in units of the logit.
@@ -43,7 +43,7 @@ class Attribution:
 
     @classmethod
     def together(cls, parts: Sequence[Attribution]) -> Attribution:
-        """Attributions of some images and others as one, in their order."""
+        """Join attributions of several groups of images into one, in their order."""
         return cls(**{field.name: torch.cat([getattr(part, field.name) for part in parts]) for field in fields(cls)})
 
 
@@ -75,33 +75,33 @@ def smooth_attribution(
         images: ``[N, 3, H, W]`` normalised.
         target: one class index, or ``[N]`` of them.
         method: a name of :data:`conceptrast.attribution.METHODS`.
-        samples: noisy copies of each image, S; 0 attributes the image itself.
+        samples: number S of noisy copies of each image; 0 attributes the image itself.
         noise: standard deviation σ in normalised units; 0 attributes the image itself, once.
-        baseline: value of the constant baseline image, in normalised units; or activations ``[1, C, h, w]``, such as
-            :func:`baseline_activations` gives, so that many calls share them.
-        seed: of the noise. An image's noise depends on the seed and its id, not on the batch it is in.
-        image_ids: ``[N]`` integers that tell images apart; their positions if ``None``.
+        baseline: value of the constant baseline image, in normalised units; or its activations ``[1, C, h, w]`` from
+            :func:`baseline_activations`, which many calls can share.
+        seed: seed of the noise. An image's noise depends on the seed and the image's id, not on its batch.
+        image_ids: ``[N]`` integers that tell images apart; the images' positions if ``None``.
         precision: ``float32`` or ``bfloat16`` (autocast); sums and the gap are float32 in both.
-        batch_size: copies that run at once; all copies of one image always do.
-        warn: log a warning if the median gap is above 1 %. A stream of batches logs one warning for all instead.
+        batch_size: number of copies that run at once; all copies of one image always run together.
+        warn: log a warning if the median gap is above 1 %. A stream of batches logs one for all batches instead.
 
     Returns:
-        Raw and rectified maps, the channels' multipliers, and the gap of each image's first copy (measuring all of them
-        would cost another pass of the suffix).
+        Raw and rectified maps, the channels' multipliers, and the gap of each image's first copy (measuring the gap of
+        all copies would cost another pass of the suffix).
 
-        :math:`\Delta a` is the difference from what the method measures from: from the baseline, or from zero for the
-        methods in :data:`conceptrast.attribution.FROM_ZERO`. The multiplier is 0 for a channel that never differs. For
-        a linear suffix it is the channel's weight.
+        :math:`\Delta a` is the difference from the baseline, or from zero for the methods in
+        :data:`conceptrast.attribution.FROM_ZERO`. If a channel never differs, its multiplier is 0. For a linear suffix,
+        the multiplier is the channel's weight.
 
     Raises:
-        ConfigError: unknown method or precision, or a negative number of samples or noise.
+        ConfigError: the method or the precision is not known, or the number of samples or the noise is negative.
         ShapeError: ``image_ids`` or ``target`` does not fit the images.
         LayerError: the layer's activations are not ``[N, C, h, w]``.
 
     Batch norms of the prefix are folded into its convolutions first, so activations equal the network's up to rounding.
 
-    Source: Smilkov et al., *SmoothGrad: removing noise by adding noise*, 2017, here over DeepLift. The baseline gets
-    no noise, so its activations are computed once.
+    Source: Smilkov et al., *SmoothGrad: removing noise by adding noise*, 2017; here it averages DeepLift. The baseline
+    gets no noise, so its activations are computed once.
 
     Example:
         >>> network = torch.nn.Sequential(torch.nn.AvgPool2d(2), torch.nn.ReLU(), torch.nn.Flatten()).eval()
@@ -110,7 +110,7 @@ def smooth_attribution(
         >>> attribution.raw, attribution.rectified, attribution.multiplier, attribution.gap
         (tensor([[[1.]]]), tensor([[[1.]]]), tensor([[1., 0., 0.]]), tensor([0.]))
     """
-    # What was asked for, checked.
+    # Check the arguments.
     _check_noise(samples, noise)
     if not len(images):
         raise ShapeError("no images to attribute")
@@ -120,11 +120,11 @@ def smooth_attribution(
     if len(ids) != len(images):
         raise ShapeError(f"{len(ids)} image_ids for {len(images)} images")
     copies = samples if noise > 0 else min(samples, 1)
-    # What all images share.
+    # Prepare what all images share.
     split = split.folded()
     start = baseline_activations(split, images, baseline, precision)
     attributor = _Attributor(split, start, explain=explain, from_zero=method in FROM_ZERO, precision=precision)
-    # All copies of some images at a time.
+    # Attribute a few images at a time, with all their copies.
     parts = []
     for rows in _chunks(len(images), max(1, batch_size // max(1, copies))):
         noisy = noisy_copies(images[rows], ids[rows], copies=copies, noise=noise, seed=seed)
@@ -137,7 +137,7 @@ def smooth_attribution(
 
 @dataclass(frozen=True)
 class _Attributor:
-    """What is the same for all images: the cut network, the baseline's activations and the method."""
+    """The cut network, the baseline's activations and the method; they are the same for all images."""
 
     split: SplitModel
     start: Tensor
@@ -148,12 +148,12 @@ class _Attributor:
     def attribute(self, noisy: Tensor, targets: Tensor) -> Attribution:
         """Attribution of images whose copies are ``noisy`` ``[n, S, 3, H, W]``."""
         copies = noisy.shape[1]
-        # One attribution for each copy.
+        # Compute one attribution for each copy.
         with autocast(self.precision, noisy.device):
             with torch.no_grad():
                 activations = self.split.prefix(noisy.flatten(0, 1).contiguous(memory_format=torch.channels_last))
             attribution = self.explain(self.split, activations, self.start, targets.repeat_interleave(copies))
-        # Means over the copies, and the gap of the first.
+        # Average over the copies, and measure the gap of the first.
         start = self.start.float()
         mean = attribution.float().unflatten(0, (-1, copies)).mean(1)
         gap = completeness_gap(
@@ -177,11 +177,11 @@ def channel_multiplier(attribution: Tensor, difference: Tensor, copies: int) -> 
 
     Args:
         attribution: ``[N · S, C, h, w]``.
-        difference: activations minus what the method measures from, of the same shape.
-        copies: S.
+        difference: activations minus the baseline, or minus zero; of the same shape.
+        copies: number S of copies of each image.
 
     Returns:
-        ``[N, C]`` float32; 0 where a channel never differs.
+        ``[N, C]`` float32; 0 if a channel never differs.
 
     Example:
         >>> difference = torch.tensor([[1.0, -3.0], [0.0, 0.0]]).reshape(1, 2, 1, 2)
@@ -199,7 +199,7 @@ def baseline_activations(split: SplitModel, images: Tensor, baseline: float | Te
     Args:
         split: the network, cut at the layer.
         images: ``[N, 3, H, W]``, for their size.
-        baseline: a constant image, or activations ``[1, C, h, w]``, which stay as they are.
+        baseline: value of a constant image, or activations ``[1, C, h, w]``, which are returned as they are.
         precision: ``float32`` or ``bfloat16``.
 
     Returns:
@@ -227,7 +227,7 @@ def baseline_activations(split: SplitModel, images: Tensor, baseline: float | Te
 def noisy_copies(images: Tensor, image_ids: np.ndarray, copies: int, noise: float, seed: int) -> Tensor:
     """Noisy copies ``[N, S, 3, H, W]`` of images; each image's noise is drawn from the seed and its own id.
 
-    With ``copies = 0`` or ``noise = 0`` the images themselves, ``[N, 1, 3, H, W]``.
+    If ``copies = 0`` or ``noise = 0``, the images themselves are returned, ``[N, 1, 3, H, W]``.
 
     Example:
         >>> images = torch.zeros(2, 3, 4, 4)

@@ -1,7 +1,7 @@
 """Errors that name what was wrong and what would be right.
 
-Everything that a user can put right is a :class:`ConceptrastError`; the command line and the workflow's steps
-print its message alone, without a traceback.
+Every error that a user can put right is a :class:`ConceptrastError`. The command line and the workflow's steps print
+only its message, without a traceback.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ class ModelError(ConceptrastError):
 
 
 class LayerError(ConceptrastError):
-    """A layer does not exist, cannot be cut at, or has activations that a method cannot use."""
+    """A layer does not exist, a network cannot be cut at it, or a method cannot use its activations."""
 
 
 class ShapeError(ConceptrastError):
-    """Shapes of arguments do not fit each other; the message names both."""
+    """The shapes of two arguments do not fit each other; the message names both."""
 
 
 def unknown_name(what: str, got: object, valid: Iterable[object], limit: int = 5) -> str:
-    """Message for a name that does not exist, with the nearest names that do.
+    """The error message for an unknown name; it lists the most similar names that exist.
 
     Args:
         what: what the name stands for, e.g. ``"layer"``.
         got: the name that was given.
         valid: all names that exist.
-        limit: how many near names are listed.
+        limit: how many similar names are listed.
 
     Example:
         >>> unknown_name("layer", "layr3", ["layer1", "layer3", "fc"])

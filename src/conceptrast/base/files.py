@@ -1,6 +1,6 @@
-"""Reading and writing files so that a killed run leaves nothing half-written.
+"""Read and write files. A run that is killed leaves no half-written file.
 
-Every writer puts its bytes under a temporary name beside the target and renames it when it is complete.
+Every writer writes to a temporary file beside the target, and renames it when it is complete.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ import pandas as pd
 
 @contextmanager
 def atomic(path: Path | str) -> Iterator[Path]:
-    """Path to write to; it becomes ``path`` when the block ends, and vanishes if the block raises.
+    """Give a path to write to. It is renamed to ``path`` when the block ends, and deleted if the block raises.
 
-    The temporary name keeps the suffix of ``path``, so that writers that go by the suffix work.
+    The temporary name keeps the suffix of ``path``, because some writers choose the format by the suffix.
 
     Example:
         >>> import tempfile
@@ -43,7 +43,7 @@ def atomic(path: Path | str) -> Iterator[Path]:
 
 
 def write_table(table: pd.DataFrame, path: Path | str) -> None:
-    """Write a table as Parquet or CSV, by the suffix of ``path``; floats in CSV keep nine digits."""
+    """Write a table as Parquet or CSV; the suffix of ``path`` decides. Floats in CSV keep nine digits."""
     with atomic(path) as part:
         if part.suffix == ".parquet":
             table.to_parquet(part, index=False)
@@ -64,19 +64,19 @@ def write_arrays(path: Path | str, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def read_arrays(path: Path | str) -> dict[str, np.ndarray]:
-    """Read what :func:`write_arrays` wrote; refuses pickled objects."""
+    """Read what :func:`write_arrays` wrote; pickled objects are refused."""
     with np.load(path, allow_pickle=False) as arrays:
         return {name: arrays[name] for name in arrays.files}
 
 
 def read_array(path: Path | str, name: str) -> np.ndarray:
-    """Read one array of what :func:`write_arrays` wrote, without the others."""
+    """Read one of the arrays that :func:`write_arrays` wrote, without the others."""
     with np.load(path, allow_pickle=False) as arrays:
         return arrays[name]
 
 
 def read_optional(path: Path | str, name: str) -> np.ndarray | None:
-    """Read one array, or nothing where the file holds none of that name."""
+    """Read one array; ``None`` if the file holds no array of that name."""
     with np.load(path, allow_pickle=False) as arrays:
         return arrays[name] if name in arrays.files else None
 
@@ -93,6 +93,6 @@ def read_json(path: Path | str) -> Any:
 
 
 def file_md5(path: Path | str) -> str:
-    """md5 of a file's bytes, as DVC and most hosts of data write it; it tells files apart and protects nothing."""
+    """MD5 of a file's bytes, in the form that DVC and most data hosts use. It only tells files apart."""
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

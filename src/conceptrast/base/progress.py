@@ -1,4 +1,4 @@
-"""Progress of long loops as log lines, so that it shows in a terminal and in a log file alike."""
+"""Log lines that show how far a long loop is. They work in a terminal and in a log file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def progress(items: Iterable[Item], what: str, total: int, unit: str, every: flo
 
     Args:
         items: what to loop over.
-        what: what is being done, the head of each line.
+        what: what is being done; each line starts with it.
         total: number of items.
         unit: what one item is, in the plural.
         every: seconds between two lines.
@@ -38,11 +38,11 @@ def progress(items: Iterable[Item], what: str, total: int, unit: str, every: flo
 
 
 def counted(number: int, plural: str) -> str:
-    """A number of things, in the singular where it is one.
+    """A number and its noun; the noun is in the singular if the number is one.
 
     Args:
         number: how many.
-        plural: of the thing; its first word is what is counted.
+        plural: the noun in the plural; only its first word changes.
 
     Example:
         >>> counted(1, "batches"), counted(2, "batches"), counted(1, "blocks of pairs"), counted(1, "pictures")
@@ -56,7 +56,7 @@ def counted(number: int, plural: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time in words that are as exact as an estimate can be.
+    """A duration in words, rounded because it is only an estimate.
 
     Example:
         >>> duration(3.4), duration(100), duration(600), duration(3 * 3600)

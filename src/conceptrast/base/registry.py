@@ -1,7 +1,7 @@
-"""Names to implementations, imported only when they are asked for.
+"""Tables that map names to implementations. An implementation is imported only when it is asked for.
 
 A registry is a plain table ``{"name": "package.module:attribute"}`` in the ``__init__.py`` of the package that holds
-the implementations. Adding one is a new file and one line in that table.
+the implementations. To add an implementation, add a file and one line in that table.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from conceptrast.base.errors import ConfigError, unknown_name
 
 
 def resolve(what: str, name: str, table: Mapping[str, str]) -> Any:
-    """The implementation that ``table`` names for ``name``.
+    """The implementation that ``table`` lists under ``name``.
 
     Args:
         what: what the name stands for, used in the error.
@@ -34,7 +34,7 @@ def resolve(what: str, name: str, table: Mapping[str, str]) -> Any:
 
 
 def implementation(name: str) -> Any:
-    """What ``package.module:attribute`` names.
+    """The object that ``package.module:attribute`` names.
 
     Example:
         >>> implementation("math:sqrt")(9.0)

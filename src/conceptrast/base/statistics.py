@@ -24,7 +24,7 @@ def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[f
 
     Args:
         successes: number of trials that succeeded.
-        n: number of trials; with none nothing is known and the interval is ``(0, 1)``.
+        n: number of trials. Without trials, nothing is known and the interval is ``(0, 1)``.
         confidence: share of such intervals that hold the true rate.
 
     Returns:
@@ -50,7 +50,7 @@ def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[f
     centre = rate + z * z / (2 * n)
     spread = z * ((rate * (1 - rate) + z * z / (4 * n)) / n) ** 0.5
     shrink = 1 + z * z / n
-    # At the ends the formula gives 0 and 1 but for rounding.
+    # With no successes the formula gives 0, and with successes only it gives 1, apart from rounding errors.
     low = (centre - spread) / shrink if successes > 0 else 0.0
     high = (centre + spread) / shrink if successes < n else 1.0
     return low, high
@@ -76,16 +76,16 @@ def mean_sd(values: np.ndarray) -> tuple[float, float]:
 def bootstrap_interval(
     values: np.ndarray, confidence: float = 0.95, resamples: int = 10_000, seed: int = 0
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of a mean; of paired differences, a paired interval of the change.
+    """Percentile bootstrap interval of a mean; for paired differences, it is a paired interval of the change.
 
     Args:
-        values: ``[n]``, one per unit that is drawn again, such as an image.
+        values: ``[n]``, one value for each unit that is resampled, e.g. for each image.
         confidence: share of such intervals that hold the true mean.
         resamples: number of resampled means.
-        seed: of the resampling.
+        seed: seed of the resampling.
 
     Returns:
-        Lower and upper end; both the value itself where there is only one.
+        Lower and upper end. If there is only one value, both ends are that value.
 
     Raises:
         ConceptrastError: there are no values.

@@ -1,17 +1,17 @@
 r"""Every random stream of the package in one table, and the functions that every draw goes through.
 
-A draw depends on the run's seed and on keys that say what is drawn, such as a class or an image. So it does not depend
-on batches, shards or the order of the work. The number of the stream keeps two kinds of draw apart that have the same
-seed and keys:
+A draw depends on the run's seed and on keys that say what is drawn, e.g. a class or an image. So it does not depend on
+batches, shards or the order of the work. Two kinds of draw may have the same seed and keys; the stream's number keeps
+them apart:
 
 .. math:: \mathrm{stream}(s, k_1, k_2, \dots) = \mathrm{PCG64}(\mathrm{SeedSequence}([s, k_1, k_2, \dots, n]))
 
-A new stream is one line of :class:`Stream` with a number that no other stream has. Numbers are not 0, because
-``SeedSequence`` takes ``[s]`` and ``[s, 0]`` for the same. ``tests/unit/base/test_streams.py`` proves that no two
-streams can give the same numbers, except those that it lists with the reason why they stay.
+A new stream is one line of :class:`Stream` with a number that no other stream has. A number is never 0, because
+``SeedSequence`` treats ``[s]`` and ``[s, 0]`` alike. ``tests/unit/base/test_streams.py`` proves that no two streams can
+give the same numbers. It lists the exceptions, and says why each of them stays.
 
-Two places draw noise that no result depends on, from the fixed seed 0: the check that a network was cut rightly
-(``models/split.py``) and torch's loader, whose draws nobody uses (``data/loading.py``).
+Two places use the fixed seed 0 instead, because no result depends on their draws: the check that a network was cut
+correctly (``models/split.py``), and torch's loader (``data/loading.py``).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import numpy as np
 from conceptrast.base.errors import ConceptrastError
 
 Sequence = tuple[str | int, ...]
-"""What a stream's sequence consists of: names of keys, and the stream's number. ``*keys`` stands for any keys."""
+"""A stream's sequence: the names of its keys, and the stream's number. ``*keys`` stands for any keys."""
 
 
 _EPOCHS = 1_000_003  # a prime, larger than any number of epochs
@@ -129,9 +129,10 @@ class Stream(Enum):
 
 @unique
 class LibrarySeed(Enum):
-    """Seeds that libraries take: torch, scikit-learn, and what draws from numpy's global state.
+    """Seeds for libraries: torch, scikit-learn, and packages that draw from numpy's global state.
 
-    Keys, where the seed is used, and what is drawn. With the key ``epoch`` the seed is ``1,000,003 · seed + epoch``.
+    Each line gives the keys, the file that uses the seed, and what is drawn. With the key ``epoch``, the seed is
+    ``1,000,003 · seed + epoch``.
     """
 
     NETWORK_WEIGHTS = (("seed",), "models/opening.py", "weights of a fresh network; torch")
@@ -157,10 +158,10 @@ def generator(stream: Stream, *keys: int) -> np.random.Generator:
 
     Args:
         stream: what is drawn.
-        keys: the seed and whatever else the stream's sequence names, in its order.
+        keys: the seed and the other keys of the stream's sequence, in their order.
 
     Raises:
-        ConceptrastError: more or fewer keys than the sequence names.
+        ConceptrastError: there are more or fewer keys than the sequence names.
 
     Example:
         >>> generator(Stream.HELD_OUT_FEATURES, 0, 7).integers(10, size=5)  # seed 0, class 7
@@ -172,7 +173,7 @@ def generator(stream: Stream, *keys: int) -> np.random.Generator:
 
 
 def drawn_seeds(stream: Stream, *keys: int, count: int = 1) -> np.ndarray:
-    """Unsigned 64-bit numbers ``[count]`` that seed other generators, such as one of torch.
+    """Unsigned 64-bit numbers ``[count]`` that seed other generators, e.g. a generator of torch.
 
     Args:
         stream: what is drawn.
@@ -180,7 +181,7 @@ def drawn_seeds(stream: Stream, *keys: int, count: int = 1) -> np.ndarray:
         count: how many numbers.
 
     Raises:
-        ConceptrastError: more or fewer keys than the sequence names.
+        ConceptrastError: there are more or fewer keys than the sequence names.
 
     Example:
         >>> drawn_seeds(Stream.PICTURE_SEEDS, 0, count=2).tolist()
@@ -190,14 +191,14 @@ def drawn_seeds(stream: Stream, *keys: int, count: int = 1) -> np.ndarray:
 
 
 def sequence_of(stream: Stream, *keys: int) -> list[int]:
-    """The numbers that seed one draw: the keys in their places, and the stream's number in its own.
+    """The numbers that seed one draw: the keys and the stream's number, each in its place.
 
     Args:
         stream: what is drawn.
         keys: as for :func:`generator`.
 
     Raises:
-        ConceptrastError: more or fewer keys than the sequence names.
+        ConceptrastError: there are more or fewer keys than the sequence names.
 
     Example:
         >>> sequence_of(Stream.CONCEPT_CAVS, 0, 7, 3)
@@ -216,17 +217,17 @@ def sequence_of(stream: Stream, *keys: int) -> list[int]:
 
 
 def library_seed(stream: LibrarySeed, seed: int, epoch: int | None = None) -> int:
-    r"""The seed that a library is given.
+    r"""The seed to give to a library.
 
     .. math:: s, \qquad \text{or with an epoch } e: \quad 1{,}000{,}003 \, s + e
 
     Args:
         stream: what is drawn.
-        seed: of the run, or of the network.
+        seed: the run's seed, or the network's.
         epoch: from 1; only for streams that have this key.
 
     Raises:
-        ConceptrastError: an epoch is missing, or is one too many.
+        ConceptrastError: an epoch is missing, or is given although the stream has no such key.
 
     Example:
         >>> library_seed(LibrarySeed.NETWORK_WEIGHTS, 2), library_seed(LibrarySeed.TRAINING_ORDER, 2, epoch=5)

@@ -1,9 +1,9 @@
 """The one place that imports torchvision: ``from conceptrast.base.torchvision_ops import torchvision``.
 
-The torchvision wheel of the package index is built for CUDA. Beside a CPU-only torch its library of operators does
-not load, and ``import torchvision`` stops at ``operator torchvision::nms does not exist``. Models and transforms need
-none of these operators, so it is enough to declare the two that torchvision's own import refers to. Where the library
-loads, nothing is declared.
+The torchvision wheel of the package index is built for CUDA. If torch is built for the CPU only, torchvision's library
+of operators does not load, and ``import torchvision`` stops at ``operator torchvision::nms does not exist``. Models and
+transforms need none of these operators, so it is enough to declare the two that torchvision's own import refers to. If
+the library loads, nothing is declared.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def _operators_load() -> bool:
 
 
 def _declare_missing() -> torch.library.Library | None:
-    """Declare the schemas that torchvision's import needs and nobody has registered; they have no kernel."""
+    """Declare the operators that torchvision's import needs and that are not registered yet; they have no kernel."""
     registered = {name for name in _SCHEMAS if hasattr(torch.ops.torchvision, name)}
     missing = [schema for name, schema in _SCHEMAS.items() if name not in registered]
     if not missing:
@@ -45,7 +45,7 @@ def _declare_missing() -> torch.library.Library | None:
     return library
 
 
-# Kept for the life of the process: the declarations vanish with the object.
+# This object has to live as long as the process, because the declarations vanish with it.
 _DECLARED = None if _operators_load() else _declare_missing()
 
 torchvision = importlib.import_module("torchvision")

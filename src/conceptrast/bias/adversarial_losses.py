@@ -1,4 +1,4 @@
-r"""The losses of the adversarial autoencoder and its critic, and who of the two rests.
+r"""The losses of the adversarial autoencoder and its critic, and the rule by which one of the two rests.
 
 Notation: ``R`` Huber loss of the decoded pictures (δ = 0.5), ``A`` the encoder's adversarial loss, ``C`` binary cross
 entropy of the labels, ``D`` the critic's own loss; ``d(·)`` the critic's logit of a batch's statistics.
@@ -18,18 +18,18 @@ from torch.nn.functional import binary_cross_entropy_with_logits, huber_loss
 from conceptrast.bias.autoencoder import Passed, batch_statistics
 from conceptrast.bias.autoencoder_phases import Phase
 
-DELTA = 0.5  # where the Huber loss turns from a square into a straight line, in units of a pixel's range
+DELTA = 0.5  # here the Huber loss turns from a square into a straight line, in units of a pixel's range
 REAL = 0.6  # weights of both halves of the critic's loss
 FAKE = 0.4
-AHEAD = math.log(2) / 2  # a player whose recent loss is below half of that of a coin has the upper hand, and rests
-MEMORY = 0.9  # of the recent losses: weight of what was before
+AHEAD = math.log(2) / 2  # a player rests if its recent loss is below half the loss of a coin: it is ahead
+MEMORY = 0.9  # weight of the past in the recent losses
 
 
 class Balance(nn.Module):
-    """Recent losses of critic and encoder in the game between them, and who rests.
+    """The recent losses of critic and encoder in the game between them, and which of them rests.
 
-    A player that is ahead rests, so that the other can catch up; its loss is still watched, and it plays again as soon
-    as it is no longer ahead. Both start where a coin would be.
+    A player that is ahead rests, so that the other can catch up. Its loss is still watched. It plays again as soon as
+    it is no longer ahead. Both start with the loss of a coin.
 
     Example:
         >>> balance = Balance()
@@ -63,7 +63,7 @@ class Balance(nn.Module):
 
 
 def critic_loss(judge: nn.Module, codes: Tensor, normal: Tensor) -> Tensor:
-    """``D``: whether the critic tells normal samples ``[N, 128]`` from codes ``[N, 128]``, which get no gradient.
+    """``D``: how badly the critic tells normal samples ``[N, 128]`` from codes ``[N, 128]``. Codes get no gradient.
 
     Example:
         >>> bool(critic_loss(lambda _: torch.zeros(1, 1), torch.zeros(4, 2), torch.ones(4, 2)) - math.log(2) < 1e-6)
@@ -100,7 +100,7 @@ def weighted(losses_by_name: dict[str, Tensor], phase: Phase) -> Tensor:
 
     Args:
         losses_by_name: as :func:`losses` gives them.
-        phase: whose weights count; a loss of weight 0 is left out.
+        phase: the phase whose weights count; a loss of weight 0 is left out.
 
     Example:
         >>> from conceptrast.bias.autoencoder_phases import PHASES

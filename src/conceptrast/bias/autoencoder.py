@@ -1,7 +1,7 @@
-r"""The adversarial autoencoder with a classification head: its networks, and what its critic looks at.
+r"""The adversarial autoencoder with a classification head: its networks, and the statistics that its critic sees.
 
-Notation: ``x`` pictures ``[N, 3, s, s]`` in 0 to 1, ``c = e(x)`` codes ``[N, 128]``, ``x̂ = g(c)`` what is decoded,
-``l = h(c)`` the logit ``[N]`` of class 2, ``d`` the critic.
+Notation: ``x`` pictures ``[N, 3, s, s]`` in 0 to 1, ``c = e(x)`` codes ``[N, 128]``, ``x̂ = g(c)`` the decoded
+pictures, ``l = h(c)`` the logit ``[N]`` of class 2, ``d`` the critic.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ class Passed(NamedTuple):
 class Autoencoder(nn.Module):
     r"""Encoder, decoder and linear classifier.
 
-    The encoder is a chain of 5×5 convolutions, the first with stride 2 and 16 channels, each further one with stride 4
-    and four times the channels, until one position is left; batch norm and ReLU after each. A linear layer with batch
-    norm and ReLU gives the code. The decoder is its mirror image and ends with a sigmoid.
+    The encoder is a chain of 5×5 convolutions, with batch norm and ReLU after each. The first has stride 2 and 16
+    channels. Each further one has stride 4 and four times the channels, until one position is left. A linear layer with
+    batch norm and ReLU gives the code. The decoder is the mirror image of the encoder and ends with a sigmoid.
 
     Args:
         size: side of the pictures in pixels, one of :data:`~conceptrast.bias.comparison.SIZES`.
-        seed: of the weights; the global random state is left alone.
+        seed: the seed of the weights; the global random state is left alone.
 
     Raises:
         ConfigError: another size; the message lists the right ones.
 
-    Source: adversarial autoencoders, Makhzani et al. 2015, with the class supervised. Deviation from the code that
-    this follows: its decoder grows from 16 to 1,024 channels as the picture grows, which costs thirty times as much.
+    Source: adversarial autoencoders, Makhzani et al. 2015, with the class supervised. Deviation from the published
+    code: there, the decoder grows from 16 to 1,024 channels as the picture grows, which costs thirty times as much.
 
     Example:
         >>> passed = Autoencoder(32).eval()(torch.zeros(2, 3, 32, 32))
@@ -61,7 +61,7 @@ class Autoencoder(nn.Module):
             self.encoder = _encoder(size)
             self.decoder = _decoder(size)
             self.classifier = nn.Linear(CODE, 1)
-        # Convolutions run faster so, above all in bfloat16; values and names stay what they are.
+        # In this memory format convolutions run faster, above all in bfloat16. Values and names stay the same.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, pictures: Tensor) -> Passed:
@@ -75,7 +75,7 @@ class Autoencoder(nn.Module):
 
 
 def plain_preprocess(size: int) -> Preprocess:
-    """How pictures become views for the autoencoder: they are resized, and their values stay in 0 to 1.
+    """How pictures become views for the autoencoder. They are resized, and their values stay in 0 to 1.
 
     Example:
         >>> plain_preprocess(32).size
@@ -85,7 +85,7 @@ def plain_preprocess(size: int) -> Preprocess:
 
 
 def as_input(views: Tensor, device: torch.device | str = "cpu") -> Tensor:
-    """Views uint8 ``[N, 3, s, s]`` as the autoencoder takes them: 0 to 1, channels last.
+    """Turn views uint8 ``[N, 3, s, s]`` into the autoencoder's input: 0 to 1, channels last.
 
     Example:
         >>> as_input(torch.full((1, 3, 8, 8), 255, dtype=torch.uint8)).max()
@@ -95,7 +95,7 @@ def as_input(views: Tensor, device: torch.device | str = "cpu") -> Tensor:
 
 
 def critic(seed: int = 0) -> nn.Sequential:
-    """The critic: statistics of a batch ``[2 · 128]`` to the logit that they are those of normal samples.
+    """The critic. It takes statistics of a batch ``[2 · 128]`` and gives the logit that they come from normal samples.
 
     Example:
         >>> critic()(torch.zeros(1, 256)).shape
@@ -111,7 +111,7 @@ def critic(seed: int = 0) -> nn.Sequential:
 
 
 def batch_statistics(codes: Tensor) -> Tensor:
-    r"""Mean and standard deviation of each of the code's places over a batch, one after the other.
+    r"""The means of the code's places over a batch, followed by their standard deviations.
 
     .. math:: m_j = \frac{1}{N} \sum_i c_{ij}, \qquad s_j = \sqrt{\frac{1}{N} \sum_i (c_{ij} - m_j)^2 + 10^{-6}}
 
@@ -125,13 +125,13 @@ def batch_statistics(codes: Tensor) -> Tensor:
         >>> batch_statistics(torch.tensor([[1.0, 5.0], [3.0, 5.0]]))
         tensor([[2.0000e+00, 5.0000e+00, 1.0000e+00, 1.0000e-03]])
     """
-    # The root of zero has no gradient, and a place whose codes are all zero must be able to come back.
+    # The small number keeps the root's gradient finite, so that a place whose codes are all zero can come back.
     spread = (codes.var(dim=0, unbiased=False) + 1e-6).sqrt()
     return torch.cat([codes.mean(dim=0), spread])[None]
 
 
 def _channels(size: int) -> list[int]:
-    """Channels after each convolution: 16 at half the size, then four times as many at each quarter."""
+    """Channels after each convolution: 16 at half the size, then four times as many whenever the size is quartered."""
     widths = [FIRST_CHANNELS]
     side = size // 2
     while side > 1:

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from conceptrast.models.checkpoints import History
 
 LEAST_GAIN = 0.01
-"""Share of the best loss by which an epoch must be better to count as progress."""
+"""An epoch counts as progress if it is better than the best loss by at least this share of it."""
 
 
 @dataclass(frozen=True)
 class Phase:
     """Weights of the losses of one phase, and whether it can end early.
 
-    The loss of the adversarial phase rises whenever the critic gets better: it says nothing about progress.
+    The adversarial phase cannot end early: its loss rises whenever the critic gets better, so it says nothing about
+    progress.
     """
 
     name: str
@@ -35,16 +36,16 @@ PHASES = (
 
 @dataclass(frozen=True)
 class AutoencoderOptions:
-    """How to train: Adam, one optimiser for encoder, decoder and classifier and one for the critic.
+    """How to train: with Adam. Encoder, decoder and classifier share one optimiser; the critic has its own.
 
     Args:
-        reconstruction: epochs of the first phase at most.
-        adversarial: epochs of the second phase at most.
-        classification: epochs of the third phase at most.
+        reconstruction: the largest number of epochs of the first phase.
+        adversarial: the largest number of epochs of the second phase.
+        classification: the largest number of epochs of the third phase.
         patience: the first or third phase ends early when this many epochs in a row have not lowered its loss on
             held-out pictures by at least 1 % of the best so far.
-        batch_size: pictures of a step.
-        learning_rate: of both optimisers.
+        batch_size: the number of pictures in a step.
+        learning_rate: the learning rate of both optimisers.
         precision: ``float32`` or ``bfloat16``.
     """
 
@@ -57,17 +58,17 @@ class AutoencoderOptions:
     precision: str = "float32"
 
     def epochs(self, phase: Phase) -> int:
-        """Epochs of a phase at most."""
+        """The largest number of epochs of a phase."""
         return int(getattr(self, phase.name))
 
     @property
     def planned(self) -> int:
-        """Epochs of all phases at most."""
+        """The largest number of epochs of all phases together."""
         return sum(self.epochs(phase) for phase in PHASES)
 
 
 def next_phase(history: History, options: AutoencoderOptions) -> Phase | None:
-    """The phase of the epoch after those of ``history``; ``None`` when all have ended.
+    """The phase of the epoch that follows ``history``; ``None`` when all phases have ended.
 
     Example:
         >>> options = AutoencoderOptions(reconstruction=1, adversarial=0, classification=2)

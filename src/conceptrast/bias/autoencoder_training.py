@@ -1,8 +1,8 @@
 """Training the adversarial autoencoder, phase after phase.
 
-Each epoch draws the order of the pictures and the normal samples from the seed and its own number. So a checkpoint
-needs the networks, the optimisers, the recent losses and the number of epochs done, and on a CPU a resumed training
-ends with the same bits as an undisturbed one.
+Each epoch draws the order of the pictures and the normal samples from the seed and its own number. So a checkpoint only
+needs the networks, the optimisers, the recent losses and the number of epochs done. On a CPU, a resumed training ends
+with the same bits as an undisturbed one.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from conceptrast.models.training_pictures import TrainingPictures
 LOGGER = logging.getLogger("conceptrast")
 
 HELD_OUT = 0.1
-"""Share of the training pictures that only say when a phase has ended."""
+"""Share of the training pictures that are held out. They only tell when a phase has ended."""
 
 
 class Rows(NamedTuple):
@@ -40,7 +40,7 @@ class Rows(NamedTuple):
     training: np.ndarray
     """To learn from."""
     held_out: np.ndarray
-    """They only say when a phase has ended."""
+    """They only tell when a phase has ended."""
 
 
 class Players:
@@ -56,12 +56,12 @@ class Players:
         self.critics_optimiser = torch.optim.Adam(self.critic.parameters(), lr=rate)
 
     def forget(self) -> None:
-        """Clear what the optimisers remember: after losses a hundred times smaller, their first steps would be huge."""
+        """Clear the optimisers' memory. If it held losses a hundred times smaller, their first steps would be huge."""
         self.optimiser.state.clear()
         self.critics_optimiser.state.clear()
 
     def parts(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
-        """What a checkpoint holds."""
+        """The parts of a checkpoint."""
         networks = {"autoencoder": self.autoencoder, "critic": self.critic, "balance": self.balance}
         return {**networks, "optimiser": self.optimiser, "critics_optimiser": self.critics_optimiser}
 
@@ -77,12 +77,13 @@ def train_autoencoder(
     """Train the weights of ``autoencoder`` in place, phase after phase.
 
     Args:
-        autoencoder: on the device where it is trained; ends frozen and in eval mode.
-        pictures: to learn from; a tenth of them, drawn by the seed, only says when a phase has ended.
+        autoencoder: the autoencoder, on the device where it is trained. It ends frozen and in evaluation mode.
+        pictures: the pictures to learn from. A tenth of them, drawn by the seed, only tells when a phase has ended.
         options: how to train; every phase starts with fresh optimisers.
-        checkpoint: written after every epoch and resumed from; the caller removes it when it has kept the weights.
-        seed: of the critic's weights, of all orders and of the normal samples.
-        key: what else the result depends on; a checkpoint of another key is ignored.
+        checkpoint: the file that is written after every epoch, and from which training resumes. The caller removes it
+            after keeping the weights.
+        seed: the seed of the critic's weights, of all orders and of the normal samples.
+        key: everything else that the result depends on; a checkpoint with another key is ignored.
 
     Returns:
         One row per epoch: epoch (1-based, over all phases), phase, reconstruction, adversarial, classification, critic
@@ -90,22 +91,22 @@ def train_autoencoder(
         train_accuracy, held_out_loss (of the phase), held_out_accuracy, seconds.
 
     Raises:
-        ModelError: too few pictures, or a loss that is not finite; it names phase, epoch and loss, and the checkpoint
-            of the last good epoch stays.
+        ModelError: there are too few pictures, or a loss is not finite. The message names phase, epoch and loss. The
+            checkpoint of the last good epoch stays.
 
-    Source: the phases, their weights and the critic follow the published autoencoder; that each phase has epochs of its
-    own, the held-out tenth and the rule by which a player rests are ours (docs/method.md).
+    Source: the phases, their weights and the critic follow the published autoencoder. Three things are ours: separate
+    numbers of epochs for the phases, the held-out tenth, and the rule by which a player rests (docs/method.md).
     """
-    # What is learnt from, and what is held out.
+    # The pictures to learn from, and the held-out pictures.
     rows = split_held_out(len(pictures), seed)
     if len(rows.training) < 2 or not len(rows.held_out):
         raise ModelError(f"the autoencoder needs 3 training pictures at least, got {len(pictures)}")
-    # The players, as the last checkpoint left them.
+    # The players, in the state of the last checkpoint.
     players = Players(autoencoder, options, seed)
     key = f"{key} {options} {seed} {autoencoder.size} {len(pictures)}"
     resumable = Checkpoint(checkpoint, key, players.parts())
     history = resumable.resume()
-    # Epoch after epoch; a new phase starts with fresh optimisers.
+    # Epoch after epoch. A new phase starts with fresh optimisers.
     try:
         while (phase := next_phase(history, options)) is not None:
             if history and history[-1]["phase"] != phase.name:
@@ -128,7 +129,7 @@ def train_autoencoder(
 
 
 def split_held_out(n: int, seed: int) -> Rows:
-    """Rows to learn from and rows that say when a phase has ended, of ``n`` pictures.
+    """Split ``n`` pictures into rows to learn from and rows that tell when a phase has ended.
 
     Example:
         >>> rows = split_held_out(20, seed=0)
@@ -192,7 +193,7 @@ def _step(
     players: Players, views: Tensor, labels: Tensor, phase: Phase, precision: str, normal_samples: torch.Generator
 ) -> dict[str, float]:
     """One step of both players, and its losses."""
-    # Who rests.
+    # Which player rests.
     balance = players.balance
     game = phase.adversarial > 0
     critic_rests = game and balance.critic_rests
@@ -219,7 +220,7 @@ def _step(
     if game:
         balance.observe(critic_step_loss, float(by_name["adversarial"].detach()))
 
-    # What the history keeps.
+    # The losses for the history.
     right = ((passed.logits > 0) == (labels > 0)).float().mean()
     row = {name: float(loss_tensor.detach()) for name, loss_tensor in by_name.items()}
     row |= {"critic": critic_step_loss}
@@ -228,7 +229,7 @@ def _step(
 
 
 def _critics_step(players: Players, codes: Tensor, normal: Tensor, rests: bool) -> float:
-    """The critic's loss before its step, which it leaves out where it rests."""
+    """The critic's loss before its step. A resting critic takes no step."""
     loss = critic_loss(players.critic, codes, normal)
     if not rests:
         players.critics_optimiser.zero_grad()

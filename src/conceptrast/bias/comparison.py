@@ -1,4 +1,4 @@
-"""What a comparison of latent spaces consists of, in the order of its files; a plan reads it without torch."""
+"""The parts of a comparison of latent spaces, in the order of its files. A plan reads this module without torch."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Iterable
 from conceptrast.base.errors import ConfigError
 
 CONDITIONS = ("biased", "control")
-"""The datasets: class 2 turned further than class 1, and both turned alike."""
+"""The datasets: in the first, class 2 is turned further than class 1; in the second, both are turned alike."""
 
 NETWORKS = ("autoencoder", "resnet")
 
 FIGURES = ("maps", "rotations", *(f"navigation-{condition}" for condition in CONDITIONS))
 
 SIZES = (8, 32, 128, 512)
-"""Sides in pixels: one convolution of stride 2 and any number of stride 4 bring them to a single position."""
+"""Allowed sides in pixels. A convolution of stride 2 and some of stride 4 reduce them to a single position."""
 
 
 def trained_networks(seeds: Iterable[int]) -> list[tuple[str, str, int]]:
-    """Condition, network and seed of every network of a comparison, the last fastest.
+    """Condition, network and seed of every network of a comparison. The seed changes fastest.
 
     Example:
         >>> trained_networks([4, 1])[:3]
@@ -29,10 +29,10 @@ def trained_networks(seeds: Iterable[int]) -> list[tuple[str, str, int]]:
 
 
 def check_size(size: int) -> None:
-    """Refuse a side that the strides do not bring to a single position.
+    """Refuse a side that the strides do not reduce to a single position.
 
     Raises:
-        ConfigError: the message lists those that they do.
+        ConfigError: the side is not allowed; the message lists the allowed sides.
 
     Example:
         >>> check_size(64)

@@ -43,7 +43,7 @@ def encode_autoencoder(
 
 @torch.inference_mode()
 def encode_resnet(model: Model, batches: Iterable[tuple[np.ndarray, Tensor]], precision: str = "float32") -> Encoding:
-    """The same of a ResNet with two outputs.
+    """Codes and probabilities by a ResNet with two outputs.
 
     Raises:
         LayerError: the network has no layer ``avgpool`` to cut at.

@@ -12,14 +12,14 @@ from conceptrast.bias.latent_space import LatentSpace
 
 @dataclass(frozen=True)
 class LatentMap:
-    """Codes on a map that is turned so that positions along the direction rise to the right.
+    """Codes on a map. The map is turned so that positions along the direction rise to the right.
 
     Args:
         places: ``[n, 2]``, their mean at 0.
         labels: ``[n]``, 0 or 1.
-        class_names: of class 1 and class 2.
-        arrow: where the arrow starts and ends on the horizontal through 0.
-        explained: share of the positions' variance that a linear function of the place accounts for.
+        class_names: the names of class 1 and class 2.
+        arrow: the start and the end of the arrow on the horizontal through 0.
+        explained: the share of the positions' variance that a linear function of the place explains.
     """
 
     places: np.ndarray
@@ -38,7 +38,7 @@ def latent_map(space: LatentSpace, seed: int = 0) -> LatentMap:
 
     Args:
         space: codes and positions.
-        seed: of the map.
+        seed: the seed of the map.
     """
     places, start, end, explained = turned_right(tsne(space.codes, seed), space.positions["position"].to_numpy())
     return LatentMap(
@@ -55,7 +55,7 @@ def tsne(codes: np.ndarray, seed: int) -> np.ndarray:
 
     Args:
         codes: ``[n, C]``.
-        seed: of t-SNE.
+        seed: the seed of t-SNE.
 
     Returns:
         ``[n, 2]``, without unit.
@@ -64,22 +64,22 @@ def tsne(codes: np.ndarray, seed: int) -> np.ndarray:
 
     state = int(generator(Stream.LATENT_MAP, seed).integers(2**31))
     perplexity = min(30.0, (len(codes) - 1) / 3)
-    # One thread: the sum of forces over several is rounded in another order each time.
-    # Half of the usual steps: some hundred points have settled by then.
+    # One thread: with several, the sum of forces would be rounded in another order each time.
+    # Half of the usual steps are enough for some hundred points.
     map_of = TSNE(perplexity=perplexity, init="pca", max_iter=500, random_state=state, n_jobs=1)
     return map_of.fit_transform(codes)
 
 
 def turned_right(places: np.ndarray, positions: np.ndarray) -> tuple[np.ndarray, float, float, float]:
-    """A map turned about its middle so that positions rise to the right, and the arrow that shows it.
+    """Turn a map about its middle so that positions rise to the right, and give the arrow that shows this.
 
     Args:
         places: ``[n, 2]`` on the map.
         positions: ``[n]``.
 
     Returns:
-        Places ``[n, 2]``, start and end of the arrow on the horizontal through 0, and the share of the positions'
-        variance that a linear function of the place accounts for.
+        The places ``[n, 2]``, the start and the end of the arrow on the horizontal through 0, and the share of the
+        positions' variance that a linear function of the place explains.
 
     Example:
         >>> places, start, end, explained = turned_right(
@@ -96,7 +96,7 @@ def turned_right(places: np.ndarray, positions: np.ndarray) -> tuple[np.ndarray,
     unit = slope / length if length > 0 else np.array([1.0, 0.0])
     turned = around @ np.array([[unit[0], -unit[1]], [unit[1], unit[0]]])
     start, end = np.quantile(turned[:, 0], [0.05, 0.95]).tolist()
-    # How much of the positions the fit accounts for.
+    # The share of the variance that the fit explains.
     total = float((centred**2).sum())
     missed = float(((centred - around @ slope) ** 2).sum())
     return turned, start, end, 1 - missed / total if total > 0 else 0.0

@@ -1,4 +1,4 @@
-"""One comparison of latent spaces: what each network makes of the pictures, and the positions along its direction."""
+"""One comparison of latent spaces: each network's codes of the pictures, and the positions along its direction."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class ConditionPictures:
     """The pictures of a condition.
 
     Args:
-        dataset: what they are read from.
+        dataset: the dataset from which they are read.
         table: the dataset's index, with ``rotation``.
-        batch_size: pictures in a batch.
-        workers: processes that decode.
+        batch_size: the number of pictures in a batch.
+        workers: the number of processes that decode.
     """
 
     dataset: Dataset
@@ -67,7 +67,7 @@ class LatentSpace:
 
     @property
     def rotation_correlations(self) -> tuple[float, float]:
-        """Spearman's correlation of rotation with position within class 1 and class 2; NaN where it has none."""
+        """Spearman's correlation of rotation with position, within class 1 and within class 2; NaN if there is none."""
         classes = (self.positions[self.positions["label"] == label] for label in (0, 1))
         first, second = (float(spearman(rows["rotation"].to_numpy(), rows["position"].to_numpy())) for rows in classes)
         return first, second
@@ -77,8 +77,8 @@ def latent_space(network: Autoencoder | Model, pictures: ConditionPictures, prec
     """Encode all pictures, fit the direction on the training pictures, place the validation pictures along it.
 
     Args:
-        network: trained.
-        pictures: those of the condition.
+        network: the trained network.
+        pictures: the pictures of the condition.
         precision: ``float32`` or ``bfloat16``.
     """
     # The direction, from the training pictures.

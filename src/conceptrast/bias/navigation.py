@@ -1,4 +1,4 @@
-"""Steps along the discriminant direction: what the autoencoder decodes there, and the real pictures nearest to them."""
+"""Steps along the discriminant direction: decoded pictures at each step, and the real pictures nearest to it."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from conceptrast.data.view_pixels import pixels
 
 STEPS = 10
 PER_STEP = 2
-"""Real pictures a step."""
+"""Number of real pictures at each step."""
 
 
 @dataclass(frozen=True)
 class DecodedSteps:
-    """Pictures ``[S, s, s, 3]`` uint8 that the autoencoder decodes, one a step.
+    """Pictures ``[S, s, s, 3]`` uint8 that the autoencoder decodes, one for each step.
 
     Args:
-        straight: of the codes on the line itself.
-        typical: of the typical code at each position (see :class:`~conceptrast.bias.discriminant.Discriminant`).
-        reconstructed: of the code of the nearest real picture.
+        straight: decoded from the codes on the line itself.
+        typical: decoded from the typical code at each position (see
+            :class:`~conceptrast.bias.discriminant.Discriminant`).
+        reconstructed: decoded from the code of the nearest real picture.
     """
 
     straight: np.ndarray
@@ -39,9 +40,9 @@ class NetworkSteps:
 
     Args:
         positions: ``[S]``.
-        nearest: for each step the real pictures ``[H, W, 3]`` whose positions are nearest.
-        labels: ``[S, n]`` of these, 0 or 1.
-        decoded: what is decoded at the steps, by a network that has a decoder.
+        nearest: for each step, the real pictures ``[H, W, 3]`` whose positions are nearest.
+        labels: ``[S, n]`` the labels of these pictures, 0 or 1.
+        decoded: the decoded pictures at the steps, if the network has a decoder.
     """
 
     positions: np.ndarray
@@ -56,8 +57,8 @@ class Navigation:
 
     Args:
         condition: ``biased`` or ``control``.
-        class_names: of class 1 and class 2.
-        networks: by name, in the order of :data:`~conceptrast.bias.comparison.NETWORKS`.
+        class_names: the names of class 1 and class 2.
+        networks: the networks by name, in the order of :data:`~conceptrast.bias.comparison.NETWORKS`.
     """
 
     condition: str
@@ -71,9 +72,9 @@ def navigation(
     """:data:`STEPS` steps along the direction of each network of a condition.
 
     Args:
-        spaces: by network.
-        autoencoder: decodes, and says how large pictures are drawn.
-        pictures: of the condition.
+        spaces: the spaces by network.
+        autoencoder: the autoencoder; it decodes, and its size is the size of the drawn pictures.
+        pictures: the pictures of the condition.
         condition: ``biased`` or ``control``.
     """
     return Navigation(
@@ -92,7 +93,7 @@ def _network_steps(
     rows = nearest_pictures(positions, steps, PER_STEP)
     nearest = space.positions.iloc[rows.ravel()]
 
-    # What they look like.
+    # Their pictures.
     index = pictures.table.set_index("image", drop=False).loc[nearest["image"]]
     preprocess = plain_preprocess(autoencoder.size)
     views = [pixels(preprocess.view(pictures.dataset.picture(row))) for row in index.itertuples()]
@@ -115,7 +116,7 @@ def _decoded_steps(space: LatentSpace, autoencoder: Autoencoder, steps: np.ndarr
 
 @torch.inference_mode()
 def decoded_pictures(autoencoder: Autoencoder, codes: np.ndarray) -> np.ndarray:
-    """Pictures uint8 ``[n, s, s, 3]`` of codes ``[n, 128]``; negative places, which no code has, count as 0."""
+    """Decode codes ``[n, 128]`` into pictures uint8 ``[n, s, s, 3]``. Negative values count as 0, as in real codes."""
     device = next(autoencoder.parameters()).device
     pictures = autoencoder.decode(torch.from_numpy(codes).float().clamp(min=0).to(device))
     return (255 * pictures).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
@@ -133,12 +134,13 @@ def steps_along(positions: np.ndarray, n_steps: int = 10) -> np.ndarray:
 
 
 def nearest_pictures(positions: np.ndarray, steps: np.ndarray, per_step: int) -> np.ndarray:
-    """For each step the pictures whose positions are nearest to it, no picture twice; steps take turns.
+    """For each step, the pictures whose positions are nearest to it. Steps take turns, and no picture comes twice.
 
     Args:
         positions: ``[n]``.
         steps: ``[S]``.
-        per_step: pictures a step; ``S · per_step`` pictures are needed, with fewer a step gets fewer.
+        per_step: the number of pictures for each step. If there are fewer than ``S · per_step`` pictures, steps get
+            fewer.
 
     Returns:
         Rows ``[S, per_step]`` of ``positions``.

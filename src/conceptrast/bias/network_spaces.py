@@ -36,10 +36,10 @@ def open_networks(
 
     Args:
         weights: file of each network.
-        resnet: the plain ResNet as an entry of ``models``; its seed is taken from the key.
+        resnet: the entry of the plain ResNet in ``models``; the seed is taken from the key.
         size: side of the autoencoder's pictures in pixels.
-        class_names: of the plain ResNet.
-        device: where they run.
+        class_names: the names of the plain ResNet.
+        device: the device where the networks run.
     """
     networks: dict[Key, Autoencoder | Model] = {}
     for (condition, network, seed), path in weights.items():
@@ -60,8 +60,8 @@ def spaces_of(
     """The latent space of every network.
 
     Args:
-        networks: trained.
-        sources: pictures of each condition.
+        networks: the trained networks.
+        sources: the pictures of each condition.
         precision: ``float32`` or ``bfloat16``.
     """
     spaces = {}
@@ -72,7 +72,7 @@ def spaces_of(
 
 
 def networks_of_seed(by_key: Mapping[Key, Anything], seed: int) -> dict[tuple[str, str], Anything]:
-    """What belongs to one seed, by condition and network.
+    """The items of one seed, by condition and network.
 
     Example:
         >>> networks_of_seed({("biased", "resnet", 0): "a", ("biased", "resnet", 1): "b"}, 1)
@@ -89,7 +89,7 @@ def positions_table(spaces: Mapping[Key, LatentSpace]) -> pd.DataFrame:
 
 
 def space_arrays(spaces: Mapping[Key, LatentSpace]) -> dict[str, np.ndarray]:
-    """For each network the codes of the validation pictures, the middle and the unit vector of its direction."""
+    """For each network, the codes of the validation pictures, and the middle and the unit vector of its direction."""
     arrays = {}
     for (condition, network, seed), space in spaces.items():
         name = f"{condition}_{network}_{seed}"

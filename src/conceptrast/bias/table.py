@@ -1,9 +1,9 @@
-r"""How much of a planted rotation a latent space's discriminant direction carries.
+r"""How much of a planted rotation the discriminant direction of a latent space carries.
 
 Notation: ``p`` positions along the direction, ``θ`` rotations in degrees, ``y`` labels 0 (class 1) or 1 (class 2).
-:math:`\rho_k` is Spearman's correlation of ``θ`` with ``p`` within class ``k``. It is positive where pictures that are
-turned further lie further towards class 2, the class that is turned further in the biased data; in the control the sign
-means the same. The headline is the mean of :math:`\rho_1` and :math:`\rho_2`, with their signs.
+:math:`\rho_k` is Spearman's correlation of ``θ`` with ``p`` within class ``k``. It is positive if pictures that are
+turned further lie further towards class 2. In the biased data, class 2 is the class that is turned further. The sign
+means the same in the control. The headline is the mean of :math:`\rho_1` and :math:`\rho_2`, with their signs.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def spearman(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def auc(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Area under the ROC curve along the last axis: scores ``[..., n]``, labels ``[n]``, 0 or 1; ties count half.
+    """Area under the ROC curve along the last axis. Scores are ``[..., n]``, labels ``[n]``, 0 or 1. Ties count half.
 
     Example:
         >>> auc(np.array([0.1, 0.4, 0.4, 0.9]), np.array([0, 0, 1, 1])).item()
@@ -57,14 +57,14 @@ def bias_measures(positions: pd.DataFrame, seed: int = 0) -> dict[str, Any]:
 
     Args:
         positions: label (0 or 1), rotation (degrees), position, probability (of class 2) of validation pictures.
-        seed: of the resampling.
+        seed: the seed of the resampling.
 
     Returns:
-        status, reason, n_images, then every measure with ``_low`` and ``_high``: Wilson's interval of the accuracy,
-        else percentiles of 2,000 resamples of the pictures of each class. ``skipped`` with the reason where a class has
-        fewer than 3 pictures or all its positions are the same.
+        status, reason, n_images, then every measure with ``_low`` and ``_high``: The accuracy has Wilson's interval;
+        the others have percentiles of 2,000 resamples of the pictures of each class. The status is ``skipped``, with
+        the reason, if a class has fewer than 3 pictures or all its positions are the same.
     """
-    # What cannot be measured.
+    # Skip what cannot be measured.
     table = positions.sort_values(["label", "image"])
     labels = table["label"].to_numpy()
     n_images = len(table)
@@ -79,7 +79,7 @@ def bias_measures(positions: pd.DataFrame, seed: int = 0) -> dict[str, Any]:
     low, high = wilson_interval(correct, n_images)
     row: dict[str, Any] = {"status": "ok", "reason": "", "n_images": n_images, "accuracy": correct / n_images}
     row |= {"accuracy_low": low, "accuracy_high": high}
-    # All other measures, with intervals of resamples.
+    # All other measures, with intervals from resamples.
     draws = _stratified(labels, seed)
     for name, measure in _measures(labels).items():
         row[name] = float(measure(values))
@@ -109,7 +109,7 @@ def _measures(labels: np.ndarray) -> dict[str, Callable[[Mapping[str, np.ndarray
 
 
 def _stratified(labels: np.ndarray, seed: int) -> np.ndarray:
-    """Resamples ``[R, n]`` of rows, each within its own class, so that labels stay where they are."""
+    """Resamples ``[R, n]`` of rows. Each row is replaced by one of its own class, so the labels stay in place."""
     rng = generator(Stream.STRATIFIED_RESAMPLES, seed)
     draws = np.empty((RESAMPLES, len(labels)), dtype=np.int64)
     for label in (0, 1):
@@ -119,12 +119,12 @@ def _stratified(labels: np.ndarray, seed: int) -> np.ndarray:
 
 
 def training_columns(history: pd.DataFrame, planned: int) -> dict[str, Any]:
-    """How far a training got: epochs, epochs_planned, stopped_early, and the last loss of each kind there is.
+    """How far a training got: epochs, epochs_planned, stopped_early, and the last loss of each kind.
 
     Args:
-        history: of :func:`conceptrast.bias.autoencoder_training.train_autoencoder` (a loss is that of the last epoch
-            whose phase had it) or of :func:`conceptrast.models.training.train`.
-        planned: epochs at most.
+        history: the history of :func:`conceptrast.bias.autoencoder_training.train_autoencoder` (a loss is that of the
+            last epoch whose phase had it) or of :func:`conceptrast.models.training.train`.
+        planned: the largest number of epochs.
 
     Example:
         >>> training_columns(pd.DataFrame({"epoch": [1, 2], "train_loss": [0.7, 0.5]}), planned=2)
@@ -147,11 +147,11 @@ def network_row(
     """How the network was trained, and how much of the rotation its latent space carries.
 
     Args:
-        bias: ``name`` of the comparison, ``planned`` epochs by network.
+        bias: the ``name`` of the comparison, and the ``planned`` epochs by network.
         key: condition, network and seed of the network.
-        positions: of the validation pictures along the network's direction.
-        history: a row an epoch of its training.
-        seed: of the draws of the measures.
+        positions: the positions of the validation pictures along the network's direction.
+        history: the rows of its training, one for each epoch.
+        seed: the seed of the draws of the measures.
     """
     condition, network, network_seed = key
     classes = positions.drop_duplicates("label").set_index("label")["label_name"]
@@ -168,7 +168,7 @@ def bias_summary(table: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         bias, condition, network, n_seeds, n_skipped and for each measure ``_mean`` and ``_sd`` (n - 1; 0 for one seed).
-        What was skipped for every seed has no row.
+        A network that was skipped for every seed has no row.
     """
     rows = []
     for key, group in table.groupby(KEY[:-1], sort=False):

@@ -1,7 +1,7 @@
 """The command line: ``conceptrast explain …`` and others on one model, without a workflow.
 
-A subcommand is a file of this package with a function ``add``, which adds its arguments, and a function ``run``, and a
-line in ``COMMANDS``.
+A subcommand is a file of this package and a line in ``COMMANDS``. The file has a function ``add``, which adds the
+arguments, and a function ``run``.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ COMMANDS: dict[str, Command] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; what the user has to put right is one line on standard error and exit status 1."""
+    """Run the command line. An error that the user can mend gives one line on standard error and exit status 1."""
     options = parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.captureWarnings(True)
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The parser of all subcommands; building and using it imports neither torch nor a model.
+    """The parser of all subcommands. To build and use it, neither torch nor a model is imported.
 
     Example:
         >>> words = "explain --model resnet18 --layer layer4 --images photos --class tench --out found"

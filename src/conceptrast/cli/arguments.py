@@ -116,7 +116,7 @@ def open_study(options: argparse.Namespace) -> Any:
 
 
 def prepare_output(options: argparse.Namespace) -> None:
-    """Make the folder, so that what cannot be written is said before anything is computed.
+    """Make the folder now, so that an error in writing comes before anything is computed.
 
     Raises:
         ConfigError: there is no such kind of figure.
@@ -138,11 +138,11 @@ def write_result(
 
     Args:
         result: an answer of a study.
-        options: of the subcommand.
-        name: of the figure's file.
-        tables: by name of the file.
+        options: the options of the subcommand.
+        name: the name of the figure's file.
+        tables: the tables by name of the file.
         arrays: likewise.
-        others: files that are written already.
+        others: the files that are already written.
     """
     from conceptrast.base.files import write_arrays, write_table
 
@@ -160,7 +160,7 @@ def write_result(
 
 
 def check_numbers(options: argparse.Namespace) -> None:
-    """Refuse numbers that nothing can be computed with; a subcommand need not have all of them.
+    """Refuse numbers that cannot be used. A subcommand need not have all of these options.
 
     Raises:
         ConfigError: a number is too small; the message names the option.

@@ -39,7 +39,7 @@ def add(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Move the picture; write ``counterfactual.png``, ``.csv``, ``.gif`` and, if trained, ``decoder.safetensors``."""
-    # What cannot be asked.
+    # Refuse what cannot be asked.
     check_numbers(options)
     check_files(options)
     if options.train and options.images is None:
@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> None:
     # The study and its decoder.
     study = open_study_of_decoder(options)
     target = class_of(options.target, study.model.class_names)
-    study.model.class_index(target)  # a wrong name is said before hours of training
+    study.model.class_index(target)  # a wrong name fails here and not after hours of training
     written = train_decoder(study, options) if options.train else []
     if not (options.train or options.decoder):
         raise without_decoder(study, options)
@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def open_study_of_decoder(options: argparse.Namespace) -> Any:
-    """The study, at the layer of the decoder where a file of one is named and no layer is.
+    """The study. If a decoder file is named but no layer, the study is at the decoder's layer.
 
     Raises:
         LayerError: the decoder belongs to another layer.
@@ -81,7 +81,7 @@ def open_study_of_decoder(options: argparse.Namespace) -> Any:
 
 
 def train_decoder(study: Any, options: argparse.Namespace) -> list[Path]:
-    """Train a decoder on the study's pictures and write it; the file."""
+    """Train a decoder on the study's pictures, write it, and return its file."""
     from conceptrast.counterfactual.decoder import write_decoder
     from conceptrast.counterfactual.decoder_training import DecoderOptions
 
@@ -91,7 +91,7 @@ def train_decoder(study: Any, options: argparse.Namespace) -> list[Path]:
 
 
 def without_decoder(study: Any, options: argparse.Namespace) -> ConfigError:
-    """The error of a call that names no decoder: how to train one, and about how long that takes."""
+    """The error for a call that names no decoder. It says how to train one and about how long that takes."""
     from conceptrast.api.counterfactual import training_time
     from conceptrast.data.loose_pictures import as_dataset
 

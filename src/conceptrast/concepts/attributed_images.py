@@ -1,4 +1,4 @@
-"""The attributed images of a study: read from the files of all shards, and their activations class by class."""
+"""The attributed images of a study, read from the files of all shards, and their activations, class by class."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ def by_class(batches: Iterable[tuple[np.ndarray, Tensor]], targets: np.ndarray) 
         targets: ``[M]`` class of each image of the stream.
 
     Returns:
-        Class, its activations ``[m, C, h, w]`` and its place in the stream; one class is in memory at a time.
+        For each class its index, its activations ``[m, C, h, w]`` and its place in the stream. Only one class is in
+        memory at a time.
 
     Example:
         >>> batches = [(np.array([7, 8]), torch.zeros(2, 1, 1, 1)), (np.array([9]), torch.zeros(1, 1, 1, 1))]

@@ -24,7 +24,7 @@ from conceptrast.models.pictures import Pictures
 from conceptrast.models.split import SplitModel
 
 HEATMAPS_PER_CARD = 3
-"""Images of the class in which a card shows where the components are."""
+"""Number of images of the class in which a card shows where the components are."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,12 @@ class ClassEvidence:
 
     Attributes:
         target: class index.
-        n_images: images that the components come from.
+        n_images: the number of images that the components come from.
         attribution: image ``[M]``, target ``[M]``, rectified ``[M, h, w]`` and multiplier ``[M, C]``; rows of other
-            classes do not count.
+            classes are ignored.
         components: ``[k, C]``.
         prototypes: component, selection, rank, image, top, left, height, width.
-        verdicts: selection, predicted, probability, match; without chance rows and skipped ones.
+        verdicts: selection, predicted, probability, match; chance rows and skipped rows are left out.
     """
 
     target: int
@@ -56,7 +56,7 @@ class StudyEvidence:
     Attributes:
         attribution: image, target, rectified, multiplier of all shards.
         components: classes, n_images, ``components_<factors>``.
-        prototypes: of all classes and recipes.
+        prototypes: the prototypes of all classes and recipes.
         predictions: image, predicted, probability of all images.
         verdicts: the component predictions of all classes and recipes.
     """
@@ -69,7 +69,7 @@ class StudyEvidence:
 
     def of_classes(self, recipe: Recipe) -> Iterator[ClassEvidence]:
         """The results for every class that has components and prototypes by a recipe."""
-        # What the recipe gave; chance rows and skipped ones have no place on a card.
+        # What the recipe gave. A card shows no chance rows and no skipped rows.
         prototypes = self.prototypes[self.prototypes["recipe"] == recipe.name]
         verdicts = self.verdicts[
             (self.verdicts["recipe"] == recipe.name)
@@ -95,15 +95,15 @@ class StudyEvidence:
 def study_cards(
     pictures: Pictures, layer: str, study: str, recipe: Recipe, evidence: StudyEvidence, precision: str = "float32"
 ) -> Iterator[ClassCard]:
-    """The card of every class that has components and prototypes; one class is in memory at a time.
+    """The card of every class that has components and prototypes. Only one class is in memory at a time.
 
     Args:
         pictures: the study's images and model.
-        layer: where the model is cut.
-        study: its name.
-        recipe: the one that the cards show.
-        evidence: results of the study's steps.
-        precision: of the heatmaps' activations.
+        layer: the layer where the model is cut.
+        study: the name of the study.
+        recipe: the recipe whose results the cards show.
+        evidence: the results of the study's steps.
+        precision: the precision of the heatmaps' activations.
     """
     split = SplitModel(pictures.model, layer)
     for results in evidence.of_classes(recipe):
@@ -126,16 +126,16 @@ def class_card(
     Args:
         pictures: images and model.
         split: the model, cut at the layer.
-        evidence: results for the class.
-        recipe: by which the patches were cut and combined.
+        evidence: the results for the class.
+        recipe: the recipe by which the patches were cut and combined.
         predictions: image, predicted, probability.
-        study: what the card is from, for its header.
-        precision: of the heatmaps' activations.
+        study: the name of the study, for the header of the card.
+        precision: the precision of the heatmaps' activations.
 
     Returns:
-        The card. A selection without a verdict has rows only; one without patches is left out.
+        The card. A selection without a verdict has rows of patches only. A selection without patches is left out.
     """
-    # Where the components are, and the views that patches are cut from.
+    # The places of the components, and the views that patches are cut from.
     heatmaps = class_heatmaps(
         pictures, split, evidence, weighting=recipe.weighting, predictions=predictions, precision=precision
     )
@@ -172,7 +172,7 @@ def class_card(
 
 
 def images_on_card(prototypes: pd.DataFrame, recipe: Recipe) -> np.ndarray:
-    """Ids of the images that a card needs: those of the patches it shows and of the patches that are combined."""
+    """Ids of the images that a card needs: the images of the patches that it shows or combines."""
     images = [prototypes[prototypes["rank"] < PATCHES_PER_ROW]["image"]]
     for _, table in prototypes.groupby("selection"):
         images.append(chosen_patches(table, recipe.distinct)["image"])
@@ -192,10 +192,10 @@ def class_heatmaps(
     Args:
         pictures: images and model.
         split: the model, cut at the layer.
-        evidence: results for the class.
-        weighting: the one that the components were made with.
+        evidence: the results for the class.
+        weighting: the weighting that the components were made with.
         predictions: image, probability.
-        precision: of the activations.
+        precision: the precision of the activations.
     """
     # The weights of every image of the class.
     of_class = evidence.attribution["target"] == evidence.target
@@ -221,12 +221,12 @@ def class_heatmaps(
 
 
 def heatmap(view: Tensor, activations: Tensor, weights: np.ndarray, components: np.ndarray) -> Heatmap:
-    """Where the components are in one image: the codes of its weighted activations.
+    """Show where the components are in one image: the codes of its weighted activations.
 
-    The weights are divided by the highest of those given. Weights of positions belong to the image and differ between
-    images by orders of magnitude: undivided, an image full of objects would look empty beside one whose object fills a
-    single position. So these maps are comparable within an image only. Weights of channels belong to the class: all its
-    images are divided by one number, and its maps stay comparable between them.
+    The weights are divided by the highest weight given. Weights of positions belong to the image and differ between
+    images by orders of magnitude. Without the division, an image full of objects would look empty beside an image whose
+    object fills a single position. So these maps can be compared within one image only. Weights of channels belong to
+    the class. All its images are divided by the same number, so their maps can be compared.
 
     Args:
         view: uint8 ``[3, H, W]``.
@@ -235,7 +235,7 @@ def heatmap(view: Tensor, activations: Tensor, weights: np.ndarray, components: 
         components: ``[k, C]``.
 
     Returns:
-        The picture and one map ``[h, w]`` per component, in units of the layer's activations per unit of the
+        The picture, and one map ``[h, w]`` for each component, in units of the layer's activations per unit of the
         component.
 
     Example:
@@ -269,7 +269,7 @@ def patch_of(row: pd.Series, views: Mapping[int, Tensor]) -> Tensor:
 
 
 def tiles(patches: Tensor, combined: Tensor) -> list[Box]:
-    """Where each patch lies in the combined image, row by row, as fractions of its sides.
+    """The place of each patch in the combined image, row by row, as fractions of the image's sides.
 
     Args:
         patches: ``[k, 3, ph, pw]``.
@@ -291,7 +291,7 @@ def _patch_row(
     class_names: Sequence[str],
     chosen: int | None,
 ) -> PatchRow:
-    """The patches of one component; ``chosen`` is the rank of the one that is combined."""
+    """The patches of one component; ``chosen`` is the rank of the patch that is combined."""
     patches = patches.sort_values("rank")
     best = patches.iloc[0]
     prediction = prediction_of.loc[best["image"]]
@@ -309,7 +309,7 @@ def _patch_row(
 def _verdict(
     verdict: pd.Series, chosen: pd.DataFrame, layout: str, class_names: Sequence[str], views: Mapping[int, Tensor]
 ) -> Verdict:
-    """The combined image of the chosen patches, with a row of the component predictions."""
+    """The combined image of the chosen patches, and what its row of the component predictions says."""
     patches = torch.stack([patch_of(row, views) for _, row in chosen.iterrows()])
     combined = assemble(patches, layout)
     return Verdict(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 PATCHES_PER_ROW = 8
-"""Patches of each component that a card shows."""
+"""Number of patches that a card shows for each component."""
 
 Box = tuple[float, float, float, float]
 """Top, left, height, width as fractions of a picture's sides."""
@@ -20,11 +20,11 @@ class PatchRow:
 
     Attributes:
         patches: best first, each ``[h, w, 3]`` uint8.
-        source: the whole view ``[H, W, 3]`` uint8 that the first patch was cut from.
-        box: the first patch in it: top, left, height, width in pixels.
-        predicted: what the model says the whole view is.
-        probability: of ``predicted``.
-        chosen: rank of the patch that went into the combined image; ``None`` if none did.
+        source: the whole view ``[H, W, 3]`` uint8 from which the first patch was cut.
+        box: the place of the first patch in this view: top, left, height, width in pixels.
+        predicted: the class that the model gives the whole view.
+        probability: the probability of ``predicted``.
+        chosen: the rank of the patch that is part of the combined image; ``None`` if no patch is.
     """
 
     patches: Sequence[np.ndarray]
@@ -41,10 +41,10 @@ class Verdict:
 
     Attributes:
         picture: ``[H, W, 3]`` uint8.
-        tiles: where each component's patch lies in it: top, left, height, width as fractions of its sides.
+        tiles: the place of each component's patch in the picture: top, left, height, width as fractions of its sides.
         predicted: the class that the model names.
-        probability: of the class that the card is about.
-        match: both are the same.
+        probability: the probability of the class that the card is about.
+        match: whether the model names the class that the card is about.
     """
 
     picture: np.ndarray
@@ -77,5 +77,5 @@ class ClassCard:
 
     @property
     def n_components(self) -> int:
-        """Rows of patches in a selection."""
+        """Number of rows of patches in a selection."""
         return max((len(rows) for rows in self.rows.values()), default=0)

@@ -15,18 +15,18 @@ from conceptrast.models.split import SplitModel
 
 
 def class_weights(attribution: Mapping[str, np.ndarray], weighting: str) -> np.ndarray:
-    r"""How attribution weighs the activations that a class is factorized from.
+    r"""The weights by which attribution scales the activations of a class before they are factorized.
 
     .. math::
         \text{position (published):}\quad w_{n y x} = \frac{1}{C} \sum_c \max(A_{n c y x}, 0), \qquad
         \text{channel (ours):}\quad w_c = \max\Big(\frac{1}{N} \sum_n m_{n c}, 0\Big)
 
-    With the first, a position that matters brings all its channels, also those that speak for other classes. With the
-    second, an entry :math:`w_c\,a` is what the channel adds there to the class's logit (exactly so for a linear suffix
-    and a baseline of zero), and channels that speak against the class are left out.
+    The first weighting keeps all channels of a position that matters, even channels that speak for other classes. In
+    the second, an entry :math:`w_c\,a` is what the channel adds to the class's logit at that position. This holds
+    exactly for a linear suffix and a baseline of zero. Channels that speak against the class are left out.
 
     Args:
-        attribution: of one class's images: rectified ``[N, h, w]`` and multiplier ``[N, C]``.
+        attribution: the attribution of one class's images: rectified ``[N, h, w]`` and multiplier ``[N, C]``.
         weighting: ``"position"`` or ``"channel"``.
 
     Returns:
@@ -43,14 +43,14 @@ def class_weights(attribution: Mapping[str, np.ndarray], weighting: str) -> np.n
 
 
 def weighted_rows(activations: Tensor, weights: np.ndarray, rectify: bool = False) -> tuple[np.ndarray, float]:
-    r"""Rows that a class is factorized from, and the share of them that rectifying takes away.
+    r"""The rows that are factorized for a class, and the share of them that rectifying takes away.
 
     .. math:: V_{(n, y, x), c} = w_{n c y x} \, a_{n c y x}
 
     Args:
         activations: ``[n, C, h, w]``.
         weights: not negative, ``[n, 1, h, w]`` or ``[1, C, 1, 1]``; see :func:`class_weights`.
-        rectify: whether negative activations become zero.
+        rectify: whether negative activations are set to zero.
 
     Returns:
         ``[n h w, C]`` float32, and the removed share of :math:`\sum |V|` (0 without ``rectify``).
@@ -81,11 +81,12 @@ def factorize_classes(
     """Components of every class.
 
     Args:
-        classes: class, activations ``[n, C, h, w]`` and place among the attributed images, as :func:`by_class` gives.
+        classes: each class with its activations ``[n, C, h, w]`` and its place among the attributed images, as
+            :func:`by_class` gives.
         attribution: rectified ``[M, h, w]`` and multiplier ``[M, C]`` of all images.
         factors: every factorization in use.
-        seed: of the factorization.
-        rectify: whether negative activations become zero; else they are an error.
+        seed: the seed of the factorization.
+        rectify: whether negative activations are set to zero; if not, they raise an error.
 
     Returns:
         Arrays by name: classes ``[K]``, n_images ``[K]``; for each of ``factors`` components_<key> ``[K, k, C]``
@@ -93,13 +94,13 @@ def factorize_classes(
         ``[S]`` for classes that have nothing to factorize.
 
     Raises:
-        LayerError: negative activations without ``rectify``, also where their weight is 0.
+        LayerError: activations are negative and ``rectify`` is off, even if their weight is 0.
     """
     factorized: list[_FactorizedClass] = []
     skipped: list[tuple[int, str]] = []
     for target, activations, place in classes:
         if not rectify:
-            # Before weighting, which may hide them: a channel or a position of weight 0 is 0 throughout.
+            # This check comes before the weighting: a weight of 0 would hide negative activations.
             refuse_negative(float((activations < 0).float().mean()), "activations")
         of_class = {name: attribution[name][place] for name in ("rectified", "multiplier")}
         try:
@@ -153,8 +154,8 @@ def nearest_rectified(split_at: Callable[[str], SplitModel], layer: str, layers:
 
     Args:
         split_at: gives the model cut at a layer.
-        layer: where the activations are negative.
-        layers: all that can be cut, in the order of the network; ``name:0`` is near ``name``.
+        layer: the layer whose activations are negative.
+        layers: all layers that can be cut, in the order of the network; ``name:0`` is near ``name``.
     """
     names = list(layers)
     here = names.index(layer) if layer in names else len(names) - 1

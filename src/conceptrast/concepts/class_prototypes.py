@@ -29,10 +29,11 @@ def class_prototypes(
         predicted: predicted class by image id.
         components: arrays classes ``[K]`` and components_<factors> ``[K, k, C]``, as
             :func:`conceptrast.concepts.class_factorization.factorize_classes` gives.
-        recipes: how to pool and to cut.
+        recipes: the recipes, which say how to pool activations and cut patches.
         view: ``(H, W)`` of the views in pixels.
-        rectify: whether negative activations become zero, as they did for the factorization.
-        k: ranks that are kept; more where a recipe has more components, which distinct images may need.
+        rectify: whether negative activations are set to zero, as in the factorization.
+        k: the number of ranks that are kept. A recipe with more components keeps as many as it has components, since
+            distinct images may need them.
 
     Returns:
         Columns class, recipe, component, selection (``all`` or ``exclude_target``), rank, image, top, left, height,
@@ -59,16 +60,16 @@ def set_prototypes(
     rectify: bool = False,
     k: int = 16,
 ) -> pd.DataFrame:
-    """Prototypes of any sets of components by several recipes, in one pass over the images.
+    """Prototypes of several sets of components by several recipes, in one pass over the images.
 
     Args:
         batches: pairs of image ids ``[n]`` and activations ``[n, C, h, w]``.
         predicted: predicted class by image id.
-        owners: ``[K]`` class of each set, whose images ``exclude_target`` leaves out.
+        owners: ``[K]`` the class of each set. The selection ``exclude_target`` leaves out the images of this class.
         components: ``[K, k, C]`` by recipe.
         view: ``(H, W)`` of the views in pixels.
-        rectify: whether negative activations become zero.
-        k: ranks that are kept; more where a recipe has more components.
+        rectify: whether negative activations are set to zero.
+        k: the number of ranks that are kept; a recipe with more components keeps as many as it has components.
 
     Returns:
         Columns set (row number in ``owners``), recipe, component, selection, rank, image, top, left, height, width,

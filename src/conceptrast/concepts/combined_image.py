@@ -13,16 +13,16 @@ from conceptrast.base.errors import ShapeError
 def chosen_patches(prototypes: pd.DataFrame, distinct: bool = False) -> pd.DataFrame:
     """One patch of each component.
 
-    The best ones; where images must be distinct, pairs of component and patch are taken in the order of their
-    similarity, and an image that is taken, or a component that is served, is passed over. Ties go to the lower
-    component, then the lower rank.
+    Each component gets its best patch. If the images must be distinct, pairs of component and patch are taken in the
+    order of their similarity. A pair is passed over if its image or its component is already taken. Ties go to the
+    lower component, then the lower rank.
 
     Args:
-        prototypes: those of one class, recipe and selection: component, rank, image, similarity and boxes.
+        prototypes: the prototypes of one class, recipe and selection: component, rank, image, similarity and boxes.
         distinct: whether no two patches may come from one image.
 
     Returns:
-        Rows of ``prototypes`` in the order of components; without a component whose images are all taken.
+        Rows of ``prototypes`` in the order of components. A component whose images are all taken is left out.
 
     Example:
         >>> table = pd.DataFrame({"component": [0, 0, 1, 1], "rank": [0, 1, 0, 1], "image": [7, 8, 7, 9],
@@ -45,7 +45,7 @@ def chosen_patches(prototypes: pd.DataFrame, distinct: bool = False) -> pd.DataF
 
 
 def grid_shape(k: int) -> tuple[int, int]:
-    """Rows and columns of the grid that holds ``k`` patches: nearly square, no row empty, never wider than high.
+    """Rows and columns of the grid for ``k`` patches. It is nearly square, never wider than high, and has no empty row.
 
     Example:
         >>> [grid_shape(k) for k in (1, 4, 6, 7, 9)]
@@ -60,8 +60,8 @@ def assemble(patches: Tensor, layout: str) -> Tensor:
 
     Args:
         patches: ``[k, 3, h, w]`` uint8.
-        layout: ``"strip"``: under each other, ``[3, k h, w]``; ``"grid"``: row by row into the shape of
-            :func:`grid_shape`, places that are left over filled with the mean colour of the patches.
+        layout: ``"strip"`` puts the patches under each other, ``[3, k h, w]``; ``"grid"`` puts them row by row into the
+            shape of :func:`grid_shape` and fills empty places with the mean colour of the patches.
 
     Returns:
         ``[3, H', W']`` uint8.

@@ -1,8 +1,8 @@
 """Component prediction: does the model recognise a class in an image made of its components' best patches?
 
-Which patches are combined depends on similarity alone; what the model says of the combined image is never looked at
-before it is final. Two chance rows use the same number of patches of the same size in the same layout: patches drawn
-at random, and the patches of another class.
+Similarity alone decides which patches are combined. The model is asked about the combined image only when the image is
+final. Two chance rows use the same number of patches, of the same size and in the same layout: patches drawn at random,
+and the patches of another class.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ COLUMNS = (
     *("n_images", "probability", "predicted", "match"),
 )
 CHUNK = 32
-"""Combined images whose views are in memory together."""
+"""Number of combined images whose views are in memory together."""
 
 _STREAMS = {"random_patches": Stream.RANDOM_PATCHES, "other_class": Stream.OTHER_CLASS}
 
@@ -49,7 +49,7 @@ class Assembly:
     patches: pd.DataFrame
     """image, top, left, height, width; one row a patch."""
     reason: str = ""
-    """Why it cannot be put together; empty where it can."""
+    """Why the image cannot be put together; empty if it can."""
 
 
 class _Answer(NamedTuple):
@@ -64,7 +64,7 @@ def probabilities_of(model: Model, pictures: Tensor, resize: str = "native", pre
     """What the model says of combined images.
 
     Args:
-        model: runs where its weights are.
+        model: the classifier; it runs on the device of its weights.
         pictures: ``[n, 3, H', W']`` uint8.
         resize: ``"native"`` shows them as they are, ``"input"`` at the model's input size.
         precision: ``float32`` or ``bfloat16``.
@@ -73,7 +73,7 @@ def probabilities_of(model: Model, pictures: Tensor, resize: str = "native", pre
         ``[n, n_classes]`` float32 probabilities on the CPU.
 
     Raises:
-        ModelError: the network takes pictures of its own size alone, and these have another.
+        ModelError: the network takes pictures of one size only, and these have another size.
     """
     height, width = model.preprocess.size
     if resize == "input":
@@ -81,9 +81,9 @@ def probabilities_of(model: Model, pictures: Tensor, resize: str = "native", pre
     try:
         with autocast(precision, device_of(model)):
             logits = model.module(network_input(model, pictures))
-    except torch.OutOfMemoryError:  # a RuntimeError too, which says nothing about the size that the network takes
+    except torch.OutOfMemoryError:  # also a RuntimeError, but the picture's size is not at fault
         raise
-    except (RuntimeError, AssertionError) as error:  # torchvision's transformers assert
+    except (RuntimeError, AssertionError) as error:  # torchvision's transformers use assert
         if pictures.shape[2:] == (height, width):
             raise
         refused = f"{model.name} takes no combined image of {pictures.shape[2]}×{pictures.shape[3]} pixels"
@@ -95,14 +95,14 @@ def probabilities_of(model: Model, pictures: Tensor, resize: str = "native", pre
 def random_patches(
     images: np.ndarray, k: int, box: tuple[int, int], view: tuple[int, int], generator: np.random.Generator
 ) -> pd.DataFrame:
-    """Patches at random places of random images; different images where there are enough.
+    """Patches at random places of random images. The images differ if there are enough of them.
 
     Args:
-        images: ids to draw from.
-        k: number of patches.
+        images: the ids to draw from.
+        k: the number of patches.
         box: ``(height, width)`` of a patch in pixels.
         view: ``(H, W)`` of the views.
-        generator: of the draw.
+        generator: the generator of the draw.
 
     Returns:
         image, top, left, height, width.
@@ -124,21 +124,21 @@ def plan_assemblies(
     view: tuple[int, int],
     seed: int,
 ) -> list[Assembly]:
-    """All images to be put together, those of the chance rows included.
+    """All images to be put together, including the images of the chance rows.
 
     Args:
         prototypes: as :func:`conceptrast.concepts.class_prototypes.class_prototypes` gives.
         predictions: image, predicted.
-        classes: classes of the study that have components.
-        recipes: in the order of the table.
+        classes: the classes of the study that have components.
+        recipes: the recipes, in the order of the table.
         view: ``(H, W)`` of the views.
-        seed: of both chance rows. Each class, recipe (by its name) and selection has draws of its own; they do not
-            depend on the others.
+        seed: the seed of both chance rows. Each class, recipe (by its name) and selection has draws of its own; they do
+            not depend on the others.
 
     Returns:
-        In the order of class, recipe, selection, baseline.
+        The assemblies, ordered by class, recipe, selection and baseline.
     """
-    # The patches of every class, which also serve other classes as their chance row.
+    # The patches of every class. They also serve as the chance row of other classes.
     groups = dict(iter(prototypes.groupby(["class", "recipe", "selection"])))
     patches_by_key = {}
     for target, recipe, selection in product(classes, recipes, SELECTIONS):
@@ -216,14 +216,14 @@ def component_prediction(
         model: the classifier.
         assemblies: as :func:`plan_assemblies` gives.
         views_of: gives batches of image ids and views ``[n, 3, H, W]`` uint8 for an array of image ids.
-        n_images: number of images predicted as each class.
+        n_images: the number of images predicted as each class.
         precision: ``float32`` or ``bfloat16``.
 
     Returns:
-        One row an assembly: :data:`COLUMNS`; probability (of the class), predicted and match are empty where status
-        is ``skipped``.
+        One row for each assembly, with the columns :data:`COLUMNS`. The cells probability (of the class), predicted and
+        match are empty where status is ``skipped``.
     """
-    # The model's answers, some combined images at a time.
+    # The model's answers, for some combined images at a time.
     answers: dict[int, _Answer] = {}
     usable = [number for number, assembly in enumerate(assemblies) if not assembly.reason]
     for start in range(0, len(usable), CHUNK):
@@ -247,13 +247,13 @@ def component_prediction(
 def _pictures(
     assemblies: Sequence[Assembly], views_of: Callable[[np.ndarray], Iterator[tuple[np.ndarray, Tensor]]]
 ) -> list[Tensor]:
-    """The combined images; each view is read once and only its patches are kept."""
-    # Which patches each image gives: number of the assembly, place in it, box.
+    """The combined images. Each view is read once, and only its patches are kept."""
+    # The patches that each image gives: number of the assembly, place in it, box.
     wanted: dict[int, list[tuple[int, int, tuple[int, int, int, int]]]] = {}
     for number, assembly in enumerate(assemblies):
         for place, patch in enumerate(assembly.patches[["image", *BOX]].to_numpy().tolist()):
             wanted.setdefault(patch[0], []).append((number, place, tuple(patch[1:])))
-    # The patches of each assembly by their place.
+    # The patches of each assembly, by their place.
     cut: list[dict[int, Tensor]] = [{} for _ in assemblies]
     for images, views in views_of(np.array(sorted(wanted))):
         for image, view in zip(images.tolist(), views, strict=True):
@@ -266,7 +266,7 @@ def _pictures(
 
 
 def _row(assembly: Assembly, name: str, n_images: int, answer: _Answer | None) -> tuple[object, ...]:
-    """A row of :data:`COLUMNS`; without an answer it says why there is none."""
+    """A row of :data:`COLUMNS`. If there is no answer, the row says why."""
     recipe = assembly.recipe
     head = (assembly.target, name, recipe.name, assembly.selection, recipe.layout, assembly.baseline)
     if answer is None:
@@ -281,9 +281,9 @@ def skipped_classes(
     """Rows of classes that have no components, one for each recipe and selection.
 
     Args:
-        reasons: number of images and the reason, by class.
-        names: of the classes.
-        recipes: of the run.
+        reasons: the number of images and the reason, by class.
+        names: the names of the classes.
+        recipes: the recipes of the run.
     """
     rows = []
     for target, (n_images, reason) in sorted(reasons.items()):

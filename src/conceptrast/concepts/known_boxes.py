@@ -1,4 +1,4 @@
-"""Boxes that are known to hold something lie right only in views that are the pictures themselves."""
+"""Known boxes fit only if the model sees the pictures in their own size; this module checks that."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from conceptrast.models.model import Preprocess
 
 
 def refuse_resized(dataset: Dataset, index: pd.DataFrame, preprocess: Preprocess) -> tuple[int, int]:
-    """Refuse a dataset whose pictures a model sees resized.
+    """Refuse a dataset if the model sees its pictures in another size.
 
     Args:
-        dataset: whose boxes are known.
-        index: of its pictures; the first one is opened.
-        preprocess: of the model.
+        dataset: the dataset whose boxes are known.
+        index: the index of its pictures; the first one is opened.
+        preprocess: the preprocessing of the model.
 
     Returns:
         ``(H, W)`` of the pictures and of the views.

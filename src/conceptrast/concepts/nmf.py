@@ -1,7 +1,8 @@
 """Non-negative matrix factorization: the components of a class.
 
-Notation: ``V`` rows ``[n, C]``, one position of one image a row; ``H`` components ``[k, C]``, one direction among the
-channels a row; ``W`` codes ``[n, k]``, how much of each component a position holds.
+Notation: ``V`` are the rows ``[n, C]``; each row is one position of one image. ``H`` are the components ``[k, C]``;
+each row is one direction in the space of the channels. ``W`` are the codes ``[n, k]``; they say how much of each
+component a position holds.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ INITS = ("nndsvda", "random")
 
 
 class Factorization(NamedTuple):
-    """What :func:`nmf` gives; unpacks as ``components, codes``."""
+    """What :func:`nmf` gives. It unpacks as ``components, codes``."""
 
     components: np.ndarray
     """``[k, C]`` float32, not negative."""
@@ -46,12 +47,12 @@ def nmf(
     Args:
         rows: ``[n, C]``, not negative, any unit; an array or a tensor.
         n_components: ``k``, at most ``min(n, C)``.
-        seed: of what the iteration starts from.
-        max_iter: largest number of passes of coordinate descent. Reaching it gives no warning: how good the
-            factorization is says :func:`reconstruction_error`, which every run reports.
+        seed: the seed of the iteration's start.
+        max_iter: the largest number of passes of coordinate descent. There is no warning when this number is reached:
+            every run reports :func:`reconstruction_error`, which says how good the factorization is.
         tolerance: the iteration ends when a pass changes less than this share of what the first pass changed.
-        init: start of the iteration: ``nndsvda``, a randomized singular value decomposition, or ``random``, numbers of
-            the size of the rows.
+        init: the start of the iteration. ``nndsvda`` is a randomized singular value decomposition; ``random`` draws
+            numbers of the size of the rows.
 
     Returns:
         Components ``[k, C]`` and codes ``[n, k]``; their product is in the unit of ``rows``.
@@ -59,13 +60,13 @@ def nmf(
     Raises:
         ShapeError: ``rows`` is not a matrix.
         LayerError: ``rows`` has negative values.
-        NothingToFactorizeError: ``rows`` is empty or zero throughout.
+        NothingToFactorizeError: ``rows`` is empty, or all its values are zero.
         ConfigError: ``n_components`` is not between 1 and ``min(n, C)``, or there is no such ``init``.
         ConceptrastError: ``rows`` has values that are not finite.
 
     Source: Lee and Seung, Nature 401 (1999); solved by scikit-learn's coordinate descent from its ``nndsvda`` start.
-    The rows are divided by their mean first: that start takes everything below 1e-6 for zero, and attributions may be
-    that small. A random start takes nothing for zero and is scikit-learn's to the last bit.
+    The rows are divided by their mean first, because that start treats everything below 1e-6 as zero and attributions
+    may be that small. A random start treats nothing as zero and equals scikit-learn's to the last bit.
 
     Example:
         >>> import numpy as np
@@ -73,7 +74,7 @@ def nmf(
         >>> (codes @ components).round(3).tolist()
         [[2.0, 0.0], [0.0, 3.0], [4.0, 0.0]]
     """
-    # Imported where it is used: it takes a second, and most steps that come by here do without.
+    # This import takes a second, and most steps that load this module do not need it.
     from sklearn.decomposition import NMF
     from sklearn.exceptions import ConvergenceWarning
 
@@ -105,10 +106,10 @@ def as_rows(rows: np.ndarray | Tensor) -> np.ndarray:
     """Rows as a float32 matrix that can be factorized.
 
     Args:
-        rows: ``[N, C]``, not negative.
+        rows: ``[N, C]``, not negative, any unit.
 
     Raises:
-        ShapeError: they are no matrix.
+        ShapeError: ``rows`` is not a matrix.
         ConceptrastError: a value is not finite.
         LayerError: a value is negative.
         NothingToFactorizeError: there are no rows, or all of them are zero.
@@ -134,11 +135,11 @@ def refuse_negative(share: float, what: str) -> None:
     """Refuse negative values.
 
     Args:
-        share: of the values, how many are negative.
-        what: they are, in words.
+        share: the share of the values that are negative.
+        what: what the values are, in words.
 
     Raises:
-        LayerError: the share is above 0; the message says what can be done.
+        LayerError: the share is above 0; the message says what to do.
     """
     if share > 0:
         raise LayerError(

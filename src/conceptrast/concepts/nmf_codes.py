@@ -1,4 +1,4 @@
-"""How much of each known component a position holds: the codes of rows when the components are given.
+"""The codes of rows when the components are given: how much of each component a position holds.
 
 Notation as in :mod:`conceptrast.concepts.nmf`: ``V`` rows ``[n, C]``, ``H`` components ``[k, C]``, ``W`` codes
 ``[n, k]``.
@@ -14,7 +14,7 @@ from conceptrast.concepts.nmf import NothingToFactorizeError, as_rows
 
 
 def codes_of(rows: np.ndarray | Tensor, components: np.ndarray, max_iter: int = 200) -> np.ndarray:
-    r"""Non-negative codes that reproduce ``rows`` best from components that stay as they are.
+    r"""The non-negative codes with which fixed components reproduce ``rows`` best.
 
     .. math:: \arg\min_{W \ge 0} \lVert V - W H \rVert_F^2
 
@@ -24,7 +24,7 @@ def codes_of(rows: np.ndarray | Tensor, components: np.ndarray, max_iter: int = 
         max_iter: largest number of passes of coordinate descent.
 
     Returns:
-        ``[n, k]`` float32; a row of zeros has the codes zero.
+        ``[n, k]`` float32; all codes of a row of zeros are zero.
 
     Raises:
         ShapeError: ``rows`` and ``components`` differ in their channels.
@@ -37,7 +37,7 @@ def codes_of(rows: np.ndarray | Tensor, components: np.ndarray, max_iter: int = 
         >>> codes_of(np.array([[2.0, 6.0], [0.0, 0.0]]), np.array([[1.0, 0.0], [0.0, 3.0]])).round(3).tolist()
         [[2.0, 2.0], [0.0, 0.0]]
     """
-    # Imported where it is used: it takes a second, and most steps that come by here do without.
+    # This import takes a second, and most steps that load this module do not need it.
     from sklearn.decomposition import non_negative_factorization
 
     if rows.shape[-1] != components.shape[-1]:
@@ -46,7 +46,7 @@ def codes_of(rows: np.ndarray | Tensor, components: np.ndarray, max_iter: int = 
         values = as_rows(rows)
     except NothingToFactorizeError:
         return np.zeros((len(rows), len(components)), np.float32)
-    # The solver takes tiny values for zero, and attributions may be that small: as in nmf, both get a mean near 1.
+    # The solver treats tiny values as zero, and attributions may be that small. So both get a mean near 1, as in nmf.
     scale = values.mean(dtype=np.float64)
     size = max(float(components.mean(dtype=np.float64)), 1e-30)
     codes, _, _ = non_negative_factorization(

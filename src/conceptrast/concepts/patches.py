@@ -1,4 +1,4 @@
-"""Patches: the positions of a layer's activations and the windows of the view that they stand for.
+"""Patches: positions of a layer's activations, and the windows of the view that belong to them.
 
 Notation: the view has ``H x W`` pixels, the activations ``h x w`` positions, and after average pooling with a square
 kernel the grid has ``h' x w'`` positions. A box is ``(top, left, height, width)`` in pixels of the view.
@@ -20,7 +20,7 @@ BOX = ("top", "left", "height", "width")
 
 
 def pool(activations: Tensor, kernel: int, stride: int) -> Tensor:
-    """Average ``activations`` ``[N, C, h, w]`` over windows; rows and columns that fill no window are dropped.
+    """Average ``activations`` ``[N, C, h, w]`` over windows. Rows and columns that do not fill a window are dropped.
 
     Raises:
         ShapeError: the kernel is larger than the activations.
@@ -37,7 +37,7 @@ def pool(activations: Tensor, kernel: int, stride: int) -> Tensor:
 
 
 def pooled_side(side: int, kernel: int, stride: int) -> int:
-    """Positions that are left of ``side`` positions after pooling.
+    """Number of positions on a side after pooling ``side`` positions.
 
     Example:
         >>> pooled_side(7, kernel=2, stride=2)
@@ -48,26 +48,26 @@ def pooled_side(side: int, kernel: int, stride: int) -> int:
 
 @dataclass(frozen=True)
 class PatchGeometry:
-    r"""Where the window of a grid position lies in the view.
+    r"""The window of each grid position in the view.
 
-    Two kinds of window. ``"cell"`` (published): the view is cut into cells of
-    :math:`\lfloor H / h' \rfloor \times \lfloor W / w' \rfloor` pixels and position ``(r, c)`` owns the cell in row
-    ``r`` and column ``c``, also where pooling has dropped the last row and column of the activations. A fraction
-    ``f`` (ours): a window of :math:`f H \times f W` pixels around the centre of what was pooled,
+    There are two kinds of window. ``"cell"`` (published) cuts the view into cells of
+    :math:`\lfloor H / h' \rfloor \times \lfloor W / w' \rfloor` pixels. Position ``(r, c)`` owns the cell in row ``r``
+    and column ``c``, even if pooling has dropped the last row and column of the activations. A fraction ``f`` (ours)
+    gives a window of :math:`f H \times f W` pixels around the centre of the pooled positions,
 
     .. math:: y = (r \cdot stride + kernel / 2) \, H / h
 
-    shifted where it would leave the view.
+    and shifts the window where it would leave the view.
 
     Args:
         view: ``(H, W)`` in pixels.
         activations: ``(h, w)`` of the layer, before pooling.
-        kernel: of the pooling.
-        stride: of the pooling.
+        kernel: the kernel of the pooling.
+        stride: the stride of the pooling.
         window: ``"cell"`` or a fraction of the view's sides, above 0 and at most 1.
 
-    Source: the cells are those of the published code, where pooling 2/2 of 7x7 positions gives 3x3 cells of 74 pixels
-    of a view of 224; the window is ours, so that a patch shows what its position has seen.
+    Source: the cells are those of the published code. There, pooling 7x7 positions with kernel 2 and stride 2 gives 3x3
+    cells of 74 pixels in a view of 224. The window is ours; with it a patch shows what its position has seen.
 
     Example:
         >>> import numpy as np

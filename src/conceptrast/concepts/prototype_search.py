@@ -1,12 +1,12 @@
-r"""Prototypes: the patches of all images that are most like a component.
+r"""Prototypes: those patches, among all images, that are most like a component.
 
-Notation: a bank of ``N`` images with ``C`` channels at ``h x w`` positions (pooled activations); ``M`` components
-``[M, C]`` of all classes together; similarity is the cosine between a component and a position. A component or a
-position of zeros has similarity 0 with everything.
+Notation: a bank holds ``N`` images with ``C`` channels at ``h x w`` positions (pooled activations). ``M`` is the number
+of components ``[M, C]`` of all classes together. Similarity is the cosine between a component and a position. A
+component or a position of zeros has similarity 0 with everything.
 
-The search streams: every block of images costs one matrix product with all components, whose float32 result only
-decides which patches can enter the ``k`` best. Those few are computed again one by one in float64, so that similarity
-and order, and with them the ties, do not depend on how the images were cut into blocks.
+The search reads a stream of images. Every block of images costs one matrix product with all components in float32. This
+result only decides which patches can be among the ``k`` best. Those few are computed again one by one in float64. So
+similarities, order and ties do not depend on how the images were cut into blocks.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ from conceptrast.base.errors import ConceptrastError, ShapeError
 
 SELECTIONS = ("all", "exclude_target")
 SLACK = 1e-5
-"""How far a float32 cosine may be from the exact one: vectors of length 1 keep it well below."""
+"""How far a float32 cosine may be from the exact one. For vectors of length 1 the true difference is much smaller."""
 
 NO_BOUND = -2.0
-"""Below every cosine, and above the -infinity that marks what does not count."""
+"""A number below every cosine, but above the -infinity that marks patches that do not count."""
 
 _FIELDS = [("component", "i8"), ("similarity", "f8"), ("image", "i8"), ("row", "i8"), ("column", "i8")]
 
 
 class PatchSearch:
-    """Running best patches of every component over a stream of images; memory does not grow with the stream.
+    """The best patches so far of every component, in a stream of images. Memory does not grow with the stream.
 
     Ties are broken by image id, row and column, lowest first.
 
     Args:
         components: ``[M, C]``.
-        k: patches that are kept for each component.
-        classes: ``[M]`` class of each component, for the selection ``exclude_target``, in which an image predicted as
-            the component's class does not count; ``None`` keeps the selection ``all`` alone.
-        distinct: whether an image may give a component its best patch only.
-        block_values: bound on the similarities that are in memory at once.
+        k: the number of patches that are kept for each component.
+        classes: ``[M]`` the class of each component. The selection ``exclude_target`` needs it: there, images predicted
+            as the component's class do not count. ``None`` keeps only the selection ``all``.
+        distinct: whether each image gives a component at most one patch, its best.
+        block_values: the largest number of similarities that are in memory at once.
 
     Raises:
         ShapeError: ``components`` is not a matrix, or ``classes`` has another length.
@@ -74,7 +74,7 @@ class PatchSearch:
         self._floor = {name: np.full(len(self._exact), NO_BOUND, np.float32) for name in names}
 
     def update(self, images: np.ndarray, activations: Tensor, predicted: np.ndarray | None = None) -> None:
-        """Look at more images; all patches of an image come in one call.
+        """Look at more images. All patches of an image must come in one call.
 
         Args:
             images: ``[n]`` ids.
@@ -83,7 +83,7 @@ class PatchSearch:
 
         Raises:
             ShapeError: the channels are not those of the components, or ``predicted`` is missing.
-            ConceptrastError: activations that are not finite.
+            ConceptrastError: an activation is not finite.
         """
         if activations.ndim != 4 or activations.shape[1] != self._exact.shape[1]:
             raise ShapeError(
@@ -122,7 +122,7 @@ class PatchSearch:
             raise ConceptrastError("activations are not finite: look for overflow in the model or its precision")
         scale = torch.where(lengths > 0, lengths.reciprocal(), 0.0)
         rough = (self._directions @ patches.T).mul_(scale).reshape(len(self._exact), n, -1)
-        # The few that can enter the best are computed again.
+        # The few patches that can be among the best are computed again.
         for name in self._best:
             allowed = rough
             if name == "exclude_target":
@@ -141,7 +141,7 @@ class PatchSearch:
     def _candidates(self, rough: Tensor, floor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Components and patch numbers whose similarity may be among the ``k`` best."""
         bounds = torch.from_numpy(floor.copy())
-        # With enough rivals within the block the bound is already known, and most of the block need not be looked at.
+        # If the block itself has enough good patches, the bound is known, and most of the block can be skipped.
         rivals = rough.amax(2) if self._distinct else rough.flatten(1)
         waiting = (bounds == NO_BOUND).nonzero()[:, 0]
         if len(waiting) and rivals.shape[1] >= self._k:
@@ -150,7 +150,7 @@ class PatchSearch:
         return rows, flat
 
     def _cosines(self, rows: np.ndarray, flat: np.ndarray, patches: np.ndarray) -> np.ndarray:
-        """Similarities of pairs, each computed for itself and rounded to float32."""
+        """Similarities of pairs, each computed by itself and rounded to float32."""
         cosines = np.empty(len(rows))
         for start in range(0, len(rows), 256):
             part = slice(start, start + 256)
@@ -159,10 +159,10 @@ class PatchSearch:
         return cosines.astype(np.float32)
 
     def _merge(self, name: str, candidates: np.ndarray) -> None:
-        """Keep the best of a selection's patches and its new candidates."""
+        """Merge a selection's patches with its new candidates and keep the best."""
         if not len(candidates):
             return
-        # Only components that have candidates change.
+        # Components without candidates stay as they are.
         touched = np.isin(self._best[name]["component"], candidates["component"])
         rivals = _ordered(np.concatenate([self._best[name][touched], candidates]))
         if self._distinct:
@@ -171,7 +171,7 @@ class PatchSearch:
         rivals = rivals[np.arange(len(rivals)) - starts < self._k]
         kept = np.concatenate([self._best[name][~touched], rivals])
         self._best[name] = kept[np.argsort(kept["component"], kind="stable")]
-        # What a patch has to reach from now on.
+        # The similarity that a patch has to reach from now on.
         components, first, count = np.unique(rivals["component"], return_index=True, return_counts=True)
         full = count == self._k
         self._floor[name][components[full]] = rivals["similarity"][(first + count - 1)[full]]
@@ -191,9 +191,9 @@ def nearest_patches(
     Args:
         bank: ``[N, C, h, w]`` activations, pooled if a patch is to be more than one position.
         components: ``[k', C]``.
-        k: patches for each component; fewer where the bank has fewer.
-        exclude: ``[N]`` bool, images that do not count.
-        distinct: whether an image may give a component its best patch only.
+        k: the number of patches for each component; fewer if the bank has fewer.
+        exclude: ``[N]`` bool, true for images that do not count.
+        distinct: whether each image gives a component at most one patch, its best.
 
     Returns:
         Columns component, rank (from 0), image (its number in the bank), row, column, similarity (-1 to 1).
@@ -201,7 +201,8 @@ def nearest_patches(
     Raises:
         ShapeError: the channels of ``bank`` and ``components`` differ.
 
-    Source: the published code's cosine search; ties, which it leaves open, go to the lowest image, row and column.
+    Source: the published code's cosine search. That code leaves ties open; here they go to the lowest image, row and
+    column.
 
     Example:
         >>> bank = torch.tensor([[[[1.0, 0.0]], [[0.0, 2.0]]], [[[3.0, 1.0]], [[3.0, 0.0]]]])
@@ -226,6 +227,6 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 
 
 def _ordered(patches: np.ndarray) -> np.ndarray:
-    """By component, then similarity (highest first), image, row and column."""
+    """Sort by component, then similarity (highest first), image, row and column."""
     keys = (patches["column"], patches["row"], patches["image"], -patches["similarity"], patches["component"])
     return patches[np.lexsort(keys)]

@@ -16,7 +16,7 @@ SIZES = ("native", "input")
 
 @dataclass(frozen=True, order=True)
 class Factors:
-    """What a class is factorized from and into: recipes that share it share the components.
+    """The settings of a class's factorization. Recipes with the same settings share the components.
 
     Args:
         weighting: see :class:`Recipe`.
@@ -42,17 +42,18 @@ class Recipe:
     """One recipe of the configuration.
 
     Args:
-        name: its key in ``recipes:``.
-        components: number of components a class is factorized into.
-        weighting: how attribution weighs the activations that are factorized; ``"position"`` by its mean over the
-            channels, ``"channel"`` by each channel's mean multiplier; see
+        name: the recipe's key in ``recipes:``.
+        components: the number of components into which a class is factorized.
+        weighting: how attribution weighs the activations before they are factorized. ``"position"`` uses its mean over
+            the channels, ``"channel"`` uses each channel's mean multiplier; see
             :func:`conceptrast.concepts.class_factorization.class_weights`.
-        kernel: of the average pooling that makes the patch bank.
-        stride: of that pooling.
+        kernel: the kernel of the average pooling that makes the patch bank.
+        stride: the stride of that pooling.
         window: ``"cell"`` or a fraction of the view's sides; see :class:`conceptrast.concepts.patches.PatchGeometry`.
         layout: ``"strip"`` puts the patches under each other, ``"grid"`` into a rectangle that is nearly square.
         distinct: whether the patches must come from different images.
-        resize: ``"native"`` gives the model the assembled image as it is, ``"input"`` at the model's input size.
+        resize: ``"native"`` gives the model the combined image as it is; ``"input"`` resizes it to the model's input
+            size.
     """
 
     name: str
@@ -88,14 +89,14 @@ class Recipe:
 
     @classmethod
     def from_settings(cls, name: str, settings: Mapping[str, Any]) -> Recipe:
-        """The recipe that a configuration entry describes; keys that are left out keep the published values.
+        """The recipe that a configuration entry describes. Missing keys keep the published values.
 
         Args:
             name: key of the entry.
             settings: ``{components, weighting, pooling: {kernel, stride}, window, layout, distinct, resize}``.
 
         Raises:
-            ConfigError: an unknown key, or a value that is not usable; the message names both.
+            ConfigError: a key is unknown, or a value cannot be used; the message names both.
 
         Example:
             >>> Recipe.from_settings("wide", {"pooling": {"kernel": 3, "stride": 1}, "window": 0.5}).window
@@ -120,7 +121,7 @@ def recipes_from_settings(settings: Mapping[str, Mapping[str, Any]]) -> list[Rec
 
 
 def factors_in_use(settings: Mapping[str, Mapping[str, Any]]) -> list[Factors]:
-    """Every factorization that the recipes need, once, sorted.
+    """Every factorization that the recipes need: each once, sorted.
 
     Example:
         >>> [each.key for each in factors_in_use({"a": {"components": 9}, "b": {}, "c": {"layout": "grid"}})]

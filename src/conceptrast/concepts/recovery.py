@@ -1,8 +1,8 @@
-"""Concept recovery: do the components of a class find the concepts that are known to be in its pictures?
+"""Concept recovery: do the components of a class find the concepts that its pictures are known to show?
 
-For datasets whose truth is known. A patch holds a concept if at least half of the area of one of its boxes lies
-inside the patch. A component finds a concept if enough of its best patches hold it; patches from pictures in which a
-concept is faint are left out before the best are counted.
+This test needs a dataset whose truth is known. A patch holds a concept if at least half of the area of one of the
+concept's boxes lies inside the patch. A component finds a concept if enough of its best patches hold it. Patches from
+pictures in which a concept is faint are left out before the best are counted.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from conceptrast.base.errors import DataError
 from conceptrast.base.statistics import wilson_interval
 
 COUNTED_PATCHES = 8
-"""Best patches of each component that count."""
+"""Number of best patches of each component that count."""
 
 HITS = 6
-"""Patches that have to hold a concept for the component to find it."""
+"""Number of patches that have to hold a concept, so that the component counts as finding it."""
 
 OVERLAP = 0.5
-"""Least share of a box that lies inside a patch that holds it."""
+"""A patch holds a box if at least this share of the box lies inside it."""
 
 
 def covered(patches: np.ndarray, boxes: np.ndarray) -> np.ndarray:
@@ -49,10 +49,10 @@ def covered(patches: np.ndarray, boxes: np.ndarray) -> np.ndarray:
 
 
 def true_concepts(index: pd.DataFrame, truth: pd.DataFrame) -> dict[int, list[str]]:
-    """The concepts of each class: those that are in every one of its pictures.
+    """The concepts of each class: the concepts that are in all its pictures.
 
-    A class whose name lists concepts of the truth (``3+7``) has no others, so that what happens to be in all pictures
-    of a small dataset does not count.
+    If the name of a class lists concepts of the truth (``3+7``), the class has no others. So a concept does not count
+    if it is in all pictures of a small dataset by accident.
 
     Args:
         index: image, label, label_name.
@@ -77,12 +77,12 @@ def true_concepts(index: pd.DataFrame, truth: pd.DataFrame) -> dict[int, list[st
 
 
 def concepts_by_class(index: pd.DataFrame, truth: pd.DataFrame, names: Sequence[str]) -> dict[int, list[str]]:
-    """True concepts by class of the model. Classes are matched by name; those that the model lacks are left out.
+    """True concepts by class of the model. Classes are matched by name. A class that the model lacks is left out.
 
     Args:
         index: image, label, label_name.
         truth: image, concept.
-        names: of the model's classes.
+        names: the names of the model's classes.
 
     Example:
         >>> index = pd.DataFrame({"image": [0], "label": [4], "label_name": ["3+7"]})
@@ -102,7 +102,7 @@ def best_patches(prototypes: pd.DataFrame, truth: pd.DataFrame, n: int = COUNTED
     Args:
         prototypes: as :func:`conceptrast.concepts.class_prototypes.class_prototypes` gives.
         truth: image, faint.
-        n: patches of each component.
+        n: the number of patches of each component.
 
     Returns:
         Rows of ``prototypes``, by class, recipe, component and rank.
@@ -117,9 +117,9 @@ def contents(patches: pd.DataFrame, truth: pd.DataFrame, concepts: Sequence[str]
     """Every concept that a patch holds.
 
     Args:
-        patches: image, top, left, height, width; the row number names the patch.
+        patches: image, top, left, height, width; the row number is the number of the patch.
         truth: image, concept, top, left, height, width.
-        concepts: those that count.
+        concepts: the concepts that count.
 
     Returns:
         patch, concept, covered (at least :data:`OVERLAP`), distance (pixels between the centres of patch and box).
@@ -137,24 +137,26 @@ def contents(patches: pd.DataFrame, truth: pd.DataFrame, concepts: Sequence[str]
 def concept_recovery(
     prototypes: pd.DataFrame, index: pd.DataFrame, truth: pd.DataFrame, class_names: Sequence[str]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Which true concepts each class's components find, and how pure the components are.
+    """Say which true concepts the components of each class find, and how pure the components are.
 
     Args:
         prototypes: as :func:`conceptrast.concepts.class_prototypes.class_prototypes` gives; boxes in pixels of the
             picture.
         index: image, label, label_name of the pictures.
         truth: image, concept, top, left, height, width, faint.
-        class_names: by class index.
+        class_names: the names of the classes, by class index.
 
     Returns:
-        Recovery: class, class_name, recipe, concept, found (at least :data:`HITS` of the best patches of some
-        component hold it), component (the one with most such patches, ties to the first), hits, n (its patches).
-        Purity: class, class_name, recipe, component, concept (the most frequent one), purity (its share of the
-        patches that hold a concept; a patch that holds several counts for the one it covers most, then for the one
-        nearest to its centre), n_patches (that hold one); concept and purity are empty where there are none.
+        Two tables. Recovery: class, class_name, recipe, concept, found (at least :data:`HITS` of the best patches of
+        one component hold the concept), component (the component with most such patches; the first one if several have
+        as many), hits, n (the number of its patches).
+        Purity: class, class_name, recipe, component, concept (the most frequent one), purity (its share of the patches
+        that hold a concept), n_patches (the number of patches that hold a concept). A patch that holds several concepts
+        counts for the one that it covers most, then for the one nearest to its centre. The cells concept and purity are
+        empty if no patch holds a concept.
 
     Raises:
-        DataError: nothing is known about what is in the pictures.
+        DataError: the dataset does not know what is in its pictures.
     """
     if truth.empty:
         raise DataError("the dataset does not know what is in its pictures: concept recovery needs a truth table")
@@ -206,7 +208,7 @@ def _finder(patches: pd.DataFrame, content: pd.DataFrame) -> dict[str, object]:
 
 
 def _keys(table: pd.DataFrame, *names: str) -> list[tuple[Any, ...]]:
-    """The different rows of some columns, in the order of the table."""
+    """The distinct rows of some columns, in the order of the table."""
     return list(table[list(names)].drop_duplicates().itertuples(index=False, name=None))
 
 
@@ -218,14 +220,14 @@ def _purity(concepts: Sequence[str]) -> dict[str, object]:
 
 
 def refuse_other_size(picture: tuple[int, int], view: tuple[int, int]) -> None:
-    """Refuse views that are not the pictures themselves: the boxes of the truth would lie elsewhere.
+    """Refuse views of another size than the pictures: the boxes of the truth would not fit.
 
     Args:
         picture: ``(height, width)`` in pixels.
         view: ``(height, width)`` in pixels.
 
     Raises:
-        DataError: they differ.
+        DataError: the two sizes differ.
 
     Example:
         >>> refuse_other_size((64, 64), (32, 32))

@@ -1,4 +1,4 @@
-"""Classes of a study that have no components, and why."""
+"""The classes of a study that have no components, and the reasons."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import pandas as pd
 def reasons_to_skip(
     few: pd.DataFrame, min_images: int, components: Mapping[str, np.ndarray], n_images: Mapping[int, int]
 ) -> dict[int, tuple[int, str]]:
-    """Number of images and the reason, for every class without components.
+    """For every class without components, the number of images and the reason.
 
     Args:
-        few: class, n_images of classes that fewer images are predicted as.
-        min_images: fewer than so many.
-        components: skipped ``[S]`` and skipped_reason ``[S]``, classes in which nothing could be factorized.
-        n_images: number of images predicted as each class.
+        few: class, n_images: the classes with fewer than ``min_images`` predicted images.
+        min_images: the least number of predicted images that a class needs.
+        components: skipped ``[S]`` and skipped_reason ``[S]``: the classes in which there was nothing to factorize.
+        n_images: the number of images predicted as each class.
 
     Example:
         >>> few = pd.DataFrame({"class": [4], "n_images": [2]})

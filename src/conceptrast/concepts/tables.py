@@ -1,6 +1,6 @@
-"""Tables of the concepts of a run: how often patches are the class, and what each study rests on.
+"""Tables of the concepts of a run: how often the model recognises combined patches, and what each study rests on.
 
-No cell is NaN: what cannot be known is left out, or empty where a paper gives no value to compare with.
+No cell is NaN. A value that cannot be known is left out; a cell is empty if a paper gives no value to compare with.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ TEST_KEYS = ["recipe", "selection", "layout", "baseline"]
 """Columns that tell one test of components from another."""
 
 PROBABILITY_LEVELS = (0.1, 0.2, 0.5)
-"""Levels of which the table gives the share of classes whose probability lies above."""
+"""For each of these levels, the table gives the share of classes whose probability lies above it."""
 
 
 def component_prediction_table(classes: pd.DataFrame) -> pd.DataFrame:
@@ -64,12 +64,12 @@ def component_prediction_table(classes: pd.DataFrame) -> pd.DataFrame:
 
 
 def beside_published(table: pd.DataFrame, published: Mapping[str, Mapping[str, Mapping[str, float]]]) -> pd.DataFrame:
-    """The table of component predictions with a paper's values beside ours, where it gives any.
+    """The table of component predictions, with the paper's values beside ours where the paper gives any.
 
     Args:
-        table: with columns study, recipe, selection, baseline.
-        published: values by study and selection: ``match_rate``, ``probability``, ``above_0.5``; they stand in the rows
-            of the recipe ``published``.
+        table: the table, with columns study, recipe, selection, baseline.
+        published: the paper's values by study and selection: ``match_rate``, ``probability``, ``above_0.5``. They are
+            put into the rows of the recipe ``published``.
 
     Returns:
         The table with columns ``published_<value>``; without them if ``published`` is empty.
@@ -104,9 +104,9 @@ def study_summary(
 
     Args:
         predictions: image, label, predicted, probability.
-        n_labels: number of classes of the dataset. The accuracy is left out if the model has others.
+        n_labels: number of classes of the dataset. The accuracy is left out if the model has another number of classes.
         classes: per class component predictions.
-        components: arrays of the factorization.
+        components: the arrays of the factorization.
         gaps: completeness gaps ``[M]`` of each shard.
     """
     gap = np.concatenate(gaps) if gaps else np.empty(0)
@@ -129,5 +129,5 @@ def study_summary(
 
 
 def _skipped(classes: pd.DataFrame) -> pd.DataFrame:
-    """Rows of classes that could not be tested, without those that only lack a chance row."""
+    """Rows of classes that could not be tested. A class that only lacks a chance row is not among them."""
     return classes[(classes["status"] == "skipped") & (classes["baseline"] == "none")]

@@ -1,4 +1,4 @@
-"""What fills the card of a contrast: patches, distances to the hyperplane, and the curves of a shift."""
+"""The evidence for the card of a contrast: patches, distances to the hyperplane, and the curves of a shift."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from conceptrast.models.pictures import Pictures
 from conceptrast.models.split import SplitModel
 
 SHIFTED_IMAGES = 20
-"""Images of each class that a card's curves are the mean of."""
+"""Number of images of each class over which a card's curves are averaged."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class ContrastEvidence:
 
     Attributes:
         pair: A and B.
-        hyperplane: from A to B.
-        images: ids of both classes' images.
-        strength: by side ``[k]``, share of the activation on that side that each component accounts for.
+        hyperplane: the hyperplane between both; its normal points from A to B.
+        images: the ids of both classes' images.
+        strength: by side ``[k]``, each component's share of the activation on that side.
         prototypes: side, component, rank, image, top, left, height, width.
     """
 
@@ -61,11 +61,11 @@ def contrast_card(
     Args:
         pictures: the study's images and model.
         split: the model, cut at the layer.
-        evidence: results for the pair.
+        evidence: the results for the pair.
         predictions: image, probability.
-        study: what the card is from, for its header.
-        facts: words on the hyperplane, for the header too.
-        options: of the curves; its precision is also that of the distances.
+        study: the name of the study, for the header of the card.
+        facts: facts about the hyperplane in words, also for the header.
+        options: the options of the curves; its precision is also that of the distances.
     """
     patches = evidence.prototypes[evidence.prototypes["rank"] < PATCHES_PER_ROW]
     patch_views = pictures.by_id(np.unique(patches["image"]))
@@ -78,11 +78,11 @@ def contrast_card(
     what = f"shifting between {first} and {second}"
     for name, pair, hyperplane in progress(directions, what, len(directions), "directions"):
         ids = evidence.images[pair[0]]
-        # Where the class's side is, in the images that the model is surest of.
+        # The class's side in the images that the model is surest of.
         surest = surest_images(predictions, ids, IMAGES_PER_SIDE)
         views = pictures.by_id(surest)
 
-        # What becomes of the class's images on the way to the other side.
+        # The class's images on the way to the other side.
         spread = ids[np.linspace(0, len(ids) - 1, min(SHIFTED_IMAGES, len(ids))).astype(int)]
         curve = shift_rows(
             split,
@@ -109,7 +109,7 @@ def contrast_card(
 
 
 def facts_of(plane: Hyperplane, accuracy: Mapping[str, float]) -> str:
-    """Words on a hyperplane for the header of a figure.
+    """Facts about a hyperplane, in words for the header of a figure.
 
     Example:
         >>> facts_of(Hyperplane(np.array([3.0, 4.0]), 0.0), {"train_accuracy": 0.9, "heldout_accuracy": 0.8})

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 PATCHES_PER_ROW = 6
-"""Patches of each component that a card shows."""
+"""Number of patches that a card shows for each component."""
 
 IMAGES_PER_SIDE = 3
-"""Images of each class in which a card shows where the class's side is."""
+"""Number of images of each class in which a card shows the class's side."""
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,11 @@ class Side:
 
     Attributes:
         class_name: the class that this side speaks for.
-        n_images: images that its components come from.
-        strength: ``[k]`` share of the factorized mass of each component, strongest first.
-        patches: by component, best first, each ``[h, w, 3]`` uint8.
+        n_images: the number of images that its components come from.
+        strength: ``[k]`` each component's share of the factorized mass, strongest first.
+        patches: the patches of each component, best first, each ``[h, w, 3]`` uint8.
         pictures: images of the class ``[H, W, 3]`` uint8.
-        distances: signed distance ``[h, w]`` of every position of each of them, positive on this class's side.
+        distances: for each picture the signed distance ``[h, w]`` of every position, positive on this class's side.
         curve: offset, baseline, p_own, p_other while the class's images are shifted towards the other class.
     """
 

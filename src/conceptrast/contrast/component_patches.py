@@ -1,4 +1,4 @@
-"""The patches of contrastive components: of all images, those that are most like each component."""
+"""The patches of contrastive components: among all images, the patches that are most like each component."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def patches_of_sets(
         pictures: the study's images and model.
         split: the model, cut at the layer.
         sets: as :func:`~conceptrast.contrast.components.contrast_sets` gives.
-        recipe: how to pool and to cut.
+        recipe: how to pool activations and cut patches.
         predictions: image, predicted.
-        rectify: whether negative activations become zero.
+        rectify: whether negative activations are set to zero.
         precision: ``float32`` or ``bfloat16``.
     """
     predicted = predictions.set_index("image")["predicted"]

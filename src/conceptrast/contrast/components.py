@@ -22,7 +22,7 @@ from conceptrast.contrast.hyperplanes import Hyperplane
 from conceptrast.contrast.pairs import Pair, skipped_pairs
 
 SIDES = ("for", "against")
-"""``for``: A's images on A's side; ``against``: B's images on B's side."""
+"""``for`` means A's images on A's side; ``against`` means B's images on B's side."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class ContrastiveComponents:
 
     Attributes:
         components: ``[k, C]`` float32, not negative.
-        strength: ``[k]`` share of the factorized mass that each accounts for.
+        strength: ``[k]`` each component's share of the factorized mass.
         error: relative Frobenius error of the factorization.
-        removed: share of the weighted activations that rectifying took away.
+        removed: the share of the weighted activations that rectifying took away.
     """
 
     components: np.ndarray
@@ -47,10 +47,10 @@ def own_side(plane: Hyperplane, activations: Tensor) -> np.ndarray:
 
     .. math:: \max(-d_{n y x}, 0)
 
-    For the second class's images pass ``plane.reversed()``.
+    Pass ``plane.reversed()`` for images of the second class.
 
-    Source: the published code flips the normal and leaves the bias as it is, which moves the plane; we follow the
-    geometry, so that a position lies on one side only.
+    Source: the published code flips the normal and keeps the bias, which moves the plane. We follow the geometry: a
+    position lies on one side only.
 
     Example:
         >>> import torch
@@ -73,16 +73,16 @@ def contrastive_components(
         activations: ``[N, C, h, w]`` of the class that ``plane`` has on its negative side.
         plane: between the class and another one.
         n_components: ``k``.
-        seed: of the factorization.
-        rectify: whether negative activations become zero; else they are an error.
+        seed: the seed of the factorization.
+        rectify: whether negative activations are set to zero; if not, they raise an error.
 
     Returns:
         Components in the order of their strength :math:`s`.
 
     Raises:
-        LayerError: negative activations without ``rectify``.
+        LayerError: activations are negative and ``rectify`` is off.
         NothingToFactorizeError: no position lies on the class's side.
-        ConfigError: more components than positions.
+        ConfigError: there are more components than positions.
         ConceptrastError: the normal is zero.
 
     Source: arXiv 2502.03422, contrastive concept extraction.
@@ -95,7 +95,7 @@ def contrastive_components(
         ([0.8, 0.2], [[True, False], [False, True]])
     """
     if not rectify:
-        # Before weighting, which hides those on the other side.
+        # This check comes before the weighting, which would hide negative activations on the other side.
         refuse_negative(float((activations < 0).float().mean()), "activations")
     weights = own_side(plane, activations)[:, None]
     rows, removed = weighted_rows(activations.cpu(), weights, rectify)
@@ -119,22 +119,22 @@ def contrast_sets(
     rectify: bool = False,
     names: Sequence[str] = (),
 ) -> dict[str, np.ndarray]:
-    """Contrastive components of both sides of many hyperplanes.
+    """Contrastive components of both sides, for many hyperplanes.
 
     Args:
-        classes: class and activations ``[N, C, h, w]`` of its images, each class once.
-        planes: by baseline (``none``, or the name of a chance row) and pair.
+        classes: each class once, with the activations ``[N, C, h, w]`` of its images.
+        planes: the hyperplanes by baseline (``none``, or the name of a chance row) and pair.
         n_components: of each side.
-        seed: of the factorizations.
+        seed: the seed of the factorizations.
         rectify: see :func:`contrastive_components`.
-        names: of the model's classes, for the progress.
+        names: the names of the model's classes, for the progress display.
 
     Returns:
-        Arrays by name, one row a set: first ``[S]``, second ``[S]``, baseline ``[S]``, side ``[S]``, components
-        ``[S, k, C]``, strength ``[S, k]``, error ``[S]``, removed ``[S]``; and for sides with nothing to factorize
-        skipped ``[T, 2]`` (the pair), skipped_baseline ``[T]``, skipped_reason ``[T]``.
+        Arrays by name, with one row for each set: first ``[S]``, second ``[S]``, baseline ``[S]``, side ``[S]``,
+        components ``[S, k, C]``, strength ``[S, k]``, error ``[S]``, removed ``[S]``. Sides with nothing to factorize
+        have skipped ``[T, 2]`` (the pair), skipped_baseline ``[T]`` and skipped_reason ``[T]``.
     """
-    # Components of every class on its side of every plane that it is on.
+    # Components of every class on its side of each of its planes.
     heads: list[tuple[int, int, str, str]] = []
     results: list[ContrastiveComponents] = []
     skipped: list[tuple[int, int, str, str]] = []
@@ -176,14 +176,14 @@ def contrast_sets(
 
 
 def set_names(sets: Mapping[str, np.ndarray], prototypes: pd.DataFrame) -> pd.DataFrame:
-    """Prototypes with the names of their set in place of its number.
+    """Replace the number of each prototype's set by its names.
 
     Args:
         sets: as :func:`contrast_sets` gives.
         prototypes: as :func:`conceptrast.concepts.class_prototypes.set_prototypes` gives for ``sets["components"]``.
 
     Returns:
-        first, second, baseline, side, then the prototypes' columns without ``set``.
+        The columns first, second, baseline and side, then the prototypes' columns without ``set``.
 
     Example:
         >>> sets = {"first": [3, 3], "second": [5, 5], "baseline": ["none"] * 2, "side": ["for", "against"]}
@@ -197,7 +197,7 @@ def set_names(sets: Mapping[str, np.ndarray], prototypes: pd.DataFrame) -> pd.Da
 
 
 def set_owners(sets: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Class that each set speaks for: ``[S]``.
+    """The class that each set speaks for: ``[S]``.
 
     Example:
         >>> set_owners({"first": np.array([3, 3]), "second": np.array([5, 5]), "side": np.array(["for", "against"])})
@@ -207,7 +207,7 @@ def set_owners(sets: Mapping[str, np.ndarray]) -> np.ndarray:
 
 
 def sides_of(pair: Pair, first: np.ndarray, second: np.ndarray, side: np.ndarray) -> np.ndarray:
-    """Side of each set as seen from a pair, whichever way round it was contrasted; empty for other pairs' sets.
+    """The side of each set as seen from a pair, contrasted in either order; empty for sets of other pairs.
 
     Example:
         >>> sides_of((5, 3), np.array([3, 3]), np.array([5, 7]), np.array(["for", "for"])).tolist()
@@ -220,15 +220,15 @@ def sides_of(pair: Pair, first: np.ndarray, second: np.ndarray, side: np.ndarray
 
 
 def by_side(sets: Mapping[str, np.ndarray], name: str, pair: Pair) -> dict[str, np.ndarray]:
-    """An array of both sides of a pair, such as ``strength``; chance rows do not count.
+    """An array of both sides of a pair, for example ``strength``; chance rows are ignored.
 
     Args:
         sets: as :func:`contrast_sets` gives.
-        name: of the array.
-        pair: of classes.
+        name: the name of the array.
+        pair: the pair of classes.
 
     Returns:
-        The array's row by side, as seen from the pair; nothing for a pair that was not contrasted.
+        The array's row by side, as seen from the pair; empty for a pair that was not contrasted.
 
     Example:
         >>> sets = {"first": [3, 3], "second": [5, 5], "baseline": ["none"] * 2, "side": ["for", "against"]}
@@ -241,12 +241,12 @@ def by_side(sets: Mapping[str, np.ndarray], name: str, pair: Pair) -> dict[str, 
 
 
 def plane_of(sets: Mapping[str, np.ndarray], planes: Mapping[Pair, Hyperplane], pair: Pair) -> Hyperplane:
-    """The plane that a pair was contrasted by, seen from its first class, also where the other order was contrasted.
+    """The plane of a contrasted pair, seen from its first class, even if the pair was contrasted in the other order.
 
     Args:
         sets: as :func:`contrast_sets` gives.
-        planes: by pair, of both orders.
-        pair: of classes.
+        planes: the hyperplanes by pair, of both orders.
+        pair: the pair of classes.
 
     Example:
         >>> sets = {"first": np.array([3]), "second": np.array([5]), "baseline": np.array(["none"])}
@@ -258,11 +258,11 @@ def plane_of(sets: Mapping[str, np.ndarray], planes: Mapping[Pair, Hyperplane], 
 
 
 def patches_of_pair(prototypes: pd.DataFrame, pair: Pair) -> pd.DataFrame:
-    """Patches of both sides of a pair, over all images, with the side as seen from it.
+    """Patches of both sides of a pair, over all images, with the side as seen from the pair.
 
     Args:
         prototypes: as :func:`set_names` gives.
-        pair: of classes.
+        pair: the pair of classes.
     """
     patches = prototypes[(prototypes["baseline"] == "none") & (prototypes["selection"] == "all")]
     sides = sides_of(pair, *(patches[name].to_numpy() for name in ("first", "second", "side")))
@@ -272,21 +272,21 @@ def patches_of_pair(prototypes: pd.DataFrame, pair: Pair) -> pd.DataFrame:
 def pair_table(
     pairs: Sequence[Pair], names: Sequence[str], planes: Planes, usable: Collection[int], sets: Mapping[str, np.ndarray]
 ) -> pd.DataFrame:
-    """A row for every named pair: its hyperplane and its factorizations, or why it is skipped.
+    """A row for every named pair: its hyperplane and its factorizations, or the reason why it is skipped.
 
     Args:
-        pairs: in the order of the table.
-        names: of the classes.
-        planes: their hyperplanes.
-        usable: classes with features.
+        pairs: the pairs, in the order of the table.
+        names: the names of the classes.
+        planes: the hyperplanes of the pairs.
+        usable: the classes with features.
         sets: as :func:`contrast_sets` gives.
 
     Returns:
         from_class, from_name, to_class, to_name, status (``ok`` or ``skipped``), reason, train_accuracy and
-        heldout_accuracy (of features), normal_length, and of both factorizations error_for, error_against (relative)
-        and removed_for, removed_against (share that rectifying took away).
+        heldout_accuracy (of features), normal_length, and, of both factorizations, error_for and error_against
+        (relative), and removed_for and removed_against (the share that rectifying took away).
     """
-    # Why pairs are skipped: for want of features, of a plane, or of something to factorize.
+    # The reasons why pairs are skipped: no features, no plane, or nothing to factorize.
     reasons = skipped_pairs(pairs, names, usable, planes.skipped)
     real = sets["skipped_baseline"] == "none"
     for (first, second), reason in zip(

@@ -1,4 +1,4 @@
-"""What is pasted into pictures: a box of a picture, in a size and a corner."""
+"""The crop that is pasted into pictures: a box of a picture, with its own size and corner."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ CORNERS = ("top_left", "top_right", "bottom_left", "bottom_right")
 
 @dataclass(frozen=True)
 class Crop:
-    """What is pasted: a box of a picture, in a size of its own.
+    """The crop that is pasted: a box of a picture, with its own size.
 
     Args:
-        photograph: one of the photographs that ship with the packages, such as ``astronaut``; or
-        file: a picture of one's own.
-        box: ``(top, left, height, width)`` in pixels of the picture; the whole picture if ``None``.
-        size: ``(height, width)`` in pixels of the model's view, or its height alone; as it is if ``None``.
+        photograph: a photograph that ships with the packages, for example ``astronaut``. Give either this or ``file``.
+        file: a picture of your own.
+        box: ``(top, left, height, width)`` in pixels of the picture; ``None`` means the whole picture.
+        size: ``(height, width)`` in pixels of the model's view, or only the height; ``None`` keeps the size of the box.
 
     Raises:
-        ConfigError: not exactly one source, an unknown photograph, or a box or size that cannot be.
+        ConfigError: there is no source or there are two, the photograph is unknown, or the box or size is impossible.
 
     Example:
         >>> Crop(photograph="astronaut", box=(50, 160, 140, 140), size=32).pixels().shape
@@ -61,14 +61,14 @@ class Crop:
         """The crop, ``[h, w, 3]`` uint8.
 
         Raises:
-            DataError: the picture cannot be read, or the box leaves it.
+            DataError: the picture cannot be read, or the box reaches beyond it.
         """
         try:
             picture = open_rgb(self.path)
         except DataError as error:
             raise DataError(f"{self.path}: {error}") from error
 
-        # The box of it.
+        # Its box.
         if self.box is not None:
             top, left, height, width = self.box
             inside = 0 <= top <= picture.height - height and 0 <= left <= picture.width - width
@@ -79,7 +79,7 @@ class Crop:
                 )
             picture = picture.crop((left, top, left + width, top + height))
 
-        # In its own size.
+        # The size.
         if self.size is not None:
             height, width = (
                 (self.size, max(1, round(self.size * picture.width / picture.height)))
@@ -91,7 +91,7 @@ class Crop:
 
 
 def corner_box(crop: tuple[int, int], view: tuple[int, int], corner: str) -> tuple[int, int, int, int]:
-    """Where a crop lies in a corner of a view.
+    """The box of a crop that lies in a corner of a view.
 
     Args:
         crop: ``(height, width)`` in pixels.
@@ -129,7 +129,7 @@ def crop_of(settings: Mapping[str, Any]) -> Crop:
     """The crop that an entry of a configuration describes.
 
     Raises:
-        ConfigError: it describes none.
+        ConfigError: the entry does not describe a crop.
 
     Example:
         >>> crop_of({"photograph": "cat", "box": [0, 0, 50, 100], "size": 20}).pixels().shape

@@ -1,7 +1,7 @@
-r"""Contrast features: the activation vectors of a class that speak for it.
+r"""Contrast features: those activation vectors of a class that speak for the class.
 
 Notation: ``a`` activations ``[N, C, h, w]`` of a class's images, ``A`` their attribution maps ``[N, h, w]`` (mean over
-channels), ``F`` features ``[n, C]``, a row per chosen position.
+channels), ``F`` features ``[n, C]``, one row for each chosen position.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ MAPS = ("raw", "rectified")
 """Kinds of attribution map that can choose positions; the published code takes ``raw`` here."""
 
 THRESHOLD = 0.25
-"""Published share of an image's largest attribution that a position has to exceed."""
+"""Published: a position is chosen if its attribution exceeds this share of the largest in its image."""
 
 LEAST_IMAGES = 2
-"""Images with features that a class needs: one to fit with and one to hold out."""
+"""Number of images with features that a class needs: one to fit with and one to hold out."""
 
-#: What a file of features says of its classes, with the types of the arrays.
+#: The arrays about classes in a file of features, with their types.
 HEADS = {"classes": np.int64, "class_names": np.str_, "n_images": np.int64, "n_features": np.int64, "reason": np.str_}
 
 
@@ -38,19 +38,20 @@ class Features:
 
     Attributes:
         vectors: ``[n, C]`` float32.
-        images: ``[n]`` id of the image that each row comes from.
+        images: ``[n]`` the id of the image that each row comes from.
     """
 
     vectors: np.ndarray
     images: np.ndarray
 
     def split(self, target: int, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """Rows to fit with and rows of images that are held out, ``[n', C]`` and ``[n'', C]``.
+        """Rows to fit with, ``[n', C]``, and rows of held-out images, ``[n'', C]``.
 
         Args:
-            target: the class; each has a draw of its own.
-            share: of the images that is held out, 0 to 1; at least one image where it is above 0, never all.
-            seed: of the draw.
+            target: the class; each class has its own draw.
+            share: the share of the images that is held out, 0 to 1. Above 0, at least one image is held out, but never
+                all.
+            seed: the seed of the draw.
 
         Example:
             >>> features = Features(np.arange(4.0).reshape(4, 1), np.array([7, 7, 8, 9]))
@@ -66,7 +67,7 @@ class Features:
 
 
 def telling_positions(maps: np.ndarray, threshold: float = THRESHOLD) -> np.ndarray:
-    r"""Positions whose attribution exceeds a share of the largest in their image.
+    r"""The positions whose attribution exceeds a share of the largest attribution in their image.
 
     .. math:: A_{n y x} > \tau \max_{y', x'} A_{n y' x'}
 
@@ -75,9 +76,9 @@ def telling_positions(maps: np.ndarray, threshold: float = THRESHOLD) -> np.ndar
         threshold: :math:`\tau`, 0 to 1.
 
     Returns:
-        ``[N, h, w]`` bool; nowhere in an image whose attribution is nowhere positive.
+        ``[N, h, w]`` bool. An image without positive attribution has no such position.
 
-    Source: arXiv 2502.03422 and its code, which takes the *raw* channel mean here and the rectified one for NMF.
+    Source: arXiv 2502.03422 and its code. The code uses the *raw* channel mean here and the rectified mean for NMF.
 
     Example:
         >>> telling_positions(np.array([[[1.0, 0.25, 0.5]], [[-1.0, -2.0, 0.0]]])).tolist()
@@ -89,7 +90,7 @@ def telling_positions(maps: np.ndarray, threshold: float = THRESHOLD) -> np.ndar
 def contrast_features(
     activations: Tensor, maps: np.ndarray, images: np.ndarray, threshold: float = THRESHOLD
 ) -> Features:
-    """Activation vectors at the telling positions of one class's images.
+    """The activation vectors at the telling positions of one class's images.
 
     Args:
         activations: ``[N, C, h, w]``.
@@ -125,19 +126,19 @@ def features_of_classes(
     maps: str = "raw",
     threshold: float = THRESHOLD,
 ) -> dict[str, np.ndarray]:
-    """Features of every class, as one file holds them.
+    """The features of every class, in the form of one file.
 
     Args:
-        classes: class, activations ``[N, C, h, w]`` and place among the attributed images, as
+        classes: each class with its activations ``[N, C, h, w]`` and its place among the attributed images, as
             :func:`conceptrast.concepts.attributed_images.by_class` gives.
         attribution: image ``[M]`` and the maps ``[M, h, w]`` of all images.
-        names: of the model's classes.
-        maps: which of :data:`MAPS` chooses positions.
+        names: the names of the model's classes.
+        maps: one of :data:`MAPS`; it chooses the positions.
         threshold: see :func:`telling_positions`.
 
     Returns:
         Arrays by name: classes ``[K]``, class_names ``[K]``, n_images ``[K]`` (attributed), n_features ``[K]``, reason
-        ``[K]`` (why a class cannot be contrasted; empty where it can), and for each class vectors_<class> ``[n, C]``
+        ``[K]`` (why a class cannot be contrasted; empty if it can), and for each class vectors_<class> ``[n, C]``
         and images_<class> ``[n]``.
     """
     facts: list[tuple[int, str, int, int, str]] = []
@@ -162,10 +163,10 @@ def _reason(features: Features) -> str:
 
 
 class FeatureBank(Mapping[int, Features]):
-    """Features of all classes that can be contrasted, read from their files when they are asked for.
+    """The features of all classes that can be contrasted. They are read from their files when someone asks for them.
 
     Args:
-        files: what :func:`features_of_classes` gave for each shard of classes.
+        files: the files with the results of :func:`features_of_classes`, one for each shard of classes.
     """
 
     def __init__(self, files: Sequence[Path]) -> None:
@@ -187,10 +188,10 @@ class FeatureBank(Mapping[int, Features]):
 
 
 def class_table(files: Sequence[Path]) -> pd.DataFrame:
-    """What each class offers to contrast.
+    """What each class has for contrasts: its images and features, or the reason why it cannot be used.
 
     Args:
-        files: features of all shards.
+        files: the feature files of all shards.
 
     Returns:
         class, class_name, n_images, n_features, status (``ok`` or ``skipped``), reason; by class.

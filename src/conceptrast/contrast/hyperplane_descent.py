@@ -1,9 +1,9 @@
 r"""Gradient descent on the hyperplanes of many pairs of classes at once.
 
 Notation: ``F_i`` features ``[n_i, C]`` of class ``i``; a pair ``p = (A, B)`` labels A's features 0 and B's 1; ``W``
-normals ``[P, C]`` and ``b`` biases ``[P]`` of all pairs; logits ``z = F W^T + b``. A step of all pairs costs two matrix
-products a class: of its features with the normals of all pairs that it is in, and back. Classes of about the same size
-are padded and run in one batch; no loop runs over pairs and steps.
+normals ``[P, C]`` and ``b`` biases ``[P]`` of all pairs; logits ``z = F W^T + b``. One step for all pairs costs two
+matrix products for each class: its features times the normals of all its pairs, and the way back. Classes of about the
+same size are padded and run in one batch. There is no loop over both pairs and steps.
 """
 
 from __future__ import annotations
@@ -22,32 +22,32 @@ from conceptrast.contrast.pairs import Pair
 from conceptrast.models.inference import PRECISIONS, default_device
 
 FULL = 0.8
-"""Least share of the rows and pairs of the largest class in a group of classes that are padded together."""
+"""Classes are padded together only if each has at least this share of the rows and pairs of the largest."""
 
 
 class ClassGroup(NamedTuple):
-    """Features of ``G`` classes of about the same size, padded to ``n`` rows and ``K`` pairs each."""
+    """The features of ``G`` classes of about the same size. Each is padded to ``n`` rows and ``K`` pairs."""
 
     rows: Tensor
-    """``[G, n, C]``; rows behind a class's last feature are zero."""
+    """``[G, n, C]``; the rows after a class's last feature are zero."""
     real: Tensor
     """``[G, 1, n]``: 1 for a feature, 0 for padding."""
     pairs: Tensor
-    """``[G, K]`` pairs that each class is in; the number after the last pair stands for none."""
+    """``[G, K]`` the pairs that each class is part of; the number after the last pair means "no pair"."""
     labels: Tensor
-    """``[G, K, 1]``: the class's label in each, 0 as first and 1 as second."""
+    """``[G, K, 1]`` the class's label in each pair: 0 for the first class, 1 for the second."""
 
 
 def class_groups(
     features: Mapping[int, np.ndarray], pairs: Sequence[Pair], kind: torch.dtype, device: torch.device | str = "cpu"
 ) -> list[ClassGroup]:
-    """Classes in groups within which rows and pairs are padded by a fifth at most.
+    """Put classes into groups, so that rows and pairs are padded by a fifth at most.
 
     Args:
         features: ``[n_i, C]`` by class.
         pairs: ordered pairs of classes.
-        kind: type of the rows, and so of the matrix products.
-        device: where the descent runs.
+        kind: the type of the rows, and so of the matrix products.
+        device: the device where the descent runs.
 
     Example:
         >>> features = {0: np.ones((9, 1)), 1: np.ones((3, 1)), 2: np.ones((10, 1))}
@@ -82,15 +82,15 @@ def _padded(
     none: int,
     kind: torch.dtype,
 ) -> ClassGroup:
-    """The features of some classes and the pairs that they are in; ``none`` stands for no pair."""
-    # As large as the largest of the classes.
+    """The features of some classes, and their pairs; the number ``none`` means "no pair"."""
+    # Arrays as large as the largest class.
     n, k = (max(len(of[target]) for target in group) for of in (features, members))
     rows = torch.zeros(len(group), n, features[group[0]].shape[1], dtype=kind)
     real = torch.zeros(len(group), 1, n)
     pairs = torch.full((len(group), k), none)
     labels = torch.zeros(len(group), k, 1)
 
-    # Filled as far as each class goes.
+    # The values of each class.
     for place, target in enumerate(group):
         memberships = torch.tensor(members[target])
         rows[place, : len(features[target])] = torch.from_numpy(features[target])
@@ -110,8 +110,8 @@ def descent_step(
 
     Args:
         groups: features and pairs of all classes, as :func:`class_groups` gives.
-        counts: ``[P + 1, 1]`` features of both classes of each pair; 1 for no pair.
-        normals: ``[P + 1, C]`` float32; the last row, for no pair, means nothing.
+        counts: ``[P + 1, 1]`` the number of features of both classes of each pair; 1 for "no pair".
+        normals: ``[P + 1, C]`` float32; the last row stands for "no pair" and has no meaning.
         biases: ``[P + 1, 1]`` float32, likewise.
         learning_rate: :math:`\eta`.
 
@@ -125,7 +125,7 @@ def descent_step(
     steps = torch.zeros_like(normals)
     shifts = torch.zeros_like(biases)
     for rows, real, pairs, labels in groups:
-        # A row a pair and a column a feature: the order in which both products are fastest.
+        # Rows are pairs and columns are features. In this order both products are fastest.
         logits = torch.bmm(normals[pairs].to(rows.dtype), rows.mT).float() + biases[pairs]
         residuals = logits.sigmoid_().sub_(labels).mul_(real)
         steps.index_add_(0, pairs.flatten(), torch.bmm(residuals.to(rows.dtype), rows).float().flatten(0, 1))
@@ -145,10 +145,11 @@ def descend(
 
     Args:
         features: ``[n_i, C]`` by class.
-        pairs: ordered pairs of classes, none twice.
-        solver: start, steps and learning rate.
-        seed: of a random start; each ordered pair has a draw of its own, which does not depend on the others.
-        precision: of the matrix products, ``float32`` or ``bfloat16``; normals and biases are float32 in both.
+        pairs: the ordered pairs of classes, each once.
+        solver: the start, the steps and the learning rate.
+        seed: the seed of a random start; each ordered pair has its own draw, which does not depend on the other pairs.
+        precision: the precision of the matrix products, ``float32`` or ``bfloat16``; normals and biases are float32 in
+            both.
 
     Returns:
         Normals ``[P, C]`` and biases ``[P]``, float32.
@@ -177,7 +178,7 @@ def descend(
     for _ in range(solver.steps):
         descent_step(groups, counts, normals, biases, learning_rate=solver.learning_rate)
 
-    # The last row is for no pair.
+    # The last row stands for "no pair".
     normals = normals[:-1]
     biases = biases[:-1]
     if not (normals.isfinite().all() and biases.isfinite().all()):
@@ -189,7 +190,7 @@ def descend(
 
 
 def _start(pairs: Sequence[Pair], channels: int, init: str, seed: int) -> tuple[Tensor, Tensor]:
-    """Normals ``[P + 1, C]`` and biases ``[P + 1, 1]`` to start from: zeros, or as torch starts a linear layer."""
+    """The start: normals ``[P + 1, C]`` and biases ``[P + 1, 1]``, zero or drawn like torch's linear layer."""
     drawn = np.zeros((len(pairs) + 1, channels + 1), np.float32)
     if init == "random":
         bound = channels**-0.5

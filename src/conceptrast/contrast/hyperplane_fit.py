@@ -1,8 +1,8 @@
-r"""The fit of hyperplanes between the features of pairs of classes, and how well they tell the classes apart.
+r"""Fit hyperplanes between the features of pairs of classes, and measure how well they tell the classes apart.
 
 Notation: ``F_i`` features ``[n_i, C]`` of class ``i``; a pair ``p = (A, B)`` labels A's features 0 and B's 1; ``W``
-normals ``[P, C]`` and ``b`` biases ``[P]`` of all pairs, a normal pointing from A towards B; logits ``z = F W^T + b``,
-negative on A's side.
+normals ``[P, C]`` and ``b`` biases ``[P]`` of all pairs. A normal points from A towards B. The logits ``z = F W^T + b``
+are negative on A's side.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ def regress(features: Mapping[int, np.ndarray], pairs: Sequence[Pair], name: str
     Args:
         features: ``[n_i, C]`` by class.
         pairs: pairs of classes.
-        name: of the solver, for a warning where some regression does not converge.
+        name: the name of the solver, for the warning that a regression did not converge.
 
     Returns:
         Normals ``[P, C]`` and biases ``[P]``, float32.
     """
-    # Imported where it is used: it takes a second, and steps that only read hyperplanes do without.
+    # This import takes a second, and steps that only read hyperplanes do not need it.
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
@@ -63,19 +63,20 @@ def fit_pairs(
     """Hyperplanes of pairs of classes, and how well they tell the classes apart.
 
     Args:
-        features: by class, the features to fit with and those of held-out images, as :meth:`Features.split` gives.
-        pairs: unordered pairs, each once; a solver that is not antisymmetric also fits each the other way round.
-        solver: how.
+        features: by class, the features to fit with and the features of held-out images, as :meth:`Features.split`
+            gives.
+        pairs: unordered pairs, each once. A solver that is not antisymmetric also fits each pair in the other order.
+        solver: how the hyperplanes are fitted.
         seed: see :func:`descend`.
-        precision: of the matrix products of gradient descent.
+        precision: the precision of the matrix products of gradient descent.
 
     Returns:
         Arrays by name: first ``[P]``, second ``[P]``, normals ``[P, C]``, their lengths ``[P]``, biases ``[P]``,
-        train_accuracy ``[P]`` and, where images are held out, heldout_accuracy ``[P]``; skipped ``[S, 2]`` pairs that
-        no plane separates, because all features of both are the same or the normal is zero.
+        train_accuracy ``[P]`` and, where images are held out, heldout_accuracy ``[P]``; skipped ``[S, 2]`` are the
+        pairs that no plane separates, because all features of both classes are the same or the normal is zero.
 
     Raises:
-        ShapeError: a pair of a class with itself, or of a class without features.
+        ShapeError: a pair names the same class twice, or a class without features.
         ConceptrastError: the descent gives numbers that are not finite.
 
     Example:
@@ -96,7 +97,7 @@ def fit_pairs(
     training = {target: rows for target, (rows, _) in features.items()}
     normals, biases = _fitted(training, usable, solver, seed=seed, precision=precision)
 
-    # Those that are not zero: from zero, two classes of as many features with the same sum stay at zero.
+    # Normals that are not zero. A start at zero stays there if both classes have as many features with the same sum.
     lengths = np.linalg.norm(normals, axis=1)
     separates = lengths > 0
     usable = [pair for pair, kept in zip(usable, separates, strict=True) if kept]
@@ -135,7 +136,7 @@ def _fitted(
 def accuracies(
     features: Mapping[int, np.ndarray], pairs: Sequence[Pair], normals: np.ndarray, biases: np.ndarray
 ) -> np.ndarray:
-    """Share of the features of both classes of each pair that lie on their own side: ``[P]``.
+    """For each pair, the share of both classes' features that lie on their own side: ``[P]``.
 
     Args:
         features: ``[n_i, C]`` by class.
@@ -160,5 +161,5 @@ def accuracies(
 
 
 def _indistinct(first: np.ndarray, second: np.ndarray) -> bool:
-    """Whether all features of two classes are one and the same vector."""
+    """Whether all features of two classes are the same vector."""
     return bool((first == first[0]).all() and (second == first[0]).all())

@@ -1,4 +1,4 @@
-"""The hyperplanes of a study: shards of its pairs are fitted one by one, and their files are read back by pair."""
+"""The hyperplanes of a study. Shards of its pairs are fitted one by one, and their files are read back by pair."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from conceptrast.contrast.pairs import Pair
 ACCURACIES = ("train_accuracy", "heldout_accuracy")
 ARRAYS = ("normals", "biases", *ACCURACIES)
 BLOCK = 64
-"""Classes on each side of a block of pairs: what bounds the features that are in memory at once."""
+"""Number of classes on each side of a block of pairs. It limits the features that are in memory at once."""
 
 
 def blocks_of_pairs(classes: Sequence[int], shard: int = 0, shards: int = 1, size: int = BLOCK) -> Iterator[list[Pair]]:
-    """Unordered pairs of classes in blocks; those whose lower class is among every ``shards``-th class.
+    """Blocks of unordered pairs of classes. A shard has the pairs of every ``shards``-th lower class.
 
     Args:
         classes: sorted.
-        shard: which of the shards.
-        shards: how many there are; each pair is in one of them.
-        size: classes on each side of a block at most.
+        shard: the number of this shard.
+        shards: the number of shards; each pair is in one of them.
+        size: the largest number of classes on each side of a block.
 
     Example:
         >>> list(blocks_of_pairs([3, 5, 8])), list(blocks_of_pairs([3, 5, 8], shard=1, shards=2))
@@ -53,10 +53,10 @@ class FitOptions:
     """How the hyperplanes of a study are fitted.
 
     Args:
-        heldout: share of each class's images that no plane is fitted with.
-        seed: of the draw of held-out images and of random starts.
-        precision: of matrix products.
-        block: classes on each side of a block; memory grows with it, results change by rounding alone.
+        heldout: the share of each class's images that no plane is fitted with.
+        seed: the seed of the draw of held-out images and of random starts.
+        precision: the precision of matrix products.
+        block: the number of classes on each side of a block. Memory grows with it; results change by rounding only.
     """
 
     heldout: float = 0.25
@@ -68,12 +68,12 @@ class FitOptions:
 def fit_shard(
     bank: FeatureBank, solvers: Sequence[Solver], options: FitOptions, *, shard: int = 0, shards: int = 1
 ) -> dict[str, np.ndarray]:
-    """Hyperplanes of one shard of a study's pairs, by every solver, as one file holds them.
+    """The hyperplanes of one shard of a study's pairs, by every solver, in the form of one file.
 
     Args:
         bank: features of the study's classes.
-        solvers: all of them.
-        options: held-out images, seed, precision, size of the blocks.
+        solvers: all solvers.
+        options: the held-out images, the seed, the precision and the size of the blocks.
         shard, shards: see :func:`blocks_of_pairs`.
 
     Returns:
@@ -95,17 +95,17 @@ def fit_shard(
 
 
 class Planes(Mapping[Pair, Hyperplane]):
-    """Hyperplanes of the pairs that are asked for, from the files of all shards.
+    """The hyperplanes of the given pairs, from the files of all shards.
 
-    A plane of ``(B, A)`` that was not fitted is the reverse of ``(A, B)``.
+    If the plane of ``(B, A)`` was not fitted, it is the reverse of the plane of ``(A, B)``.
 
     Args:
-        files: what :func:`fit_shard` gave for each shard.
-        solver: name of the solver.
-        pairs: ordered pairs, in the order in which they are iterated; those that no plane separates are left out.
+        files: the files with the results of :func:`fit_shard`, one for each shard.
+        solver: the name of the solver.
+        pairs: the ordered pairs, in the order of iteration. Pairs that no plane separates are left out.
 
     Attributes:
-        skipped: why a pair is left out.
+        skipped: the reason for each pair that is left out.
         accuracy: by pair, train_accuracy and, where images are held out, heldout_accuracy.
     """
 
@@ -122,7 +122,7 @@ class Planes(Mapping[Pair, Hyperplane]):
             for one, other in read_array(path, f"skipped_{solver}").tolist():
                 self.skipped |= {pair: NO_PLANE for pair in ((one, other), (other, one)) if pair in pair_set}
 
-            # The planes that are asked for, whichever way round they were fitted.
+            # The planes of the given pairs, in whichever order they were fitted.
             here = [pair for pair in pair_set if pair in rows or pair[::-1] in rows]
             if not here:
                 continue
@@ -147,12 +147,12 @@ class Planes(Mapping[Pair, Hyperplane]):
 
 
 def chance_planes(planes: Mapping[Pair, Hyperplane], bank: Mapping[int, Features], seed: int) -> dict[Pair, Hyperplane]:
-    """For each plane a random one, as long and through the middle of the two classes' mean features.
+    """For each plane a random one, with a normal as long, through the middle of both classes' mean features.
 
     Args:
-        planes: by pair.
-        bank: features of the classes.
-        seed: of the directions.
+        planes: the hyperplanes by pair.
+        bank: the features of the classes.
+        seed: the seed of the directions.
     """
     targets = {target for pair in planes for target in pair}
     means = {target: bank[target].vectors.mean(axis=0, dtype=np.float64) for target in targets}
@@ -165,12 +165,12 @@ def chance_planes(planes: Mapping[Pair, Hyperplane], bank: Mapping[int, Features
 def beside_chance(
     planes: dict[Pair, Hyperplane], bank: Mapping[int, Features], seed: int
 ) -> dict[str, dict[Pair, Hyperplane]]:
-    """The planes (``none``) and a random one for each of them, by baseline.
+    """The planes (``none``), and a random plane for each of them, by baseline.
 
     Args:
-        planes: by pair.
-        bank: features of their classes.
-        seed: of the random ones.
+        planes: the hyperplanes by pair.
+        bank: the features of their classes.
+        seed: the seed of the random planes.
 
     Example:
         >>> bank = {target: Features(np.ones((1, 2), np.float32), np.array([target])) for target in (0, 1)}

@@ -1,4 +1,4 @@
-"""Solvers: the named ways to fit a hyperplane, as a configuration lists them. All of them are fitted and compared."""
+"""Solvers: the named ways to fit a hyperplane that a configuration lists. All of them are fitted and compared."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ class Solver:
     """One way to fit a hyperplane.
 
     Args:
-        name: its key in ``contrast.hyperplanes:``.
-        solver: ``"gradient_descent"``, the published recipe: binary cross-entropy over all features at once, ``steps``
-            steps of ``learning_rate``; ``"logistic"``: scikit-learn's logistic regression (L2, C = 1), converged.
-        init: where gradient descent starts; ``"zero"`` (ours) makes the plane of (B, A) the negative of (A, B), so that
-            half of them are computed; ``"random"`` (published) draws torch's linear layer, every ordered pair for
-            itself.
-        steps: of gradient descent.
-        learning_rate: of gradient descent.
+        name: the solver's key in ``contrast.hyperplanes:``.
+        solver: ``"gradient_descent"`` is the published recipe: binary cross-entropy over all features at once,
+            ``steps`` steps of ``learning_rate``. ``"logistic"`` is scikit-learn's logistic regression (L2, C = 1), run
+            until it converges.
+        init: where gradient descent starts. With ``"zero"`` (ours) the plane of (B, A) is the negative of (A, B), so
+            only half of the planes are computed. ``"random"`` (published) starts like torch's linear layer, with a new
+            draw for every ordered pair.
+        steps: the number of steps of gradient descent.
+        learning_rate: the learning rate of gradient descent.
 
     Raises:
-        ConfigError: a value that is not usable; the message names key and value.
+        ConfigError: a value cannot be used; the message names the key and the value.
     """
 
     name: str
@@ -54,10 +55,10 @@ class Solver:
 
     @classmethod
     def from_settings(cls, name: str, settings: Mapping[str, Any]) -> Solver:
-        """The solver that an entry of a configuration describes.
+        """The solver that a configuration entry describes.
 
         Raises:
-            ConfigError: an unknown key or value.
+            ConfigError: a key or a value is unknown.
 
         Example:
             >>> Solver.from_settings("published", {"init": "random"}).antisymmetric
@@ -71,7 +72,7 @@ class Solver:
 
 
 def solvers_from_settings(settings: Sequence[Mapping[str, Any]]) -> list[Solver]:
-    """The solvers of a step's settings: a list, since their order counts and a mapping's is lost on the way to a step.
+    """The solvers of a step's settings. They are a list because their order counts, and a mapping would lose its order.
 
     Example:
         >>> solvers = solvers_from_settings([{"name": "zero"}, {"name": "random", "init": "random"}])

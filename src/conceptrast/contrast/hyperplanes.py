@@ -14,16 +14,16 @@ from conceptrast.contrast.pairs import Pair
 
 NO_PLANE = "no separating plane: the features of both classes are the same, or have the same mean"
 RANDOM_DIRECTION = "random_direction"
-"""The chance row: a random direction as long as the normal."""
+"""The name of the chance row: a random direction as long as the normal."""
 
 
 @dataclass(frozen=True)
 class Hyperplane:
-    r"""The plane :math:`w \cdot a + b = 0` between two classes; :math:`w` points from the first to the second.
+    r"""The plane :math:`w \cdot a + b = 0` between two classes. :math:`w` points from the first to the second.
 
     Attributes:
-        normal: ``[C]`` float32, not of length 1.
-        bias: in the same unit as ``normal @ activation``.
+        normal: ``[C]`` float32, not scaled to length 1.
+        bias: the bias, in the unit of ``normal @ activation``.
     """
 
     normal: np.ndarray
@@ -44,7 +44,7 @@ class Hyperplane:
         return Hyperplane(-self.normal, -self.bias)
 
     def distances(self, activations: Tensor) -> Tensor:
-        r"""Signed distance of every position: negative on the first class's side.
+        r"""The signed distance of every position, negative on the first class's side.
 
         .. math:: d_{n y x} = (w \cdot a_{n y x} + b) / \lVert w \rVert
 
@@ -69,13 +69,13 @@ class Hyperplane:
 
 
 def random_hyperplane(plane: Hyperplane, between: np.ndarray, seed: int, pair: Pair) -> Hyperplane:
-    """Chance: a random direction as long as the normal, through a point between the classes.
+    """The chance plane: a random direction as long as the normal, through a point between the classes.
 
     Args:
-        plane: whose length counts.
-        between: ``[C]`` a point of the plane, such as the middle of the two classes' mean features.
-        seed: of the draw.
-        pair: each has a draw of its own.
+        plane: the plane that gives the length of the normal.
+        between: ``[C]`` a point of the plane, for example the middle of the two classes' mean features.
+        seed: the seed of the draw.
+        pair: the pair of classes; each pair has its own draw.
 
     Example:
         >>> plane = Hyperplane(np.array([3.0, 4.0], np.float32), 0.0)

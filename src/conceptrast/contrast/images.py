@@ -30,13 +30,13 @@ def images_by_class(attribution: Mapping[str, np.ndarray]) -> dict[int, np.ndarr
 
 
 def drawn_images(images: np.ndarray, target: int, most: int, seed: int) -> np.ndarray:
-    """At most ``most`` images of a class, sorted; each class has a draw of its own.
+    """At most ``most`` images of a class, sorted. Each class has its own draw.
 
     Args:
         images: ids ``[N]``.
         target: the class.
-        most: largest number of them.
-        seed: of the draw.
+        most: the largest number of images.
+        seed: the seed of the draw.
 
     Example:
         >>> drawn_images(np.array([7, 8]), target=3, most=5, seed=0)
@@ -48,7 +48,7 @@ def drawn_images(images: np.ndarray, target: int, most: int, seed: int) -> np.nd
 
 
 def images_of_pairs(pairs: Collection[Pair], images: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
-    """The images of the classes that are part of a pair.
+    """The images of all classes that are part of a pair.
 
     Example:
         >>> images_of_pairs([(2, 0)], {0: np.array([5]), 1: np.array([6]), 2: np.array([7])})
@@ -61,14 +61,14 @@ def images_of_pairs(pairs: Collection[Pair], images: Mapping[int, np.ndarray]) -
 def class_activations(
     pictures: Pictures, split: SplitModel, images: Mapping[int, np.ndarray], precision: str, what: str
 ) -> Iterator[tuple[int, Tensor]]:
-    """Activations ``[N, C, h, w]`` of the images of every class; one class is in memory at a time.
+    """Activations ``[N, C, h, w]`` of the images of every class. Only one class is in memory at a time.
 
     Args:
         pictures: the images, and the model that sees them.
         split: the model, cut at a layer.
-        images: ids ``[N]`` by class; a class without any is left out.
+        images: ids ``[N]`` by class; a class without images is left out.
         precision: ``float32`` or ``bfloat16``.
-        what: is being done, for the progress.
+        what: what is being done, for the progress display.
     """
     all_ids = np.concatenate([np.empty(0, np.int64), *images.values()])
     targets = np.repeat(np.array(list(images), np.int64), [len(ids) for ids in images.values()])

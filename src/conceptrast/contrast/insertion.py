@@ -1,8 +1,8 @@
-r"""The insertion test: paste a thing into images of B; does the model say A?
+r"""The insertion test: we paste a thing into images of B; does the model say A?
 
-Notation: ``x`` normalised images ``[N, 3, H, W]`` that the model names B, ``q`` a crop ``[3, h, w]``, pasted into the
-same box of every image. Two controls fill the same box: zeros in normalised space, and the crop with its pixels
-shuffled, which keeps its colours and takes away what it shows.
+Notation: ``x`` are normalised images ``[N, 3, H, W]`` that the model names B. ``q`` is a crop ``[3, h, w]`` that is
+pasted into the same box of every image. Two controls fill the same box. The first is zeros in normalised space. The
+second is the crop with its pixels shuffled: it keeps the colours but no longer shows the thing.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ CONTROLS = ("zeros", "shuffled")
 def inserted_views(
     views: Tensor, images: np.ndarray, crop: np.ndarray, box: Sequence[int], condition: str, model: Model, seed: int = 0
 ) -> Tensor:
-    """Views with the box filled as a condition says.
+    """Fill the box in every view as a condition says.
 
     Args:
-        views: ``[n, 3, H, W]`` uint8, or ``[n, 1, H, W]``, where the crop is pasted in grey.
-        images: ``[n]`` ids; each image's shuffle is drawn from the seed and its id.
+        views: ``[n, 3, H, W]`` uint8, or ``[n, 1, H, W]`` uint8; then the crop is pasted in grey.
+        images: ``[n]`` ids; the shuffle of each image is drawn from the seed and its id.
         crop: ``[h, w, 3]`` uint8.
         box: top, left, height, width.
-        condition: one of :data:`CONDITIONS`: nothing, the crop, zeros in normalised space (as near as bytes come: the
-            mean colour), the crop's pixels shuffled.
-        model: says the normalisation.
-        seed: of the shuffles.
+        condition: one of :data:`CONDITIONS`: nothing, the crop, zeros in normalised space (in bytes the nearest is the
+            mean colour), or the crop with its pixels shuffled.
+        model: the model, for its normalisation.
+        seed: the seed of the shuffles.
 
     Returns:
-        uint8, of the shape of the views, which stay as they were.
+        New views, uint8, of the same shape. The given views stay as they were.
     """
     top, left, height, width = box
     pasted = views.clone()
@@ -72,7 +72,7 @@ def insertion_rows(
     seed: int = 0,
     precision: str = "float32",
 ) -> pd.DataFrame:
-    """What the model says of every image under every condition.
+    """The model's probabilities for every image under every condition.
 
     Args:
         model: the classifier.
@@ -80,7 +80,7 @@ def insertion_rows(
         crop: ``[h, w, 3]`` uint8.
         corner: one of :data:`~conceptrast.contrast.crops.CORNERS`.
         pair: A, which the crop may speak for, and B.
-        seed: of the shuffles.
+        seed: the seed of the shuffles.
         precision: ``float32`` or ``bfloat16``; the softmax is float64.
 
     Returns:
@@ -89,7 +89,7 @@ def insertion_rows(
     Raises:
         ConfigError: there is no such corner, or the crop is larger than the views.
 
-    Source: arXiv 2502.03422, insertion test (a person pasted beside huskies); the shuffled control is ours.
+    Source: arXiv 2502.03422, insertion test (a person pasted beside huskies). The shuffled control is ours.
     """
     box = corner_box((crop.shape[0], crop.shape[1]), model.preprocess.size, corner)
     device = device_of(model)
@@ -107,10 +107,10 @@ def insertion_rows(
 
 
 def skipped_insertion(model: Model, pair: tuple[int, int], reason: str) -> pd.DataFrame:
-    """The one row of a pair that cannot be tested: both classes with their names, and the reason.
+    """The single row of a pair that cannot be tested: both classes with their names, and the reason.
 
     Args:
-        model: for its class names.
+        model: the model, for its class names.
         pair: A and B.
         reason: why it cannot be tested.
     """
@@ -129,7 +129,7 @@ def _head(model: Model, pair: tuple[int, int], status: str, reason: str = "") ->
 def _inputs(
     views: Tensor, images: np.ndarray, crop: np.ndarray, box: Sequence[int], condition: str, model: Model, seed: int
 ) -> Tensor:
-    """What the network gets: normalised views, with zeros that are exactly zero."""
+    """The input of the network: normalised views, in which the zeros are exactly zero."""
     pasted = inserted_views(views, images=images, crop=crop, box=box, condition=condition, model=model, seed=seed)
     inputs = network_input(model, pasted)
     if condition == "zeros":
@@ -141,14 +141,14 @@ def _inputs(
 def insertion_examples(
     pictures: Pictures, rows: pd.DataFrame, crop: np.ndarray, corner: str, seed: int
 ) -> list[InsertionExample]:
-    """The images in which the crop changes the probability of A by the median, and by most.
+    """Two example images: those with the median and with the largest change of A's probability by the crop.
 
     Args:
         pictures: the images and the model.
         rows: image, condition, p_first, p_second of one pair.
         crop: ``[h, w, 3]`` uint8.
-        corner: where it is pasted.
-        seed: of the shuffled control.
+        corner: the corner where the crop is pasted.
+        seed: the seed of the shuffled control.
     """
     # The two images.
     probabilities = rows.pivot_table(index="image", columns="condition", values=["p_first", "p_second"])
@@ -186,13 +186,14 @@ def insertion_summary(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
 
     Args:
         rows: as :func:`insertion_rows` and :func:`skipped_insertion` give.
-        seed: of the bootstrap.
+        seed: the seed of the bootstrap.
 
     Returns:
-        first, first_name, second, second_name, status, reason, condition, n_images, p_first, p_second, and for both the
-        mean paired change with its 95 % bootstrap interval (change_first, low_first, high_first, ...). Rows ``none``,
-        ``crop``, ``zeros`` and ``shuffled`` say what is there and how it differs from ``none``; rows ``crop-zeros`` and
-        ``crop-shuffled`` how much more the crop changes than a control does: the effect.
+        first, first_name, second, second_name, status, reason, condition, n_images, p_first, p_second, and for both
+        classes the mean paired change with its 95 % bootstrap interval (change_first, low_first, high_first, ...). The
+        rows ``none``, ``crop``, ``zeros`` and ``shuffled`` give the probabilities under a condition and their
+        difference from ``none``. The rows ``crop-zeros`` and ``crop-shuffled`` give the effect: how much more the crop
+        changes than a control.
     """
     summary: list[dict[str, Any]] = []
     for _, group in rows.groupby(["first", "second"], sort=False):
@@ -202,12 +203,12 @@ def insertion_summary(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
             summary.append(head)
             continue
 
-        # The probabilities of both classes, an image a row and a condition a column.
+        # The probabilities of both classes: one row for each image, one column for each condition.
         table = {
             name: group.pivot_table(index="image", columns="condition", values=name) for name in ("p_first", "p_second")
         }
 
-        # What each condition changes, and how much more the crop changes than a control.
+        # The change by each condition, and how much more the crop changes than a control.
         for condition in CONDITIONS:
             row = head | {"condition": condition, "n_images": len(table["p_first"])}
             row |= {name: float(values[condition].mean()) for name, values in table.items()}
@@ -219,7 +220,7 @@ def insertion_summary(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
 
 
 def _changes(table: Mapping[str, pd.DataFrame], condition: str, other: str, seed: int) -> dict[str, float]:
-    """Mean paired difference of two conditions, with its interval, of both probabilities."""
+    """For both probabilities, the mean paired difference of two conditions with its interval."""
     changes: dict[str, float] = {}
     for name, values in table.items():
         difference = (values[condition] - values[other]).to_numpy(float)

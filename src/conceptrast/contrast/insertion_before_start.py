@@ -9,15 +9,15 @@ from conceptrast.contrast.crops import corner_box, crop_of
 
 
 def check_entry(entry: Mapping[str, Any], shape: tuple[int, ...], view: tuple[int, int]) -> None:  # noqa: ARG001
-    """Refuse a crop that cannot be read, or that is larger than the view.
+    """Refuse a crop that cannot be read or that is larger than the view.
 
     Args:
         entry: the insertion test.
-        shape: not used: an insertion test has no layer.
-        view: height and width of the model's input.
+        shape: not used, since an insertion test has no layer.
+        view: the height and width of the model's input.
 
     Raises:
-        DataError: the picture cannot be read, or the box leaves it.
+        DataError: the picture cannot be read, or the box reaches beyond it.
         ConfigError: the crop is larger than the view.
     """
     height, width, _ = crop_of(entry["crop"]).pixels().shape

@@ -1,7 +1,7 @@
-r"""The mask test: hide the places of A's images that lie deepest on A's side of the hyperplane; does B appear?
+r"""The mask test: we hide the places of A's images that lie deepest on A's side of the hyperplane; does B appear?
 
-Notation: ``d`` signed distances ``[N, h, w]`` of the positions of A's images, negative on A's side; a place is the
-rectangle of the image that a position of the grid stands for.
+Notation: ``d`` signed distances ``[N, h, w]`` of the positions of A's images, negative on A's side. A place is the
+rectangle of the image that belongs to a position of the grid.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from conceptrast.models.split import SplitModel
 LOGGER = logging.getLogger("conceptrast")
 STEPS = 10
 FIGURE_STEPS = (0, 1, 2, 3, 5, 7, 9)
-"""Steps of the mask test that a figure shows."""
+"""The steps of the mask test that a figure shows."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,12 @@ class MaskOptions:
     """How places are hidden.
 
     Args:
-        fill: value of hidden pixels, in normalised units.
-        steps: of equal share of all places; step 0 hides nothing, the last everything.
-        seed: of the random order.
-        precision: of the network, ``float32`` or ``bfloat16``; the softmax is float64.
-        batch_size: images that run at once.
+        fill: the value of hidden pixels, in normalised units.
+        steps: the number of steps. Each hides an equal share of all places more; step 0 hides nothing, the last hides
+            everything.
+        seed: the seed of the random order.
+        precision: the precision of the network, ``float32`` or ``bfloat16``; the softmax is float64.
+        batch_size: the number of images that run at once.
     """
 
     fill: float = 1.0
@@ -60,9 +61,9 @@ class MaskTest:
     Attributes:
         pair: A and B.
         rows: baseline (``none`` or ``random_order``), share (of places hidden), p_from, p_to (means over A's images).
-        image: the image that lies deepest on A's side: an example.
-        ranks: ``[h, w]`` place of the example's positions in the order in which all are hidden.
-        positions: number of positions of all images, in which that order is.
+        image: the example image: the one that lies deepest on A's side.
+        ranks: ``[h, w]`` the ranks of the example's positions in the order in which all positions are hidden.
+        positions: the number of positions of all images together.
     """
 
     pair: Pair
@@ -73,13 +74,13 @@ class MaskTest:
 
 
 def ranks_by_distance(distances: np.ndarray) -> np.ndarray:
-    """Place of every position in the common order of all images, those most on A's side first.
+    """Rank the positions of all images together, deepest on A's side first.
 
     Args:
         distances: ``[N, h, w]``.
 
     Returns:
-        ``[N, h, w]`` int64, 0 to ``N h w - 1``; ties go to the lower image, row and column.
+        The ranks ``[N, h, w]`` int64, 0 to ``N h w - 1``; ties go to the lower image, row and column.
 
     Example:
         >>> ranks_by_distance(np.array([[[0.5, -2.0]], [[-1.0, 3.0]]])).tolist()
@@ -89,15 +90,15 @@ def ranks_by_distance(distances: np.ndarray) -> np.ndarray:
 
 
 def random_ranks(shape: tuple[int, ...], seed: int, pair: tuple[int, int]) -> np.ndarray:
-    """Chance: the positions in a random order, drawn for each pair.
+    """The chance order: a random order of the positions, drawn for each pair.
 
     Args:
         shape: ``[N, h, w]``.
-        seed: of the order.
+        seed: the seed of the order.
         pair: A and B.
 
     Returns:
-        The place of every position in the order, from 0, of that shape.
+        The rank of every position in that order, from 0, in the given shape.
 
     Example:
         >>> sorted(random_ranks((1, 2, 2), seed=0, pair=(0, 1)).ravel().tolist())
@@ -113,12 +114,12 @@ def _ranks(order: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def hidden_places(ranks: np.ndarray, share: float, total: int, size: tuple[int, int]) -> Tensor:
-    """Pixels of images whose place is among the first of the common order.
+    """The pixels of images that are hidden: their place is among the first of the common order.
 
     Args:
-        ranks: ``[n, h, w]`` of these images in the order of all.
-        share: of all positions that is hidden, 0 to 1.
-        total: number of positions of all images.
+        ranks: ``[n, h, w]`` the ranks of these images' positions among all positions.
+        share: the share of all positions that is hidden, 0 to 1.
+        total: the number of positions of all images.
         size: ``(H, W)`` of the images.
 
     Returns:
@@ -136,13 +137,13 @@ def hidden_places(ranks: np.ndarray, share: float, total: int, size: tuple[int, 
 def masked_probabilities(
     model: Model, images: Tensor, ranks: np.ndarray, classes: Sequence[int], options: MaskOptions
 ) -> np.ndarray:
-    """Mean probabilities of classes while more and more is hidden.
+    """The mean probabilities of classes while more and more places are hidden.
 
     Args:
         model: the whole network.
         images: ``[N, 3, H, W]`` normalised.
-        ranks: ``[N, h, w]`` order in which places are hidden.
-        classes: whose probabilities are wanted, ``[K]``.
+        ranks: ``[N, h, w]`` the order in which places are hidden.
+        classes: the classes whose probabilities are wanted, ``[K]``.
         options: fill, steps, precision, batch size.
 
     Returns:
@@ -176,7 +177,7 @@ def mask_test(
     pair: Pair,
     options: MaskOptions,
 ) -> MaskTest:
-    """Mean probability of both classes while A's images are hidden in the order of the hyperplane, and at random.
+    """The mean probability of both classes while A's images are hidden, in the hyperplane's order and in a random one.
 
     Args:
         model: the whole network.
@@ -186,8 +187,8 @@ def mask_test(
         pair: A and B.
         options: how places are hidden.
 
-    Source: arXiv 2502.03422, masking test: all positions of all images are ranked together, so an image may be hidden
-    whole before another is touched.
+    Source: arXiv 2502.03422, masking test: all positions of all images are ranked together. So one image may be hidden
+    completely before another is touched.
     """
     orders = {"none": ranks_by_distance(distances), "random_order": random_ranks(distances.shape, options.seed, pair)}
     example = int(distances.mean(axis=(1, 2)).argmin())
@@ -217,7 +218,7 @@ def mask_tests(
     Args:
         pictures: the images, and the model that sees them.
         split: the model, cut at the layer.
-        planes: by pair.
+        planes: the hyperplanes by pair.
         images: ids of the images of each class.
         options: how places are hidden; the batch size is that of ``pictures``.
     """
@@ -242,10 +243,10 @@ def masked_pictures(
     Args:
         pictures: the study's images and model.
         examples: arrays pair ``[P, 2]``, image ``[P]``, positions ``[P]``, ranks ``[P, h, w]``.
-        fill: value of hidden pixels, in normalised units.
+        fill: the value of hidden pixels, in normalised units.
 
     Returns:
-        By pair and share the image ``[H, W, 3]`` uint8.
+        The image ``[H, W, 3]`` uint8, by pair and share.
     """
     if not len(examples["image"]):
         return {}
@@ -257,7 +258,7 @@ def masked_pictures(
         size = (view.shape[1], view.shape[2])
         positions = int(examples["positions"][row])
         ranks = examples["ranks"][row][None]
-        # The image with more and more of its places hidden.
+        # The image, with more and more of its places hidden.
         steps = {}
         for step in FIGURE_STEPS:
             hidden = hidden_places(ranks, step / STEPS, positions, size)[0]
@@ -267,16 +268,16 @@ def masked_pictures(
 
 
 def _colour(preprocess: Preprocess, fill: float) -> Tensor:
-    """The colour of a normalised value: uint8 ``[channels, 1, 1]``."""
+    """The colour that belongs to a normalised value: uint8 ``[channels, 1, 1]``."""
     colour = 255 * (fill * torch.tensor(preprocess.std) + torch.tensor(preprocess.mean))
     return colour.clamp(0, 255).round().to(torch.uint8)[:, None, None]
 
 
 def mask_summary(mask: pd.DataFrame) -> pd.DataFrame:
-    """Mean over pairs at every share.
+    """The means over pairs at every share.
 
     Args:
-        mask: rows of several pairs, as :class:`MaskTest` has them, with their status.
+        mask: the rows of several pairs, as in :class:`MaskTest`, with their status.
 
     Returns:
         baseline, share, n_pairs, p_from_mean, p_to_mean.

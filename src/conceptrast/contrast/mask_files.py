@@ -1,4 +1,4 @@
-"""The mask tests of a study as its files hold them: one table, and the examples that figures show."""
+"""The mask tests of a study in the form of its files: one table, and the examples for figures."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ COLUMNS = ["from_class", "to_class", "baseline", "status", "reason", "share", "p
 
 
 def mask_table(tests: Sequence[MaskTest], skipped: Mapping[Pair, str]) -> pd.DataFrame:
-    """Probabilities of both classes at every share of hidden places; a row with the reason for each skipped pair.
+    """The probabilities of both classes at every share of hidden places. A skipped pair has one row with the reason.
 
     Args:
-        tests: of all pairs that have a hyperplane.
-        skipped: why a pair has none.
+        tests: the tests of all pairs that have a hyperplane.
+        skipped: the reasons for the pairs that have no hyperplane.
 
     Returns:
         :data:`COLUMNS`.
@@ -30,7 +30,7 @@ def mask_table(tests: Sequence[MaskTest], skipped: Mapping[Pair, str]) -> pd.Dat
 
 
 def mask_arrays(tests: Sequence[MaskTest]) -> dict[str, np.ndarray]:
-    """In which order the places of one image of each pair are hidden.
+    """The order in which places are hidden, for one image of each pair.
 
     Returns:
         pair ``[P, 2]``, image ``[P]``, positions ``[P]`` (number of places of all images), ranks ``[P, h, w]``.

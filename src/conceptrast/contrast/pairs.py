@@ -1,4 +1,4 @@
-"""Which pairs of classes a study looks at closely."""
+"""The pairs of classes that a study looks at closely."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Pair = tuple[int, int]
 
 
 def named_pairs(model: Model, pairs: Sequence[Sequence[str | int]]) -> list[Pair]:
-    """Class indices of pairs that are named, each pair once.
+    """The class indices of the named pairs, each pair once.
 
     Raises:
-        ConfigError: a class that does not exist, or a pair of a class with itself.
+        ConfigError: a class does not exist, or a pair names the same class twice.
 
     Example:
         >>> from torch import nn
@@ -36,7 +36,7 @@ def named_pairs(model: Model, pairs: Sequence[Sequence[str | int]]) -> list[Pair
 
 
 def mask_pairs(named: Sequence[Pair], drawn: Sequence[Pair], most: int) -> list[Pair]:
-    """The named pairs, then drawn ones, ``most`` in all.
+    """The named pairs, then drawn pairs, at most ``most`` in all.
 
     Example:
         >>> mask_pairs([(0, 1)], [(2, 3), (0, 1), (4, 5)], most=2)
@@ -46,7 +46,7 @@ def mask_pairs(named: Sequence[Pair], drawn: Sequence[Pair], most: int) -> list[
 
 
 def with_sharing(named: Sequence[Pair], sharing: Iterable[Pair]) -> list[Pair]:
-    """The named pairs and those that share a concept; of two that differ in their order alone, the first one.
+    """The named pairs, and pairs that share a concept. If two differ only in their order, the first is kept.
 
     Example:
         >>> with_sharing([(4, 1)], [(0, 1), (1, 0), (1, 4)])
@@ -71,13 +71,13 @@ def both_orders(pairs: Iterable[Pair]) -> list[Pair]:
 def skipped_pairs(
     pairs: Sequence[Pair], names: Sequence[str], usable: Collection[int], inseparable: Mapping[Pair, str]
 ) -> dict[Pair, str]:
-    """Why pairs cannot be contrasted, for those that cannot.
+    """The reasons why some pairs cannot be contrasted.
 
     Args:
-        pairs: of classes.
-        names: of the classes.
-        usable: classes with features.
-        inseparable: reasons for the pairs that no plane separates.
+        pairs: the pairs of classes.
+        names: the names of the classes.
+        usable: the classes with features.
+        inseparable: the reasons for the pairs that no plane separates.
 
     Returns:
         The reason by pair.

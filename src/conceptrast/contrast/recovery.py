@@ -1,10 +1,10 @@
-r"""Contrast recovery: does the contrast of two classes find the concept that tells them apart, where it is known?
+r"""Contrast recovery: does the contrast of two classes find the known concept that tells them apart?
 
-For pairs of classes (A, B) that share a concept in a dataset whose truth is known, such as ``3+7`` and ``3+8``: A's
-*own* concept is the one that B lacks (``7``), the *shared* one is in both (``3``).
+This test needs a dataset whose truth is known, and pairs of classes (A, B) that share a concept, for example ``3+7``
+and ``3+8``. A's *own* concept is the one that B lacks (``7``). The *shared* concept is in both (``3``).
 
-Notation: ``m`` mass ``[N, h, w]`` of A's images: how far each position lies on A's side of the hyperplane, times its
-mean activation.
+Notation: ``m`` is the mass ``[N, h, w]`` of A's images. It says how far each position lies on A's side of the
+hyperplane, times its mean activation.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from conceptrast.models.pictures import Pictures
 
 
 def sharing_pairs(concepts: Mapping[int, Sequence[str]], classes: Sequence[int]) -> dict[Pair, tuple[str, str]]:
-    """Ordered pairs of classes that share one concept and differ in one: the own and the shared concept of each.
+    """The own and the shared concept of each ordered pair of classes that share one concept and differ in one.
 
     Args:
         concepts: true concepts by class, as :func:`conceptrast.concepts.recovery.true_concepts` gives.
-        classes: those that can be contrasted.
+        classes: the classes that can be contrasted.
 
     Example:
         >>> sharing_pairs({0: ["3", "7"], 1: ["3", "8"], 2: ["0", "1"]}, [0, 1, 2])
@@ -53,19 +53,19 @@ def sharing_pairs(concepts: Mapping[int, Sequence[str]], classes: Sequence[int])
 def sharing_classes(
     pictures: Pictures, truth: pd.DataFrame, bank: Mapping[int, Features]
 ) -> dict[Pair, tuple[str, str]]:
-    """Ordered pairs of classes with features that share a concept: the own and the shared concept of each.
+    """The own and the shared concept of each ordered pair of classes that have features and share a concept.
 
     Args:
         pictures: the study's images and model.
         truth: image, concept.
-        bank: features by class.
+        bank: the features by class.
     """
     concepts = concepts_by_class(pictures.table, truth, pictures.model.class_names)
     return sharing_pairs(concepts, list(bank))
 
 
 def with_a_plane(sharing: Mapping[Pair, tuple[str, str]], planes: Collection[Pair]) -> dict[Pair, tuple[str, str]]:
-    """The sharing pairs that have a plane in one order or the other.
+    """The sharing pairs that have a plane in at least one order.
 
     Example:
         >>> with_a_plane({(0, 1): ("7", "3"), (1, 0): ("8", "3"), (0, 2): ("7", "3")}, [(1, 0)])
@@ -75,7 +75,7 @@ def with_a_plane(sharing: Mapping[Pair, tuple[str, str]], planes: Collection[Pai
 
 
 def side_mass(plane: Hyperplane, activations: Tensor) -> np.ndarray:
-    r"""Activation mass on the first class's side.
+    r"""The activation mass on the first class's side.
 
     .. math:: m_{n y x} = \max(-d_{n y x}, 0) \cdot \frac{1}{C} \sum_c \max(a_{n c y x}, 0)
 
@@ -96,13 +96,13 @@ def side_mass(plane: Hyperplane, activations: Tensor) -> np.ndarray:
 
 
 def mass_in_cell(mass: np.ndarray, box: Sequence[int], view: tuple[int, int], cell: int) -> float:
-    """Mass of one image in the cell that holds a box.
+    """The mass of one image in the cell that holds a box.
 
     Args:
-        mass: ``[h, w]``; a position's mass lies evenly over the rectangle of the view that it stands for.
+        mass: ``[h, w]``; the mass of a position is spread evenly over its rectangle of the view.
         box: top, left, height, width in pixels of the view.
         view: ``(H, W)`` of the view.
-        cell: side of a cell in pixels; the cell is the one with the centre of the box.
+        cell: the side of a cell in pixels. The cell that counts is the one with the centre of the box.
 
     Example:
         >>> mass_in_cell(np.array([[1.0, 2.0], [3.0, 4.0]]), (33, 2, 20, 20), view=(64, 64), cell=32)
@@ -126,19 +126,19 @@ def mass_rows(
     view: tuple[int, int],
     cell: int,
 ) -> list[dict[str, Any]]:
-    """Mass in the cells of the own and of the shared concept, image by image.
+    """The mass in the cells of the own and of the shared concept, image by image.
 
     Args:
         mass: ``[N, h, w]`` of A's images.
         images: ``[N]`` ids.
         truth: image, concept, top, left, height, width.
-        concepts: own and shared concept.
+        concepts: the own and the shared concept.
         view: ``(H, W)`` of the views.
         cell: side of a cell in pixels.
 
     Returns:
-        Rows image, own, shared, for the images in which both concepts are (the model may have named a picture A that
-        is none).
+        The columns image, own, shared, for the images that show both concepts. The model may have named a picture A
+        that does not show them.
     """
     keys = zip(truth["image"].tolist(), truth["concept"].tolist(), strict=True)
     boxes = dict(zip(keys, truth[list(BOX)].to_numpy().tolist(), strict=True))
@@ -151,19 +151,18 @@ def mass_rows(
 
 
 def strongest_concepts(prototypes: pd.DataFrame, truth: pd.DataFrame, concepts: Sequence[str]) -> pd.DataFrame:
-    """The concept that the strongest telling component of every contrast holds.
+    """For every contrast, the concept that its strongest telling component holds.
 
     A component holds a concept if at least :data:`~conceptrast.concepts.recovery.HITS` of its best
-    :data:`~conceptrast.concepts.recovery.COUNTED_PATCHES` patches do. Pictures with a faint concept are left out
-    before.
+    :data:`~conceptrast.concepts.recovery.COUNTED_PATCHES` patches do. Pictures with a faint concept are left out first.
 
     Args:
         prototypes: contrast (any label), component (strongest first), rank, image, top, left, height, width.
         truth: image, concept, top, left, height, width, faint.
-        concepts: those that count.
+        concepts: the concepts that count.
 
     Returns:
-        contrast, component, concept; without contrasts none of whose components holds one.
+        The columns contrast, component, concept. A contrast is left out if none of its components holds a concept.
 
     Raises:
         DataError: nothing is known about what is in the pictures.
@@ -192,13 +191,13 @@ def mass_table(
     view: tuple[int, int],
     cell: int,
 ) -> pd.DataFrame:
-    """Mass in the cells of the own and the shared concept for all ordered pairs of classes that share one.
+    """The mass in the cells of the own and the shared concept, for all ordered pairs of classes that share a concept.
 
     Args:
-        classes: class and activations ``[N, C, h, w]`` of its images.
+        classes: each class with the activations ``[N, C, h, w]`` of its images.
         images: ids ``[N]`` by class.
-        planes: by baseline and pair; one order of each pair is enough.
-        sharing: own and shared concept by ordered pair.
+        planes: the hyperplanes by baseline and pair; one order of each pair is enough.
+        sharing: the own and the shared concept by ordered pair.
         truth: image, concept, top, left, height, width.
         view: ``(H, W)`` of the views.
         cell: side of a cell in pixels.
@@ -210,7 +209,7 @@ def mass_table(
     for target, activations in classes:
         for baseline, by_pair in planes.items():
             for pair, plane in by_pair.items():
-                # The pair and its plane as seen from the class of the activations.
+                # The pair and its plane, as seen from the class of the activations.
                 ordered, seen_from = (pair, plane) if pair[0] == target else (pair[::-1], plane.reversed())
                 if ordered[0] != target or ordered not in sharing:
                     continue
@@ -231,26 +230,26 @@ def mass_table(
 def strongest_table(
     prototypes: pd.DataFrame, sharing: Mapping[Pair, tuple[str, str]], truth: pd.DataFrame
 ) -> pd.DataFrame:
-    """The concept of the strongest telling component for all ordered pairs of classes that share one.
+    """The concept of the strongest telling component, for all ordered pairs of classes that share a concept.
 
     Args:
-        prototypes: of the selection ``all`` and others: first, second, baseline, side, selection, component, rank,
-            image, top, left, height, width.
-        sharing: own and shared concept by ordered pair, of the pairs that have a plane.
+        prototypes: the prototypes of the selection ``all`` and others: first, second, baseline, side, selection,
+            component, rank, image, top, left, height, width.
+        sharing: the own and the shared concept by ordered pair, of the pairs that have a plane.
         truth: image, concept, top, left, height, width, faint.
 
     Returns:
-        baseline, from_class (A), to_class (B), own (the concept that B lacks), component, concept; the last two are
-        empty where no component holds any, or there was nothing to factorize.
+        baseline, from_class (A), to_class (B), own (the concept that B lacks), component, concept. The last two are
+        empty if no component holds a concept, or if there was nothing to factorize.
     """
-    # The pair as seen from the class that the components speak for.
+    # The pair, as seen from the class that the components speak for.
     kept = prototypes[prototypes["selection"] == "all"]
     forward = kept["side"] == SIDES[0]
     kept = kept.assign(
         from_class=kept["first"].where(forward, kept["second"]), to_class=kept["second"].where(forward, kept["first"])
     )
 
-    # A contrast for every pair and baseline, also where no component holds a concept.
+    # A contrast for every pair and baseline, even if no component holds a concept.
     rows = [
         (baseline, *pair, own_concept)
         for baseline in ("none", RANDOM_DIRECTION)
@@ -266,17 +265,18 @@ def strongest_table(
 
 
 def contrast_recovery_summary(masses: pd.DataFrame, strongest: pd.DataFrame) -> pd.DataFrame:
-    """Both shares, for the hyperplanes and for random directions.
+    """The shares of images and of pairs in which the own concept wins, for the hyperplanes and for random directions.
 
     Args:
         masses: baseline, from_class, to_class, image, own, shared.
-        strongest: baseline, from_class, to_class, own (the concept that B lacks), concept (what the strongest telling
-            component holds; empty where none holds any).
+        strongest: baseline, from_class, to_class, own (the concept that B lacks), concept (the concept of the strongest
+            telling component; empty if no component holds one).
 
     Returns:
         baseline, n_images, mass_share (images in which the own concept's cell has more mass), mass_low, mass_high,
         n_pairs, component_share (pairs whose strongest telling component holds the own concept), component_low,
-        component_high, n_without (pairs in which no component holds any); intervals are 95 % Wilson intervals.
+        component_high, n_without (pairs in which no component holds a concept). The intervals are 95 % Wilson
+        intervals.
 
     Example:
         >>> masses = pd.DataFrame({"baseline": "none", "own": [2.0, 1.0], "shared": [1.0, 3.0]})

@@ -1,7 +1,7 @@
-r"""The shift test: do activations of A, moved along the normal from A towards B, become B?
+r"""The shift test: we move activations of A along the normal from A towards B; do they become B?
 
 Notation: ``a`` activations ``[N, C, h, w]`` of A's images, ``n`` a normal ``[C]`` pointing from A towards B, ``t``
-offsets ``[T]``. Only the suffix of the network runs, since the activations are known.
+offsets ``[T]``. Only the suffix of the network runs, because the activations are known.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from conceptrast.models.inference import autocast
 from conceptrast.models.split import SplitModel
 
 OFFSETS = (0.0, 0.5, 1.0, 2.0, 10.0, 15.0, 20.0, 35.0, 50.0, 200.0)
-"""Published offsets along the normal."""
+"""The published offsets along the normal."""
 
 SMALLEST = 1e-300
-"""Probabilities below are no denominators: the quotient would overflow."""
+"""We do not divide by a probability below this number: the quotient would overflow."""
 
 COLUMNS = (
     *("draw", "hyperplane", "baseline", "from_class", "to_class", "status", "reason"),
@@ -42,10 +42,10 @@ class ShiftOptions:
     """How activations are shifted.
 
     Args:
-        offsets: along the normal.
-        seed: of the random direction.
-        precision: of the suffix, ``float32`` or ``bfloat16``.
-        batch_size: shifted activations that run at once.
+        offsets: the offsets along the normal.
+        seed: the seed of the random direction.
+        precision: the precision of the suffix, ``float32`` or ``bfloat16``.
+        batch_size: the number of shifted activations that run at once.
     """
 
     offsets: Sequence[float] = OFFSETS
@@ -55,13 +55,13 @@ class ShiftOptions:
 
 
 def draw_pairs(classes: Sequence[int], pairs_per_draw: int, runs: int, seed: int) -> list[list[Pair]]:
-    """Ordered pairs of different classes, drawn without replacement; every run has a draw of its own.
+    """Ordered pairs of different classes, drawn without replacement. Every run has its own draw.
 
     Args:
-        classes: all of them can be drawn, on both sides.
-        pairs_per_draw: pairs of a draw; all pairs where there are not as many.
-        runs: number of draws.
-        seed: of the draws.
+        classes: the classes to draw from, for both sides.
+        pairs_per_draw: the number of pairs in a draw; if there are fewer pairs, all of them.
+        runs: the number of draws.
+        seed: the seed of the draws.
 
     Example:
         >>> [sorted(pairs) for pairs in draw_pairs([4, 7], pairs_per_draw=20, runs=2, seed=0)]
@@ -88,28 +88,28 @@ def shifted_probabilities(
     precision: str = "float32",
     batch_size: int = 64,
 ) -> Tensor:
-    r"""Probabilities of classes while activations are shifted along a direction.
+    r"""The probabilities of classes while activations are shifted along a direction.
 
     .. math:: p_{t n k} = \mathrm{softmax}\big(f(\max(a_n + t\, n, 0))\big)_k
 
-    Negative values become zero only where the layer's own output cannot be negative.
+    Negative values are set to zero only if the layer's own output cannot be negative.
 
     Args:
         split: the network, cut at the layer.
         activations: ``[N, C, h, w]``, on the device of the network.
-        normal: ``[C]`` direction, added at every position; not normalised, as published.
-        classes: whose probabilities are wanted, ``[K]``.
+        normal: ``[C]`` the direction that is added at every position. It is not normalised, as published.
+        classes: the classes whose probabilities are wanted, ``[K]``.
         offsets: ``[T]``.
-        precision: of the suffix, ``float32`` or ``bfloat16``; the softmax is float64, because what is compared may be
-            as small as 1e-30.
-        batch_size: shifted activations that run at once.
+        precision: the precision of the suffix, ``float32`` or ``bfloat16``; the softmax is float64, because what is
+            compared may be as small as 1e-30.
+        batch_size: the number of shifted activations that run at once.
 
     Returns:
         ``[T, N, K]`` float64 on the CPU.
 
     Raises:
         ShapeError: the direction does not have the activations' channels.
-        ConceptrastError: logits that are not finite.
+        ConceptrastError: a logit is not finite.
 
     Source: arXiv 2502.03422, shifting test, and its code.
 
@@ -125,7 +125,7 @@ def shifted_probabilities(
     if direction.shape != activations.shape[1:2]:
         raise ShapeError(f"a direction {list(direction.shape)} does not fit activations {list(activations.shape)}")
     steps = torch.tensor(list(offsets), dtype=activations.dtype, device=activations.device)[:, None] * direction
-    # A whole image's offsets are neighbours, so that a batch reads few images and writes many copies.
+    # All offsets of an image come one after the other, so a batch reads few images and writes many copies.
     parts = []
     for rows in torch.arange(len(activations) * len(steps), device=activations.device).split(batch_size):
         image = rows // len(steps)
@@ -149,14 +149,14 @@ def shift_rows(
     pair: Pair,
     options: ShiftOptions,
 ) -> pd.DataFrame:
-    """Mean probability of both classes along the normal of each solver, and along a random direction as long.
+    """The mean probability of both classes along each solver's normal, and along a random direction as long.
 
     Args:
         split: the network, cut at the layer.
         activations: ``[N, C, h, w]`` of the images of ``pair[0]``.
-        planes: by solver and pair; a solver without a plane for the pair has no rows.
-        pair: from which class to which.
-        options: offsets, seed, precision, batch size.
+        planes: the hyperplanes by solver and pair; a solver without a plane for the pair has no rows.
+        pair: the class that is shifted, and the class that it is shifted towards.
+        options: the offsets, the seed, the precision and the batch size.
 
     Returns:
         hyperplane (name of the solver), baseline (``none`` or ``random_direction``), from_class, to_class, offset,
@@ -167,7 +167,7 @@ def shift_rows(
         if pair not in by_pair:
             continue
         plane = by_pair[pair]
-        # Along the normal, and along a random direction as long.
+        # Along the normal, and along a random direction of the same length.
         random = random_hyperplane(plane, np.zeros(len(plane.normal)), options.seed, pair)
         for baseline, direction in (("none", plane), (RANDOM_DIRECTION, random)):
             probabilities = shifted_probabilities(
@@ -179,7 +179,7 @@ def shift_rows(
                 precision=options.precision,
                 batch_size=options.batch_size,
             )
-            # The means over the images, an offset a row.
+            # The means over the images, one row for each offset.
             means = probabilities.mean(1)
             columns: dict[str, Any] = {"hyperplane": name, "baseline": baseline}
             columns |= {"from_class": pair[0], "to_class": pair[1], "offset": list(options.offsets)}
@@ -201,14 +201,14 @@ def shift_table(
     Args:
         split: the network, cut at the layer.
         classes: class and activations ``[N, C, h, w]`` of its images.
-        planes: by solver.
-        draws: pairs of every draw; one that is drawn twice is computed once.
-        options: offsets, seed, precision, batch size.
-        names: of the model's classes, for the progress.
+        planes: the hyperplanes by solver.
+        draws: the pairs of every draw; a pair that is drawn twice is computed once.
+        options: the offsets, the seed, the precision and the batch size.
+        names: the names of the model's classes, for the progress display.
 
     Returns:
-        draw, hyperplane, baseline, from_class, to_class, status (``ok`` or ``skipped``), reason, offset, p_from, p_to;
-        a pair that no plane separates has one row a solver with the reason and no numbers.
+        draw, hyperplane, baseline, from_class, to_class, status (``ok`` or ``skipped``), reason, offset, p_from, p_to.
+        A pair that no plane separates has one row for each solver, with the reason and without numbers.
     """
     parts = [pd.DataFrame(columns=list(COLUMNS))]
     for target, activations in classes:
@@ -237,18 +237,18 @@ def _typed(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def pair_outcomes(shift: pd.DataFrame) -> pd.DataFrame:
-    r"""What the shift did to each pair.
+    r"""Sum up what the shift did to each pair.
 
-    The best offset is the one above 0 with the highest probability of B. A pair is swapped if there
-    :math:`p_B \ge p_A` and :math:`p_B > 1/2`. The published script compares :math:`p_B` at its best offset with
-    :math:`p_A` one offset earlier, in ``swapped_published``.
+    The best offset is the offset above 0 with the highest probability of B. A pair is swapped if :math:`p_B \ge p_A`
+    and :math:`p_B > 1/2` at this offset. The published script compares :math:`p_B` at its best offset with :math:`p_A`
+    one offset earlier; ``swapped_published`` does the same.
 
     Args:
-        shift: draw, hyperplane, baseline, from_class, to_class, offset, p_from, p_to; offset 0 among them.
+        shift: draw, hyperplane, baseline, from_class, to_class, offset, p_from, p_to; offset 0 must be among them.
 
     Returns:
         draw, hyperplane, baseline, from_class, to_class, before (p of B at offset 0), after (at the best), offset,
-        factor (after / before; empty where before is 0 or nearly), swapped, swapped_published.
+        factor (after / before; empty if before is 0 or nearly 0), swapped, swapped_published.
     """
     keys = ["draw", "hyperplane", "baseline", "from_class", "to_class"]
     rows = []
@@ -266,10 +266,10 @@ def pair_outcomes(shift: pd.DataFrame) -> pd.DataFrame:
 
 
 def shift_summary(shift: pd.DataFrame) -> pd.DataFrame:
-    """Table 3: what shifting does over all pairs, mean ± standard deviation over draws.
+    """Table 3: the effect of shifting over all pairs, mean ± standard deviation over draws.
 
     Args:
-        shift: as :func:`shift_table` gives it.
+        shift: the table of :func:`shift_table`.
 
     Returns:
         One row per hyperplane and baseline: runs, n_pairs and n_skipped (of all draws), n_factors (pairs that have a

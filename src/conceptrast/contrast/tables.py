@@ -1,4 +1,4 @@
-"""Tables of the contrasts of a run: hyperplanes by solver, and rows that say why there are no numbers."""
+"""Tables of the contrasts of a run: hyperplanes by solver, and rows that say why numbers are missing."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from conceptrast.base.statistics import mean_sd
 from conceptrast.contrast.hyperplane_solvers import Solver
 
 NUMBERS = {"train_accuracy": "train_accuracy", "heldout_accuracy": "heldout_accuracy", "lengths": "normal_length"}
-"""Arrays of a solver that the table gives mean and standard deviation of, and their names there."""
+"""The arrays of a solver whose mean and standard deviation the table gives, and their names in the table."""
 
 NO_PAIRS = "no pair of classes has features and a plane between them: see contrast_classes.csv; lower min_images"
 
 
 def hyperplane_summary(files: Sequence[Path], solvers: Sequence[Solver], shift: pd.DataFrame) -> pd.DataFrame:
-    """How well each solver's planes tell classes apart, and what comes of a shift along their normals.
+    """How well each solver's planes tell classes apart, and how a shift along their normals ends.
 
     Args:
-        files: hyperplanes of all shards.
-        solvers: all of them.
+        files: the files with the hyperplanes of all shards.
+        solvers: all solvers.
         shift: as :func:`conceptrast.contrast.shift.shift_summary` gives.
 
     Returns:
@@ -49,7 +49,7 @@ def hyperplane_summary(files: Sequence[Path], solvers: Sequence[Solver], shift: 
 
 
 def or_skipped(table: pd.DataFrame, reason: str = NO_PAIRS) -> pd.DataFrame:
-    """The table with status ``ok``; one row with the reason in place of a table without rows.
+    """The table with status ``ok``. A table without rows becomes one row with the reason.
 
     Example:
         >>> or_skipped(pd.DataFrame(), "why").to_dict("records")
@@ -65,7 +65,7 @@ def or_skipped(table: pd.DataFrame, reason: str = NO_PAIRS) -> pd.DataFrame:
 def join_shards(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """The tables of all shards as one.
 
-    A table without rows knows no types, so it is left out where another one has rows.
+    A table without rows knows no types, so it is left out if another one has rows.
 
     Example:
         >>> join_shards([pd.DataFrame(columns=["n"]), pd.DataFrame({"n": [1]})])["n"].dtype
@@ -75,7 +75,7 @@ def join_shards(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def _arrays_of(files: Sequence[Path], name: str) -> dict[str, np.ndarray]:
-    """Small arrays of one solver, of all shards; normals stay on the disk."""
+    """The small arrays of one solver from all shards; the normals stay on the disk."""
     parts: dict[str, list[np.ndarray]] = {}
     for path in files:
         for array in ("first", "second", "skipped", *NUMBERS):

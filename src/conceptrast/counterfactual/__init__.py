@@ -1,1 +1,1 @@
-"""What would have to be different: activations moved towards another class, and decoded into pictures."""
+"""What would have to be different: activations are moved towards another class and decoded into pictures."""

@@ -1,11 +1,11 @@
 r"""A layer whose activations can be moved and decoded.
 
-Notation: ``a`` activations ``[N, C, h, w]``, ``u`` unit directions of the same shape, ``λ`` how far, relative to the
-length of the activations:
+Notation: ``a`` activations ``[N, C, h, w]``, ``u`` unit directions of the same shape, ``λ`` the distance, relative to
+the length of the activations:
 
 .. math:: a(\lambda) = a + \lambda \lVert a \rVert u
 
-with negative values set to zero where the layer's own output cannot be negative.
+Negative values are set to zero if the layer's own output cannot be negative.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ class DecodableLayer:
 
     Args:
         model: the whole classifier.
-        split: the same, cut at the layer.
-        decoder: of the layer.
+        split: the same classifier, cut at the layer.
+        decoder: the decoder of the layer.
 
     Raises:
-        LayerError: cut and decoder do not belong to one layer.
+        LayerError: the cut and the decoder belong to different layers.
     """
 
     model: Model
@@ -42,12 +42,12 @@ class DecodableLayer:
 
 
 def moved_activations(split: SplitModel, activations: Tensor, units: Tensor, lambdas: Tensor) -> Tensor:
-    r"""Activations at some distance along their directions.
+    r"""Move activations by a given distance along their directions.
 
     .. math:: a_n + \lambda_n \lVert a_n \rVert u_n
 
     Args:
-        split: says whether the layer's output is rectified; then negative values become zero.
+        split: the model, cut at the layer. If the layer's output is rectified, negative values are set to zero.
         activations: ``[N, C, h, w]``.
         units: ``[N, C, h, w]``, each of length 1.
         lambdas: ``[N]``.
@@ -65,10 +65,10 @@ def moved_activations(split: SplitModel, activations: Tensor, units: Tensor, lam
 
 
 def decoded_logits(layer: DecodableLayer, activations: Tensor) -> tuple[Tensor, Tensor]:
-    """Decoded pictures, and what the whole network says of them, as the bytes that are shown.
+    """Decode activations into pictures, in the bytes that are shown, and run the whole network on these pictures.
 
     Args:
-        layer: of the activations.
+        layer: the layer of the activations.
         activations: ``[N, C, h, w]``.
 
     Returns:

@@ -1,4 +1,4 @@
-"""From activations back to the picture: a convolutional decoder of one layer.
+"""A convolutional decoder of one layer: from activations back to the picture.
 
 Notation: ``a`` activations ``[N, C, h, w]``, ``v`` pictures ``[N, 3, H, W]`` with values in [0, 1]; grey ones have
 one channel.
@@ -27,11 +27,11 @@ class UpBlock(nn.Module):
 
     .. math:: y = \mathrm{relu}(s(u) + g(u)), \quad u = \mathrm{up}(x)
 
-    with ``s`` a 1×1 convolution and ``g`` two 3×3 convolutions with batch norm.
+    Here ``s`` is a 1×1 convolution and ``g`` two 3×3 convolutions with batch norm.
 
     Args:
-        channels: of the input.
-        width: channels of the output.
+        channels: the number of channels of the input.
+        width: the number of channels of the output.
         size: (height, width) of the output.
     """
 
@@ -46,7 +46,7 @@ class UpBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``[N, channels, h, w]`` to ``[N, width, *size]``."""
-        # A 1×1 convolution and nearest-neighbour up-sampling can change places: this way round is cheaper.
+        # A 1×1 convolution and nearest-neighbour up-sampling give the same in either order. This order is cheaper.
         shortcut = nn.functional.interpolate(self.skip(x), size=self.size)
         residual: Tensor = self.residual(nn.functional.interpolate(x, size=self.size))
         return torch.relu(shortcut + residual)
@@ -55,21 +55,21 @@ class UpBlock(nn.Module):
 class Decoder(nn.Module):
     """Reconstructs the picture from the activations of a layer.
 
-    Residual blocks double the resolution until half the picture's; bilinear up-sampling and two 3×3 convolutions give
-    the pixels, and a sigmoid keeps them in [0, 1].
+    Residual blocks double the resolution until it is half the picture's. Then bilinear up-sampling and two 3×3
+    convolutions give the pixels, and a sigmoid keeps them in [0, 1].
 
     Args:
-        layer: name of the layer whose activations it takes.
+        layer: the name of the layer whose activations are decoded.
         shape: (C, h, w) of the activations.
         size: (height, width) of the picture, at least twice (h, w).
-        width: channels of the first block; each further block has half as many, at least 16.
-        channels: of the picture: 3, or 1 for grey.
+        width: the number of channels of the first block; each further block has half as many, but at least 16.
+        channels: the number of channels of the picture: 3, or 1 for grey.
 
     Raises:
-        ShapeError: the picture is smaller than twice the activations: nothing would be left to decode.
+        ShapeError: the picture is smaller than twice the activations, so nothing would be left to decode.
 
     Source: our own, in the manner of the decoders of super-resolution networks. Gifsplanation (Cohen et al. 2021,
-    arXiv 2102.09475) takes a trained autoencoder's; a classifier has none.
+    arXiv 2102.09475) uses the decoder of a trained autoencoder, which a classifier does not have.
 
     Example:
         >>> decoder = Decoder("layer3", (8, 3, 3), (48, 48), width=32).eval()
@@ -88,7 +88,7 @@ class Decoder(nn.Module):
                 f"activations of {layer} have {positions[0]}×{positions[1]} positions and the picture "
                 f"{size[0]}×{size[1]} pixels: a decoder needs at least 2 pixels a position; choose a later layer"
             )
-        # What a file says of the decoder.
+        # The facts about the decoder that a file holds.
         self.layer = layer
         self.shape = shape
         self.size = size
@@ -121,7 +121,7 @@ class Decoder(nn.Module):
         return pixels.sigmoid()
 
     def check_layer(self, layer: str) -> None:
-        """Refuse what belongs to another layer.
+        """Refuse another layer than the decoder's.
 
         Raises:
             LayerError: ``layer`` is not the decoder's.
@@ -134,7 +134,7 @@ class Decoder(nn.Module):
 
 
 def resolutions(positions: tuple[int, int], size: tuple[int, int]) -> list[tuple[int, int]]:
-    """Resolutions of the blocks: doublings that end at half the picture, rounded up.
+    """The resolutions of the blocks. They double until half the picture's size, rounded up.
 
     Args:
         positions: (h, w) of the activations.
@@ -157,10 +157,10 @@ def _half(size: tuple[int, int]) -> tuple[int, int]:
 
 
 def decoded_input(model: Model, decoded: Tensor) -> Tensor:
-    """Decoded pictures as the network takes them; gradients flow through.
+    """Turn decoded pictures into the network's input; gradients flow through.
 
     Args:
-        model: says the normalisation.
+        model: the model, for its normalisation.
         decoded: ``[N, 3, H, W]`` in [0, 1].
 
     Returns:
@@ -170,7 +170,7 @@ def decoded_input(model: Model, decoded: Tensor) -> Tensor:
 
 
 def write_decoder(decoder: Decoder, path: Path | str) -> None:
-    """Write the weights as safetensors, with what the decoder was made for in the header.
+    """Write the weights as safetensors. The header says which layer and sizes the decoder is for.
 
     Raises:
         ModelError: the file's name does not end in ``.safetensors``.
@@ -185,10 +185,10 @@ def write_decoder(decoder: Decoder, path: Path | str) -> None:
 
 
 def read_decoder(path: Path | str) -> Decoder:
-    """Read what :func:`write_decoder` wrote, in evaluation mode and frozen.
+    """Read a decoder that :func:`write_decoder` wrote. It is frozen and in evaluation mode.
 
     Raises:
-        ModelError: the file is missing or damaged, or holds no decoder.
+        ModelError: the file is missing or damaged, or it holds no decoder.
 
     Example:
         >>> import tempfile
@@ -197,7 +197,7 @@ def read_decoder(path: Path | str) -> Decoder:
         >>> read_decoder(path).layer
         'layer4'
     """
-    # What the file says of the decoder.
+    # The facts about the decoder.
     state = read_state(path)
     try:
         with safe_open(path, framework="pt") as file:

@@ -26,7 +26,7 @@ FINEST = (0.5 / 255) ** 2
 
 
 def mean_picture(batches: Iterable[tuple[np.ndarray, Tensor]]) -> Tensor:
-    """The mean of all views: the reconstruction that a decoder has to beat.
+    """The mean of all views. A decoder has to beat this reconstruction.
 
     Args:
         batches: pairs of image ids ``[n]`` and views ``[n, 3, H, W]`` uint8.
@@ -56,18 +56,18 @@ def reconstruction_rows(
     mean: Tensor,
     precision: str = "float32",
 ) -> pd.DataFrame:
-    r"""How well pictures come back from their activations, beside the mean picture.
+    r"""Measure how well pictures come back from their activations, beside the mean picture.
 
     .. math:: \mathrm{PSNR} = -10 \log_{10} \max\left(\overline{(D(a) - v)^2},\; (0.5 / 255)^2\right)
 
-    Errors below half a byte do not count: an exact reconstruction has 54 dB and not infinity.
+    Errors below half a byte do not count. So an exact reconstruction has 54 dB and not infinity.
 
     Args:
         model: the classifier.
         split: the model, cut at the decoder's layer.
-        decoder: of that layer.
+        decoder: the decoder of this layer.
         batches: pairs of image ids ``[n]`` and views ``[n, 3, H, W]`` uint8 that the decoder was not trained on.
-        mean: ``[3, H, W]`` in [0, 1], the picture that stands for knowing nothing of the image.
+        mean: ``[3, H, W]`` in [0, 1], the mean picture: the best guess for someone who knows nothing about the image.
         precision: ``float32`` or ``bfloat16``.
 
     Returns:
@@ -82,13 +82,13 @@ def reconstruction_rows(
     device = device_of(model)
     parts = []
     for images, views in batches:
-        # What the model says of the pictures, and what is decoded of their activations.
+        # The model's classes for the pictures, and the pictures decoded from their activations.
         pictures = views.float() / 255
         with autocast(precision, device):
             activations = split.prefix(network_input(model, views))
             predictions = split.suffix(activations).argmax(dim=1).cpu().numpy()
             decoded = decoder(activations.float()).float().cpu()
-        # What it says of the decoded pictures and of the mean picture.
+        # The model's classes for the decoded pictures and for the mean picture.
         for baseline, candidates in (("none", decoded), ("mean_picture", mean.expand_as(decoded))):
             with autocast(precision, device):
                 logits = model.module(decoded_input(model, candidates.to(device)))
@@ -108,10 +108,10 @@ def _similarity(pictures: Tensor, decoded: Tensor) -> dict[str, list[float]]:
 
 
 def reconstruction_summary(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row per baseline: how near reconstructions are, and how often the model names the same class.
+    """One row for each baseline: how near reconstructions are, and how often the model names the same class.
 
     Args:
-        rows: as :func:`reconstruction_rows` gives.
+        rows: the rows of :func:`reconstruction_rows`.
 
     Returns:
         baseline, n_images, psnr_mean, psnr_sd (dB), ssim_mean, ssim_sd, same_class (share), low, high (95 % Wilson

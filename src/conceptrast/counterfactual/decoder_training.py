@@ -36,18 +36,18 @@ LOGGER = logging.getLogger("conceptrast")
 
 @dataclass(frozen=True)
 class DecoderOptions:
-    """How a decoder is trained: AdamW, a learning rate that rises and falls as in the training of classifiers.
+    """How a decoder is trained: by AdamW. The learning rate rises and falls as in the training of classifiers.
 
     Args:
-        epochs: passes over the training pictures.
-        batch_size: pictures of a step.
-        learning_rate: the highest one.
-        perceptual: weight of the perceptual term.
-        width: channels of the decoder's first block.
+        epochs: the number of passes over the training pictures.
+        batch_size: the number of pictures in a step.
+        learning_rate: the highest learning rate.
+        perceptual: the weight of the perceptual term.
+        width: the number of channels of the decoder's first block.
         precision: ``float32`` or ``bfloat16``.
 
     Raises:
-        ConfigError: a number is not positive (the perceptual weight may be 0), or an unknown precision.
+        ConfigError: a number is not positive (the perceptual weight may be 0), or the precision is unknown.
     """
 
     epochs: int = 2
@@ -68,7 +68,7 @@ class DecoderOptions:
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> DecoderOptions:
-        """Options of a config entry ``decoder``, whose numbers of pictures are left to the workflow.
+        """The options of a configuration entry ``decoder``. The workflow handles the entry's numbers of pictures.
 
         Example:
             >>> DecoderOptions.of({"images": 9, "validation_images": 9, "epochs": 4}).epochs
@@ -83,21 +83,21 @@ DEFAULTS = DecoderOptions()
 def reconstruction_errors(
     pictures: Tensor, decoded: Tensor, activations: Tensor, decoded_activations: Tensor
 ) -> tuple[Tensor, Tensor]:
-    r"""How far a decoded picture is from the original, in pixels and as the model sees it.
+    r"""The distance of a decoded picture from the original, in pixels and in the model's activations.
 
     .. math:: L_1 = \overline{|D(a) - v|}, \qquad L_2 = \overline{|P(D(a)) - a|} \,/\, \overline{|a|},
               \qquad L = L_1 + w L_2
 
     Args:
         pictures: ``v`` ``[N, 3, H, W]`` in [0, 1].
-        decoded: ``D(a)``, likewise.
+        decoded: ``D(a)``, of the same shape.
         activations: ``a`` ``[N, C, h, w]``.
-        decoded_activations: activations of the decoded pictures, likewise.
+        decoded_activations: the activations of the decoded pictures, of the same shape.
 
     Returns:
-        Two scalars; the second is relative to the mean activation, so that ``w`` means the same at every layer.
+        Two scalars. The second is relative to the mean activation, so ``w`` means the same at every layer.
 
-    Source: a perceptual loss (Johnson et al. 2016) whose network is the explained model itself, up to the layer.
+    Source: a perceptual loss (Johnson et al. 2016). Its network is the explained model itself, up to the layer.
 
     Example:
         >>> errors = reconstruction_errors(torch.ones(1, 3, 2, 2), torch.zeros(1, 3, 2, 2), torch.tensor([2.0]),
@@ -119,23 +119,24 @@ def train_decoder(
     seed: int = 0,
     key: str = "",
 ) -> tuple[Decoder, pd.DataFrame]:
-    """A decoder of the layer at which the model is cut.
+    """Train a decoder of the layer at which the model is cut.
 
     Args:
-        model: stays as it is.
+        model: the classifier; it stays as it is.
         split: the model, cut at the layer.
-        training: pictures to learn from; their labels are not looked at.
+        training: the pictures to learn from; their labels are not used.
         options: how to train.
-        checkpoint: written after every epoch and resumed from; the caller removes it when it has kept the weights.
-        seed: of the initial weights and the order of the pictures.
-        key: what else the result depends on; a checkpoint of another key is ignored.
+        checkpoint: the file that is written after every epoch, and from which training resumes. The caller removes it
+            after keeping the weights.
+        seed: the seed of the initial weights and the order of the pictures.
+        key: everything else that the result depends on; a checkpoint with another key is ignored.
 
     Returns:
         The decoder, frozen, and one row per epoch: epoch (1-based), loss, pixels (mean absolute error, 0 to 1),
         perceptual (relative), seconds.
 
     Raises:
-        ModelError: there are no pictures, or the loss is not finite; the last good epoch stays in the checkpoint.
+        ModelError: there are no pictures, or the loss is not finite. The last good epoch stays in the checkpoint.
         ShapeError: the layer has too many positions for the picture.
         LayerError: the layer's output has no positions.
 
@@ -152,7 +153,7 @@ def train_decoder(
         optimiser=torch.optim.AdamW(decoder.parameters(), lr=options.learning_rate),
         options=options,
     )
-    # As the last checkpoint left it, if there is one.
+    # The state of the last checkpoint, if there is one.
     resumable = Checkpoint(
         checkpoint,
         f"{key} {options} {seed} {len(training)} {split.layer}",
@@ -170,10 +171,10 @@ def fresh_decoder(model: Model, split: SplitModel, width: int, seed: int) -> Dec
     """An untrained decoder of a layer; the global random state is left alone.
 
     Args:
-        model: for the size of its pictures.
+        model: the model, for the size of its pictures.
         split: the model, cut at the layer.
-        width: channels of the first block.
-        seed: of the weights.
+        width: the number of channels of the first block.
+        seed: the seed of the weights.
     """
     channels = model.preprocess.channels
     size = model.preprocess.size
@@ -194,7 +195,7 @@ def fresh_decoder(model: Model, split: SplitModel, width: int, seed: int) -> Dec
 
 @dataclass(frozen=True)
 class _Training:
-    """What a step works with; ``split`` has its batch norms folded."""
+    """The things that a step works with. The batch norms of ``split`` are folded."""
 
     model: Model
     split: SplitModel
@@ -204,7 +205,7 @@ class _Training:
 
 
 def _epoch(state: _Training, pictures: TrainingPictures, epoch: int, seed: int) -> dict[str, Any]:
-    """All training pictures once; the epoch's row of the history."""
+    """Train on all pictures once, and return the epoch's row of the history."""
     # The order of the pictures.
     start = time.monotonic()
     options = state.options
@@ -214,7 +215,7 @@ def _epoch(state: _Training, pictures: TrainingPictures, epoch: int, seed: int) 
     )
     batches = pictures.batches(order[: steps * options.batch_size])
 
-    # A step for every batch.
+    # One step for every batch.
     state.decoder.train()
     sums = np.zeros(3)
     what = f"decoder, epoch {epoch} of {options.epochs}"
@@ -238,7 +239,7 @@ def _step(state: _Training, views: Tensor, rate: float) -> np.ndarray:
     """One step of gradient descent; loss, mean absolute error of pixels, and relative error of activations."""
     for group in state.optimiser.param_groups:
         group["lr"] = rate
-    # There and back.
+    # Decode, and encode again.
     model = state.model
     device = device_of(model)
     images = network_input(model, views)
@@ -248,7 +249,7 @@ def _step(state: _Training, views: Tensor, rate: float) -> np.ndarray:
             activations = state.split.prefix(images).float()
         decoded = state.decoder(activations).float()
         decoded_activations = state.split.prefix(decoded_input(model, decoded)).float()
-    # The loss, and a step down.
+    # The loss, and one step downhill.
     pixels, perceptual = reconstruction_errors(target, decoded, activations, decoded_activations)
     loss = pixels + state.options.perceptual * perceptual
     state.optimiser.zero_grad()

@@ -1,4 +1,4 @@
-"""What directions there are, and who ends the way along them; without torch."""
+"""The kinds of directions, and the tests that end a way along them. This module does not import torch."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ DIRECTION_KINDS = {
     "component": "component of the class along which its probability grows most",
     "cav": "concept activation vector of the class with the highest TCAV score",
 }
-"""What the names of directions mean, in the order of tables and figures."""
+"""The meaning of the names of directions, in the order of tables and figures."""
 
 RANDOM_DIRECTIONS = ("random_vector", "random_map")
-"""Names of random directions: chance for directions that are vectors, and for those that are maps."""
+"""The names of random directions: one is the chance row of directions that are vectors, one of those that are maps."""
 
 RANDOM_BASELINE = "random"
-"""What the column ``baseline`` says of random directions."""
+"""The value of the column ``baseline`` for random directions."""
 
 STOPS = ("suffix", "picture")
-"""Who has to name the class: the rest of the network, or the whole network that is shown the decoded picture."""
+"""The network that has to name the class: its rest, after the layer, or the whole network on the decoded picture."""

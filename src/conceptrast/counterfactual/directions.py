@@ -1,6 +1,6 @@
-"""Directions in which activations are moved: one form for concept vectors, components, normals and gradients.
+"""Directions in which activations are moved. Concept vectors, components, normals and gradients all take this form.
 
-Notation: ``a`` activations ``[N, C, h, w]`` of a layer, ``c`` the class that is moved towards.
+Notation: ``a`` activations ``[N, C, h, w]`` of a layer, ``c`` the class towards which they are moved.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from conceptrast.counterfactual.direction_kinds import RANDOM_BASELINE, RANDOM_D
 
 @dataclass(frozen=True)
 class Direction:
-    """Where activations of a layer are moved to.
+    """A direction in which the activations of a layer are moved.
 
     Args:
-        name: its kind, e.g. ``hyperplane``; what tables compare.
-        origin: where it comes from, for a reader.
-        layer: whose activations it moves.
-        values: ``[C]``, added at every position, or a map ``[C, h, w]``; only its direction counts.
+        name: the kind of the direction, e.g. ``hyperplane``. Tables compare these kinds.
+        origin: the source of the direction, in words for a reader.
+        layer: the layer whose activations are moved.
+        values: a vector ``[C]`` that is added at every position, or a map ``[C, h, w]``. Its length does not count.
 
     Raises:
-        ShapeError: the values have another number of axes, or are zero throughout.
+        ShapeError: the values have another number of axes, or all of them are zero.
 
     Example:
         >>> Direction("hyperplane", "normal from 3 to 7", "layer3", torch.tensor([3.0, 4.0])).unit((2, 1, 1)).flatten()
@@ -46,10 +46,10 @@ class Direction:
             raise ShapeError(f"direction {self.name} ({self.origin}) is zero throughout: it leads nowhere")
 
     def unit(self, shape: Sequence[int]) -> Tensor:
-        """The direction over all positions of activations ``shape`` (C, h, w), of length 1.
+        """The direction of length 1 for activations of a ``shape`` (C, h, w).
 
         Raises:
-            ShapeError: it does not fit; the message names both shapes.
+            ShapeError: the direction does not fit; the message names both shapes.
         """
         spread = self.values[:, None, None] if self.values.ndim == 1 else self.values
         if spread.shape[0] != shape[0] or (self.values.ndim == 3 and spread.shape != torch.Size(shape)):
@@ -67,8 +67,8 @@ def strongest_component(components: Tensor, gradients: Tensor) -> int:
     .. math:: k^* = \arg\max_k \sum_{n,p} \langle \nabla_{a_{np}} \log p_c, \; u_k / \lVert u_k \rVert \rangle
 
     Args:
-        components: ``u`` ``[k, C]``, of the class.
-        gradients: ``[N, C, h, w]`` of the log probability of the class, as
+        components: ``u`` ``[k, C]``, the components of the class.
+        gradients: ``[N, C, h, w]`` the gradients of the log probability of the class, as
             :func:`~conceptrast.counterfactual.log_probability.log_probability_gradients` gives.
 
     Example:
@@ -80,13 +80,13 @@ def strongest_component(components: Tensor, gradients: Tensor) -> int:
 
 
 def random_directions(layer: str, shape: Sequence[int], seed: int, images: Sequence[int]) -> dict[str, list[Direction]]:
-    """Chance: for every image a random vector and a random map, by their names.
+    """The chance rows: for every image a random vector and a random map, by their names.
 
     Args:
-        layer: whose activations are moved.
+        layer: the layer whose activations are moved.
         shape: (C, h, w) of the activations.
-        seed: of the draws.
-        images: ids ``[N]``; each draws for itself.
+        seed: the seed of the draws.
+        images: ids ``[N]``; each image has its own draw.
 
     Example:
         >>> chance = random_directions("layer3", (2, 3, 3), seed=0, images=[4])

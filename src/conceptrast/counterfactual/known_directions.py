@@ -1,4 +1,4 @@
-"""What the other parts of a study have found that gives directions: hyperplanes, components, concept vectors."""
+"""The directions that the other parts of a study have found: hyperplanes, components and concept vectors."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class KnownDirections:
     """The directions of a study.
 
     Args:
-        planes: hyperplanes of its pairs; ``None`` if it fits none.
-        components: of its classes, arrays by name.
-        components_name: the array that holds the ones to move along.
-        cavs: concept vectors of its classes; ``None`` if it looks for none.
+        planes: the hyperplanes of the study's pairs; ``None`` if the study fits none.
+        components: the components of the study's classes, as arrays by name.
+        components_name: the name of the array with the components to move along.
+        cavs: the concept vectors of the study's classes; ``None`` if the study looks for none.
     """
 
     planes: Planes | None
@@ -39,7 +39,7 @@ class KnownDirections:
     cavs: Mapping[str, np.ndarray] | None
 
     def towards(self, counterfactuals: PairCounterfactuals) -> dict[str, list[Direction]]:
-        """Every kind of direction that is known for a pair, one for each image that is moved."""
+        """Every known kind of direction for a pair, with one direction for each image that is moved."""
         second = counterfactuals.pair[1]
         vectors = PairVectors(
             plane=None if self.planes is None else self.planes.get(counterfactuals.pair),
@@ -56,7 +56,7 @@ class KnownDirections:
         )
 
     def missing(self, directions: Collection[str], pair: Pair) -> list[pd.DataFrame]:
-        """A row for each kind that the study could have had and that is not there for a pair, with the reason."""
+        """A row for each kind of direction that could exist but is missing for a pair, with the reason."""
         without = {"hyperplane": self.planes is None, "cav": self.cavs is None}
         kinds = [kind for kind in DIRECTION_KINDS if not without.get(kind, False)]
         why_no_plane = None if self.planes is None else self.planes.skipped.get(pair)

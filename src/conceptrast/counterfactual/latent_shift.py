@@ -1,7 +1,7 @@
-"""The original latent shift: activations move so that the decoded picture becomes another class.
+"""The original latent shift: activations move until the decoded picture becomes another class.
 
-Notation: ``a`` activations ``[N, C, h, w]`` of a layer, ``D`` a decoder of the layer, ``c`` the class that is moved
-towards.
+Notation: ``a`` activations ``[N, C, h, w]`` of a layer, ``D`` a decoder of the layer, ``c`` the class towards which
+they are moved.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ def latent_shift_gradients(
     precision: str = "float32",
     batch_size: int = 64,
 ) -> Tensor:
-    r"""Gradient of the class's log probability in the *decoded* picture: the original latent shift.
+    r"""The gradient of the class's log probability for the *decoded* picture: the original latent shift.
 
     .. math:: g_n = \nabla_a \log \mathrm{softmax}(\mathrm{model}(D(a_n)))_c
 
     Args:
         model: the whole classifier.
-        decoder: of the layer.
+        decoder: the decoder of the layer.
         activations: ``[N, C, h, w]``.
         target: ``c``.
-        precision: of both networks.
-        batch_size: images whose gradients are found at once.
+        precision: the precision of both networks.
+        batch_size: the number of images whose gradients are computed at once.
 
     Returns:
         ``[N, C, h, w]``.

@@ -1,7 +1,7 @@
-"""Gradients of a class's log probability by activations.
+"""Gradients of a class's log probability with respect to activations.
 
-Notation: ``a`` activations ``[N, C, h, w]`` of a layer, ``f`` the rest of the network, ``c`` the class that is moved
-towards.
+Notation: ``a`` activations ``[N, C, h, w]`` of a layer, ``f`` the rest of the network, ``c`` the class towards which
+they are moved.
 """
 
 from __future__ import annotations
@@ -18,18 +18,19 @@ from conceptrast.models.split import SplitModel
 def log_probability_gradients(
     split: SplitModel, activations: Tensor, target: int, precision: str = "float32", batch_size: int = 64
 ) -> Tensor:
-    r"""Gradient of the class's log probability by the rest of the network.
+    r"""The gradient of the class's log probability through the rest of the network.
 
     .. math:: g_n = \nabla_a \log \mathrm{softmax}(f(a_n))_c
 
-    It points where the gradient of the probability points, and does not vanish where the probability is nearly zero.
+    It points in the same direction as the gradient of the probability, but it does not vanish if the probability is
+    nearly zero.
 
     Args:
         split: the network, cut at the layer.
         activations: ``[N, C, h, w]``.
         target: ``c``.
-        precision: of the suffix.
-        batch_size: images whose gradients are found at once.
+        precision: the precision of the suffix.
+        batch_size: the number of images whose gradients are computed at once.
 
     Returns:
         ``[N, C, h, w]``.
@@ -51,14 +52,14 @@ def log_probability_gradients(
 def gradients_through(
     network: Callable[[Tensor], Tensor], activations: Tensor, target: int, precision: str, batch_size: int
 ) -> Tensor:
-    """Gradient of the class's log probability through any network.
+    """The gradient of the class's log probability through any network.
 
     Args:
-        network: makes logits ``[n, n_classes]`` of activations ``[n, C, h, w]``.
+        network: a function from activations ``[n, C, h, w]`` to logits ``[n, n_classes]``.
         activations: ``[N, C, h, w]``.
         target: class index.
-        precision: of the network.
-        batch_size: images whose gradients are found at once.
+        precision: the precision of the network.
+        batch_size: the number of images whose gradients are computed at once.
 
     Returns:
         ``[N, C, h, w]``, per unit of the activations.

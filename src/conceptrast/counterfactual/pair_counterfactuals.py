@@ -1,4 +1,4 @@
-"""The counterfactuals of one pair of classes: along every direction, to both stops, beside random ones."""
+"""The counterfactuals of one pair of classes: along every direction and random ones, to both stops."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class PairCounterfactuals:
     """Images of A, and how they are moved towards B.
 
     Args:
-        layer: whose activations are moved.
-        images: ids ``[N]``.
+        layer: the layer whose activations are moved.
+        images: the ids ``[N]`` of the images.
         activations: ``[N, C, h, w]``, on the model's device.
         pair: A and B.
-        seed: of the random directions.
-        options: how far images are moved, and how.
+        seed: the seed of the random directions.
+        options: how images are moved, and how far.
     """
 
     layer: DecodableLayer
@@ -41,21 +41,21 @@ class PairCounterfactuals:
     options: SearchOptions = DEFAULTS
 
     def rows(self, directions: Directions) -> pd.DataFrame:
-        """What is said on every way, by direction and stop; random directions stand beside.
+        """What both networks say on every way, by direction and stop, beside random directions.
 
         Args:
-            directions: for every kind one for each image.
+            directions: for every kind of direction, one direction for each image.
 
         Returns:
-            As :func:`~conceptrast.counterfactual.table.counterfactual_rows`.
+            The rows of :func:`~conceptrast.counterfactual.table.counterfactual_rows`.
         """
-        # The directions, and random ones beside them.
+        # The directions, and random directions beside them.
         shape = self.activations.shape[1:]
         images = self.images.tolist()
         chance = random_directions(self.layer.split.layer, shape, self.seed, images)
         parts = []
         kinds = [*directions.values(), *chance.values()]
-        # The way along each, to either stop.
+        # The way along each direction, to either stop.
         first, second = (self.layer.model.class_names[target] for target in self.pair)
         what = f"moving {counted(len(images), 'pictures')} of {first} towards {second}"
         for kind in progress(kinds, what, len(kinds), "directions"):
@@ -80,13 +80,13 @@ class PairCounterfactuals:
         return pd.concat(parts, ignore_index=True)
 
     def stories(self, directions: Directions, image: int, view: np.ndarray, frames: int) -> list[Story]:
-        """The way of one image along every direction, until its decoded picture is B.
+        """The way of one image along every direction, until the model names its decoded picture B.
 
         Args:
-            directions: for every kind one for each image.
-            image: id of the one.
+            directions: for every kind of direction, one direction for each image.
+            image: the id of the image.
             view: ``[H, W, 3]`` uint8, the image.
-            frames: decoded pictures on the way.
+            frames: the number of decoded pictures on the way.
         """
         place = self.images.tolist().index(image)
         stories = []
@@ -105,10 +105,10 @@ class PairCounterfactuals:
 
 
 def example_image(rows: pd.DataFrame) -> int:
-    """The image that figures show: neither the easiest nor the hardest, by its mean way over all directions.
+    """The image for the figures: by its mean way over all directions, neither the easiest nor the hardest.
 
     Args:
-        rows: of one pair, as :meth:`PairCounterfactuals.rows` gives.
+        rows: the rows of one pair, as :meth:`PairCounterfactuals.rows` gives.
 
     Example:
         >>> rows = pd.DataFrame({"image": [4, 5, 6], "baseline": "none", "stop": "picture", "fraction": 1.0,

@@ -1,4 +1,4 @@
-"""The directions from one class to another: what the other parts of a study know, as one list for a pair of classes."""
+"""The directions from one class to another that the other parts of a study know, as one list for a pair of classes."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from conceptrast.counterfactual.log_probability import log_probability_gradients
 
 @dataclass(frozen=True)
 class PairVectors:
-    """Vectors that lead from the first class of a pair to the second, the same for all images.
+    """Vectors that lead from the first class of a pair to the second. They are the same for all images.
 
     Args:
-        plane: hyperplane whose normal points from the first class to the second.
-        components: ``[k, C]`` of the second class.
-        cav: name and concept activation vector ``[C]`` of the second class.
+        plane: the hyperplane whose normal points from the first class to the second.
+        components: ``[k, C]``, the components of the second class.
+        cav: the name and the concept activation vector ``[C]`` of a concept of the second class.
     """
 
     plane: Hyperplane | None = None
@@ -44,21 +44,21 @@ def directions_towards(
     precision: str = "float32",
     batch_size: int = 64,
 ) -> dict[str, list[Direction]]:
-    """For every kind of direction that is known, one direction for each image.
+    """For every known kind of direction, one direction for each image.
 
     Args:
-        layer: whose activations are moved.
+        layer: the layer whose activations are moved.
         activations: ``[N, C, h, w]`` of images of the first class of the pair.
-        pair: class that images are taken from, class that they are moved towards.
-        vectors: that are known beside the gradients.
-        precision: of the gradients.
-        batch_size: images whose gradients are computed at once.
+        pair: the class of the images, and the class that they are moved towards.
+        vectors: the known vectors, beside the gradients.
+        precision: the precision of the gradients.
+        batch_size: the number of images whose gradients are computed at once.
 
     Returns:
-        By name of :data:`~conceptrast.counterfactual.direction_kinds.DIRECTION_KINDS`, in that order; gradients are
-        left out where that of an image is zero throughout.
+        Directions by their name in :data:`~conceptrast.counterfactual.direction_kinds.DIRECTION_KINDS`, in that order.
+        A gradient is left out if it is zero everywhere for one of the images.
     """
-    # Gradients, which every image has for itself.
+    # Gradients: every image has its own.
     first, second = (layer.model.class_names[target] for target in pair)
     gradients = log_probability_gradients(
         layer.split,
@@ -83,7 +83,7 @@ def directions_towards(
         if values.flatten(1).any(dim=1).all()
     }
 
-    # Vectors, which are the same for all images.
+    # Vectors: they are the same for all images.
     for kind, (origin, values) in _named_vectors(vectors, gradients, first, second).items():
         vector = torch.as_tensor(np.asarray(values), dtype=torch.float32)
         directions[kind] = [Direction(kind, origin, layer_name, vector)] * len(activations)
@@ -93,7 +93,7 @@ def directions_towards(
 def _named_vectors(
     vectors: PairVectors, gradients: Tensor, first: str, second: str
 ) -> Mapping[str, tuple[str, np.ndarray]]:
-    """Origin and vector of every direction that is the same for all images; ``first`` and ``second`` name the pair."""
+    """The origin and the vector of every direction that all images share; ``first`` and ``second`` name the pair."""
     named: dict[str, tuple[str, np.ndarray]] = {}
     if vectors.plane is not None:
         named["hyperplane"] = (f"{first} to {second}", vectors.plane.normal)
@@ -109,12 +109,12 @@ def _named_vectors(
 def missing_directions(
     present: Collection[str], wanted: Collection[str], why_no_plane: str | None = None
 ) -> dict[str, str]:
-    """Why directions that a study could have had are not there for a pair of classes.
+    """The reasons why possible directions are missing for a pair of classes.
 
     Args:
-        present: kinds that are there.
-        wanted: kinds that the study knows.
-        why_no_plane: why the pair has no hyperplane, where that is known.
+        present: the kinds that are there.
+        wanted: the kinds that the study knows.
+        why_no_plane: the reason why the pair has no hyperplane, if that is known.
 
     Example:
         >>> missing_directions(["gradient"], ["gradient", "cav"])
@@ -132,11 +132,11 @@ def missing_directions(
 
 
 def components_of(sets: Mapping[str, np.ndarray], name: str, target: int) -> np.ndarray | None:
-    """Components ``[k, C]`` of a class among those of a study; ``None`` if it has none.
+    """The components ``[k, C]`` of one class of a study; ``None`` if the class has none.
 
     Args:
         sets: classes ``[K]`` and, by name, ``[K, k, C]``.
-        name: of the array.
+        name: the name of the array.
         target: class index.
 
     Example:

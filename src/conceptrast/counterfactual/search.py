@@ -1,7 +1,7 @@
-r"""The search for counterfactuals: activations move along a direction until the class changes, decoded on the way.
+r"""The search for counterfactuals: activations move along a direction until the class changes; pictures show the way.
 
-Notation as in :mod:`conceptrast.counterfactual.decodable_layer`: ``a`` activations, ``u`` unit directions, ``λ`` how
-far, relative to the length of the activations.
+Notation as in :mod:`conceptrast.counterfactual.decodable_layer`: ``a`` activations, ``u`` unit directions, ``λ`` the
+distance, relative to the length of the activations.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from conceptrast.models.split import SplitModel
 DOUBLINGS = 7
 BISECTIONS = 5
 FRACTIONS = (0.0, 0.25, 0.5, 0.75, 1.0)
-"""Of a way, where tables say what both networks say."""
+"""The fractions of a way at which tables list what both networks say."""
 
 StopTest = Callable[[Tensor], Tensor]
-"""Says for ``λ`` ``[N]`` of each image whether it has reached its class: ``[N]`` bool."""
+"""A test that says for each image, from its ``λ`` ``[N]``, whether it has reached its class: ``[N]`` bool."""
 
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """How far images are moved, and how.
+    """How images are moved, and how far.
 
     Args:
-        probability: of the class at which a way ends.
-        limit: longest way, relative to the length of the activations.
+        probability: the probability of the class at which a way ends.
+        limit: the longest way, relative to the length of the activations.
         precision: ``float32`` or ``bfloat16``.
-        batch_size: images that are moved and decoded at once.
+        batch_size: the number of images that are moved and decoded at once.
     """
 
     probability: float = 0.5
@@ -52,7 +52,7 @@ DEFAULTS = SearchOptions()
 def by_suffix(
     split: SplitModel, activations: Tensor, units: Tensor, target: int, options: SearchOptions = DEFAULTS
 ) -> StopTest:
-    """A test that holds where the rest of the network gives moved activations the class.
+    """A test that is true if the rest of the network gives the moved activations the class.
 
     Args:
         split: the network, cut at the layer.
@@ -73,10 +73,10 @@ def by_suffix(
 def by_picture(
     layer: DecodableLayer, activations: Tensor, units: Tensor, target: int, options: SearchOptions = DEFAULTS
 ) -> StopTest:
-    """A test that holds where the whole network gives the decoded picture the class.
+    """A test that is true if the whole network gives the decoded picture the class.
 
     Args:
-        layer: with the decoder.
+        layer: the layer with the decoder.
         activations: ``[N, C, h, w]``.
         units: the direction of each image, of length 1.
         target: the class.
@@ -93,18 +93,18 @@ def by_picture(
 
 @torch.inference_mode()
 def search(reached: StopTest, count: int, limit: float, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
-    r"""The way after which each image has reached its class, to within 1/32 of it (limit/2048 below limit/64).
+    r"""The distance at which each image has reached its class, to within 1/32 of it (limit/2048 below limit/64).
 
-    ``λ`` doubles from ``limit / 64``; the step in which the class is reached first is halved five times.
+    ``λ`` doubles from ``limit / 64``. The step in which the class is first reached is then halved five times.
 
     Args:
-        reached: function of ``λ`` ``[N]`` that says for each image whether it has.
+        reached: a function of ``λ`` ``[N]`` that says for each image whether it has reached its class.
         count: ``N``.
-        limit: largest ``λ``.
-        device: of ``λ``.
+        limit: the largest ``λ``.
+        device: the device of ``λ``.
 
     Returns:
-        ``λ`` ``[N]``, ``limit`` where the class is not reached; and whether it is, ``[N]`` bool.
+        ``λ`` ``[N]``, which is ``limit`` if the class is not reached; and ``[N]`` bool, whether it is reached.
 
     Example:
         >>> lambdas, reached = search(lambda way: way >= torch.tensor([0.3, 5.0]), count=2, limit=1.0)
@@ -114,14 +114,14 @@ def search(reached: StopTest, count: int, limit: float, device: torch.device | s
     low = torch.zeros(count, device=device)
     high = torch.full((count,), limit, device=device)
     done = torch.zeros(count, dtype=torch.bool, device=device)
-    # Twice as far, until the class is reached.
+    # Go twice as far until the class is reached.
     for doubling in range(1 - DOUBLINGS, 1):
         way = torch.full((count,), limit * 2.0**doubling, device=device)
         now = reached(way) & ~done
         high = torch.where(now, way, high)
         done |= now
         low = torch.where(done, low, way)
-    # Half of the last step, again and again.
+    # Halve the last step, again and again.
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
         enough = reached(middle)
@@ -135,12 +135,12 @@ class Walk:
     """Images on their way along directions.
 
     Args:
-        lambdas: ``[N]`` how far each goes.
+        lambdas: ``[N]`` how far each image goes.
         reached: ``[N]`` bool, whether the class was reached.
-        fractions: ``[F]`` of the way, from 0 to 1.
+        fractions: ``[F]`` the fractions of the way, from 0 to 1.
         suffix: ``[N, F, n_classes]`` probabilities by the rest of the network.
         decoded: ``[N, F, n_classes]`` probabilities of the decoded pictures by the whole network.
-        frames: ``[N, F, 3, H, W]`` uint8 decoded pictures.
+        frames: ``[N, F, 3, H, W]`` uint8, the decoded pictures.
     """
 
     lambdas: np.ndarray
@@ -160,17 +160,17 @@ def walk(
     fractions: Sequence[float],
     precision: str = "float32",
 ) -> Walk:
-    """Decode images at fractions of their way and ask the whole network about the decoded pictures.
+    """Decode images at fractions of their way, and ask the whole network about the decoded pictures.
 
     Args:
-        layer: whose activations are moved.
+        layer: the layer whose activations are moved.
         activations: ``[N, C, h, w]``.
-        units: directions, likewise.
+        units: the directions of length 1, of the same shape.
         ends: ``λ`` ``[N]`` and whether the class is reached there, as :func:`search` gives them.
-        fractions: of ``λ``, from 0 to 1.
-        precision: ``float32`` or ``bfloat16``; softmax in float64.
+        fractions: the fractions of ``λ``, from 0 to 1.
+        precision: ``float32`` or ``bfloat16``; the softmax is float64.
     """
-    # What both say of the activations, step by step on the way.
+    # What both networks say, step by step on the way.
     lambdas, reached = ends
     suffix = []
     decoded = []
@@ -203,40 +203,40 @@ def counterfactuals(
     fractions: Sequence[float] = FRACTIONS,
     options: SearchOptions = DEFAULTS,
 ) -> Walk:
-    r"""Move images until they have another class, and decode them on the way.
+    r"""Move images until they get another class, and decode them on the way.
 
     .. math:: \lambda_n = \min \{\lambda : p_c(a_n(\lambda)) \ge p\}, \qquad
               p_c = \mathrm{softmax}(f(a))_c \text{ or } \mathrm{softmax}(\mathrm{model}(D(a)))_c
 
     Args:
-        layer: whose activations are moved.
+        layer: the layer whose activations are moved.
         activations: ``[N, C, h, w]`` of the images, on the model's device.
-        directions: one for each image.
-        target: the class that is moved towards.
-        stop: who has to give the class: ``suffix``, the rest of the network to the moved activations, or ``picture``,
-            the whole network to the decoded picture.
-        fractions: of the way at which pictures are decoded.
+        directions: one direction for each image.
+        target: the class that the images are moved towards.
+        stop: the network that has to name the class. ``suffix`` is the rest of the network, on the moved activations;
+            ``picture`` is the whole network, on the decoded picture.
+        fractions: the fractions of the way at which pictures are decoded.
         options: how far images are moved, and how.
 
     Returns:
-        Distances, and at every fraction of them decoded pictures and what both networks say.
+        The distances, and at every fraction of them the decoded pictures and what both networks say.
 
     Raises:
         ConfigError: there is no such stop.
         LayerError: a direction belongs to another layer.
         ShapeError: a direction does not fit the activations.
 
-    Source: latent shift (Cohen et al. 2021, arXiv 2102.09475), along any direction; lengths relative to the
-    activations' are ours, so that directions of different origin can be compared.
+    Source: latent shift (Cohen et al. 2021, arXiv 2102.09475), here along any direction. Distances relative to the
+    length of the activations are ours: they make directions of different origin comparable.
 
     Example: see :func:`conceptrast.api.study.Study.counterfactual`, which takes a picture.
     """
-    # What cannot be searched.
+    # Refuse what cannot be searched.
     for name in dict.fromkeys(direction.layer for direction in directions):
         layer.decoder.check_layer(name)
     if stop not in STOPS:
         raise ConfigError(unknown_name("stop", stop, STOPS))
-    # Batch by batch: how far each image goes, then the way there.
+    # Batch by batch: the distance of each image, then the way there.
     walks = []
     units = _units(activations, directions)
     batches = zip(activations.split(options.batch_size), units.split(options.batch_size), strict=True)
@@ -260,7 +260,7 @@ def counterfactuals(
 
 
 def _join_walks(walks: Sequence[Walk]) -> Walk:
-    """The walks of several batches of images as one."""
+    """Join the walks of several batches of images."""
     arrays = {
         name: np.concatenate([getattr(part, name) for part in walks])
         for name in ("lambdas", "reached", "suffix", "decoded")

@@ -1,4 +1,4 @@
-"""One image on its way along one direction: what a strip and an animation show."""
+"""One image on its way along one direction, for a strip or an animation."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class Story:
     """One image on its way along one direction.
 
     Args:
-        direction: the way.
-        original: ``[H, W, 3]`` uint8, what the model is shown.
-        frames: ``[F, H, W, 3]`` uint8, decoded.
-        lambdas: ``[F]`` how far.
+        direction: the direction of the way.
+        original: ``[H, W, 3]`` uint8, the picture that the model sees.
+        frames: ``[F, H, W, 3]`` uint8, the decoded pictures.
+        lambdas: ``[F]`` the distances.
         suffix: ``[F, 2]`` probabilities of A and B by the rest of the network.
-        decoded: ``[F, 2]`` of the decoded pictures, by the whole network.
-        reached: whether the decoded picture became B.
+        decoded: ``[F, 2]`` the same of the decoded pictures, by the whole network.
+        reached: whether the model came to name the decoded picture B.
     """
 
     direction: Direction
@@ -34,7 +34,7 @@ class Story:
 
     @property
     def change(self) -> np.ndarray:
-        """``[H, W]`` mean absolute change over colours from the first to the last frame, 0 to 1."""
+        """``[H, W]`` the absolute change from the first to the last frame, averaged over colours, 0 to 1."""
         difference: np.ndarray = np.abs(self.frames[-1].astype(float) - self.frames[0]).mean(axis=-1) / 255
         return difference
 
@@ -43,10 +43,10 @@ def story_of(walk: Walk, direction: Direction, original: np.ndarray, pair: tuple
     """The story of a walk's first image.
 
     Args:
-        walk: of one image or more.
-        direction: that the image took.
+        walk: the walk of one or more images.
+        direction: the direction that the image took.
         original: the picture ``[H, W, 3]`` uint8.
-        pair: class that it is taken from, class that it is moved towards.
+        pair: the class of the image, and the class that it is moved towards.
     """
     frames = walk.frames[0].expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()  # grey as three equal channels
     return Story(

@@ -1,4 +1,4 @@
-"""Tables of counterfactuals: what is said on every way, and how often the decoded picture changes its class."""
+"""Tables of counterfactuals: what both networks say on every way, and how often decoded pictures change class."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 PAIR = ["from_class", "from_name", "to_class", "to_name"]
 
 ALL_PAIRS = -1
-"""In place of both classes: all pairs together."""
+"""This stands in place of both classes in the row of all pairs together."""
 
 WEAK = "no decoded start has the class of its image: the decoder is too weak"
 
@@ -26,20 +26,21 @@ WEAK = "no decoded start has the class of its image: the decoder is too weak"
 def counterfactual_rows(
     images: Sequence[int], walk: Walk, direction: Direction, pair: tuple[int, int], stop: str
 ) -> pd.DataFrame:
-    """What is said of every image at every fraction of its way.
+    """What both networks say of every image at every fraction of its way.
 
     Args:
         images: ids ``[N]``.
-        walk: of these images.
-        direction: that the first of them took; its name tells chance from the others.
-        pair: class that they are taken from, class that they are moved towards.
-        stop: who ended the way.
+        walk: the walk of these images.
+        direction: the direction of the first of these images; its name tells random directions from the others.
+        pair: the class of the images, and the class that they are moved towards.
+        stop: the network that ended the way.
 
     Returns:
         image, from_class, to_class, direction, origin, stop, baseline, found, fraction, lambda, p_from, p_to, predicted
-        (by the rest of the network), p_from_decoded, p_to_decoded, predicted_decoded (the picture, by all of it).
+        (by the rest of the network), p_from_decoded, p_to_decoded, predicted_decoded (by the whole network, for the
+        decoded picture).
     """
-    # Where every image is at every fraction.
+    # The place of every image at every fraction.
     count = len(images)
     steps = len(walk.fractions)
     first, second = pair
@@ -64,7 +65,7 @@ def counterfactual_rows(
 
 
 def with_names(rows: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    """Rows with the names of their classes: from_name, to_name.
+    """Add the names of the classes to the rows: from_name, to_name.
 
     Example:
         >>> with_names(pd.DataFrame({"from_class": [1], "to_class": [0]}), ["cat", "dog"]).columns.tolist()
@@ -78,18 +79,19 @@ def with_names(rows: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
 
 
 def counterfactual_summary(rows: pd.DataFrame) -> pd.DataFrame:
-    """How often the decoded picture changes its class: per pair, direction, stop and baseline, and over all pairs.
+    """How often the decoded picture changes its class, for each pair, direction, stop and baseline, and over all pairs.
 
     Args:
-        rows: as :func:`counterfactual_rows` gives, with names, status and reason; a pair that was skipped, or one
-            direction of a pair, has one row.
+        rows: as :func:`counterfactual_rows` gives, with names, status and reason. A skipped pair has one row, and so
+            has a skipped direction of a pair.
 
     Returns:
-        from_class, from_name, to_class, to_name (:data:`ALL_PAIRS` and ``all``: all pairs), direction, stop, baseline,
-        n_images, n_kept (images whose decoded start has the class that the model gives the image), lambda_median, found
-        (share that reach the class within the limit, by what stops them), changed (share of the kept whose decoded end
-        has another class), low, high (95 % Wilson interval), reached (share of the kept whose decoded end has the class
-        moved towards), p_to_before, p_to_after (means over the kept, decoded), status, reason.
+        from_class, from_name, to_class, to_name (:data:`ALL_PAIRS` and ``all`` mean all pairs), direction, stop,
+        baseline, n_images, n_kept (images whose decoded start has the class that the model gives the image),
+        lambda_median, found (share of images that reach the class within the limit, as the stop judges), changed (share
+        of the kept images whose decoded end has another class), low, high (95 % Wilson interval), reached (share of the
+        kept images whose decoded end has the wanted class), p_to_before, p_to_after (means over the kept images,
+        decoded), status, reason.
     """
     skipped = rows[rows["status"] == "skipped"]
     skipped = skipped[[name for name in (*PAIR, "direction", "status", "reason") if name in skipped]]
@@ -103,7 +105,7 @@ def counterfactual_summary(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _ends(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row for every image's way: its start beside its end."""
+    """One row for the way of every image: its start beside its end."""
     keys = ["image", *PAIR, "direction", "stop", "baseline"]
     start, end = (rows[rows["fraction"] == fraction] for fraction in (0, 1))
     ends = start.merge(end, on=keys, suffixes=("_start", ""), validate="1:1")

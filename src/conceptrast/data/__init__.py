@@ -1,4 +1,4 @@
-"""Kinds of datasets: one file each, and one line here."""
+"""The kinds of datasets. Each kind has one file, and one line here."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DATASET_KINDS = {
     "rotated_pair": "conceptrast.data.rotated_pair:RotatedPair",
 }
 
-#: Kinds that know what is where in their pictures, and what that is: concept recovery is measured on these.
+#: Kinds that know which objects lie where in their pictures. Concept recovery is measured on them.
 KINDS_WITH_TRUTH = {
     "digit_pairs": "digits and portrait, with their boxes",
 }

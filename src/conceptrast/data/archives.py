@@ -1,4 +1,4 @@
-"""Archives: checked against their checksum, and unpacked so that no member leaves the folder."""
+"""Check archives against their checksum, and unpack them so that no file lands outside the folder."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from conceptrast.base.files import file_md5
 
 
 def unpack(archive: Path | str, target: Path | str, inner: str = ".", md5: str | None = None) -> None:
-    """Unpack a tar archive into a new folder; either all of it is there afterwards, or nothing.
+    """Unpack a tar archive into a new folder. If anything fails, the folder is not made.
 
     Args:
         archive: a ``.tar``, compressed or not.
         target: folder that does not exist yet.
         inner: folder inside the archive that becomes ``target``.
-        md5: what the archive's MD5 has to be.
+        md5: the MD5 that the archive must have.
 
     Raises:
         DataError: the archive is missing, broken or not the expected one; a member is a link or a device, or would lie
@@ -27,14 +27,14 @@ def unpack(archive: Path | str, target: Path | str, inner: str = ".", md5: str |
     """
     archive = Path(archive)
     target = Path(target)
-    # What cannot be unpacked.
+    # Refuse what cannot be unpacked.
     if not archive.is_file():
         raise DataError(f"the archive {archive} does not exist")
     if target.exists():
         raise DataError(f"{target} exists already: {archive.name} is not unpacked over it")
     if md5 and (got := file_md5(archive)) != md5:
         raise DataError(f"{archive} has the MD5 {got}, not {md5}: it is damaged or another archive; fetch it again")
-    # Into a folder beside the target, which takes its place when all is there.
+    # Unpack into a folder beside the target, and rename the folder when all is there.
     target.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
     try:
@@ -62,7 +62,7 @@ def _extract(archive: Path, folder: Path) -> None:
 
 
 def _refuse_incomplete(archive: Path, opened: tarfile.TarFile) -> None:
-    # tarfile takes a file that ends within a header for a whole one; a whole one ends with blocks of zeros
+    # tarfile accepts a file that ends within a header; a complete archive ends with blocks of zeros
     stream = opened.fileobj
     assert stream is not None
     stream.seek(opened.offset)

@@ -1,4 +1,4 @@
-"""What every kind of dataset offers: an index that is made once, and any of its pictures later."""
+"""What every kind of dataset offers: an index, which is made once, and any picture of the index later."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def empty_table(types: Mapping[str, str]) -> pd.DataFrame:
 
 
 def no_rejections() -> pd.DataFrame:
-    """The table of refused pictures when none was refused."""
+    """The table of rejected pictures if none was rejected."""
     return empty_table({"path": "str", "reason": "str"})
 
 
@@ -51,8 +51,8 @@ class Index:
         table: image, path (relative to the root, or ``seed:…`` where pictures are generated), label, label_name, split
             (``train`` or ``validation``); one row per usable picture.
         rejected: path, reason; one row per picture that cannot be used.
-        truth: image, concept, top, left, height, width, faint: what is where, boxes in pixels of the picture; without
-            rows where the kind does not know.
+        truth: image, concept, top, left, height, width, faint: which object is where, in pixels of the picture; it has
+            no rows if the kind does not know.
     """
 
     table: pd.DataFrame
@@ -69,13 +69,13 @@ class Index:
         )
 
     def check(self, max_rejected: float) -> None:
-        """Refuse an index of which too much is missing.
+        """Refuse an index if too many of its pictures were rejected.
 
         Args:
             max_rejected: highest share of rejected pictures, 0 to 1.
 
         Raises:
-            DataError: more than that share was rejected, or no picture is left.
+            DataError: a larger share was rejected, or no picture is left.
         """
         bad = len(self.rejected)
         total = len(self.table) + bad
@@ -88,21 +88,21 @@ class Index:
 
 
 class Dataset(ABC):
-    """A kind of dataset; made from the options of its entry in the config, and the run's seed."""
+    """A kind of dataset. It is made from the options of its entry in the config, and from the run's seed."""
 
     seed: int
 
     @property
     @abstractmethod
     def class_names(self) -> list[str]:
-        """Names by label; may be longer than the labels that occur."""
+        """Names of the classes, in the order of the labels. A class may have no picture."""
 
     @abstractmethod
     def build_index(self, workers: int = 0) -> Index:
         """Look at every picture once.
 
         Args:
-            workers: processes that decode; ``0`` decodes in this one. The index does not depend on it.
+            workers: number of processes that decode; ``0`` decodes in this process. The index does not depend on it.
 
         Raises:
             DataError: the pictures are not there.
@@ -118,7 +118,7 @@ class Dataset(ABC):
 
     @abstractmethod
     def missing(self) -> str | None:
-        """What a run needs and the disk does not hold, in one line; ``None`` if all is there. Opens no picture."""
+        """One line that says which files a run needs and does not find; ``None`` if all are there. Opens no picture."""
 
     @abstractmethod
     def fingerprint(self) -> str:
@@ -130,7 +130,7 @@ def open_dataset(settings: Mapping[str, Any], seed: int = 0) -> Dataset:
 
     Args:
         settings: ``kind`` and the options of that kind.
-        seed: seed of everything random in it.
+        seed: seed of everything that the dataset draws.
 
     Raises:
         ConfigError: the kind or an option does not exist, a needed option is missing, or one has a value that the

@@ -1,4 +1,4 @@
-"""Any picture file as 8-bit RGB, or an error that says why not."""
+"""Read any picture file as 8-bit RGB. If that fails, the error says why."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ def open_rgb(source: Path | str | BinaryIO) -> Image.Image:
     """Read a picture as RGB, the right way up.
 
     CMYK, greyscale, palette and other modes are converted; 16-bit values are rescaled to 8 bits (``v / 257``);
-    transparent parts become white; the orientation in the EXIF data is applied; of several frames the first is taken.
+    transparent parts become white; the orientation in the EXIF data is applied; if there are several frames, the first
+    is taken.
 
     Args:
         source: path, or an open binary file.
@@ -24,7 +25,7 @@ def open_rgb(source: Path | str | BinaryIO) -> Image.Image:
         A picture of mode ``RGB``, 8 bits a channel.
 
     Raises:
-        DataError: the file is missing, empty, truncated, no picture, or has values of unknown range.
+        DataError: the file is missing, empty, truncated or not a picture, or its values have an unknown range.
 
     Example:
         >>> import io
@@ -45,7 +46,7 @@ def open_rgb(source: Path | str | BinaryIO) -> Image.Image:
         raise DataError("the file does not exist") from None
     except UnidentifiedImageError:
         raise DataError("not a picture in a known format") from None
-    except Exception as error:  # decoders meet broken bytes with errors of nearly every type
+    except Exception as error:  # if bytes are broken, decoders raise errors of nearly every type
         raise DataError(f"cannot be decoded: {error or type(error).__name__}") from error
 
 

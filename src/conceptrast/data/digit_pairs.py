@@ -23,8 +23,8 @@ from conceptrast.data.packaged import versions
 class DigitPairs(Dataset):
     """Generated pictures of 96×96 pixels in ten classes.
 
-    Each picture has a seed of its own, so that it can be made again alone and in any order. The handwritten digits of
-    the two splits are disjoint.
+    Each picture has its own seed, so it can be made again alone and in any order. No handwritten digit is in both
+    splits.
 
     Args:
         train: number of training pictures.
@@ -32,7 +32,7 @@ class DigitPairs(Dataset):
         seed: seed of the split of the digits and of all pictures.
 
     Raises:
-        ConfigError: an option is no number of pictures, or both are zero.
+        ConfigError: an option is not a number of pictures, or both are zero.
 
     Example:
         >>> dataset = DigitPairs(train=10, validation=10)

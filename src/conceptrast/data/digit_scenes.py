@@ -27,7 +27,7 @@ PORTRAIT_SHARE = {(3, 7): 0.90, (3, 8): 0.05}
 TELLING_DIGIT = {(3, 7): 7, (3, 8): 8}
 FAINT_SHARE = 0.30
 FAINT_STRENGTH = 0.25
-TRAIN_SHARE = 0.8  # of the handwritten digits
+TRAIN_SHARE = 0.8  # share of the handwritten digits that are for training
 STROKE = 245.0
 TINTS = {"grass": (0.80, 1.10, 0.55), "gravel": (1.00, 0.95, 0.88), "brick": (1.20, 0.78, 0.62)}
 FACE = (160, 50, 300, 190)  # left, top, right, bottom in scikit-image's astronaut
@@ -35,7 +35,7 @@ FACE = (160, 50, 300, 190)  # left, top, right, bottom in scikit-image's astrona
 
 @dataclass(frozen=True)
 class Placed:
-    """One thing in a picture: the digit ``source`` of the 5,000, or the portrait where ``source`` is ``None``."""
+    """One object in a picture: number ``source`` of the 5,000 digits, or the portrait if ``source`` is ``None``."""
 
     concept: str
     source: int | None
@@ -46,7 +46,7 @@ class Placed:
 
 @dataclass(frozen=True)
 class Scene:
-    """All that makes up one picture."""
+    """Everything that one picture shows."""
 
     texture: int
     top: int
@@ -57,7 +57,7 @@ class Scene:
 
 @lru_cache(maxsize=8)
 def digit_pool(seed: int) -> dict[str, dict[int, np.ndarray]]:
-    """For each split and kind of digit, which of the 5,000 handwritten digits belong to it.
+    """Numbers, among the 5,000 handwritten digits, of those that belong to each split and digit.
 
     Example:
         >>> pool = digit_pool(0)
@@ -86,7 +86,7 @@ def draw_scene(seed: int, pair: tuple[int, int], pool: dict[int, np.ndarray]) ->
         pool: for each digit, the handwritten ones to choose from.
     """
     rng = generator(Stream.SCENE, seed)
-    # The ground: a window of a texture, darker or lighter.
+    # The background: a window of a texture, made darker or lighter.
     texture = int(rng.integers(len(TINTS)))
     top, left = (int(at) for at in rng.integers(0, 512 // 2 - SIZE, 2))
     light = float(rng.uniform(0.8, 1.2))

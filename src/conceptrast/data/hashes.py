@@ -16,7 +16,7 @@ from conceptrast.base.files import file_md5
 from conceptrast.data.text_files import read_text
 
 SMALL_FOLDER = 256 * 2**20
-"""Bytes of a folder whose files are read for its hash: reading them takes a second."""
+"""If a folder has fewer bytes than this, its files are read for its hash, which takes a second."""
 
 
 def digest(*parts: Any) -> str:
@@ -30,7 +30,7 @@ def digest(*parts: Any) -> str:
 
 
 def file_identity(path: Path | None) -> str | None:
-    """Hash of a small file's content; ``None`` where there is no such file."""
+    """Hash of a small file's content; ``None`` if there is no such file."""
     return digest(path.read_bytes().hex()) if path is not None and path.is_file() else None
 
 
@@ -41,11 +41,11 @@ def folder_identity(root: Path) -> str | None:
     folder itself is not looked at.
 
     Otherwise the path and the size of every file count. If all files together are smaller than 256 MiB, their contents
-    count too. In a larger folder, nobody sees that a file was replaced by another one of the same size.
+    count too. In a larger folder, a file that is replaced by another one of the same size goes unnoticed.
     Hidden files, dates and permissions never count.
 
     Returns:
-        ``None`` where there is neither the folder nor DVC's file.
+        The hash; ``None`` if there is neither the folder nor DVC's file.
 
     Raises:
         DataError: DVC's file holds no hash.
@@ -62,7 +62,7 @@ def folder_identity(root: Path) -> str | None:
 
 
 def recorded_by_dvc(tracked: Path) -> str:
-    """Hash of what a ``.dvc`` file stands for.
+    """Hash of the data that a ``.dvc`` file stands for.
 
     Raises:
         DataError: the file holds no hash.
@@ -88,7 +88,7 @@ def _walk(folder: Path) -> Iterator[tuple[str, int]]:
 
 
 def _content(path: Path) -> str | None:
-    """Hash of a file; ``None`` for what cannot be read, or is no file, such as a link to nowhere."""
+    """Hash of a file; ``None`` if it cannot be read or is not a file, e.g. a broken link."""
     try:
         return file_md5(path) if path.is_file() else None
     except OSError:

@@ -22,16 +22,16 @@ class ImageFolder(PictureFiles):
     """``root/<class>/…`` or ``root/{train,val}/<class>/…``; a folder ``test`` beside ``train`` and ``val`` is left out.
 
     Labels are the classes in the order of their folders' names, unless ``class_file`` or ``class_names`` says
-    otherwise. Without split folders all pictures are ``validation``, which is what studies look at.
+    otherwise. Without split folders, all pictures are ``validation``, the split that studies explain.
 
     Args:
         root: the folder.
         class_file: maps folders to the model's classes (index or name): a CSV with the header ``folder,class``, or a
             JSON object.
         class_names: names by class index: a list, or ``"imagenet"`` for the 1,000 of ImageNet. Without
-            ``class_file`` the folders must bear these names.
-        train_share: share of each class, 0 to 1, that becomes ``train`` where there are no split folders.
-        seed: which pictures ``train_share`` chooses.
+            ``class_file``, the folders must have these names.
+        train_share: share of each class, 0 to 1, that becomes ``train`` if there are no split folders.
+        seed: seed of the draw of these training pictures.
 
     Raises:
         ConfigError: an option is not usable.
@@ -68,7 +68,7 @@ class ImageFolder(PictureFiles):
         ]
 
     def missing(self) -> str | None:
-        """The folder or the class file that is not there."""
+        """Says which folder or class file is missing."""
         if not self.root.is_dir():
             return f"root: the folder {self.root.resolve()} does not exist; expected <root>/<class>/*.jpg"
         if self.class_file is not None and not self.class_file.is_file():
@@ -83,7 +83,7 @@ class ImageFolder(PictureFiles):
         return digest("image_folder", folder_identity(self.root), file_identity(self.class_file), *options)
 
     def class_folders(self) -> Iterator[tuple[str | None, str, str]]:
-        """Split (``None`` where there are no split folders), class folder and path of every class folder."""
+        """Split (``None`` if there are no split folders), class folder and path of every class folder."""
         below = subfolders(self.root)
         if not below:
             raise DataError(f"{self.root.resolve()} holds no class folders; expected <root>/<class>/*.jpg")
@@ -119,7 +119,7 @@ class ImageFolder(PictureFiles):
 
 
 def labels_from_file(class_file: Path, folders: list[str], names: list[str] | None) -> tuple[dict[str, int], list[str]]:
-    """Labels of folders by a class file.
+    """Labels of folders, from a class file.
 
     Args:
         class_file: see :class:`ImageFolder`.

@@ -22,18 +22,18 @@ EXPECTED = f"the ILSVRC-2012 validation set: <root>/*.JPEG and {SOLUTION}, or <r
 class ImageNet(PictureFiles):
     """Photographs of the validation set, labelled with the outputs of ImageNet models.
 
-    ``solution`` and ``synsets`` are looked for in ``root`` and in the folder above it unless they are named. Where
-    there are folders for WordNet ids, no solution is needed. The class of a WordNet id is its line in ``synsets``;
-    without that file the set has to hold all 1,000 ids, which are then counted in their order.
+    Unless ``solution`` and ``synsets`` are named, they are looked for in ``root`` and in the folder above it. If there
+    are folders for WordNet ids, no solution is needed. The class of a WordNet id is its line in ``synsets``. Without
+    that file, the set has to hold all 1,000 ids, and the class is the id's place in their sorted list.
 
     Args:
         root: folder of the photographs, or of the class folders.
         solution: Kaggle's CSV: ``ImageId``, and ``PredictionString`` that starts with the WordNet id.
         synsets: text whose lines start with a WordNet id; what follows it is the name of the class.
-        seed: without effect; every kind takes it.
+        seed: has no effect; every kind takes a seed.
 
     Raises:
-        ConfigError: an option is no path.
+        ConfigError: an option is not a path.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class ImageNet(PictureFiles):
         return [self._labelled(path, self._solved.get(Path(path).stem)) for path in pictures_below(self.root)]
 
     def missing(self) -> str | None:
-        """The folder or file that is not there."""
+        """Says which folder or file is missing."""
         if not self.root.is_dir():
             return f"root: the folder {self.root.resolve()} does not exist; expected {EXPECTED}"
         for key, path in (("solution", self.solution), ("synsets", self.synsets)):
@@ -96,7 +96,7 @@ class ImageNet(PictureFiles):
     @cached_property
     def _solved(self) -> dict[str, str]:
         """WordNet id by image id."""
-        assert self.solution is not None  # missing() saw to it
+        assert self.solution is not None  # missing() has checked it
         solved = read_pairs(self.solution, "ImageId", "PredictionString")
         return {image: prediction.split()[0] for image, prediction in solved.items()}
 
@@ -117,13 +117,13 @@ class ImageNet(PictureFiles):
 
 
 def read_synsets(path: Path) -> tuple[dict[str, int], list[str]]:
-    """Classes in the order of a text's lines.
+    """Classes, in the order of the lines of a text file.
 
     Args:
         path: text whose lines start with a WordNet id; the rest of the line, up to a comma, names the class.
 
     Returns:
-        Label of each WordNet id, and the names by label: the ids themselves where the text has no names.
+        Label of each WordNet id, and the names by label. If the text has no names, the ids are the names.
 
     Raises:
         DataError: a line starts with something else, an id occurs twice, or the text is not UTF-8.

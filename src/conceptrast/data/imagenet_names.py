@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def imagenet_class_names() -> list[str]:
-    """The names as torchvision's weights carry them.
+    """The names that torchvision stores with its weights.
 
     Example:
         >>> names = imagenet_class_names()

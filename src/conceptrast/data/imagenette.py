@@ -34,20 +34,20 @@ ARCHIVES = {
     "train": ("imagenette-160-train-2000.tar", "7577ec165c640b4c18699d1245d53678"),
 }
 DOWNLOAD = ("https://s3.amazonaws.com/fast-ai-imageclas/imagenette2-160.tgz", "e793b78cc4c9e9a4ccc0c1155377a412")
-# identities of the unpacked archives: what a clone without the data answers, so that it does not look changed
+# Hashes of the unpacked archives. A clone without the data uses them, so that its data do not look changed.
 UNPACKED = {"val": "7a2503bd41a6f4e0d7d0a12b28009371", "train": "57ab2406e61d5655ce3c4d73e615ccbc"}
 
 
 class Imagenette(FetchedFolder):
     """Photographs with a short side of 160 pixels, in ``root/val/<wnid>`` and ``root/train/<wnid>``.
 
-    What is not there yet is unpacked from the archive in the folder that the environment variable
-    ``CONCEPTRAST_MIRROR`` names; where it is not set, the whole of Imagenette is downloaded.
+    Missing photographs are unpacked from the archive in the folder that the environment variable
+    ``CONCEPTRAST_MIRROR`` names. If it is not set, the whole of Imagenette is downloaded.
 
     Args:
-        root: the folder; made if it does not exist.
-        train: whether the training photographs belong to the dataset too.
-        seed: without effect; every kind takes it.
+        root: the folder; it is made if it does not exist.
+        train: whether the training photographs belong to the dataset, too.
+        seed: has no effect; every kind takes a seed.
 
     Raises:
         ConfigError: an option is not usable.
@@ -58,10 +58,10 @@ class Imagenette(FetchedFolder):
         self.folders = ("train", "val") if as_switch("train", train) else ("val",)
 
     def fetch(self) -> None:
-        """Put what is missing below ``root``.
+        """Put the missing photographs below ``root``.
 
         Raises:
-            DataError: neither the mirror nor the download has it.
+            DataError: neither the mirror nor the download has them.
         """
         absent = [folder for folder in self.folders if not (self.root / folder).is_dir()]
         if absent and not os.environ.get(MIRROR):
@@ -76,7 +76,7 @@ class Imagenette(FetchedFolder):
         return [file for file in super().listed() if file.path.split("/")[0] in self.folders]
 
     def missing(self) -> str | None:
-        """The archive that the mirror should hold; ``None`` where a download is to be tried."""
+        """Says which archive the mirror lacks; ``None`` if the photographs are there or can be downloaded."""
         mirror = os.environ.get(MIRROR)
         for folder in self.folders:
             archive = Path(mirror or ".", ARCHIVES[folder][0]).resolve()
@@ -87,7 +87,7 @@ class Imagenette(FetchedFolder):
         return None
 
     def fingerprint(self) -> str:
-        """Hash of what the folders hold; folders that are not there count as the known archives, unpacked."""
+        """Hash of what the folders hold. A missing folder has the hash of its unpacked archive."""
         if self.root.with_name(self.root.name + ".dvc").is_file():
             return digest("imagenette", self.folders, folder_identity(self.root))
         identities = [folder_identity(self.root / folder) or UNPACKED[folder] for folder in self.folders]
@@ -103,7 +103,7 @@ class Imagenette(FetchedFolder):
     def _download(self, absent: list[str]) -> None:
         from conceptrast.base.torchvision_ops import torchvision  # importing it takes seconds
 
-        # Everything lands in a folder of its own, which goes whatever happens.
+        # The download gets a folder of its own, which is deleted whatever happens.
         self.root.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=".download.", dir=self.root))
         url, md5 = DOWNLOAD

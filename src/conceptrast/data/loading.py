@@ -1,4 +1,4 @@
-"""Pictures of an index as batches of views, decoded by worker processes where asked."""
+"""Load the pictures of an index as batches of views. Worker processes can decode them."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from conceptrast.data.dataset import Dataset
 
 
 class Viewer(Protocol):
-    """What is needed of a model's preprocessing."""
+    """The part of a model's preprocessing that is needed here."""
 
     def view(self, picture: Image.Image) -> torch.Tensor:
         """The picture as the model sees it: ``[3, H, W]`` uint8."""
 
 
 class _Views(TorchDataset):
-    """Row number to image id and view; a picture that cannot be read gives the error itself.
+    """Maps a row's number to its image id and view. If the picture cannot be read, the error is returned.
 
-    An error raised in a worker would reach the user wrapped in the worker's traceback; a returned one does not.
+    An error that a worker raises reaches the user wrapped in the worker's traceback; a returned error does not.
     """
 
     def __init__(self, dataset: Dataset, table: pd.DataFrame, preprocess: Viewer) -> None:
@@ -46,7 +46,7 @@ class _Views(TorchDataset):
 
 
 def _collate(items: list[tuple[int, np.ndarray] | DataError]) -> tuple[np.ndarray, np.ndarray] | DataError:
-    # arrays go through a pipe; tensors would need shared memory, of which containers often have only 64 MB
+    # arrays go through a pipe; tensors would need shared memory, and containers often have only 64 MB of it
     images = []
     pictures = []
     for item in items:
@@ -67,13 +67,13 @@ def views(
         table: rows of its index.
         preprocess: makes the view of a picture, e.g. a model's ``Preprocess``.
         batch_size: pictures in a batch; the last may be smaller.
-        workers: processes that decode; ``0`` decodes in this one. The batches do not depend on it.
+        workers: number of processes that decode; ``0`` decodes in this process. The batches do not depend on it.
 
     Returns:
         Pairs of image ids ``[n]`` int64 and views ``[n, 3, H, W]`` uint8.
 
     Raises:
-        DataError: a picture cannot be read (any more).
+        DataError: a picture cannot be read, or can no longer be read.
 
     Example:
         >>> from conceptrast.data.dataset import open_dataset
@@ -90,7 +90,7 @@ def views(
         batch_size=batch_size,
         num_workers=workers,
         collate_fn=_collate,
-        generator=torch.Generator().manual_seed(0),  # else the loader draws from the global state
+        generator=torch.Generator().manual_seed(0),  # otherwise the loader draws from the global state
     )
     for batch in loader:
         if isinstance(batch, DataError):

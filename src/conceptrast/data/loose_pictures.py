@@ -1,6 +1,6 @@
 """Pictures without labels: one picture, a folder of any nesting, a list of files, or pictures that are open already.
 
-Not a kind of the configuration: studies of the workflow know their labels. ``Study`` and the command line take these.
+``Study`` and the command line use them. The configuration has no such kind, because the workflow's studies need labels.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from conceptrast.data.picture_files import SUFFIXES, Listed, PictureFiles, pictu
 LOGGER = logging.getLogger("conceptrast")
 AnyPictures = str | Path | Image.Image | Sequence[str | Path] | Sequence[Image.Image] | tuple[Dataset, pd.DataFrame]
 UNLABELLED = "unlabelled"
-"""The label of pictures of which nobody has said what they show."""
+"""The label's name for pictures that have no label."""
 
 
 class LooseFiles(PictureFiles):
@@ -43,7 +43,7 @@ class LooseFiles(PictureFiles):
         return [Listed(path, 0) for path in (pictures_below(self.root) if self.paths is None else self.paths)]
 
     def missing(self) -> str | None:
-        """The folder, if it is not there."""
+        """Says that the folder is missing."""
         return None if self.root.is_dir() else f"folder {self.root} of pictures does not exist"
 
     def fingerprint(self) -> str:
@@ -81,7 +81,7 @@ class OpenPictures(Dataset):
         return to_rgb(self.pictures[row.image])
 
     def missing(self) -> str | None:
-        """Nothing: they are in memory."""
+        """``None``: the pictures are in memory."""
         return None
 
     def fingerprint(self) -> str:
@@ -94,16 +94,16 @@ def as_dataset(images: AnyPictures) -> tuple[Dataset, pd.DataFrame]:
 
     Args:
         images: one picture (a file, or a ``PIL`` image), a folder (any nesting), a list of files or of ``PIL`` images,
-            or a dataset and rows of its index. A path is one picture where a file is there, or where none is but its
+            or a dataset and rows of its index. A path is one picture if it is a file, or if nothing is there and its
             name ends like a picture's.
 
     Returns:
-        The dataset, and its rows that can be used: image, path, label, label_name, split. Where nobody has said what
-        the pictures show, label_name is :data:`UNLABELLED`.
+        The dataset, and its rows that can be used: image, path, label, label_name, split. If the pictures have no
+        labels, label_name is :data:`UNLABELLED`.
 
     Raises:
-        DataError: the folder does not exist, or there is no picture that can be used; files that cannot be read are
-            logged as a warning and left out as long as others remain.
+        DataError: the folder does not exist, or no picture can be used. If only some files cannot be read, a warning
+            is logged and they are left out.
 
     Example:
         >>> dataset, table = as_dataset(Image.new("L", (2, 2), 9))
@@ -142,5 +142,5 @@ def _open(images: Any) -> Dataset:
 
 
 def _is_picture(path: Path) -> bool:
-    """Whether a path is one picture and no folder; what is not there is told by its name."""
+    """Whether a path is one picture, not a folder. If nothing is there, its name decides."""
     return path.is_file() or (path.suffix.lower() in SUFFIXES and not path.is_dir())

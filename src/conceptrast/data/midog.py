@@ -28,18 +28,18 @@ from conceptrast.data.tiff_regions import read_region, tiff_size
 _FRAGMENT = re.compile(r"(?P<file>.+)#xywh=(?P<left>\d+),(?P<top>\d+),(?P<width>\d+),(?P<height>\d+)")
 
 Tile = tuple[str, str | None]
-"""Path of a tile in the index, and the reason why it cannot be used, if it cannot."""
+"""A tile's path in the index, and the reason if it cannot be used."""
 
 
 class Midog(Dataset):
     """A tile around every annotated cell; the class is the annotation's category.
 
-    A tile is centred on the annotation's box, and moved inside the image where it would stick out. All cells of a
+    A tile is centred on the annotation's box, and moved inside the image if it would stick out. All cells of a
     slide are in the same split. In the index, a tile's path is ``<file>#xywh=<left>,<top>,<width>,<height>`` in pixels
     of the slide.
 
-    Cells are rejected one by one. A cell is rejected if its box is no box or its centre lies outside the image, or if
-    its image or category does not exist. All cells of an image are rejected if the image's name leads out of
+    Cells are rejected one by one. A cell is rejected if its box is not valid, if its centre lies outside the image, or
+    if its image or category does not exist. All cells of an image are rejected if the image's name leads out of
     ``root``, if it cannot be read, if it is smaller than a tile, or if its size is not what the file of annotations
     says.
 
@@ -48,9 +48,9 @@ class Midog(Dataset):
         annotations: name of the JSON file in ``root``; ``MIDOG++.json`` for MIDOG++.
         tile: side of a tile in pixels.
         validation: share of the slides, 0 to 1, whose cells are predicted and explained; cells of the other slides
-            are for training. Slides without a usable cell do not count. If there are at least two slides, each side
+            are for training. Slides without a usable cell do not count. If there are at least two slides, each split
             gets at least one, unless the share is 0 or 1.
-        seed: which slides ``validation`` chooses.
+        seed: seed of the draw of the validation slides.
 
     Raises:
         ConfigError: an option is not usable.
@@ -81,7 +81,7 @@ class Midog(Dataset):
         tiles = dict(zip(slides, self._tiles(slides, workers), strict=True))
         usable = [file for file, of_slide in tiles.items() if any(reason is None for _, reason in of_slide)]
         splits = self._splits(usable)
-        # A row for each cell: of the index, or of what is rejected.
+        # Each cell gives one row, in the index or in the table of the rejected.
         labels = {key: label for label, key in enumerate(self._categories)}
         kept: list[dict[str, Any]] = []
         rejected: list[dict[str, str]] = []
@@ -107,7 +107,7 @@ class Midog(Dataset):
             raise DataError(f"{self.root / row.path}: {error}") from error
 
     def missing(self) -> str | None:
-        """The folder, the annotations or the TIFFs that are not there."""
+        """Says whether the folder, the annotations or the TIFFs are missing."""
         expected = f"expected <root>/{self.file.name} and <root>/*.tiff, or <root>/images/*.tiff"
         if not self.root.is_dir():
             return f"root: the folder {self.root.resolve()} does not exist; {expected}"
@@ -138,7 +138,7 @@ class Midog(Dataset):
         return category_names(self._annotations)
 
     def _splits(self, names: list[str]) -> dict[str, str]:
-        """Split of every slide of which a cell can be used."""
+        """Split of every slide that has a usable cell."""
         count = round(self.validation * len(names))
         if 0 < self.validation < 1 and len(names) > 1:
             count = min(max(count, 1), len(names) - 1)
@@ -147,7 +147,7 @@ class Midog(Dataset):
         return {name: "validation" if name in chosen else "train" for name in names}
 
     def _tiles(self, slides: dict[str, list[Cell]], workers: int) -> Iterator[list[Tile]]:
-        """Path of the tile of every cell, or the reason why there is none, slide by slide."""
+        """For each slide, its cells' tiles: their paths, and the reasons why some cannot be used."""
         known = frozenset(self._categories)
         jobs = [(self.root, cells, known, self.tile) for cells in slides.values()]
         with ProcessPoolExecutor(max(workers, 1)) as pool:
@@ -164,7 +164,7 @@ def tile_at(box: Any, size: tuple[int, int], tile: int) -> tuple[int, int]:
         tile: side of the square.
 
     Raises:
-        DataError: the box is none, or its centre lies outside the image, or the image is smaller than the square.
+        DataError: the box is not valid, its centre lies outside the image, or the image is smaller than the square.
 
     Example:
         >>> tile_at([90, 40, 110, 60], (1000, 2000), 64), tile_at([0, 980, 20, 1000], (1000, 2000), 64)
@@ -194,7 +194,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _tiles_of(job: tuple[Path, list[Cell], frozenset[Any], int]) -> list[Tile]:
-    """Path of the tile of every cell of a slide, with the reason why it cannot be used."""
+    """Tiles of all cells of a slide: their paths, and the reasons why some cannot be used."""
     root, cells, categories, tile = job
     refused = cells[0].refused
     stated_size = cells[0].stated_size

@@ -1,8 +1,8 @@
 """The file of annotations of a MIDOG challenge: which cells lie where on which slide.
 
 It is one JSON file laid out like COCO's: ``images`` (id, file_name, width, height), ``categories`` (id, name: mitotic
-figure, hard negative) and ``annotations`` (image_id, category_id, bbox). One thing is not COCO's: a ``bbox`` is two
-corners, ``[x1, y1, x2, y2]``, 50 pixels apart, and not corner, width and height.
+figure, hard negative) and ``annotations`` (image_id, category_id, bbox). One thing differs from COCO: a ``bbox`` is two
+corners, ``[x1, y1, x2, y2]``, 50 pixels apart; in COCO it is a corner, a width and a height.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Cell(NamedTuple):
     """One annotation.
 
     Attributes:
-        file: its slide, by path relative to the root.
+        file: path of its slide, relative to the root.
         stated_size: height and width of the slide, if the file of annotations states them.
         category: id of its category.
         box: corners in pixels of the slide.
@@ -48,7 +48,7 @@ def read_annotations(file: Path) -> Annotations:
     """Images, categories and annotations.
 
     Raises:
-        DataError: the file is no JSON, or one of its lists or entries lacks something; the message names it.
+        DataError: the file is not JSON, or a list or an entry lacks something; the message names what is missing.
     """
     try:
         content = json.loads(read_text(file))
@@ -73,7 +73,7 @@ def _check_entry(entry: Any, needed: tuple[str, ...], where: str) -> None:
 
 
 def category_names(annotations: Annotations) -> dict[Any, str]:
-    """Name of every category by id, in the order of the ids."""
+    """Names of the categories by id, in the order of the ids."""
     names = {entry["id"]: str(entry["name"]) for entry in annotations["categories"]}
     return dict(sorted(names.items()))
 
@@ -82,7 +82,7 @@ def cells_by_slide(annotations: Annotations, root: Path) -> dict[str, list[Cell]
     """Cells by the file of their slide, in the order of the files' names.
 
     Args:
-        annotations: as :func:`read_annotations` gives.
+        annotations: as :func:`read_annotations` returns them.
         root: folder of the slides, or of ``images/`` with the slides.
     """
     images = {entry["id"]: entry for entry in annotations["images"]}
@@ -95,8 +95,8 @@ def cells_by_slide(annotations: Annotations, root: Path) -> dict[str, list[Cell]
 
 
 def _cell(entry: dict[str, Any], number: Any, image: dict[str, Any] | None, root: Path) -> Cell:
-    """The cell of one entry; ``image`` is the slide's own entry, where there is one."""
-    # The file of the slide, or why it cannot be used.
+    """The cell of one entry; ``image`` is the slide's own entry, if there is one."""
+    # The slide's file, or the reason why the slide cannot be used.
     file = f"image_id {entry['image_id']}"
     stated_size = None
     refused: str | None = None
@@ -117,7 +117,7 @@ def _cell(entry: dict[str, Any], number: Any, image: dict[str, Any] | None, root
 
 
 def _slide_file(name: str, root: Path) -> tuple[str, str | None]:
-    """Path of a slide below the root or its folder ``images``, and why it cannot be used, if it cannot."""
+    """A slide's path below the root or its folder ``images``, and the reason if the slide cannot be used."""
     path = PurePath(name)
     if path.is_absolute() or ".." in path.parts:
         return name, f"file_name {name!r} leaves the folder; expected a path inside root"

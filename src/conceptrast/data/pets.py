@@ -17,9 +17,9 @@ from conceptrast.data.options import PathOption
 
 CLASSES = ("cats", "dogs")
 ARCHIVE = ("cats-dogs-160.tar", "6d7a30d6a8ebf64193943c5539e1dd68")
-# Hashes of the photographs. They are the answer before the photographs are fetched, too: otherwise the first run would
-# make its own results look out of date. The hash of the download is a name, because torchvision checks its
-# archive; a hidden file beside the photographs holds the hash of the files that this name stands for.
+# Hashes of the photographs. They are used even before the photographs are fetched: otherwise the first run would make
+# its own results look out of date. The download has a name instead of a hash, because torchvision checks its archive.
+# A hidden file beside the photographs holds the hash of the files that this name stands for.
 UNPACKED = "e757af34050158e274b5a584cd4eba69"
 DOWNLOADED = "oxford-iiit-pet"
 _NOTE = ".downloaded"
@@ -28,14 +28,14 @@ _NOTE = ".downloaded"
 class Pets(FetchedFolder):
     """Photographs of cats and dogs in ``root/cats`` and ``root/dogs``.
 
-    What is not there yet is unpacked from ``cats-dogs-160.tar`` (1,000 of each, short side 160 pixels) in the folder
-    that the environment variable ``CONCEPTRAST_MIRROR`` names; where it is not set, torchvision downloads the
-    Oxford-IIIT Pet photographs (2,400 cats and 4,990 dogs; Parkhi et al. 2012).
+    Missing photographs are unpacked from ``cats-dogs-160.tar`` (1,000 of each, short side 160 pixels) in the folder
+    that the environment variable ``CONCEPTRAST_MIRROR`` names. If it is not set, torchvision downloads the Oxford-IIIT
+    Pet photographs (2,400 cats and 4,990 dogs; Parkhi et al. 2012).
 
     Args:
-        root: the folder; made if it does not exist.
+        root: the folder; it is made if it does not exist.
         train_share: share of each class, 0 to 1, that becomes ``train``.
-        seed: which pictures these are.
+        seed: seed of the draw of the training pictures.
 
     Raises:
         ConfigError: an option is not usable.
@@ -59,12 +59,12 @@ class Pets(FetchedFolder):
             else:
                 self._download()
         except (OSError, DataError):
-            # Two datasets of a run may take the same photographs: whoever comes second finds them there.
+            # Two datasets of a run may use the same photographs; the second one finds them already there.
             if not self.root.is_dir():
                 raise
 
     def missing(self) -> str | None:
-        """The archive that the mirror should hold; ``None`` where a download is to be tried."""
+        """Says which archive the mirror lacks; ``None`` if the photographs are there or can be downloaded."""
         mirror = os.environ.get(MIRROR)
         archive = Path(mirror or ".", ARCHIVE[0]).resolve()
         if not self.root.is_dir() and mirror and not archive.is_file():
@@ -92,7 +92,7 @@ class Pets(FetchedFolder):
     def _download(self) -> None:
         from conceptrast.base.torchvision_ops import torchvision  # importing it takes seconds
 
-        # Everything lands in a folder of its own; the sorted photographs take their place when all are there.
+        # The download gets a folder of its own; the sorted photographs move to ``root`` when all are there.
         self.root.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=".download.", dir=self.root.parent))
         try:
@@ -110,7 +110,7 @@ class Pets(FetchedFolder):
 
 
 def sort_oxford(images: Path, target: Path) -> None:
-    """Move the photographs of Oxford-IIIT Pet, where breeds of cats are written with a capital letter, by class.
+    """Sort the photographs of Oxford-IIIT Pet into cats and dogs; names of cat breeds start with a capital letter.
 
     Args:
         images: folder of ``<breed>_<number>.jpg``.

@@ -33,14 +33,14 @@ FILES = {
 
 
 class Photographs(Dataset):
-    """One photograph for each label; all of them ``validation``.
+    """One photograph for each label; all are in the split ``validation``.
 
     Args:
-        names: which ones; all by default.
-        seed: without effect; every kind takes it.
+        names: names of the photographs; all by default.
+        seed: has no effect; every kind takes a seed.
 
     Raises:
-        ConfigError: ``names`` is no list of names, or a name does not exist or occurs twice.
+        ConfigError: ``names`` is not a list of names, or a name does not exist or occurs twice.
 
     Example:
         >>> dataset = Photographs(names=["cat", "rocket"])
@@ -74,7 +74,7 @@ class Photographs(Dataset):
         return open_rgb(packaged_file(row.path))
 
     def missing(self) -> str | None:
-        """The photograph that the installed packages do not hold."""
+        """Says which photograph the installed packages lack."""
         try:
             for name in self.names:
                 packaged_file(FILES[name])

@@ -35,7 +35,7 @@ class PictureFiles(Dataset):
 
     @abstractmethod
     def listed(self) -> list[Listed]:
-        """All picture files, by path relative to ``root``; none is opened."""
+        """All picture files, with paths relative to ``root``; none is opened."""
 
     def build_index(self, workers: int = 0) -> Index:
         """Decode every picture once; those that cannot be read are rejected with the reason."""
@@ -74,7 +74,7 @@ def subfolders(folder: Path) -> list[str]:
 
 
 def reasons_against(root: Path, files: list[Listed], workers: int = 0) -> list[str | None]:
-    """For each file, why it cannot be used, or ``None``; decodes in worker processes where ``workers`` is positive."""
+    """For each file, why it cannot be used, or ``None``; worker processes decode if ``workers`` is positive."""
     check = partial(_reason_against, root)
     with ProcessPoolExecutor(max(workers, 1)) as pool:
         reasons = pool.map(check, files, chunksize=32) if workers else map(check, files)

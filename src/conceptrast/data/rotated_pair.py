@@ -4,7 +4,7 @@ r"""Two classes whose pictures are rotated by different angles: a bias that is p
           \qquad u_i \sim U(0, 1)
 
 for picture :math:`i` with label :math:`y_i \in \{0, 1\}`, counter-clockwise. The angle is drawn from the seed and the
-picture's number, so that the biased data and the control differ in nothing else.
+picture's number, so the biased data and the control differ in nothing else.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ class RotatedPair(Dataset):
     and the rest is grey. A square would either have corners that give the angle away, or lose half of the picture.
 
     Args:
-        digits: which two, 0 to 9: class 1 and class 2. Not used with ``pictures``. The two by default do not look the
-            same upside down.
+        digits: the two digits, 0 to 9, of class 1 and class 2; not used with ``pictures``. The default digits do not
+            look the same upside down.
         train: number of training pictures of digits.
         validation: number of validation pictures of digits.
         pictures: entry of another dataset, e.g. ``{kind: pets, root: data/pets}``, which must have two classes.
-        biased: class 1 is turned by 0° to 90° and class 2 by 90° to 180°; otherwise both by 0° to 180°.
-        seed: of the split of the digits and of the angles.
+        biased: if true, class 1 is turned by 0° to 90° and class 2 by 90° to 180°; otherwise both by 0° to 180°.
+        seed: seed of the split of the digits, and of the angles.
 
     Raises:
         ConfigError: an option is not usable.
@@ -98,7 +98,7 @@ class RotatedPair(Dataset):
         return turned_digit(handwritten_digits()[0][int(number)], row.rotation)
 
     def missing(self) -> str | None:
-        """What the other dataset lacks; digits are installed with the packages."""
+        """Says what the other dataset lacks; digits are installed with the packages."""
         return None if self.inner is None else self.inner.missing()
 
     def fingerprint(self) -> str:
@@ -107,7 +107,7 @@ class RotatedPair(Dataset):
         return digest("rotated_pair", source, self.biased, self.seed)
 
     def _digit_table(self) -> pd.DataFrame:
-        """Both classes in turn, each going through its digits of the split."""
+        """Rows of both classes in turn; each class goes through its digits of the split."""
         pool = digit_split(self.digits, self.seed)
         rows: list[tuple[Any, ...]] = []
         for split, count in self.counts.items():
@@ -141,7 +141,7 @@ def rotations(images: np.ndarray, labels: np.ndarray, biased: bool, seed: int) -
 
 @lru_cache(maxsize=8)
 def digit_split(digits: tuple[int, int], seed: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """For each split and both digits, which of the 5,000 handwritten ones belong to it.
+    """Numbers, among the 5,000 handwritten digits, of those that belong to each split; one array for each digit.
 
     Example:
         >>> split = digit_split((3, 4), 0)
@@ -160,14 +160,14 @@ def digit_split(digits: tuple[int, int], seed: int) -> dict[str, tuple[np.ndarra
 
 
 def turned_digit(digit: np.ndarray, degrees: float) -> Image.Image:
-    """A digit ``[28, 28]`` uint8 in the middle of a black square, turned counter-clockwise."""
+    """Turn a digit ``[28, 28]`` uint8 counter-clockwise, in the middle of a black square."""
     canvas = Image.new("L", (SIZE, SIZE))
     canvas.paste(Image.fromarray(digit), ((SIZE - digit.shape[1]) // 2, (SIZE - digit.shape[0]) // 2))
     return canvas.rotate(degrees, Image.Resampling.BICUBIC).convert("RGB")
 
 
 def turned_disc(picture: Image.Image, degrees: float) -> Image.Image:
-    """The largest centred disc of a picture, turned counter-clockwise, on grey.
+    """Turn a picture counter-clockwise, and keep its largest centred disc on grey.
 
     Example:
         >>> disc = turned_disc(Image.new("RGB", (40, 30), "red"), 30.0)
@@ -177,7 +177,7 @@ def turned_disc(picture: Image.Image, degrees: float) -> Image.Image:
     side = min(picture.size)
     left = (picture.width - side) // 2
     top = (picture.height - side) // 2
-    # Turned before it is cut out: filling never reaches the disc, and resampling its rim has real neighbours.
+    # Turn first, then cut out the disc: filled corners never reach the disc, and its rim is resampled from real pixels.
     centre = (left + side / 2, top + side / 2)
     turned = picture.rotate(degrees, Image.Resampling.BICUBIC, center=centre)
     square = turned.crop((left, top, left + side, top + side))
@@ -186,7 +186,7 @@ def turned_disc(picture: Image.Image, degrees: float) -> Image.Image:
 
 @lru_cache(maxsize=8)
 def _disc(side: int) -> Image.Image:
-    """White disc on black; two pixels smaller than its square, and drawn four times as large for a smooth rim."""
+    """A white disc on black, two pixels smaller than its square. It is drawn four times as large for a smooth rim."""
     large = Image.new("L", (4 * side, 4 * side))
     ImageDraw.Draw(large).ellipse((4, 4, 4 * side - 5, 4 * side - 5), fill=255)
     return large.resize((side, side), Image.Resampling.BOX)

@@ -1,4 +1,4 @@
-"""Which images explain which class."""
+"""Choose the images that explain a class."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ def class_images(
     Args:
         predictions: columns image, predicted; one row per image.
         min_images: a class with fewer predicted images is skipped.
-        images_per_class: at most so many, drawn without replacement where there are more.
-        seed: of the draw. Each class is drawn by itself, so that another class's images change nothing.
+        images_per_class: largest number of images of a class; if there are more, they are drawn without replacement.
+        seed: seed of the draw. Each class is drawn by itself, so another class's images change nothing.
         n_classes: number of the model's classes.
-        classes: class indices to look at; all if ``None``.
+        classes: class indices to look at; all classes if ``None``.
 
     Returns:
         Image ids by class index (both sorted), and the skipped classes: columns class, n_images.
 
     Raises:
-        ConfigError: a class index that the model does not have.
+        ConfigError: the model does not have one of the classes.
 
     Example:
         >>> predictions = pd.DataFrame({"image": [0, 1, 2, 3], "predicted": [5, 5, 5, 2]})
@@ -68,14 +68,14 @@ def images_of_class(predictions: pd.DataFrame, target: int, most: int, seed: int
         predictions: columns image, predicted; one row per image.
         target: class index.
         most: largest number of images.
-        seed: of the draw.
+        seed: seed of the draw.
         n_classes: number of the model's classes.
 
     Returns:
-        Image ids ``[n]``, sorted; none where no image is predicted as the class.
+        Image ids ``[n]``, sorted; empty if no image is predicted as the class.
 
     Raises:
-        ConfigError: a class index that the model does not have.
+        ConfigError: the model does not have the class.
 
     Example:
         >>> predictions = pd.DataFrame({"image": [0, 1], "predicted": [5, 2]})
@@ -89,7 +89,7 @@ def images_of_class(predictions: pd.DataFrame, target: int, most: int, seed: int
 
 
 def surest_images(predictions: pd.DataFrame, images: np.ndarray, most: int) -> np.ndarray:
-    """Of some images those whose prediction is most probable, most probable first.
+    """The images with the most probable predictions, the most probable first.
 
     Args:
         predictions: columns image, probability.
@@ -97,7 +97,7 @@ def surest_images(predictions: pd.DataFrame, images: np.ndarray, most: int) -> n
         most: largest number of images.
 
     Returns:
-        Image ids ``[n]``; of equally probable ones the lower id comes first.
+        Image ids ``[n]``; if two images are equally probable, the lower id comes first.
 
     Example:
         >>> predictions = pd.DataFrame({"image": [0, 1, 2], "probability": [0.5, 0.9, 0.7]})
@@ -117,13 +117,13 @@ def _draw(images: np.ndarray, most: int, generator: np.random.Generator) -> np.n
 
 
 def drawn_rows(table: pd.DataFrame, split: str, most: int, seed: int) -> pd.DataFrame:
-    """At most so many rows of a split of an index, drawn without replacement, in the order of the index.
+    """Draw at most ``most`` rows of a split without replacement; they keep the order of the index.
 
     Args:
         table: the index.
         split: ``train`` or ``validation``.
         most: largest number of rows.
-        seed: of the draw.
+        seed: seed of the draw.
 
     Raises:
         DataError: the index has no row of the split.
@@ -146,13 +146,13 @@ def first_of_labels(table: pd.DataFrame, most: int, labels: Sequence[str] | None
     Args:
         table: the index.
         most: largest number of images.
-        labels: names of labels to look at, in this order; all, in the order of their numbers, if ``None``.
+        labels: names of labels to look at, in this order. If ``None``, all labels in the order of their numbers.
 
     Returns:
         Image ids ``[n]``.
 
     Raises:
-        ConfigError: a label that no validation picture has.
+        ConfigError: no validation picture has one of the labels.
 
     Example:
         >>> index = pd.DataFrame({"image": range(4), "label": [0, 0, 1, 1], "label_name": ["cat", "cat", "dog", "dog"],

@@ -1,4 +1,4 @@
-"""Text that users write beside their pictures: UTF-8 with or without byte order mark; errors name file and line."""
+"""Read text files that users write, in UTF-8 with or without a byte order mark. Errors name the file and the line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from conceptrast.base.errors import DataError
 
 
 def read_text(path: Path) -> str:
-    """All of a text file.
+    """The whole content of a text file.
 
     Raises:
         DataError: the file is not UTF-8.
@@ -32,7 +32,7 @@ def read_pairs(path: Path, key: str, value: str) -> dict[str, str]:
         value: name of the column with the values.
 
     Raises:
-        DataError: the file is not UTF-8 or no CSV, its header lacks a column, or a row lacks a key or value.
+        DataError: the file is not UTF-8 or not CSV, its header lacks a column, or a row lacks a key or value.
 
     Example:
         >>> import tempfile

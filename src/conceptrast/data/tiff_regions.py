@@ -1,8 +1,8 @@
-"""A part of a large TIFF without decoding the rest, where its compression allows that.
+"""Read a part of a large TIFF without decoding the rest, if its compression allows that.
 
-A slide of 7000×5000 pixels takes 100 MB and up to a second to decode, and is asked for many small windows. tifffile
-gives the strips or tiles that a window touches; what it has no decoder for (JPEG, LZW) is decoded whole by Pillow, and
-the last few such slides are remembered.
+Decoding a slide of 7000×5000 pixels takes 100 MB and up to a second, and many small windows of it are needed. tifffile
+reads only the strips or tiles that a window touches. It has no decoder for some compressions (JPEG, LZW). Pillow
+decodes such slides as a whole, and the last few of them are kept in memory.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import tifffile
 from conceptrast.base.errors import DataError
 from conceptrast.data.decoding import open_rgb
 
-#: Slides that are remembered whole, in each process.
+#: Number of whole slides that each process keeps in memory.
 _REMEMBERED = 2
 
 
@@ -34,7 +34,7 @@ def tiff_size(path: Path) -> tuple[int, int]:
         with tifffile.TiffFile(path) as opened:
             page = opened.pages.first
             return int(page.imagelength), int(page.imagewidth)
-    except Exception as error:  # a broken header makes the reader fail in any way
+    except Exception as error:  # if the header is broken, the reader may raise any error
         raise DataError(f"not a TIFF that can be read: {error or type(error).__name__}") from error
 
 
@@ -45,14 +45,14 @@ def read_region(path: Path, top: int, left: int, height: int, width: int) -> np.
         path: the file.
         top: first row.
         left: first column.
-        height: rows; the window lies inside the page.
-        width: columns.
+        height: number of rows; the window has to lie inside the page.
+        width: number of columns.
 
     Returns:
         uint8 ``[height, width, 3]``.
 
     Raises:
-        DataError: the file cannot be read there.
+        DataError: the file cannot be read at the window.
 
     Example:
         >>> import tempfile
@@ -124,5 +124,5 @@ def _segment(page: tifffile.TiffPage, number: int) -> np.ndarray:
 
 
 @lru_cache(maxsize=_REMEMBERED)
-def _whole(path: Path, changed: int) -> np.ndarray:  # noqa: ARG001 - a file that was replaced is another one
+def _whole(path: Path, changed: int) -> np.ndarray:  # noqa: ARG001 - a key: replaced files are read again
     return np.asarray(open_rgb(path))

@@ -1,1 +1,1 @@
-"""What a layer holds of pictures, without a class: deep feature factorization."""
+"""Deep feature factorization: the concepts that a layer finds in pictures, without a class."""

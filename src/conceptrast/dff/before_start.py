@@ -11,11 +11,12 @@ from conceptrast.dff.factorization import check_maps
 def check_entry(entry: Mapping[str, Any], shape: tuple[int, ...], view: tuple[int, int]) -> None:  # noqa: ARG001
     """Refuse more concepts than the layer has positions or channels.
 
-    Fewer pictures may be predicted as a class than are asked for. What is too much for all of them is certain.
+    A class may get fewer pictures than the configuration asks for. So this only refuses what is too much for all of
+    them.
 
     Args:
         entry: the factorization.
-        shape: of its layer's activations for one image, ``(C, h, w)``.
+        shape: the shape of the layer's activations for one image, ``(C, h, w)``.
         view: height and width of the model's input.
 
     Raises:

@@ -14,20 +14,20 @@ from conceptrast.dff.concept_maps import relative_heat
 from conceptrast.dff.picture_groups import PictureGroup
 
 MOST_PICTURES = 8
-"""Pictures of a group that a figure shows."""
+"""Number of pictures of a group that a figure shows."""
 
 
 @dataclass(frozen=True)
 class GroupView:
-    """The first pictures of a group, where their concepts are, and how these score.
+    """The first pictures of a group, with the places and the scores of their concepts.
 
     Attributes:
         title: what the pictures are.
         source: model and layer, in words.
-        n_pictures: of the group.
+        n_pictures: the number of pictures of the group.
         pictures: ``[H, W, 3]`` uint8 each, the first :data:`MOST_PICTURES`.
-        predictions: of each of these the class that the model gives it, and its probability.
-        heat: by number of concepts, relative heat ``[n, k, H, W]`` float32 of these pictures.
+        predictions: for each of these pictures, the class that the model gives it, and its probability.
+        heat: by number of concepts, the relative heat ``[n, k, H, W]`` float32 of these pictures.
         errors: by number of concepts, the part of the activations that the factorization misses.
         table: scores of the concepts, as in :class:`~conceptrast.dff.picture_groups.PictureGroup`.
         reason: why there are no concepts; empty where there are some.

@@ -1,9 +1,9 @@
-r"""Where the concepts of a factorization are in pictures, and what a layer holds there.
+r"""The places of a factorization's concepts in pictures, and a layer's vectors there.
 
 Notation: activations ``[N, C, h, w]``; of each concept j a heatmap ``H_j`` ``[N, h, w]``, the vector ``W_j`` ``[C]`` it
 adds, and the offset ``b`` ``[C]`` under all of them (:mod:`conceptrast.dff.factorization`). ``r_j = H_j / max H_j`` is
-the relative heat, 1 where the concept is strongest. A factorization leaves the scale of ``H_j`` open, since ``W_j``
-makes up for it; nothing here depends on it.
+the relative heat, 1 where the concept is strongest. A factorization does not fix the scale of ``H_j``, since ``W_j``
+makes up for it. Nothing here depends on this scale.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ from conceptrast.base.errors import ConfigError
 from conceptrast.dff.factorization import DeepFeatures, deep_feature_factorization
 
 REGION = 0.25
-"""Least relative heat inside a concept's region."""
+"""The least relative heat inside a concept's region."""
 
 
 def factorize_in_order(
     activations: np.ndarray | Tensor, n_components: Sequence[int], seed: int = 0
 ) -> dict[int, DeepFeatures]:
-    """Factorizations into several numbers of concepts, in which a concept keeps its place as far as it stays itself.
+    """Factorize into several numbers of concepts. A concept keeps its place if it comes back in the next factorization.
 
-    The fewest concepts stand by their share, largest first. Of every further factorization those that are most like
-    the ones before (cosine of the heatmaps, best assignment) take their places, and the new ones follow by share. So
-    colours and numbers show what splits and what merges.
+    In the smallest factorization, concepts are ordered by their share, largest first. In every further one, the
+    concepts most like the previous ones take their places (cosine of the heatmaps, best assignment). New concepts
+    follow by share. So colours and numbers show which concepts split and which merge.
 
     Args:
         activations: ``[N, C, h, w]``.
         n_components: numbers of concepts.
-        seed: of every random start.
+        seed: the seed of every random start.
 
     Returns:
         By number of concepts, rising, what :func:`~conceptrast.dff.factorization.deep_feature_factorization` gives, in
         that order.
 
     Raises:
-        ConfigError: no number, or one that is not possible.
+        ConfigError: there is no number, or one is not possible.
         As :func:`~conceptrast.dff.factorization.deep_feature_factorization` beside that.
 
     Example:
@@ -64,11 +64,11 @@ def factorize_in_order(
 
 
 def by_likeness(features: DeepFeatures, before: DeepFeatures | None) -> list[int]:
-    """Numbers of the concepts in the places of those that they are most like; the others follow by share.
+    """Order concepts: each takes the place of the previous concept that it is most like. The others follow by share.
 
     Args:
         features: ``k`` concepts.
-        before: at most ``k`` concepts of the same images; nothing where there are none.
+        before: at most ``k`` previous concepts of the same images; ``None`` if there are none.
 
     Returns:
         The numbers 0 to ``k`` - 1, each once: first the places of ``before``, then the new ones.
@@ -96,12 +96,12 @@ def _directions(heatmaps: np.ndarray) -> np.ndarray:
 
 
 def relative_heat(features: DeepFeatures, size: tuple[int, int]) -> Tensor:
-    r"""Where each concept is, relative to where it is strongest, as large as the pictures.
+    r"""The heat of each concept, relative to its highest heat, in the size of the pictures.
 
     .. math:: r_{n j y x} = H_{n j y x} \,/ \max_{n y x} H_{n j y x}
 
     Args:
-        features: of ``N`` images.
+        features: the features of ``N`` images.
         size: height and width of the pictures.
 
     Returns:
@@ -118,7 +118,7 @@ def relative_heat(features: DeepFeatures, size: tuple[int, int]) -> Tensor:
 
 
 def regions(heat: Tensor, least: float = REGION) -> Tensor:
-    r"""Where a concept is the strongest of all and strong: the part of the picture that is its own.
+    r"""A concept's region: the part of the picture where it is strong and stronger than all others.
 
     .. math:: m_{n j y x} = \big[ r_{n j y x} = \max_i r_{n i y x} \big] \, \big[ r_{n j y x} \ge \text{least} \big]
 
@@ -127,7 +127,7 @@ def regions(heat: Tensor, least: float = REGION) -> Tensor:
         least: least relative heat inside a region.
 
     Returns:
-        ``[N, k, H, W]`` bool; of equal concepts the first has the place.
+        ``[N, k, H, W]`` bool; if concepts are equal, the first has the place.
 
     Example:
         >>> regions(torch.tensor([[[[0.9, 0.1]], [[0.6, 0.2]]]])).tolist()
@@ -138,14 +138,14 @@ def regions(heat: Tensor, least: float = REGION) -> Tensor:
 
 
 def concept_vectors(features: DeepFeatures, heat: np.ndarray | None = None) -> np.ndarray:
-    r"""What the layer holds where a concept is alone, at a given heat.
+    r"""The layer's vector at a place with only one concept, at a given heat.
 
     .. math:: v_j = b + t_j W_j
 
     Args:
         features: ``k`` concepts.
-        heat: ``t`` ``[k]``; the highest of each heatmap if it is not given, which does not depend on the scale that the
-            factorization happens to have. The grad-cam package takes 1, whatever that scale is.
+        heat: ``t`` ``[k]``. The default is the highest value of each heatmap, which does not depend on the scale of the
+            factorization. The grad-cam package takes 1, whatever the scale is.
 
     Returns:
         ``[k, C]`` float32, in the unit of the activations.

@@ -10,15 +10,15 @@ from conceptrast.dff.concept_scores import COLUMNS
 from conceptrast.dff.picture_groups import PictureGroup
 
 ALL_PICTURES = "all"
-"""Name of pictures that share their concepts, where there are several."""
+"""Name of several pictures that share their concepts."""
 
 
 def picture_names(groups: Sequence[PictureGroup], names: Sequence[str]) -> list[str]:
-    """One name a group: that of its only picture, or :data:`ALL_PICTURES`.
+    """One name for each group: the name of its only picture, or :data:`ALL_PICTURES`.
 
     Args:
         groups: the pictures, in groups.
-        names: of all pictures, in their order.
+        names: the names of all pictures, in their order.
 
     Example:
         >>> import numpy as np
@@ -42,7 +42,7 @@ def concept_rows(groups: Sequence[PictureGroup], names: Sequence[str]) -> pd.Dat
 
 
 def skipped_rows(n_components: Sequence[int], reason: str) -> pd.DataFrame:
-    """The rows of pictures that are not there: one for each number of concepts, with the reason.
+    """The rows for missing pictures: one for each number of concepts, with the reason.
 
     Example:
         >>> skipped_rows([5, 2], "no picture is a cow")[["n_components", "status"]].values.tolist()

@@ -1,7 +1,7 @@
-r"""Which classes a concept of pictures speaks for, asked in three ways.
+r"""The classes that a concept of pictures speaks for, found in three ways.
 
-Notation as in :mod:`conceptrast.dff.concept_maps`: ``v_j`` ``[C]`` is what the layer holds where concept j is
-strongest and alone, ``m_j`` ``[N, H, W]`` its region in the pictures, ``f`` the suffix.
+Notation as in :mod:`conceptrast.dff.concept_maps`: ``v_j`` ``[C]`` is the layer's vector where concept j is strongest
+and alone, ``m_j`` ``[N, H, W]`` its region in the pictures, ``f`` the suffix.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from conceptrast.models.split import SplitModel
 from conceptrast.saliency.blur import BlurTest, elsewhere, finite
 
 PLACES = 2
-"""Least number of random places that the chance value of a concept is the mean of, over all its images."""
+"""The chance value of a concept is the mean over at least this number of random places, in all its images."""
 
 RANKS = 2
-"""Classes that are listed for each concept and way."""
+"""Number of classes that are listed for each concept and way."""
 
 COLUMNS = (
     *("n_components", "reconstruction_error", "concept", "rank", "share", "n_images", "area"),
@@ -43,7 +43,7 @@ def concept_scores(
     heat: np.ndarray | None = None,
     seed: int = 0,
 ) -> pd.DataFrame:
-    r"""The two classes that each concept speaks for most, asked in three ways.
+    r"""The two classes that each concept speaks for most, found in three ways.
 
     .. math::
         \text{head:}\quad \mathrm{softmax}(L v_j + l), \qquad
@@ -55,22 +55,24 @@ def concept_scores(
         split: the model, cut at the layer of ``features``.
         test: the pictures of ``features``, and their blurred copies.
         features: the concepts.
-        heat: ``[k]``, at which the vectors are taken; see :func:`~conceptrast.dff.concept_maps.concept_vectors`.
-        seed: of the random places. They are at least :data:`PLACES`, as many in every image of a concept.
+        heat: ``[k]``, the heat at which the vectors are taken; see
+            :func:`~conceptrast.dff.concept_maps.concept_vectors`.
+        seed: the seed of the random places. There are at least :data:`PLACES` of them, equally many in every image of a
+            concept.
 
     Returns:
-        One row a concept and rank (1, 2): n_components, reconstruction_error, concept (from 1), rank, share (of all
-        that the concepts add), n_images (in which the concept has a region; the blur's mean is over them), area (mean
-        share of their pixels), class and score of each way, blur_chance (drop of the same class when as large a region
-        at a random place is blurred), agree (whether all ways that could be asked name the same class at this rank),
-        head_reason (why the head could not be asked), status, reason. A score of the blur is a drop of probability, −1
-        to 1, the others are probabilities.
+        One row for each concept and rank (1, 2): n_components, reconstruction_error, concept (from 1), rank, share (of
+        all that the concepts add), n_images (in which the concept has a region; the blur's mean is over them), area
+        (mean share of their pixels), class and score of each way, blur_chance (drop of the same class when as large a
+        region at a random place is blurred), agree (whether all ways that could be asked name the same class at this
+        rank), head_reason (why the head could not be asked), status, reason. The score of the blur is a drop of
+        probability, −1 to 1; the others are probabilities.
 
     Raises:
         ModelError: a logit is not finite.
 
     Source: Collins et al. 2018 for the concepts; the grad-cam package for the head; suffix and blur are ours. The
-    package takes ``v_j`` where the heatmap is 1, whatever its scale happens to be; we take it where it is highest.
+    package takes ``v_j`` where the heatmap is 1, whatever its scale is. We take it where the heatmap is highest.
 
     Example:
         >>> from conceptrast.models.model import Model, Preprocess
@@ -112,7 +114,7 @@ def concept_scores(
 
 @dataclass(frozen=True)
 class _BlurScore:
-    """Of one concept the mean drop ``[K]`` over its images, that of random places, and how large its region is."""
+    """For one concept, the mean drop ``[K]`` over its images and over random places, and the size of its region."""
 
     drop: np.ndarray = field(default_factory=lambda: np.empty(0))
     chance: np.ndarray = field(default_factory=lambda: np.empty(0))
@@ -121,7 +123,7 @@ class _BlurScore:
 
 
 def _blur_scores(test: BlurTest, masks: Tensor, seed: int) -> list[_BlurScore]:
-    """Of every concept; ``masks`` ``[N, k, H, W]`` bool."""
+    """The blur scores of every concept; ``masks`` are ``[N, k, H, W]`` bool."""
     blur_scores = []
     for number in range(masks.shape[1]):
         # The concept's own region.
@@ -131,7 +133,7 @@ def _blur_scores(test: BlurTest, masks: Tensor, seed: int) -> list[_BlurScore]:
             continue
         concept_regions = masks[places, number]
         drop = test.drops(places.numpy(), concept_regions).mean(axis=0)
-        # As large a region elsewhere.
+        # A region of the same size elsewhere.
         draws = -(-PLACES // len(places))
         moved = [
             elsewhere(region, [seed, int(place), number, draw])
@@ -147,7 +149,7 @@ def _blur_scores(test: BlurTest, masks: Tensor, seed: int) -> list[_BlurScore]:
 def _rows(
     facts: Mapping[str, Any], scores: Mapping[str, np.ndarray], blur: _BlurScore, names: Sequence[str], present: bool
 ) -> Iterator[dict[str, Any]]:
-    """The rows of one concept, one a rank."""
+    """The rows of one concept, one for each rank."""
     status = {"status": "ok", "reason": ""}
     if not blur.n_images:
         why = "it is nowhere the strongest concept" if present else "the factorization left it empty"
@@ -178,7 +180,7 @@ def _head_scores(test: BlurTest, head: nn.Linear, vectors: Tensor) -> np.ndarray
 
 
 def head_of(module: nn.Module, channels: int) -> tuple[nn.Linear | None, str]:
-    """The network's last linear layer if vectors of so many channels fit into it, or the reason why it cannot be used.
+    """The network's last linear layer if it takes vectors of ``channels`` numbers, or the reason why it cannot be used.
 
     Example:
         >>> network = nn.Sequential(nn.Conv2d(3, 8, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2))

@@ -1,7 +1,8 @@
 r"""Deep Feature Factorization: the parts that a layer sees in pictures, without a class and without attribution.
 
 Notation: ``A`` activations ``[N, C, h, w]``, as a matrix channels × positions with all images side by side; ``b`` the
-minimum of each channel ``[C]``; ``W`` what each concept adds to it ``[C, k]``; ``H`` the heatmaps ``[k, N h w]``.
+minimum of each channel ``[C]``; ``W`` the vectors that concepts add to it ``[C, k]``; ``H`` the heatmaps
+``[k, N h w]``.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from conceptrast.concepts.nmf import NothingToFactorizeError, nmf, reconstructio
 class DeepFeatures(NamedTuple):
     """What :func:`deep_feature_factorization` gives.
 
-    Of every concept only the product of its heatmap with what it adds is determined.
+    For each concept only the product of its heatmap and its vector is determined.
     """
 
     concepts: np.ndarray
@@ -55,7 +56,7 @@ def deep_feature_factorization(
     Args:
         activations: ``[N, C, h, w]``, any unit, also negative; an array or a tensor. It is left as it was.
         n_components: ``k``, at most ``N h w`` and at most ``C``.
-        seed: of the random start.
+        seed: the seed of the random start.
         max_iter: largest number of passes of coordinate descent.
 
     Returns:
@@ -69,8 +70,8 @@ def deep_feature_factorization(
         ConceptrastError: some activations are not finite.
 
     Source: Collins, Achanta and Süsstrunk 2018 (arXiv 1806.10206). The paper factorizes activations after a ReLU as
-    they are; that the channel minimum is taken off and added back, and the random start with seed 0, are the grad-cam
-    package's. The package counts NaN as 0; here it is an error.
+    they are. The grad-cam package subtracts the channel minimum and adds it back, and it uses a random start with seed
+    0; we follow it. The package counts NaN as 0; here it is an error.
 
     Example:
         >>> activations = np.zeros((1, 3, 2, 2), np.float32)

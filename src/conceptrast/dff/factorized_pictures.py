@@ -1,4 +1,4 @@
-"""Pictures of a dataset, factorized: their concepts as arrays, as a table, and as views for figures."""
+"""Factorized pictures of a dataset: their concepts as arrays, as a table, and as views for figures."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from conceptrast.models.split import SplitModel
 
 @dataclass(frozen=True)
 class PictureCaptions:
-    """What pictures are called.
+    """The names and titles of pictures.
 
     Attributes:
-        names: of the pictures, no two alike: the names of their figures and in tables.
-        labels: of the pictures, for the titles of their figures.
+        names: the names of the pictures, no two alike. Figures and tables use them.
+        labels: the labels of the pictures, for the titles of their figures.
         title: what all of them are.
     """
 
@@ -42,7 +42,7 @@ class FactorizedPictures:
     Attributes:
         source: model and layer, in words.
         captions: what the pictures are called.
-        views: ``[N, c, H, W]`` uint8, what the model sees of the pictures.
+        views: ``[N, c, H, W]`` uint8, the pictures as the model sees them.
         groups: the pictures that were factorized together, with their concepts: one group of all pictures, or one
             group for each picture.
     """
@@ -59,7 +59,7 @@ class FactorizedPictures:
 
     @property
     def concepts(self) -> dict[int, np.ndarray]:
-        """By number of concepts ``[F, k, C]``: F is 1 where all pictures share them, else the number of pictures."""
+        """By number of concepts ``[F, k, C]``. F is 1 if all pictures share them, else the number of pictures."""
         return {k: self.arrays[f"concepts_k{k}"] for k in self._numbers()}
 
     @property
@@ -72,11 +72,11 @@ class FactorizedPictures:
 
     @property
     def figures(self) -> list[str]:
-        """Name of each figure: of its only picture, or :data:`~conceptrast.dff.concept_rows.ALL_PICTURES`."""
+        """The name of each figure: that of its only picture, or :data:`~conceptrast.dff.concept_rows.ALL_PICTURES`."""
         return picture_names(self.groups, self.captions.names)
 
     def table(self) -> pd.DataFrame:
-        """One row a concept and rank: picture, and the columns of
+        """One row for each concept and rank: picture, and the columns of
         :func:`~conceptrast.dff.concept_scores.concept_scores`."""
         return concept_rows(self.groups, self.captions.names)
 
@@ -84,7 +84,7 @@ class FactorizedPictures:
         """What the figure of a group shows.
 
         Args:
-            number: of the group, from 0.
+            number: the number of the group, from 0.
 
         Raises:
             ConfigError: there is no such group.
@@ -129,14 +129,14 @@ def factorized_pictures(
     Args:
         pictures: images and model.
         images: ``[N]`` ids, at least one; all of them are in memory.
-        layer: where the model is cut.
+        layer: the layer where the model is cut.
         captions: what the images are called.
         options: how to factorize.
 
     Raises:
         As :func:`~conceptrast.dff.picture_groups.factorize_pictures`; LayerError also if there is no such layer.
     """
-    # What is factorized.
+    # The activations to factorize.
     model = pictures.model
     split = SplitModel(model, layer)
     views = torch.cat([batch for _, batch in pictures.of(images)])

@@ -1,4 +1,4 @@
-"""Which pictures of a dataset are factorized: some of every label, or some that the model names as a class."""
+"""The choice of pictures to factorize: some of every label, or some that the model names as a class."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def labelled_pictures(pictures: Pictures, most: int, labels: Sequence[str] | Non
     Args:
         pictures: images and model.
         most: largest number of images.
-        labels: names of labels to look at; all if ``None``.
+        labels: the names of the labels to use; ``None`` means all.
 
     Returns:
         Image ids ``[n]`` as :func:`~conceptrast.data.selection.first_of_labels` orders them, and what they are, in
@@ -41,10 +41,10 @@ def predicted_pictures(
         predictions: columns image, predicted.
         target: the class, by name or index.
         most: largest number of images, drawn by :func:`~conceptrast.data.selection.images_of_class`.
-        seed: of the draw.
+        seed: the seed of the draw.
 
     Returns:
-        Image ids ``[n]``, none where the model names no picture so, and what they are, in words.
+        The image ids ``[n]``, and what the images are, in words. There are no ids if the model names no picture so.
 
     Raises:
         ConfigError: there is no such class.

@@ -29,7 +29,7 @@ class FactorizationOptions:
     Args:
         n_components: numbers of concepts.
         shared: whether the pictures share their concepts, or each has its own.
-        seed: of the random starts and the random places.
+        seed: the seed of the random starts and the random places.
         precision: ``float32`` or ``bfloat16``.
     """
 
@@ -45,10 +45,11 @@ class PictureGroup:
 
     Attributes:
         images: ``[N]`` ids.
-        predictions: of each picture the class that the model gives it, and its probability.
+        predictions: for each picture, the class that the model gives it, and its probability.
         features: by number of concepts.
         table: as :func:`~conceptrast.dff.concept_scores.concept_scores` gives it, for every number of concepts.
-            Where there is nothing to factorize, one row each with no more than n_components, status and reason.
+            If there is nothing to factorize, each number of concepts has one row with only n_components, status and
+            reason.
     """
 
     images: np.ndarray
@@ -83,8 +84,8 @@ def factorize_pictures(
         ConfigError: a number of concepts that is not possible.
         ModelError: a logit is not finite.
 
-    Source: Collins, Achanta and Süsstrunk 2018 (arXiv 1806.10206), who factorize the pictures of a set together; where
-    we deviate, see :mod:`conceptrast.dff.factorization`.
+    Source: Collins, Achanta and Süsstrunk 2018 (arXiv 1806.10206), who factorize the pictures of a set together.
+    :mod:`conceptrast.dff.factorization` says where we deviate.
 
     Example:
         >>> from torch import nn
@@ -142,7 +143,7 @@ def _skipped(n_components: Sequence[int], reason: str) -> pd.DataFrame:
 
 
 def arrays_of(groups: Sequence[PictureGroup]) -> dict[str, np.ndarray]:
-    """Concepts and heatmaps of pictures by name, without those in which there is nothing to factorize.
+    """Concepts and heatmaps of pictures by name. Pictures with nothing to factorize are left out.
 
     Returns:
         images ``[N]``; group ``[N]``, the factorization that each image belongs to; offset ``[F, C]``; for every number

@@ -1,4 +1,4 @@
-"""What the concepts of a deep feature factorization come to, for every number of concepts; without torch."""
+"""A summary of a deep feature factorization for every number of concepts. This module does not import torch."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from conceptrast.base.statistics import bootstrap_interval, wilson_interval
 
 
 def dff_summary(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
-    r"""What the concepts of some pictures come to, for every number of concepts.
+    r"""Sum up the concepts of some pictures, for every number of concepts.
 
     Args:
         rows: as :func:`~conceptrast.dff.concept_rows.concept_rows` gives them.
-        seed: of the bootstrap.
+        seed: the seed of the bootstrap.
 
     Returns:
         n_components, status, reason, n_pictures (groups of pictures that were factorized), n_concepts, n_skipped,

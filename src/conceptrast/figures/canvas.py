@@ -1,7 +1,7 @@
-"""A sheet measured in inches on which pictures, frames and lines of text are placed.
+"""A sheet for pictures, frames and lines of text, measured in inches.
 
-One axes serves the whole sheet: a card has some hundred pictures, and an axes for each would cost seconds. ``x`` grows
-to the right and ``y`` downwards, from the top left corner; colour-blind readers can tell the colours apart.
+The whole sheet has one axes: a card has some hundred pictures, and an axes for each would cost seconds. ``x`` grows to
+the right and ``y`` downwards, from the top left corner; colour-blind readers can tell the colours apart.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ FIXED_COLOURS = ("white", INK, FAINT, MATCH, MISMATCH, FIRST, *COMPONENT_COLOURS
 def component_colour(component: int) -> str:
     """Colour of a component, the same on every card and in every part of it.
 
-    Ten colours, then the same ones half as light again, then half as dark; from the 31st on they repeat.
+    There are ten colours; then the same ten come half as light again, then half as dark. From the 31st on they repeat.
 
     Example:
         >>> component_colour(0), component_colour(10), component_colour(20)
@@ -78,7 +78,7 @@ class Sheet:
     def picture(
         self, image: np.ndarray, x: float, y: float, width: float, height: float, frame: str = "", line: float = 1.5
     ) -> tuple[float, float, float, float]:
-        """Draw ``image`` [H, W, 3] as large as fits into the box, centred; returns the box that it took."""
+        """Draw ``image`` [H, W, 3] centred in the box, as large as it fits, and return the box that it took."""
         scale = min(width / image.shape[1], height / image.shape[0])
         w = image.shape[1] * scale
         h = image.shape[0] * scale
@@ -142,7 +142,7 @@ class Sheet:
             ha=ha,
             va=va,
             linespacing=1.25,
-            # Class names are data: a dollar sign in one must not start a formula.
+            # Class names are data: a dollar sign in a name must not start a formula.
             parse_math=False,
         )
 
@@ -152,16 +152,16 @@ ENDINGS = (".png", ".pdf", ".svg")
 
 
 def save_figure(figure: Figure, path: Path | str, dpi: int = DPI, palette: bool = True) -> None:
-    """Write the figure as PNG, PDF or SVG, by the ending of the file's name; equal figures give equal bytes.
+    """Write the figure as PNG, PDF or SVG; the ending of the file's name decides. Equal figures give equal bytes.
 
     Args:
-        figure: what is written.
-        path: of the file.
+        figure: the figure to write.
+        path: the path of the file.
         dpi: dots per inch of a PNG, and of the pictures in the other two.
         palette: whether a PNG is written as :func:`save_png` does, or as :func:`save_full_png`.
 
     Raises:
-        ConfigError: another ending; the message names the three.
+        ConfigError: the file has another ending; the message names the three.
 
     Example:
         >>> save_figure(Sheet(1.0, 1.0).figure, "card.jpg")
@@ -181,7 +181,7 @@ def save_figure(figure: Figure, path: Path | str, dpi: int = DPI, palette: bool 
 
 
 def save_png(figure: Figure, path: Path | str, dpi: int = DPI) -> None:
-    """Write the figure as a PNG with a palette: less than half the size, and hardly a difference to the eye."""
+    """Write the figure as a PNG with a palette: it has less than half the size and looks almost the same."""
     figure.set_dpi(dpi)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
@@ -191,13 +191,13 @@ def save_png(figure: Figure, path: Path | str, dpi: int = DPI) -> None:
 
 
 def save_full_png(figure: Figure, path: Path | str, dpi: int = DPI) -> None:
-    """Write the figure as a PNG in all its colours: where many of them blend, a palette would show as dots."""
+    """Write the figure as a PNG in all its colours. If many colours blend, a palette would show as dots."""
     with atomic(path) as part:
         figure.savefig(part, format="png", dpi=dpi, metadata={"Software": None})
 
 
 def with_palette(rgb: Image.Image) -> Image.Image:
-    """The picture in 256 colours: those that carry a meaning exactly, the rest as the pictures need them.
+    """The picture in 256 colours. Colours with a meaning are kept exactly; the others are chosen from the pictures.
 
     Example:
         >>> with_palette(Image.new("RGB", (2, 2), MATCH)).convert("RGB").getpixel((1, 1))
@@ -205,14 +205,14 @@ def with_palette(rgb: Image.Image) -> Image.Image:
     """
     fixed = np.round(255 * np.array([to_rgb(colour) for colour in FIXED_COLOURS])).astype(np.uint8)
     free = 256 - len(fixed)
-    quarter = rgb.reduce(2) if min(rgb.size) > 200 else rgb  # as good for choosing colours, in a quarter of the time
+    quarter = rgb.reduce(2) if min(rgb.size) > 200 else rgb  # gives as good colours, in a quarter of the time
     palette = Image.new("P", (1, 1))
     palette.putpalette(
         fixed.ravel().tolist() + (quarter.quantize(free, Image.Quantize.MEDIANCUT).getpalette() or [])[: 3 * free]
     )
-    # Pillow dithers only towards a palette that it is given, and without dithering smooth heatmaps show steps.
+    # Pillow dithers only if it is given a palette, and without dithering smooth heatmaps show steps.
     small = rgb.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
-    # It also takes near colours for equal, and a sheet of white paper must be white.
+    # Pillow also treats near colours as equal, but the white of the paper must stay white.
     pixels = _packed(np.asarray(rgb))
     numbers = np.array(small)
     for number, colour in enumerate(_packed(fixed)):
@@ -223,5 +223,5 @@ def with_palette(rgb: Image.Image) -> Image.Image:
 
 
 def _packed(colours: np.ndarray) -> np.ndarray:
-    """One number for each colour ``[..., 3]`` uint8: numbers compare three times as fast."""
+    """One number for each colour ``[..., 3]`` uint8. Numbers can be compared three times as fast."""
     return colours.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)

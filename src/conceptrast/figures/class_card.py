@@ -43,7 +43,7 @@ def draw_class_card(card: ClassCard) -> Figure:
         card: what to show.
 
     Returns:
-        A figure of its own, 14 inches wide; pyplot knows nothing of it.
+        A new figure, 14 inches wide; pyplot does not know it.
 
     Raises:
         ShapeError: a heatmap does not have one map per component.
@@ -52,7 +52,7 @@ def draw_class_card(card: ClassCard) -> Figure:
     for heatmap in card.heatmaps:
         if heatmap.maps.shape[0] != k:
             raise ShapeError(f"a heatmap has {heatmap.maps.shape[0]} maps, the card has {k} components")
-    # How large the sheet is.
+    # The size of the sheet.
     cell = min(1.5, (RIGHT - 0.35 - LEFT) / (k + 1) - GAP)
     section = 0.74 + k * (ROW + GAP)
     height = 0.95 + section * len(card.rows) + (0.95 + (cell + GAP) * len(card.heatmaps) if card.heatmaps else 0.1)
@@ -70,7 +70,7 @@ def draw_class_card(card: ClassCard) -> Figure:
 
 
 def overlay(picture: np.ndarray, strength: np.ndarray, colour: str) -> np.ndarray:
-    """Paint ``colour`` over a grey and lightened ``picture``, the more the stronger.
+    """Paint ``colour`` over a grey and lightened ``picture``; the greater the strength, the fuller the colour.
 
     Args:
         picture: ``[H, W, 3]`` uint8.
@@ -107,7 +107,7 @@ def verdict_text(verdict: Verdict, class_name: str, limit: int = 26) -> str:
 def draw_combined(
     sheet: Sheet, verdict: Verdict, x: float, y: float, width: float, height: float, line: float = 4.0
 ) -> Box:
-    """Combined image in a frame that says whether the model agrees; each patch framed in its component's colour."""
+    """Draw the combined image in a frame that says whether the model agrees. Each patch has its component's colour."""
     left, top, w, h = sheet.picture(verdict.picture, x, y, width=width, height=height)
     inset = 0.012 * line / 4
     for component, (tile_top, tile_left, tile_h, tile_w) in enumerate(verdict.tiles):

@@ -15,7 +15,7 @@ from conceptrast.figures.canvas import FAINT, INK, MATCH, MISMATCH, Sheet
 from conceptrast.models.confusion import right_of
 
 LIMIT = 30
-"""Classes that are shown at most: those that are most often wrong."""
+"""The largest number of classes shown: the classes that are most often wrong."""
 
 MARGIN = 0.35
 CELL = 0.46
@@ -29,8 +29,8 @@ ROTATED = 3  # characters above which the names of columns stand upright
 def draw_confusion(rows: pd.DataFrame, title: str, of: str, limit: int = LIMIT) -> Figure:
     """Counts of every label and prediction; accuracy with its interval in the header.
 
-    Right predictions are green by their share of the label's pictures; wrong ones are orange, the largest share among
-    them the darkest.
+    Right predictions are green, by their share of the label's pictures. Wrong ones are orange; the largest share among
+    them is the darkest.
 
     Args:
         rows: as :func:`conceptrast.models.confusion.confusion` gives; not empty.
@@ -106,7 +106,7 @@ def _names(rows: pd.DataFrame) -> dict[int, str]:
 
 
 def _classes(rows: pd.DataFrame, limit: int) -> list[int]:
-    """All classes by index, or those labels of which the lowest share is right."""
+    """All classes by index, or the labels with the lowest shares of right predictions."""
     everything = sorted(_names(rows))
     if len(everything) <= limit:
         return everything

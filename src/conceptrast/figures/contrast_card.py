@@ -1,4 +1,4 @@
-"""Why A and not B, at a glance: what speaks for either class against the other, where, and what a shift does."""
+"""Why A and not B, at a glance: the concepts for each class, their places, and the effect of a shift."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def draw_contrast_card(card: ContrastCard) -> Figure:
         card: what to show.
 
     Returns:
-        A figure of its own, 14 inches wide; pyplot knows nothing of it.
+        A new figure, 14 inches wide; pyplot does not know it.
     """
     rows = max(len(side.patches) for side in card.sides.values())
     parts = (0.95, 0.72 + rows * (PATCH + GAP), 0.72 + PICTURE, 0.7 + CURVE + 0.5)
@@ -51,7 +51,7 @@ def draw_contrast_card(card: ContrastCard) -> Figure:
 
 
 def two_sided(picture: np.ndarray, distances: np.ndarray, near: str, far: str, scale: float) -> np.ndarray:
-    """Paint one colour over the places on a class's side and another over the rest, on a grey and lightened picture.
+    """Paint a grey and lightened picture: one colour for places on a class's side, another for the rest.
 
     Args:
         picture: ``[H, W, 3]`` uint8.

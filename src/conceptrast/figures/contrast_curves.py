@@ -67,12 +67,12 @@ def draw_shift(shift: pd.DataFrame, study: str) -> Figure:
 def draw_mask(
     mask: pd.DataFrame, pictures: Mapping[tuple[int, int], Mapping[float, np.ndarray]], names: Sequence[str], study: str
 ) -> Figure:
-    """For each pair the probabilities while places are hidden, and an image of A on the way.
+    """For each pair, draw the probabilities while places are hidden, and an image of A on the way.
 
     Args:
         mask: from_class, to_class, baseline, status, share, p_from, p_to.
-        pictures: by pair an image by the share that is hidden of the places of all images, ``[H, W, 3]`` uint8.
-        names: of the classes.
+        pictures: for each pair, an image ``[H, W, 3]`` uint8 for each share of hidden places.
+        names: the names of the classes.
         study: its name.
 
     Returns:

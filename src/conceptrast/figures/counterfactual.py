@@ -25,9 +25,9 @@ def draw_counterfactual(stories: Sequence[Story], names: Sequence[str], title: s
     """A strip for every direction: decoded pictures on the way, what the model says of them, and where they change.
 
     Args:
-        stories: of one image, one for each direction, with equally many frames, of which at most
-            :data:`MOST_FRAMES` are drawn.
-        names: of A and B.
+        stories: the stories of one image, one for each direction. All have equally many frames; at most
+            :data:`MOST_FRAMES` of them are drawn.
+        names: the names of A and B.
         title: heading.
         note: line below it.
     """

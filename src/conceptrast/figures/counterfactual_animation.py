@@ -54,12 +54,12 @@ def _frame(
 
 
 def save_gif(frames: Sequence[Image.Image], path: Path | str, most_bytes: int = MOST_BYTES) -> None:
-    """Write frames as a GIF that runs forth and back for ever, resting at both ends.
+    """Write frames as a GIF that runs back and forth for ever and rests at both ends.
 
     Args:
-        frames: of one size.
-        path: where to.
-        most_bytes: pictures are made smaller until the file is.
+        frames: the frames, all of one size.
+        path: the path of the file.
+        most_bytes: the largest size of the file; pictures are made smaller until it fits.
 
     Example:
         >>> import tempfile
@@ -90,7 +90,7 @@ def _gif(frames: Sequence[Image.Image], pauses: Sequence[int]) -> bytes:
 
 
 def _montage(frames: Sequence[Image.Image]) -> Image.Image:
-    """First, middle and last frame on one picture: what the palette has to serve."""
+    """The first, the middle and the last frame on one picture, from which the palette is made."""
     samples = [frames[0], frames[len(frames) // 4], frames[len(frames) // 2]]
     whole = Image.new("RGB", (frames[0].width, 3 * frames[0].height))
     for place, frame in enumerate(samples):

@@ -1,4 +1,4 @@
-"""Concepts of pictures by Deep Feature Factorization: few and many of them, so that merging and splitting are seen."""
+"""Concepts of pictures by Deep Feature Factorization, few and many of them, to show how they merge and split."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def _row(view: GroupView, n_components: int, alone: bool) -> DffRow:
 
 
 def strongest_concept(picture: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """The strongest concept of every pixel in its colour, the fuller the nearer to its maximum, over a pale picture.
+    """Paint the strongest concept of every pixel over a pale picture. The colour is full at the concept's maximum.
 
     Args:
         picture: ``[H, W, 3]`` uint8.

@@ -39,7 +39,7 @@ def legend_entry(rows: pd.DataFrame, limit: int) -> LegendEntry:
     """What the legend says of one concept.
 
     Args:
-        rows: of the concept, one for each rank.
+        rows: the rows of the concept, one for each rank.
         limit: letters of a class that fit in.
     """
     ranks = rows.to_dict("records")

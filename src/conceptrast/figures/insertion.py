@@ -32,8 +32,8 @@ def draw_insertion(
 
     Args:
         summary: as :func:`conceptrast.contrast.insertion.insertion_summary` gives.
-        examples: by pair.
-        names: of the classes.
+        examples: the examples by pair.
+        names: the names of the classes.
         title: name of the test.
 
     Returns:

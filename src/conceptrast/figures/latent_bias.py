@@ -32,7 +32,7 @@ def draw_maps(maps: Mapping[tuple[str, str], LatentMap], bias: str) -> Figure:
     """Maps of the validation codes, a panel for each condition and network, with the discriminant direction.
 
     Args:
-        maps: by condition and network.
+        maps: the maps by condition and network.
         bias: its name.
     """
     note = "t-SNE of validation pictures; the arrow is the discriminant direction as far as a flat map can show it"

@@ -21,8 +21,8 @@ TOP = 1.2
 def draw_navigation(navigation: Navigation, bias: str) -> Figure:
     """Ten steps along the direction: decoded pictures of the autoencoder, nearest real pictures of both networks.
 
-    Decoded twice: straight along the direction from the middle, and the typical code at each position. Below the
-    nearest real pictures, the autoencoder's reconstruction of the first row of these.
+    The autoencoder decodes two codes at each position: the code on the straight line from the middle, and the typical
+    code. Below the nearest real pictures, the autoencoder's reconstruction of their first row is drawn.
 
     Args:
         navigation: pictures at the steps of both networks.

@@ -23,11 +23,11 @@ OVERLAY = 0.7  # strength of a map over its picture, where it is highest
 
 
 def draw_saliency(rows: Sequence[PictureMaps], title: str, note: str) -> Figure:
-    """A row for each picture: the picture, the first map alone, over and times the picture, the other maps over it.
+    """One row for each picture: the picture; the first map alone, over it and times it; the other maps over it.
 
     Args:
-        rows: at most :data:`MOST_ROWS` are drawn; all have maps of the same headings. A map of zeros has a line that
-            says so, and so has a figure without rows.
+        rows: at most :data:`MOST_ROWS` are drawn; all have maps of the same headings. A line of text says so if a map
+            is zero or if there are no rows.
         title: heading.
         note: line below it.
     """
@@ -61,7 +61,7 @@ def saliency_note(source: str, rows: Sequence[PictureMaps], boxes_known: bool = 
     Args:
         source: model and layer, in words.
         rows: all rows of the figure.
-        boxes_known: whether it is known what tells A from B, so that it is outlined.
+        boxes_known: whether the concept that tells A from B is known and outlined.
 
     Example:
         >>> saliency_note("resnet50 at layer4", [])
@@ -128,7 +128,7 @@ def overlay(picture: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def product(picture: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """A picture ``[H, W, 3]`` times a map: what the map leaves of it.
+    """A picture ``[H, W, 3]`` multiplied by a map: only the parts with high values stay bright.
 
     Example:
         >>> product(np.full((1, 2, 3), 100, np.uint8), np.array([[0.5, 1.0]]))[0, :, 0].tolist()

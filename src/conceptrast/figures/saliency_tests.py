@@ -32,9 +32,9 @@ def draw_saliency_tests(faithfulness: pd.DataFrame, randomisation: pd.DataFrame,
         note: line below it.
 
     Returns:
-        Four panels: deletion, insertion, ROAD, and how maps change as the network's parameters become random. Where
-        there are maps of A and of A and not B, the first three are of the latter: their scores are other probabilities,
-        which the tables have side by side.
+        Four panels: deletion, insertion, ROAD, and how maps change as the network's parameters become random. If there
+        are maps of A and maps of A and not B, the first three panels show the latter. The scores of the two kinds are
+        different probabilities; the tables have both.
     """
     if (faithfulness["target_kind"] == "difference").any():
         faithfulness = faithfulness[faithfulness["target_kind"] == "difference"]
@@ -66,7 +66,7 @@ def draw_saliency_tests(faithfulness: pd.DataFrame, randomisation: pd.DataFrame,
 
 
 def _cascade(axes: Axes, rows: pd.DataFrame, methods: Sequence[str]) -> None:
-    """How far the maps still are those of the trained network, as it becomes random from its output downwards."""
+    """How similar the maps stay to those of the trained network while it becomes random from its output downwards."""
     stages = rows.drop_duplicates("stage").sort_values("stage")
     for name in methods:
         mean = rows[rows["method"] == name].groupby("stage")["rank_correlation"].mean()

@@ -1,7 +1,7 @@
-"""Classifiers: one file per family, and everything that loads, prepares and trains them.
+"""Classifiers. Each family has a file; the other files load, prepare and train networks.
 
-``architecture:`` of the configuration is a key of ``ARCHITECTURES``, any classifier of torchvision by its name there,
-or ``package.module:function`` of the user's own.
+``architecture:`` in the configuration is a key of ``ARCHITECTURES``, the name of any torchvision classifier, or the
+user's own ``package.module:function``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ARCHITECTURES: dict[str, str] = {
     "retinanet_resnet50_fpn_v2": "conceptrast.models.detector:DetectorBody",
 }
 
-#: Detectors, and the part of each that ``extract:`` takes out of its checkpoint.
+#: Detectors, and the part of its checkpoint that ``extract:`` takes.
 DETECTORS: dict[str, str] = {
     "fasterrcnn_resnet50_fpn": "backbone.body",
     "fasterrcnn_resnet50_fpn_v2": "backbone.body",
@@ -40,7 +40,7 @@ __all__ = ["ARCHITECTURES", "DETECTORS", "load_model"]
 
 
 def __getattr__(name: str) -> Any:
-    # Imported when used: reading the table above must not cost an import of torch.
+    # Import only on use: reading the table above must not import torch.
     if name != "load_model":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from conceptrast.models.opening import load_model

@@ -17,10 +17,10 @@ from conceptrast.models.split import SplitModel
 
 @runtime_checkable
 class KeepsActivations(Protocol):
-    """Batches of views that may have their activations already, so that the prefix need not run again."""
+    """Batches of views that may already have their activations. Then the prefix does not run again."""
 
     def activations(self, model: Model, split: SplitModel, precision: str) -> Iterator[tuple[np.ndarray, Tensor]]:
-        """As :func:`activations_of` gives them for these batches."""
+        """The same as :func:`activations_of` gives for these batches."""
 
 
 def activations_of(
@@ -29,7 +29,7 @@ def activations_of(
     """Run the prefix over batches of views.
 
     Args:
-        model: says the device and the normalisation.
+        model: gives the device and the normalisation.
         split: the model, cut at a layer.
         batches: pairs of image ids ``[n]`` and views ``[n, 3, H, W]`` uint8.
         precision: ``float32`` or ``bfloat16``.
@@ -64,7 +64,7 @@ def refuse_without_positions(activations: Tensor, layer: str) -> None:
     """Refuse activations that are not ``[N, C, h, w]``.
 
     Raises:
-        LayerError: they have no positions; the message names the layer and the shape.
+        LayerError: the activations have no positions; the message names the layer and the shape.
 
     Example:
         >>> refuse_without_positions(torch.zeros(2, 5), "fc")
@@ -80,14 +80,14 @@ whose output is [N, C, h, w]
 
 
 def refuse_nowhere_to_look(shape: Sequence[int], layer: str) -> None:
-    """Refuse a layer in which there is nowhere to look: no positions, or a single one.
+    """Refuse a layer that has no positions or only one: it cannot say where a network looks.
 
     Args:
-        shape: of its activations, the number of images first.
-        layer: its name.
+        shape: shape of its activations; the number of images comes first.
+        layer: name of the layer.
 
     Raises:
-        LayerError: the message names the layer.
+        LayerError: the layer has at most one position; the message names the layer.
 
     Example:
         >>> refuse_nowhere_to_look([1, 64, 1, 1], "avgpool")

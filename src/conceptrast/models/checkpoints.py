@@ -1,4 +1,4 @@
-"""The state of a training after an epoch, kept so that a kill costs at most one epoch."""
+"""Save the state of a training after every epoch. Then a kill costs at most one epoch."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Checkpoint:
     """Saves and restores the parts of a training, and its history.
 
     Args:
-        path: where it is kept; ``None`` keeps nothing.
-        key: what the training depends on; a checkpoint of another key is ignored.
+        path: file of the checkpoint; ``None`` saves nothing.
+        key: names what the training depends on; a checkpoint with another key is ignored.
         parts: networks and optimisers by name.
 
     Example:
@@ -48,17 +48,17 @@ class Checkpoint:
         content = io.BytesIO()
         torch.save({"key": self.key, "parts": state, "history": history}, content)
         with atomic(self.path) as part:
-            # Written by Python and not by torch, whose error for a full disk is no OSError.
+            # Python writes the file, because torch's error for a full disk is not an OSError.
             part.write_bytes(content.getbuffer())
 
     def resume(self) -> History:
-        """Put the parts' states back and return the history; an empty one if there is no checkpoint of this key.
+        """Restore the states of the parts and return the history; it is empty if no checkpoint has this key.
 
-        A checkpoint only saves time: whatever is wrong with it, the parts stay as they are and training starts anew.
+        A checkpoint only saves time. If anything is wrong with it, the parts stay as they are and training starts anew.
         """
         if self.path is None or not self.path.is_file():
             return []
-        # All parts become what the file holds, or stay as they were.
+        # Restore all parts, or none.
         before = {name: copy.deepcopy(part.state_dict()) for name, part in self.parts.items()}
         try:
             content = torch.load(self.path, map_location="cpu", weights_only=True)

@@ -1,4 +1,4 @@
-"""What a classifier takes for what: its predictions by label."""
+"""Count which labels a classifier predicts as which classes."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ COLUMNS = ("label", "label_name", "predicted", "predicted_name", "n", "share")
 
 
 def confusion(predictions: pd.DataFrame, labels: Sequence[str], outputs: Sequence[str]) -> pd.DataFrame:
-    r"""How often pictures of each label are predicted as each class.
+    r"""Count how often pictures of each label are predicted as each class.
 
     .. math:: n_{yc} = |\{i : y_i = y, \hat y_i = c\}|, \qquad \mathrm{share}_{yc} = n_{yc} \Big/ \sum_{c'} n_{yc'}
 
     Args:
-        predictions: label, predicted; one row a picture.
+        predictions: label, predicted; one row for each picture.
         labels: names by label.
-        outputs: names by output of the model; label and output of one number are the same class.
+        outputs: names by output of the model; a label and an output with the same number are the same class.
 
     Returns:
         label, label_name, predicted, predicted_name, n, share (of the label's pictures, 0 to 1); one row for each pair
@@ -41,10 +41,10 @@ def confusion(predictions: pd.DataFrame, labels: Sequence[str], outputs: Sequenc
 
 
 def right_of(rows: pd.DataFrame) -> tuple[int, int]:
-    """Pictures that are predicted as what they are labelled, and all pictures.
+    """Number of pictures whose prediction is their label, and number of all pictures.
 
     Args:
-        rows: of one model, as :func:`confusion` gives.
+        rows: rows of one model, as :func:`confusion` returns them.
 
     Example:
         >>> right_of(pd.DataFrame({"label": [0, 1, 1], "predicted": [0, 0, 1], "n": [1, 1, 3]}))
@@ -54,10 +54,10 @@ def right_of(rows: pd.DataFrame) -> tuple[int, int]:
 
 
 def accuracies(confusion: pd.DataFrame) -> dict[str, float]:
-    """Accuracy of each trained model with its 95 % Wilson interval, by ``model/accuracy``.
+    """Accuracy of each trained model as ``<model>/accuracy``, and the ends of its 95 % Wilson interval.
 
     Args:
-        confusion: the table of what each model takes for what, with a column ``model``.
+        confusion: rows of all models, as :func:`confusion` returns them, with a column ``model``.
     """
     metrics: dict[str, float] = {}
     for model, rows in confusion.groupby("model", sort=False):

@@ -1,9 +1,9 @@
 """The body of a torchvision detector as a plain classifier.
 
 Every detector here looks at pictures through a ResNet-50 whose stages feed a feature pyramid. That body is the same
-network as torchvision's ``resnet50`` without its ``fc``, with frozen batch norms in place of trained ones: names and
-shapes of the weights agree, and so do activations. What is left of the detector is the body and how it prepares
-pictures; the ``fc`` is new and has to be fitted (:mod:`conceptrast.models.head`).
+network as torchvision's ``resnet50`` without its ``fc``, with frozen batch norms in place of trained ones. The names
+and shapes of the weights agree, and so do the activations. We keep the detector's body and its preprocessing. The
+``fc`` is new and has to be fitted (:mod:`conceptrast.models.head`).
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ class DetectorBody(Family):
     """ResNet-50 with the weights of ``backbone.body`` of a detector, and a fresh ``fc``.
 
     Args:
-        name: the detector, as torchvision calls it.
-        weights: none: its weights are a file, of which a part is extracted.
-        options: ``norm_eps``, what batch norms add to the variance. A checkpoint does not say it: 1e-5 as torchvision
-            builds detectors; 0 where training started from torchvision's weights ``COCO_V1``.
+        name: the detector's name in torchvision.
+        weights: always ``None``: the weights come from a part of a file.
+        options: ``norm_eps``, which batch norms add to the variance. A checkpoint does not store it. It is 1e-5 for
+            detectors as torchvision builds them, and 0 if training started from torchvision's weights ``COCO_V1``.
 
     Raises:
         ConfigError: an option does not exist, or ``norm_eps`` is negative.
@@ -61,10 +61,10 @@ class DetectorBody(Family):
         return torchvision.models.resnet50(weights=None, num_classes=n_classes, norm_layer=norm)
 
     def preprocess(self, input_size: int | None) -> Preprocess:
-        """As the detector does it: short side resized to 800, ImageNet's mean and std.
+        """The detector's preprocessing: the short side is resized to 800; ImageNet's mean and std.
 
-        A classifier sees a square: the centre is cropped, and the detector's limit of the long side (1333) has nothing
-        left to do.
+        A classifier sees a square, so the centre is cropped. The detector's limit of the long side (1333) then has no
+        effect.
         """
         size = input_size or _SHORT_SIDE
         return Preprocess(size, size, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))

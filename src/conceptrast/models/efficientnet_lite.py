@@ -26,7 +26,7 @@ class EfficientNetLite(Family):
     """``efficientnet_lite0``, ``efficientnet_lite1`` or ``efficientnet_lite2``."""
 
     def network(self, n_classes: int, size: tuple[int, int]) -> nn.Module:
-        """A fresh network whose padding is laid out for pictures of ``size``, as the package does it."""
+        """A fresh network whose padding fits pictures of ``size``, as in the package."""
         from efficientnet_lite_pytorch import EfficientNet
 
         return EfficientNet.from_name(self.name.replace("_", "-"), num_classes=n_classes, image_size=size)
@@ -37,7 +37,7 @@ class EfficientNetLite(Family):
         return Preprocess(resize=size, crop=size, mean=(127 / 255,) * 3, std=(128 / 255,) * 3, interpolation="bicubic")
 
     def default_class_names(self) -> list[str]:
-        """ImageNet's."""
+        """The names of ImageNet's classes."""
         return imagenet_class_names()
 
     def published_names(self) -> list[str]:
@@ -50,7 +50,7 @@ class EfficientNetLite(Family):
         return Published(state=read_state(path), class_names=imagenet_class_names(), digest=file_md5(path))
 
     def missing(self) -> str | None:
-        """Names the package if it is not installed."""
+        """Says which package is not installed; ``None`` if it is installed."""
         if importlib.util.find_spec(self._package()) is None:
             return f"{self.name}: package {self._package().replace('_', '-')} with its weights is not installed"
         return None

@@ -14,9 +14,9 @@ from conceptrast.models.model import Preprocess
 
 
 class Factory(Family):
-    """A network that a function of the user's makes, with the weights that it gives it.
+    """A network that a function of the user makes, together with its weights.
 
-    The function is called with ``options`` alone, so it decides on the number of outputs itself.
+    The function is called only with ``options``, so it decides on the number of outputs itself.
 
     Raises:
         ModelError: the module or the function in it does not exist; the message says what was tried.
@@ -38,10 +38,10 @@ class Factory(Family):
         self.function = getattr(imported, attribute)
 
     def network(self, n_classes: int, size: tuple[int, int]) -> nn.Module:  # noqa: ARG002 - it decides itself
-        """What the function returns.
+        """The network that the function returns.
 
         Raises:
-            ModelError: the function fails or returns something else than a module.
+            ModelError: the function fails, or returns something other than a module.
         """
         try:
             module = self.function(**self.options)

@@ -1,4 +1,4 @@
-"""What a family of architectures has to say about itself; one file beside this one holds each family."""
+"""What every family of architectures has to provide. Each family has its own file beside this one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Published:
     Args:
         state: the tensors by name.
         class_names: what the outputs mean.
-        digest: md5 of the file they were read from.
+        digest: MD5 of the file that they were read from.
     """
 
     state: dict[str, Tensor]
@@ -29,22 +29,22 @@ class Published:
 
 
 class Family(ABC):
-    """Architectures that are built, prepared for and fetched the same way.
+    """Architectures that share how they are built, how their pictures are prepared and how weights are fetched.
 
     Args:
         name: the architecture, as in ``architecture:`` of the configuration.
         weights: name of the published weights that the network will get, one of :meth:`published_names`; ``None`` if
-            it gets others, or stays as it is made.
+            it gets other weights, or keeps its first ones.
         options: ``options:`` of the configuration, for families that have any.
 
     Raises:
         ModelError: there are no published weights of that name; the message lists the nearest ones.
     """
 
-    #: outputs of a network when nobody says how many; ``None`` asks the caller to say it.
+    #: default number of outputs of a network; if it is ``None``, the caller has to give the number.
     default_classes: int | None = 1000
 
-    #: whether a fresh network comes with weights that are not drawn from the seed.
+    #: whether a fresh network has weights that are not drawn from the seed.
     brings_weights: bool = False
 
     def __init__(self, name: str, weights: str | None = None, options: Mapping[str, Any] | None = None) -> None:
@@ -61,10 +61,10 @@ class Family(ABC):
 
     @abstractmethod
     def preprocess(self, input_size: int | None) -> Preprocess:
-        """How pictures are prepared: as for the published weights, or as usual for the family."""
+        """How pictures are prepared: as the published weights need it, or as is usual for the family."""
 
     def default_class_names(self) -> list[str]:
-        """Names of the outputs when nobody gives any.
+        """Names of the outputs if the user gives none.
 
         Raises:
             ModelError: the family has none.
@@ -80,5 +80,5 @@ class Family(ABC):
         raise ModelError(f"{self.name} has no published weights: give a .pth or .safetensors file")
 
     def missing(self) -> str | None:
-        """What is missing to fetch the published weights, or ``None``; quick, and without the network."""
+        """Says what is missing to fetch the published weights, or ``None``. It is quick and does not go online."""
         return None

@@ -1,4 +1,4 @@
-"""Folding batch norms into the convolutions before them: the same function in fewer passes over memory."""
+"""Fold batch norms into the convolutions before them. The function stays the same, with fewer passes over memory."""
 
 from __future__ import annotations
 
@@ -11,30 +11,29 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 def fold_batch_norms(module: fx.GraphModule) -> fx.GraphModule | None:
-    r"""``module`` with every batch norm that can be folded into the convolution before it.
+    r"""Fold every batch norm of ``module`` into the convolution before it, if that is possible.
 
     .. math:: \gamma \, \frac{(W x + b) - \mu}{\sqrt{\sigma^2 + \epsilon}} + \beta = W' x + b', \qquad
         W' = \frac{\gamma}{\sqrt{\sigma^2 + \epsilon}} \, W
 
     Args:
-        module: in evaluation mode; left as it was. Folded convolutions are copies, all else is shared.
+        module: a network in evaluation mode; it is not changed. Folded convolutions are copies; the rest is shared.
 
     Returns:
-        The folded module, equal up to rounding; ``None`` if there is nothing to fold. A pair is left alone if one of
-        the two is called elsewhere too, has hooks or is of a class of its own, or if the batch norm keeps no
-        statistics.
+        The folded module, equal up to rounding; ``None`` if there is nothing to fold. A pair is not folded if one of
+        the two is also called elsewhere, has hooks or belongs to a subclass, or if the batch norm keeps no statistics.
 
     Example:
         >>> network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)).eval()
         >>> [type(part).__name__ for part in fold_batch_norms(fx.symbolic_trace(network)).children()]
         ['Conv2d']
     """
-    # Pairs that can be folded.
+    # Find the pairs that can be folded.
     folded = fx.GraphModule(module, copy.deepcopy(module.graph))
     folded.training = False
     calls = Counter(id(_part(folded, node)) for node in folded.graph.nodes if node.op == "call_module")
     pairs = [node for node in folded.graph.nodes if _can_fold(folded, node, calls)]
-    # The folded convolution takes the place of each pair.
+    # Replace each pair by its folded convolution.
     for number, node in enumerate(pairs):
         before = cast(fx.Node, node.args[0])
         name = f"folded_{number}"

@@ -1,9 +1,9 @@
-"""Cutting a network in two on its ``torch.fx`` graph.
+"""Cut a network in two on its ``torch.fx`` graph.
 
 Notation:
     cut: the graph node whose value is the layer's output.
     prefix: the graph from the image up to ``cut``; suffix: from ``cut`` to the logits.
-    crossing: a value that is made from the image, not from ``cut``, and is used after it.
+    crossing: a value that is computed from the image and not from ``cut``, but is used after ``cut``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ def find(traced: Trace, layer: str) -> fx.Node:
     """The node of ``layer``: the last call of the module, or call ``i`` of ``name:i``.
 
     Raises:
-        LayerError: no such layer or call, or its output is not one tensor; the message lists the nearest names.
+        LayerError: there is no such layer or call, or its output is not one tensor; the message lists the nearest
+            names.
     """
     name, colon, call = layer.partition(":")
     nodes = traced.calls.get(name)
@@ -38,7 +39,7 @@ def find(traced: Trace, layer: str) -> fx.Node:
 
 @dataclass
 class Cut:
-    """What a cut separates.
+    """The parts of a network that a cut separates.
 
     Attributes:
         node: the layer's output.
@@ -54,12 +55,12 @@ class Cut:
 
 
 def cut_at(traced: Trace, node: fx.Node) -> Cut:
-    """Walk back from the logits to ``node`` and sort what is met on the way."""
+    """Walk back from the logits to ``node``, and sort the nodes on the way."""
     image = next(input_node for input_node in traced.graph.nodes if input_node.op == "placeholder")
     from_image = _descendants(image)
     from_layer = _descendants(node)
     cut = Cut(node)
-    # A write in place whose result nobody reads still changes what others read.
+    # A write in place changes what other nodes read, even if no node reads its result.
     waiting = [last for last in traced.graph.nodes if last.op == "output"]
     waiting += [later for later in from_layer if later is not node and writes_in_place(later, traced.targets)]
     while waiting:
@@ -88,7 +89,7 @@ def _descendants(node: fx.Node) -> set[fx.Node]:
 
 
 def cuttable_names(traced: Trace) -> list[str]:
-    """Names of the layers that the network can be cut at, in its order."""
+    """Names of the layers that the network can be cut at, in the network's order."""
     clean: dict[fx.Node, bool] = {}
     for _, node in traced.names():
         if node not in clean:
@@ -97,7 +98,7 @@ def cuttable_names(traced: Trace) -> list[str]:
 
 
 def places_from_output(traced: Trace) -> dict[str, fx.Node]:
-    """Every place that the network can be cut at, from its output down, by the shortest of its names."""
+    """Every place that the network can be cut at, from its output down. The shortest of a place's names is the key."""
     nodes = dict(traced.names())
     shortest: dict[fx.Node, str] = {}
     for name in reversed(cuttable_names(traced)):
@@ -107,14 +108,14 @@ def places_from_output(traced: Trace) -> dict[str, fx.Node]:
 
 
 def names_from_output(traced: Trace) -> list[str]:
-    """Names of the layers that the network can be cut at: one for each place from its output down, then all others."""
+    """Names of layers that the network can be cut at: first one for each place, from the output down, then the rest."""
     places = places_from_output(traced)
     return [*places, *(name for name in cuttable_names(traced) if name not in places)]
 
 
 def refusal(traced: Trace, layer: str, cut: Cut) -> LayerError:
-    """The error for a cut that is not clean, with the reason and the nearest layers that can be cut."""
-    # Why: the first value that goes around the layer.
+    """The error for a cut that is not clean. It gives the reason and the nearest layers that can be cut."""
+    # The reason: the first value that goes around the layer.
     value = cut.around[0]
     if value.op == "placeholder":
         reason = "the image itself also reaches the logits around it"
@@ -122,7 +123,7 @@ def refusal(traced: Trace, layer: str, cut: Cut) -> LayerError:
         reason = f"the value {value.format_node()!r} depends on the image's size and is used after it"
     else:
         reason = f"the output of {_label(traced, value)!r} also reaches the logits around it, as a skip connection does"
-    # Where else: the block that the layer lies in, then whatever is nearest.
+    # Other places to cut: the block that contains the layer, then the nearest layers.
     order = {node: position for position, node in enumerate(traced.graph.nodes)}
     nodes = dict(traced.names())
     clean = set(cuttable_names(traced))
@@ -135,13 +136,13 @@ def refusal(traced: Trace, layer: str, cut: Cut) -> LayerError:
 
 
 def _around(layer: str) -> Iterator[str]:
-    """Names of the modules that a layer lies in, from inside to outside."""
+    """Names of the modules that contain a layer, from inside to outside."""
     parts = layer.partition(":")[0].split(".")
     return (".".join(parts[:depth]) for depth in range(len(parts) - 1, 0, -1))
 
 
 def _label(traced: Trace, node: fx.Node) -> str:
-    """The shortest name of the node: that of the whole block rather than of its last module."""
+    """The shortest name of the node. A block's name is shorter than the name of its last module."""
     return min((name for name, named in traced.names() if named is node), key=len, default=node.name)
 
 
@@ -163,7 +164,7 @@ def suffix_graph(traced: Trace, cut: Cut) -> fx.GraphModule:
     activations = graph.placeholder("activations", type_expr=Tensor)
     copies = {cut.node: activations}
     if any(writes_in_place(node, traced.targets) for node in cut.after):
-        copies[cut.node] = graph.call_method("clone", (activations,))  # the caller's activations stay as they were
+        copies[cut.node] = graph.call_method("clone", (activations,))  # do not change the caller's activations
     for node in cut.batch_sizes:
         copies[node] = graph.call_method("size", (activations, 0))
     for node in traced.graph.nodes:
@@ -175,7 +176,7 @@ def suffix_graph(traced: Trace, cut: Cut) -> fx.GraphModule:
 def _module(traced: Trace, graph: fx.Graph, name: str) -> fx.GraphModule:
     targets = {str(node.target): traced.targets[str(node.target)] for node in graph.nodes if refers(node)}
     module = fx.GraphModule(targets, graph, class_name=name)
-    # The parts are shared with the user's network, so its mode is set on the new shell alone.
+    # The user's network shares the parts, so only the new outer module gets the mode.
     module.training = False
     return module
 

@@ -1,4 +1,4 @@
-"""What single nodes of a ``torch.fx`` graph do: read sizes, write in place, keep values from being negative."""
+"""Tell what a node of a ``torch.fx`` graph does: does it read a size, write in place, or rectify values?"""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _KEEPING_NAMES |= {"adaptive_avg_pool2d", "stochastic_depth", "boolean_dispatch"
 
 
 def is_size(node: fx.Node) -> bool:
-    """Whether the node reads a size, or another thing that is not a tensor, off a tensor."""
+    """Whether the node reads a size, or something else that is not a tensor, from a tensor."""
     if node.op == "call_method":
         return str(node.target) in _SIZE_METHODS
     return node.op == "call_function" and node.target is getattr and str(node.args[1]) in _SIZE_ATTRIBUTES
@@ -29,7 +29,7 @@ def _is_number(node: fx.Node) -> bool:
 
 
 def is_arithmetic(node: fx.Node) -> bool:
-    """Whether the node computes a number from numbers only, and not the batch size."""
+    """Whether the node computes a number only from numbers, and the number is not the batch size."""
     if node.op != "call_function" or not node.all_input_nodes or node.target is getattr or is_batch_size(node):
         return False
     return all(_is_number(part) for part in node.all_input_nodes)
@@ -62,7 +62,7 @@ def writes_in_place(node: fx.Node, targets: dict[str, Any]) -> bool:
 
 
 def is_rectified(node: fx.Node, targets: dict[str, Any]) -> bool:
-    """Whether the node's value cannot be negative: it comes from ReLU or its like, maybe through pooling."""
+    """Whether the node's value cannot be negative: it comes from ReLU or a similar function, maybe through pooling."""
     if node.op == "call_module":
         part = targets[str(node.target)]
         if isinstance(part, _RECTIFIERS):

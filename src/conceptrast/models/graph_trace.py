@@ -1,4 +1,4 @@
-"""The graph of a network by ``torch.fx``, and which node each call of each module gave."""
+"""Trace a network's graph with ``torch.fx``, and record the node that each call of each module gave."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import fx, nn
 
 
 class _CallTracer(fx.Tracer):
-    """Tracer that remembers what every call of every module, leaf or not, gave."""
+    """A tracer that records the output of every call of every module, whether it is a leaf or not."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -27,11 +27,11 @@ class _CallTracer(fx.Tracer):
 
 @dataclass(frozen=True)
 class Trace:
-    """The graph of a network and which node each call of each module gave.
+    """The graph of a network, and the node that each call of each module gave.
 
     Attributes:
         graph: the graph of the whole network.
-        targets: what the graph refers to by name: submodules, parameters, constants; shared with the network.
+        targets: the objects that the graph refers to by name: submodules, parameters and constants of the network.
         calls: output nodes by module name, in the order of the calls; ``None`` for an output that is not one tensor.
     """
 
@@ -40,7 +40,7 @@ class Trace:
     calls: dict[str, list[fx.Node | None]]
 
     def names(self) -> Iterator[tuple[str, fx.Node]]:
-        """All names a layer can be asked for by, with their nodes, in the order of the network."""
+        """All names that a layer may have, with their nodes, in the order of the network."""
         order = {node: position for position, node in enumerate(self.graph.nodes)}
         named = [(name, nodes[-1]) for name, nodes in self.calls.items() if nodes[-1] is not None]
         for name, nodes in self.calls.items():
@@ -55,7 +55,7 @@ def trace(module: nn.Module) -> Trace:
     Raises:
         Exception: whatever ``torch.fx`` raises for a network whose control flow depends on values.
     """
-    # Arguments with a default keep it: the graph is that of the call with images alone.
+    # Arguments with a default keep it: the graph belongs to a call with images only.
     tracer = _CallTracer()
     before = set(vars(module))
     defaults = {
@@ -67,10 +67,10 @@ def trace(module: nn.Module) -> Trace:
         graph = tracer.trace(module, concrete_args=defaults or None)
         targets = {node.target: _attribute(module, str(node.target)) for node in graph.nodes if refers(node)}
     finally:
-        # torch.fx parks tensors that are made inside forward on the module it traces.
+        # torch.fx stores tensors that are made inside forward on the module that it traces.
         for name in set(vars(module)) - before:
             delattr(module, name)
-    # A module with several names was called under the first; it can be asked for by any.
+    # If a module has several names, its calls are recorded under the first. A user may ask for any of them.
     calls = dict(tracer.calls)
     canonical = {id(part): name for name, part in module.named_modules()}
     for name, part in module.named_modules(remove_duplicate=False):

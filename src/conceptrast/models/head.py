@@ -1,4 +1,4 @@
-r"""A linear head: logistic regression on what the network gives to its last layer, all else left as it is.
+r"""Fit a linear head: logistic regression on the input of the network's last layer. Other layers do not change.
 
 Notation:
     u ``[N, D]``: input of the last linear layer (pooled features); m, s ``[D]``: their mean and standard deviation.
@@ -39,21 +39,21 @@ def fit_head(
 
     Every picture goes through the network once. The regression is scikit-learn's ``LogisticRegression`` (L2 penalty,
     ``C = 1``, L-BFGS). It draws nothing, so the same pictures give the same weights.
-    With two classes its one row a becomes -a/2 and a/2. So each class has a logit of its own, and the probabilities
-    are the same.
+    With two classes, the regression has a single row a, which becomes the two rows -a/2 and a/2. So each class has its
+    own logit, and the probabilities stay the same.
 
     Args:
-        model: ends in ``torch.nn.Linear`` with an output per class.
+        model: a network that ends in ``torch.nn.Linear`` with one output for each class.
         training: pictures to learn from; every class needs some.
-        validation: pictures that are only looked at.
-        precision: ``float32`` or ``bfloat16``, of the features.
+        validation: pictures that only the accuracy is measured on.
+        precision: precision of the features, ``float32`` or ``bfloat16``.
 
     Returns:
         One row: epoch (1), train_loss (nats), train_accuracy, validation_accuracy (0 to 1), seconds.
 
     Raises:
-        ModelError: no pictures, a class without any, another number of outputs, features that are not finite, or a
-            network that does not end in such a layer.
+        ModelError: there are no pictures, a class has none, the number of outputs is wrong, features are not finite, or
+            the network does not end in such a layer.
     """
     start = time.monotonic()
     _, layer = last_linear(model.module)
@@ -75,8 +75,8 @@ def regression(inputs: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.n
     """Weights and bias of a linear layer that tells the labels apart.
 
     Args:
-        inputs: ``[N, D]``; a column that never varies is left out of it.
-        labels: ``[N]``, 0 to K - 1, each of them.
+        inputs: ``[N, D]``; a column that never varies gets the weight 0.
+        labels: ``[N]``, 0 to K - 1; each of them has to occur.
 
     Returns:
         ``[K, D]`` and ``[K]`` float32.
@@ -90,7 +90,7 @@ def regression(inputs: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.n
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    # Standardised inputs; a column that never varies becomes zero.
+    # Standardise the inputs; a column that never varies becomes zero.
     values = inputs.astype(np.float64)
     mean = values.mean(axis=0)
     std = values.std(axis=0)
@@ -101,7 +101,7 @@ def regression(inputs: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.n
         fitted = LogisticRegression(max_iter=_MAX_ITER).fit((values - mean) * scale, labels)
     if any(issubclass(warning.category, ConvergenceWarning) for warning in caught):
         LOGGER.warning("the head has not converged after %d steps", _MAX_ITER)
-    # Two classes have one row, which becomes a logit for each.
+    # With two classes there is one row, which becomes a logit for each class.
     rows = fitted.coef_
     offsets = fitted.intercept_
     if len(rows) == 1:
@@ -150,18 +150,18 @@ def _features(
 
 
 def _gives(layer: nn.Linear, inputs: Tensor, logits: Tensor) -> bool:
-    """Whether the logits are the layer's own output."""
+    """Whether the logits are the layer's output."""
     output = layer(inputs.float())
     if output.shape != logits.shape:
         return False
     return torch.allclose(
         output, logits.float(), rtol=0.05, atol=0.05 * float(output.abs().max())
-    )  # bfloat16 is no closer
+    )  # bfloat16 is not more exact
 
 
 @contextmanager
 def inputs_of(layer: nn.Module) -> Iterator[list[Tensor]]:
-    """What ``layer`` is called with while the block runs; the hook goes when it ends, also by an error."""
+    """Collect the inputs of ``layer`` while the block runs. The hook is removed at the end, even after an error."""
     calls: list[Tensor] = []
     handle = layer.register_forward_pre_hook(lambda _, inputs: calls.append(inputs[0]))
     try:

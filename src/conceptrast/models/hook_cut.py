@@ -1,7 +1,7 @@
-"""Cutting a network that cannot be traced: a forward hook takes the layer's output, or puts another in its place.
+"""Cut a network that cannot be traced: a forward hook reads the layer's output, or replaces it.
 
-The prefix stops the network at the layer; the suffix must run the whole network on a blank image, which is why this
-is the slower way.
+The prefix stops the network at the layer. The suffix has to run the whole network on a blank image, so this way is
+slower.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class _Reached(Exception):
 
 @contextmanager
 def _at_call(part: nn.Module, position: int, act: Callable[[Tensor], Any]) -> Iterator[None]:
-    """Let ``act`` see, and replace, the output of call ``position`` of ``part`` while the block runs."""
+    """While the block runs, let ``act`` read and replace the output of call ``position`` of ``part``."""
     calls = iter(range(position + 1))
 
     def hook(_: nn.Module, __: Any, output: Tensor) -> Any:
@@ -40,15 +40,15 @@ def _at_call(part: nn.Module, position: int, act: Callable[[Tensor], Any]) -> It
 
 
 class HookCut:
-    """The two halves of a network, by forward hooks that are gone after each call.
+    """The two halves of a network. They use forward hooks, which are removed after each call.
 
     Args:
         module: the network, in evaluation mode.
-        layer: name of the layer; ``name:i`` is its call ``i``, ``name`` its last.
-        example: ``[N, C, H, W]``; its size is that of the blank image.
+        layer: name of the layer; ``name:i`` is its call ``i``, ``name`` its last call.
+        example: ``[N, C, H, W]``; the blank image gets its size.
 
     Raises:
-        LayerError: no such layer, or the network never calls it.
+        LayerError: there is no such layer, or the network never calls it.
     """
 
     def __init__(self, module: nn.Module, layer: str, example: Tensor) -> None:
@@ -75,7 +75,7 @@ class HookCut:
         return len(outputs)
 
     def prefix(self, images: Tensor) -> Tensor:
-        """``[N, C, H, W]`` images to the layer's output."""
+        """Run images ``[N, C, H, W]`` up to the layer's output."""
 
         def leave(output: Tensor) -> None:
             raise _Reached(output)
@@ -88,7 +88,7 @@ class HookCut:
         raise LayerError("the network did not reach the layer for this input")
 
     def suffix(self, activations: Tensor) -> Tensor:
-        """The layer's output to logits; ``activations`` are copied, since the network may overwrite them."""
+        """Run the layer's output up to the logits. It is copied, because the network may overwrite it."""
         images = self.blank.to(activations.device).expand(len(activations), -1, -1, -1).contiguous()
         with _at_call(self.part, self.position, lambda _: activations.clone()):
             return self.module(images)

@@ -1,4 +1,4 @@
-"""Running a model over pictures: precision, device, predictions."""
+"""Run a model over pictures: precision, device, predictions."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ PRECISIONS = ("float32", "bfloat16")
 
 
 def default_device() -> torch.device:
-    """A GPU where torch sees one, else the CPU."""
+    """A GPU if torch sees one, otherwise the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def autocast(precision: str, device: torch.device | str = "cpu") -> contextlib.AbstractContextManager[object]:
-    """Context in which matrix products and convolutions run in ``precision``; weights stay in float32.
+    """Run matrix products and convolutions in ``precision`` while the block runs; weights stay in float32.
 
     Args:
         precision: ``float32`` or ``bfloat16``.
         device: where the tensors are.
 
     Raises:
-        ConfigError: unknown precision.
+        ConfigError: the precision is not known.
 
     Example:
         >>> with autocast("bfloat16"):
@@ -44,22 +44,22 @@ def autocast(precision: str, device: torch.device | str = "cpu") -> contextlib.A
 
 
 def device_of(model: Model) -> torch.device:
-    """Where the weights of a model are."""
+    """The device that holds the weights of a model."""
     return next((weight.device for weight in model.module.parameters()), torch.device("cpu"))
 
 
 def network_input(model: Model, views: Tensor) -> Tensor:
-    """Views as the network takes them: on its device, normalised, channels last, which convolutions like best.
+    """Prepare views for the network: on its device, normalised, and channels last, which makes convolutions fast.
 
     Args:
-        model: says the device and the normalisation.
-        views: uint8 ``[N, 3, H, W]``, or ``[N, 1, H, W]`` where the model sees grey.
+        model: gives the device and the normalisation.
+        views: uint8 ``[N, 3, H, W]``, or ``[N, 1, H, W]`` if the model sees grey.
 
     Returns:
         float32, of the same shape.
 
     Raises:
-        ShapeError: the views have another number of channels than the model's mean and std.
+        ShapeError: the views and the model's mean and std have different numbers of channels.
     """
     on_device = views.to(device_of(model), non_blocking=True)
     return model.preprocess.normalise(on_device).contiguous(memory_format=torch.channels_last)
@@ -72,7 +72,7 @@ def predict(model: Model, batches: Iterable[tuple[np.ndarray, Tensor]], precisio
     .. math:: p = \\max_c \\mathrm{softmax}(f(x))_c
 
     Args:
-        model: runs where its weights are.
+        model: the classifier; it runs on the device of its weights.
         batches: pairs of image ids ``[n]`` and views uint8 ``[n, 3, H, W]``.
         precision: ``float32`` or ``bfloat16``; the softmax is always float32.
 
@@ -81,7 +81,7 @@ def predict(model: Model, batches: Iterable[tuple[np.ndarray, Tensor]], precisio
 
     Raises:
         ModelError: the model gives a logit that is not a number.
-        ShapeError: the network takes another number of channels than the model's mean and std have.
+        ShapeError: the network and the model's mean and std have different numbers of channels.
 
     Example:
         >>> from conceptrast.models.model import Preprocess
@@ -92,7 +92,7 @@ def predict(model: Model, batches: Iterable[tuple[np.ndarray, Tensor]], precisio
            image  predicted  probability
         0      7          2          1.0
     """
-    # Batch by batch.
+    # Predict batch by batch.
     images: list[np.ndarray] = []
     classes: list[Tensor] = []
     probabilities: list[Tensor] = []

@@ -1,4 +1,4 @@
-"""The last linear layer of a classifier, which alone knows the classes."""
+"""The last linear layer of a classifier. Only this layer knows the classes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def last_linear(module: nn.Module) -> tuple[str, nn.Linear]:
     """Name and layer of a network's last module with weights, which has to be linear and to have a bias.
 
     Raises:
-        ModelError: it is something else; the message says what.
+        ModelError: the last module is something else; the message says what.
 
     Example:
         >>> last_linear(nn.Sequential(nn.Flatten(), nn.Linear(12, 2)))
@@ -31,7 +31,7 @@ def last_linear(module: nn.Module) -> tuple[str, nn.Linear]:
 
 
 def with_own_head(state: Mapping[str, Tensor], module: nn.Module) -> dict[str, Tensor]:
-    """``state`` with the last linear layer of ``module`` in place of its own.
+    """A copy of ``state`` in which the last linear layer is that of ``module``.
 
     Raises:
         ModelError: the network does not end in a linear layer.

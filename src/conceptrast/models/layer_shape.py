@@ -1,4 +1,4 @@
-"""What a layer gives for one image, found without weights and without a picture."""
+"""Find the shape of a layer's output for one image, without weights and without a picture."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class LayerShape(NamedTuple):
 
 
 def layer_shape(entry: Mapping[str, Any], layer: str) -> LayerShape:
-    """Cut a network of a model's architecture at a layer; the weights are random.
+    """Cut a network at a layer and look at the layer's output; the weights are random.
 
     Args:
-        entry: of the model, as a configuration has it.
-        layer: its name.
+        entry: the model's entry in a configuration.
+        layer: name of the layer.
 
     Raises:
         LayerError: the network cannot be cut there.

@@ -10,7 +10,7 @@ from conceptrast.base.errors import ConfigError
 from conceptrast.models.family import Family
 from conceptrast.models.model import Preprocess
 
-_SMALLEST = 12  # pixels of a side that leave one position after the second pooling
+_SMALLEST = 12  # side in pixels that leaves one position after the second pooling
 
 
 class LeNet(Family):
@@ -29,11 +29,11 @@ class LeNet(Family):
     ======================  ============  ==========================
 
     The first convolution pads by 2: the paper puts digits of 28×28 in the middle of 32×32 pixels, which is the same.
-    It differs from the paper in what has become usual since: max-pooling in place of an average with trained scale and
-    shift, ReLU in place of a scaled tanh, ``conv2`` looks at all six maps everywhere (the paper's table 1 leaves some
-    out), and logits with cross entropy in place of radial basis functions. 61,706 weights for ten classes.
+    Four things differ from the paper, as is usual today. Max-pooling replaces an average with trained scale and shift.
+    ReLU replaces a scaled tanh. ``conv2`` looks at all six maps everywhere (the paper's table 1 leaves some out).
+    Logits with cross entropy replace radial basis functions. For ten classes the network has 61,706 weights.
 
-    Larger pictures get larger linear layers; of fewer than 12 pixels a side nothing is left.
+    Larger pictures get larger linear layers. Pictures with a side of fewer than 12 pixels are too small.
 
     Example:
         >>> module = LeNet("lenet").network(10, (28, 28))
@@ -80,7 +80,7 @@ class LeNet(Family):
 
 
 def _positions(side: int) -> int:
-    """Of a side after both convolutions and poolings.
+    """Number of positions along a side after both convolutions and poolings.
 
     Example:
         >>> _positions(28), _positions(12)

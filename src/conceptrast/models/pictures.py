@@ -1,4 +1,4 @@
-"""The pictures of a dataset as a model sees them, by image id."""
+"""A dataset's pictures by image id, as a model sees them."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Pictures:
     """Views of any images of an index, by id.
 
     Args:
-        dataset: where they come from.
-        table: its index.
-        model: how pictures become views.
-        batch_size: pictures in a batch.
-        workers: processes that decode.
+        dataset: the dataset that has the pictures.
+        table: the dataset's index.
+        model: its preprocessing turns pictures into views.
+        batch_size: number of pictures in a batch.
+        workers: number of processes that decode.
 
     Example:
         >>> from conceptrast.data.dataset import open_dataset
@@ -45,7 +45,7 @@ class Pictures:
     def of(self, images: np.ndarray, what: str = "") -> Iterator[tuple[np.ndarray, Tensor]]:
         """Batches of ids ``[n]`` and views uint8 ``[n, 3, H, W]``, in the order of ``images``.
 
-        ``what`` says what is being done with them, and makes the progress show.
+        If ``what`` is given, progress is logged; ``what`` says what is being done with the views.
         """
         rows = self.table.set_index("image", drop=False).loc[np.asarray(images)]
         batches = views(self.dataset, rows, self.model.preprocess, batch_size=self.batch_size, workers=self.workers)

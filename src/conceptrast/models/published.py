@@ -1,4 +1,4 @@
-"""What names and identifies weights and torchvision's classifiers, without importing torch."""
+"""Names and identities of weights and of torchvision's classifiers, without importing torch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _REGISTERED = re.compile(r"^@register_model\(\)\n(?:.*\n)*?def (\w+)", re.MULTIL
 
 @cache
 def torchvision_classifiers() -> frozenset[str]:
-    """Names of torchvision's classifiers, read off its source; empty where it cannot be found.
+    """Names of torchvision's classifiers, read from its source; empty if the source is not there.
 
     Example:
         >>> "resnet50" in torchvision_classifiers(), "resnet51" in torchvision_classifiers()
@@ -41,13 +41,13 @@ def is_file_name(weights: str) -> bool:
 
 
 def weights_fingerprint(architecture: str, weights: str) -> str | None:
-    """What identifies the weights of a model: md5 of a file, or the name of published weights and their package.
+    """A text that identifies the weights of a model: the MD5 of a file, or the names of published weights and package.
 
     Returns:
-        ``None`` if it is a file and :func:`file_fingerprint` does not know it.
+        The text; ``None`` for a file that :func:`file_fingerprint` does not know.
 
     Raises:
-        ConfigError: the weights of a package are asked for, and it is not installed.
+        ConfigError: the weights are in a package that is not installed.
 
     Example:
         >>> weights_fingerprint("resnet50", "IMAGENET1K_V1")
@@ -68,7 +68,7 @@ def weights_fingerprint(architecture: str, weights: str) -> str | None:
 
 
 def file_fingerprint(path: Path) -> str | None:
-    """md5 of a file; of one that DVC knows but has not pulled what its ``.dvc`` file says; ``None`` without both."""
+    """MD5 of a file. If the file is not there, its ``.dvc`` file gives the MD5; ``None`` if both are missing."""
     if path.is_file():
         return file_md5(path)
     tracked = path.with_name(path.name + ".dvc")

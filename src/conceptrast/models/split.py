@@ -1,7 +1,7 @@
-"""A network cut in two at a named layer: the idea that everything else rests on.
+"""Cut a network in two at a named layer. Everything else builds on this.
 
-What works on activations (attribution, shifting, masking, scores of concepts) runs on the suffix alone and never pays
-for the prefix again.
+Methods that work on activations (attribution, shifting, masking, scores of concepts) only run the suffix, so the prefix
+runs once.
 """
 
 from __future__ import annotations
@@ -33,28 +33,28 @@ class SplitModel:
     .. math:: f(x) = \mathrm{suffix}(\mathrm{prefix}(x))
 
     The network is traced with ``torch.fx`` and its graph is cut at the layer's output. A layer is a module's name
-    (``layer3.5``); a module that is called several times means its last call, and ``name:0`` its first. The parts
-    share the model's weights; the model itself is neither changed nor hooked. A batch size that crosses the cut is
-    taken from the activations. Gradients flow or not as the caller decides.
+    (``layer3.5``). If a module is called several times, its name means the last call, and ``name:0`` means the first.
+    The parts share the model's weights; the model itself is neither changed nor hooked. A batch size that crosses the
+    cut is taken from the activations. The caller decides whether gradients flow.
 
-    A network that cannot be traced is cut by a forward hook: slower, since the suffix then runs the whole network on
-    a blank image, and logged as a warning.
+    If a network cannot be traced, it is cut by a forward hook and a warning is logged. This is slower, because the
+    suffix then runs the whole network on a blank image.
 
     Args:
         model: :class:`~conceptrast.models.model.Model` or a bare module, in evaluation mode.
         layer: name of the layer.
-        example: ``[N, C, H, W]`` normalised images; the halves are checked on them against the whole. A ``Model``
-            knows its size and needs none; without either nothing is checked.
+        example: ``[N, C, H, W]`` normalised images; on them, the two halves are compared with the whole network. A
+            ``Model`` knows its size and needs no example. A bare module without an example is not checked.
 
     Attributes:
         layer: name of the layer.
-        network: the whole network, the one that was given.
+        network: the whole network, as it was given.
 
     Raises:
         LayerError: there is no such layer, or another tensor goes around it; the message names the nearest layers
             that can be cut.
         ShapeError: the example has another number of channels than the network takes, or is too small for it.
-        ModelError: the model is in training mode, or can neither be traced nor hooked for want of an example.
+        ModelError: the model is in training mode, or it cannot be traced and there is no example for a hook.
 
     Example:
         >>> network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2)).eval()
@@ -128,14 +128,14 @@ class SplitModel:
             return self._prefix(images)
 
     def suffix(self, activations: Tensor) -> Tensor:
-        """Logits ``[N, n_classes]`` of ``activations`` ``[N, C, h, w]``, which are left as they were."""
+        """Logits ``[N, n_classes]`` of ``activations`` ``[N, C, h, w]``, which are not changed."""
         return self._suffix(activations)
 
     def folded(self) -> SplitModel:
-        """The same cut with batch norms folded into the convolutions of the prefix, for many passes.
+        """The same cut with batch norms folded into the prefix's convolutions. It is faster if there are many passes.
 
-        Activations are equal up to rounding. The folded convolutions are copies: later changes of the model's weights
-        do not reach them. Itself if there is nothing to fold.
+        Activations are equal up to rounding. The folded convolutions are copies, so later changes of the model's
+        weights do not reach them. If there is nothing to fold, the method returns the object itself.
         """
         prefix = fold_batch_norms(self._prefix) if isinstance(self._prefix, fx.GraphModule) else None
         if prefix is None:
@@ -184,16 +184,16 @@ def _traced(model: Model | nn.Module) -> graph_cut.Trace:
 
 
 def layer_shapes(model: Model | nn.Module, example: Tensor | None = None) -> dict[str, tuple[int, ...]]:
-    """The layers that ``model`` can be cut at, from its output down, with the shape of what each gives for one image.
+    """The layers that ``model`` can be cut at, from its output down, with the shapes of their outputs for one image.
 
-    Of several names for one place, as of a block and of its last module, the shortest is listed.
+    If a place has several names, e.g. those of a block and of its last module, the shortest is listed.
 
     Args:
         model: :class:`~conceptrast.models.model.Model` or a bare module, in evaluation mode.
         example: ``[N, C, H, W]`` normalised images; a ``Model`` knows its size and needs none.
 
     Returns:
-        Shapes without the axis of images, by name: ``(C, h, w)`` where the layer has positions.
+        Shapes by name, without the axis of images: ``(C, h, w)`` if the layer has positions.
 
     Raises:
         ModelError: the network cannot be traced, so that nothing is known about its layers; or a bare module comes
@@ -233,7 +233,7 @@ class _Shapes(fx.Interpreter):
 
 
 def last_spatial_layer(model: Model | nn.Module, example: Tensor | None = None) -> str:
-    """The last layer that still has positions: the usual place to ask where a model looks.
+    """The last layer that still has positions. Usually one asks here where a model looks.
 
     Args:
         model: :class:`~conceptrast.models.model.Model` or a bare module, in evaluation mode.
@@ -258,7 +258,7 @@ def last_spatial_layer(model: Model | nn.Module, example: Tensor | None = None) 
         with torch.no_grad():
             shape = SplitModel(model, last, example).prefix(example).shape
         if len(shape) == 4 and shape[2] * shape[3] > 1:
-            # The last call of a module goes by the module's name alone.
+            # The name of a module alone means its last call.
             plain, _, call = last.partition(":")
             return plain if call and f"{plain}:{int(call) + 1}" not in names else last
     raise LayerError("no layer of the network gives activations with more than one position: there is nowhere to look")

@@ -1,4 +1,4 @@
-"""Every classifier of torchvision by its name there, with the preprocessing that its published weights ask for."""
+"""All classifiers of torchvision by their names, with the preprocessing that their published weights need."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from conceptrast.base.torchvision_ops import torchvision
 from conceptrast.models.family import Family, Published
 from conceptrast.models.model import Preprocess
 
-#: torchvision's builders set this for published weights alone: these were trained on other means and deviations.
+#: torchvision sets this only for published weights, which were trained with other means and standard deviations.
 _TRANSFORMS_INPUT = {"googlenet", "inception_v3"}
 
 
@@ -54,7 +54,7 @@ class TorchvisionFamily(Family):
         super().__init__(name, weights)
 
     def network(self, n_classes: int, size: tuple[int, int]) -> nn.Module:
-        """A fresh network, with the input transform that published weights ask for."""
+        """A fresh network, with the input transform that published weights need."""
         options: dict[str, Any] = {"weights": None, "num_classes": n_classes}
         if self.name in _TRANSFORMS_INPUT:
             options |= {"transform_input": self.weights is not None, "init_weights": self.weights is None}
@@ -63,7 +63,7 @@ class TorchvisionFamily(Family):
         return torchvision.models.get_model(self.name, **options)
 
     def preprocess(self, input_size: int | None) -> Preprocess:
-        """Resizing, crop, mean, std and interpolation of the weights' own transforms."""
+        """The resizing, crop, mean, std and interpolation of the weights' transforms."""
         transforms = self._entry().transforms()
         resize = transforms.resize_size[0]
         crop = transforms.crop_size[0]
@@ -78,7 +78,7 @@ class TorchvisionFamily(Family):
         )
 
     def default_class_names(self) -> list[str]:
-        """The names that the published weights carry."""
+        """The names that are stored with the published weights."""
         return list(self._entry().meta["categories"])
 
     def published_names(self) -> list[str]:
@@ -86,7 +86,7 @@ class TorchvisionFamily(Family):
         return [*torchvision.models.get_model_weights(self.name).__members__, "DEFAULT"]
 
     def published(self) -> Published:
-        """Weights from torch's cache, or downloaded there.
+        """Weights from torch's cache; if they are not there, they are downloaded to it.
 
         Raises:
             ModelError: they are not in the cache and cannot be downloaded.
@@ -102,7 +102,7 @@ class TorchvisionFamily(Family):
         return Published(state, list(entry.meta["categories"]), file_md5(_cached(entry)))
 
     def _entry(self) -> Any:
-        """The enum's entry; its first, the original recipe, where no name is given."""
+        """The enum's entry. Without a name it is the first, which is the original recipe."""
         enum = torchvision.models.get_model_weights(self.name)
         return next(iter(enum)) if self.weights is None else enum[self.weights]
 

@@ -1,8 +1,8 @@
-"""Training a classifier so that a kill at any moment costs at most one epoch.
+"""Train a classifier so that a kill at any moment costs at most one epoch.
 
-Every random choice is a function of the seed and the epoch, and the learning rate one of the step. So a checkpoint
-needs the weights, the optimiser's momentum and the number of epochs done, and on a CPU a resumed training ends with
-the same bits as an undisturbed one.
+Random choices depend only on the seed and the epoch, and the learning rate depends only on the step. So a checkpoint
+only needs the weights, the optimiser's momentum and the number of finished epochs. On a CPU, a resumed training ends
+with the same bits as an undisturbed one.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from conceptrast.models.training_pictures import TrainingPictures
 
 LOGGER = logging.getLogger("conceptrast")
 
-_WARM_UP = 0.25  # share of all steps in which the learning rate rises
+_WARM_UP = 0.25  # the learning rate rises during this share of all steps
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,11 @@ class TrainOptions:
     """How to train: stochastic gradient descent with Nesterov momentum on the cross entropy of the labels.
 
     Args:
-        epochs: passes over the training pictures.
-        batch_size: pictures of a step.
-        learning_rate: the highest one, reached after a quarter of all steps.
-        momentum: of the gradient.
-        weight_decay: L2 penalty on weights of convolutions and linear layers.
+        epochs: number of passes over the training pictures.
+        batch_size: number of pictures in a step.
+        learning_rate: the highest learning rate; it is reached after a quarter of all steps.
+        momentum: momentum of the gradient.
+        weight_decay: L2 penalty on the weights of convolutions and linear layers.
         precision: ``float32`` or ``bfloat16``.
     """
 
@@ -54,7 +54,7 @@ class TrainOptions:
 
     @classmethod
     def of(cls, settings: Mapping[str, Any], precision: str) -> TrainOptions:
-        """Options of a config entry ``train``, whose ``dataset`` and ``only`` are left to the workflow.
+        """Options of a config entry ``train``. Its keys ``dataset`` and ``only`` are for the workflow.
 
         Raises:
             ConfigError: there is no such option, or a value is not positive.
@@ -78,13 +78,13 @@ class TrainOptions:
 
 
 def learning_rate_at(step: int, total: int, highest: float) -> float:
-    r"""Learning rate of a step: a straight rise, then half a cosine down to zero.
+    r"""Learning rate of a step. It rises in a straight line, then falls to zero along half a cosine.
 
     .. math:: \eta_t = \eta \min\left(\frac{t+1}{w},\; \frac{1 + \cos(\pi (t - w) / (T - w))}{2}\right),
               \quad w = T / 4, \text{ the second where } t > w
 
     Args:
-        step: 0-based.
+        step: number of the step, from 0.
         total: number of steps of the whole training.
         highest: :math:`\eta`.
 
@@ -110,20 +110,22 @@ def train(
     """Train the weights of ``model`` in place.
 
     Args:
-        model: its module ends frozen and in eval mode again.
+        model: the model; after the training, its module is frozen and in eval mode again.
         training: pictures to learn from.
-        validation: pictures that are only looked at.
+        validation: pictures that only the accuracy is measured on.
         options: how to train.
-        checkpoint: written after every epoch and resumed from; the caller removes it when it has kept the weights.
-        seed: of the order of the pictures and of whatever the network draws.
-        key: what else the result depends on (dataset, architecture); a checkpoint of another key is ignored.
+        checkpoint: file that is written after every epoch and that a training resumes from. The caller deletes it once
+            the weights are saved.
+        seed: seed of the order of the pictures and of everything that the network draws.
+        key: names what else the result depends on (dataset, architecture); a checkpoint with another key is ignored.
 
     Returns:
         One row per epoch: epoch (1-based), train_loss (nats), train_accuracy, validation_accuracy (0 to 1), seconds.
 
     Raises:
-        ModelError: no pictures, a label without an output, or a loss that is not finite; it names epoch and loss.
-        ShapeError: the network takes another number of channels than the model's mean and std have.
+        ModelError: there are no pictures, a label has no output, or the loss is not finite; the message then names the
+            epoch and the loss.
+        ShapeError: the network and the model's mean and std have different numbers of channels.
     """
     _check(model, training, validation)
     key = f"{key} {options} {seed} {len(training)} {len(validation)}"
@@ -152,7 +154,7 @@ def _check(model: Model, training: TrainingPictures, validation: TrainingPicture
 
 def _optimiser(module: nn.Module, options: TrainOptions) -> torch.optim.SGD:
     weights = [weight for weight in module.parameters() if weight.ndim > 1]
-    # Shifts and scales of batch norm are not decayed: the penalty would only rescale them.
+    # Shifts and scales of batch norm have no penalty, which would only rescale them.
     others = [weight for weight in module.parameters() if weight.ndim <= 1]
     groups = [{"params": weights, "weight_decay": options.weight_decay}, {"params": others, "weight_decay": 0.0}]
     return torch.optim.SGD(groups, lr=options.learning_rate, momentum=options.momentum, nesterov=options.momentum > 0)
@@ -160,7 +162,7 @@ def _optimiser(module: nn.Module, options: TrainOptions) -> torch.optim.SGD:
 
 @dataclass(frozen=True)
 class _Training:
-    """A training under way: what learns, from what, and how."""
+    """A training that is running: the model, its pictures and the options."""
 
     model: Model
     pictures: TrainingPictures
@@ -169,10 +171,10 @@ class _Training:
     seed: int
 
     def epoch(self, epoch: int, validation: TrainingPictures) -> dict[str, Any]:
-        """One epoch and its row of the history."""
+        """Train for one epoch and return its row of the history."""
         start = time.monotonic()
         with torch.random.fork_rng():
-            # Dropout draws from the global state, which is put back.
+            # Dropout draws from the global state, which is restored afterwards.
             torch.manual_seed(library_seed(LibrarySeed.TRAINING_DROPOUT, self.seed, epoch))
             loss, accuracy = self._learn(epoch)
         held_out = _accuracy(self.model, validation, self.options.precision)
@@ -187,14 +189,14 @@ class _Training:
         }
 
     def _learn(self, epoch: int) -> tuple[float, float]:
-        """All training pictures once, in an order of the epoch's own; mean loss and accuracy while learning."""
-        # Full batches only: batch norm cannot learn from a last batch of one.
+        """Go once through all training pictures, in this epoch's order; return the mean loss and the accuracy."""
+        # Only full batches: batch norm cannot learn from a last batch with one picture.
         options = self.options
         steps = max(1, len(self.pictures) // options.batch_size)
         shuffling = torch.Generator().manual_seed(library_seed(LibrarySeed.TRAINING_ORDER, self.seed, epoch))
         order = torch.randperm(len(self.pictures), generator=shuffling)
         batches = self.pictures.batches(order[: steps * options.batch_size])
-        # A step for each batch.
+        # Take one step for each batch.
         total_loss = 0.0
         hits = 0
         n_pictures = 0
@@ -213,7 +215,7 @@ class _Training:
         return total_loss / n_pictures, hits / n_pictures
 
     def _step(self, views: Tensor, labels: Tensor, rate: float) -> tuple[float, int]:
-        """One step of gradient descent; loss and number of pictures that were right before it."""
+        """Take one step of gradient descent; return the loss and the number of correct pictures before the step."""
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         device = device_of(self.model)

@@ -1,4 +1,4 @@
-"""Labelled pictures that a training goes through many times."""
+"""Labelled pictures for a training, which goes through them many times."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from conceptrast.data.dataset import Dataset
 from conceptrast.data.loading import views
 from conceptrast.models.model import Preprocess
 
-#: Views are kept between epochs if they take at most this many bytes.
+#: Views stay in memory between epochs if they take at most this many bytes.
 MEMORY = 2**30
 
 
 class TrainingPictures:
     """Views and labels of the rows of an index, in any order, any number of times.
 
-    Views are decoded once and kept as bytes if they fit into ``memory``, and decoded anew each time otherwise. What
-    comes out is the same.
+    If the views fit into ``memory``, they are decoded once and kept as bytes. Otherwise they are decoded anew each
+    time. The views are the same either way.
 
     Args:
-        dataset: gives the pictures.
-        table: rows of its index; labels are read off it.
-        preprocess: how pictures become views.
-        batch_size: pictures of a batch.
-        workers: processes that decode.
-        memory: bytes.
+        dataset: the dataset that has the pictures.
+        table: rows of its index, with the labels.
+        preprocess: turns pictures into views.
+        batch_size: number of pictures in a batch.
+        workers: number of processes that decode.
+        memory: largest number of bytes to keep.
     """
 
     def __init__(

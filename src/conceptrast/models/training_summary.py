@@ -1,4 +1,4 @@
-"""Tables of the networks that a run trains; without torch."""
+"""Tables of the networks that a run trains. This file needs no torch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pandas as pd
 
 
 def model_summary(history: pd.DataFrame) -> dict[str, Any]:
-    """Last epoch of a training: epochs, validation_accuracy. Times are in the history: a table is the same every time.
+    """Last epoch of a training: epochs, validation_accuracy. It has no times, so that the table is always the same.
 
     Example:
         >>> model_summary(pd.DataFrame({"epoch": [1, 2], "validation_accuracy": [0.5, 0.9]}))

@@ -1,4 +1,4 @@
-"""Reading weights without running what is in them, and putting them into a network that they fit."""
+"""Read weights without running code from the file, and put them into a network that they fit."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from torch import Tensor, nn
 from conceptrast.base.errors import ModelError, unknown_name
 from conceptrast.base.files import atomic
 
-#: How a torch checkpoint starts: a zip archive, or the pickle of older versions.
+#: First bytes of a torch checkpoint: a zip archive, or the pickle of older versions.
 _TORCH_STARTS = (b"PK", b"\x80")
 
-#: Entries of a checkpoint that hold the network, in the order in which they are looked for.
+#: Entries of a checkpoint that may hold the network; they are tried in this order.
 _NESTED = ("state_dict", "model_state_dict", "model")
 
-#: Wrappers that leave a prefix on every name, outermost first.
+#: Prefixes that wrappers leave on every name, outermost first.
 _PREFIXES = ("module.", "_orig_mod.", "model.")
 
-#: What the ``robustness`` package keeps beside the network.
+#: Names that the ``robustness`` package stores beside the network.
 _BESIDE = ("normalizer.", "attacker.")
 
 
@@ -59,7 +59,7 @@ def write_state(state: Mapping[str, Tensor], path: Path | str) -> None:
         {'bias': tensor([1., 1.])}
     """
     with atomic(path) as part:
-        # Written by Python and not by the library, whose error for a full disk is no OSError.
+        # Python writes the file, because the library's error for a full disk is not an OSError.
         part.write_bytes(save({name: value.detach().cpu().contiguous() for name, value in state.items()}))
 
 
@@ -86,7 +86,7 @@ def _first_line(error: Exception) -> str:
 
 
 def plain_state(checkpoint: Any, source: Path | str) -> dict[str, Tensor]:
-    """The tensors of one plain network, from whatever a training script wrapped around them.
+    """The tensors of one plain network, taken out of the wrappers of a training script.
 
     Raises:
         ModelError: there are no tensors in it.
@@ -113,10 +113,10 @@ def _nested(checkpoint: Mapping[str, Any]) -> Mapping[str, Any] | None:
 def unwrapped(state: Mapping[str, Tensor], names: Iterable[str]) -> dict[str, Tensor]:
     """The entries of ``state`` under the names that the network gives them.
 
-    Takes away the prefixes that wrappers leave (``module.``, ``_orig_mod.``, ``model.``) where no name fits as it is.
-    This covers the layout of the ``robustness`` package (Engstrom et al. 2019): its attack wrapper holds the network
-    (``module.model.…``), the same once more inside the attacker (``module.attacker.model.…``), and the normaliser in
-    front of both (``module.normalizer.…``). The first is kept.
+    If no name fits as it is, the prefixes of wrappers (``module.``, ``_orig_mod.``, ``model.``) are removed. This
+    covers the layout of the ``robustness`` package (Engstrom et al. 2019). Its attack wrapper holds the network
+    (``module.model.…``), the same network again inside the attacker (``module.attacker.model.…``), and the normaliser
+    in front of both (``module.normalizer.…``). The first of these is kept.
 
     Args:
         state: tensors by name.
@@ -143,13 +143,13 @@ def extracted(state: Mapping[str, Tensor], part: str, names: Iterable[str], sour
     """Tensors of one part of a larger network, under the names that the part gives them.
 
     Args:
-        state: tensors of the whole network by name, also with the prefixes that :func:`unwrapped` takes away.
-        part: where the part lies in it, ``backbone.body``.
+        state: tensors of the whole network by name; they may have the prefixes that :func:`unwrapped` removes.
+        part: name of the part in the whole network, ``backbone.body``.
         names: names of the part's own weights.
-        source: where the weights come from, for the message.
+        source: the weights' source, for the message.
 
     Raises:
-        ModelError: there is no such part; the message says what there is.
+        ModelError: there is no such part; the message says which parts there are.
 
     Example:
         >>> detector = {"backbone.body.conv1.weight": torch.ones(1), "rpn.head.weight": torch.ones(1)}
@@ -161,7 +161,7 @@ def extracted(state: Mapping[str, Tensor], part: str, names: Iterable[str], sour
     of_part = {name.removeprefix(f"{part}."): value for name, value in whole.items() if name.startswith(f"{part}.")}
     if of_part:
         return of_part
-    # Why not: the file holds the part itself, or another network.
+    # The reason: the file holds the part itself, or another network.
     if set(names) <= set(unwrapped(state, names)):
         raise ModelError(f"weights {source} have no part {part!r}: they are the part itself, or the network made of it")
     parts = {".".join(name.split(".")[:depth]) for name in whole for depth in (1, 2) if name.count(".") >= depth}
@@ -173,20 +173,20 @@ def extracted(state: Mapping[str, Tensor], part: str, names: Iterable[str], sour
 
 
 def fit(module: nn.Module, state: Mapping[str, Tensor], what: str, source: str) -> None:
-    """Put ``state`` into ``module``, whole or not at all.
+    """Put all of ``state`` into ``module``, or nothing.
 
     Args:
         module: changed in place.
         state: tensors by name.
         what: the architecture, for the message.
-        source: where the weights come from, for the message.
+        source: the weights' source, for the message.
 
     Raises:
-        ModelError: names or shapes differ; the message lists a few of each.
+        ModelError: names or shapes differ; the message lists a few of them.
     """
     needed = module.state_dict()
     state = unwrapped(state, needed)
-    # Counters of batches that batch norm keeps are not weights; old checkpoints lack them.
+    # Batch norm counts its batches. The counters are not weights, and old checkpoints lack them.
     missing = [name for name in needed if name not in state and not name.endswith("num_batches_tracked")]
     unexpected = [name for name in state if name not in needed]
     shapes = [

@@ -1,1 +1,1 @@
-"""What a run consists of, worked out of its configuration before anything is computed."""
+"""Plan a run: what it consists of, worked out from its configuration before anything is computed."""

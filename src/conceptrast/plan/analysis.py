@@ -1,8 +1,9 @@
-"""What a descriptor of an analysis says: its part of the configuration, its steps, and the files that it gives.
+"""Descriptors of analyses. A descriptor gives an analysis's part of the configuration, its steps and its files.
 
-Everything that all analyses share goes through these descriptors: the keys of a configuration and their reference, the
-rules that are included, targets, settings and hashes of steps, checks before the start, what DVC records. So a new
-analysis is its room, its steps, a file of rules, a descriptor in ``plan/analyses/`` and one line of the registry there.
+Everything that all analyses share uses these descriptors: the keys of a configuration and their reference, the included
+rules, the targets, the settings and hashes of steps, the checks before the start, and what DVC records. So a new
+analysis needs its room, its steps, a file of rules, a descriptor in ``plan/analyses/`` and one line of the registry
+there.
 """
 
 from __future__ import annotations
@@ -44,12 +45,12 @@ class Step:
     """One step of the workflow.
 
     Attributes:
-        settings: gives what a job of the step needs of the configuration, from the plan and the job's wildcards. It
-            gives no more than that, so that a changed value reruns only what depends on it.
-        dataset: whether the step reads pictures; their kind then counts in its hash.
-        model: whether it opens a model; its family then counts in its hash.
+        settings: a function of the plan and the job's wildcards. It gives the part of the configuration that a job
+            needs and no more, so that a changed value reruns only what depends on it.
+        dataset: whether the step reads pictures. Then the code of their kind counts in the step's hash.
+        model: whether the step opens a model. Then the code of its family counts in the step's hash.
         implementations: ``package.module:name`` of the methods that the configuration chooses for a job.
-        module: file in ``steps/`` if it is not called like the step.
+        module: file in ``steps/``, if its name is not the step's.
     """
 
     settings: Callable[..., Config]
@@ -64,14 +65,14 @@ class Table:
     """A table of the run.
 
     Attributes:
-        name: of its file, ``tables/<name>.csv``.
-        step: that writes it.
-        when: whether a plan with this analysis has it.
-        words: that tell the table's rows apart in the names of metrics, with columns in braces, e.g. ``{method}`` or
-            ``k{n_components}``; a word that comes to ``none`` is left out.
-        headlines: columns of its headline numbers; ``None``: all its numbers.
-        rows: columns, and the value that a row needs there to give metrics.
-        measure: ``package.module:function`` that gives metrics of the table in another way.
+        name: name of its file, ``tables/<name>.csv``.
+        step: name of the step that writes it.
+        when: says whether a plan with this analysis has the table.
+        words: words that tell the table's rows apart in the names of metrics, with columns in braces, e.g. ``{method}``
+            or ``k{n_components}``; a word whose value is ``none`` is left out.
+        headlines: columns of its headline numbers; ``None`` means all its numbers.
+        rows: columns and values; only rows with these values give metrics.
+        measure: ``package.module:function`` that computes metrics of the table in another way.
     """
 
     name: str
@@ -85,33 +86,33 @@ class Table:
 
 @dataclass(frozen=True, kw_only=True)
 class Analysis:
-    """One analysis: what the workflow, the checks and the documents know of it.
+    """One analysis, as the workflow, the checks and the documents know it.
 
     Attributes:
-        name: of the analysis, of its descriptor and of its file of rules, ``workflow/rules/<name>.smk``.
-        question: that it answers, in one line.
-        sections: its keys of a configuration, each with its type and :func:`~conceptrast.plan.key_types.key`.
-        entries: the key that holds its named entries, each a job of its own.
-        study_key: where ``entries`` is ``studies``, the key of a study that switches the analysis on for it, with its
-            type and :func:`~conceptrast.plan.key_types.key`; every study has the analysis if there is none.
-        wildcard: that the names of its entries have in the names of files.
-        names: of its entries, where they are not the names in the configuration.
-        steps: by name.
-        tables: in the order of the run's metrics.
+        name: name of the analysis, of its descriptor and of its file of rules, ``workflow/rules/<name>.smk``.
+        question: the question that it answers, in one line.
+        sections: its keys in a configuration, each with its type and :func:`~conceptrast.plan.key_types.key`.
+        entries: the key that holds its named entries; each entry has its own jobs.
+        study_key: only if ``entries`` is ``studies``: the key of a study that switches the analysis on, with its type
+            and :func:`~conceptrast.plan.key_types.key`. Without such a key, every study has the analysis.
+        wildcard: the wildcard that stands for the names of its entries in the names of files.
+        names: names of its entries, if they are not the names in the configuration.
+        steps: its steps by name.
+        tables: its tables, in the order of the run's metrics.
         figures: files with the names of entries as wildcards, e.g. ``figures/saliency/{view}/maps.png``.
-        manifests: tables that list the figures in the folder of the same name beside them, with the same wildcards.
-        report: category, subcategory and labels of its figures and tables in Snakemake's report, by the name of their
-            caption in ``workflow/report/``; ``{name}`` is a file of a folder, all else a wildcard.
-        folders: that it fills, for DVC.
-        datasets: names of the datasets that a job reads, from the entry and the job's other wildcards.
-        known: whether the truth is known of an entry, where its dataset's concepts are.
-        predicted: whether an entry's pictures are chosen by what its model says of all pictures.
+        manifests: tables with the same wildcards; each lists the figures in the folder of the same name beside it.
+        report: category, subcategory and labels of its figures and tables in Snakemake's report. The key is the name
+            of their caption in ``workflow/report/``. ``{name}`` is a file of a folder; other braces are wildcards.
+        folders: folders that it fills, for DVC.
+        datasets: gives the names of the datasets that a job reads, from the entry and the job's other wildcards.
+        known: says whether the concepts in an entry's pictures are known, if they are known for its dataset.
+        predicted: says whether the model's predictions choose an entry's pictures.
         check: ``package.module:function`` that refuses an entry before the run starts, see
             :mod:`conceptrast.steps.check_layers`.
-        problems: lines for what is wrong with its sections beyond types, from the configuration and the folder of the
-            package.
-        entry_problems: lines for what is wrong with an entry beyond types and names, from the entry, the configuration
-            and the folder of the package. Each goes on where the entry's key ends, e.g. ``.crop': …``.
+        problems: gives a line for each mistake in its sections that types do not show, from the configuration and the
+            folder of the package.
+        entry_problems: gives a line for each mistake in an entry that types and names do not show, from the entry, the
+            configuration and the folder of the package. A line continues the entry's key, e.g. ``.crop': …``.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What would stop a run after hours, said before it starts: missing data and weights, classes that do not exist."""
+"""Find what would stop a run after hours before the run starts: missing data and weights, and unknown classes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def missing(plan: Plan, jobs: Iterable[Mapping[str, str]]) -> list[str]:
-    """One line per dataset or file that jobs with these wildcards read and that is not there."""
+    """One line for each missing dataset or file that jobs with these wildcards read."""
     named = [dict(wildcards.items()) for wildcards in jobs]
     datasets = {name for wildcards in named for name in plan.datasets_of(**wildcards)}
     models = {plan.model_of(**wildcards) for wildcards in named} - {"", "None"}
@@ -35,7 +35,7 @@ def missing(plan: Plan, jobs: Iterable[Mapping[str, str]]) -> list[str]:
 
 
 def _missing_of_model(name: str, entry: Config) -> list[str]:
-    """One line per file of a model that is not there."""
+    """One line for each missing file of a model."""
     lines = []
     names = entry.get("class_names")
     if isinstance(names, str) and not Path(names).is_file():
@@ -52,9 +52,9 @@ def _missing_of_model(name: str, entry: Config) -> list[str]:
 
 
 def unknown_classes(plan: Plan, jobs: Iterable[Mapping[str, str]]) -> list[str]:
-    """One line per class that its model does not have, for whatever these jobs belong to, and per unknown label.
+    """One line for each class that its model does not have, and for each unknown label, in the entries of these jobs.
 
-    Where the names are not known before the model is opened, as of a file of weights alone, none is doubted.
+    If the names are only known once the model is open, e.g. for a file of weights, no class is refused.
     """
     lines = []
     for key, name, entry, _ in plan.due(jobs):
@@ -74,13 +74,13 @@ def unknown_classes(plan: Plan, jobs: Iterable[Mapping[str, str]]) -> list[str]:
 
 
 def _unknown_labels(plan: Plan, where: str, entry: Config, labels: Sequence[str]) -> list[str]:
-    """One line per label that an entry's dataset does not have."""
+    """One line for each label that an entry's dataset does not have."""
     valid = plan.opened(entry["dataset"]).class_names if labels else []
     return [f"{where}: {unknown_name('label', label, valid)}" for label in labels if label not in valid]
 
 
 def _same(plan: Plan, where: str, entry: Config, pairs: Sequence[Sequence[str | int]]) -> list[str]:
-    """One line per pair whose name and index are the same class."""
+    """One line for each pair whose two classes, a name and an index, are the same."""
     valid = _class_names(plan, entry) if pairs else None
     return [
         f"{where}: a pair needs two classes, got {first!r} and {second!r}, which are the same"
@@ -90,7 +90,7 @@ def _same(plan: Plan, where: str, entry: Config, pairs: Sequence[Sequence[str | 
 
 
 def _unknown(plan: Plan, where: str, entry: Config, classes: Iterable[str | int]) -> list[str]:
-    """One line per class that the model of an entry does not have."""
+    """One line for each class that the model of an entry does not have."""
     classes = list(dict.fromkeys(classes))
     valid = _class_names(plan, entry) if classes else None
     if valid is None:
@@ -104,7 +104,7 @@ def _unknown(plan: Plan, where: str, entry: Config, classes: Iterable[str | int]
 
 
 def _class_names(plan: Plan, entry: Config) -> list[str] | None:
-    """Names of the outputs of the model of an entry, as far as known without opening it."""
+    """Names of the outputs of an entry's model; ``None`` if they are not known without opening it."""
     model = plan.models[entry["model"]]
     names = model.get("class_names")
     weights = None if "train" in model else model.get("weights")
@@ -124,7 +124,7 @@ def _class_names(plan: Plan, entry: Config) -> list[str] | None:
 
 
 def _named(wanted: str | int, names: Sequence[str]) -> str | None:
-    """Name of a class that is given by name or index; nothing for an index that does not exist."""
+    """Name of a class that is given by name or index; ``None`` for an index that does not exist."""
     if isinstance(wanted, str):
         return wanted
     return names[wanted] if 0 <= wanted < len(names) else None

@@ -1,9 +1,9 @@
-"""Checks of a run's configuration: short errors that name the key and what would be right.
+"""Check a run's configuration. Errors are short; they name the key and what would be right.
 
-Which keys there are, of which type, and their defaults: see :mod:`conceptrast.plan.keys` and the descriptors in
-:mod:`conceptrast.plan.analyses`. What a type cannot say is checked here: that the model and the dataset of an entry
-exist, that a kind and a method are registered. Nothing in this module imports torch: Snakemake reads the configuration
-each time it starts.
+:mod:`conceptrast.plan.keys` and the descriptors in :mod:`conceptrast.plan.analyses` list the keys, their types and
+their defaults. This module checks what a type cannot say: that the model and the dataset of an entry exist, and that a
+kind and a method are registered. It does not import torch, because Snakemake reads the configuration each time it
+starts.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ def checked(config: Mapping[str, Any], source: Path | str) -> Config:
     """A copy of ``config`` with defaults filled in, after every check that needs neither data nor torch.
 
     Args:
-        config: what the user wrote.
+        config: the configuration that the user wrote.
         source: folder of the package ``conceptrast``, whose registries are read without importing them.
 
     Raises:
-        ConfigError: the message has one line per wrong key: where it is, what it got, what is right.
+        ConfigError: a key is wrong. The message has a line for each wrong key: where it is, its value, what is right.
     """
     refuse(problems(configuration(), config))
     whole = filled(configuration(), config)
@@ -42,10 +42,10 @@ def checked(config: Mapping[str, Any], source: Path | str) -> Config:
 
 
 def refuse(lines: Iterator[str] | list[str]) -> None:
-    """End with these lines, if there are any.
+    """Raise an error with these lines, if there are any.
 
     Raises:
-        ConfigError: there are.
+        ConfigError: there are lines.
     """
     wrong = [f"config: {line}" for line in lines]
     if wrong:
@@ -53,15 +53,16 @@ def refuse(lines: Iterator[str] | list[str]) -> None:
 
 
 def sections_with_entries() -> dict[str, type[Section]]:
-    """Keys of a configuration that hold named entries, and the section of each entry."""
+    """Keys of a configuration that hold named entries, and the section that describes an entry."""
     fields = {name: entries_in(field.annotation) for name, field in fields_of(configuration()).items()}
     return {name: section for name, section in fields.items() if section is not None}
 
 
 def seen_from(config: Config, folder: Path | str, source: Path | str) -> Config:
-    """A copy of ``config`` whose relative paths hold for a process that works in ``folder``.
+    """A copy of ``config`` whose relative paths are right for a process that works in ``folder``.
 
-    Paths are written relative to the repository and stay relative: another clone's path would make them look changed.
+    Users write paths relative to the repository. They stay relative, because absolute paths differ between clones and
+    would look changed.
     """
     moved = copy.deepcopy(config)
     for entry in moved["datasets"].values():
@@ -78,7 +79,7 @@ def seen_from(config: Config, folder: Path | str, source: Path | str) -> Config:
 
 
 def path_options(kind: str, source: Path) -> list[str]:
-    """Options of a kind of dataset that are paths: those that its class annotates with ``PathOption``."""
+    """Options of a kind of dataset that are paths. Its class annotates them with ``PathOption``."""
     implementation = registry(source, "data", "DATASET_KINDS").get(kind)
     if implementation is None:
         return []
@@ -86,7 +87,7 @@ def path_options(kind: str, source: Path) -> list[str]:
 
 
 def inner_dataset(entry: Config) -> Config:
-    """The dataset whose pictures another one takes; empty where it takes none."""
+    """The dataset whose pictures this one uses; empty if it uses no other dataset."""
     inner = entry.get("pictures")
     return inner if isinstance(inner, dict) else {}
 
@@ -105,7 +106,7 @@ def _put(entry: Config, dotted: str, value: str) -> None:
 
 
 def _problems(config: Config, source: Path) -> Iterator[str]:
-    """What names in one part of the configuration say about another part."""
+    """Lines for names in one part of the configuration that do not fit another part."""
     kinds = registry(source, "data", "DATASET_KINDS")
     for name, entry in config["datasets"].items():
         yield from _dataset_problems(name, entry, kinds, source)
@@ -124,7 +125,7 @@ def _problems(config: Config, source: Path) -> Iterator[str]:
 
 
 def _name_problems(where: str, section: type[Section], entry: Config, config: Config) -> Iterator[str]:
-    """Models and datasets that an entry names and that do not exist; pairs of one class."""
+    """Lines for models and datasets that an entry names but that do not exist, and for pairs of a class with itself."""
     known = {"model": config["models"], "dataset": config["datasets"]}
     for name, value, names in naming(section, entry, "model", "dataset", "pairs"):
         if names.what == "pairs":
@@ -136,7 +137,7 @@ def _name_problems(where: str, section: type[Section], entry: Config, config: Co
 
 
 def _model_problems(entry: Config, source: Path) -> Iterator[str]:
-    """What is wrong with a model beyond the types of its keys."""
+    """Lines for mistakes in a model that the types of its keys do not show."""
     architectures = [*registry(source, "models", "ARCHITECTURES"), *sorted(torchvision_classifiers())]
     train = entry.get("train", {})
     if train and entry.get("weights") and train.get("only") != "head":
@@ -156,7 +157,7 @@ def _model_problems(entry: Config, source: Path) -> Iterator[str]:
 
 
 def _extract_problems(entry: Config, detectors: Mapping[str, str]) -> Iterator[str]:
-    """What is wrong with a detector, of which a part is extracted, or with another model that wants a part."""
+    """Lines for mistakes in a detector whose part is extracted, or in another model with ``extract``."""
     architecture = entry.get("architecture", "")
     part = entry.get("extract")
     if architecture not in detectors:
@@ -173,7 +174,7 @@ def _extract_problems(entry: Config, detectors: Mapping[str, str]) -> Iterator[s
 
 
 def _dataset_problems(name: str, entry: Config, kinds: Mapping[str, str], source: Path) -> Iterator[str]:
-    """A kind that does not exist, or options that it does not have."""
+    """Lines for a kind that does not exist, or for options that it does not have."""
     if entry["kind"] not in kinds:
         yield f"'datasets.{name}.kind': " + unknown_name("kind", entry["kind"], kinds)
         return

@@ -1,6 +1,6 @@
-"""The stage of DVC that records one run: its command, what it depends on, and the folders of results that travel.
+"""The DVC stage that records one run: its command, its dependencies, and the folders of results that are shared.
 
-``dvc.yaml`` has one stage for each run that is recorded. All of them are made here, so they differ in the run alone.
+``dvc.yaml`` has one stage for each recorded run. This module makes all of them, so they differ only in the run.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ DEFAULT_CONFIG = "config/config.yaml"
 """The configuration that plain ``snakemake`` runs."""
 
 DEPENDENCIES = ("Snakefile", "workflow", "src")
-"""What a run depends on beside its configuration. No pictures: a clone that has only pulled results has none."""
+"""What a run depends on beside its configuration. Pictures are not listed: a clone may have pulled only results."""
 
 LINE_WIDTH = 4096
-"""Characters in a line of dvc.yaml: no line is broken."""
+"""Largest number of characters in a line of dvc.yaml; it is so large that no line is broken."""
 
 
 def stage_name(run: str) -> str:
@@ -37,8 +37,9 @@ def stage_name(run: str) -> str:
 def stage_of(run: str, config: str, folders: Sequence[str]) -> dict[str, Any]:
     """The stage that records a run.
 
-    DVC deletes what a stage writes before it runs its command, unless it is marked ``persist``: Snakemake decides what
-    is made anew. Tables and metrics are small and kept by git, everything else is kept by DVC.
+    Before DVC runs a stage's command, it deletes the stage's outputs unless they are marked ``persist``. All of ours
+    are, because Snakemake decides what is made anew. Tables and metrics are small, so git keeps them. DVC keeps
+    everything else.
 
     Args:
         run: name of the run; its results are in ``results/<run>``.
@@ -67,18 +68,18 @@ def stage_of(run: str, config: str, folders: Sequence[str]) -> dict[str, Any]:
 
 
 def write_stage(file: Path, name: str, stage: dict[str, Any]) -> bool:
-    """Put a stage into ``dvc.yaml``, or bring the one of that name up to date; other stages and comments stay.
+    """Put a stage into ``dvc.yaml``, or update the stage of that name. Other stages and comments stay.
 
     Args:
-        file: ``dvc.yaml``; made if it does not exist.
-        name: of the stage.
-        stage: what :func:`stage_of` gives.
+        file: ``dvc.yaml``; it is made if it does not exist.
+        name: name of the stage.
+        stage: the stage, as :func:`stage_of` returns it.
 
     Returns:
         Whether the file has changed.
 
     Raises:
-        ConfigError: the stage of that name is another configuration's.
+        ConfigError: the stage of that name belongs to another configuration.
     """
     yaml = _round_trip()
     content = (yaml.load(file) if file.is_file() else None) or CommentedMap()
@@ -94,7 +95,7 @@ def write_stage(file: Path, name: str, stage: dict[str, Any]) -> bool:
 
 
 def _refuse_other_configuration(file: Path, name: str, old: dict[str, Any], new: dict[str, Any]) -> None:
-    """Two configurations that name the same run would overwrite each other's results."""
+    """Refuse a second configuration with the same run name: each would overwrite the other's results."""
     old_config, new_config = (next(iter(stage["params"][0])) for stage in (old, new))
     if old_config != new_config:
         raise ConfigError(
@@ -104,7 +105,7 @@ def _refuse_other_configuration(file: Path, name: str, old: dict[str, Any], new:
 
 
 def _round_trip() -> YAML:
-    """A reader and writer that keeps comments and the layout of what it does not change."""
+    """A reader and writer of YAML that keeps comments, and the layout of the parts that it does not change."""
     yaml = YAML()
     yaml.indent(mapping=2, sequence=4, offset=2)
     yaml.width = LINE_WIDTH
@@ -112,7 +113,7 @@ def _round_trip() -> YAML:
 
 
 def _laid_out(stage: dict[str, Any]) -> CommentedMap:
-    """The stage as it is written: a line for each file or folder, with its options behind it."""
+    """The stage as it is written: each file or folder has a line, with its options behind it."""
     laid_out = CommentedMap(stage)
     laid_out["deps"] = CommentedSeq(stage["deps"])
     laid_out["deps"].fa.set_flow_style()

@@ -1,4 +1,4 @@
-"""Typed sections of a configuration: types of values, what a value names, and one line for everything that is wrong.
+"""Typed sections of a configuration: the types of values, what a value names, and one line for each mistake.
 
 A section is a class with a field for each of its keys::
 
@@ -30,7 +30,7 @@ Config = dict[str, Any]
 Path = tuple[str | int, ...]
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
-"""Names of entries become names of files and folders."""
+"""Pattern for names of entries, which become names of files and folders."""
 
 JSON_TYPES = {
     "string_type": "string",
@@ -51,10 +51,10 @@ BOUNDS = {
 
 
 class Section(BaseModel):
-    """Keys of a configuration that belong together; a key that is not among them is an error."""
+    """Keys of a configuration that belong together; any other key is an error."""
 
     model_config = ConfigDict(extra="forbid", strict=True, arbitrary_types_allowed=True, frozen=True)
-    #: What a key of the section is called in a message.
+    #: What messages call a key of the section.
     title: ClassVar[str] = "key"
 
 
@@ -62,9 +62,9 @@ def key(comment: str, default: Any = ..., **constraints: Any) -> Any:
     """One key of a section.
 
     Args:
-        comment: what it means, in one line.
-        default: its value where it is left out. Without one the key must be there; ``None`` stands for no value.
-        constraints: bounds, as pydantic's ``Field`` takes them.
+        comment: the meaning of the key, in one line.
+        default: the value if the key is left out. Without a default the key is required; ``None`` means no value.
+        constraints: bounds, as for pydantic's ``Field``.
     """
     if default is ...:
         return Field(description=comment, **constraints)
@@ -77,7 +77,7 @@ class Names:
 
     Attributes:
         what: ``model``, ``dataset``, ``layer``, ``class``, ``classes``, ``pairs``, ``labels``, ``file`` or ``weights``.
-        besides: values that are no such name, e.g. ``predicted`` in the place of a class.
+        besides: other values that are allowed, e.g. ``predicted`` instead of a class.
     """
 
     what: str
@@ -105,7 +105,7 @@ def _unique(values: list[Any]) -> list[Any]:
 
 
 def one_or_several(one: Any, several: Any) -> PlainValidator:
-    """Check of a value that is either ``one`` or, if it is a list, ``several``."""
+    """Check a value: it has the type ``several`` if it is a list, and otherwise the type ``one``."""
 
     @cache
     def adapter(kind: bool) -> TypeAdapter[Any]:
@@ -134,7 +134,7 @@ EntryName = Annotated[str, Field(pattern=rf"^{NAME}$")]
 
 
 def naming(section: type[Section], entry: Mapping[str, Any], *what: str) -> Iterator[tuple[str, Any, Names]]:
-    """Keys of an entry whose values name something, in the order of the section: key (with dots), value, what.
+    """Keys of an entry whose values name something, in the section's order: key (with dots), value, what it names.
 
     Example:
         >>> class View(Section):
@@ -154,7 +154,7 @@ def naming(section: type[Section], entry: Mapping[str, Any], *what: str) -> Iter
 
 
 def _names_in(metadata: Sequence[Any], annotation: Any) -> Names | None:
-    """What the values of a type name: said beside the type, or inside of ``type | None``."""
+    """What the values of a type name. The type's metadata say it, or those inside ``type | None``."""
     for part in metadata:
         if isinstance(part, Names):
             return part
@@ -163,23 +163,23 @@ def _names_in(metadata: Sequence[Any], annotation: Any) -> Names | None:
 
 
 def fields_of(section: type[Section]) -> dict[str, FieldInfo]:
-    """Fields of a section by their keys (``class`` is the key of a field that Python cannot call so)."""
+    """Fields of a section by their keys. A key such as ``class`` needs a field of another name in Python."""
     return {field.alias or name: field for name, field in section.model_fields.items()}
 
 
 def section_in(annotation: Any) -> type[Section] | None:
-    """The section that a key holds, if it holds one; of ``Section | None`` too."""
+    """The section that a key holds, if it holds one; ``Section | None`` counts, too."""
     options = [annotation, *get_args(annotation)] if get_origin(annotation) is not dict else []
     return next((option for option in options if isinstance(option, type) and issubclass(option, Section)), None)
 
 
 def entries_in(annotation: Any) -> type[Section] | None:
-    """The section of every entry, of a key that holds named entries."""
+    """The section of each entry, if the key holds named entries."""
     return section_in(get_args(annotation)[1]) if get_origin(annotation) is dict else None
 
 
 def filled(section: type[Section], given: Mapping[str, Any]) -> Config:
-    """A copy of what was given, with the default of every absent key that has one. Values stay as they were written.
+    """A copy of ``given`` in which missing keys have their defaults. Given values stay as they were written.
 
     Example:
         >>> class Seeded(Section):
@@ -205,7 +205,7 @@ def filled(section: type[Section], given: Mapping[str, Any]) -> Config:
 
 
 def defaults_of(section: type[Section]) -> Config:
-    """Defaults of a section's keys; keys that may be left out (``None``) have none."""
+    """Defaults of a section's keys, without keys whose default is ``None``."""
     defaults: Config = {}
     for name, field in fields_of(section).items():
         default = field.get_default(call_default_factory=True)
@@ -221,7 +221,7 @@ def defaults_of(section: type[Section]) -> Config:
 
 
 def problems(section: type[Section], given: Any) -> list[str]:
-    """One line for every key whose name or type is wrong, sorted by where it is."""
+    """One line for each key whose name or type is wrong, sorted by the path of keys."""
     try:
         section.model_validate(given)
     except ValidationError as error:
@@ -232,7 +232,7 @@ def problems(section: type[Section], given: Any) -> list[str]:
 def _lines(
     section: type[Section], given: Any, error: ValidationError, at: Path = ()
 ) -> Iterator[tuple[list[str], str]]:
-    """Where each mistake is, and its line."""
+    """The place of each mistake, and its line."""
     for mistake in error.errors():
         inner = mistake.get("ctx", {}).get("error")
         where = (*at, *(part for part in mistake["loc"] if part != "[key]"))
@@ -243,7 +243,7 @@ def _lines(
 
 
 def _line(section: type[Section], where: Path, mistake: Mapping[str, Any]) -> str:
-    """The line of one mistake that pydantic found."""
+    """The line for one mistake that pydantic found."""
     kind = mistake["type"]
     value = mistake["input"]
     bounds = mistake.get("ctx", {})
@@ -277,7 +277,7 @@ def _line(section: type[Section], where: Path, mistake: Mapping[str, Any]) -> st
 
 
 def _unknown_key(section: type[Section], where: Path) -> str:
-    """The line of a key that its section does not have, with the nearest that it has."""
+    """The line for a key that its section does not have, with the most similar keys that it has."""
     holder = section_at(section, where[:-1])
     place = ".".join(map(str, where[:-1]))
     known = fields_of(holder)
@@ -302,7 +302,7 @@ def section_at(section: type[Section], where: Sequence[str | int]) -> type[Secti
 
 
 def choices_at(section: type[Section], where: Path) -> tuple[Any, ...]:
-    """Values that are right at a path of keys which ends at a choice, or in a list of choices."""
+    """The allowed values at a path of keys that ends at a choice, or in a list of choices."""
     keys = [part for part in where if isinstance(part, str)]
     annotation = fields_of(section_at(section, keys[:-1]))[keys[-1]].annotation
     while get_args(annotation) and not all(isinstance(choice, str) for choice in get_args(annotation)):

@@ -1,4 +1,4 @@
-"""Keys of a configuration: those that every run has. Those of an analysis are in its descriptor, in ``analyses/``."""
+"""The keys that every run's configuration has. The keys of an analysis are in its descriptor, in ``analyses/``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from conceptrast.plan.key_types import (
 Precision = Literal["float32", "bfloat16"]
 
 HEAD_KEYS = ("dataset", "only", "batch_size", "precision")
-"""What ``train`` takes beside ``only: head``: a head is fitted in one go, so what a descent needs has no meaning."""
+"""Keys of ``train`` that go with ``only: head``. A head is fitted in one go, without gradient descent."""
 
 Side = Annotated[int, Field(ge=1)]
 ClassNames = Annotated[Any, one_or_several(FileName, list[str]), Names("file")]
@@ -118,7 +118,7 @@ class Run(Section):
 
 
 def without_descent(train: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of a training; of a head's without what only a descent needs and the defaults have filled in.
+    """Settings of a training. For a head, defaults that only gradient descent needs are removed.
 
     Example:
         >>> without_descent({"dataset": "pairs", "only": "head", "epochs": 4})

@@ -1,6 +1,6 @@
-"""What a run consists of, worked out of its configuration: entries, files, tables, settings of steps, hashes.
+"""The plan of a run, worked out from its configuration: entries, files, tables, settings of steps, hashes.
 
-The rules ask this module. It imports neither torch nor mlflow when a run is planned.
+The workflow's rules ask this module. Planning a run imports neither torch nor mlflow.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Plan:
     """One run.
 
     Args:
-        resolved: the checked configuration with its defaults, paths relative to the repository.
+        resolved: the checked configuration with its defaults; paths are relative to the repository.
         source: folder of the package ``conceptrast``.
     """
 
@@ -42,7 +42,7 @@ class Plan:
         """The plan of a configuration.
 
         Raises:
-            ConfigError: something in the configuration is wrong.
+            ConfigError: the configuration is wrong.
         """
         plan = cls(checked(config, source), source)
         for name in plan.datasets:
@@ -51,12 +51,12 @@ class Plan:
 
     @property
     def folder(self) -> str:
-        """Where all results of the run land, relative to the repository."""
+        """The folder of all results of the run, relative to the repository."""
         return f"results/{self.resolved['run']}"
 
     @cached_property
     def config(self) -> Config:
-        """The configuration as the steps need it: they work inside :attr:`folder`."""
+        """The configuration with paths as the steps need them, which work inside :attr:`folder`."""
         seen = seen_from(self.resolved, self.folder, self.source)
         for entry in seen["models"].values():
             entry.setdefault("seed", seen["seed"])
@@ -80,7 +80,7 @@ class Plan:
     # What the run consists of.
 
     def entries(self, analysis: str) -> dict[str, Config]:
-        """Entries of an analysis by name: its own, or the studies that it is switched on for."""
+        """Entries of an analysis by name: its own entries, or the studies that switch it on."""
         descriptor = analyses()[analysis]
         entries: dict[str, Config] = self.config[descriptor.entries] if descriptor.entries else {}
         if descriptor.study_key is None:
@@ -88,17 +88,17 @@ class Plan:
         return {name: entry for name, entry in entries.items() if descriptor.study_key[0] in entry}
 
     def names(self, analysis: str) -> list[str]:
-        """Names of an analysis's entries, as they stand in names of files."""
+        """Names of an analysis's entries in the names of files."""
         descriptor = analyses()[analysis]
         return list(self.entries(analysis)) if descriptor.names is None else descriptor.names(self)
 
     @cached_property
     def active(self) -> list[Analysis]:
-        """Analyses that the run consists of: those that it has entries of, and its models."""
+        """Analyses of the run: those with entries, and ``models``."""
         return [analysis for name, analysis in analyses().items() if not analysis.entries or self.entries(name)]
 
     def with_truth(self, analysis: str) -> list[str]:
-        """Entries of an analysis on datasets whose concepts are known."""
+        """Names of an analysis's entries whose dataset knows its concepts."""
         kinds = registry(self.source, "data", "KINDS_WITH_TRUTH")
         known = analyses()[analysis].known
         return [
@@ -109,7 +109,7 @@ class Plan:
 
     @cached_property
     def trained_models(self) -> list[str]:
-        """Models that the workflow trains and some part of the run needs."""
+        """Models that the run needs and the workflow trains."""
         used = {
             value
             for key, section in sections_with_entries().items()
@@ -120,7 +120,7 @@ class Plan:
         return [name for name, entry in self.models.items() if "train" in entry and name in used]
 
     def tables_of(self, analysis: Analysis) -> list[Table]:
-        """Tables that the run has of an analysis."""
+        """The run's tables of one analysis."""
         return [table for table in analysis.tables if table.when(self)]
 
     @property
@@ -133,7 +133,7 @@ class Plan:
         return tables
 
     def files(self, kind: str) -> list[str]:
-        """Files of all entries of all analyses, of one kind: ``figures`` or ``manifests``."""
+        """All files of one kind, ``figures`` or ``manifests``, for all entries of all analyses."""
         return [
             pattern.format(**{analysis.wildcard: name})
             for analysis in self.active
@@ -142,10 +142,10 @@ class Plan:
         ]
 
     def in_report(self, caption: str) -> ReportEntry:
-        """Category, subcategory and labels in the report of what has this caption.
+        """Category, subcategory and labels in the report for the figures or tables with this caption.
 
         Raises:
-            ConfigError: no analysis has it.
+            ConfigError: no analysis has this caption.
         """
         entries = {name: entry for analysis in analyses().values() for name, entry in analysis.report.items()}
         if caption not in entries:
@@ -154,7 +154,7 @@ class Plan:
 
     @property
     def wildcards(self) -> dict[str, list[str]]:
-        """Names that each wildcard of the analyses may stand for."""
+        """The names that each wildcard of the analyses may have."""
         names: dict[str, list[str]] = {}
         for name, analysis in analyses().items():
             if analysis.entries and analysis.study_key is None:
@@ -172,45 +172,45 @@ class Plan:
         return [folder for folder in folders if folder not in empty]
 
     def predictions_file(self, study: str) -> str:
-        """Predictions that say which images belong to which class of a study."""
+        """File of the predictions that assign images to the classes of a study."""
         entry = self.studies[study]
         return f"predictions/{entry.get('predicted_by', entry['model'])}/{entry['dataset']}.parquet"
 
     def held_out_file(self, model: str) -> str:
-        """Predictions of a trained model on the pictures that were held out of its training."""
+        """File of a trained model's predictions on the pictures that were held out of its training."""
         return f"predictions/{model}/{self.dataset_of(model=model)}.parquet"
 
     def class_names_file(self, study: str) -> str:
-        """Names of the classes of a study's dataset."""
+        """File of the class names of a study's dataset."""
         return f"datasets/{self.studies[study]['dataset']}/class_names.json"
 
     # What a job belongs to.
 
     def _all_entries(self) -> Iterator[tuple[Analysis, Config]]:
-        """Everything that is a job of its own, with the analysis that it belongs to."""
+        """All entries, each with its analysis."""
         for analysis in analyses().values():
             if analysis.entries and analysis.study_key is None:
                 yield from ((analysis, entry) for entry in self.config[analysis.entries].values())
 
     def _owner(self, **wildcards: str) -> tuple[Analysis, Config] | None:
-        """Analysis and entry that a job with these wildcards belongs to."""
+        """The analysis and the entry of a job with these wildcards."""
         for analysis in analyses().values():
             if analysis.entries and analysis.wildcard in wildcards:
                 return analysis, self.config[analysis.entries][wildcards[analysis.wildcard]]
         return None
 
     def entry_of(self, **wildcards: str) -> Config:
-        """Entry that a job with these wildcards belongs to; empty if it belongs to none."""
+        """The entry of a job with these wildcards; empty if it has none."""
         owner = self._owner(**wildcards)
         return {} if owner is None else owner[1]
 
     def model_of(self, model: str | None = None, **wildcards: str) -> str:
-        """Model that a job with these wildcards uses; empty if it uses none of the configuration's."""
+        """The model that a job with these wildcards uses; empty if it uses no model of the configuration."""
         owner = self._owner(**wildcards)
         return str(model) if owner is None else str(owner[1].get("model", ""))
 
     def dataset_of(self, **wildcards: str) -> str:
-        """Dataset that a job with these wildcards uses, the first if there are several."""
+        """The dataset that a job with these wildcards uses; the first if there are several."""
         return self.datasets_of(**wildcards)[0]
 
     def datasets_of(self, model: str | None = None, dataset: str | None = None, **wildcards: str) -> list[str]:
@@ -225,11 +225,11 @@ class Plan:
     def due(
         self, jobs: Iterable[Mapping[str, str]], with_training: bool = False
     ) -> Iterator[tuple[str, str, Config, str]]:
-        """Entries that jobs with these wildcards belong to: key of the configuration, name, entry, check of its own.
+        """The entries of jobs with these wildcards: key in the configuration, name, entry, check of its analysis.
 
         Args:
-            jobs: wildcards of each.
-            with_training: also entries whose model one of the jobs trains.
+            jobs: the wildcards of each job.
+            with_training: also return entries whose model one of the jobs trains.
         """
         named = [dict(wildcards.items()) for wildcards in jobs]
         trained = {wildcards.get("model") for wildcards in named} if with_training else set()
@@ -240,22 +240,22 @@ class Plan:
                     if name in names or entry.get("model", "") in trained:
                         yield analysis.entries, name, entry, analysis.check
 
-    # What a step needs, and what a result was made from.
+    # The settings of a step, and the hashes of what a result was made from.
 
     def step(self, name: str) -> Step:
         """A step of the workflow by name.
 
         Raises:
-            KeyError: no analysis has it.
+            KeyError: no analysis has this step.
         """
         return next(analysis.steps[name] for analysis in analyses().values() if name in analysis.steps)
 
     def module(self, step: str) -> str:
-        """Module of a step, whose ``main`` it runs."""
+        """The module whose ``main`` a step runs."""
         return f"conceptrast.steps.{self.step(step).module or step}"
 
     def settings(self, step: str, **wildcards: Any) -> Config:
-        """Settings of a step: no more than it needs, so that a changed value reruns only what depends on it."""
+        """Only the settings that a step needs, so that a changed value reruns only what depends on it."""
         return self.step(step).settings(self, **wildcards)
 
     def code(self, step: str, **wildcards: str) -> str:
@@ -279,7 +279,7 @@ class Plan:
         return code_hash(modules - {""}, self.source)
 
     def _modules(self, name: str, **wildcards: str) -> set[str]:
-        """Modules where the code of a job starts: its step, and what the configuration chooses for it."""
+        """Modules that a job's code starts from: its step, and the methods that the configuration chooses."""
         step = self.step(name)
         modules = {self.module(name)}
         if step.dataset:
@@ -292,7 +292,7 @@ class Plan:
 
     @cached_property
     def data_fingerprints(self) -> dict[str, str]:
-        """Fingerprint of each dataset's pictures; where they are missing, the one that its results were made with."""
+        """Fingerprint of each dataset's pictures. If they are missing, it is the one recorded with the results."""
         fingerprints = {}
         for name in self.datasets:
             dataset = self.opened(name)
@@ -302,10 +302,10 @@ class Plan:
 
     @cached_property
     def model_fingerprints(self) -> dict[str, str]:
-        """Fingerprint of what each model brings along: weights, file of class names, module of its factory.
+        """Fingerprint of each model's own files: weights, file of class names, module of its factory.
 
-        Models that bring nothing along (trained here, or random) have none. Where a file is missing, it is the
-        fingerprint that the predictions were made with.
+        Models without such files (trained here, or random) have none. If a file is missing, it is the fingerprint that
+        the predictions were made with.
         """
         fingerprints = {}
         for name, entry in self.models.items():
@@ -324,7 +324,7 @@ class Plan:
         return fingerprints
 
     def files_of(self, **wildcards: str) -> list[Path]:
-        """Files of the user's own that the entry of a job names, e.g. the picture of a crop."""
+        """Files of the user that the entry of a job names, e.g. the picture of a crop."""
         owner = self._owner(**wildcards)
         if owner is None:
             return []
@@ -332,14 +332,14 @@ class Plan:
         return [Path(value) for _, value, _ in naming(section, owner[1], "file")]
 
     def file_fingerprints(self, **wildcards: str) -> str:
-        """md5 of the files that :meth:`files_of` gives."""
+        """MD5 of the files that :meth:`files_of` returns."""
         return " ".join(file_fingerprint(path) or "missing" for path in self.files_of(**wildcards))
 
     def opened(self, dataset: str) -> Dataset:
         """A dataset by name.
 
         Raises:
-            ConfigError: its entry says something that cannot be.
+            ConfigError: its entry is wrong.
         """
         from conceptrast.data.dataset import open_dataset
 
@@ -352,12 +352,12 @@ class Plan:
             raise ConfigError(f"config: 'datasets.{dataset}' got {options}: {error}") from error
 
     def _kinds(self, dataset: Config) -> set[str]:
-        """Modules that make the pictures of a dataset, and of the one that it takes its pictures from."""
+        """Modules that make the pictures of a dataset, and of the dataset whose pictures it uses."""
         kinds = registry(self.source, "data", "DATASET_KINDS")
         return _modules(kinds[entry["kind"]] for entry in (dataset, inner_dataset(dataset)) if entry)
 
     def _family(self, model: str) -> str:
-        """Module of a model's family; empty for torchvision's and for factories."""
+        """Module of a model's family; empty for torchvision's classifiers and for factories."""
         architecture = self.models[model].get("architecture", "")
         return registry(self.source, "models", "ARCHITECTURES").get(architecture, "").partition(":")[0]
 
@@ -368,16 +368,16 @@ def _modules(implementations: Iterable[str]) -> set[str]:
 
 
 def _recorded(paths: Iterable[Path]) -> str:
-    """What the first of these files that exists says."""
+    """The content of the first of these files that exists."""
     return next((path.read_text() for path in paths if path.is_file()), "missing")
 
 
 def prepare_environment(repository: Path) -> None:
-    """Let the steps run this clone's library with the Python that runs now, wherever they work.
+    """Let the steps run this clone's library with the current Python, in any folder.
 
-    So a clone runs its own code wherever the package was installed from, finds a ``factory`` in a module of the
-    repository's root, and ``.venv/bin/snakemake`` works without activating the environment. A relative
-    ``CONCEPTRAST_MIRROR`` is seen from the folder where Snakemake was called.
+    So a clone runs its own code even if the package was installed from elsewhere. It finds a ``factory`` in a module in
+    the repository's root. ``.venv/bin/snakemake`` works without activating the environment. A relative
+    ``CONCEPTRAST_MIRROR`` is relative to the folder where Snakemake was called.
     """
     for name, folders in (("PYTHONPATH", (repository / "src", repository)), ("PATH", (Path(sys.executable).parent,))):
         first = [str(folder) for folder in folders]
@@ -388,5 +388,5 @@ def prepare_environment(repository: Path) -> None:
 
 
 def has_gpu() -> bool:
-    """Whether this machine has an NVIDIA GPU; without importing torch."""
+    """Whether this machine has an NVIDIA GPU; torch is not imported."""
     return Path("/dev/nvidia0").exists()

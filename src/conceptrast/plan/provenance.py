@@ -1,8 +1,8 @@
-"""What a result was made from: a hash of the code it ran, fingerprints of its data and weights.
+"""Record what a result was made from: a hash of its code, and fingerprints of its data and weights.
 
-Snakemake compares a rule's ``params`` by value and watches no imported module. So each rule carries the hash of the
-library files that its step can reach, and of the data and weights that it reads. Source files are parsed, never
-imported: planning a run must not cost an import of torch.
+Snakemake compares a rule's ``params`` by value and does not watch imported modules. So each rule has a hash of the
+library files that its step can reach, and of the data and weights that it reads. Source files are parsed and never
+imported, so that planning a run does not import torch.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from pathlib import Path
 from conceptrast.models.published import file_fingerprint
 
 PACKAGE = "conceptrast"
-# Messages, progress lines and this module: a change in them changes no result.
+# Messages, progress lines and this module do not count: a change in them changes no result.
 WITHOUT_EFFECT = frozenset({f"{PACKAGE}.base.errors", f"{PACKAGE}.base.progress", f"{PACKAGE}.plan.provenance"})
 
 
 def code_hash(modules: Iterable[str], source: Path) -> str:
-    """Hash of all files of the package that ``modules`` import, directly or not, and of their own.
+    """Hash of ``modules`` and of all files of the package that they import, directly or not.
 
-    Registries (tables in ``__init__.py``) do not count, so that a new method reruns nothing; the caller names the
-    modules that the configuration picks from them.
+    Registries (tables in ``__init__.py``) do not count, so that a new method reruns nothing. The caller names the
+    modules that the configuration chooses from them.
 
     Args:
         modules: dotted names, e.g. ``conceptrast.steps.factorize``.
@@ -40,7 +40,7 @@ def code_hash(modules: Iterable[str], source: Path) -> str:
 
 
 def closure(modules: Iterable[str], source: Path) -> list[str]:
-    """All modules of the package that ``modules`` reach by imports, also those inside functions; sorted."""
+    """All modules of the package that ``modules`` reach by imports, sorted. Imports inside functions count, too."""
     reached: set[str] = set()
     waiting = list(modules)
     while waiting:
@@ -62,9 +62,9 @@ def registry(source: Path, package: str, name: str) -> dict[str, str]:
 
 @cache
 def keywords(source: Path, implementation: str) -> dict[str, str]:
-    """Arguments that ``package.module:Class`` takes, by its ``__init__`` or its fields, with their annotations.
+    """Arguments of ``package.module:Class``, from its ``__init__`` or its fields, with their annotations.
 
-    An annotation is text, empty where there is none.
+    An annotation is a text; it is empty if there is none.
     """
     module, attribute = implementation.split(":")
     for node in _tree(_file(module, source)).body:
@@ -88,7 +88,7 @@ def _annotations(arguments: list[ast.arg]) -> dict[str, str]:
 
 
 def module_fingerprint(factory: str, repository: Path) -> str:
-    """md5 of the file of ``package.module:function`` below ``repository``; nothing where it lies elsewhere."""
+    """MD5 of the file of ``package.module:function`` below ``repository``; empty if it lies elsewhere."""
     place = repository.joinpath(*factory.partition(":")[0].split("."))
     files = [path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()]
     return file_fingerprint(files[0]) or "" if files else ""
@@ -106,7 +106,7 @@ def _tree(path: Path) -> ast.Module:
 
 
 def _relevant(path: Path) -> bytes:
-    """What of a file counts: its bytes; of an ``__init__.py`` its statements without registries and docstring."""
+    """The part of a file that counts: its bytes; for an ``__init__.py``, statements except registries and docstring."""
     if path.name != "__init__.py":
         return path.read_bytes()
     kept = [node for node in _tree(path).body if not (_is_table(node) or isinstance(node, ast.Expr))]
@@ -124,12 +124,12 @@ def _target(node: ast.stmt) -> str | None:
 
 @cache
 def _imported(module: str, source: Path) -> frozenset[str]:
-    """What :func:`_imports` gives: found once, since a run asks for every job."""
+    """The result of :func:`_imports`. It is cached, because a run asks for it in every job."""
     return frozenset(_imports(module, source))
 
 
 def _imports(module: str, source: Path) -> Iterator[str]:
-    """Modules of the package that one module imports; names that turn out not to be modules are dropped later."""
+    """Modules of the package that one module imports. Names that are not modules are removed later."""
     path = _file(module, source)
     folder = module if path.name == "__init__.py" else module.rpartition(".")[0]
     public = registry(source, "", "_PUBLIC")

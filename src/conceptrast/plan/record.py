@@ -1,12 +1,12 @@
 """Record a run with DVC: ``python -m conceptrast.plan.record config/imagenette.yaml``, or ``make record CONFIG=…``.
 
-The command works in the root of the repository. It writes the run's stage into ``dvc.yaml``, lets ``dvc repro`` carry
-the run out (which does nothing but record when all results are there), and records the photographs that the run
-fetched. It pushes nothing and commits nothing; it prints the two commands that do.
+The command works in the root of the repository. It writes the run's stage into ``dvc.yaml`` and starts ``dvc repro``,
+which makes missing results and records all of them. Then it records the photographs that the run fetched. It pushes
+and commits nothing; it prints the two commands that do.
 
-Photographs are recorded in ``photographs/<folder>.dvc`` and not in a stage: several runs may read the same ones, and
-DVC allows only one owner of a folder. The file does not lie beside the pictures, because there it would stand for
-their fingerprint, and every result made before would look out of date.
+Photographs are recorded in ``photographs/<folder>.dvc`` and not in a stage, because several runs may read the same
+ones, and DVC allows only one owner of a folder. The file does not lie beside the pictures. There it would give their
+fingerprint, and all earlier results would look out of date.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from conceptrast.plan.plan import Plan, prepare_environment
 from conceptrast.plan.provenance import registry
 
 PHOTOGRAPHS = "photographs"
-"""Folder of the files by which DVC knows photographs."""
+"""Folder of the files in which DVC records photographs."""
 
 
 def read_plan(repository: Path, config: str) -> Plan:
     """The plan of a configuration file of this repository.
 
     Raises:
-        ConfigError: the file is missing, is no YAML, or something in it is wrong.
+        ConfigError: the file is missing, is not YAML, or something in it is wrong.
     """
     file = repository / config
     if not file.is_file():
@@ -50,7 +50,7 @@ def read_plan(repository: Path, config: str) -> Plan:
 
 
 def fetched_folders(plan: Plan) -> list[str]:
-    """Folders, relative to the repository, into which the run's datasets put photographs that they fetched."""
+    """Folders, relative to the repository, of the photographs that the run's datasets fetch."""
     return sorted(set(_fetched(plan)))
 
 
@@ -64,15 +64,15 @@ def _fetched(plan: Plan) -> Iterator[str]:
 
 
 def write_photographs_file(repository: Path, folder: str) -> str | None:
-    """Make the file by which DVC knows a folder of photographs, if there is none yet.
+    """Make the file in which DVC records a folder of photographs, if there is none yet.
 
     Args:
         repository: its root.
-        folder: of the photographs, relative to the repository.
+        folder: folder of the photographs, relative to the repository.
 
     Returns:
-        The file, relative to the repository. ``None`` where DVC cannot or need not record the folder: it is not there,
-        it lies outside the repository, or the user has put it under DVC (``<folder>.dvc``).
+        The file, relative to the repository. It is ``None`` if DVC cannot or need not record the folder: the folder is
+        not there, it lies outside the repository, or the user has put it under DVC (``<folder>.dvc``).
 
     Example:
         >>> import tempfile
@@ -100,7 +100,7 @@ def write_photographs_file(repository: Path, folder: str) -> str | None:
 
 
 def unrecorded(repository: Path) -> list[str]:
-    """Stages of ``dvc.yaml`` without a record in ``dvc.lock``: where there are any, plain ``dvc pull`` fails."""
+    """Stages of ``dvc.yaml`` without a record in ``dvc.lock``. If there are any, plain ``dvc pull`` fails."""
     recorded = _stages(repository / "dvc.lock")
     return [name for name in _stages(repository / "dvc.yaml") if name not in recorded]
 
@@ -118,10 +118,10 @@ def record(repository: Path, config: str) -> int:
         config: file of the run's configuration, relative to the repository.
 
     Returns:
-        Exit code: that of DVC where it fails.
+        Exit code: 0, or DVC's code if DVC fails.
 
     Raises:
-        ConfigError: the configuration is wrong, or another one has a run of the same name.
+        ConfigError: the configuration is wrong, or another configuration has a run of the same name.
     """
     # The stage.
     plan = read_plan(repository, config)
@@ -134,7 +134,7 @@ def record(repository: Path, config: str) -> int:
     if code := _dvc(repository, "repro", name):
         return code
 
-    # The photographs, which are there once the run is.
+    # The photographs, which are there after the run.
     folders = {folder: write_photographs_file(repository, folder) for folder in fetched_folders(plan)}
     files = [file for file in folders.values() if file is not None]
     if files and (code := _dvc(repository, "commit", "-q", "-f", *files)):
@@ -148,7 +148,7 @@ def _dvc(repository: Path, *arguments: str) -> int:
 
 
 def _say_what_is_next(repository: Path, plan: Plan, folders: dict[str, str | None]) -> None:
-    """What was recorded, and the commands that share it."""
+    """Print what was recorded, and the commands that share it."""
     files = [file for file in folders.values() if file is not None]
     recorded = [plan.folder, *(folder for folder, file in folders.items() if file is not None)]
     added = ["dvc.yaml", "dvc.lock", "results", *([PHOTOGRAPHS] if files else [])]

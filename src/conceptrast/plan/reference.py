@@ -1,4 +1,4 @@
-"""The reference of all keys of a configuration, as Markdown, from the sections of all analyses.
+"""Write the reference of all keys of a configuration as Markdown, from the sections of all analyses.
 
 ``python -m conceptrast.plan.reference FILE`` writes it between ``<!-- keys -->`` and ``<!-- end -->`` of a document.
 """
@@ -36,7 +36,7 @@ NAMED = {
 
 
 def reference() -> str:
-    """Markdown: a table of keys for the run, and one for every section that it holds.
+    """The reference as Markdown: a table of keys for the run, and one for every section that it holds.
 
     Example:
         >>> "| `class_shards` | whole number, at least 1 | 1 |" in reference()
@@ -51,14 +51,14 @@ def reference() -> str:
 
 
 def write_reference(document: Path) -> None:
-    """Put the reference into a document, between its marks."""
+    """Put the reference between the two marks of a document."""
     text = document.read_text()
     with atomic(document) as part:
         part.write_text(BLOCK.sub(lambda marks: marks.group(1) + reference() + marks.group(2), text))
 
 
 def _sections() -> Iterator[tuple[str, type[Section]]]:
-    """Every section below the run, with the path of keys to it; names of entries stand as ``<name>``."""
+    """Every section below the run, with the path of keys to it; ``<name>`` stands for the name of an entry."""
     waiting: list[tuple[str, type[Section]]] = [("", configuration())]
     while waiting:
         place, section = waiting.pop(0)
@@ -97,7 +97,7 @@ def _text(default: Any) -> str:
 
 
 def _value(field: FieldInfo) -> str:
-    """What a key takes, in words."""
+    """The values that a key takes, in words."""
     names = next((part.what for part in _metadata(field.metadata, field.annotation) if isinstance(part, Names)), None)
     words = NAMED[names] if names else _type(field.annotation)
     bounds = []
@@ -109,7 +109,7 @@ def _value(field: FieldInfo) -> str:
 
 
 def _metadata(metadata: list[Any], annotation: Any) -> Iterator[Any]:
-    """What is said beside a type and inside of it."""
+    """The metadata beside a type and inside it."""
     for part in metadata:
         yield from getattr(part, "metadata", ()) or (part,)
     for option in get_args(annotation) if get_origin(annotation) is not dict else ():

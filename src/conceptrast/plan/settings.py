@@ -1,6 +1,6 @@
-"""What the settings of several steps have in common.
+"""The parts of settings that several steps share.
 
-A step gets no more of the configuration than it needs, so that a changed value reruns only what depends on it.
+A step gets only the part of the configuration that it needs, so that a changed value reruns only what depends on it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def section_settings(plan: Plan, section: str, *keys: str) -> Config:
 
 
 def picture_settings(plan: Plan, model: str, dataset: str) -> Config:
-    """A model on a dataset, and how it computes."""
+    """A model, a dataset, and the options of the computation."""
     return {
         "model": plan.models[model],
         "dataset": plan.datasets[dataset],
@@ -40,14 +40,14 @@ def study_settings(plan: Plan, name: str) -> Config:
 
 
 def recipe_settings(plan: Plan, study: str, *keys: str) -> Config:
-    """Recipes with the study's own pooling and window, reduced to ``keys`` if there are any."""
+    """Recipes with the study's own pooling and window; only ``keys`` of them if there are any."""
     in_place = {key: plan.studies[study][key] for key in ("pooling", "window") if key in plan.studies[study]}
     whole = {name: {**entry, **in_place} for name, entry in plan.config["recipes"].items()}
     return {name: {key: entry[key] for key in keys or entry} for name, entry in whole.items()}
 
 
 def pair_settings(plan: Plan, study: str, key: str = "contrast") -> Config:
-    """Pairs that a study names under a key, and the solver whose hyperplanes are used."""
+    """The pairs that a study names under a key, and the solver whose hyperplanes are used."""
     return {"pairs": plan.studies[study][key], "hyperplane": next(iter(plan.config["contrast"]["hyperplanes"]))}
 
 

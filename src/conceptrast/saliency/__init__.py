@@ -1,14 +1,14 @@
-"""Saliency: where in a picture a model looks, by class activation maps and by factorization of what it sees there.
+"""Saliency: class activation maps show where in a picture a model looks.
 
-``method:`` of a class activation map is a key of ``METHODS``; each is a class of the grad-cam package, or a variant of
-one. Adding one is a line here. Left out: RandomCAM, which draws its weights (``conceptrast.saliency.chance_maps``
-has maps that are drawn); FullGrad and guided backpropagation, which change modules of the network rather than read a
-layer; FinerCAM, which is Grad-CAM once the target is a difference of classes; RefineCAM and SESS, which put maps of
-several layers or crops together.
+The setting ``method:`` of a class activation map is a key of ``METHODS``. Each method is a class of the grad-cam
+package, or a variant of one. A new method is one line here. These are left out: RandomCAM, because it draws its weights
+(``conceptrast.saliency.chance_maps`` has drawn maps); FullGrad and guided backpropagation, because they change modules
+of the network and do not read a layer; FinerCAM, because it equals Grad-CAM if the target is a difference of classes;
+RefineCAM and SESS, because they combine maps of several layers or crops.
 """
 
 CLASS_BLIND = frozenset({"eigen_cam", "fem", "kpca_cam"})
-"""Methods that look at no class: their maps are the same whatever is asked."""
+"""Methods that do not look at the class: their maps are the same for every class."""
 
 METHODS = {
     "ablation_cam": "conceptrast.saliency.cam_variants:AblationCAM",

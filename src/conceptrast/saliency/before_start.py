@@ -9,14 +9,14 @@ from conceptrast.models.activations import refuse_nowhere_to_look
 
 
 def check_entry(entry: Mapping[str, Any], shape: tuple[int, ...], view: tuple[int, int]) -> None:  # noqa: ARG001
-    """Refuse a layer in which there is nowhere to look.
+    """Refuse a layer with fewer than two positions.
 
     Args:
         entry: the view.
-        shape: of its layer's activations for one image, ``(C, h, w)``.
+        shape: the shape of the layer's activations for one image, ``(C, h, w)``.
         view: height and width of the model's input.
 
     Raises:
-        LayerError: the layer has no positions, or a single one.
+        LayerError: the layer has no positions, or only one.
     """
     refuse_nowhere_to_look((1, *shape), entry["layer"])

@@ -1,4 +1,4 @@
-r"""What the model no longer says where a region of the picture is blurred.
+r"""How the model's answer changes when a region of the picture is blurred.
 
 Notation: ``x`` normalised images ``[N, c, H, W]``, ``G`` their blurred copies, ``m`` a region ``[H, W]``, 1 inside.
 """
@@ -23,14 +23,14 @@ BLUR = 0.05
 
 
 def blurred(images: np.ndarray, share: float = BLUR) -> np.ndarray:
-    """Pictures under a Gaussian whose width goes with their size; beyond its border a picture is mirrored.
+    """Blur pictures by a Gaussian whose width grows with their size. Pictures are mirrored at their border.
 
     Args:
         images: ``[..., H, W]``, in any unit; every plane is blurred by itself.
-        share: standard deviation of the Gaussian, as a share of the shorter side.
+        share: the standard deviation of the Gaussian, as a share of the shorter side.
 
     Returns:
-        As large as ``images``, of their type and in their unit.
+        Blurred images, of the same size, type and unit as ``images``.
 
     Raises:
         ConfigError: ``share`` is not above 0.
@@ -61,7 +61,7 @@ class BlurTest:
     def of(
         cls, model: Model, images: Tensor, share: float = BLUR, precision: str = "float32", batch_size: int = 32
     ) -> BlurTest:
-        """Blur all images and ask the model about them as they are.
+        """Blur all images, and ask the model about the original images.
 
         Args:
             model: the classifier.
@@ -71,7 +71,7 @@ class BlurTest:
             batch_size: images in a batch.
 
         Returns:
-            The images with their blurred copies and their probabilities, ready to be asked for :meth:`drops`.
+            The images with their blurred copies and their probabilities, ready for :meth:`drops`.
 
         Raises:
             ConfigError: ``share`` is not above 0.
@@ -97,23 +97,23 @@ class BlurTest:
         )
 
     def drops(self, places: Sequence[int] | np.ndarray, regions: Tensor) -> np.ndarray:
-        r"""By how much every class becomes less probable where a region is blurred.
+        r"""How much less probable every class becomes when a region is blurred.
 
         .. math:: D_c = p_c(x) - p_c\big(m \odot G + (1 - m) \odot x\big)
 
         Args:
-            places: ``[P]``: number of the image of each region.
+            places: ``[P]``, the number of the image of each region.
             regions: ``[P, H, W]`` bool.
 
         Returns:
-            ``[P, K]`` float64, −1 to 1; negative where the class becomes more probable.
+            ``[P, K]`` float64, −1 to 1; negative if the class becomes more probable.
 
         Raises:
             ShapeError: the regions are not as large as the images, or not as many as the places.
             ModelError: a logit is not finite.
 
-        Source: the region that a concept holds is taken out instead of put in, after Fong and Vedaldi 2017 (arXiv
-        1704.03296), who blur with a standard deviation of 10 pixels in 224.
+        Source: we take the region of a concept out of the picture, after Fong and Vedaldi 2017 (arXiv 1704.03296). They
+        blur with a standard deviation of 10 pixels in 224.
 
         Example:
             >>> from conceptrast.models.model import Preprocess
@@ -140,11 +140,11 @@ class BlurTest:
 
 
 def elsewhere(region: Tensor, key: Sequence[int]) -> Tensor:
-    """The region at a random place: moved, with what leaves the picture on one side coming in on the other.
+    """Move the region to a random place. The part that leaves the picture on one side comes in on the other.
 
     Args:
         region: ``[H, W]`` bool.
-        key: what the place is drawn from: a seed and whatever tells this draw from others.
+        key: the numbers that the place is drawn from: a seed, and numbers that tell this draw from others.
 
     Returns:
         ``[H, W]`` bool, as large as ``region``.
@@ -168,7 +168,7 @@ def finite(model: Model, logits: Tensor) -> Tensor:
     """The logits themselves.
 
     Raises:
-        ModelError: one is not finite.
+        ModelError: a logit is not finite.
     """
     if not logits.isfinite().all():
         raise ModelError(f"{model.name} gives logits that are not finite")

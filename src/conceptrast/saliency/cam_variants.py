@@ -24,17 +24,17 @@ _BATCH = 32  # channels that go through a network at once
 
 
 class AblationCAM(pytorch_grad_cam.AblationCAM):
-    r"""Weights by what the score loses when a channel is set to zero.
+    r"""The weight of a channel is the loss of score when the channel is set to zero.
 
     .. math:: w_k = s(a) - s(a \text{ without } a_k)
 
-    One pass of the suffix for every channel and picture: half a second for one picture at the 1,280 channels of
-    EfficientNet-Lite0's ``_swish``, three at the 672 of its ``_blocks.11._swish:0``, on one core.
+    The suffix runs once for every channel and picture. On one core, one picture takes half a second at the 1,280
+    channels of EfficientNet-Lite0's ``_swish``, and three seconds at the 672 channels of its ``_blocks.11._swish:0``.
 
-    Source: Desai and Ramaswamy 2020, WACV, equation 5. The package's own lowers a channel to its minimum less ten
-    million where an image's activations have no zero; the paper sets it to zero everywhere, as we do. The paper divides
-    by :math:`s(a)`, which changes the scale alone where the score is positive, and would turn the map round where it is
-    negative, as differences of classes are: the score that comes here is moved so that :math:`s(a) = 1`.
+    Source: Desai and Ramaswamy 2020, WACV, equation 5. The paper sets a channel to zero everywhere, and so do we. If an
+    image's activations have no zero, the package lowers a channel to its minimum less ten million. The paper divides by
+    :math:`s(a)`. This only changes the scale if the score is positive, but it would invert the map if the score is
+    negative; a difference of classes can be. So the score that comes here is moved to :math:`s(a) = 1`.
     """
 
     model: CutNetwork
@@ -66,17 +66,17 @@ def _without(activations: Tensor, channels: Tensor) -> Tensor:
 
 
 class ScoreCAM(pytorch_grad_cam.ScoreCAM):
-    r"""Weights by the score of the picture seen through each channel.
+    r"""The weight of a channel is the score of the picture seen through this channel.
 
     .. math:: w_k = \mathrm{softmax}_k \, s(x \odot \mathrm{up}(a_k)), \quad \mathrm{up}(a_k) \in [0, 1]
 
-    One pass of the *whole* network for every channel and picture: about a minute for one picture at the 1,280 channels
-    of EfficientNet-Lite0's ``_swish``, on one core, where Grad-CAM takes a twentieth of a second. The package makes the
-    masked pictures of all channels at once, more than a gigabyte for a picture of 224×224 pixels and 2,048 channels;
-    here they come in batches.
+    The *whole* network runs once for every channel and picture. On one core, one picture takes about a minute at the
+    1,280 channels of EfficientNet-Lite0's ``_swish``; Grad-CAM takes a twentieth of a second. The package makes the
+    masked pictures of all channels at once. That is more than a gigabyte for a picture of 224×224 pixels and 2,048
+    channels. Here they come in batches.
 
-    Source: Wang et al. 2020, arXiv 1910.01279. As the package does, and other than the paper, the score of a blank
-    picture is not taken off: the softmax does not see it.
+    Source: Wang et al. 2020, arXiv 1910.01279. The paper subtracts the score of a blank picture. The package and we do
+    not: it would not change the softmax.
     """
 
     model: CutNetwork
@@ -108,12 +108,12 @@ def _masks(channels: Tensor, image: Tensor) -> Tensor:
 
 
 class ShapleyCAM(pytorch_grad_cam.ShapleyCAM):
-    r"""The package's ShapleyCAM, also where the rest of the network is linear.
+    r"""The package's ShapleyCAM, which here also works if the rest of the network is linear.
 
     .. math:: w_k = \sum_p \frac{1}{h w} \Big( \frac{\partial s}{\partial a} - \tfrac{1}{2} H a \Big)_{kp}
 
-    A linear suffix with frozen weights leaves no graph of second derivatives, where the package stops with an error.
-    Its Hessian ``H`` is zero, and the weights are those of Grad-CAM.
+    A linear suffix with frozen weights has no graph of second derivatives, so the package stops with an error. The
+    Hessian ``H`` of such a suffix is zero, and the weights are those of Grad-CAM.
 
     Source: Cai 2025, arXiv 2501.06261.
     """

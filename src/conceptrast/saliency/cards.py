@@ -1,4 +1,4 @@
-"""What the figure of a view shows: pictures, their maps and what the model says of them, ready to be drawn."""
+"""The content of a view's figure: pictures, their maps, and what the model says of them, ready to be drawn."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from conceptrast.saliency import CLASS_BLIND
 from conceptrast.saliency.known_concepts import KnownConcepts
 
 IMAGES_PER_PAIR = 2
-"""Images of a pair of classes that the figure of a view shows."""
+"""Number of images that the figure of a view shows for each pair of classes."""
 
 QUESTIONS = {"class": "why A", "difference": "why A and not B"}
 
 
 @dataclass(frozen=True)
 class PictureMaps:
-    """A picture and where the model looks in it.
+    """A picture, and the places in it where the model looks.
 
     Attributes:
         picture: ``[H, W, 3]`` uint8.
-        lines: what is written below the picture, two lines at most.
+        lines: the text below the picture, two lines at most.
         maps: ``[H, W]`` in [0, 1] by heading; the first is drawn in three ways, the others over the picture.
-        boxes: top, left, height, width of what is outlined in the picture, in its pixels.
+        boxes: top, left, height, width of the outlines in the picture, in its pixels.
     """
 
     picture: np.ndarray
@@ -48,20 +48,20 @@ def picture_maps(
     known: KnownConcepts | None = None,
     per_pair: int | None = None,
 ) -> list[PictureMaps]:
-    """One item for every image and pair of classes, with one map for each kind of target and method.
+    """Make one item for every image and pair of classes, with one map for each kind of target and method.
 
     Args:
         pictures: the images and the model.
         subjects: usable rows image, kind, toward, versus, toward_name, versus_name, label_name, predicted_name,
             predicted_probability, probability (of what the map speaks for).
         maps: ``[n, H, W]`` by method, in the order of the subjects.
-        known: what is where, if that is known. Then what tells A from B is outlined.
-        per_pair: images of a pair of classes at most; all if ``None``.
+        known: the places of concepts, if they are known. Then the concept that tells A from B is outlined.
+        per_pair: the largest number of images for each pair of classes; ``None`` means all.
 
     Returns:
-        Items in the order of the images; pairs of classes take turns.
+        Items in the order of the images. Pairs of classes take turns.
     """
-    # Which subjects share a picture.
+    # The subjects that share a picture.
     groups = _groups(subjects, per_pair)
     views = pictures.by_id(np.array(list(dict.fromkeys(image for image, _ in groups))))
     # An item for each of these pictures.
@@ -85,11 +85,11 @@ def picture_maps(
 
 
 def _groups(subjects: pd.DataFrame, per_pair: int | None) -> list[tuple[int, list[int]]]:
-    """Image and places of the subjects that share an item: for its class, and for its class and not one other.
+    """The image and the places of the subjects that share an item: one for a class, one for the class and not another.
 
     The pairs of classes take turns, so that the first items show every pair.
     """
-    # Places of the maps of one class, and of the maps of one class and not another.
+    # The places of the maps of one class, and of the maps of one class and not another.
     keys = list(zip(*(subjects[name].tolist() for name in ("image", "kind", "toward", "versus")), strict=True))
     of_class = {(image, toward): place for place, (image, kind, toward, _) in enumerate(keys) if kind != "difference"}
     of_pairs = [(place, key) for place, key in enumerate(keys) if key[1] == "difference"]
@@ -100,7 +100,7 @@ def _groups(subjects: pd.DataFrame, per_pair: int | None) -> list[tuple[int, lis
         first = [of_class[image, toward]] if (image, toward) in of_class else []
         groups.append((turns[toward, versus], image, [*first, place]))
         turns[toward, versus] += 1
-    # Classes that no difference stands beside have items of their own.
+    # A class without a difference beside it has its own item.
     used = {place for _, _, places in groups for place in places}
     groups += [(0, image, [place]) for (image, _), place in of_class.items() if place not in used]
     kept = [group for group in groups if per_pair is None or group[0] < per_pair]
@@ -113,7 +113,7 @@ def _heading(kind: str, method: str) -> str:
 
 
 def _lines(subject: pd.Series) -> list[str]:
-    """What the model says of the picture, and what the map speaks for where that is something else."""
+    """What the model says of the picture, and the class that the map speaks for if it is another."""
     prediction = f"says {short(subject['predicted_name'], 22)}, {subject['predicted_probability']:.2f}"
     if subject["kind"] == "difference":
         pair = f"A = {short(subject['toward_name'], 16)}, B = {short(subject['versus_name'], 16)}"

@@ -1,4 +1,4 @@
-"""Chance for maps of saliency: what scores well without looking at the network, or at the picture."""
+"""Chance rows for maps of saliency: maps that look neither at the network nor at the picture."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _WIDTH = 0.25  # sd of the blob as a share of the side
 
 
 def random_maps(n: int, grid: tuple[int, int], size: tuple[int, int], seed: int = 0) -> np.ndarray:
-    """Uniform noise on a layer's grid, enlarged as a class activation map is: as smooth, and about nothing.
+    """Uniform noise on a layer's grid, enlarged like a class activation map: equally smooth, but without meaning.
 
     Args:
-        n: number of maps.
+        n: the number of maps.
         grid: ``(h, w)`` of the layer.
         size: ``(H, W)`` of the pictures, in pixels.
-        seed: of the noise; map ``i`` is the same whatever ``n`` is.
+        seed: the seed of the noise; map ``i`` is the same whatever ``n`` is.
 
     Returns:
         ``[n, H, W]`` float32 in [0, 1]; all zero for a grid of one position.
@@ -31,7 +31,7 @@ def random_maps(n: int, grid: tuple[int, int], size: tuple[int, int], seed: int 
 
 
 def centre_maps(n: int, size: tuple[int, int]) -> np.ndarray:
-    r"""A blob in the middle, where photographers put what they photograph.
+    r"""A blob in the middle of the picture. Photographers put their subject there.
 
     .. math:: M_{y x} \propto \exp \Big( -\frac{1}{2} \Big( \frac{y - H/2}{H/4} \Big)^2
               -\frac{1}{2} \Big( \frac{x - W/2}{W/4} \Big)^2 \Big)
@@ -41,7 +41,7 @@ def centre_maps(n: int, size: tuple[int, int]) -> np.ndarray:
         size: ``(H, W)`` of the pictures, in pixels.
 
     Returns:
-        ``[n, H, W]`` float32 in [0, 1]: its minimum, in the corners, taken off.
+        ``[n, H, W]`` float32 in [0, 1]. The minimum, in the corners, is subtracted.
 
     Example:
         >>> centre_maps(1, (3, 3)).round(2)

@@ -1,4 +1,4 @@
-"""A network from a layer's activations on, in the form in which the grad-cam package takes networks."""
+"""The part of a network after a layer, in the form that the grad-cam package needs."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ from conceptrast.models.split import SplitModel
 
 
 class CutNetwork(nn.Module):
-    r"""The suffix of a cut network, behind a module ``cut`` that does nothing and can be hooked.
+    r"""The suffix of a cut network, behind a module ``cut`` that does nothing but can be hooked.
 
-    The package puts forward hooks on a module of the user's network. There they see the wrong call where a module is
-    called several times (EfficientNet-Lite's ``_swish``, torchvision's ReLUs), and values that a later module has
-    overwritten in place. ``cut`` is called once, and the suffix leaves what it is given as it was.
+    The package puts forward hooks on a module of the user's network. If a module is called several times
+    (EfficientNet-Lite's ``_swish``, torchvision's ReLUs), such hooks see the wrong call. They may also see values that
+    a later module has overwritten in place. ``cut`` is called once, and the suffix does not change its input.
 
-    The halves are no submodules of this one, so that the package, which sets its network's mode and takes the gradients
-    off its weights, does not reach the user's. A parameter without values tells it the device.
+    The package sets the mode of its network and clears the gradients of its weights. It must not do so to the user's
+    network, so the two halves are not submodules of this module. A parameter without values tells the package the
+    device.
 
     Args:
         split: the network, cut at the layer.
         images: ``[N, C, H, W]`` normalised, on the network's device, for methods that change pictures.
 
     Attributes:
-        prefix: images to activations, past the hook.
-        suffix: activations to logits, past the hook, which keeps every activation that it sees.
+        prefix: from images to activations, without the hook.
+        suffix: from activations to logits, without the hook, which would keep every activation that it sees.
 
     Example:
         >>> network = nn.Sequential(nn.AvgPool2d(2), nn.ReLU(), nn.Flatten()).eval()

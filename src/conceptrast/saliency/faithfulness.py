@@ -1,4 +1,4 @@
-r"""Faithfulness: does the network change its mind when the pixels that a map points at are taken away?
+r"""Faithfulness: a map points at some pixels; does the network change its answer when they are taken away?
 
 Notation: ``x`` a normalised picture ``[C, H, W]``, ``M`` its map ``[H, W]``, ``p`` the probability of its target.
 """
@@ -26,15 +26,15 @@ from conceptrast.saliency.targets import Target, refuse_targets
 
 @dataclass(frozen=True)
 class FaithfulnessOptions:
-    """How many pixels are taken away, and in which order.
+    """How many pixels are taken away, and in what order.
 
     Args:
-        percentiles: shares for ROAD, in percent of the pixels.
-        steps: insertion and deletion take so many equal shares, and both ends.
-        seed: of the order of equal values and of the noise. An image's draws depend on the seed, its number and the
-            share alone.
-        first: number of the first image, where these are some of many.
-        batch_size: pictures that the model sees at once.
+        percentiles: the shares for ROAD, in percent of the pixels.
+        steps: the number of equal shares that insertion and deletion take, beside both ends.
+        seed: the seed of the order of equal values and of the noise. An image's draws depend only on the seed, its
+            number and the share.
+        first: the number of the first image, if these are some of many.
+        batch_size: the number of pictures that the model sees at once.
 
     Raises:
         ConfigError: a percentile is not between 0 and 100, or ``steps`` is not positive.
@@ -67,16 +67,16 @@ def faithfulness(
 
     ``road_most`` and ``road_least`` take away the most or the least relevant pixels and put in what their neighbours
     suggest, with a little noise. ``deletion`` sets the most relevant ones to 0 in normalised units, the mean colour.
-    ``insertion`` puts the most relevant ones into the blurred picture. Pixels are ranked by value, equal ones in a
-    drawn order, so that exactly the share asked for is removed: a map that is the same everywhere removes pixels at
-    random, and most and least relevant never overlap before half of all is gone.
+    ``insertion`` puts the most relevant ones into the blurred picture. Pixels are ranked by value, and equal pixels in
+    a random order. So exactly the given share is removed. A map that is the same everywhere removes pixels at random.
+    The most and the least relevant pixels never overlap while each is at most half of all.
 
     Args:
         model: the classifier.
         images: ``[N, C, H, W]``, normalised, on any device.
         maps: ``[N, H, W]``; only the order of a map's values counts.
-        targets: one for each image.
-        options: how many pixels are taken away, and in which order.
+        targets: one target for each image.
+        options: how many pixels are taken away, and in what order.
 
     Returns:
         position (0 to N - 1), flat (the map is the same everywhere), metric (``road_most``, ``road_least``,
@@ -86,13 +86,13 @@ def faithfulness(
     Raises:
         ShapeError: maps or targets do not fit the images.
         ConfigError: there is no such class.
-        DataError: a map is not finite.
+        DataError: a map has a value that is not finite.
         ModelError: the model gives a logit that is not a number.
 
     Source: ROAD, Rong et al. 2022, arXiv 2202.00449; insertion and deletion, Petsiuk et al. 2018, arXiv 1806.07421.
-    Their blur, a kernel of 11 pixels at 224, leaves many pictures recognisable: under it the photographed cat keeps its
-    class with 0.42, and has 0.38 without any. Ours is Gaussian with a standard deviation of a twentieth of the short
-    side.
+    Their blur, a kernel of 11 pixels at 224, leaves many pictures recognisable: with it the photographed cat keeps its
+    class with probability 0.42, and without any blur it has 0.38. Our blur is Gaussian, with a standard deviation of a
+    twentieth of the short side.
 
     Example:
         >>> from conceptrast.models.model import Preprocess
@@ -135,7 +135,7 @@ def _refuse_unfit(model: Model, images: Tensor, maps: np.ndarray, targets: Seque
 def _changed_pictures(
     images: np.ndarray, maps: np.ndarray, options: FaithfulnessOptions
 ) -> Iterator[tuple[dict[str, Any], np.ndarray]]:
-    """Every changed picture, with the row that it belongs to."""
+    """Every changed picture, with its row of the table."""
     for position, (image, values) in enumerate(zip(images, maps, strict=True)):
         number = options.first + position
         head = {"position": position, "flat": bool(values.min() == values.max())}
@@ -151,11 +151,11 @@ def _changed_pictures(
 
 
 def relevance_rank(values: np.ndarray, draw: np.random.Generator) -> np.ndarray:
-    """The place of every pixel, 0 for the most relevant one; equal values in a drawn order.
+    """The rank of every pixel, 0 for the most relevant one. Equal values get a random order.
 
     Args:
         values: ``[H, W]``.
-        draw: of the order of equal values.
+        draw: the random generator for the order of equal values.
 
     Returns:
         ``[H, W]`` int64, every number from 0 to H · W - 1 once.

@@ -27,36 +27,37 @@ from conceptrast.saliency.targets import Target, refuse_targets
 def class_activation_maps(
     split: SplitModel, images: Tensor, targets: Sequence[Target], method: str = "grad_cam", seed: int = 0
 ) -> np.ndarray:
-    r"""Where each image speaks for its target, by a method of the grad-cam package.
+    r"""Maps of where each image speaks for its target, by a method of the grad-cam package.
 
     .. math:: M_n = \mathrm{up} \Big( \max \Big( 0, \sum_c w_{nc} a_{nc} \Big) \Big), \qquad
               w_{nc} = \frac{1}{h w} \sum_p \frac{\partial s_n}{\partial a_{ncp}}
 
-    The weights are Grad-CAM's; other methods have others. The prefix runs once and records no gradients, the method
-    on the suffix alone (``score_cam``, which needs masked pictures, runs the whole network for every channel), so any
-    layer that can be cut will do. Network and images stay as they were, and gradients reach no weights.
+    These weights are Grad-CAM's; other methods have other weights. The prefix runs once and records no gradients. The
+    method runs only on the suffix, so every layer that can be cut will do. The exception is ``score_cam``: it needs
+    masked pictures and runs the whole network for every channel. Network and images stay as they were, and no gradient
+    reaches the weights.
 
     Args:
         split: the network, cut at the layer.
         images: ``[N, C, H, W]``, normalised, on any device.
         targets: one for each image.
-        method: key of :data:`~conceptrast.saliency.METHODS`. ``eigen_cam``, ``kpca_cam`` and ``fem`` do not look at
+        method: a key of :data:`~conceptrast.saliency.METHODS`. ``eigen_cam``, ``kpca_cam`` and ``fem`` do not look at
             the target, and the sign of the first two is arbitrary.
-        seed: of what a method draws (``kpca_cam``, at layers of more than 200 positions).
+        seed: the seed for methods that draw numbers (``kpca_cam``, at layers of more than 200 positions).
 
     Returns:
-        ``[N, H, W]`` float32: enlarged bilinearly from the layer's grid, its minimum taken off, divided by its own
-        maximum, so between 0 and 1. All zero where the method finds nothing that speaks for the target, or the same
-        everywhere.
+        ``[N, H, W]`` float32. Each map is enlarged bilinearly from the layer's grid; then its minimum is subtracted,
+        and it is divided by its maximum, so it lies between 0 and 1. A map is all zero if nothing speaks for the
+        target, or if the map is the same everywhere.
 
     Raises:
         ConfigError: there is no such method, or the network has no such class.
-        ShapeError: the number of targets is not that of images, or the images do not fit the first convolution.
-        LayerError: the layer has no positions or a single one, or its activations are zero throughout for an image.
-        ModelError: logits, or a map, are not finite.
+        ShapeError: there are not as many targets as images, or the images do not fit the first convolution.
+        LayerError: the layer has no positions or only one, or all its activations are zero for an image.
+        ModelError: a logit or a map is not finite.
 
     Source: Selvaraju et al. 2017, arXiv 1610.02391, equations 1 and 2; the package, jacobgil/pytorch-grad-cam, has the
-    others. As it does, and other than the paper, the map's minimum is taken off.
+    other methods. Like the package, and unlike the paper, we subtract the map's minimum.
 
     Example:
         >>> network = nn.Sequential(nn.Conv2d(1, 1, 1, bias=False), nn.ReLU(), nn.Flatten(), nn.Linear(4, 2)).eval()
@@ -71,7 +72,7 @@ def class_activation_maps(
     images = images.to(next((weight.device for weight in split.network.parameters()), images.device))
     with torch.inference_mode(False), _frozen(split.network), _drawing_from(seed):
         with torch.no_grad():
-            # A copy, which may record gradients even where the caller is in inference mode.
+            # The copy may record gradients, even if the caller is in inference mode.
             activations = split.prefix(images).clone()
             _refuse_activations(activations, split.layer)
             logits = split.suffix(activations)
@@ -89,10 +90,10 @@ def _on_the_grid(
     activations: Tensor,
     scores: Sequence[Callable[[Tensor], Tensor]],
 ) -> np.ndarray:
-    """Maps ``[N, h, w]`` by a class of the package, whose hooks are gone afterwards."""
+    """Maps ``[N, h, w]`` by a class of the package. Its hooks are removed afterwards."""
     cam = kind(model=network, target_layers=[network.cut])
     try:
-        # Not as a context manager, which hides an IndexError.
+        # We do not use the package's context manager, because it hides an IndexError.
         with torch.enable_grad():
             maps: np.ndarray = cam(input_tensor=activations.requires_grad_(), targets=scores)
             return maps
@@ -103,23 +104,23 @@ def _on_the_grid(
 def _positive(target: Target, logits: Tensor) -> Callable[[Tensor], Tensor]:
     """The target's score, moved so that the picture's own is 1.
 
-    AblationCAM divides by it, which would turn its map around where the score is negative, as differences of classes
-    are; no other method sees a constant.
+    AblationCAM divides by the picture's score. This would invert its map if the score is negative, and a difference of
+    classes can be negative. No other method notices an added constant.
     """
     score = target(logits)
     return lambda changed: target(changed) - score + 1
 
 
 def enlarged(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Maps on a layer's grid, in the size of the pictures.
+    """Enlarge maps on a layer's grid to the size of the pictures.
 
     Args:
-        maps: ``[N, h, w]``; what is negative counts as 0.
+        maps: ``[N, h, w]``; negative values count as 0.
         size: ``(H, W)`` in pixels.
 
     Returns:
-        ``[N, H, W]`` float32, by the package's interpolation (OpenCV's bilinear one), the minimum taken off, divided by
-        the maximum; all zero for a map that is the same everywhere.
+        ``[N, H, W]`` float32, by the package's interpolation (OpenCV's bilinear one). The minimum is subtracted, and
+        the map is divided by its maximum. A map that is the same everywhere becomes all zero.
 
     Example:
         >>> enlarged(np.array([[[0.0, 8.0]]]), (1, 4)).round(4)
@@ -128,7 +129,7 @@ def enlarged(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     from pytorch_grad_cam.utils.image import scale_cam_image
 
     scaled: np.ndarray = scale_cam_image(scale_cam_image(np.maximum(maps, 0), size[::-1]))
-    scaled = scaled.reshape(len(maps), *size)  # also of no maps at all
+    scaled = scaled.reshape(len(maps), *size)  # also if there are no maps
     peaks = scaled.max((1, 2), keepdims=True)
     return np.divide(scaled, peaks, out=np.zeros_like(scaled), where=peaks > 0)
 
@@ -150,7 +151,7 @@ def _refuse_not_finite(finite: np.ndarray, what: str) -> None:
 
 @contextmanager
 def _frozen(network: nn.Module) -> Iterator[None]:
-    """No gradients for the weights while the block runs: the package's backward pass would leave them there."""
+    """The weights get no gradients while the block runs. The package's backward pass would leave some there."""
     trainable = [weight for weight in network.parameters() if weight.requires_grad]
     try:
         for weight in trainable:
@@ -163,7 +164,7 @@ def _frozen(network: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def _drawing_from(seed: int) -> Iterator[None]:
-    """Libraries that draw from numpy's global state draw from the seed, and the state is as before afterwards."""
+    """Make libraries that use numpy's global random state draw from the seed; restore the state afterwards."""
     state = np.random.get_state()  # noqa: NPY002
     np.random.seed(library_seed(LibrarySeed.CAM_LIBRARY, seed))  # noqa: NPY002
     try:

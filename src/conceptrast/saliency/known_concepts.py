@@ -1,4 +1,4 @@
-"""What is known of the pictures of a view: which concept tells each pair of classes apart, and where it is."""
+"""The known truth about the pictures of a view: the concept that tells each pair of classes apart, and its place."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from conceptrast.models.pictures import Pictures
 
 
 class KnownConcepts(NamedTuple):
-    """Where concepts are, and which of them tell classes apart."""
+    """The places of concepts, and the concepts that tell classes apart."""
 
     truth: pd.DataFrame
     """image, concept, top, left, height, width, faint."""
@@ -22,10 +22,10 @@ class KnownConcepts(NamedTuple):
 
 
 def known_concepts(pictures: Pictures, truth: pd.DataFrame) -> KnownConcepts:
-    """What is known of pictures whose truth is given.
+    """Gather what is known of pictures from their truth.
 
     Raises:
-        DataError: the model sees the pictures in another size, so that the boxes lie elsewhere.
+        DataError: the model sees the pictures in another size, so the boxes do not fit.
     """
     refuse_resized(pictures.dataset, pictures.table, pictures.model.preprocess)
     concepts = concepts_by_class(pictures.table, truth, pictures.model.class_names)

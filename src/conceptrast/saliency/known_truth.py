@@ -1,8 +1,8 @@
-r"""Known truth: do maps of a pair of classes lie on what tells the two apart, rather than on what they share?
+r"""Known truth: do the maps of two classes lie on the concept that tells them apart, and not on the shared one?
 
-For pairs of classes (A, B) that share a concept in a dataset whose truth is known, such as ``3+7`` and ``3+8``: the
-*own* concept of an image of A is the one that B lacks (``7``), the *shared* one is in both (``3``);
-:func:`conceptrast.contrast.recovery.sharing_pairs` lists them.
+This test needs a dataset whose truth is known, and pairs of classes (A, B) that share a concept, for example ``3+7``
+and ``3+8``. The *own* concept of an image of A is the one that B lacks (``7``). The *shared* concept is in both
+(``3``). :func:`conceptrast.contrast.recovery.sharing_pairs` lists these pairs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def truth_rows(
     shared_concept: str,
     margin: tuple[int, int] = (0, 0),
 ) -> pd.DataFrame:
-    r"""Where each map's mass lies, and where its maximum.
+    r"""Where each map has its mass and its maximum.
 
     .. math:: \mathrm{mass} = \sum_{p \in \mathrm{boxes}} M_p \Big/ \sum_p M_p
 
@@ -34,17 +34,18 @@ def truth_rows(
         truth: image, concept, top, left, height, width, in pixels.
         own_concept: the concept that the other class lacks.
         shared_concept: the concept that both classes have.
-        margin: rows and columns of pixels by which every box is enlarged on each side.
+        margin: the number of pixels by which every box is enlarged on each side.
 
     Returns:
-        image, flat (the map is the same everywhere: it has no maximum), own_mass and shared_mass (0 to 1; 0 where a
-        map is zero), hit (the maximum lies on the own concept; where several pixels reach it, at least half of them
-        do). Only images in which both concepts are: the model may have named a picture A that is none.
+        image, flat (the map is the same everywhere and has no maximum), own_mass and shared_mass (0 to 1; 0 if a map is
+        zero), hit (the maximum lies on the own concept; if several pixels reach the maximum, at least half of them do).
+        Images without both concepts are left out: the model may have named a picture A that does not show them.
 
     Raises:
-        ShapeError: the number of maps is not that of images.
+        ShapeError: there are not as many maps as images.
 
-    Source: the pointing game, Zhang et al. 2018, IJCV 126, section 4.1; the margin is its tolerance, there 15 pixels.
+    Source: the pointing game, Zhang et al. 2018, IJCV 126, section 4.1. The margin is its tolerance, which is 15 pixels
+    there.
 
     Example:
         >>> truth = pd.DataFrame({"image": 5, "concept": ["7", "3"], "top": 0, "left": [0, 1], "height": 2, "width": 1})
@@ -53,7 +54,7 @@ def truth_rows(
     """
     if len(maps) != len(images):
         raise ShapeError(f"{len(maps)} maps for {len(images)} images: every image needs one")
-    # Where both concepts are, and how much of the map lies there.
+    # The boxes of both concepts, and the share of the map in them.
     rows = []
     for image, values in zip(images.tolist(), maps, strict=True):
         inside = [

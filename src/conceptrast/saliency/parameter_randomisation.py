@@ -1,6 +1,6 @@
-r"""Parameter randomisation: a map that stays the same when the weights do not says nothing about what was learnt.
+r"""Parameter randomisation: if a map stays the same under random weights, it does not show what was learnt.
 
-Notation: ``M`` the trained network's map ``[H, W]`` of an image; ``M_s`` the map after stage ``s``, when all weights
+Notation: ``M`` the trained network's map ``[H, W]`` of an image; ``M_s`` the map after stage ``s``. By then all weights
 from the output down to some module have been drawn anew.
 """
 
@@ -43,26 +43,26 @@ def parameter_randomisation(
     .. math:: \mathrm{rank\_correlation} = \rho_{\mathrm{Spearman}}(M, M_s), \qquad
               \mathrm{ssim} = \mathrm{SSIM}(M, M_s)
 
-    Over all pixels of the enlarged maps, which are what a reader sees. Targets stay those of the trained network, and
-    so does the model itself: weights are drawn in a copy.
+    Both measures use all pixels of the enlarged maps, as a reader sees them. The targets stay those of the trained
+    network. The model itself stays as it is: weights are drawn in a copy.
 
-    A tensor of weights becomes normal noise of the tensor's own mean and standard deviation; running statistics of
-    batch norms stay.
+    A tensor of weights becomes normal noise with the tensor's own mean and standard deviation. The running statistics
+    of batch norms stay.
 
     Args:
         model: :class:`~conceptrast.models.model.Model` or a bare module, in evaluation mode.
-        layer: where maps are made.
+        layer: the layer where maps are made.
         images: ``[N, C, H, W]``, normalised.
-        targets: one for each image.
-        methods: keys of :data:`~conceptrast.saliency.METHODS`.
-        most: largest number of stages.
-        seed: of the weights; a tensor's draw does not depend on the stages.
+        targets: one target for each image.
+        methods: the keys of :data:`~conceptrast.saliency.METHODS`.
+        most: the largest number of stages.
+        seed: the seed of the weights; a tensor's draw does not depend on the stages.
 
     Returns:
         position (0 to N - 1), method, stage (from 1), reaches (the last module that is random), above_layer (all random
         weights lie above the layer, so that its activations are the trained network's), rank_correlation, ssim, flat.
-        A map that is flat, the same everywhere, has no ranks: the correlation is given as 0 and ``flat`` is true. So
-        is a random network's map where it has none, because its activations are zero or its logits not finite.
+        A flat map is the same everywhere and has no ranks: its correlation is given as 0, and ``flat`` is true. A
+        random network without a map is treated the same way; its activations are zero, or its logits are not finite.
 
     Raises:
         LayerError, ModelError, ShapeError, ConfigError: as
@@ -70,7 +70,8 @@ def parameter_randomisation(
             :func:`~conceptrast.saliency.grad_cam.class_activation_maps` do for the trained network.
 
     Source: Adebayo et al. 2018, arXiv 1810.03292, section 4.1 (cascading randomisation). They draw from a layer's own
-    initialisation; a tensor does not tell which that was, and with the scale kept no activations vanish or explode.
+    initialisation. We cannot, because a tensor does not say how it was initialised. Since we keep the scale, no
+    activations vanish or explode.
 
     Example:
         >>> network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(400, 2)).eval()
@@ -88,7 +89,7 @@ def parameter_randomisation(
         method: class_activation_maps(trained, images, targets, method=method, seed=seed) for method in methods
     }
 
-    # Those of a copy that becomes random, stage by stage.
+    # The maps of a copy that becomes random, stage by stage.
     network = copy.deepcopy(trained.network)
     split = SplitModel(network, layer)
     rows = []
@@ -114,7 +115,7 @@ def _draw_anew(network: nn.Module, names: Sequence[str], seed: int) -> None:
 
 
 def _map_or_flat(split: SplitModel, image: Tensor, target: Target, method: str, seed: int) -> np.ndarray:
-    """The map ``[H, W]`` of a random network; zero where it has none. What else could go wrong did so before."""
+    """The map ``[H, W]`` of a random network; zero if it has none. Other errors would have come up before."""
     try:
         [values] = class_activation_maps(split, image[None], [target], method=method, seed=seed)
     except (LayerError, ModelError):
@@ -127,7 +128,7 @@ def similarity(one: np.ndarray, other: np.ndarray) -> dict[str, Any]:
 
     Args:
         one: ``[H, W]`` in [0, 1].
-        other: likewise.
+        other: ``[H, W]`` in [0, 1].
 
     Returns:
         rank_correlation (-1 to 1; 0 if a map is flat), ssim (-1 to 1, over windows of 7×7 pixels, or as many as there

@@ -21,10 +21,10 @@ class Stage:
     """A group of weights that are drawn anew together, after those of all stages before it.
 
     Args:
-        name: the last module that it reaches on the way from the output to the image.
-        parameters: names of its weights in the network.
-        above_layer: whether the weights of this and all earlier stages lie above the layer, so that its activations do
-            not depend on them.
+        name: the last module that the stage reaches on the way from the output to the image.
+        parameters: the names of the stage's weights in the network.
+        above_layer: whether the weights of this and all earlier stages lie above the layer. If so, the layer's
+            activations do not depend on them.
     """
 
     name: str
@@ -35,19 +35,19 @@ class Stage:
 def stages(model: Model | nn.Module, layer: str, most: int = 6) -> list[Stage]:
     """Groups of weights from the output down to the image: those above the layer, then those below.
 
-    Blocks of the network are kept whole (parts of its lists and sequences, and whatever stands beside these), but for
-    the one that the layer lies in. Blocks are grouped evenly. Each side of the layer gets stages in proportion to its
-    blocks, and at least one if it has weights. After the last stage all weights that logits depend on are random.
+    A block is a part of the network's lists and sequences, or a module beside these. Blocks are kept whole, except the
+    block that contains the layer. Blocks are grouped evenly. Each side of the layer gets stages in proportion to its
+    blocks, and at least one if it has weights. After the last stage, all weights that logits depend on are random.
 
     Args:
         model: :class:`~conceptrast.models.model.Model` or a bare module, in evaluation mode.
-        layer: where maps are made.
+        layer: the layer where maps are made.
         most: largest number of stages, at least 2.
 
     Raises:
         ConfigError: ``most`` is less than 2.
         LayerError: there is no such layer.
-        ModelError: the network cannot be traced, so that nothing is known about the order of its layers.
+        ModelError: the network cannot be traced, so the order of its layers is unknown.
 
     Example:
         >>> network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8, 3), nn.Linear(3, 2))
@@ -83,7 +83,7 @@ def stages(model: Model | nn.Module, layer: str, most: int = 6) -> list[Stage]:
 
 
 def _weights(network: nn.Module, graph: fx.Graph) -> Iterator[tuple[str, fx.Node]]:
-    """Every use of a weight, from the output to the image. A weight with several names goes by its first."""
+    """Every use of a weight, from the output to the image. A weight with several names gets the first one."""
     name_of = {id(weight): name for name, weight in network.named_parameters()}
     by_module = {
         name: [name_of[id(weight)] for weight in part.parameters()]
@@ -98,7 +98,7 @@ def _weights(network: nn.Module, graph: fx.Graph) -> Iterator[tuple[str, fx.Node
 
 
 def _blocks(network: nn.Module, names: Sequence[str]) -> list[Block]:
-    """Weights by the block that they belong to, both in the order in which they are met."""
+    """Weights by their block, both in the order in which they are met."""
     blocks: dict[str, list[str]] = {}
     for name in names:
         blocks.setdefault(_block(network, name), []).append(name)

@@ -1,4 +1,4 @@
-r"""ROAD (Remove And Debias): pixels that are taken away become what their neighbours suggest, with a little noise.
+r"""ROAD (Remove And Debias): removed pixels get the values that their neighbours suggest, with a little noise.
 
 Notation: ``x`` a picture ``[C, H, W]``; ``v_{ij}`` the weight of neighbour ``j`` of pixel ``i``, 1/6 beside it, above
 and below, 1/12 across a corner; ``G`` the pixels that are gone.
@@ -16,7 +16,7 @@ from conceptrast.base.errors import ShapeError
 from conceptrast.base.streams import Stream, generator
 
 NOISE = 0.01
-"""Standard deviation of what is added to imputed pixels, in normalised units."""
+"""Standard deviation of the noise that is added to imputed pixels, in normalised units."""
 
 _WEIGHTS = {(dy, dx): 1 / 12 if dy and dx else 1 / 6 for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx}
 _OUTSIDE = -2  # in place of an unknown's number
@@ -26,14 +26,14 @@ _KNOWN = -1
 def road_pictures(
     image: np.ndarray, rank: np.ndarray, percentiles: Sequence[int], seed: int, number: int
 ) -> Iterator[tuple[str, float, np.ndarray]]:
-    """The picture without its most relevant and without its least relevant pixels, which are imputed.
+    """Two pictures for each share: without the most and without the least relevant pixels, which are imputed.
 
     Args:
         image: ``[C, H, W]`` normalised.
         rank: ``[H, W]``, 0 for the most relevant pixel.
-        percentiles: shares of the pixels that are removed, in percent.
-        seed: of the noise.
-        number: of the image; its noise depends on the seed, this number and the share alone.
+        percentiles: the shares of the pixels that are removed, in percent.
+        seed: the seed of the noise.
+        number: the number of the image; its noise depends only on the seed, this number and the share.
 
     Returns:
         For each share metric (``road_most``, ``road_least``), share (0 to 1) and picture ``[C, H, W]``.
@@ -58,13 +58,13 @@ def road_pictures(
 
 
 def linear_imputation(picture: np.ndarray, gone: np.ndarray) -> np.ndarray:
-    r"""A picture whose missing pixels are weighted means of their neighbours, missing ones among them.
+    r"""Fill missing pixels with weighted means of their neighbours, some of which may be missing too.
 
     .. math:: \sum_j v_{ij} (x_i - x_j) = 0 \quad \text{for all } i \in G
 
-    over the neighbours inside the picture. The system is symmetric and positive definite; it is factorized once for all
-    channels, with an ordering for symmetric matrices. For half of a picture of 224×224 pixels that takes 0.06 to 0.15
-    seconds of one core, where the grad-cam package's imputer takes 0.12 to 0.35.
+    The sum is over the neighbours inside the picture. The system is symmetric and positive definite. It is factorized
+    once for all channels, with an ordering for symmetric matrices. For half of a picture of 224×224 pixels that takes
+    0.06 to 0.15 seconds of one core; the grad-cam package's imputer takes 0.12 to 0.35.
 
     Args:
         picture: ``[C, H, W]``, any unit.
@@ -74,7 +74,7 @@ def linear_imputation(picture: np.ndarray, gone: np.ndarray) -> np.ndarray:
         ``[C, H, W]`` in the number format of ``picture``, which stays as it was; other pixels are unchanged.
 
     Raises:
-        ShapeError: the two do not fit, or every pixel is gone, so that there is nothing to go by.
+        ShapeError: the two do not fit, or every pixel is gone, so there is nothing to impute from.
 
     Source: Rong et al. 2022, arXiv 2202.00449, section 4.2, without the noise.
 
@@ -97,7 +97,7 @@ def linear_imputation(picture: np.ndarray, gone: np.ndarray) -> np.ndarray:
 
 
 def _system(picture: np.ndarray, gone: np.ndarray) -> tuple[coo_matrix, np.ndarray]:
-    """The matrix ``[n, n]`` of the ``n`` missing pixels, and the right-hand side ``[n, C]`` from those that are not."""
+    """The matrix ``[n, n]`` of the ``n`` missing pixels, and the right-hand side ``[n, C]`` from the other pixels."""
     # Every missing pixel has a number, every other one a mark.
     n = int(gone.sum())
     number = np.full([side + 2 for side in gone.shape], _OUTSIDE)
@@ -106,7 +106,7 @@ def _system(picture: np.ndarray, gone: np.ndarray) -> tuple[coo_matrix, np.ndarr
     padded = np.pad(picture, ((0, 0), (1, 1), (1, 1)))
     ys, xs = (places + 1 for places in np.nonzero(gone))
 
-    # What each of the eight neighbours adds.
+    # The terms of each of the eight neighbours.
     diagonal = np.zeros(n)
     right = np.zeros((n, len(picture)))
     entries = []

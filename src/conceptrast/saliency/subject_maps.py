@@ -17,12 +17,12 @@ from conceptrast.saliency.subjects import targets_of
 
 
 def subject_batches(pictures: Pictures, subjects: pd.DataFrame, what: str = "") -> Iterator[tuple[slice, Tensor]]:
-    """The images of subjects, batch by batch; an image with several subjects comes once for each.
+    """The images of subjects, batch by batch. An image with several subjects comes once for each.
 
     Args:
         pictures: the images and the model.
         subjects: rows image.
-        what: is being done, for the progress.
+        what: what is being done, for the progress display.
 
     Returns:
         The places of the batch's subjects, and their images ``[n, C, H, W]`` as the network takes them.
@@ -36,14 +36,14 @@ def subject_batches(pictures: Pictures, subjects: pd.DataFrame, what: str = "") 
 def subject_maps(
     pictures: Pictures, split: SplitModel, subjects: pd.DataFrame, methods: Sequence[str], seed: int = 0
 ) -> dict[str, np.ndarray]:
-    """Maps of all subjects by every method; float32, whatever the precision of a run.
+    """Maps of all subjects by every method, always in float32.
 
     Args:
         pictures: the images and the model.
         split: the model, cut at the layer.
         subjects: rows image, toward, versus, as :func:`conceptrast.saliency.subjects.usable` gives them.
         methods: names of :data:`conceptrast.saliency.METHODS`.
-        seed: of the methods that draw.
+        seed: the seed of the methods that draw.
 
     Returns:
         ``[n, H, W]`` float32 in [0, 1] by method, in the order of the subjects.
@@ -62,7 +62,7 @@ def subject_maps(
 
 @torch.inference_mode()
 def without_activations(pictures: Pictures, split: SplitModel, subjects: pd.DataFrame) -> np.ndarray:
-    """Which subjects have pictures whose activations are zero throughout: there is no map of them.
+    """Find the subjects whose pictures have only zero activations. They cannot have a map.
 
     Args:
         pictures: the images and the model.
@@ -78,7 +78,7 @@ def without_activations(pictures: Pictures, split: SplitModel, subjects: pd.Data
 
 @torch.inference_mode()
 def target_probabilities(pictures: Pictures, subjects: pd.DataFrame) -> np.ndarray:
-    """Probability of what each subject's map speaks for: of A, or of A as if only A and B were possible.
+    """The probability of each subject's target: of A, or of A as if only A and B were possible.
 
     Args:
         pictures: the images and the model.

@@ -1,4 +1,4 @@
-"""Which pictures are looked at, and the class or the two classes that a map is made for: one subject for each map."""
+"""Subjects: the pictures to look at, and the class or the two classes of each map. Each map has one subject."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from conceptrast.models.model import Model
 from conceptrast.saliency.targets import Target
 
 TARGET_KINDS = ("predicted", "class", "difference")
-"""What a map speaks for: the class that the model gives the picture, a named class, one class and not another."""
+"""The kinds of targets: the class that the model gives the picture, a named class, or one class and not another."""
 
 _TYPES = {"image": "Int64", "kind": "str", "toward": "int64", "versus": "int64", "status": "str", "reason": "str"}
 
@@ -25,25 +25,25 @@ def subjects_of(
 ) -> pd.DataFrame:
     """The subjects of a view.
 
-    Without ``pairs`` they are a few images of every label, each for the class that the model gives it, or for the
-    class ``target``. With pairs of classes (A, B) they are images that the model names A, each twice: for A, and for A
-    and not B.
+    Without ``pairs``, the subjects are a few images of every label. Their class is the one that the model gives the
+    image, or ``target``. With pairs of classes (A, B), the subjects are images that the model names A, each twice: for
+    A, and for A and not B.
 
     Args:
         table: the index.
         predictions: image, predicted.
-        model: for its classes.
+        model: the model, for its classes.
         view: ``images`` (largest number of images, of each pair where there are any), ``labels`` (``None``: all),
             ``target`` (``predicted``, or a class by name or index), ``pairs`` (may be empty).
-        seed: of the draw of a pair's images.
+        seed: the seed of the draw of a pair's images.
 
     Returns:
         Rows image, kind (one of :data:`TARGET_KINDS`), toward and versus (class indices, versus -1 without a second
-        class), status, reason. A pair whose A is nobody's prediction is one row without image and with status
+        class), status, reason. If no picture is predicted as A, the pair has one row without an image and with status
         ``skipped``.
 
     Raises:
-        ConfigError: a label or class that does not exist.
+        ConfigError: a label or a class does not exist.
 
     Example:
         >>> from torch import nn
@@ -70,19 +70,19 @@ def subjects_of(
 def picture_subjects(
     predictions: pd.DataFrame, model: Model, target: str | int | None = None, versus: str | int | None = None
 ) -> pd.DataFrame:
-    """Every predicted picture as a subject of one class, or of one class and not another.
+    """Make every predicted picture a subject of one class, or of one class and not another.
 
     Args:
         predictions: image, predicted.
-        model: for its classes.
-        target: class by name or index; of each picture the predicted one if ``None``.
-        versus: likewise, the class that it is held against; none if ``None``.
+        model: the model, for its classes.
+        target: the class, by name or index; ``None`` means the predicted class of each picture.
+        versus: the class that it is compared with, by name or index; ``None`` means no such class.
 
     Returns:
         Rows as :func:`subjects_of` gives them.
 
     Raises:
-        ConfigError: a class that does not exist, or that would be held against itself.
+        ConfigError: a class does not exist, or it would be compared with itself.
 
     Example:
         >>> from torch import nn
@@ -107,7 +107,7 @@ def picture_subjects(
 def _of_pairs(
     predictions: pd.DataFrame, model: Model, pairs: Sequence[Sequence[str | int]], most: int, seed: int
 ) -> pd.DataFrame:
-    # For each pair the images of A, twice.
+    # For each pair, the images of A, twice.
     rows: list[tuple[int | None, str, int, int, str, str]] = []
     for first, second in named_pairs(model, pairs):
         images = images_of_class(predictions, first, most, seed=seed, n_classes=len(model.class_names)).tolist()
@@ -131,12 +131,12 @@ def usable(subjects: pd.DataFrame) -> pd.DataFrame:
 
 
 def skip_subjects(subjects: pd.DataFrame, empty: np.ndarray, layer: str) -> pd.DataFrame:
-    """Subjects of which some are skipped, since a layer gives nothing for their pictures.
+    """Mark some subjects as skipped, because a layer gives only zeros for their pictures.
 
     Args:
         subjects: as :func:`subjects_of` gives them.
-        empty: ``[n]`` bool, of the :func:`usable` ones.
-        layer: its name.
+        empty: ``[n]`` bool, one value for each of the :func:`usable` subjects.
+        layer: the name of the layer.
 
     Example:
         >>> rows = pd.DataFrame({"image": [4, 5], "status": "ok", "reason": ""})
@@ -154,7 +154,7 @@ def skip_subjects(subjects: pd.DataFrame, empty: np.ndarray, layer: str) -> pd.D
 
 
 def in_first_images(subjects: pd.DataFrame, most: int) -> np.ndarray:
-    """Which usable subjects belong to the first ``most`` images, of each pair of classes where there are any.
+    """Which usable subjects belong to the first ``most`` images, or to the first ``most`` of each pair of classes.
 
     Returns:
         ``[n]`` bool.
@@ -164,14 +164,14 @@ def in_first_images(subjects: pd.DataFrame, most: int) -> np.ndarray:
         >>> in_first_images(pd.DataFrame(rows), 2).tolist()
         [True, True, False]
     """
-    # Images that are looked at for what the model says of each are one group, whatever it says.
+    # Images whose target is the predicted class are one group, whatever the class is.
     toward = subjects["toward"].where(subjects["kind"] != "predicted", -1)
     first: np.ndarray = (subjects.groupby(["kind", toward, "versus"]).cumcount() < most).to_numpy()
     return first
 
 
 def targets_of(subjects: pd.DataFrame) -> list[Target]:
-    """What the map of each subject differentiates.
+    """The target whose score the map of each subject differentiates.
 
     Example:
         >>> targets_of(pd.DataFrame({"toward": [1, 1], "versus": [-1, 0]}))
@@ -186,13 +186,13 @@ def targets_of(subjects: pd.DataFrame) -> list[Target]:
 def with_picture_facts(
     subjects: pd.DataFrame, predictions: pd.DataFrame, table: pd.DataFrame, class_names: Sequence[str]
 ) -> pd.DataFrame:
-    """Subjects with what is known of their pictures.
+    """Add the known facts about their pictures to the subjects.
 
     Args:
         subjects: as :func:`subjects_of` gives them.
         predictions: image, predicted, probability.
         table: the index.
-        class_names: of the model.
+        class_names: the names of the model's classes.
 
     Returns:
         Subjects with toward_name, versus_name (empty without a second class), label_name, path, predicted_name and

@@ -1,6 +1,7 @@
-"""Tables of a run's views: how faithful maps are, how they change with the weights, how they lie on known truth.
+"""Tables of a run's views: how faithful maps are, how they change with the weights, and how they fit known truth.
 
-Without torch: the step that builds them takes a second, and an edit of a model's code does not rerun it.
+This module does not import torch. So the step that builds the tables takes a second, and it does not rerun if a model's
+code is edited.
 """
 
 from __future__ import annotations
@@ -15,16 +16,16 @@ from conceptrast.base.errors import DataError
 from conceptrast.base.statistics import bootstrap_interval, mean_sd, wilson_interval
 
 KEYS = ("view", "target_kind", "method", "baseline")
-"""What a row of the tables of faithfulness and truth is about."""
+"""The columns that say what a row of the tables of faithfulness and truth is about."""
 CHANCE_MAPS = ("random", "centre")
 """Chance: a map of noise, a blob in the middle; see :mod:`conceptrast.saliency.chance_maps`."""
 SCORES = ("road", "insertion", "deletion")
 STAGE = ("stage", "reaches", "above_layer")
-"""What tells the stages of a parameter randomisation apart."""
+"""The columns that tell the stages of a parameter randomisation apart."""
 UNCHANGED = 0.9
-"""From this mean rank correlation on, a method's maps count as unchanged."""
+"""A method's maps count as unchanged if their mean rank correlation is at least this."""
 NOWHERE = "no picture that is looked at holds both what A has and B has not and what both have"
-"""Why a view has no rows of known truth."""
+"""The reason why a view has no rows of known truth."""
 
 
 def scores(rows: pd.DataFrame) -> pd.DataFrame:
@@ -33,15 +34,16 @@ def scores(rows: pd.DataFrame) -> pd.DataFrame:
     .. math:: \mathrm{road} = \tfrac{1}{2} (\overline{p_{\mathrm{least}}} - \overline{p_{\mathrm{most}}}), \qquad
               \mathrm{insertion}, \mathrm{deletion} = \int_0^1 p \, d\,\mathrm{share}
 
-    The means are over the shares; the integral is by the trapezoid rule. Higher is better for road and insertion,
-    lower for deletion. Road lies between -0.5 and 0.5, and about 0 for a map that says nothing.
+    The means are over the shares. The integral uses the trapezoid rule. Higher is better for road and insertion, lower
+    is better for deletion. Road lies between -0.5 and 0.5; it is about 0 for a map that says nothing.
 
     Args:
         rows: as :func:`~conceptrast.saliency.faithfulness.faithfulness` gives; further columns (view, method, image,
             ...) tell curves apart.
 
     Returns:
-        One row for each position and whatever the further columns say: these, flat, road, insertion, deletion.
+        One row for each position and each combination of the further columns: these columns, flat, road, insertion,
+        deletion.
 
     Example:
         >>> curve = pd.DataFrame({"position": 0, "flat": False, "share": [0.5, 0.5, 0.0, 1.0, 0.0, 1.0],
@@ -66,18 +68,18 @@ def faithfulness_table(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
 
     Args:
         rows: as :func:`~conceptrast.saliency.faithfulness.faithfulness` gives, with view, target_kind, method, baseline
-            and image; with toward and versus where an image has several maps of a kind. Chance rows have one of
-            :data:`CHANCE_MAPS` as their baseline, and are there for every view, kind of target and image.
-        seed: of the bootstrap.
+            and image; with toward and versus if an image has several maps of a kind. Chance rows have one of
+            :data:`CHANCE_MAPS` as their baseline. Every view, kind of target and image must have them.
+        seed: the seed of the bootstrap.
 
     Returns:
         view, target_kind, method, baseline, n_images, n_flat (maps that are the same everywhere), and for each of road,
         insertion and deletion its mean, sd and 95 % bootstrap interval over images (road, road_sd, road_low, road_high,
-        ...); n_above_random and n_above_centre: in how many images road is above that of the chance map of the same
-        image, none for that chance itself.
+        ...); n_above_random and n_above_centre, the number of images whose road is above that of the image's chance
+        map; a chance map is not compared with itself.
 
     Raises:
-        DataError: an image has no chance map to be compared with.
+        DataError: an image has no chance map for the comparison.
 
     Example:
         >>> curve = {"metric": ["road_most", "road_least", "deletion", "deletion", "insertion", "insertion"],
@@ -89,7 +91,7 @@ def faithfulness_table(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
         ['grad_cam', 0.4, 0]
     """
     by_image = scores(rows)
-    # Chance of each image, which has a map for each class and pair of classes that it is looked at for.
+    # The chance maps of each image: one for each class and pair of classes that the image stands for.
     same = [name for name in ("view", "target_kind", "image", "toward", "versus") if name in rows.columns]
     chance = {name: by_image[by_image["baseline"] == name].set_index(same)["road"] for name in CHANCE_MAPS}
     table_rows: list[dict[str, Any]] = []
@@ -122,9 +124,9 @@ def randomisation_table(rows: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         view, method, stage, reaches, above_layer, n_images, n_flat, rank_correlation and ssim (means over images) with
-        rank_correlation_sd and ssim_sd, unchanged: the method's mean rank correlation is still at least
-        :data:`UNCHANGED` once all weights above the layer are random, so that it does not see what the network makes of
-        the layer; not flagged where no weights lie above it.
+        rank_correlation_sd and ssim_sd, unchanged. A method is unchanged if its mean rank correlation is still at least
+        :data:`UNCHANGED` when all weights above the layer are random: then it does not see what the network does with
+        the layer. It is not flagged if no weights lie above the layer.
 
     Example:
         >>> rows = pd.DataFrame({"view": "v", "method": ["a", "a"], "stage": [1, 2], "reaches": ["fc", "conv"],
@@ -151,7 +153,7 @@ def randomisation_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def truth_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """How often maps lie on what tells two classes apart, beside those of chance.
+    """How often maps lie on the concept that tells two classes apart, beside chance maps.
 
     Args:
         rows: as :func:`~conceptrast.saliency.known_truth.truth_rows` gives, with view, target_kind, method and
@@ -160,8 +162,8 @@ def truth_table(rows: pd.DataFrame) -> pd.DataFrame:
     Returns:
         view, target_kind, method, baseline, n_images, n_flat, own_mass and shared_mass (means), more (share of
         images whose map has more mass on the own concept than on the shared one) and hit (share of images whose
-        maximum lies on the own concept), both with a 95 % Wilson interval (more_low, more_high, ...). A flat map
-        counts as one that does neither: its mass says only which box is larger.
+        maximum lies on the own concept), both with a 95 % Wilson interval (more_low, more_high, ...). A flat map counts
+        for neither share: its mass only says which box is larger.
 
     Example:
         >>> rows = pd.DataFrame({"view": "v", "target_kind": "pair", "method": "a", "baseline": "none", "flat": False,
@@ -184,7 +186,7 @@ def truth_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_skipped(table: pd.DataFrame, skipped: Sequence[Mapping[str, str]]) -> pd.DataFrame:
-    """A table of views with rows for what could not be looked at.
+    """Add rows to a table of views for the views and pictures that were skipped.
 
     Args:
         table: as one of the functions above gives it.
@@ -201,7 +203,7 @@ def with_skipped(table: pd.DataFrame, skipped: Sequence[Mapping[str, str]]) -> p
         1    w  skipped
     """
     missing = pd.DataFrame([{"status": "skipped", **row} for row in skipped]).drop_duplicates()
-    # Whole numbers stay whole where a row has none.
+    # Whole numbers stay whole if a row has none.
     counts = {name: "Int64" for name in table.columns if table[name].dtype.kind == "i"}
     return pd.concat([table.astype(counts).assign(status="ok", reason=""), missing], ignore_index=True)
 
@@ -210,9 +212,9 @@ def faithfulness_of_views(rows: pd.DataFrame, subjects: pd.DataFrame, seed: int)
     """The table of faithfulness.
 
     Args:
-        rows: of the curves of all views.
+        rows: the rows of the curves of all views.
         subjects: view, kind, status, reason of all views.
-        seed: of the intervals.
+        seed: the seed of the intervals.
     """
     return with_skipped(faithfulness_table(rows, seed), _skipped_subjects(subjects))
 
@@ -221,18 +223,18 @@ def randomisation_of_views(rows: pd.DataFrame) -> pd.DataFrame:
     """The table of the randomisation.
 
     Args:
-        rows: of the stages of all views, with status and reason.
+        rows: the rows of the stages of all views, with status and reason.
     """
     return with_skipped(randomisation_table(rows[rows["status"] == "ok"]), _skipped(rows, ["view", "method", "reason"]))
 
 
 def truth_of_views(rows: pd.DataFrame, subjects: pd.DataFrame, views: Sequence[str]) -> pd.DataFrame:
-    """The table of the truth; a view of which no picture could be looked at has a row that says why.
+    """The table of the truth. If no picture of a view could be used, the view has a row that says why.
 
     Args:
-        rows: of the known pictures of these views.
+        rows: the rows of the known pictures of these views.
         subjects: view, kind, status, reason of all views.
-        views: whose truth is known.
+        views: the views whose truth is known.
     """
     skipped = [row for row in _skipped_subjects(subjects) if row["view"] in views]
     explained = {*rows["view"], *(row["view"] for row in skipped)}
@@ -245,5 +247,5 @@ def _skipped_subjects(subjects: pd.DataFrame) -> list[dict[str, str]]:
 
 
 def _skipped(rows: pd.DataFrame, names: list[str]) -> list[dict[str, str]]:
-    """What was left out, and why."""
+    """The skipped items, with the reasons."""
     return rows.loc[rows["status"] == "skipped", names].to_dict("records")  # type: ignore[return-value]

@@ -1,6 +1,6 @@
-r"""What a map of saliency speaks for: a class, or a class and not another one.
+r"""The target of a saliency map: a class, or a class and not another one.
 
-Notation: ``z`` logits, ``A`` the class that is spoken for, ``B`` the class that it is held against.
+Notation: ``z`` logits, ``A`` the class that the map speaks for, ``B`` the class that it is compared with.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from conceptrast.base.errors import ConfigError, ShapeError
 
 @dataclass(frozen=True)
 class Target:
-    r"""Why ``toward``; or, with ``versus``, why ``toward`` and not ``versus``.
+    r"""The question: why ``toward``? With ``versus``: why ``toward`` and not ``versus``?
 
     .. math:: s(z) = z_A \qquad \text{or} \qquad s(z) = z_A - z_B
 
@@ -72,7 +72,7 @@ def refuse_targets(targets: Sequence[Target], n_images: int, n_classes: int) -> 
     """Refuse targets that do not fit the images or the network.
 
     Args:
-        targets: one for each image.
+        targets: one target for each image.
         n_images: number of images.
         n_classes: number of the network's logits.
 

@@ -1,4 +1,4 @@
-"""The tests of a view's maps, beside two kinds of chance: random maps and a blob in the middle."""
+"""The tests of a view's maps, beside two kinds of chance maps: random maps and a blob in the middle."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def with_chance(maps: Mapping[str, np.ndarray], grid: tuple[int, int], seed: int
 
     Args:
         maps: ``[n, H, W]`` by method.
-        grid: rows and columns of the layer: random maps are noise there, enlarged as the maps of methods are.
-        seed: of the random maps.
+        grid: the rows and columns of the layer. Random maps are noise on this grid, enlarged like the maps of methods.
+        seed: the seed of the random maps.
 
     Example:
         >>> [method_maps[:2] for method_maps in with_chance({"grad_cam": np.ones((1, 4, 4))}, (2, 2), seed=0)]
@@ -72,7 +72,7 @@ def view_faithfulness(
         subjects: usable rows image, kind, toward, versus.
         maps: as :func:`with_chance` gives them.
         percentiles: shares of pixels in per cent that ROAD removes.
-        seed: of the imputation's noise.
+        seed: the seed of the imputation's noise.
 
     Returns:
         Rows of :func:`conceptrast.saliency.faithfulness.faithfulness` with image, target_kind, toward, versus, method
@@ -106,19 +106,19 @@ def view_randomisation(
 ) -> pd.DataFrame:
     """How the maps of classes change while the network's parameters become random, from the output downwards.
 
-    Differences of classes are left out: what holds for the one holds for the other.
+    Differences of classes are left out: the result for a class holds for a difference too.
 
     Args:
         pictures: the images and the model.
-        layer: that the maps are made at.
+        layer: the layer that the maps are made at.
         subjects: usable rows image, kind, toward, versus.
-        methods: of the maps.
-        seed: of the random parameters.
+        methods: the methods that make the maps.
+        seed: the seed of the random parameters.
 
     Returns:
         Rows of :func:`conceptrast.saliency.parameter_randomisation.parameter_randomisation` with image, target_kind,
-        toward and versus in place of the position, status and reason. A network whose layers are not known, since it
-        cannot be traced, gives a row ``skipped`` for each method.
+        toward and versus in place of the position, status and reason. If a network cannot be traced, its layers are
+        unknown, and each method has a row with status ``skipped``.
     """
     # Maps of classes alone.
     of_classes = subjects[subjects["kind"] != "difference"].reset_index(drop=True)
@@ -149,11 +149,11 @@ def view_truth(
 
     Args:
         pictures: the images and the model.
-        layer: that the maps are made at: boxes are enlarged by half the distance of two of its positions, since a map
-            cannot say more exactly where something is.
+        layer: the layer that the maps are made at. Boxes are enlarged by half the distance between two of its
+            positions, since a map cannot locate things more exactly.
         subjects: usable rows image, kind, toward, versus.
         maps: as :func:`with_chance` gives them.
-        known: what is where; ``None`` gives no rows.
+        known: the places of concepts; ``None`` gives no rows.
 
     Returns:
         Rows of :func:`conceptrast.saliency.known_truth.truth_rows` with method, baseline, target_kind, toward and
@@ -167,7 +167,7 @@ def view_truth(
     size = pictures.model.preprocess.size
     margin = (size[0] // (2 * grid[0]), size[1] // (2 * grid[1]))
 
-    # For every pair the maps of A, and those of A and not B.
+    # For every pair, the maps of A, and the maps of A and not B.
     parts = [pd.DataFrame(columns=list(TRUTH))]
     pairs = subjects.loc[subjects["kind"] == "difference", ["toward", "versus"]].drop_duplicates()
     for first, second in pairs.itertuples(index=False, name=None):
@@ -191,12 +191,12 @@ def view_truth(
 
 
 def _of_subjects(rows: pd.DataFrame, subjects: pd.DataFrame, **words: str) -> pd.DataFrame:
-    """Rows with a ``position`` in a batch as rows with the subject at that position."""
+    """Replace each row's ``position`` in a batch by the subject at that position."""
     facts = subjects.iloc[rows["position"].to_numpy()][["image", "kind", "toward", "versus"]].reset_index(drop=True)
     facts = facts.rename(columns={"kind": "target_kind"})
     return pd.concat([facts.assign(**words), rows.drop(columns="position").reset_index(drop=True)], axis=1)
 
 
 def _join_tables(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """All rows; the first part only says which columns there are where there is none."""
+    """Join all rows. If there are none, the first part gives the columns."""
     return pd.concat(parts[1:], ignore_index=True) if len(parts) > 1 else parts[0]

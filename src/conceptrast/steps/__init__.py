@@ -1,1 +1,1 @@
-"""One short module per rule of the workflow: read files, call the library, write files."""
+"""The steps of the workflow. Each rule has one short module, which reads files, calls the library and writes files."""

@@ -29,7 +29,7 @@ from conceptrast.steps.runner import LOGGER, run
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs(PictureInputs):
-    """And what the model says of all pictures. With ``truth``, tables say what the concepts show."""
+    """Also the model's predictions for all pictures. With ``truth``, tables say what the concepts show."""
 
     predictions: Path
     truth: Path | None = None
@@ -37,7 +37,7 @@ class Inputs(PictureInputs):
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """CAVs of the first shape of segments, the table of all, and ``<figures>/<class>.png``, listed in ``manifest``."""
+    """CAVs of the first shape of segments, the table of all shapes, and figures, which ``manifest`` lists."""
 
     cavs: Path
     concepts: Path
@@ -46,7 +46,7 @@ class Outputs:
 
 
 def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
-    """Write the concepts of every named class that has images, and say why another has none."""
+    """Write the concepts of every named class with images, and say why the other classes have none."""
     pictures = open_pictures(settings, inputs)
     names = pictures.model.class_names
     options = AceOptions.of(settings["ace"])
@@ -60,7 +60,7 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
         n_classes=len(names),
         classes=dict.fromkeys(pictures.model.class_indices(settings["classes"]) or ()),
     )
-    # What is known of them
+    # What is known about them
     known = None
     labels = None
     if inputs.truth is not None:

@@ -18,7 +18,7 @@ NO_CONCEPTS = "no class has a concept that is kept: see ace.csv"
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """In the order of ``settings["studies"]``; of ``settings["studies_with_truth"]`` there is recovery."""
+    """Files in the order of ``settings["studies"]``; ``recovery`` follows ``settings["studies_with_truth"]``."""
 
     concepts: list[Path]
 

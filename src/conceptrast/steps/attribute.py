@@ -1,4 +1,4 @@
-"""Attribute each image of a shard's classes to the class the model predicts for it."""
+"""Compute each image's attribution towards the class that the model predicts, for a shard's classes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from conceptrast.steps.runner import LOGGER, run
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs(PictureInputs):
-    """And what the model says of all pictures."""
+    """Also the model's predictions for all pictures."""
 
     predictions: Path
 
@@ -31,7 +31,7 @@ class Outputs:
 
 def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     """Attribute the images of every ``settings["shards"]``-th class."""
-    # All copies of an image run at once, so a batch of pictures is as much smaller.
+    # All copies of an image run at once, so a batch has fewer pictures.
     batch_size = max(1, settings["batch_size"] // max(1, settings["attribution"]["samples"]))
     pictures = open_pictures({**settings, "batch_size": batch_size}, inputs)
     model = pictures.model

@@ -1,4 +1,4 @@
-"""Cut every model at its layer and check every entry, before anything is computed.
+"""Cut every model at its layer, and check every entry before anything is computed.
 
 A wrong layer or box ends the run in seconds, not hours.
 """
@@ -17,8 +17,8 @@ from conceptrast.steps.runner import LOGGER, run
 def main(settings: dict[str, Any]) -> None:
     """Log the shape of each layer.
 
-    Settings: entries of ``models`` by name, and ``checks``: ``where`` each is, its ``entry``, and the function that
-    refuses it (``check``), if its analysis has one.
+    Settings: ``models`` has the entries of models by name. Each of ``checks`` has its place (``where``), its ``entry``
+    and, if its analysis has one, the function that checks it (``check``).
     """
     for due in settings["checks"]:
         entry = due["entry"]
@@ -29,7 +29,7 @@ def main(settings: dict[str, Any]) -> None:
             shape = _shape(model, entry["layer"], where) if "layer" in entry else ()
         except ConceptrastError as error:
             raise LayerError(f"'{where}': {error}") from error
-        # What its analysis asks of it
+        # The check of its analysis
         try:
             if due["check"]:
                 implementation(due["check"])(entry, shape, preprocess_of(model).size)
@@ -40,7 +40,7 @@ def main(settings: dict[str, Any]) -> None:
 
 
 def _shape(model: dict[str, Any], layer: str, where: str) -> tuple[int, ...]:
-    """Shape of a layer's activations for one image, which is logged."""
+    """Shape of a layer's activations for one image; it is logged, too."""
     activations = layer_shape(model, layer)
     sizes = "×".join(str(size) for size in activations.shape)
     values = "" if activations.rectified else ", negative values included"

@@ -1,4 +1,4 @@
-"""Put each class's best patches together and ask the model what it sees, beside two chance rows."""
+"""Put each class's best patches together and ask the model what it sees. Two chance rows are for comparison."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from conceptrast.steps.runner import run
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs(PictureInputs):
-    """And what the model says of all pictures, the components of its classes, and their patches."""
+    """Also the model's predictions for all pictures, the components of its classes, and their patches."""
 
     predictions: Path
     components: Path
@@ -29,13 +29,13 @@ class Inputs(PictureInputs):
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """One row per class, recipe, selection and baseline, and one per class that was skipped."""
+    """One row for each class, recipe, selection and baseline, and one for each skipped class."""
 
     prediction: Path
 
 
 def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
-    """Write what the model says of the patches of every class."""
+    """Write the model's predictions for the patches of every class."""
     pictures = open_pictures(settings, inputs)
     model = pictures.model
     predictions = read_table(inputs.predictions)

@@ -17,7 +17,7 @@ from conceptrast.steps.runner import run
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs(PictureInputs):
-    """And what is where in the pictures, and the patches of all components."""
+    """Also the objects in the pictures with their places, and the patches of all components."""
 
     truth: Path
     prototypes: Path
@@ -25,7 +25,7 @@ class Inputs(PictureInputs):
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """One row per class, recipe and concept; one per class, recipe and component."""
+    """Two tables: a row for each class, recipe and concept, and a row for each class, recipe and component."""
 
     recovery: Path
     purity: Path

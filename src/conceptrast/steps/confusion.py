@@ -1,4 +1,4 @@
-"""What the trained models of a run take for what, on the pictures held out of their training."""
+"""Count how often a run's trained models mistake classes, on the pictures that were held out of their training."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from conceptrast.steps.runner import run
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """In the order of ``settings["models"]``; class names are those of each model's dataset."""
+    """Files in the order of ``settings["models"]``; the class names are those of each model's dataset."""
 
     predictions: list[Path]
     class_names: list[Path]
@@ -32,7 +32,7 @@ class Outputs:
 
 
 def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
-    """Write how often each class is taken for each, model by model."""
+    """Write how often pictures of each label are predicted as each class, for every model."""
     files = zip(settings["models"], inputs.predictions, inputs.class_names, outputs.figures, strict=True)
     parts = []
     for model, predictions, class_names, figure in files:
@@ -46,7 +46,7 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
 
 
 def _names_of(entry: list[str] | str | None) -> list[str] | None:
-    """Names of a model's classes, where the configuration has them or names their file."""
+    """Names of a model's classes, if the configuration has them or names their file."""
     if not isinstance(entry, str):
         return entry
     from conceptrast.models.opening import read_class_names  # loads torch, which nothing else here needs

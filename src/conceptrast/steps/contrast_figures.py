@@ -27,7 +27,7 @@ from conceptrast.steps.runner import LOGGER, run
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs(PictureInputs):
-    """And all that the steps of the study's contrasts have written."""
+    """Also all files from the steps of the study's contrasts."""
 
     predictions: Path
     attributions: list[Path]

@@ -1,4 +1,4 @@
-"""Compare the contrasts of classes that share a concept with the concept that is known to tell them apart."""
+"""For two classes that share a concept, compare their contrast with the known concept that tells them apart."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from conceptrast.steps.runner import run
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs(PictureInputs):
-    """And what the study's shards have written, the patches of contrasts, and what is where in the pictures."""
+    """Also the files of the study's shards, the patches of contrasts, and the objects in the pictures with places."""
 
     attributions: list[Path]
     features: list[Path]
@@ -33,14 +33,14 @@ class Inputs(PictureInputs):
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """Mass in the cells of both concepts, image by image; the strongest component's concept, pair by pair."""
+    """For each image, the mass in the cells of both concepts; for each pair, the strongest component's concept."""
 
     mass: Path
     strongest: Path
 
 
 def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
-    """Write where the contrasts of all pairs lie that share a concept."""
+    """Write where the contrasts lie, for all pairs that share a concept."""
     pictures = open_pictures(settings, inputs)
     view = refuse_resized(pictures.dataset, pictures.table, pictures.model.preprocess)
     truth = read_table(inputs.truth)

@@ -22,7 +22,7 @@ NOTHING_SHARED = "no two classes with a plane share a concept"
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """In the order of ``settings``: studies, studies_with_truth (masses, strongest); shards of each study."""
+    """Files in the order of ``settings``: studies with their shards; studies_with_truth for masses and strongest."""
 
     features: list[Path]
     hyperplanes: list[Path]

@@ -23,7 +23,7 @@ from conceptrast.steps.runner import run
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs(PictureInputs):
-    """And what the study's shards have written. With ``truth``, all pairs that share a concept are looked at too."""
+    """Also the files of the study's shards. With ``truth``, all pairs that share a concept are included, too."""
 
     predictions: Path
     attributions: list[Path]
@@ -34,7 +34,7 @@ class Inputs(PictureInputs):
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """Components of both sides of each pair, their patches, and what came of each named pair."""
+    """Components of both sides of each pair, their patches, and the outcome of each named pair."""
 
     components: Path
     prototypes: Path
@@ -42,7 +42,7 @@ class Outputs:
 
 
 def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
-    """Write components and patches of the named pairs; with a truth, also those of chance and of sharing pairs."""
+    """Write components and patches of the named pairs. With a truth, add chance and the pairs that share a concept."""
     pictures = open_pictures(settings, inputs)
     bank = FeatureBank(inputs.features)
     # Which pairs and planes

@@ -39,7 +39,7 @@ NOTE = "of the images moved, the one of median way over all directions; activati
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs(PictureInputs):
-    """And the decoder, and what the study's other parts have found that gives directions."""
+    """Also the decoder, and the study's results that give directions."""
 
     predictions: Path
     decoder: Path
@@ -50,7 +50,7 @@ class Inputs(PictureInputs):
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """What the model says on the way; strips and animations, listed in ``manifest``."""
+    """The model's predictions along the way, and strips and animations, which ``manifest`` lists."""
 
     counterfactual: Path
     pictures: Path
@@ -58,7 +58,7 @@ class Outputs:
 
 
 def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
-    """Move images of the first class of each named pair, and draw the way of one of them."""
+    """Move images of the first class of each named pair, and draw the way of one image."""
     pictures = open_pictures(settings, inputs)
     model = pictures.model
     options = settings["counterfactual"]

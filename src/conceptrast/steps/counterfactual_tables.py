@@ -16,7 +16,7 @@ from conceptrast.steps.runner import run
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """In the order of ``settings["studies"]``."""
+    """Files in the order of ``settings["studies"]``."""
 
     reconstructions: list[Path]
     counterfactuals: list[Path]

@@ -1,4 +1,4 @@
-"""Train the decoder of a study's layer and measure how well it reconstructs; resumes a training that was killed."""
+"""Train the decoder of a study's layer, and measure how well it reconstructs. A killed training is resumed."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from conceptrast.steps.runner import run
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs(PictureInputs):
-    """``key`` says what code and data the training is made of: a checkpoint of another key is ignored."""
+    """``key`` names the code and data that the training uses; a checkpoint with another key is ignored."""
 
     key: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """The decoder, its epochs, and PSNR, SSIM and share of pictures that keep their class."""
+    """The decoder, its epochs, and PSNR, SSIM and the share of pictures that keep their class."""
 
     decoder: Path
     history: Path
@@ -40,7 +40,7 @@ class Outputs:
 
 
 def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
-    """Train on drawn pictures of the split ``train``, measure on drawn ones of ``validation``."""
+    """Train on drawn pictures of the split ``train``, and measure on drawn pictures of ``validation``."""
     pictures = open_pictures(settings, inputs)
     model = pictures.model
     split = SplitModel(model, settings["layer"])

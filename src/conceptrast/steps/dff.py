@@ -1,4 +1,4 @@
-"""Factorize what a layer holds of some pictures, score the concepts and draw them."""
+"""Factorize a layer's activations of some pictures, score the concepts and draw them."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from conceptrast.steps.runner import LOGGER, run
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs(PictureInputs):
-    """And what the model says of all pictures, where that chooses them."""
+    """Also the model's predictions for all pictures, if they choose the pictures."""
 
     predictions: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """Scores, arrays, and ``<figures>/<picture>.png`` (``all.png`` of shared concepts), listed in ``manifest``."""
+    """Scores, arrays, and ``<figures>/<picture>.png`` (``all.png`` for shared concepts), which ``manifest`` lists."""
 
     concepts: Path
     arrays: Path
@@ -40,7 +40,7 @@ class Outputs:
 
 
 def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
-    """Write the concepts of the chosen pictures; where there are none, tables that say so."""
+    """Write the concepts of the chosen pictures. If there are no pictures, the table says why."""
     # Which pictures
     pictures = open_pictures(settings, inputs)
     images, title = _entry_images(pictures, settings, inputs.predictions)
@@ -71,7 +71,7 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
 
 
 def _entry_images(pictures: Pictures, settings: dict[str, Any], predictions: Path | None) -> tuple[np.ndarray, str]:
-    """Which pictures, and what they are in words: the first of their labels, or drawn ones of a predicted class."""
+    """Choose pictures and describe them in words: the first of each label, or some drawn from a predicted class."""
     if predictions is None:
         return labelled_pictures(pictures, settings["images"], settings.get("labels"))
     return predicted_pictures(

@@ -15,7 +15,7 @@ from conceptrast.steps.runner import run
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """In the order of ``settings["dffs"]``."""
+    """Files in the order of ``settings["dffs"]``."""
 
     concepts: list[Path]
 

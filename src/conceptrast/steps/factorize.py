@@ -19,7 +19,7 @@ from conceptrast.steps.runner import run
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs(PictureInputs):
-    """And the attributions of all shards."""
+    """Also the attributions of all shards."""
 
     attributions: list[Path]
 
@@ -32,7 +32,7 @@ class Outputs:
 
 
 def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
-    """Write the components of the classes of the attribution files."""
+    """Write the components of all classes in the attribution files."""
     attribution = read_attributions(inputs.attributions)
     pictures = open_pictures(settings, inputs)
     model = pictures.model

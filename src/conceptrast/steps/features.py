@@ -17,7 +17,7 @@ from conceptrast.steps.runner import run
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs(PictureInputs):
-    """And the attribution of the shard's classes."""
+    """Also the attribution of the shard's classes."""
 
     attribution: Path
 

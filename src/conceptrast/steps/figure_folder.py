@@ -18,12 +18,12 @@ PAIRS = ("from_class", "to_class", "file")
 
 
 class FigureFolder:
-    """Where a step writes its figures: it notes which, lists them in a manifest, and removes those of earlier runs.
+    """The folder of a step's figures. It records new figures in a manifest and removes figures of earlier runs.
 
     Args:
-        folder: is made if it is not there.
-        columns: of the manifest. The last is the name of the file.
-        pattern: glob of all names that this step may have given in an earlier run, unfinished files included.
+        folder: the folder; it is made if it does not exist.
+        columns: columns of the manifest; the last is the name of the file.
+        pattern: glob of all names that this step may have used in earlier runs, including unfinished files.
 
     Example:
         >>> import tempfile
@@ -47,7 +47,7 @@ class FigureFolder:
         folder.mkdir(parents=True, exist_ok=True)
 
     def add(self, *row: object) -> Path:
-        """Note one row of the manifest; where its figure is to be written."""
+        """Record one row of the manifest, and return the path for its figure."""
         self._rows.append(row)
         return self.folder / str(row[-1])
 
@@ -60,9 +60,9 @@ class FigureFolder:
 
 
 def pair_stem(pair: tuple[int, int], names: Sequence[str], between: str) -> str:
-    """Name of a file of a pair of classes, without its ending.
+    """Name of a file for a pair of classes, without its suffix.
 
-    Numbers come first: two classes may have the same name, or one that is no part of a file name.
+    It has the classes' numbers, because two classes may have the same name, or a name that does not fit a file.
 
     Example:
         >>> pair_stem((0, 2), ["cat", "dog", "polar bear"], "-not-")

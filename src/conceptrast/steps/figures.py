@@ -22,7 +22,7 @@ from conceptrast.steps.runner import run
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs(PictureInputs):
-    """And all that the study's steps have written."""
+    """Also all files from the study's steps."""
 
     predictions: Path
     attributions: list[Path]
@@ -41,7 +41,7 @@ class Outputs:
 
 
 def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
-    """Settings: ``study`` is its name, ``card_recipe`` the key of ``recipes`` that cards show; the rest as usual."""
+    """Draw a study's figures. Settings: ``study`` is its name; ``card_recipe`` names the recipe that cards show."""
     # What the cards show
     recipe_name = settings["card_recipe"]
     components = read_arrays(inputs.components)

@@ -1,4 +1,4 @@
-"""Fit the hyperplanes of a shard of a study's pairs of classes, by every solver."""
+"""Fit the hyperplanes for a shard of a study's pairs of classes, with every solver."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Inputs:
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """The pairs whose lower class is in this shard."""
+    """Hyperplanes of the pairs whose lower class is in this shard."""
 
     hyperplanes: Path
 

@@ -1,4 +1,4 @@
-"""Look at every picture of a dataset once: index, refused pictures, known truth, class names."""
+"""Look at every picture of a dataset once, and write index, rejected pictures, known truth and class names."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Inputs:
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """``fingerprint`` keeps the key, for clones that do not have the pictures."""
+    """``fingerprint`` stores the key for clones without the pictures."""
 
     index: Path
     rejected: Path
@@ -31,10 +31,10 @@ class Outputs:
 
 
 def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
-    """Settings: dataset (its entry in the config), seed, max_rejected."""
+    """Write the index. Settings: dataset (its entry in the config), seed, max_rejected."""
     dataset = open_dataset(settings["dataset"], settings["seed"])
     index = dataset.build_index(inputs.workers)
-    for row in index.rejected.itertuples():  # the log survives where the table of a failed job does not
+    for row in index.rejected.itertuples():  # if the job fails, its log survives but its table does not
         LOGGER.warning("rejected %s: %s", row.path, row.reason)
     write_table(index.rejected, outputs.rejected)
     index.check(settings["max_rejected"])

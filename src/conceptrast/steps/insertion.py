@@ -21,7 +21,7 @@ from conceptrast.steps.runner import run
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs(PictureInputs):
-    """And what the model says of all pictures."""
+    """Also the model's predictions for all pictures."""
 
     predictions: Path
 

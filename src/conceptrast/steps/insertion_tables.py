@@ -15,14 +15,14 @@ from conceptrast.steps.runner import run
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """In the order of ``settings["insertions"]``."""
+    """Files in the order of ``settings["insertions"]``."""
 
     insertions: list[Path]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """The one table."""
+    """The table of all insertion tests."""
 
     tables: list[Path]
 

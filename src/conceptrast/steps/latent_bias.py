@@ -1,4 +1,4 @@
-"""Compare the latent spaces of all networks of one bias: codes, positions, figures."""
+"""Compare the latent spaces of all networks of one comparison: codes, positions, figures."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Inputs:
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """``figures`` are the map, the rotations, and a strip for each condition: of the networks of the first seed."""
+    """``figures`` show the networks of the first seed: the map, the rotations, and a strip for each condition."""
 
     codes: Path
     positions: Path

@@ -1,4 +1,4 @@
-"""Build the tables of how much of a planted rotation the latent spaces carry."""
+"""Build the tables that say how much of a planted rotation the latent spaces show."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from conceptrast.steps.runner import run
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """Positions in the order of ``settings["biases"]``, histories of each in that of its networks."""
+    """Positions in the order of ``settings["biases"]``; histories of each bias in the order of its networks."""
 
     positions: list[Path]
     histories: list[Path]
@@ -30,7 +30,7 @@ class Outputs:
 
 
 def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
-    """Write a row for every network, and their summary."""
+    """Write a row for every network, and a summary of the networks."""
     keys = [(bias["name"], *key) for bias in settings["biases"] for key in trained_networks(bias["seeds"])]
     histories = dict(zip(keys, inputs.histories, strict=True))
     rows = []

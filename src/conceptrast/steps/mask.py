@@ -1,4 +1,4 @@
-"""Hide the places of a class's images in the order of their distance to a hyperplane, and in a random order."""
+"""Hide positions of a class's images, in the order of their distance to a hyperplane and in a random order."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from conceptrast.steps.runner import run
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs(PictureInputs):
-    """And the attributions, features and hyperplanes of all shards."""
+    """Also the attributions, features and hyperplanes of all shards."""
 
     attributions: list[Path]
     features: list[Path]
@@ -31,14 +31,14 @@ class Inputs(PictureInputs):
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """Probabilities of both classes at every share; in which order one image of each pair is hidden."""
+    """Probabilities of both classes at every hidden share, and the order of hiding for one image of each pair."""
 
     mask: Path
     examples: Path
 
 
 def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
-    """Write the mask test of the named pairs and of some drawn ones."""
+    """Write the mask test of the named pairs and of some drawn pairs."""
     pictures = open_pictures(settings, inputs)
     seed = settings["seed"]
     # Which pairs

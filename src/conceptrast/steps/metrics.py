@@ -26,7 +26,7 @@ class Outputs:
 
 
 def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
-    """Write the headline numbers; ``headlines`` of the settings say where they are."""
+    """Write the headline numbers. The setting ``headlines`` says where they are."""
     tables = {path.stem: read_table(path) for path in inputs.tables}
     write_json(headline_metrics(tables, settings["headlines"]), outputs.metrics)
 

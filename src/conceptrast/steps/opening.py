@@ -1,4 +1,4 @@
-"""What the steps that look at pictures open first: the model, where it runs, and the pictures."""
+"""Open what all steps with pictures need first: the model, its device, and the pictures."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from conceptrast.models.pictures import Pictures
 
 @dataclass(frozen=True, kw_only=True)
 class PictureInputs:
-    """What pictures and their model are opened from.
+    """The files that pictures and their model are opened from.
 
     Args:
         index: table of the dataset's pictures.
-        class_names: of the dataset.
-        weights: of a model that the workflow trains.
-        workers: processes that decode pictures; 0 decodes them in the step itself.
+        class_names: class names of the dataset.
+        weights: weights of a model that the workflow trains.
+        workers: number of processes that decode pictures; 0 decodes them in the step itself.
     """
 
     index: Path
@@ -34,7 +34,7 @@ class PictureInputs:
 
 
 def open_pictures(settings: dict[str, Any], inputs: PictureInputs) -> Pictures:
-    """Pictures with their model, on the GPU where there is one. Settings: model, dataset, seed, batch_size."""
+    """Pictures with their model, on the GPU if there is one. Settings: model, dataset, seed, batch_size."""
     model = open_model(settings["model"], inputs.weights, read_json(inputs.class_names))
     model.module.to(default_device())
     return Pictures(
@@ -47,5 +47,5 @@ def open_pictures(settings: dict[str, Any], inputs: PictureInputs) -> Pictures:
 
 
 def md5_of(table: pd.DataFrame) -> str:
-    """md5 of a table as CSV: part of the key of a training's checkpoint."""
+    """MD5 of a table as CSV. It is part of the key of a training's checkpoint."""
     return hashlib.md5(table.to_csv(index=False).encode(), usedforsecurity=False).hexdigest()

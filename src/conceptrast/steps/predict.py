@@ -15,14 +15,14 @@ from conceptrast.steps.runner import run
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs(PictureInputs):
-    """``key`` is the fingerprint of what the model brings along."""
+    """``key`` is the fingerprint of the model's own files."""
 
     key: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """``fingerprint`` keeps the key, for clones that do not have the weights."""
+    """``fingerprint`` stores the key for clones without the weights."""
 
     predictions: Path
     fingerprint: Path | None = None

@@ -1,4 +1,4 @@
-"""Find the patches of all images that are most like each component, in one pass for all recipes."""
+"""Find the patches that are most like each component, in one pass over all images for all recipes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from conceptrast.steps.runner import run
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs(PictureInputs):
-    """And what the model says of all pictures, and the components of its classes."""
+    """Also the model's predictions for all pictures, and the components of its classes."""
 
     predictions: Path
     components: Path

@@ -1,9 +1,9 @@
-"""What all steps share: the command line, read off their files; a log; short errors.
+"""Run a step: make its command line from its files, start a log, and report errors in short.
 
 A step is a function ``main(settings, inputs, outputs)``. ``settings`` is one JSON object. ``inputs`` and ``outputs``
-belong to ``Inputs`` and ``Outputs``, dataclasses of the step. Each of their fields is an option of the command line
-with the same name: one path (``Path``), several (``list[Path]``), a number or a text (``int``, ``str``). A field with a
-default may be left out. What is logged goes to standard error, where a person watches, and to ``--log``.
+are objects of ``Inputs`` and ``Outputs``, dataclasses of the step. Each field is an option of the command line with the
+same name: one path (``Path``), several paths (``list[Path]``), a number or a text (``int``, ``str``). A field with a
+default may be left out. The log goes to standard error, where a person can watch it, and to ``--log``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from conceptrast.base.errors import ConceptrastError
 
 LOGGER = logging.getLogger("conceptrast")
 
-#: The disk is full, the user's share of it is, or a file may not become as large.
+#: The disk is full, the user's quota is full, or a file would be too large.
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -34,7 +34,7 @@ def groups_of(main: Callable[..., None]) -> list[type]:
 
 
 def parser_of(main: Callable[..., None]) -> argparse.ArgumentParser:
-    """Command line of a step. An option that is not given is left to the default of its field."""
+    """The command line of a step. If an option is not given, its field has its default."""
     parser = argparse.ArgumentParser(description=inspect.getdoc(inspect.getmodule(main)))
     parser.add_argument("--settings", type=json.loads, required=True)
     for group in groups_of(main):
@@ -59,7 +59,7 @@ def _add_option(parser: argparse.ArgumentParser, field: Field[Any], kind: Any) -
 
 
 def call(main: Callable[..., None], settings: dict[str, Any], **files: Any) -> None:
-    """Call a step with its files by name, each in the dataclass that has a field of that name.
+    """Call a step with its files by name. Each file goes into the dataclass that has a field of that name.
 
     Raises:
         TypeError: a file is missing, or no field has its name.
@@ -74,11 +74,11 @@ def call(main: Callable[..., None], settings: dict[str, Any], **files: Any) -> N
 
 
 def run(main: Callable[..., None], arguments: Sequence[str] | None = None) -> None:
-    """Parse the command line, call ``main``, and exit with a short message if the user has to put something right."""
+    """Parse the command line and call ``main``. For errors that the user can put right, exit with a short message."""
     values = vars(parser_of(main).parse_args(arguments))
     log = values.pop("log")
     threads = values.pop("threads")
-    # Every rule says how many processes may decode pictures, also to steps that open none.
+    # Every rule passes the number of processes that decode, even to steps that open no pictures.
     if not any(field.name == "workers" for group in groups_of(main) for field in fields(group)):
         del values["workers"]
     _start_log(log)
@@ -105,14 +105,14 @@ def _start_log(log: Path | None) -> None:
 
 
 def _limit_threads(threads: int) -> None:
-    """Limit torch, which a step that computes with it has imported by now; others need not wait for its import."""
+    """Limit torch's threads, if the step has imported torch by now. Other steps need not wait for its import."""
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.set_num_threads(threads)
 
 
 def system_message(error: OSError) -> str:
-    """What the system refused, in one line.
+    """Say in one line what the system refused.
 
     Example:
         >>> system_message(OSError(errno.EACCES, "Permission denied", "out.npz"))

@@ -1,4 +1,4 @@
-"""Make the class activation maps of a view, and the picture of them."""
+"""Make the class activation maps of a view, and a figure of them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from conceptrast.steps.runner import LOGGER, run
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs(PictureInputs):
-    """And what the model says of all pictures. With ``truth``, the figure outlines what tells two classes apart."""
+    """Also the model's predictions for all pictures. With ``truth``, the figure outlines where two classes differ."""
 
     predictions: Path
     truth: Path | None = None
@@ -28,7 +28,7 @@ class Inputs(PictureInputs):
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """A map of every subject by every method, what the subjects are, and the figure of the first of them."""
+    """A map of every subject by every method, a table of the subjects, and a figure of the first subjects."""
 
     maps: Path
     subjects: Path

@@ -16,7 +16,7 @@ from conceptrast.steps.runner import run
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """In the order of ``settings["views"]``; recovery in that of ``settings["views_with_truth"]``."""
+    """Files in the order of ``settings["views"]``; ``recovery`` follows ``settings["views_with_truth"]``."""
 
     subjects: list[Path]
     faithfulness: list[Path]

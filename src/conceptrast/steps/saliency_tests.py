@@ -1,4 +1,4 @@
-"""Test the maps of a view: faithfulness, parameter randomisation and, where it is known, the truth."""
+"""Test the maps of a view: faithfulness, parameter randomisation and, if it is known, the truth."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from conceptrast.steps.runner import run
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs(PictureInputs):
-    """And the maps of the view and its subjects; what is where in the pictures, if that is known."""
+    """Also the maps of the view and its subjects, and the objects in the pictures with their places, if known."""
 
     maps: Path
     subjects: Path
@@ -28,7 +28,7 @@ class Inputs(PictureInputs):
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """A row for every step of every curve, every stage of the randomisation, every known picture; and curves."""
+    """Tables with a row for each step of a curve, stage of the randomisation, or known picture; and the curves."""
 
     faithfulness: Path
     randomisation: Path
@@ -37,7 +37,7 @@ class Outputs:
 
 
 def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
-    """Write what the tests of a view give."""
+    """Write the results of the tests of a view."""
     pictures = open_pictures(settings, inputs)
     layer = settings["layer"]
     seed = settings["seed"]

@@ -20,7 +20,7 @@ from conceptrast.steps.runner import run
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs(PictureInputs):
-    """And the attribution of the shard's classes, the features and hyperplanes of all shards."""
+    """Also the attribution of the shard's classes, and the features and hyperplanes of all shards."""
 
     attribution: Path
     features: list[Path]

@@ -1,4 +1,4 @@
-"""Build the tables that explain a run's classes from the files of its studies."""
+"""Build the tables about a run's classes from the files of its studies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from conceptrast.steps.runner import run
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """In the order of ``settings``: studies, studies_with_truth, trained_models; shards of each study."""
+    """Files in the order of ``settings``: studies with their shards, studies_with_truth, trained_models."""
 
     predictions: list[Path]
     class_names: list[Path]
@@ -49,7 +49,7 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
 
 
 def _component_prediction(settings: dict[str, Any], inputs: Inputs) -> pd.DataFrame:
-    """How often the model recognises a class in its patches, study by study, beside published numbers."""
+    """For each study, how often the model recognises a class in its patches, beside published numbers."""
     parts = []
     for study, path in zip(settings["studies"], inputs.prediction, strict=True):
         part = component_prediction_table(read_table(path))
@@ -60,7 +60,7 @@ def _component_prediction(settings: dict[str, Any], inputs: Inputs) -> pd.DataFr
 
 
 def _studies(settings: dict[str, Any], inputs: Inputs) -> pd.DataFrame:
-    """One row a study."""
+    """One row for each study."""
     # Names of the study, then numbers of its files
     shards = settings["shards"]
     rows = []
@@ -81,7 +81,7 @@ def _studies(settings: dict[str, Any], inputs: Inputs) -> pd.DataFrame:
 
 
 def _concept_recovery(settings: dict[str, Any], inputs: Inputs) -> pd.DataFrame:
-    """What is found of the known concepts, study by study."""
+    """For each study, which of the known concepts are found."""
     files = zip(settings["studies_with_truth"], inputs.recovery, inputs.purity, strict=True)
     parts = []
     for study, recovery, purity in files:
@@ -92,7 +92,7 @@ def _concept_recovery(settings: dict[str, Any], inputs: Inputs) -> pd.DataFrame:
 
 
 def _models(settings: dict[str, Any], inputs: Inputs) -> pd.DataFrame:
-    """One row a trained model."""
+    """One row for each trained model."""
     files = zip(settings["trained_models"], inputs.histories, strict=True)
     return pd.DataFrame([{"model": name, **model_summary(read_table(path))} for name, path in files])
 

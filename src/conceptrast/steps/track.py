@@ -1,4 +1,4 @@
-"""Record a run in MLflow; the receipt says under which id."""
+"""Record a run in MLflow. The receipt holds the id of the record."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from conceptrast.tracking import Record, record
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """A manifest lists the files of the folder that it lies beside and that has its name."""
+    """A manifest lists the files of a folder: the folder has the manifest's name and lies beside it."""
 
     tables: list[Path]
     metrics: Path
@@ -31,9 +31,9 @@ class Outputs:
 
 
 def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
-    """Settings: config, code, data, weights, repository.
+    """Record the run. Settings: config, code, data, weights, repository.
 
-    The store is ``MLFLOW_TRACKING_URI`` or the clone's own.
+    The store is ``MLFLOW_TRACKING_URI``, or a store in the clone.
     """
     repository = Path(settings["repository"])
     store = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(repository / 'mlflow.db').resolve()}"

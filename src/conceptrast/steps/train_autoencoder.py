@@ -1,4 +1,4 @@
-"""Train an adversarial autoencoder on rotated pictures; resumes a training that was killed."""
+"""Train an adversarial autoencoder on rotated pictures. A killed training is resumed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from conceptrast.steps.runner import run
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """``key`` says what code and data the training is made of: a checkpoint of another key is ignored."""
+    """``key`` names the code and data that the training uses; a checkpoint with another key is ignored."""
 
     index: Path
     key: str = ""

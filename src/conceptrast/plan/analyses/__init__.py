@@ -1,4 +1,4 @@
-"""The analyses: a descriptor each, and one line here."""
+"""The analyses. Each has a descriptor, and one line here."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DESCRIPTORS = (
     "dff",
     "bias",
 )
-"""Files of this folder, in the order of a run's tables; each has one :class:`~conceptrast.plan.analysis.Analysis`."""
+"""Modules of this folder, in the order of a run's tables; each has one :class:`~conceptrast.plan.analysis.Analysis`."""
 
 
 @cache
@@ -42,7 +42,7 @@ def analyses() -> Mapping[str, Analysis]:
 
 
 def by_name(descriptors: Mapping[str, Analysis]) -> dict[str, Analysis]:
-    """Analyses by name, from those of each module.
+    """Analyses by their names, from the analysis of each module.
 
     Raises:
         ConfigError: a descriptor has no name, or two have the same name, key or step.
@@ -72,7 +72,7 @@ def _refuse_twice(what: str, names: list[str]) -> None:
 
 @cache
 def configuration() -> type[Run]:
-    """The keys of a configuration: those that every run has, and those of all analyses."""
+    """The keys of a configuration: the keys that every run has, and the keys of all analyses."""
     fields: dict[str, Any] = {
         "studies": (dict[EntryName, study()], key("layers of models that are explained, by name", {})),  # type: ignore[misc]
     }
@@ -83,7 +83,7 @@ def configuration() -> type[Run]:
 
 @cache
 def study() -> type[Section]:
-    """The keys of a study: its own, and those that switch an analysis on for it."""
+    """The keys of a study: its own keys, and the keys that switch an analysis on."""
     from conceptrast.plan.analyses.concepts import Study
 
     keys: dict[str, Any] = dict(analysis.study_key for analysis in analyses().values() if analysis.study_key)
@@ -91,7 +91,7 @@ def study() -> type[Section]:
 
 
 def headlines(tables: Iterable[str]) -> list[Config]:
-    """Where the headline numbers of these tables are, as :func:`conceptrast.tables.headline_metrics` takes it.
+    """The places of these tables' headline numbers, as :func:`conceptrast.tables.headline_metrics` takes them.
 
     Example:
         >>> [headline] = headlines(["decoder"])

@@ -1,4 +1,4 @@
-"""Which concepts of a class are there among superpixels (ACE), and does the model use them (TCAV)?"""
+"""Which superpixels of a class's pictures form concepts (ACE), and does the model use these concepts (TCAV)?"""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Ace(Section):
 
 
 def ace(plan: Plan, study: str) -> Config:
-    """Of a study."""
+    """Settings of the step for one study."""
     return {
         **study_settings(plan, study),
         **run_settings(plan, "min_images", "ace"),
@@ -51,12 +51,12 @@ def ace(plan: Plan, study: str) -> Config:
 
 
 def ace_tables(plan: Plan) -> Config:
-    """Of the run."""
+    """Settings of the step for the run."""
     return {"studies": list(plan.entries("ace")), "studies_with_truth": plan.with_truth("ace")}
 
 
 def problems(config: Config, _source: Path) -> Iterator[str]:
-    """More segments at least than at most."""
+    """Refuse a smallest number of segments above the largest."""
     least = config["ace"]["min_segments"]
     most = config["ace"]["max_segments"]
     if most < least:

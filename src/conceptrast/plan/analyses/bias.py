@@ -1,4 +1,4 @@
-"""Does a latent space show a planted bias? An adversarial autoencoder and a plain ResNet beside it."""
+"""Does a latent space show a planted bias? We compare an adversarial autoencoder and a plain ResNet."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from conceptrast.plan.plan import Plan
 
 RESNETS = ("resnet", "resnext", "wide_resnet")
-"""How the names start of networks whose pooled features a comparison of latent spaces can look at."""
+"""Networks whose names start like this have pooled features that a comparison of latent spaces can use."""
 
 
 class Epochs(Section):
@@ -72,7 +72,7 @@ class Comparison(Section):
 
 
 def train_autoencoder(plan: Plan, bias: str, condition: str, seed: str) -> Config:
-    """Of one training of an adversarial autoencoder."""
+    """Settings of one training of an adversarial autoencoder."""
     entry = plan.entries("bias")[bias]
     return {
         "dataset": plan.datasets[entry[condition]],
@@ -84,7 +84,7 @@ def train_autoencoder(plan: Plan, bias: str, condition: str, seed: str) -> Confi
 
 
 def train_latent_resnet(plan: Plan, bias: str, condition: str, seed: str) -> Config:
-    """Of one training of the plain ResNet beside it, as the step ``train`` takes them."""
+    """Settings of one training of the plain ResNet, as the step ``train`` takes them."""
     return {
         "model": resnet_model(plan, bias, int(seed)),
         "dataset": plan.datasets[plan.entries("bias")[bias][condition]],
@@ -93,7 +93,7 @@ def train_latent_resnet(plan: Plan, bias: str, condition: str, seed: str) -> Con
 
 
 def latent_bias(plan: Plan, bias: str) -> Config:
-    """Of a comparison of latent spaces."""
+    """Settings of one comparison of latent spaces."""
     entry = plan.entries("bias")[bias]
     return {
         "bias": bias,
@@ -106,7 +106,7 @@ def latent_bias(plan: Plan, bias: str) -> Config:
 
 
 def latent_bias_tables(plan: Plan) -> Config:
-    """Of the run."""
+    """Settings of the step for the run."""
     biases = [
         {
             "name": name,
@@ -122,7 +122,7 @@ def latent_bias_tables(plan: Plan) -> Config:
 
 
 def resnet_model(plan: Plan, bias: str, seed: int) -> Config:
-    """The plain ResNet of a comparison as an entry of ``models``."""
+    """The plain ResNet of a comparison, as an entry of ``models``."""
     entry = plan.entries("bias")[bias]
     options = {key: value for key, value in entry["resnet"].items() if key != "architecture"}
     return {
@@ -145,13 +145,13 @@ def datasets(entry: Config, condition: str | None = None, **_: str) -> list[str]
 
 
 def resnet(plan: Plan, bias: str, **_: str) -> list[str]:
-    """Module of the ResNet's architecture, where it is ours."""
+    """Module of the ResNet's architecture, if it is ours."""
     architectures = registry(plan.source, "models", "ARCHITECTURES")
     return [architectures.get(plan.entries("bias")[bias]["resnet"]["architecture"], "")]
 
 
 def entry_problems(entry: Config, config: Config, source: Path) -> Iterator[str]:
-    """Datasets of another kind, a side that the strides do not fit, a network that is no ResNet."""
+    """Refuse datasets of another kind, a side that does not fit the strides, and a network that is not a ResNet."""
     for condition in CONDITIONS:
         dataset: dict[str, Any] = config["datasets"].get(entry[condition], {"kind": "rotated_pair"})
         biased = condition == "biased"

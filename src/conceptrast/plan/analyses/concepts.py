@@ -1,4 +1,4 @@
-"""What does a class consist of? Components of its activations, their patches, and a test of them."""
+"""What does a class consist of? This analysis finds components of its activations and their patches, and tests them."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ RECOMMENDED = {
 
 
 def attribute(plan: Plan, study: str, shard: str) -> Config:
-    """Of one shard of a study's classes."""
+    """Settings of the step for one shard of a study's classes."""
     return {
         **study_settings(plan, study),
         **run_settings(plan, "attribution", "images_per_class", "min_images"),
@@ -128,7 +128,7 @@ def attribute(plan: Plan, study: str, shard: str) -> Config:
 
 
 def factorize(plan: Plan, study: str) -> Config:
-    """Of a study."""
+    """Settings of the step for one study."""
     rectify = plan.studies[study]["rectify"]
     return {
         **study_settings(plan, study),
@@ -138,14 +138,14 @@ def factorize(plan: Plan, study: str) -> Config:
 
 
 def prototypes(plan: Plan, study: str) -> Config:
-    """Of a study."""
+    """Settings of the step for one study."""
     keys = ("components", "weighting", "pooling", "window", "distinct")
     rectify = plan.studies[study]["rectify"]
     return {**study_settings(plan, study), "rectify": rectify, "recipes": recipe_settings(plan, study, *keys)}
 
 
 def component_prediction(plan: Plan, study: str) -> Config:
-    """Of a study."""
+    """Settings of the step for one study."""
     return {
         **study_settings(plan, study),
         **run_settings(plan, "images_per_class", "min_images"),
@@ -155,7 +155,7 @@ def component_prediction(plan: Plan, study: str) -> Config:
 
 
 def concept_recovery(plan: Plan, study: str) -> Config:
-    """Of a study whose truth is known."""
+    """Settings of the step for one study whose concepts are known."""
     entry = plan.studies[study]
     return {
         "model": plan.models[entry["model"]],
@@ -165,7 +165,7 @@ def concept_recovery(plan: Plan, study: str) -> Config:
 
 
 def figures(plan: Plan, study: str) -> Config:
-    """Of a study."""
+    """Settings of the step for one study."""
     chosen = recipe_settings(plan, study)
     return {**study_settings(plan, study), "study": study, "card_recipe": card_recipe(chosen), "recipes": chosen}
 
@@ -177,7 +177,7 @@ def implementations(plan: Plan, **_: str) -> list[str]:
 
 
 def problems(config: Config, source: Path) -> Iterator[str]:
-    """An attribution method that does not exist."""
+    """Refuse an attribution method that does not exist."""
     method = config["attribution"]["method"]
     methods = registry(source, "attribution", "METHODS")
     if method not in methods:

@@ -1,4 +1,4 @@
-"""Why A, and not B? Hyperplanes between the activations of two classes, and tests of what they say."""
+"""Why A, and not B? This analysis fits hyperplanes between the activations of two classes, and tests them."""
 
 from __future__ import annotations
 
@@ -63,12 +63,12 @@ class Contrast(Section):
 
 
 def features(plan: Plan, study: str, shard: str) -> Config:  # noqa: ARG001 - the shard is in the attribution file
-    """Of one shard of a study's classes."""
+    """Settings of the step for one shard of a study's classes."""
     return {**study_settings(plan, study), "contrast": section_settings(plan, "contrast", "attribution", "threshold")}
 
 
 def hyperplanes(plan: Plan, study: str, shard: str) -> Config:  # noqa: ARG001 - all studies have the same solvers
-    """Of one shard of a study's pairs of classes."""
+    """Settings of the step for one shard of a study's pairs of classes."""
     return {
         **run_settings(plan, "seed", "precision"),
         **section_settings(plan, "contrast", "heldout"),
@@ -79,7 +79,7 @@ def hyperplanes(plan: Plan, study: str, shard: str) -> Config:  # noqa: ARG001 -
 
 
 def shift(plan: Plan, study: str, shard: str) -> Config:  # noqa: ARG001 - the shard is in the attribution file
-    """Of one shard of a study's classes."""
+    """Settings of the step for one shard of a study's classes."""
     return {
         **study_settings(plan, study),
         **section_settings(plan, "contrast", "offsets", "pairs_per_draw", "runs", "images_per_pair"),
@@ -88,7 +88,7 @@ def shift(plan: Plan, study: str, shard: str) -> Config:  # noqa: ARG001 - the s
 
 
 def mask(plan: Plan, study: str) -> Config:
-    """Of a study."""
+    """Settings of the step for one study."""
     return {
         **study_settings(plan, study),
         **section_settings(plan, "contrast", "pairs_per_draw", "mask_pairs", "images_per_pair"),
@@ -98,7 +98,7 @@ def mask(plan: Plan, study: str) -> Config:
 
 
 def contrastive_components(plan: Plan, study: str) -> Config:
-    """Of a study."""
+    """Settings of the step for one study."""
     recipes = recipe_settings(plan, study, "components", "pooling", "window", "distinct")
     name = card_recipe(recipes)
     return {
@@ -110,12 +110,12 @@ def contrastive_components(plan: Plan, study: str) -> Config:
 
 
 def contrast_recovery(plan: Plan, study: str) -> Config:
-    """Of a study whose truth is known."""
+    """Settings of the step for one study whose concepts are known."""
     return {**study_settings(plan, study), **pair_settings(plan, study)}
 
 
 def contrast_figures(plan: Plan, study: str) -> Config:
-    """Of a study."""
+    """Settings of the step for one study."""
     return {
         **study_settings(plan, study),
         **pair_settings(plan, study),
@@ -126,7 +126,7 @@ def contrast_figures(plan: Plan, study: str) -> Config:
 
 
 def contrast_tables(plan: Plan) -> Config:
-    """Of the run."""
+    """Settings of the step for the run."""
     return {
         "studies": list(plan.entries("contrast")),
         "studies_with_truth": plan.with_truth("contrast"),
@@ -136,12 +136,12 @@ def contrast_tables(plan: Plan) -> Config:
 
 
 def solvers(plan: Plan) -> list[Config]:
-    """Every way to fit hyperplanes, in the order of the configuration."""
+    """All ways to fit hyperplanes, in the order of the configuration."""
     return [{"name": name, **entry} for name, entry in plan.config["contrast"]["hyperplanes"].items()]
 
 
 def problems(config: Config, _source: Path) -> Iterator[str]:
-    """Offsets that do not start with 0 and rise."""
+    """Refuse offsets that do not start with 0 and rise."""
     offsets = config["contrast"]["offsets"]
     if offsets != sorted(offsets) or offsets[0] != 0:
         yield f"'contrast.offsets' got {offsets}: they start with 0 and rise"

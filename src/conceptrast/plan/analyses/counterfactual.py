@@ -1,4 +1,4 @@
-"""What would have to be different? Activations moved towards another class, and decoded into pictures."""
+"""What would have to be different? Activations are moved towards another class and decoded into pictures."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class Counterfactual(Section):
 
 
 def decoder(plan: Plan, study: str) -> Config:
-    """Of a study."""
+    """Settings of the step for one study."""
     return {**study_settings(plan, study), **run_settings(plan, "decoder")}
 
 
 def counterfactual(plan: Plan, study: str) -> Config:
-    """Of a study."""
+    """Settings of the step for one study."""
     recipes = recipe_settings(plan, study, "components", "weighting")
     recipe = recipes[card_recipe(recipes)]
     return {
@@ -58,7 +58,7 @@ def counterfactual(plan: Plan, study: str) -> Config:
 
 
 def counterfactual_tables(plan: Plan) -> Config:
-    """Of the run."""
+    """Settings of the step for the run."""
     return {"studies": list(plan.entries("counterfactual"))}
 
 

@@ -47,7 +47,7 @@ class Factorization(Section):
 
 
 def dff(plan: Plan, dff: str) -> Config:
-    """Of a deep feature factorization."""
+    """Settings of one deep feature factorization."""
     entry = plan.entries("dff")[dff]
     return {
         **picture_settings(plan, entry["model"], entry["dataset"]),
@@ -57,12 +57,12 @@ def dff(plan: Plan, dff: str) -> Config:
 
 
 def dff_tables(plan: Plan) -> Config:
-    """Of the run."""
+    """Settings of the step for the run."""
     return {"dffs": list(plan.entries("dff")), **run_settings(plan, "seed")}
 
 
 def entry_problems(entry: Config, _config: Config, _source: Path) -> Iterator[str]:
-    """Two keys that both choose pictures."""
+    """Refuse two keys that both choose pictures."""
     if "labels" in entry and "class" in entry:
         yield "': it has 'labels' and 'class': choose pictures by what they show or by what the model says, not by both"
 

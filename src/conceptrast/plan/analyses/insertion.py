@@ -1,4 +1,4 @@
-"""Does a thing speak for a class? It is pasted into pictures of another one."""
+"""Does an object speak for a class? It is pasted into pictures of another class."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Insertion(Section):
 
 
 def insertion(plan: Plan, insertion: str) -> Config:
-    """Of an insertion test."""
+    """Settings of one insertion test."""
     entry = plan.entries("insertion")[insertion]
     return {
         **picture_settings(plan, entry["model"], entry["dataset"]),
@@ -64,12 +64,12 @@ def insertion(plan: Plan, insertion: str) -> Config:
 
 
 def insertion_tables(plan: Plan) -> Config:
-    """Of the run."""
+    """Settings of the step for the run."""
     return {"insertions": list(plan.entries("insertion")), **run_settings(plan, "seed")}
 
 
 def entry_problems(entry: Config, _config: Config, _source: Path) -> Iterator[str]:
-    """A crop that is none."""
+    """Refuse a crop that is not valid."""
     try:
         crop_of(entry["crop"])
     except ConfigError as error:

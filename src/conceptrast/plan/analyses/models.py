@@ -1,4 +1,4 @@
-"""What every run has: its pictures, its models and what they say, its tables and its record."""
+"""The parts that every run has: its pictures, its models and their predictions, its tables and its record."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
 
 
 def index(plan: Plan, dataset: str) -> Config:
-    """Of a dataset."""
+    """Settings of the step for one dataset."""
     return {"dataset": plan.datasets[dataset], **run_settings(plan, "seed", "max_rejected")}
 
 
 def train(plan: Plan, model: str) -> Config:
-    """Of a model that the workflow trains."""
+    """Settings of the training of one model."""
     dataset = plan.datasets[plan.dataset_of(model=model)]
     return {"model": plan.models[model], "dataset": dataset, **run_settings(plan, "seed", "precision")}
 
 
 def predict(plan: Plan, model: str, dataset: str) -> Config:
-    """Of a model on a dataset."""
+    """Settings of the step for one model on one dataset."""
     return picture_settings(plan, model, dataset)
 
 
 def confusion(plan: Plan) -> Config:
-    """Of the run."""
+    """Settings of the step for the run."""
     models = [
         {"name": name, "dataset": plan.dataset_of(model=name), "class_names": plan.models[name].get("class_names")}
         for name in plan.trained_models
@@ -40,7 +40,7 @@ def confusion(plan: Plan) -> Config:
 
 
 def tables(plan: Plan) -> Config:
-    """Of the run."""
+    """Settings of the step for the run."""
     keys = ("model", "dataset", "layer", "predicted_by", "published")
     return {
         "studies": [
@@ -53,14 +53,14 @@ def tables(plan: Plan) -> Config:
 
 
 def metrics(plan: Plan) -> Config:
-    """Of the run: where the headline numbers of its tables are."""
+    """Settings of the step for the run: the places of the headline numbers in its tables."""
     from conceptrast.plan.analyses import headlines
 
     return {"headlines": headlines(name for names in plan.tables.values() for name in names)}
 
 
 def track(plan: Plan) -> Config:
-    """Of the run; how many processes decode pictures changes nothing and is left out."""
+    """Settings of the step for the run, without the number of processes that decode, which changes no result."""
     return {
         "config": {key: value for key, value in plan.resolved.items() if key != "workers"},
         "code": plan.run_code(),
@@ -71,9 +71,9 @@ def track(plan: Plan) -> Config:
 
 
 def check_layers(plan: Plan, jobs: Iterable[Mapping[str, str]]) -> Config:
-    """Every entry that these jobs belong to and that has a layer or a check of its own.
+    """All entries of these jobs that have a layer or a check of their own.
 
-    Layers of models that these jobs train or ask are checked too, whether or not their entries are asked for now.
+    If these jobs train or ask a model, its layers in other entries are checked, too.
     """
     named = [dict(wildcards.items()) for wildcards in jobs]
     due = [*plan.due(named), *(entry for entry in plan.due(named, with_training=True) if "layer" in entry[2])]

@@ -1,4 +1,4 @@
-"""Where does the model look? Class activation maps, and tests of whether they say the truth."""
+"""Where does the model look? This analysis makes class activation maps, and tests whether they are right."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class View(Section):
 
 
 def saliency(plan: Plan, view: str) -> Config:
-    """Of a view."""
+    """Settings of the step for one view."""
     entry = plan.entries("saliency")[view]
     return {
         "model": plan.models[entry["model"]],
@@ -70,13 +70,13 @@ def saliency(plan: Plan, view: str) -> Config:
 
 
 def saliency_tests(plan: Plan, view: str) -> Config:
-    """Of a view."""
+    """Settings of the step for one view."""
     entry = plan.entries("saliency")[view]
     return {**saliency(plan, view), **{key: entry[key] for key in ("tested", "percentiles")}}
 
 
 def saliency_tables(plan: Plan) -> Config:
-    """Of the run."""
+    """Settings of the step for the run."""
     return {
         "views": list(plan.entries("saliency")),
         "views_with_truth": plan.with_truth("saliency"),
@@ -85,13 +85,13 @@ def saliency_tables(plan: Plan) -> Config:
 
 
 def methods(plan: Plan, view: str, **_: str) -> list[str]:
-    """Implementations of a view's methods; those of the grad-cam package do not count."""
+    """Implementations of a view's methods, without those of the grad-cam package."""
     known = registry(plan.source, "saliency", "METHODS")
     return [known[method] for method in plan.entries("saliency")[view]["methods"]]
 
 
 def entry_problems(entry: Config, _config: Config, source: Path) -> Iterator[str]:
-    """Methods that do not exist, and two keys that say the same."""
+    """Refuse methods that do not exist, and two keys that say the same."""
     known = registry(source, "saliency", "METHODS")
     for method in entry["methods"]:
         if method not in known:
