@@ -25,7 +25,7 @@ from conceptrast.figures.ace import draw_ace_card
 PUBLISHED = AceOptions()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Discovery(Result):
     """The concepts of a class among superpixels: the answer of
     :meth:`Study.concepts <conceptrast.api.study.Study.concepts>`.

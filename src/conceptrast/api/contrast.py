@@ -57,7 +57,7 @@ class ContrastOptions:
             raise ConfigError(unknown_name("map", self.maps, MAPS))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Contrast(Result):
     """Why one class and not another: the answer of :meth:`Study.contrast <conceptrast.api.study.Study.contrast>`.
 

@@ -40,7 +40,7 @@ SECONDS_PER_PIXEL = 1.4e-6
 pixels on two cores of a server processor."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Counterfactual(Result):
     """What would have to be different: the answer of
     :meth:`Study.counterfactual <conceptrast.api.study.Study.counterfactual>`.

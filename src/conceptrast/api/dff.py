@@ -17,11 +17,12 @@ from conceptrast.figures.dff import dff_sheet, draw_dff
 from conceptrast.models.pictures import Pictures
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Factorization(FactorizedPictures, Result):
     """What a layer holds of pictures: the answer of :meth:`Study.dff <conceptrast.api.study.Study.dff>`."""
 
     palette = False
+    __repr__ = Result.__repr__
 
     def plot(self, number: int = 0) -> Figure:
         """The concepts over the pictures, as the workflow draws them.

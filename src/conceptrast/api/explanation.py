@@ -25,7 +25,7 @@ from conceptrast.figures.class_card import draw_class_card
 LOGGER = logging.getLogger("conceptrast")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Explanation(Result):
     """What a class consists of: the answer of :meth:`Study.explain <conceptrast.api.study.Study.explain>`.
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 
 from conceptrast.attribution import METHODS
-from conceptrast.base.errors import ConfigError
+from conceptrast.base.errors import ConfigError, unknown_name
 from conceptrast.base.registry import resolve
 from conceptrast.models.inference import autocast
 
 CACHE_BYTES = 2**30
 """Activations that a study keeps unless it is told otherwise: one GiB."""
+
+MODEL_OPTIONS = ("options", "extract", "resize", "crop", "mean", "std", "interpolation")
+"""Options of a study that :func:`~conceptrast.models.opening.load_model` takes."""
 
 _LEAST = {"samples": 0, "noise": 0, "seed": 0, "batch_size": 1, "cache_bytes": 0}
 
@@ -59,3 +63,21 @@ class StudyOptions:
         # A wrong name costs nothing here, and the time of a pass over all pictures later.
         resolve("attribution method", self.attribution, METHODS)
         autocast(self.precision)
+
+
+def refuse_options(names: Iterable[str]) -> None:
+    """Refuse options that neither a study nor its model has.
+
+    Raises:
+        ConfigError: the message lists the nearest.
+
+    Example:
+        >>> refuse_options(["sample"])
+        Traceback (most recent call last):
+        conceptrast.base.errors.ConfigError: unknown option of a study 'sample'; nearest: samples
+    """
+    others = ("layer", "weights", "preprocess", "class_names", "input_size")
+    known = [*others, *(field.name for field in fields(StudyOptions)), *MODEL_OPTIONS]
+    for name in names:
+        if name not in MODEL_OPTIONS:
+            raise ConfigError(unknown_name("option of a study", name, known))

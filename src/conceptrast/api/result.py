@@ -47,6 +47,10 @@ class Result(ABC):
         """
         save_figure(self.plot(**which), path, self.dpi, self.palette)
 
+    def __repr__(self) -> str:
+        """The text: a Python prompt shows it, and not all arrays."""
+        return str(self)
+
     def _repr_html_(self) -> str:
         """Text, figure and table for a notebook; names of classes and files are escaped."""
         picture = io.BytesIO()

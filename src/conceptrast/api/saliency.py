@@ -23,7 +23,7 @@ from conceptrast.saliency.subject_maps import subject_maps, target_probabilities
 from conceptrast.saliency.subjects import picture_subjects, with_picture_facts
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Saliency(Result):
     """Where the model looks: the answer of :meth:`Study.saliency <conceptrast.api.study.Study.saliency>`.
 

@@ -19,8 +19,9 @@ from conceptrast.api.dff import Factorization, factorize
 from conceptrast.api.evidence import Evidence, PictureSet
 from conceptrast.api.explanation import Explanation, explain, recipe_named
 from conceptrast.api.layers import layers_of
-from conceptrast.api.options import CACHE_BYTES, StudyOptions
+from conceptrast.api.options import CACHE_BYTES, StudyOptions, refuse_options
 from conceptrast.api.saliency import MapTarget, Saliency, look, methods_named
+from conceptrast.base.progress import show_progress
 from conceptrast.concepts.recipes import Recipe
 from conceptrast.contrast.features import THRESHOLD
 from conceptrast.contrast.hyperplane_solvers import Solver
@@ -99,6 +100,8 @@ class Study:
         **options: Any,
     ) -> None:
         # How the study computes.
+        refuse_options(options)
+        show_progress()
         study_options = StudyOptions(
             images_per_class=images_per_class,
             attribution=attribution,
@@ -160,6 +163,28 @@ class Study:
         rows = rows.merge(self._evidence.pictures.table[["image", "path"]], on="image", how="left")
         rows = rows.assign(predicted_name=names[rows["predicted"]].to_numpy())
         return rows[["image", "path", "predicted", "predicted_name", "probability"]]
+
+    def predict(self, picture: Path | str | Image.Image) -> tuple[str, float]:
+        """What does the model say of one picture?
+
+        Args:
+            picture: a file, or a PIL image; it need not belong to the study.
+
+        Returns:
+            The name of the most probable class, and its probability.
+
+        Raises:
+            DataError: the file is no picture.
+
+        Example:
+            >>> network = nn.Sequential(nn.AvgPool2d(2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+            >>> preprocess = Preprocess(8, 8, (0.5,) * 3, (0.01,) * 3)
+            >>> study = Study(network, preprocess=preprocess, class_names=["r", "g", "b"])
+            >>> study.predict(Image.new("RGB", (8, 8), "red"))
+            ('r', 1.0)
+        """
+        row = self._evidence.predictions_of(self._evidence.few_pictures(picture)).iloc[0]
+        return self.model.class_names[int(row["predicted"])], float(row["probability"])
 
     def explain(self, target: str | int, *, recipe: str | Recipe = "recommended") -> Explanation:
         """What does a class consist of? Its concepts, their best patches, and what the model says of them combined.

@@ -37,6 +37,21 @@ def progress(items: Iterable[Item], what: str, total: int, unit: str, every: flo
     LOGGER.info("%s: %s in %.1f s", what, counted(done, unit), time.monotonic() - start)
 
 
+def show_progress() -> None:
+    """Let progress appear on standard error, unless the program has its own logging.
+
+    The command line and the workflow's steps set logging up themselves; a Python prompt and a notebook do not.
+
+    Example:
+        >>> show_progress()
+    """
+    if not LOGGER.hasHandlers():
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        LOGGER.addHandler(handler)
+        LOGGER.setLevel(logging.INFO)
+
+
 def counted(number: int, plural: str) -> str:
     """A number and its noun; the noun is in the singular if the number is one.
 

@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> None:
     # The study and its decoder.
     study = open_study_of_decoder(options)
     target = class_of(options.target, study.model.class_names)
-    study.model.class_index(target)  # a wrong name fails here and not after hours of training
+    refuse_target(study, options.image[0], target)
     written = train_decoder(study, options) if options.train else []
     if not (options.train or options.decoder):
         raise without_decoder(study, options)
@@ -60,6 +60,18 @@ def run(options: argparse.Namespace) -> None:
         counterfactual.save_gif(written[-1], direction)
     tables = {"counterfactual.csv": counterfactual.table()}
     write_result(counterfactual, options, "counterfactual", tables, others=written)
+
+
+def refuse_target(study: Any, image: Path, target: str | int) -> None:
+    """Refuse a class that cannot be asked about, before hours of training.
+
+    Raises:
+        ConfigError: there is no such class, or the model says it of the picture already.
+    """
+    name = study.model.class_names[study.model.class_index(target)]
+    predicted, _ = study.predict(image)
+    if predicted == name:
+        raise ConfigError(f"the model says {name!r} of this picture already: name another class")
 
 
 def open_study_of_decoder(options: argparse.Namespace) -> Any:

@@ -81,6 +81,8 @@ def load_model(
     # A network by name, and the source of its weights.
     file, name = _source(weights)
     family = family_of(architecture, name, options)
+    if preprocess is not None:
+        _refuse_other_preprocessing(preprocess)
     preprocess = _overridden(preprocess or family.preprocess(input_size), preprocessing)
     state = None
     digest = "untrained"
@@ -149,6 +151,7 @@ def as_model(
             "crop=224, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)) from conceptrast.models.model, with your "
             "values"
         )
+    _refuse_other_preprocessing(preprocess)
     # The number of outputs, and their names.
     model = Model(type(network).__name__, network, preprocess)
     blank = torch.zeros(1, preprocess.channels, *preprocess.size, device=device_of(model))
@@ -300,6 +303,15 @@ def state_md5(state: Mapping[str, Tensor]) -> str:
         digest.update(name.encode())
         digest.update(state[name].detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
+
+
+def _refuse_other_preprocessing(preprocess: Any) -> None:
+    """Refuse what is no :class:`~conceptrast.models.model.Preprocess`, such as a transform of torchvision."""
+    if not isinstance(preprocess, Preprocess):
+        raise ModelError(
+            f"preprocess= got {type(preprocess).__name__}; it needs conceptrast.Preprocess(resize, crop, mean, std), "
+            "e.g. Preprocess(256, 224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))"
+        )
 
 
 def _refuse_by_name(given: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 import conceptrast as cc
 from conceptrast.api.activation_cache import ActivationCache, KeptPictures
 from conceptrast.attribution.images import attribute_images
+from conceptrast.base import progress as progress_module
 from conceptrast.base.errors import ConceptrastError, ConfigError, LayerError, ModelError
 from conceptrast.concepts.attributed_images import by_class
 from conceptrast.concepts.class_factorization import factorize_classes
@@ -434,3 +436,44 @@ def test_progress_is_told_in_names_of_classes(pictures, caplog, ask, heads) -> N
     for head in heads:
         assert any(line.startswith(head) for line in caplog.messages), (head, caplog.messages)
     assert not any("1 batches" in line for line in caplog.messages)
+
+
+def test_a_prompt_shows_the_text_of_an_answer_and_not_its_arrays() -> None:
+    study = cc.Study(network(), [picture(0, 0)], preprocess=PREPROCESS, class_names=NAMES)
+    for answer in (study.saliency(), study.dff(components=[2])):
+        assert repr(answer) == str(answer)
+
+
+def test_a_misspelt_option_is_named_with_the_nearest() -> None:
+    with pytest.raises(ConfigError, match="unknown option of a study 'sample'; nearest: samples"):
+        cc.Study(network(), [], preprocess=PREPROCESS, sample=2)
+    with pytest.raises(ConfigError, match="unknown option of a study 'batchsize'; nearest: batch_size"):
+        cc.Study("resnet10", [], batchsize=2)
+
+
+@pytest.mark.parametrize("model", [network(), "resnet10"], ids=["own", "by name"])
+def test_a_transform_is_no_preprocess_and_the_error_shows_one(model: str | nn.Module) -> None:
+    with pytest.raises(ModelError, match=r"preprocess= got Identity; it needs conceptrast.Preprocess\(resize"):
+        cc.Study(model, [], preprocess=nn.Identity())
+
+
+def test_a_picture_beside_the_study_is_predicted() -> None:
+    study = cc.Study(network(), preprocess=PREPROCESS, class_names=NAMES)
+    name, probability = study.predict(picture(3, 1))
+    assert name == NAMES[1]
+    assert 1 / 3 < probability <= 1
+
+
+def test_progress_is_shown_unless_the_program_logs_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    logger = logging.Logger("conceptrast")
+    monkeypatch.setattr(progress_module, "LOGGER", logger)
+    progress_module.show_progress()
+    progress_module.show_progress()
+    assert [type(handler) for handler in logger.handlers] == [logging.StreamHandler]
+    assert logger.level == logging.INFO
+
+    own_logging = logging.Logger("conceptrast")
+    own_logging.addHandler(logging.NullHandler())
+    monkeypatch.setattr(progress_module, "LOGGER", own_logging)
+    progress_module.show_progress()
+    assert [type(handler) for handler in own_logging.handlers] == [logging.NullHandler]

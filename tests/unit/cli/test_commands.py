@@ -99,6 +99,7 @@ def test_counterfactual_trains_a_decoder_writes_it_and_reads_it_again(here: Path
         (["--decoder", "no.safetensors"], "no.safetensors"),
         (["--decoder", "other.safetensors"], "decoder of 'layer9'"),
         (["--train", "--images", "photos", "--class", "bleu"], "unknown class 'bleu'; nearest: blue"),
+        (["--train", "--images", "photos", "--class", "red"], "the model says 'red' of this picture already"),
         (["--train", "--images", "photos", "--epochs", "0"], "--epochs must be at least 1, got 0"),
         (["--frames", "1"], "--frames must be at least 2, got 1"),
         (["--image", "nowhere.png"], "--image nowhere.png: there is no such file"),
@@ -111,6 +112,7 @@ def test_a_counterfactual_that_cannot_be_is_one_line(here: Path, more: list[str]
     with pytest.raises(SystemExit) as stopped:
         main(["counterfactual", *question, *more])
     assert str(stopped.value).startswith("error: ")
+    assert not (here / "out" / "decoder.safetensors").exists()
     assert message in str(stopped.value)
     assert "\n" not in str(stopped.value)
 
