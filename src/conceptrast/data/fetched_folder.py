@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 from conceptrast.base.errors import DataError
 from conceptrast.data.dataset import Index
 from conceptrast.data.image_folder import ImageFolder
@@ -17,10 +19,10 @@ class FetchedFolder(ImageFolder):
         self.fetch()
         return super().build_index(workers)
 
+    @abstractmethod
     def fetch(self) -> None:
         """Put the missing photographs below ``root``.
 
         Raises:
             DataError: neither the mirror nor the download has them.
         """
-        raise NotImplementedError
