@@ -165,8 +165,8 @@ def known_inputs(wildcards):
 
 
 def truth_of(wildcards):
-    """What is where in the pictures of a study, or of a view of pairs, if it is known."""
-    known = wildcards.get("study") in with_truth("concepts") or wildcards.get("view") in with_truth("saliency")
+    """What is where in the pictures of a job, if it is known."""
+    known = PLAN.knows_truth(**wildcards)
     return [f"datasets/{PLAN.dataset_of(**wildcards)}/truth.parquet"] if known else []
 
 

@@ -99,13 +99,18 @@ class Plan:
 
     def with_truth(self, analysis: str) -> list[str]:
         """Names of an analysis's entries whose dataset knows its concepts."""
+        descriptor = analyses()[analysis]
+        return [name for name, entry in self.entries(analysis).items() if self._knows_truth(descriptor, entry)]
+
+    def knows_truth(self, **wildcards: str) -> bool:
+        """Whether the concepts in a job's pictures are known, and its analysis can use them."""
+        owner = self._owner(**wildcards)
+        return owner is not None and self._knows_truth(*owner)
+
+    def _knows_truth(self, analysis: Analysis, entry: Config) -> bool:
         kinds = registry(self.source, "data", "KINDS_WITH_TRUTH")
-        known = analyses()[analysis].known
-        return [
-            name
-            for name, entry in self.entries(analysis).items()
-            if self.datasets[entry["dataset"]]["kind"] in kinds and known(entry)
-        ]
+        datasets = analysis.datasets(entry)
+        return analysis.known(entry) and all(self.datasets[name]["kind"] in kinds for name in datasets)
 
     @cached_property
     def trained_models(self) -> list[str]:
@@ -156,16 +161,15 @@ class Plan:
     def wildcards(self) -> dict[str, list[str]]:
         """The names that each wildcard of the analyses may have."""
         names: dict[str, list[str]] = {}
-        for name, analysis in analyses().items():
-            if analysis.entries and analysis.study_key is None:
-                names[analysis.wildcard] = self.names(name)
+        for analysis, name, _ in self._all_entries():
+            names.setdefault(analysis.wildcard, []).append(name)
         return names
 
     @property
     def folders(self) -> list[str]:
         """Folders that the run's analyses fill, for DVC."""
         folders = dict.fromkeys(folder for analysis in self.active for folder in analysis.folders)
-        predicted = any(analysis.predicted(entry) for analysis, entry in self._all_entries())
+        predicted = any(analysis.predicted(entry) for analysis, _, entry in self._all_entries())
         empty = set() if self.trained_models else {"models"}
         if not predicted and not self.trained_models:
             empty.add("predictions")
@@ -186,11 +190,12 @@ class Plan:
 
     # What a job belongs to.
 
-    def _all_entries(self) -> Iterator[tuple[Analysis, Config]]:
-        """All entries, each with its analysis."""
+    def _all_entries(self) -> Iterator[tuple[Analysis, str, Config]]:
+        """All entries, each once: the analysis whose key holds it, its name, and the entry."""
         for analysis in analyses().values():
             if analysis.entries and analysis.study_key is None:
-                yield from ((analysis, entry) for entry in self.config[analysis.entries].values())
+                for name, entry in self.config[analysis.entries].items():
+                    yield analysis, name, entry
 
     def _owner(self, **wildcards: str) -> tuple[Analysis, Config] | None:
         """The analysis and the entry of a job with these wildcards."""
@@ -233,12 +238,10 @@ class Plan:
         """
         named = [dict(wildcards.items()) for wildcards in jobs]
         trained = {wildcards.get("model") for wildcards in named} if with_training else set()
-        for analysis in analyses().values():
-            if analysis.entries and analysis.study_key is None:
-                names = {wildcards.get(analysis.wildcard) for wildcards in named}
-                for name, entry in self.config[analysis.entries].items():
-                    if name in names or entry.get("model", "") in trained:
-                        yield analysis.entries, name, entry, analysis.check
+        for analysis, name, entry in self._all_entries():
+            is_named = any(wildcards.get(analysis.wildcard) == name for wildcards in named)
+            if is_named or entry.get("model", "") in trained:
+                yield analysis.entries, name, entry, analysis.check
 
     # The settings of a step, and the hashes of what a result was made from.
 
