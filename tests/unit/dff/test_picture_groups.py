@@ -25,15 +25,23 @@ def colours(bias: tuple[float, ...] = (0.0, 0.5, 0.0)) -> Model:
     return Model("colours", network, Preprocess(None, SIZE, (0.0,) * 3, (0.1,) * 3), NAMES)
 
 
-def factorized(views: Tensor, shared: bool, batch_size: int = 32, **options) -> list[PictureGroup]:
-    model = colours()
-    images = np.arange(10, 10 + len(views))
-    chosen = FactorizationOptions([3, 2], shared, **options)
-    return list(
-        factorize_pictures(
-            model=model, split=SplitModel(model, "1"), images=images, views=views, options=chosen, batch_size=batch_size
-        )
+def groups_of(
+    model: Model, views: Tensor, options: FactorizationOptions, layer: str = "1", batch_size: int = 32
+) -> list[PictureGroup]:
+    """What is factorized of pictures 10, 11, …"""
+    groups = factorize_pictures(
+        model=model,
+        split=SplitModel(model, layer),
+        images=np.arange(10, 10 + len(views)),
+        views=views,
+        options=options,
+        batch_size=batch_size,
     )
+    return list(groups)
+
+
+def factorized(views: Tensor, shared: bool, batch_size: int = 32, **options) -> list[PictureGroup]:
+    return groups_of(colours(), views, FactorizationOptions([3, 2], shared, **options), batch_size=batch_size)
 
 
 @pytest.fixture
@@ -106,38 +114,19 @@ def test_a_picture_with_nothing_to_factorize_is_skipped_and_the_others_stay(view
     assert arrays_of(factorized(views, True))["images"].tolist() == []
 
 
-def test_what_cannot_be_factorized_is_said(views: Tensor) -> None:
-    model = colours()
-    with pytest.raises(ConfigError, match="4 concepts are more than the number of channels, 3"):
-        list(
-            factorize_pictures(
-                model=model,
-                split=SplitModel(model, "1"),
-                images=np.arange(3),
-                views=views,
-                options=FactorizationOptions([4]),
-            )
-        )
-    with pytest.raises(LayerError, match="without positions"):
-        list(
-            factorize_pictures(
-                model=model,
-                split=SplitModel(model, "3"),
-                images=np.arange(3),
-                views=views,
-                options=FactorizationOptions([2]),
-            )
-        )
-    with pytest.raises(LayerError, match="no spatial extent"):
-        list(
-            factorize_pictures(
-                model=model,
-                split=SplitModel(model, "2"),
-                images=np.arange(3),
-                views=views,
-                options=FactorizationOptions([2]),
-            )
-        )
+@pytest.mark.parametrize(
+    ("layer", "n_components", "error", "message"),
+    [
+        ("1", 4, ConfigError, "4 concepts are more than the number of channels, 3"),
+        ("3", 2, LayerError, "without positions"),
+        ("2", 2, LayerError, "no spatial extent"),
+    ],
+)
+def test_what_cannot_be_factorized_is_named(
+    views: Tensor, layer: str, n_components: int, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        groups_of(colours(), views, FactorizationOptions([n_components]), layer=layer)
 
 
 def test_model_pictures_and_global_random_numbers_are_left_as_they_were(views: Tensor) -> None:
@@ -146,15 +135,7 @@ def test_model_pictures_and_global_random_numbers_are_left_as_they_were(views: T
     pixels = views.clone()
     state = torch.get_rng_state()
     numbers = np.random.get_state()[1].copy()  # noqa: NPY002
-    list(
-        factorize_pictures(
-            model=model,
-            split=SplitModel(model, "1"),
-            images=np.arange(3),
-            views=views,
-            options=FactorizationOptions([2]),
-        )
-    )
+    groups_of(model, views, FactorizationOptions([2]))
     assert all(torch.equal(before[name], value) for name, value in model.module.state_dict().items())
     assert not any(part._forward_hooks for part in model.module.modules())
     assert torch.equal(views, pixels)
