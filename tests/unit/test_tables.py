@@ -84,3 +84,18 @@ def test_tests_of_maps_are_headlines_by_view_kind_method_and_chance() -> None:
     assert metrics["photos/road_predicted_centre"] == 0.1
     assert metrics["photos/hit_difference_grad_cam"] == 0.8
     assert len(metrics) == 2 * 3 + 2 * 2
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "headline", "other", "number"),
+    [
+        ("mask", "share", 0.1, 0.3, "p_from_mean"),
+        ("counterfactual", "to_name", "all", "3+7", "found"),
+        ("ace_recovery", "class_name", "all classes", "3+7", "n_found"),
+    ],
+)
+def test_only_rows_that_sum_up_are_headlines(
+    table: str, column: str, headline: object, other: object, number: str
+) -> None:
+    rows = pd.DataFrame({"study": "s", column: [headline, other], number: [1.0, 2.0]})
+    assert list(headline_metrics_of({table: rows}).values()) == [1.0]
