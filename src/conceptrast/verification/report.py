@@ -58,7 +58,9 @@ def outcome_of(verdict: Verdict) -> Outcome:
     return Outcome(
         sentence=claim.sentence,
         holds=verdict.holds,
-        remark=_remark(verdict.holds, verdict.margin) if not verdict.reason else f"NOT CHECKED: {verdict.reason}",
+        remark=_remark(verdict.holds, verdict.margin, claim.relation)
+        if not verdict.reason
+        else f"NOT CHECKED: {verdict.reason}",
         numbers="" if verdict.reason else f"{verdict.value:.4g} {claim.relation} {verdict.limit:.4g}",
         source=_source(claim.metric.text, claim.relation, claim.bound.text, is_number=claim.bound.metric is None),
     )
@@ -96,13 +98,15 @@ def _over_seeds(claim: Claim, rows: pd.DataFrame | None) -> Outcome:
         holds=holds,
         remark=f"NOT CHECKED {seeds}: {reasons.iloc[0]}"
         if len(reasons)
-        else f"{_remark(holds, rows['margin'].min())} {seeds}",
+        else f"{_remark(holds, rows['margin'].min(), claim.relation)} {seeds}",
         numbers=f"{_range(rows['value'])} {claim.relation} {_range(rows['limit'])}",
         source=source,
     )
 
 
-def _remark(holds: bool, margin: float) -> str:
+def _remark(holds: bool, margin: float, relation: str) -> str:
+    if holds and relation == "==":
+        return "holds"
     if holds:
         return f"holds by {margin:.2g}" if margin > 1e-9 else "holds, only just"
     return f"FAILS by {-margin:.2g}" if margin < -1e-9 else "FAILS, only just"
@@ -120,13 +124,15 @@ def _range(values: pd.Series) -> str:
 def claim_lines(outcomes: Iterable[Outcome]) -> list[str]:
     """Lines for claims: each sentence once, and a line for each of its claims."""
     outcomes = list(outcomes)
-    width = max((len(outcome.remark) for outcome in outcomes if outcome.numbers), default=0)
+    checked = [outcome for outcome in outcomes if outcome.numbers]
+    remarks = max((len(outcome.remark) for outcome in checked), default=0)
+    numbers = max((len(outcome.numbers) for outcome in checked), default=0)
     lines = []
     for sentence, claims in groupby(outcomes, key=lambda outcome: outcome.sentence):
-        lines.append(f'"{printable(_shortened(sentence))}"')
+        lines.append(printable(f'"{_shortened(sentence)}"'))
         for claim in claims:
-            parts = [claim.remark.ljust(width), claim.numbers, claim.source]
-            lines.append("    " + printable("   ".join(part for part in parts if part)))
+            beginning = f"{claim.remark:<{remarks}}   {claim.numbers:<{numbers}}" if claim.numbers else claim.remark
+            lines.append(printable(f"    {beginning}   {claim.source}"))
     return lines
 
 
