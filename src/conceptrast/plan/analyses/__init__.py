@@ -26,6 +26,7 @@ DESCRIPTORS = (
     "ace",
     "dff",
     "bias",
+    "seeds",
 )
 """Modules of this folder, in the order of a run's tables; each has one :class:`~conceptrast.plan.analysis.Analysis`."""
 
