@@ -26,7 +26,7 @@ CAPTION = re.compile(r"\*[^*\s].*[^*\s]\*", re.DOTALL)
 HEADLINE = re.compile(r"\*\*[^*]+[.?]\*\*")
 ITEM = re.compile(r"^(?:- |\d+\. )", re.MULTILINE)
 SOUNDS_LIKE_A_RESULT = re.compile(
-    r"\d %(?! intervals)|\bnearly (all|every)\b|\bhardly\b|\b(better|worse|higher|lower|more|less|fewer)\b.* than\b"
+    r"\d %(?! interval)|\bnearly (all|every)\b|\bhardly\b|\b(better|worse|higher|lower|more|less|fewer)\b.* than\b"
     r"|\b(all|every|none|no)\b.* (found|matched|swapped|recognised)\b|\bby chance\b|\bcoincidence\b",
     re.IGNORECASE,
 )
