@@ -146,7 +146,8 @@ class Bound:
         if re.fullmatch(NUMBER, text):
             return cls(text, offset=float(text))
         match = BOUND.fullmatch(text)
-        if match is None or " " in re.sub(r"\[[^\]]*\]", "", match["metric"]):
+        name = re.sub(r"\[[^\]]*\]", "", match["metric"]) if match else ""
+        if match is None or " " in name or re.fullmatch(NUMBER, name):
             raise DataError(f"bound {text!r} must be a number or a metric, such as 0.9 or 0.5 * lenet/accuracy + 0.1")
         offset = float(f"{match['sign']}{match['offset']}") if match["offset"] else 0.0
         return cls(text, offset, float(match["factor"] or 1), Metric.parse(match["metric"]))
