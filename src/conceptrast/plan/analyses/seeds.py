@@ -141,5 +141,6 @@ ANALYSIS = Analysis(
     ),
     folders=("seeds",),
     datasets=datasets,
+    entry_problems=entry_problems,
     report={"seeds_table": ("Seeds", None, {})},
 )
