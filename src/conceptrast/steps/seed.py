@@ -41,7 +41,17 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     """
     # The run. No other run works in its folder, so a lock there is one that a killed run has left.
     repository = Path(settings["repository"]).resolve()
-    command = [sys.executable, "-m", "snakemake", "metrics.json", "--nolock", "--cores", str(inputs.threads)]
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "metrics.json",
+        "--nolock",
+        "--cores",
+        str(inputs.threads),
+        "--quiet",
+        "rules",
+    ]
     command += ["--configfile", str(Path(settings["config"]).resolve())]
     command += ["--config", f"run={settings['run']}", f"seed={settings['seed']}"]
     environment = {name: value for name, value in os.environ.items() if name != "SNAKEMAKE_PROFILE"}

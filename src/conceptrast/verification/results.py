@@ -91,11 +91,13 @@ def results_at(repository: Path, run: str, revision: str) -> Results:
     archive = _git(repository, "archive", commit_of(repository, revision), f"results/{run}")
     if archive.returncode:
         raise DataError(f"{revision} has no results/{run}")
+    folder = PurePosixPath("results", run)
     with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as members:
         files = {
-            PurePosixPath(member.name).name: stream.read()
+            place.name: stream.read()
             for member in members
-            if member.name.endswith((".csv", "/metrics.json")) and (stream := members.extractfile(member)) is not None
+            if (place := PurePosixPath(member.name)) == folder / "metrics.json" or place.match(f"{folder}/tables/*.csv")
+            if (stream := members.extractfile(member)) is not None
         }
     if "metrics.json" not in files:
         raise DataError(f"{revision} has no results/{run}/metrics.json")
