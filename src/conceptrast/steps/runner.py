@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from conceptrast.base.errors import ConceptrastError
+from conceptrast.base.memory import keep_memory
 
 LOGGER = logging.getLogger("conceptrast")
 
@@ -75,6 +76,7 @@ def call(main: Callable[..., None], settings: dict[str, Any], **files: Any) -> N
 
 def run(main: Callable[..., None], arguments: Sequence[str] | None = None) -> None:
     """Parse the command line and call ``main``. For errors that the user can put right, exit with a short message."""
+    keep_memory()
     values = vars(parser_of(main).parse_args(arguments))
     log = values.pop("log")
     threads = values.pop("threads")
