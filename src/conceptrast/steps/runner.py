@@ -16,7 +16,7 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import MISSING, Field, fields, replace
 from pathlib import Path
 from statistics import fmean
@@ -106,7 +106,8 @@ def _call_measured(main: Callable[..., None], values: dict[str, Any]) -> None:
         call(main, **values)
         return
     importing = seconds_since_start()
-    with watched_gpu() if "torch" in sys.modules else nullcontext([]) as shares:
+    watch: AbstractContextManager[list[float]] = watched_gpu() if "torch" in sys.modules else nullcontext([])
+    with watch as shares:
         call(main, **values)
         measured = usage(importing)
     if shares and _on_gpu():
