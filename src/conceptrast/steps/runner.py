@@ -22,11 +22,17 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, get_type_hints
 
+from threadpoolctl import threadpool_limits
+
 from conceptrast.base.errors import ConceptrastError
 from conceptrast.base.gpu_watch import watched_gpu
+from conceptrast.base.memory import keep_memory
 from conceptrast.base.usage import measures_processes, seconds_since_start, usage
 
 LOGGER = logging.getLogger("conceptrast")
+
+#: The module that chooses where a model computes. Steps that do not import it need no GPU.
+DEVICE = "conceptrast.models.inference"
 
 #: The disk is full, the user's quota is full, or a file would be too large.
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -80,6 +86,7 @@ def call(main: Callable[..., None], settings: dict[str, Any], **files: Any) -> N
 
 def run(main: Callable[..., None], arguments: Sequence[str] | None = None) -> None:
     """Parse the command line and call ``main``. For errors that the user can put right, exit with a short message."""
+    keep_memory()
     values = vars(parser_of(main).parse_args(arguments))
     log = values.pop("log")
     threads = values.pop("threads")
@@ -106,7 +113,7 @@ def _call_measured(main: Callable[..., None], values: dict[str, Any]) -> None:
         call(main, **values)
         return
     importing = seconds_since_start()
-    watch: AbstractContextManager[list[float]] = watched_gpu() if "torch" in sys.modules else nullcontext([])
+    watch: AbstractContextManager[list[float]] = watched_gpu() if DEVICE in sys.modules else nullcontext([])
     with watch as shares:
         call(main, **values)
         measured = usage(importing)
@@ -131,10 +138,12 @@ def _start_log(log: Path | None) -> None:
 
 
 def _limit_threads(threads: int) -> None:
-    """Limit torch's threads, if the step has imported torch by now. Other steps need not wait for its import."""
+    """Limit the threads of the libraries that the step has imported: those of torch, and of NumPy's linear algebra."""
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.set_num_threads(threads)
+    if "numpy" in sys.modules:
+        threadpool_limits(limits=threads)
 
 
 def system_message(error: OSError) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import inspect
 import logging
 import os
 import sys
@@ -19,7 +20,7 @@ import pytest
 from conceptrast import steps
 from conceptrast.base.errors import DataError
 from conceptrast.base.usage import Usage
-from conceptrast.steps.runner import call, parser_of, run
+from conceptrast.steps.runner import DEVICE, call, parser_of, run
 
 
 @pytest.fixture(autouse=True)
@@ -184,6 +185,7 @@ def test_a_step_that_used_the_gpu_says_how_busy_it_was(
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     cuda = SimpleNamespace(is_initialized=lambda: initialized)
     monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
+    monkeypatch.setitem(sys.modules, DEVICE, SimpleNamespace())
 
     def main(settings: dict[str, Any], outputs: Outputs) -> None:
         end = time.monotonic() + 10
@@ -195,3 +197,7 @@ def test_a_step_that_used_the_gpu_says_how_busy_it_was(
     usage = Usage.parse(log.read_text())
     assert usage is not None
     assert usage.gpu_busy == busy
+
+
+def test_the_gpu_is_watched_for_steps_that_choose_where_a_model_computes() -> None:
+    assert Path(inspect.getfile(importlib.import_module(DEVICE))).read_text().count("torch.cuda.is_available()") == 1
