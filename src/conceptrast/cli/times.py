@@ -8,8 +8,8 @@ from pathlib import Path
 from conceptrast.plan.times import RunTimes, usable_cores
 
 NOTES = """\
-seconds: from the start of a job's process to its end; importing: those before its work began; processor: seconds of
-all cores together; memory: MiB of one process at most."""
+seconds: from the start of a job's process to its end; importing: those before its work began;
+processor: seconds of all cores together; memory: MiB of one process at most."""
 
 
 def add(command: argparse.ArgumentParser) -> None:

@@ -4,7 +4,7 @@ Snakemake keeps a record for every file that a job has made: its rule, its log, 
 a step ends with what its process has used (:class:`~conceptrast.base.usage.Usage`). Here the two are put together.
 
     start of the job ──► start of its process ──► its work begins ──► end of its process
-      (Snakemake's record)     shell, queue          importing           (time of the log)
+      (Snakemake's record)      waiting              importing           (time of the log)
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Job:
 
     @property
     def waiting(self) -> float:
-        """Seconds from its start to that of its process: Snakemake, the shell, and the queue of a cluster."""
+        """Seconds from its start to that of its process: Snakemake, the shell, the server that forks it, or a queue."""
         return max(0.0, self.end - self.start - self.usage.seconds)
 
 
