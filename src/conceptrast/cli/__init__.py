@@ -15,7 +15,7 @@ from importlib.metadata import version
 
 from conceptrast.base.errors import ConceptrastError
 from conceptrast.base.memory import keep_memory
-from conceptrast.cli import concepts, contrast, counterfactual, dff, explain, layers, saliency
+from conceptrast.cli import concepts, contrast, counterfactual, dff, explain, layers, saliency, times
 from conceptrast.steps.runner import system_message
 
 Command = tuple[str, Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], None]]
@@ -31,6 +31,7 @@ COMMANDS: dict[str, Command] = {
     "saliency": ("where the model looks in a picture", saliency.add, saliency.run),
     "dff": ("what a layer holds of pictures, as concepts with the classes they speak for", dff.add, dff.run),
     "layers": ("the layers that a model can be looked into, with their shapes", layers.add, layers.run),
+    "times": ("where the time of a run of the workflow went, step by step", times.add, times.run),
 }
 
 
