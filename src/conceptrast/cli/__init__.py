@@ -14,8 +14,9 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
 from conceptrast.base.errors import ConceptrastError
+from conceptrast.base.memory import keep_memory
 from conceptrast.base.names import printable
-from conceptrast.cli import concepts, contrast, counterfactual, dff, explain, layers, saliency, verify
+from conceptrast.cli import concepts, contrast, counterfactual, dff, explain, layers, saliency, times, verify
 from conceptrast.steps.runner import system_message
 
 Command = tuple[str, Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], None]]
@@ -32,11 +33,13 @@ COMMANDS: dict[str, Command] = {
     "dff": ("what a layer holds of pictures, as concepts with the classes they speak for", dff.add, dff.run),
     "layers": ("the layers that a model can be looked into, with their shapes", layers.add, layers.run),
     "verify": ("whether a finished run bears out what the documents say of it", verify.add, verify.run),
+    "times": ("where the time of a run of the workflow went, step by step", times.add, times.run),
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line. An error that the user can mend gives one line on standard error and exit status 1."""
+    keep_memory()
     options = parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.captureWarnings(True)
