@@ -213,6 +213,7 @@ ANALYSIS = Analysis(
             step="tables",
             words=("{recipe}", "{selection}", "{baseline}"),
             headlines=("match_rate", "probability_mean"),
+            intervals={"match_rate": ("low", "high")},
         ),
         Table(name="studies", step="tables", headlines=None),
         Table(
@@ -221,6 +222,7 @@ ANALYSIS = Analysis(
             when=lambda plan: bool(plan.with_truth("concepts")),
             words=("{recipe}", "{selection}"),
             headlines=None,
+            intervals={"recall": ("low", "high")},
         ),
     ),
     figures=("figures/{study}/overview.png",),

@@ -195,6 +195,10 @@ ANALYSIS = Analysis(
             when=lambda plan: bool(plan.with_truth("contrast")),
             words=("{baseline}",),
             headlines=("mass_share", "component_share"),
+            intervals={
+                "mass_share": ("mass_low", "mass_high"),
+                "component_share": ("component_low", "component_high"),
+            },
         ),
     ),
     figures=("figures/{study}/shift.png", "figures/{study}/mask.png"),
