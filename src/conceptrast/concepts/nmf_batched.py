@@ -181,9 +181,7 @@ def hals_step(factor: Tensor, products: Tensor, gram: Tensor) -> Tensor:
     return updated
 
 
-def alternate(
-    rows: Multiplied, start: Factors, max_iter: int, tolerance: float, left_out: Tensor | int = 0
-) -> Factors:
+def alternate(rows: Multiplied, start: Factors, max_iter: int, tolerance: float, left_out: Tensor | int = 0) -> Factors:
     """Update both factors in turn until every class has finished.
 
     Args:
