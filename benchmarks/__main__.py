@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from benchmarks import attribution, hyperplanes, prototypes, shift
+from benchmarks import attribution, factorization, hyperplanes, prototypes, shift
 
 
 def processor() -> str:
@@ -35,7 +35,9 @@ def missed(rows: pd.DataFrame) -> list[str]:
 def main() -> None:
     """Print the table as Markdown; exit 1 where a target is missed."""
     warnings.filterwarnings("ignore", category=UserWarning, module="captum")
-    rows = pd.DataFrame([row for part in (attribution, prototypes, hyperplanes, shift) for row in part.measure()])
+    rows = pd.DataFrame(
+        [row for part in (attribution, factorization, prototypes, hyperplanes, shift) for row in part.measure()]
+    )
     print(f"{processor()}; torch {torch.__version__}\n")
     print("| " + " | ".join(rows.columns) + " |")
     print("|" + "---|" * len(rows.columns))

@@ -271,13 +271,13 @@ def polish(rows: Rows, start: Factors, max_iter: int) -> Factors:
 
 
 def padded_size(count: int) -> int:
-    """A number of rows or channels, rounded up to one of four numbers between two powers of two.
+    """A number of rows or channels, rounded up to one of eight numbers between two powers of two.
 
     Example:
         >>> [padded_size(count) for count in (1, 7, 9, 540, 2940, 1280)]
-        [1, 7, 10, 640, 3072, 1280]
+        [1, 7, 9, 576, 3072, 1280]
     """
-    step = max(1, 2 ** (count.bit_length() - 3))
+    step = max(1, 2 ** (count.bit_length() - 4))
     return -(-count // step) * step
 
 

@@ -187,8 +187,8 @@ def contrast_sets(
             if target in pair
         ]
         what = f"contrasting {names[target] if names else f'class {target}'}"
-        contrasts = progress(contrasts, what, len(contrasts), "planes")
-        sides = _sides(target, activations, contrasts, rectify=rectify, skipped=skipped)
+        seen = progress(contrasts, what, len(contrasts), "planes")
+        sides = _sides(target, activations, seen, rectify=rectify, skipped=skipped)
         for batch in in_batches(sides, size=lambda side: side.rows.nbytes):
             heads += [side.head for side in batch]
             factors = factorizations([side.rows for side in batch], n_components, seed, solver)
