@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from conceptrast.base.streams import LibrarySeed, library_seed
 from conceptrast.concepts.nmf import Factorization, as_rows, check_components
 from conceptrast.concepts.nmf_start import nndsvda, sketch
 from conceptrast.models.inference import default_device
@@ -134,7 +133,7 @@ def batched_nmf(
         of_size[matrix.size].append(number)
 
     # Batches of one size.
-    options = _Options(n_components, library_seed(LibrarySeed.NMF_START, seed), max_iter, tolerance)
+    options = _Options(n_components, seed, max_iter, tolerance)
     results: dict[int, Factorization] = {}
     for size, numbers in of_size.items():
         at_once = max(1, BATCH_BYTES // (4 * size[0] * size[1]))
@@ -333,7 +332,7 @@ def _pack(matrix: np.ndarray | Tensor, n_components: int) -> _Packed:
         values = values[rows]
     if len(channels) < shape[1]:
         values = values[:, channels]
-    return _Packed(values, scale, rows, channels, shape)
+    return _Packed(values=values, scale=scale, rows=rows, channels=channels, shape=shape)
 
 
 def _factorize(classes: Sequence[_Packed], size: tuple[int, int], options: _Options, device: torch.device) -> Factors:

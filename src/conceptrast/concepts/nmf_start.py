@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from conceptrast.base.streams import Stream, generator
 
 POWER = 2
 """How often the random directions are multiplied by the matrix and its transpose."""
@@ -57,13 +60,14 @@ def sketch(matrices: Tensor, size: int, seed: int) -> Sketch:
         >>> torch.allclose(directions.mT @ coefficients, matrix, atol=1e-5)
         True
     """
-    random = torch.Generator().manual_seed(seed)
-    start = torch.randn(matrices.shape[2], size, generator=random).to(matrices.device)
-    columns = matrices @ start.expand(len(matrices), -1, -1)
+    # Directions, turned towards those of the largest singular values.
+    random = generator(Stream.SKETCH, seed).standard_normal((matrices.shape[2], size), np.float32)
+    columns = matrices @ torch.from_numpy(random).to(matrices.device)
     for _ in range(POWER):
         channels = torch.linalg.qr(matrices.mT @ torch.linalg.qr(columns)[0])[0]
         columns = matrices @ channels
     directions = torch.linalg.qr(columns)[0].mT.contiguous()
+
     # Rows that are zero have no part in any direction; rounding could give them one.
     directions = directions * (matrices.amax(dim=2) > 0)[:, None]
     return Sketch(directions, directions @ matrices)
