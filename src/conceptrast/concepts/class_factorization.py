@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from conceptrast.concepts.nmf import NothingToFactorizeError, as_rows, reconstruction_error, refuse_negative
+from conceptrast.concepts.nmf_batched import BATCH_BYTES
 from conceptrast.concepts.nmf_solvers import factorizations, in_batches
 from conceptrast.concepts.recipes import Factors
 from conceptrast.models.split import SplitModel
@@ -108,7 +109,7 @@ def factorize_classes(
     targets: list[int] = []
     n_images: list[int] = []
     weighted = _weighted_classes(classes, attribution, weightings, rectify=rectify, skipped=skipped)
-    for batch in in_batches(weighted, size=lambda item: item.n_bytes):
+    for batch in in_batches(weighted, size=lambda item: item.n_bytes, most=BATCH_BYTES):
         targets += [item.target for item in batch]
         n_images += [item.n_images for item in batch]
         for wanted in factors:

@@ -9,7 +9,7 @@ import numpy as np
 
 from conceptrast.base.errors import ConfigError, unknown_name
 from conceptrast.concepts.nmf import Factorization, nmf
-from conceptrast.concepts.nmf_batched import BATCH_BYTES, batched_nmf
+from conceptrast.concepts.nmf_batched import batched_nmf
 
 SOLVERS = ("batched", "sklearn")
 
@@ -44,7 +44,7 @@ def factorizations(
     return batched_nmf(matrices, n_components, seed)
 
 
-def in_batches(items: Iterable[Item], size: Callable[[Item], int], most: int = BATCH_BYTES) -> Iterator[list[Item]]:
+def in_batches(items: Iterable[Item], size: Callable[[Item], int], most: int) -> Iterator[list[Item]]:
     """Gather items until they have ``most`` bytes.
 
     Args:

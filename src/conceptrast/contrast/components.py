@@ -23,6 +23,7 @@ from conceptrast.concepts.nmf import (
     reconstruction_error,
     refuse_negative,
 )
+from conceptrast.concepts.nmf_batched import BATCH_BYTES
 from conceptrast.concepts.nmf_solvers import factorizations, in_batches
 from conceptrast.contrast.hyperplane_shards import Planes
 from conceptrast.contrast.hyperplanes import Hyperplane
@@ -189,7 +190,7 @@ def contrast_sets(
         what = f"contrasting {names[target] if names else f'class {target}'}"
         seen = progress(contrasts, what, len(contrasts), "planes")
         sides = _sides(target, activations, seen, rectify=rectify, skipped=skipped)
-        for batch in in_batches(sides, size=lambda side: side.rows.nbytes):
+        for batch in in_batches(sides, size=lambda side: side.rows.nbytes, most=BATCH_BYTES):
             heads += [side.head for side in batch]
             factors = factorizations([side.rows for side in batch], n_components, seed, solver)
             results += [

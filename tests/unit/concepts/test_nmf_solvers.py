@@ -37,4 +37,4 @@ def test_items_are_taken_when_their_batch_is_gathered() -> None:
     assert next(batches) == [0, 1]
     assert taken == [0, 1]
     assert list(batches) == [[2, 3], [4, 5]]
-    assert list(in_batches([], size=len)) == []
+    assert list(in_batches([], size=len, most=8)) == []
