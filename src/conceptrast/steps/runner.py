@@ -19,7 +19,10 @@ from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from threadpoolctl import threadpool_limits
+
 from conceptrast.base.errors import ConceptrastError
+from conceptrast.base.memory import keep_memory
 
 LOGGER = logging.getLogger("conceptrast")
 
@@ -75,6 +78,7 @@ def call(main: Callable[..., None], settings: dict[str, Any], **files: Any) -> N
 
 def run(main: Callable[..., None], arguments: Sequence[str] | None = None) -> None:
     """Parse the command line and call ``main``. For errors that the user can put right, exit with a short message."""
+    keep_memory()
     values = vars(parser_of(main).parse_args(arguments))
     log = values.pop("log")
     threads = values.pop("threads")
@@ -105,10 +109,12 @@ def _start_log(log: Path | None) -> None:
 
 
 def _limit_threads(threads: int) -> None:
-    """Limit torch's threads, if the step has imported torch by now. Other steps need not wait for its import."""
+    """Limit the threads of the libraries that the step has imported: those of torch, and of NumPy's linear algebra."""
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.set_num_threads(threads)
+    if "numpy" in sys.modules:
+        threadpool_limits(limits=threads)
 
 
 def system_message(error: OSError) -> str:
