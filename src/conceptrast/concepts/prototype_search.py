@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from conceptrast.base.errors import ConceptrastError, ShapeError
+from conceptrast.base.packed_matrix import PackedMatrix
 
 SELECTIONS = ("all", "exclude_target")
 SLACK = 1e-5
@@ -31,6 +32,9 @@ NO_BOUND = -2.0
 
 CACHED = 2**20
 """Number of activations that are compared at once: 4 MiB."""
+
+ROWS = 1024
+"""Number of patches that are compared at once, roughly."""
 
 WAITING = 8
 """For each of the ``k`` patches that are kept, so many candidates may wait until they are computed again."""
@@ -96,7 +100,7 @@ class PatchSearch:
         self._exact = _unit(np.asarray(components, dtype=np.float64))
         if classes is not None and len(classes) != len(self._exact):
             raise ShapeError(f"classes has {len(classes)} entries for {len(self._exact)} components")
-        self._directions = torch.from_numpy(self._exact.astype(np.float32))
+        self._directions = PackedMatrix(torch.from_numpy(self._exact.astype(np.float32)), rows=ROWS)
         self._k = k
         self._distinct = distinct
         self._block_values = block_values
@@ -162,16 +166,16 @@ class PatchSearch:
         if not lengths.isfinite().all():
             raise ConceptrastError("activations are not finite: look for overflow in the model or its precision")
         scale = torch.where(lengths > 0, lengths.reciprocal(), 0.0)
-        rough = (self._directions @ patches.T).mul_(scale)
+        rough = self._directions.product(patches).mul_(scale[:, None])
         # The similarity to reach: that of a component's last patch, in the selection that is easier to enter.
-        floor = self._floor["all"][:, None]
+        floor = self._floor["all"][None]
         if block.predicted is not None and self._classes is not None:
-            target = self._classes[:, None] == block.predicted[None, start:stop]
-            floor = np.where(target, floor, np.minimum(floor, self._floor["exclude_target"][:, None]))
-        bounds = torch.from_numpy(floor - np.float32(SLACK))[:, :, None]
-        reached = rough.unflatten(1, (-1, positions)) >= bounds
+            target = block.predicted[start:stop, None] == self._classes
+            floor = np.where(target, floor, np.minimum(floor, self._floor["exclude_target"]))
+        bounds = torch.from_numpy(floor - np.float32(SLACK))[:, None]
+        reached = rough.unflatten(0, (-1, positions)) >= bounds
         places = np.flatnonzero(reached.numpy())
-        component, patch = np.divmod(places, rough.shape[1])
+        patch, component = np.divmod(places, len(self._exact))
         number, position = np.divmod(patch, positions)
         return _Candidates(component, start + number, position, rough.numpy().ravel()[places])
 

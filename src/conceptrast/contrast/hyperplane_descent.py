@@ -21,6 +21,7 @@ from torch import Tensor
 
 from conceptrast.base.errors import ConceptrastError
 from conceptrast.base.packed_matrix import PackedMatrix
+from conceptrast.base.processor import multiplies_bfloat16
 from conceptrast.base.streams import Stream, generator
 from conceptrast.contrast.hyperplane_solvers import Solver
 from conceptrast.contrast.pairs import Pair
@@ -120,7 +121,7 @@ def sides_of(
             members.setdefault(target, []).append((number, label))
 
     # Groups of classes, and the row of each side.
-    batched = torch.device(device).type != "cpu"
+    batched = not _on_processor(device)
     grouped: list[list[int]] = []
     for target in sorted(members, key=lambda target: (-len(features[target]), -len(members[target]), target)):
         if batched and grouped and _fits(grouped[-1], target, features) and _fits(grouped[-1], target, members):
@@ -149,6 +150,10 @@ def sides_of(
     )
 
 
+def _on_processor(device: torch.device | str) -> bool:
+    return torch.device(device).type == "cpu"
+
+
 def _fits(group: Sequence[int], target: int, of: Mapping[int, Sized]) -> bool:
     """Whether a class is nearly as large as the largest of a group, and no larger."""
     most = max(len(of[member]) for member in group)
@@ -174,9 +179,8 @@ def _class_group(
         rows[place, : len(features[target])] = torch.from_numpy(features[target])
         real[place, : len(features[target])] = 1
         labels[place, : len(members[target]), 0] = torch.tensor([float(label) for _, label in members[target]])
-    packed = torch.device(device).type == "cpu" and len(group) == 1
     return ClassGroup(
-        rows=PackedRows(rows, n_sides=k) if packed else BatchedRows(rows.to(device)),
+        rows=PackedRows(rows, n_sides=k) if _on_processor(device) else BatchedRows(rows.to(device)),
         real=real.to(device),
         labels=labels.to(device),
     )
@@ -237,7 +241,7 @@ def descend(
         solver: the start, the steps and the learning rate.
         seed: the seed of a random start; each ordered pair has its own draw, which does not depend on the other pairs.
         precision: the precision of the matrix products, ``float32`` or ``bfloat16``; normals and biases are float32 in
-            both.
+            both. If a processor has no products of bfloat16, they are float32, which is faster there and more exact.
 
     Returns:
         Normals ``[P, C]`` and biases ``[P]``, float32.
@@ -255,7 +259,8 @@ def descend(
     """
     # Features and pairs, where the descent runs.
     device = default_device()
-    kind = torch.bfloat16 if precision == PRECISIONS[1] else torch.float32
+    narrow = precision == PRECISIONS[1] and (device.type != "cpu" or multiplies_bfloat16())
+    kind = torch.bfloat16 if narrow else torch.float32
     sides = sides_of(features, pairs, kind, device)
 
     # Start and descent. Both sides of a pair start from the same plane, and rows of padding anywhere.
