@@ -6,8 +6,9 @@ hyperplanes of all pairs and shift 20 drawn pairs. The numbers of images and sam
 given, because a network with random weights would predict one class for all images.
 
 The published procedure stands in ``benchmarks/published_procedure.py``. Ours calls the functions of the library that
-the steps of the workflow call, and like them it reads the pictures once in every stage. Each procedure goes on from its
-own results, and in the end the results are compared.
+the steps of the workflow call. Both keep the activations of the pictures from one stage to the next, ours in the cache
+of :class:`~conceptrast.api.study.Study`. Each procedure goes on from its own results, and in the end the results are
+compared.
 
 Run it with ``python -m benchmarks.end_to_end``. Each procedure runs once, and the published one takes minutes.
 """
@@ -31,6 +32,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
 from benchmarks import published_procedure as published
+from conceptrast.api.activation_cache import ActivationCache, KeptPictures
 from conceptrast.attribution.images import attribute_images
 from conceptrast.base.files import write_arrays
 from conceptrast.base.memory import keep_memory
@@ -62,7 +64,11 @@ PAIRS = 20
 """Ordered pairs of classes that are shifted, as published."""
 SIDE = 224
 BATCH = 64
+CACHE_BYTES = 2**30
 LAYER = "layer4.2"
+GAMMA = 0.5
+"""Weight of the last norm of each block. With it, activations are about as large as in a trained network; with 1, as at
+the start of a training, they double from block to block, and gradient descent on them would jump."""
 RECIPE = RECIPES["published"]
 SOLVER = Solver("zero", steps=published.STEPS, learning_rate=published.LEARNING_RATE)
 PRECISIONS = ("float32", "bfloat16")
@@ -157,6 +163,9 @@ def miniature() -> Miniature:
     # The network, once as it is and once as a model of the library.
     torch.manual_seed(0)
     network = torchvision.models.resnet50(weights=None).eval()
+    for name, part in network.named_modules():
+        if name.endswith("bn3"):
+            nn.init.constant_(part.weight, GAMMA)
     preprocess = Preprocess(None, SIDE, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     names = [f"class {number}" for number in range(1000)]
     module = copy.deepcopy(network).to(memory_format=torch.channels_last)
@@ -171,8 +180,9 @@ def miniature() -> Miniature:
 def ours(mini: Miniature, precision: str) -> Results:
     """The procedure by the library's functions, as the steps of the workflow call them."""
     clock = Clock()
-    pictures = mini.pictures
-    model = pictures.model
+    model = mini.pictures.model
+    cache = ActivationCache(CACHE_BYTES)
+    pictures = KeptPictures(mini.pictures.dataset, mini.pictures.table, model, batch_size=BATCH, cache=cache)
     targets = dict(enumerate(mini.targets.tolist()))
 
     with clock.stage("predictions"):
@@ -195,12 +205,11 @@ def ours(mini: Miniature, precision: str) -> Results:
         )
 
     with clock.stage("factorization"):
-        split = SplitModel(model, LAYER)
+        split = SplitModel(model, LAYER).folded()
         classes = by_class(activations_of(model, split, pictures.of(mini.ids), precision), mini.targets)
         components = factorize_classes(classes, attribution, [RECIPE.factors])
 
     with clock.stage("prototypes"):
-        split = SplitModel(model, LAYER)
         batches = activations_of(model, split, pictures.of(mini.ids), precision)
         prototypes = class_prototypes(batches, targets, components, [RECIPE], view=model.preprocess.size)
 
@@ -214,7 +223,6 @@ def ours(mini: Miniature, precision: str) -> Results:
 
     with tempfile.TemporaryDirectory() as folder:
         with clock.stage("hyperplanes"):
-            split = SplitModel(model, LAYER)
             classes = by_class(activations_of(model, split, pictures.of(mini.ids), precision), mini.targets)
             features = Path(folder) / "features.npz"
             write_arrays(features, features_of_classes(classes, attribution, model.class_names))
@@ -223,7 +231,6 @@ def ours(mini: Miniature, precision: str) -> Results:
             write_arrays(planes, fit_shard(FeatureBank([features]), [SOLVER], options))
 
         with clock.stage("shift"):
-            split = SplitModel(model, LAYER)
             by_pair = Planes([planes], SOLVER.name, mini.pairs)
             shifted: dict[Pair, Tensor] = {}
             images = images_by_class(attribution)
