@@ -95,7 +95,7 @@ class PatchSearch:
         k: int = 16,
         classes: np.ndarray | None = None,
         distinct: bool = False,
-        block_values: int = 2**20,
+        block_values: int = 2**22,
     ) -> None:
         self._exact = _unit(np.asarray(components, dtype=np.float64))
         if classes is not None and len(classes) != len(self._exact):
@@ -108,7 +108,6 @@ class PatchSearch:
         names = SELECTIONS if classes is not None else SELECTIONS[:1]
         self._best = {name: np.empty(0, _FIELDS) for name in names}
         self._floor = {name: np.full(len(self._exact), NO_BOUND, np.float32) for name in names}
-        self._seen = 0
 
     def update(self, images: np.ndarray, activations: Tensor, predicted: np.ndarray | None = None) -> None:
         """Look at more images. All patches of an image must come in one call.
@@ -128,19 +127,16 @@ class PatchSearch:
             )
         if self._classes is not None and predicted is None:
             raise ShapeError("classes of the components are given: the predicted class of each image is needed too")
-        # Few images at first: as long as no similarity has to be reached, every patch is a candidate.
+        # Candidates of a few images at a time; they are computed again when there are many, or when a bound is missing.
         positions = activations.shape[2] * activations.shape[3]
-        values = max(1, min(self._block_values // max(1, len(self._exact)), CACHED // activations.shape[1]))
-        largest = max(1, values // positions)
+        values = min(self._block_values // max(1, len(self._exact)), CACHED // activations.shape[1])
+        size = max(1, values // positions)
         block = _Block(np.asarray(images), activations.detach(), None if predicted is None else np.asarray(predicted))
         waiting: list[_Candidates] = []
-        start = 0
-        while start < len(images):
-            stop = start + min(largest, max(self._seen, -(-self._k // positions)))
-            waiting.append(self._candidates(block, start, min(stop, len(images))))
-            self._seen += stop - start
-            start = stop
-            if sum(len(few.component) for few in waiting) > WAITING * self._k * len(self._exact):
+        for start in range(0, len(images), size):
+            waiting.append(self._candidates(block, start, min(start + size, len(images))))
+            n_waiting = sum(len(candidates.component) for candidates in waiting)
+            if n_waiting > WAITING * self._k * len(self._exact) or self._lacks_bounds():
                 self._look_again(block, waiting)
                 waiting = []
         self._look_again(block, waiting)
@@ -167,17 +163,41 @@ class PatchSearch:
             raise ConceptrastError("activations are not finite: look for overflow in the model or its precision")
         scale = torch.where(lengths > 0, lengths.reciprocal(), 0.0)
         rough = self._directions.product(patches).mul_(scale[:, None])
-        # The similarity to reach: that of a component's last patch, in the selection that is easier to enter.
-        floor = self._floor["all"][None]
+        # The similarity to reach, in the selection that is easier to enter.
+        by_image = rough.unflatten(0, (-1, positions))
+        floor = self._bounds("all", by_image)
         if block.predicted is not None and self._classes is not None:
             target = block.predicted[start:stop, None] == self._classes
-            floor = np.where(target, floor, np.minimum(floor, self._floor["exclude_target"]))
+            floor = np.where(target, floor, np.minimum(floor, self._bounds("exclude_target", by_image, target)))
         bounds = torch.from_numpy(floor - np.float32(SLACK))[:, None]
-        reached = rough.unflatten(0, (-1, positions)) >= bounds
+        reached = by_image >= bounds
         places = np.flatnonzero(reached.numpy())
         patch, component = np.divmod(places, len(self._exact))
         number, position = np.divmod(patch, positions)
         return _Candidates(component, start + number, position, rough.numpy().ravel()[places])
+
+    def _lacks_bounds(self) -> bool:
+        return any((floor == NO_BOUND).any() for floor in self._floor.values())
+
+    def _bounds(self, name: str, by_image: Tensor, left_out: np.ndarray | None = None) -> np.ndarray:
+        """What a patch has to reach in a selection ``[1, M]``: the similarity of a component's last patch so far.
+
+        If a component has fewer than ``k`` patches, the best patches of the images at hand say what is enough.
+
+        Args:
+            name: the selection.
+            by_image: ``[n, positions, M]`` rough similarities.
+            left_out: ``[n, M]`` images that do not count for a component.
+        """
+        floor = self._floor[name]
+        unbound = floor == NO_BOUND
+        if not unbound.any() or len(by_image) < self._k:
+            return floor[None]
+        best = by_image.amax(1)
+        if left_out is not None:
+            best.masked_fill_(torch.from_numpy(left_out), NO_BOUND)
+        last = best.topk(self._k, dim=0)[0][-1].numpy() - np.float32(SLACK)
+        return np.where(unbound, np.maximum(last, NO_BOUND), floor)[None]
 
     def _look_again(self, block: _Block, waiting: Sequence[_Candidates]) -> None:
         """Compute candidates exactly and merge them into the best patches."""
