@@ -132,16 +132,18 @@ class SplitModel:
         return self._suffix(activations)
 
     def folded(self) -> SplitModel:
-        """The same cut with batch norms folded into the prefix's convolutions. It is faster if there are many passes.
+        """The same cut with batch norms folded into the convolutions before them: faster if there are many passes.
 
-        Activations are equal up to rounding. The folded convolutions are copies, so later changes of the model's
-        weights do not reach them. If there is nothing to fold, the method returns the object itself.
+        Activations and logits are equal up to rounding. The folded convolutions are copies, so later changes of the
+        model's weights do not reach them. If there is nothing to fold, the method returns the object itself.
         """
-        prefix = fold_batch_norms(self._prefix) if isinstance(self._prefix, fx.GraphModule) else None
-        if prefix is None:
+        prefix = _folded(self._prefix)
+        suffix = _folded(self._suffix)
+        if prefix is self._prefix and suffix is self._suffix:
             return self
         other = copy.copy(self)
         other._prefix = prefix
+        other._suffix = suffix
         return other
 
     @property
@@ -262,6 +264,11 @@ def last_spatial_layer(model: Model | nn.Module, example: Tensor | None = None) 
             plain, _, call = last.partition(":")
             return plain if call and f"{plain}:{int(call) + 1}" not in names else last
     raise LayerError("no layer of the network gives activations with more than one position: there is nowhere to look")
+
+
+def _folded(half: Half) -> Half:
+    folded = fold_batch_norms(half) if isinstance(half, fx.GraphModule) else None
+    return half if folded is None else folded
 
 
 def _refuse_training(module: nn.Module) -> None:
