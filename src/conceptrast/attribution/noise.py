@@ -79,5 +79,5 @@ class Smoothing:
         return images.unsqueeze(1) + self.noise * drawn.to(images.device, images.dtype, non_blocking=True)
 
 
-def _fill(values: Tensor, seed: int) -> None:
-    torch.randn(values.shape, generator=torch.Generator().manual_seed(int(seed)), out=values)
+def _fill(values: Tensor, drawn: int) -> None:
+    torch.randn(values.shape, generator=torch.Generator().manual_seed(int(drawn)), out=values)

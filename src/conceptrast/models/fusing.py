@@ -72,8 +72,8 @@ class FusedConvolution(nn.Module):
         other = other.to(self.dtype)
         if tuple(other.shape) == self._shape(x) and name in {"relu", "none"}:
             other = other.contiguous(memory_format=torch.channels_last)
-            after = None if name == "none" else name
-            return torch.ops.mkldnn._convolution_pointwise.binary(x, other, *weights, "add", None, after, bounds, "")
+            after = (None if name == "none" else name, bounds, "")
+            return torch.ops.mkldnn._convolution_pointwise.binary(x, other, *weights, "add", None, *after)
         y = torch.ops.mkldnn._convolution_pointwise(x, *weights, "none", [], "") + other
         return y if name == "none" else y.clamp_(0, *bounds[1:])
 
