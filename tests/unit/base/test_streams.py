@@ -11,7 +11,7 @@ import torch
 
 import conceptrast
 from conceptrast.ace.class_concepts import other_images
-from conceptrast.attribution.smooth import noisy_copies
+from conceptrast.attribution.noise import Smoothing
 from conceptrast.base.errors import ConceptrastError
 from conceptrast.base.statistics import bootstrap_interval
 from conceptrast.base.streams import LibrarySeed, Stream, drawn_seeds, generator, library_seed, sequence_of
@@ -240,7 +240,7 @@ GIVEN = {
     "rotations": [67.730562, 50.607748],
     "digit_split": [2024, 2195, 2116, 2254],
     "digit_orders": [2735, 2786, 2569, 2575],
-    "noisy_copies": [0.4569599926471710, 1.02806997299194336, 0.15970999002456665],
+    "Smoothing.draw": [0.4569599926471710, 1.02806997299194336, 0.15970999002456665],
     "features": [1.0, 2.0, 6.0, 7.0],
     "start": [0.5414299964904785, 0.5555400252342224],
     "random_hyperplane": [-2.8131000995635986, 4.133600234985352],
@@ -264,7 +264,7 @@ def of_functions():
     midog.seed = 3
     midog.validation = 0.3
     held_out = Features(np.arange(9.0).reshape(9, 1), np.arange(9)).split(target=5, share=0.4, seed=3)[1]
-    noise = noisy_copies(torch.zeros(1, 3, 1, 1), np.array([7]), 1, 1.0, seed=3)
+    noise = Smoothing(samples=1, seed=3).draw(np.array([7]), (3, 1, 1))
     [direction] = random_directions("layer", (2, 1, 1), 3, [7])["random_map"]
     return {
         "bootstrap_interval": bootstrap_interval(np.arange(9.0), resamples=5, seed=3),
@@ -277,7 +277,7 @@ def of_functions():
         "rotations": rotations(np.arange(2), np.zeros(2), True, seed=3).round(6).tolist(),
         "digit_split": digit_split((3, 4), 3)["train"][1][:4].tolist(),
         "digit_orders": digit_orders(3)[5][:4].tolist(),
-        "noisy_copies": noise.flatten().numpy().round(5).tolist(),
+        "Smoothing.draw": noise.flatten().numpy().round(5).tolist(),
         "features": held_out.ravel().tolist(),
         "start": _start([(5, 6)], 2, "random", 3)[0][0].numpy().round(5).tolist(),
         "random_hyperplane": random_hyperplane(plane, np.zeros(2), 3, (5, 6)).normal.round(4).tolist(),
