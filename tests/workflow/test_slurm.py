@@ -33,6 +33,6 @@ def clone(tmp_path: Path) -> Copy:
 
 
 def test_a_job_runs_on_the_cluster(clone: Copy) -> None:
-    output = clone.must("snakemake", "--profile", "profiles/slurm", "datasets/digits/index.parquet")
+    output = clone.must("snakemake", "--workflow-profile", "profiles/slurm", "datasets/digits/index.parquet")
     assert "has been submitted with SLURM jobid" in output
     assert (clone.folder / "results" / "tiny" / "datasets" / "digits" / "index.parquet").is_file()

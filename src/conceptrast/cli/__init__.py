@@ -32,8 +32,8 @@ COMMANDS: dict[str, Command] = {
     "saliency": ("where the model looks in a picture", saliency.add, saliency.run),
     "dff": ("what a layer holds of pictures, as concepts with the classes they speak for", dff.add, dff.run),
     "layers": ("the layers that a model can be looked into, with their shapes", layers.add, layers.run),
-    "verify": ("whether a finished run bears out what the documents say of it", verify.add, verify.run),
     "times": ("where the time of a run of the workflow went, step by step", times.add, times.run),
+    "verify": ("whether a finished run bears out what the documents say of it", verify.add, verify.run),
 }
 
 

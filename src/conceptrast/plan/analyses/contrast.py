@@ -104,6 +104,7 @@ def contrastive_components(plan: Plan, study: str) -> Config:
     return {
         **study_settings(plan, study),
         **pair_settings(plan, study),
+        **section_settings(plan, "factorization", "solver"),
         "rectify": plan.studies[study]["rectify"],
         "recipe": {name: recipes[name]},
     }
