@@ -58,8 +58,9 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "SNAKEMAKE_PROFILE"}
     snakemake = subprocess.Popen(command, cwd=repository, env=environment)
     # When this step is told to end, so is Snakemake, which first lets its running jobs end.
-    signal.signal(signal.SIGTERM, lambda *_: snakemake.terminate())
+    handler = signal.signal(signal.SIGTERM, lambda *_: snakemake.terminate())
     status = snakemake.wait()
+    signal.signal(signal.SIGTERM, handler)
     folder = repository / "results" / settings["run"]
     if status:
         logs = f"{os.path.relpath(folder, repository)}/logs"
