@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from conceptrast.base.errors import ConfigError, ModelError, unknown_name
+from conceptrast.models.batches import prepared
 from conceptrast.models.model import Model, shapes_explained
 
 PRECISIONS = ("float32", "bfloat16")
@@ -97,7 +98,7 @@ def predict(model: Model, batches: Iterable[tuple[np.ndarray, Tensor]], precisio
     classes: list[Tensor] = []
     probabilities: list[Tensor] = []
     device = device_of(model)
-    for ids, views in batches:
+    for ids, views in prepared(batches, device):
         inputs = network_input(model, views)
         with autocast(precision, device), shapes_explained(model, inputs):
             logits = model.module(inputs).float()

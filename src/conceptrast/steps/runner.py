@@ -51,10 +51,10 @@ def parser_of(main: Callable[..., None]) -> argparse.ArgumentParser:
     for group in groups_of(main):
         kinds = get_type_hints(group)
         for field in fields(group):
-            if field.name != "workers":
+            if field.name not in ("workers", "threads"):
                 _add_option(parser, field, kinds[field.name])
     parser.add_argument("--log", type=Path, default=None)
-    parser.add_argument("--threads", type=int, default=None)
+    parser.add_argument("--threads", type=int, default=argparse.SUPPRESS)
     parser.add_argument("--workers", type=int, default=0)
     return parser
 
@@ -89,10 +89,11 @@ def run(main: Callable[..., None], arguments: Sequence[str] | None = None) -> No
     keep_memory()
     values = vars(parser_of(main).parse_args(arguments))
     log = values.pop("log")
-    threads = values.pop("threads")
-    # Every rule passes the number of processes that decode, even to steps that open no pictures.
-    if not any(field.name == "workers" for group in groups_of(main) for field in fields(group)):
-        del values["workers"]
+    threads = values.get("threads")
+    # Every rule passes both numbers, even to steps that open no pictures and start no processes.
+    names = {field.name for group in groups_of(main) for field in fields(group)}
+    for name in {"workers", "threads"} - names:
+        values.pop(name, None)
     _start_log(log)
     if threads:
         _limit_threads(threads)

@@ -169,7 +169,7 @@ def test_training_mode_is_refused(resnet50: nn.Module) -> None:
 def test_a_model_brings_its_own_size_and_is_checked() -> None:
     preprocess = Preprocess(48, 48, (0.5,) * 3, (0.5,) * 3)
     model = Model("toy", network("resnet18"), preprocess, [str(number) for number in range(1000)])
-    assert SplitModel(model, "layer3").prefix(images(1, 48)).shape == (1, 256, 3, 3)
+    assert SplitModel(model, "layer3").prefix(images(1, 48)).shape == (1, 128, 3, 3)
 
 
 class Crossing(nn.Module):
