@@ -58,7 +58,7 @@ def attribute_images(
     """
     # The baseline's activations, which give the size of the maps.
     device = device_of(model)
-    split = SplitModel(model, layer).for_inference(precision)
+    split = SplitModel(model, layer).with_fused_prefix(precision)
     shape = (model.preprocess.channels, *model.preprocess.size)
     blank = network_input(model, torch.zeros(1, *shape, dtype=torch.uint8))
     start = baseline_activations(split, blank, baseline, precision)

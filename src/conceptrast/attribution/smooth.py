@@ -100,7 +100,7 @@ def smooth_attribution(
         LayerError: the layer's activations are not ``[N, C, h, w]``.
 
     Activations equal the network's up to rounding, because the prefix is prepared by
-    :meth:`conceptrast.models.split.SplitModel.for_inference`.
+    :meth:`conceptrast.models.split.SplitModel.with_fused_prefix`.
 
     Source: Smilkov et al., *SmoothGrad: removing noise by adding noise*, 2017; here it averages DeepLift. The baseline
     gets no noise, so its activations are computed once.
@@ -122,7 +122,7 @@ def smooth_attribution(
         raise ShapeError(f"{len(ids)} image_ids for {len(images)} images")
     resolve("attribution method", method, METHODS)
     # Prepare what all images share.
-    split = split.for_inference(precision)
+    split = split.with_fused_prefix(precision)
     start = baseline_activations(split, images, baseline, precision)
     attributor = Attributor(split, start, method=method, precision=precision, smoothing=smoothing)
     # Attribute a few images at a time, with all their copies.

@@ -52,6 +52,7 @@ class Stream(Enum):
     ATTRIBUTION_NOISE = (("seed", "image", 13), "attribution/noise.py", "noise of an image's copies")
 
     # concepts
+    SKETCH = (("seed", 14), "concepts/nmf_start.py", "directions of the sketch of a class's rows")
     RANDOM_PATCHES = (
         (1, "seed", "class", "recipe", "selection"),
         "concepts/component_prediction.py",

@@ -34,7 +34,8 @@ from conceptrast.saliency.chance_maps import random_maps
 
 SOURCES = Path(conceptrast.__file__).parent
 
-# Sequence and first three draws of every stream. All but ATTRIBUTION_NOISE are from the code before the table.
+# Sequence and first three draws of every stream. All but ATTRIBUTION_NOISE and SKETCH are from the code before the
+# table.
 DRAWN = {
     "RESAMPLED_MEANS": ([3], [3485385464, 367860371, 770692085]),
     "CLASS_IMAGES": ([3, 5], [102879343, 587007851, 243327257]),
@@ -48,6 +49,7 @@ DRAWN = {
     "ROTATIONS": ([3, 7, 91], [3294638600, 764856244, 3073540588]),
     "ROTATED_DIGITS_SPLIT": ([3, 92], [2089442921, 3711812034, 1440268817]),
     "DIGITS_SPLIT": ([3, 111], [2734786411, 3247382110, 3522028852]),
+    "SKETCH": ([3, 14], [2641011806, 4010697811, 1216262561]),
     "RANDOM_PATCHES": ([1, 3, 5, 99, 1], [2515897280, 1418961082, 2953521012]),
     "OTHER_CLASS": ([2, 3, 5, 99, 1], [4005327046, 260429871, 1124218514]),
     "HELD_OUT_FEATURES": ([3, 5, 11], [1457456068, 1001534123, 3563360008]),
@@ -87,7 +89,7 @@ SEED_ALONE = {
 }
 SEED_AND_NUMBER = {
     "DIGIT_PAIRS_SPLIT", "DECODER_ROWS", "SLIDE_SPLIT", "DIGITS_SPLIT", "ROTATED_DIGITS_SPLIT", "OTHER_IMAGES",
-    "WATCHED_PICTURES", "STRATIFIED_RESAMPLES", "LATENT_MAP",
+    "WATCHED_PICTURES", "STRATIFIED_RESAMPLES", "LATENT_MAP", "SKETCH",
 }  # fmt: skip
 # [seed, class, 72 or 74, concept] is [seed, first, second, number] where second is 72 or 74 and concept is the number.
 # That takes 75 classes and 22 concepts of one class. Other numbers would change the committed scores of ACE.
