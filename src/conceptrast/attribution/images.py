@@ -54,7 +54,7 @@ def attribute_images(
         (array([4]), array([2]), array([[[0.333]]], dtype=float32))
     """
     # The baseline's activations, which give the size of the maps.
-    split = SplitModel(model, layer).folded()
+    split = SplitModel(model, layer).for_inference(precision)
     shape = (model.preprocess.channels, *model.preprocess.size)
     blank = network_input(model, torch.zeros(1, *shape, dtype=torch.uint8))
     start = baseline_activations(split, blank, baseline, precision)

@@ -98,7 +98,8 @@ def smooth_attribution(
         ShapeError: ``image_ids`` or ``target`` does not fit the images.
         LayerError: the layer's activations are not ``[N, C, h, w]``.
 
-    Batch norms of the prefix are folded into its convolutions first, so activations equal the network's up to rounding.
+    The prefix is prepared first, see :meth:`conceptrast.models.split.SplitModel.for_inference`. So activations equal the
+    network's up to rounding.
 
     Source: Smilkov et al., *SmoothGrad: removing noise by adding noise*, 2017; here it averages DeepLift. The baseline
     gets no noise, so its activations are computed once.
@@ -121,7 +122,7 @@ def smooth_attribution(
         raise ShapeError(f"{len(ids)} image_ids for {len(images)} images")
     copies = samples if noise > 0 else min(samples, 1)
     # Prepare what all images share.
-    split = split.folded()
+    split = split.for_inference(precision)
     start = baseline_activations(split, images, baseline, precision)
     attributor = _Attributor(split, start, explain=explain, from_zero=method in FROM_ZERO, precision=precision)
     # Attribute a few images at a time, with all their copies.
