@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, fx
 
 from conceptrast.base.errors import ConfigError, ModelError, unknown_name
+from conceptrast.models import graph_cut
+from conceptrast.models.folding import fold_batch_norms
+from conceptrast.models.fusing import fuse_convolutions
 from conceptrast.models.model import Model, shapes_explained
 
 PRECISIONS = ("float32", "bfloat16")
@@ -63,6 +67,38 @@ def network_input(model: Model, views: Tensor) -> Tensor:
     """
     on_device = views.to(device_of(model), non_blocking=True)
     return model.preprocess.normalise(on_device).contiguous(memory_format=torch.channels_last)
+
+
+def for_inference(model: Model, precision: str = "float32") -> Model:
+    """The same model in the fastest form for many passes without gradients.
+
+    Batch norms are folded into convolutions, and on a CPU sums and ReLUs are fused with them. Logits are equal up to
+    rounding.
+
+    Args:
+        model: the classifier; it is not changed, and later changes of its weights do not reach the new one.
+        precision: ``float32`` or ``bfloat16``; the model has to run in it, under :func:`autocast`.
+
+    Returns:
+        A model that does the same; ``model`` itself if its network cannot be traced, or if there is nothing to gain.
+
+    Example:
+        >>> from conceptrast.models import load_model
+        >>> model = load_model("resnet10", class_names=["cat", "dog"])
+        >>> images = torch.ones(1, 3, 96, 96)
+        >>> with torch.inference_mode():
+        ...     torch.allclose(for_inference(model).module(images), model.module(images), atol=1e-4)
+        True
+    """
+    try:
+        traced = graph_cut.trace(model.module)
+    except Exception:  # torch.fx raises many kinds of errors for networks whose control flow depends on values
+        return model
+    network = fx.GraphModule(traced.targets, traced.graph)
+    network.training = False
+    folded = fold_batch_norms(network) or network
+    fused = fuse_convolutions(folded, torch.bfloat16 if precision == "bfloat16" else torch.float32)
+    return dataclasses.replace(model, module=fused or folded)
 
 
 @torch.inference_mode()

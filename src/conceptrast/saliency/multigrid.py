@@ -1,9 +1,9 @@
 r"""Fill missing pixels of many planes at once: conjugate gradients, preconditioned by a multigrid cycle.
 
 Notation: ``x`` values ``[H, W, P]`` of ``P`` planes, 0 where a pixel is known; ``m`` is 1 where a pixel is missing,
-else 0; ``K`` the weights of the eight neighbours, 1/6 beside, above and below, 1/12 across a corner; ``d`` the sum of a
-pixel's weights inside the picture; ``T`` the kernel ``[1 2 1]`` along both axes. ``K`` is ``T / 12`` without the middle,
-so the matrix of the system is
+else 0; ``K`` the weights of the eight neighbours, 1/6 beside, above and below, 1/12 across a corner; ``d`` the sum of
+a pixel's weights inside the picture; ``T`` the kernel ``[1 2 1]`` along both axes. ``K`` is ``T / 12`` without its
+middle, so the matrix of the system is
 
 .. math:: A x = m \, (d x - K * x) = m \, \big( (d + \tfrac{1}{3}) x - \tfrac{1}{12} T * x \big)
 """
@@ -166,7 +166,7 @@ def fill(values: np.ndarray, missing: np.ndarray, tolerance: float) -> np.ndarra
     known = np.where(missing, 0, values)
     n_known = np.maximum((~missing).sum((0, 1)), 1)
     x = grid.missing * (known.sum((0, 1), dtype=np.float64) / n_known).astype(values.dtype)
-    allowed = tolerance * np.abs(known).max((0, 1))
+    allowed = tolerance * _largest(known)
     residual = grid.residual(grid.from_neighbours(known), x)
     # Conjugate gradients, each plane for itself.
     z = cycle(grids, residual)
@@ -178,7 +178,7 @@ def fill(values: np.ndarray, missing: np.ndarray, tolerance: float) -> np.ndarra
         x += step * direction
         residual -= step * along
         z = cycle(grids, residual)
-        if not (np.abs(z).max((0, 1)) > allowed).any():  # also if values are not finite
+        if not (_largest(z) > allowed).any():  # also if values are not finite
             return np.where(missing, x + z, values)
         product = _products(residual, z)
         direction *= _rows(_ratio(product, product_before), x)
@@ -192,6 +192,12 @@ def _products(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     height, width, planes = one.shape
     columns = np.einsum("hx,hx->x", one.reshape(height, -1), other.reshape(height, -1))
     return columns.reshape(width, planes).sum(0)
+
+
+def _largest(values: np.ndarray) -> np.ndarray:
+    """The largest absolute value of every plane ``[P]``."""
+    height, width, planes = values.shape
+    return np.abs(values).reshape(height, -1).max(0).reshape(width, planes).max(0)
 
 
 def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:

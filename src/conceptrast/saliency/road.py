@@ -18,7 +18,7 @@ NOISE = 0.01
 """Standard deviation of the noise that is added to imputed pixels, in normalised units."""
 
 TOLERANCE = 5e-5
-"""The largest error of an imputed pixel, as a share of its channel's largest value: a hundredth of the noise or less."""
+"""The largest error of an imputed pixel, as a share of its channel's largest value. The noise is far larger."""
 
 _TOGETHER = 2**18  # numbers of all masks that are solved at once; more do not fit into a processor's cache
 
