@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from conceptrast.base.errors import ConfigError, ModelError
-from conceptrast.models.inference import autocast, network_input, predict, whole_network
+from conceptrast.models.inference import autocast, for_inference, network_input, predict
 from conceptrast.models.model import Model, Preprocess
 from conceptrast.models.opening import load_model
 
@@ -53,7 +53,7 @@ class Stepwise(torch.nn.Module):
 
 def test_a_network_that_cannot_be_traced_predicts_as_it_is():
     model = Model("stepwise", Stepwise(), Preprocess(None, 4, (0.0,) * 3, (1.0,) * 3), ["r", "g", "b"])
-    assert whole_network(model, "float32") is model.module
+    assert for_inference(model) is model
     views = torch.zeros(1, 3, 4, 4, dtype=torch.uint8)
     views[0, 1] = 255
     assert predict(model, [(np.array([4]), views)])["predicted"].tolist() == [1]
@@ -63,7 +63,7 @@ def test_a_network_that_cannot_be_traced_predicts_as_it_is():
 def test_the_network_prepared_for_inference_gives_the_same_logits(name):
     model = load_model(name, class_names=["a", "b", "c"], seed=1, input_size=64)
     images = torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    network = whole_network(model, "float32")
+    network = for_inference(model, "float32").module
     assert network is not model.module
     with torch.inference_mode():
         torch.testing.assert_close(network(images), model.module(images), rtol=1e-4, atol=1e-4)
