@@ -234,8 +234,14 @@ def mass_table(
                     zip(("own", "shared"), (boxes.get(name, nowhere) for name in sharing[ordered]), strict=True)
                 )
                 masses = mass_of_concepts(side_mass(seen_from, activations), of_pair, view, cell)
-                head = {"baseline": baseline, "from_class": ordered[0], "to_class": ordered[1]}
-                parts.append(masses.assign(**head, image=images[target][masses.index]))
+                parts.append(
+                    masses.assign(
+                        baseline=baseline,
+                        from_class=ordered[0],
+                        to_class=ordered[1],
+                        image=images[target][masses.index],
+                    )
+                )
     columns = ["baseline", "from_class", "to_class", "image", "own", "shared"]
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
