@@ -15,6 +15,7 @@ sys.path.insert(0, str(SOURCE.parent))
 from conceptrast.base.errors import ConceptrastError
 from conceptrast.bias.comparison import FIGURES as BIAS_FIGURES
 from conceptrast.plan.analyses.bias import networks
+from conceptrast.plan.analyses.seeds import repeated_runs
 from conceptrast.plan.before_start import missing, unknown_classes
 from conceptrast.plan.plan import Plan, has_gpu, prepare_environment
 from conceptrast.steps.fork_server import start_server

@@ -49,9 +49,10 @@ class Stream(Enum):
     ROTATED_DIGITS_SPLIT = (("seed", 92), "data/rotated_pair.py", "training digits")
 
     # attribution
-    ATTRIBUTION_NOISE = (("seed", "image", 13), "attribution/smooth.py", "noise of an image's copies")
+    ATTRIBUTION_NOISE = (("seed", "image", 13), "attribution/noise.py", "noise of an image's copies")
 
     # concepts
+    SKETCH = (("seed", 14), "concepts/nmf_start.py", "directions of the sketch of a class's rows")
     RANDOM_PATCHES = (
         (1, "seed", "class", "recipe", "selection"),
         "concepts/component_prediction.py",

@@ -16,8 +16,11 @@ from pathlib import Path
 from conceptrast.models.published import file_fingerprint
 
 PACKAGE = "conceptrast"
-# Messages, progress lines and this module do not count: a change in them changes no result.
-WITHOUT_EFFECT = frozenset({f"{PACKAGE}.base.errors", f"{PACKAGE}.base.progress", f"{PACKAGE}.plan.provenance"})
+# Messages, lines of the log and this module do not count: a change in them changes no result.
+WITHOUT_EFFECT = frozenset(
+    f"{PACKAGE}.{module}"
+    for module in ("base.errors", "base.progress", "base.usage", "base.gpu_watch", "plan.provenance")
+)
 
 
 def code_hash(modules: Iterable[str], source: Path) -> str:

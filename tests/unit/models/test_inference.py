@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from conceptrast.base.errors import ConfigError, ModelError
-from conceptrast.models.inference import autocast, network_input, predict
+from conceptrast.models.inference import autocast, network_input, predict, whole_network
 from conceptrast.models.model import Model, Preprocess
 from conceptrast.models.opening import load_model
 
@@ -42,6 +42,31 @@ def test_bfloat16_is_near_float32():
     exact, rough = (predict(model, [(np.arange(4), views)], precision) for precision in ("float32", "bfloat16"))
     np.testing.assert_allclose(exact["probability"], rough["probability"], atol=0.02)
     assert rough["probability"].dtype == np.float32
+
+
+class Stepwise(torch.nn.Module):
+    """A network whose steps depend on values, so that it cannot be traced."""
+
+    def forward(self, images):
+        return (images if images.max() > 0.5 else -images).mean(dim=(2, 3))
+
+
+def test_a_network_that_cannot_be_traced_predicts_as_it_is():
+    model = Model("stepwise", Stepwise(), Preprocess(None, 4, (0.0,) * 3, (1.0,) * 3), ["r", "g", "b"])
+    assert whole_network(model, "float32") is model.module
+    views = torch.zeros(1, 3, 4, 4, dtype=torch.uint8)
+    views[0, 1] = 255
+    assert predict(model, [(np.array([4]), views)])["predicted"].tolist() == [1]
+
+
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2"])
+def test_the_network_prepared_for_inference_gives_the_same_logits(name):
+    model = load_model(name, class_names=["a", "b", "c"], seed=1, input_size=64)
+    images = torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    network = whole_network(model, "float32")
+    assert network is not model.module
+    with torch.inference_mode():
+        torch.testing.assert_close(network(images), model.module(images), rtol=1e-4, atol=1e-4)
 
 
 def test_no_pictures_give_an_empty_table():
