@@ -14,7 +14,7 @@ from conceptrast.concepts.card_evidence import StudyEvidence, study_cards
 from conceptrast.concepts.recipes import Recipe
 from conceptrast.figures.canvas import save_png
 from conceptrast.figures.class_card import draw_class_card
-from conceptrast.figures.overview import draw_overview
+from conceptrast.figures.overview import Overview
 from conceptrast.steps.figure_folder import CLASSES, FigureFolder
 from conceptrast.steps.opening import PictureInputs, open_pictures
 from conceptrast.steps.runner import run
@@ -62,12 +62,12 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     )
     # A figure for each card, and the overview
     folder = FigureFolder(outputs.cards, CLASSES, "[0-9]*-*.png")
-    overview_cards = []
+    overview = Overview(settings["study"])
     for card in progress(cards, "drawing", len(components["classes"]), "cards"):
         file = file_name(card.class_index, card.class_name)
         save_png(draw_class_card(card), folder.add(card.class_index, card.class_name, file))
-        overview_cards.append(card)
-    save_png(draw_overview(overview_cards, settings["study"]), outputs.overview)
+        overview.add(card)
+    save_png(overview.draw(), outputs.overview)
     folder.finish(outputs.manifest)
 
 
