@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from conceptrast.base.errors import ConceptrastError
+from conceptrast.base.out_of_memory import batch_sizes_in, memory_explained
 
 LOGGER = logging.getLogger("conceptrast")
 
@@ -85,7 +86,8 @@ def run(main: Callable[..., None], arguments: Sequence[str] | None = None) -> No
     if threads:
         _limit_threads(threads)
     try:
-        call(main, **values)
+        with memory_explained(batch_sizes_in(values["settings"])):
+            call(main, **values)
     except ConceptrastError as error:
         _fail(str(error))
     except OSError as error:
