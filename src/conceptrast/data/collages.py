@@ -253,4 +253,5 @@ def tinted(name: str, tint: str, side: int) -> Image.Image:
     square = grey.resize((side, side), Image.Resampling.BOX, box=(left, top, left + short, top + short))
     values = np.asarray(square, dtype=np.float32)
     values = MEAN + SPREAD * (values - values.mean()) / values.std()
-    return Image.fromarray((values[..., None] * np.float32(TINTS[tint])).clip(0, 255).astype(np.uint8))
+    coloured = values[..., None] * np.array(TINTS[tint], dtype=np.float32)
+    return Image.fromarray(coloured.clip(0, 255).astype(np.uint8))
