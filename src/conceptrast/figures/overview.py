@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from matplotlib.figure import Figure
 
@@ -26,25 +27,26 @@ class Overview:
 
     Args:
         study: the name of the study.
-        limit: the largest number of classes that are drawn; a note says how many there are.
+        n_classes: the number of its classes; not all of them need a card.
+        matches: by selection, how many classes match, and how many the model was asked about.
+        limit: the largest number of classes that are drawn; a note says which they are.
     """
 
-    def __init__(self, study: str, limit: int = LIMIT) -> None:
+    def __init__(self, study: str, n_classes: int, matches: Mapping[str, tuple[int, int]], limit: int = LIMIT) -> None:
         self.study = study
+        self.n_classes = n_classes
+        self.matches = matches
         self.limit = limit
+        self._n_cards = 0
         self._drawn: list[ClassCard] = []
-        self._n_classes = 0
-        self._matches: dict[str, list[bool]] = {}
 
     def add(self, card: ClassCard) -> None:
         """Take the card of one more class; all cards are of one study and recipe."""
-        self._n_classes += 1
-        for selection, verdict in card.verdicts.items():
-            self._matches.setdefault(selection, []).append(verdict.match)
+        self._n_cards += 1
         self._drawn = sorted([*self._drawn, card], key=lambda card: card.class_index)[: self.limit]
 
     def draw(self) -> Figure:
-        """A figure of its own, 14 inches wide; without cards the sheet says so."""
+        """A figure of its own, 14 inches wide; without classes the sheet says so."""
         sheet = Sheet(WIDTH, TOP + math.ceil(len(self._drawn) / 2) * ENTRY + 0.1)
         self._header(sheet)
         column = (WIDTH - 2 * MARGIN) / 2
@@ -54,16 +56,19 @@ class Overview:
 
     def _header(self, sheet: Sheet) -> None:
         sheet.text(self.study, MARGIN, 0.2, size=18, weight="bold")
-        if not self._n_classes:
+        if not self.n_classes:
             sheet.text("no class has enough images that are predicted as it", MARGIN, 0.56, size=9, colour=FAINT)
             return
-        facts = [f"recipe: {self._drawn[0].recipe}", f"{self._n_classes} class{'es' * (self._n_classes != 1)}"]
+        facts = [f"recipe: {self._drawn[0].recipe}"] if self._drawn else []
+        facts.append(f"{self.n_classes} class{'es' * (self.n_classes != 1)}")
         for selection, title in TITLES.items():
-            matches = self._matches.get(selection)
-            if matches:
-                facts.append(f"{title}: {sum(matches)} of {len(matches)} match")
-        if len(self._drawn) < self._n_classes:
+            if selection in self.matches:
+                matched, asked = self.matches[selection]
+                facts.append(f"{title}: {matched} of {asked} match")
+        if len(self._drawn) < self._n_cards:
             facts.append(f"shown: the first {len(self._drawn)} by index")
+        elif self._n_cards < self.n_classes:
+            facts.append(f"shown: the {self._n_cards} with a card")
         sheet.text("  ·  ".join(facts), MARGIN, 0.56, size=9, colour=FAINT)
 
 

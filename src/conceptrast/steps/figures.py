@@ -1,4 +1,4 @@
-"""Draw a card for every class of a study, and the study's overview."""
+"""Draw the cards of a study's classes, and its overview."""
 
 from __future__ import annotations
 
@@ -41,29 +41,37 @@ class Outputs:
 
 
 def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
-    """Draw a study's figures. Settings: ``study`` is its name; ``card_recipe`` names the recipe that cards show."""
+    """Draw a study's figures.
+
+    Settings: ``study`` is its name; ``cards`` are the classes that get a card, all if it is ``None``; ``card_recipe``
+    names the recipe that cards show.
+    """
     # What the cards show
-    recipe_name = settings["card_recipe"]
-    components = read_arrays(inputs.components)
+    recipe = Recipe.from_settings(settings["card_recipe"], settings["recipes"][settings["card_recipe"]])
     evidence = StudyEvidence(
         attribution=read_attributions(inputs.attributions),
-        components=components,
+        components=read_arrays(inputs.components),
         prototypes=read_table(inputs.prototypes),
         predictions=read_table(inputs.predictions),
         verdicts=read_table(inputs.prediction),
     )
+    pictures = open_pictures(settings, inputs)
+    classes = evidence.classes(recipe)
+    named = pictures.model.class_indices(settings["cards"])
+    targets = classes if named is None else sorted(set(named) & set(classes))
     cards = study_cards(
-        open_pictures(settings, inputs),
+        pictures,
         settings["layer"],
         settings["study"],
-        Recipe.from_settings(recipe_name, settings["recipes"][recipe_name]),
+        recipe,
         evidence=evidence,
+        targets=targets,
         precision=settings["precision"],
     )
     # A figure for each card, and the overview
     folder = FigureFolder(outputs.cards, CLASSES, "[0-9]*-*.png")
-    overview = Overview(settings["study"])
-    for card in progress(cards, "drawing", len(components["classes"]), "cards"):
+    overview = Overview(settings["study"], len(classes), evidence.matches(recipe))
+    for card in progress(cards, "drawing", len(targets), "cards"):
         file = file_name(card.class_index, card.class_name)
         save_png(draw_class_card(card), folder.add(card.class_index, card.class_name, file))
         overview.add(card)

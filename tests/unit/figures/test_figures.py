@@ -165,15 +165,18 @@ def test_overlay_leaves_grey_where_nothing_is_and_is_full_where_most_is() -> Non
     assert painted[0, 1].tolist() == [237, 20, 20]
 
 
-def overview_of(cards, limit=LIMIT):
-    overview = Overview("study-a", limit)
+MATCHES = {"all": (2, 2), "exclude_target": (1, 2)}
+
+
+def overview_of(cards, limit=LIMIT, n_classes=None):
+    overview = Overview("study-a", len(cards) if n_classes is None else n_classes, MATCHES, limit)
     for one in cards:
         overview.add(one)
     return overview.draw()
 
 
 def test_overview_keeps_only_the_cards_that_it_draws() -> None:
-    overview = Overview("study-a", limit=2)
+    overview = Overview("study-a", 4, MATCHES, limit=2)
     kept = []
     for index in (3, 1, 2, 0):
         one = card(index)
@@ -197,6 +200,11 @@ def test_overview_is_capped_with_a_note() -> None:
     figure = overview_of([card(i, f"name {i}") for i in range(5)], limit=3)
     assert any("shown: the first 3 by index" in line for line in words(figure))
     assert "name 3" not in words(figure)
+
+
+def test_overview_says_that_not_all_classes_have_a_card() -> None:
+    figure = overview_of([card(i, f"name {i}") for i in range(3)], n_classes=1000)
+    assert any("1000 classes" in line and "shown: the 3 with a card" in line for line in words(figure))
 
 
 def test_overview_of_no_class_says_so() -> None:

@@ -26,6 +26,7 @@ def study(tmp_path_factory) -> tuple[dict, object]:
         "study": "pairs",
         "max_rejected": 0.01,
         "card_recipe": "recommended",
+        "cards": None,
         "recipes": {
             "published": {"components": 3},
             "recommended": {
@@ -87,3 +88,25 @@ def test_cards_and_overview_can_be_read(study) -> None:
         with Image.open(file) as image:
             image.load()
             assert image.width == 1400
+
+
+def test_only_the_classes_that_are_named_get_a_card(study, tmp_path) -> None:
+    settings, folder = study
+    classes = pd.read_csv(folder / "manifest.csv")
+    wanted = classes["class"].iloc[0]
+    files = {name: folder / f"{name}.parquet" for name in ("index", "predictions", "prototypes")}
+    call(
+        figures.main,
+        settings | {"cards": [classes["class_name"].iloc[0], int(wanted)]},
+        **files,
+        class_names=folder / "class_names.json",
+        components=folder / "components.npz",
+        prediction=folder / "prediction.csv",
+        attributions=[folder / "attribution.npz"],
+        cards=tmp_path / "cards",
+        overview=tmp_path / "overview.png",
+        manifest=tmp_path / "manifest.csv",
+    )
+    assert pd.read_csv(tmp_path / "manifest.csv")["class"].tolist() == [wanted]
+    assert len(list((tmp_path / "cards").iterdir())) == 1
+    assert (tmp_path / "overview.png").exists()
