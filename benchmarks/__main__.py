@@ -14,6 +14,7 @@ import pandas as pd
 import torch
 
 from benchmarks import attribution, hyperplanes, prototypes, shift
+from conceptrast.base.memory import keep_memory
 
 
 def processor() -> str:
@@ -34,6 +35,7 @@ def missed(rows: pd.DataFrame) -> list[str]:
 
 def main() -> None:
     """Print the table as Markdown; exit 1 where a target is missed."""
+    keep_memory()
     warnings.filterwarnings("ignore", category=UserWarning, module="captum")
     rows = pd.DataFrame([row for part in (attribution, prototypes, hyperplanes, shift) for row in part.measure()])
     print(f"{processor()}; torch {torch.__version__}\n")

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from conceptrast.base.memory import keep_memory
+
 MIRROR = "CONCEPTRAST_MIRROR"
 ARCHIVE = "imagenette-160-val.tar"
 
@@ -22,6 +24,10 @@ def why_no_real_data() -> str | None:
     if not (Path(folder) / ARCHIVE).is_file():
         return f"{MIRROR} = {folder} does not hold {ARCHIVE}"
     return None
+
+
+def pytest_configure() -> None:
+    keep_memory()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

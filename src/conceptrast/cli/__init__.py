@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
 from conceptrast.base.errors import ConceptrastError
+from conceptrast.base.memory import keep_memory
 from conceptrast.cli import concepts, contrast, counterfactual, dff, explain, layers, saliency
 from conceptrast.steps.runner import system_message
 
@@ -35,6 +36,7 @@ COMMANDS: dict[str, Command] = {
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line. An error that the user can mend gives one line on standard error and exit status 1."""
+    keep_memory()
     options = parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.captureWarnings(True)

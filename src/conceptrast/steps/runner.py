@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from conceptrast.base.errors import ConceptrastError
+from conceptrast.base.memory import keep_memory
 from conceptrast.base.out_of_memory import batch_sizes_in, memory_explained
 
 LOGGER = logging.getLogger("conceptrast")
@@ -76,6 +77,7 @@ def call(main: Callable[..., None], settings: dict[str, Any], **files: Any) -> N
 
 def run(main: Callable[..., None], arguments: Sequence[str] | None = None) -> None:
     """Parse the command line and call ``main``. For errors that the user can put right, exit with a short message."""
+    keep_memory()
     values = vars(parser_of(main).parse_args(arguments))
     log = values.pop("log")
     threads = values.pop("threads")
