@@ -59,7 +59,7 @@ class PatchSearch:
         k: int = 16,
         classes: np.ndarray | None = None,
         distinct: bool = False,
-        block_values: int = 2**20,
+        block_values: int = 2**22,
     ) -> None:
         self._exact = _unit(np.asarray(components, dtype=np.float64))
         if classes is not None and len(classes) != len(self._exact):
