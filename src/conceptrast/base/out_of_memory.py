@@ -87,9 +87,9 @@ def free_memory() -> int | None:
     except OSError:
         return None
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    own = [] if limit == resource.RLIM_INFINITY else [limit - pages * resource.getpagesize()]
+    process = [] if limit == resource.RLIM_INFINITY else [limit - pages * resource.getpagesize()]
     system = [] if left is None else [1024 * int(left[1])]
-    return max(0, min(system + own)) if system or own else None
+    return max(0, min(system + process)) if system or process else None
 
 
 def advice(wanted: int, free: int | None, batch_sizes: Mapping[str, int]) -> str:

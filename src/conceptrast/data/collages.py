@@ -148,9 +148,10 @@ class Collages(Dataset):
                 f"collages: {row.path!r} is no path of this dataset, which are like 'train:3:14': split, class, number"
             )
         label, number = map(int, numbers)
-        rng = generator(Stream.COLLAGE, self.seed, SPLITS.index(split), label, number)
         parts = parts_of(label)
-        return collage(parts, digit_pool(self.seed)[split][parts.digit], self.size, rng)
+        digits = digit_pool(self.seed)[split][parts.digit]
+        keys = (self.seed, SPLITS.index(split), label, number)
+        return collage(parts, digits, self.size, generator(Stream.COLLAGE, *keys))
 
     def missing(self) -> str | None:
         """``None``: the parts are installed with the packages."""
