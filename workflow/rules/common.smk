@@ -18,6 +18,7 @@ from conceptrast.bias.comparison import FIGURES as BIAS_FIGURES
 from conceptrast.plan.analyses.bias import networks
 from conceptrast.plan.before_start import missing, too_many_shards, unknown_classes
 from conceptrast.plan.plan import Plan, prepare_environment
+from conceptrast.steps.fork_server import start_server
 
 prepare_environment(SOURCE.parents[1])
 
@@ -42,7 +43,7 @@ WORKERS = PLAN.config["workers"]
 ENVIRONMENT = "../envs/conceptrast.yaml"
 # A plain command, so that it runs wherever a job does. `files` are the inputs and outputs of the rule by their names.
 STEP = (
-    "python -m {params.step} --settings {params.settings:q} {params.files}"
+    "python -m conceptrast.steps.start {params.step} --settings {params.settings:q} {params.files}"
     " --threads {threads} --workers {resources.workers} --log {log:q}"
 )
 
@@ -243,10 +244,12 @@ def check_before_start(jobs):
     This is no rule: an input that only has to be there first would hide from Snakemake what else has changed.
     """
     stop_if_wrong(jobs)
+    if workflow.local_exec:
+        start_server()
     due = PLAN.settings("check_layers", jobs=[job.wildcards for job in jobs])
     # Only this machine is asked for a GPU: on a cluster, the nodes may have one that this machine lacks.
     due["device"] = workflow.local_exec and any(job.resources.get("gpu") for job in jobs)
-    command = [sys.executable, "-m", "conceptrast.steps.check_layers", "--settings"]
+    command = [sys.executable, "-m", "conceptrast.steps.start", "conceptrast.steps.check_layers", "--settings"]
     if (due["checks"] or due["device"]) and subprocess.run([*command, json.dumps(due)]).returncode:
         raise WorkflowError("this run cannot start: see the error above")
 

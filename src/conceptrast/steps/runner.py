@@ -19,6 +19,8 @@ from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from threadpoolctl import threadpool_limits
+
 from conceptrast.base.errors import ConceptrastError
 from conceptrast.base.memory import keep_memory
 from conceptrast.base.out_of_memory import batch_sizes_in, memory_explained
@@ -109,10 +111,12 @@ def _start_log(log: Path | None) -> None:
 
 
 def _limit_threads(threads: int) -> None:
-    """Limit torch's threads, if the step has imported torch by now. Other steps need not wait for its import."""
+    """Limit the threads of the libraries that the step has imported: those of torch, and of NumPy's linear algebra."""
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.set_num_threads(threads)
+    if "numpy" in sys.modules:
+        threadpool_limits(limits=threads)
 
 
 def system_message(error: OSError) -> str:
