@@ -30,8 +30,6 @@ rule factorize:
         components="studies/{study}/components.npz",
     log:
         "logs/{study}/factorize.log",
-    benchmark:
-        "benchmarks/{study}/factorize.tsv"
     priority: 1  # others wait for it: early
     resources:
         **needs(2000),
@@ -49,8 +47,6 @@ rule prototypes:
         prototypes="studies/{study}/prototypes.parquet",
     log:
         "logs/{study}/prototypes.log",
-    benchmark:
-        "benchmarks/{study}/prototypes.tsv"
     resources:
         **needs(2500),
     params:
@@ -67,8 +63,6 @@ rule component_prediction:
         prediction=in_report("studies/{study}/component_prediction.csv", "classes"),
     log:
         "logs/{study}/component_prediction.log",
-    benchmark:
-        "benchmarks/{study}/component_prediction.tsv"
     resources:
         **needs(2000),
     params:
@@ -105,8 +99,6 @@ rule figures:
         manifest="figures/{study}/cards.csv",
     log:
         "logs/{study}/figures.log",
-    benchmark:
-        "benchmarks/{study}/figures.tsv"
     resources:
         **needs(2000),
     params:

@@ -13,8 +13,6 @@ rule features:
         features="studies/{study}/features/{shard}.npz",
     log:
         "logs/{study}/features/{shard}.log",
-    benchmark:
-        "benchmarks/{study}/features/{shard}.tsv"
     priority: 1  # others wait for it: early
     resources:
         **needs(2000),
@@ -31,8 +29,6 @@ rule hyperplanes:
         hyperplanes="studies/{study}/hyperplanes/{shard}.npz",
     log:
         "logs/{study}/hyperplanes/{shard}.log",
-    benchmark:
-        "benchmarks/{study}/hyperplanes/{shard}.tsv"
     priority: 1  # others wait for it: early
     resources:
         **needs(2000),
@@ -51,8 +47,6 @@ rule shift:
         shift="studies/{study}/shift/{shard}.csv",
     log:
         "logs/{study}/shift/{shard}.log",
-    benchmark:
-        "benchmarks/{study}/shift/{shard}.tsv"
     resources:
         **needs(2500),
     params:
