@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from conceptrast.base.errors import ConfigError, ModelError
-from conceptrast.models.inference import autocast, for_inference, network_input, predict
+from conceptrast.models.inference import autocast, default_device, for_inference, network_input, predict
 from conceptrast.models.model import Model, Preprocess
 from conceptrast.models.opening import load_model
 
@@ -98,3 +98,37 @@ def test_network_input_leaves_the_views_as_they_were():
     prepared = network_input(mean_colour(), views)
     assert prepared.dtype == torch.float32
     assert (views == 7).all()
+
+
+@pytest.mark.parametrize(
+    ("asked", "there", "device"),
+    [
+        (None, False, "cpu"),
+        (None, True, "cuda"),
+        ("auto", False, "cpu"),
+        ("auto", True, "cuda"),
+        ("cpu", True, "cpu"),
+        ("cuda", True, "cuda"),
+    ],
+)
+def test_the_device_is_the_one_that_the_run_asks_for(monkeypatch, asked, there, device):
+    monkeypatch.delenv("CONCEPTRAST_DEVICE", raising=False)
+    if asked is not None:
+        monkeypatch.setenv("CONCEPTRAST_DEVICE", asked)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
+    assert default_device() == torch.device(device)
+
+
+def test_a_gpu_that_is_asked_for_and_not_there_is_said(monkeypatch):
+    monkeypatch.setenv("CONCEPTRAST_DEVICE", "cuda")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(
+        ConfigError, match=r"'device' is cuda, but .*: set it to auto or cpu, or run where there is a GPU"
+    ):
+        default_device()
+
+
+def test_a_device_that_does_not_exist_is_named_with_those_that_do(monkeypatch):
+    monkeypatch.setenv("CONCEPTRAST_DEVICE", "cudo")
+    with pytest.raises(ConfigError, match="unknown device in CONCEPTRAST_DEVICE 'cudo'; nearest: cuda"):
+        default_device()
