@@ -13,10 +13,10 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from benchmarks import attribution, factorization, hyperplanes, prototypes, shift
+from benchmarks import attribution, end_to_end, factorization, hyperplanes, prototypes, shift
 from conceptrast.base.memory import keep_memory
 
-PARTS = (attribution, factorization, prototypes, hyperplanes, shift)
+PARTS = (attribution, factorization, prototypes, hyperplanes, shift, end_to_end)
 """Modules whose ``measure`` gives rows of the table."""
 
 

@@ -19,7 +19,7 @@ import copy
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import permutations
@@ -211,15 +211,22 @@ def ours(mini: Miniature, precision: str) -> Results:
 
     with clock.stage("prototypes"):
         batches = activations_of(model, split, pictures.of(mini.ids), precision)
-        prototypes = class_prototypes(batches, targets, components, [RECIPE], view=model.preprocess.size)
+        prototypes = class_prototypes(
+            batches, predicted=targets, components=components, recipes=[RECIPE], view=model.preprocess.size
+        )
 
     with clock.stage("prediction test"):
         plan = plan_assemblies(
-            prototypes, predictions, components["classes"].tolist(), [RECIPE], view=model.preprocess.size, seed=0
+            prototypes,
+            predictions,
+            classes=components["classes"].tolist(),
+            recipes=[RECIPE],
+            view=model.preprocess.size,
+            seed=0,
         )
         # The published procedure has no chance rows, and one selection.
         wanted = [assembly for assembly in plan if (assembly.selection, assembly.baseline) == ("all", "none")]
-        verdicts = component_prediction(model, wanted, pictures.of, {}, precision=precision)
+        verdicts = component_prediction(model, wanted, pictures.of, n_images={}, precision=precision)
 
     with tempfile.TemporaryDirectory() as folder:
         with clock.stage("hyperplanes"):
@@ -234,10 +241,10 @@ def ours(mini: Miniature, precision: str) -> Results:
             by_pair = Planes([planes], SOLVER.name, mini.pairs)
             shifted: dict[Pair, Tensor] = {}
             images = images_by_class(attribution)
-            for first, activations in class_activations(pictures, split, images, precision, what=""):
+            for first, activations in class_activations(pictures, split, images=images, precision=precision, what=""):
                 for pair in sorted(pair for pair in mini.pairs if pair[0] == first):
                     normal = by_pair[pair].normal
-                    shifted[pair] = shifted_probabilities(split, activations, normal, pair, precision=precision)
+                    shifted[pair] = shifted_probabilities(split, activations, normal, classes=pair, precision=precision)
         normals = Planes([planes], SOLVER.name, permutations(range(len(CLASSES)), 2))
 
     # The best patch of each component, by its place in the grid of cells.
@@ -277,12 +284,15 @@ def theirs(mini: Miniature) -> Results:
         patches = published.prototypes(values, components)
     with clock.stage("prediction test"):
         cell = SIDE // (values.shape[-1] // published.KERNEL)
-        answers = published.prediction_test(network, preprocess.normalise, views, patches, cell)
+        answers = published.prediction_test(network, preprocess.normalise, views=views, patches=patches, cell=cell)
     with clock.stage("hyperplanes"):
         normals = published.hyperplanes(published.features(values, raw, mini.targets))
     with clock.stage("shift"):
         shifted = [
-            published.shift(network, LAYER, images[mini.targets == pair[0]], normals[pair], pair) for pair in mini.pairs
+            published.shift(
+                network, LAYER, images=images[mini.targets == pair[0]], direction=normals[pair], classes=pair
+            )
+            for pair in mini.pairs
         ]
     return Results(
         seconds=clock.seconds,
@@ -344,21 +354,30 @@ def run() -> tuple[dict[str, Results], dict[str, dict[str, float]]]:
     return results, near
 
 
+def seconds_by_stage(results: Mapping[str, Results]) -> dict[str, dict[str, float]]:
+    """Seconds of each stage and of the whole (``total``), by procedure."""
+    return {
+        name: of_procedure.seconds | {"total": sum(of_procedure.seconds.values())}
+        for name, of_procedure in results.items()
+    }
+
+
 def measure() -> list[dict[str, str | float]]:
-    """Two rows: benchmark, ours_s, peer_s, ratio, target."""
+    """One row per stage and precision: benchmark, ours_s, peer_s, ratio, target."""
     results, _ = run()
-    total = {name: sum(of_procedure.seconds.values()) for name, of_procedure in results.items()}
+    seconds = seconds_by_stage(results)
+    has_target = "amx_bf16" in processor_flags()
     what = f"end to end, ResNet-50 {LAYER}, {len(CLASSES)} classes × {IMAGES_PER_CLASS} images"
-    targets = {"bfloat16": TARGET} if "amx_bf16" in processor_flags() else {}
     return [
         {
-            "benchmark": f"{what}, {precision}; peer: the published procedure",
-            "ours_s": total[precision],
-            "peer_s": total["published"],
-            "ratio": total["published"] / total[precision],
-            "target": targets.get(precision, ""),
+            "benchmark": f"{what}, {stage}, {precision}; peer: the published procedure",
+            "ours_s": seconds[precision][stage],
+            "peer_s": peer,
+            "ratio": peer / seconds[precision][stage],
+            "target": TARGET if has_target and (stage, precision) == ("total", "bfloat16") else "",
         }
         for precision in PRECISIONS
+        for stage, peer in seconds["published"].items()
     ]
 
 
@@ -369,9 +388,7 @@ def main() -> None:
     results, near = run()
     print("| stage | published | float32 | ratio | agreement | bfloat16 | ratio | agreement |")
     print("|" + "---|" * 8)
-    seconds = {name: dict(of_procedure.seconds) for name, of_procedure in results.items()}
-    for of_procedure in seconds.values():
-        of_procedure["total"] = sum(of_procedure.values())
+    seconds = seconds_by_stage(results)
     for stage, peer in seconds["published"].items():
         cells = [stage, f"{peer:.2f}"]
         for precision in PRECISIONS:

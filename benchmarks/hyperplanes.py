@@ -154,12 +154,12 @@ def measure(rounds: int = 3) -> list[dict[str, str | float]]:
 
 def main() -> None:
     """Print the table."""
-    keep_memory()
     for row in measure():
         print("  ".join(f"{key}={value:.2f}" if isinstance(value, float) else str(value) for key, value in row.items()))
 
 
 if __name__ == "__main__":
+    keep_memory()
     if sys.argv[1:2] == ["shard"]:
         fit_one_shard(Path(sys.argv[2]))
     else:

@@ -78,9 +78,13 @@ def measure(rounds: int = 3) -> list[dict[str, str | float]]:
         normal = 0.01 * torch.randn(activations.shape[1], generator=torch.Generator().manual_seed(2))
         works: dict[tuple[str, str], Callable[[], object]] = {}
         for precision, split in splits.items():
-            shifted = partial(shifted_probabilities, split, activations, normal, CLASSES, precision=precision)
+            shifted = partial(
+                shifted_probabilities, split, activations, normal=normal, classes=CLASSES, precision=precision
+            )
             works[precision, "activations there"] = shifted
-            works[precision, "with the pass that gives them"] = partial(with_prefix, split, images, normal, precision)
+            works[precision, "with the pass that gives them"] = partial(
+                with_prefix, split, images, normal=normal, precision=precision
+            )
         peer = partial(whole_network, network=network, layer=layer, images=images, normal=normal)
         torch.testing.assert_close(works["float32", "activations there"](), peer(), rtol=1e-3, atol=1e-5)
 

@@ -7,8 +7,6 @@ rule seed:
         tables=directory("seeds/{repeated}/{seed}/tables"),
     log:
         "logs/seed/{repeated}/{seed}.log",
-    benchmark:
-        "benchmarks/seed/{repeated}/{seed}.tsv"
     threads: all_cores()
     resources:
         **needs(4000),

@@ -27,13 +27,15 @@ class PackedMatrix:
     """
 
     def __init__(self, matrix: Tensor, rows: int) -> None:
-        self._packs = matrix.device.type == "cpu" and _packing_is_there()
+        self._packs = matrix.device.type == "cpu" and matrix.numel() > 0 and _packing_is_there()
         self._matrix = torch.ops.mkldnn._reorder_linear_weight(matrix.contiguous(), rows) if self._packs else matrix
 
     def product(self, vectors: Tensor) -> Tensor:
         """``X`` ``[m, C]`` in the type of the matrix gives ``[m, n]``, in the same type."""
         if self._packs:
-            product: Tensor = torch.ops.mkldnn._linear_pointwise(vectors, self._matrix, None, "none", [], "")
+            product: Tensor = torch.ops.mkldnn._linear_pointwise(
+                vectors, self._matrix, B=None, attr="none", scalars=[], algorithm=""
+            )
             return product
         return vectors @ self._matrix.T
 

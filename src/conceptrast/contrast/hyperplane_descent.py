@@ -143,7 +143,7 @@ def sides_of(
     counts = np.ones(n_rows, np.float32)
     counts[rows] = [[len(features[first]) + len(features[second])] * 2 for first, second in pairs]
     return Sides(
-        groups=[_class_group(features, members, group, kind, device) for group in grouped],
+        groups=[_class_group(features, members, group, kind=kind, device=device) for group in grouped],
         partners=torch.from_numpy(partners).to(device),
         counts=torch.from_numpy(counts[:, None]).to(device),
         firsts=torch.from_numpy(rows[:, 0].copy()).to(device),

@@ -24,8 +24,9 @@ RECORDS = ".snakemake/metadata"
 OTHER_RUN = 60.0
 """Seconds between the last file of a job and its log. If they are further apart, the log is of another job."""
 
-PAUSE = 60.0
-"""Seconds in which no job ran, after which another call of Snakemake went on with the run."""
+PAUSE = 300.0
+"""Seconds in which no job ran: then another call of Snakemake went on with the run. On a cluster, Snakemake may take
+three minutes to notice that a job has ended."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +47,10 @@ class Job:
 
     @property
     def waiting(self) -> float:
-        """Seconds from its start to that of its process: Snakemake, the shell, the server that forks it, or a queue."""
+        """Seconds from its start to that of its process: Snakemake, the shell, and the server that forks it.
+
+        A cluster's queue is not in it: there, Snakemake writes down the start when the job runs on its node.
+        """
         return max(0.0, self.end - self.start - self.usage.seconds)
 
 
@@ -95,7 +99,7 @@ class RunTimes:
 
     @property
     def stretches(self) -> list[float]:
-        """Seconds of each stretch in which jobs ran one after the other, with pauses of at most a minute.
+        """Seconds of each stretch in which jobs ran one after the other, with pauses of at most five minutes.
 
         Example:
             >>> usage = Usage(seconds=10, importing=1, processor=10, memory=100)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -55,9 +56,13 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     command += ["--configfile", str(Path(settings["config"]).resolve())]
     command += ["--config", f"run={settings['run']}", f"seed={settings['seed']}"]
     environment = {name: value for name, value in os.environ.items() if name != "SNAKEMAKE_PROFILE"}
-    finished = subprocess.run(command, cwd=repository, env=environment, check=False)
+    snakemake = subprocess.Popen(command, cwd=repository, env=environment)
+    # When this step is told to end, so is Snakemake, which first lets its running jobs end.
+    handler = signal.signal(signal.SIGTERM, lambda *_: snakemake.terminate())
+    status = snakemake.wait()
+    signal.signal(signal.SIGTERM, handler)
     folder = repository / "results" / settings["run"]
-    if finished.returncode:
+    if status:
         logs = f"{os.path.relpath(folder, repository)}/logs"
         raise ConceptrastError(f"the run with seed {settings['seed']} failed: see above, and {logs}")
 

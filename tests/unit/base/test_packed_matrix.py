@@ -31,3 +31,7 @@ def test_a_transposed_matrix_and_another_number_of_rows_are_fine():
     assert packed.product(torch.tensor([[1.0, 1.0]])).tolist() == [[3.0, 5.0, 7.0]]
     matrix.zero_()
     assert PackedMatrix(matrix, rows=1).product(torch.ones(2, 3)).tolist() == [[0.0, 0.0], [0.0, 0.0]]
+
+
+def test_a_matrix_without_rows_gives_a_product_without_columns():
+    assert PackedMatrix(torch.empty(0, 3), rows=1).product(torch.ones(2, 3)).shape == (2, 0)
