@@ -13,10 +13,11 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from benchmarks import attribution, end_to_end, hyperplanes, prototypes, shift
+from benchmarks import attribution, end_to_end, factorization, hyperplanes, prototypes, shift
 from conceptrast.base.memory import keep_memory
 
-PARTS = (attribution, prototypes, hyperplanes, shift, end_to_end)
+PARTS = (attribution, factorization, prototypes, hyperplanes, shift, end_to_end)
+"""Modules whose ``measure`` gives rows of the table."""
 
 
 def processor() -> str:

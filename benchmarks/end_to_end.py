@@ -205,7 +205,7 @@ def ours(mini: Miniature, precision: str) -> Results:
         )
 
     with clock.stage("factorization"):
-        split = SplitModel(model, LAYER).folded()
+        split = SplitModel(model, LAYER).for_inference(precision)
         classes = by_class(activations_of(model, split, pictures.of(mini.ids), precision), mini.targets)
         components = factorize_classes(classes, attribution, [RECIPE.factors])
 

@@ -72,12 +72,12 @@ def measure(rounds: int = 3) -> list[dict[str, str | float]]:
     rows: list[dict[str, str | float]] = []
     for layer in LAYERS:
         # One layer of it: activations, a direction, and the ways to move along it.
-        split = SplitModel(network, layer).folded()
+        splits = {precision: SplitModel(network, layer).for_inference(precision) for precision in PRECISIONS}
         with torch.inference_mode():
-            activations = split.prefix(images)
+            activations = splits["float32"].prefix(images)
         normal = 0.01 * torch.randn(activations.shape[1], generator=torch.Generator().manual_seed(2))
         works: dict[tuple[str, str], Callable[[], object]] = {}
-        for precision in PRECISIONS:
+        for precision, split in splits.items():
             shifted = partial(
                 shifted_probabilities, split, activations, normal=normal, classes=CLASSES, precision=precision
             )

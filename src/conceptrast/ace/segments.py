@@ -84,7 +84,7 @@ def segments_of(
     rows: list[dict[str, object]] = []
     parts: dict[str, list[np.ndarray]] = {shape: [] for shape in shapes}
     bare = []
-    folded = split.folded()
+    split = split.for_inference(precision)
     # Superpixels, the things that they show, and their activations, one image after the other.
     for image, view in _one_by_one(pictures, images):
         masks = superpixels(view.expand(3, -1, -1).permute(1, 2, 0).numpy(), sizes)
@@ -98,9 +98,7 @@ def segments_of(
             for number in range(len(masks))
         ]
         for shape in shapes:
-            parts[shape].append(
-                _activations(pictures, folded, view=view, masks=masks, shape=shape, precision=precision)
-            )
+            parts[shape].append(_activations(pictures, split, view=view, masks=masks, shape=shape, precision=precision))
 
     # All images together.
     columns = ["image", "segment"] + (["shows"] if labels is not None else [])

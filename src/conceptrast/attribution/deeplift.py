@@ -70,11 +70,12 @@ def deeplift(split: SplitModel, activations: Tensor, baseline: Tensor, target: i
     """
     check_baseline(activations, baseline)
     with torch.inference_mode(False), torch.enable_grad():
-        leaf = activations.detach().clone(memory_format=torch.preserve_format).requires_grad_()
-        with _RescaleRule((len(leaf), len(baseline))):
-            logits = split.suffix(torch.cat([leaf, baseline.detach().to(leaf)]))
-        (multiplier,) = torch.autograd.grad(target_logits(logits[: len(leaf)], target).sum(), leaf)
-    return (exact(activations) - exact(baseline)) * multiplier
+        images = len(activations)
+        rows = torch.cat([activations.detach(), baseline.detach().to(activations)]).requires_grad_()
+        with _RescaleRule((images, len(baseline))):
+            logits = split.suffix(rows)
+        (multiplier,) = torch.autograd.grad(target_logits(logits[:images], target).sum(), rows)
+    return (exact(activations) - exact(baseline)) * multiplier[:images]
 
 
 class _RescaleRule(TorchFunctionMode):

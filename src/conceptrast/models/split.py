@@ -17,6 +17,7 @@ from torch import Tensor, fx, nn
 from conceptrast.base.errors import LayerError, ModelError
 from conceptrast.models import graph_cut
 from conceptrast.models.folding import fold_batch_norms
+from conceptrast.models.fusing import fuse_convolutions
 from conceptrast.models.hook_cut import HookCut
 from conceptrast.models.model import shapes_explained
 
@@ -137,8 +138,40 @@ class SplitModel:
         Activations and logits are equal up to rounding. The folded convolutions are copies, so later changes of the
         model's weights do not reach them. If there is nothing to fold, the method returns the object itself.
         """
-        prefix = _folded(self._prefix)
-        suffix = _folded(self._suffix)
+        return self._with_halves(_folded(self._prefix), _folded(self._suffix))
+
+    def with_fused_prefix(self, precision: str) -> SplitModel:
+        """The same cut with the fastest prefix for many passes; gradients still flow through the suffix.
+
+        Batch norms are folded into convolutions. In the prefix, on a CPU, sums and ReLUs are fused with them.
+        Activations are equal up to rounding. Later changes of the model's weights do not reach the halves.
+
+        Args:
+            precision: ``float32`` or ``bfloat16``; the prefix has to run in it.
+
+        Example:
+            >>> network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten()).eval()
+            >>> split = SplitModel(network, "2")
+            >>> images = torch.ones(1, 3, 2, 2)
+            >>> with torch.no_grad():
+            ...     torch.allclose(split.with_fused_prefix("float32").prefix(images), split.prefix(images))
+            True
+        """
+        folded = self.folded()
+        return folded._with_halves(_fused(folded._prefix, precision), folded._suffix)
+
+    def for_inference(self, precision: str) -> SplitModel:
+        """The same cut with the fastest halves for many passes that need no gradients.
+
+        Both halves are made like the prefix of :meth:`with_fused_prefix`.
+
+        Args:
+            precision: ``float32`` or ``bfloat16``; both halves have to run in it.
+        """
+        folded = self.folded()
+        return folded._with_halves(_fused(folded._prefix, precision), _fused(folded._suffix, precision))
+
+    def _with_halves(self, prefix: Half, suffix: Half) -> SplitModel:
         if prefix is self._prefix and suffix is self._suffix:
             return self
         other = copy.copy(self)
@@ -269,6 +302,12 @@ def last_spatial_layer(model: Model | nn.Module, example: Tensor | None = None) 
 def _folded(half: Half) -> Half:
     folded = fold_batch_norms(half) if isinstance(half, fx.GraphModule) else None
     return half if folded is None else folded
+
+
+def _fused(half: Half, precision: str) -> Half:
+    dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+    fused = fuse_convolutions(half, dtype) if isinstance(half, fx.GraphModule) else None
+    return half if fused is None else fused
 
 
 def _refuse_training(module: nn.Module) -> None:
