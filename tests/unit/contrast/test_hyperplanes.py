@@ -101,8 +101,8 @@ def test_classes_in_one_batch_move_as_each_alone(features, monkeypatch, order):
     for sides in (alone, batched):
         normals = torch.zeros(len(sides.partners), CHANNELS)
         biases = torch.zeros(len(sides.partners), 1)
-        for _ in range(3):
-            descent_step(sides, normals, biases, learning_rate=0.5)
+        for backwards in (False, True, False):
+            descent_step(sides, normals, biases, learning_rate=0.5, backwards=backwards and sides is batched)
         torch.testing.assert_close(normals[sides.partners], normals, rtol=0, atol=0)
         planes.append((normals[sides.firsts], biases[sides.firsts]))
     torch.testing.assert_close(planes[0], planes[1])
