@@ -13,8 +13,11 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from benchmarks import attribution, hyperplanes, prototypes, shift
+from benchmarks import attribution, end_to_end, factorization, hyperplanes, prototypes, shift
 from conceptrast.base.memory import keep_memory
+
+PARTS = (attribution, factorization, prototypes, hyperplanes, shift, end_to_end)
+"""Modules whose ``measure`` gives rows of the table."""
 
 
 def processor() -> str:
@@ -37,7 +40,7 @@ def main() -> None:
     """Print the table as Markdown; exit 1 where a target is missed."""
     keep_memory()
     warnings.filterwarnings("ignore", category=UserWarning, module="captum")
-    rows = pd.DataFrame([row for part in (attribution, prototypes, hyperplanes, shift) for row in part.measure()])
+    rows = pd.DataFrame([row for part in PARTS for row in part.measure()])
     print(f"{processor()}; torch {torch.__version__}\n")
     print("| " + " | ".join(rows.columns) + " |")
     print("|" + "---|" * len(rows.columns))

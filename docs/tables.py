@@ -14,6 +14,7 @@ import pandas as pd
 
 from conceptrast.base.statistics import wilson_interval
 from conceptrast.models.confusion import right_of
+from conceptrast.verification.claims import Metric
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = ("README.md", "docs/results.md", "docs/method.md")
@@ -350,6 +351,43 @@ def _rho_within(means: Mapping[str, float], training: pd.Series) -> str:
     return f"{means['rho_within_mean']:+.2f} ({interval})"
 
 
+# How far the results hold
+
+
+def spread(run: str) -> str:
+    """The numbers of every claim about a run that was repeated with several seeds; empty until it is committed."""
+    if not (ROOT / "results" / run / "tables" / "claims.csv").is_file():
+        return ""
+    rows = []
+    previous = ""
+    claims = table(run, "claims").groupby(["sentence", "metric", "relation", "bound"], sort=False)
+    for (sentence, metric, relation, _), part in claims:
+        rows.append(
+            {
+                "sentence": "" if sentence == previous else sentence,
+                "number": _number_of_claim(metric),
+                "at the seeds": _ends(part["value"]),
+                "has to be": f"{relation} {_ends(part['limit'])}",
+                "holds": f"{part['holds'].sum()} of {len(part)}",
+            }
+        )
+        previous = sentence
+    return markdown(pd.DataFrame(rows))
+
+
+def _number_of_claim(text: str) -> str:
+    """The number that a claim is about, in words."""
+    metric = Metric.parse(text)
+    if not metric.table:
+        return metric.text
+    places = [" / ".join(values) for _, values in metric.rows if values != ("none",)]
+    return f"{metric.column} in {metric.table}" + (f" ({', '.join(places)})" if places else "")
+
+
+def _ends(values: pd.Series) -> str:
+    return " to ".join(dict.fromkeys(f"{value:.3g}" for value in (values.min(), values.max())))
+
+
 # Excerpts for the README: few rows, few columns
 
 TRAINED = {
@@ -522,6 +560,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "imagenette-shift": lambda: shifts("imagenette"),
     "imagenette-mask": lambda: masks("imagenette"),
     "imagenette-insertion": lambda: insertions("imagenette"),
+    "spread": lambda: spread("seeds"),
 }
 
 

@@ -128,3 +128,23 @@ def test_the_shell_understands_the_readme() -> None:
 def test_every_configuration_is_described() -> None:
     text = (ROOT / "config" / "README.md").read_text()
     assert [path.name for path in (ROOT / "config").glob("*.yaml") if f"| `{path.name}` |" not in text] == []
+
+
+def test_the_spread_of_claims_over_seeds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    row = {"sentence": "It reads.", "relation": ">=", "bound": "0.5", "limit": 0.5}
+    cells = {"metric": "shift.csv:swap_rate_mean[study=a|b,baseline=none]", "value": 0.75, "holds": True}
+    rows = [
+        {**row, "metric": "net/accuracy", "value": 0.25, "holds": False},
+        {**row, "metric": "net/accuracy", "value": 1.0, "holds": True},
+        {**row, **cells},
+        {**row, **cells},
+    ]
+    monkeypatch.setattr(TABLES, "table", lambda run, name: pd.DataFrame(rows))
+    monkeypatch.setattr(TABLES, "ROOT", tmp_path)
+    assert TABLES.spread("seeds") == ""
+    (tmp_path / "results" / "seeds" / "tables").mkdir(parents=True)
+    (tmp_path / "results" / "seeds" / "tables" / "claims.csv").touch()
+    assert TABLES.spread("seeds").splitlines()[2:] == [
+        "| It reads. | net/accuracy | 0.25 to 1 | >= 0.5 | 1 of 2 |",
+        "|  | swap_rate_mean in shift (a / b) | 0.75 | >= 0.5 | 2 of 2 |",
+    ]

@@ -9,8 +9,6 @@ rule train_autoencoder:
         history="latent_bias/{bias}/{condition}/autoencoder-{seed}.training.csv",
     log:
         "logs/train_autoencoder/{bias}/{condition}/{seed}.log",
-    benchmark:
-        "benchmarks/train_autoencoder/{bias}/{condition}/{seed}.tsv"
     priority: 5  # it takes all cores: early, so that no core waits for the other later
     threads: all_cores()
     resources:
@@ -29,8 +27,6 @@ rule train_latent_resnet:
         history="latent_bias/{bias}/{condition}/resnet-{seed}.training.csv",
     log:
         "logs/train_latent_resnet/{bias}/{condition}/{seed}.log",
-    benchmark:
-        "benchmarks/train_latent_resnet/{bias}/{condition}/{seed}.tsv"
     priority: 5  # it takes all cores: early, so that no core waits for the other later
     threads: all_cores()
     resources:

@@ -11,8 +11,6 @@ rule attribute:
         attribution="studies/{study}/attribution/{shard}.npz",
     log:
         "logs/{study}/attribute/{shard}.log",
-    benchmark:
-        "benchmarks/{study}/attribute/{shard}.tsv"
     priority: 1  # others wait for it: early
     resources:
         **needs(2000),

@@ -32,8 +32,6 @@ rule counterfactual:
         manifest="figures/{study}/counterfactuals.csv",
     log:
         "logs/{study}/counterfactual.log",
-    benchmark:
-        "benchmarks/{study}/counterfactual.tsv"
     priority: 1  # the longest on one core: as soon as it can start
     resources:
         **needs(2500),

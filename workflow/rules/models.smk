@@ -9,8 +9,6 @@ rule train:
         history=in_report("models/{model}.training.csv", "training"),
     log:
         "logs/train/{model}.log",
-    benchmark:
-        "benchmarks/train/{model}.tsv"
     priority: 10  # it takes all cores: early, so that no core waits for the other later
     threads: all_cores()
     resources:
@@ -29,8 +27,6 @@ rule predict:
         fingerprint="predictions/{model}/{dataset}.weights.txt",
     log:
         "logs/predict/{model}/{dataset}.log",
-    benchmark:
-        "benchmarks/predict/{model}/{dataset}.tsv"
     priority: 5  # it takes all cores: early, so that no core waits for the other later
     threads: all_cores()
     resources:

@@ -98,9 +98,7 @@ def segments_of(
             for number in range(len(masks))
         ]
         for shape in shapes:
-            parts[shape].append(
-                _activations(pictures, split, view=view, masks=masks, shape=shape, precision=precision)
-            )
+            parts[shape].append(_activations(pictures, split, view=view, masks=masks, shape=shape, precision=precision))
 
     # All images together.
     columns = ["image", "segment"] + (["shows"] if labels is not None else [])

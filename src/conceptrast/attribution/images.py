@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 
 from conceptrast.attribution.completeness import warn_if_incomplete
-from conceptrast.attribution.smooth import baseline_activations, smooth_attribution
-from conceptrast.models.inference import network_input
+from conceptrast.attribution.noise import Smoothing
+from conceptrast.attribution.smooth import Attributor, baseline_activations
+from conceptrast.models.batches import prepared
+from conceptrast.models.inference import device_of, network_input
 from conceptrast.models.model import Model
 from conceptrast.models.split import SplitModel
 
@@ -34,8 +36,9 @@ def attribute_images(
         layer: name of the layer to cut it at.
         batches: pairs of image ids ``[n]`` and views uint8 ``[n, 3, H, W]``.
         targets: class index by image id.
-        method, baseline, precision, smoothing: see :func:`~conceptrast.attribution.smooth.smooth_attribution`; the
-            baseline's activations are computed once for all batches.
+        method, baseline, precision: see :func:`~conceptrast.attribution.smooth.smooth_attribution`; the baseline's
+            activations are computed once for all batches.
+        smoothing: arguments of :class:`~conceptrast.attribution.noise.Smoothing`.
 
     Returns:
         ``image`` ``[M]`` int64, ``target`` ``[M]`` int64, ``raw`` and ``rectified`` ``[M, h, w]`` float32,
@@ -54,11 +57,13 @@ def attribute_images(
         (array([4]), array([2]), array([[[0.333]]], dtype=float32))
     """
     # The baseline's activations, which give the size of the maps.
-    split = SplitModel(model, layer).for_inference(precision)
+    device = device_of(model)
+    split = SplitModel(model, layer).with_fused_prefix(precision)
     shape = (model.preprocess.channels, *model.preprocess.size)
     blank = network_input(model, torch.zeros(1, *shape, dtype=torch.uint8))
     start = baseline_activations(split, blank, baseline, precision)
     grid = tuple(start.shape[2:])
+    attributor = Attributor(split, start, method=method, precision=precision, smoothing=Smoothing(**smoothing))
     # Arrays of each batch. Empty arrays come first: they give types and shapes if there is no batch.
     parts: dict[str, list[np.ndarray]] = {
         "image": [np.empty(0, np.int64)],
@@ -68,19 +73,9 @@ def attribute_images(
         "multiplier": [np.empty((0, start.shape[1]), np.float32)],
         "completeness_gap": [np.empty(0, np.float32)],
     }
-    for ids, views in batches:
+    for ids, views, drawn in prepared(attributor.smoothing.chunks(batches), device):
         classes = np.array([targets[int(image)] for image in ids], dtype=np.int64)
-        attribution = smooth_attribution(
-            split,
-            network_input(model, views),
-            torch.from_numpy(classes),
-            method,
-            baseline=start,
-            image_ids=ids,
-            precision=precision,
-            warn=False,
-            **smoothing,
-        )
+        attribution = attributor.attribute(network_input(model, views), drawn, torch.from_numpy(classes).to(device))
         parts["image"].append(np.asarray(ids, np.int64))
         parts["target"].append(classes)
         parts["raw"].append(_array(attribution.raw))

@@ -7,7 +7,7 @@ Notation:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -16,9 +16,10 @@ from torch import Tensor
 
 from conceptrast.attribution import FROM_ZERO, METHODS
 from conceptrast.attribution.completeness import completeness_gap, warn_if_incomplete
-from conceptrast.base.errors import ConfigError, LayerError, ShapeError
+from conceptrast.attribution.noise import Smoothing
+from conceptrast.base.errors import LayerError, ShapeError
 from conceptrast.base.registry import resolve
-from conceptrast.base.streams import Stream, drawn_seeds
+from conceptrast.models.batches import prepared
 from conceptrast.models.inference import autocast
 from conceptrast.models.split import SplitModel
 
@@ -98,8 +99,8 @@ def smooth_attribution(
         ShapeError: ``image_ids`` or ``target`` does not fit the images.
         LayerError: the layer's activations are not ``[N, C, h, w]``.
 
-    The prefix is prepared first, see :meth:`conceptrast.models.split.SplitModel.for_inference`. So activations equal the
-    network's up to rounding.
+    Activations equal the network's up to rounding, because the prefix is prepared by
+    :meth:`conceptrast.models.split.SplitModel.with_fused_prefix`.
 
     Source: Smilkov et al., *SmoothGrad: removing noise by adding noise*, 2017; here it averages DeepLift. The baseline
     gets no noise, so its activations are computed once.
@@ -112,24 +113,25 @@ def smooth_attribution(
         (tensor([[[1.]]]), tensor([[[1.]]]), tensor([[1., 0., 0.]]), tensor([0.]))
     """
     # Check the arguments.
-    _check_noise(samples, noise)
+    smoothing = Smoothing(samples=samples, noise=noise, seed=seed, batch_size=batch_size)
     if not len(images):
         raise ShapeError("no images to attribute")
-    explain: Method = resolve("attribution method", method, METHODS)
     ids = np.arange(len(images)) if image_ids is None else np.asarray(image_ids)
     targets = torch.as_tensor(target, device=images.device).expand(len(images))
     if len(ids) != len(images):
         raise ShapeError(f"{len(ids)} image_ids for {len(images)} images")
-    copies = samples if noise > 0 else min(samples, 1)
+    resolve("attribution method", method, METHODS)
     # Prepare what all images share.
-    split = split.for_inference(precision)
+    split = split.with_fused_prefix(precision)
     start = baseline_activations(split, images, baseline, precision)
-    attributor = _Attributor(split, start, explain=explain, from_zero=method in FROM_ZERO, precision=precision)
+    attributor = Attributor(split, start, method=method, precision=precision, smoothing=smoothing)
     # Attribute a few images at a time, with all their copies.
-    parts = []
-    for rows in _chunks(len(images), max(1, batch_size // max(1, copies))):
-        noisy = noisy_copies(images[rows], ids[rows], copies=copies, noise=noise, seed=seed)
-        parts.append(attributor.attribute(noisy, targets[rows]))
+    parts: list[Attribution] = []
+    done = 0
+    for some_ids, some_images, drawn in prepared(smoothing.chunks([(ids, images)]), images.device):
+        rows = slice(done, done + len(some_ids))
+        parts.append(attributor.attribute(some_images, drawn, targets[rows]))
+        done = rows.stop
     attribution = Attribution.together(parts)
     if warn:
         warn_if_incomplete(attribution.gap, method, split.layer)
@@ -137,23 +139,33 @@ def smooth_attribution(
 
 
 @dataclass(frozen=True)
-class _Attributor:
-    """The cut network, the baseline's activations and the method; they are the same for all images."""
+class Attributor:
+    """Attributes images, a few at a time; what it has is the same for all of them.
+
+    Args:
+        split: the cut network, prepared for the precision.
+        start: activations of the baseline.
+        method: a name of :data:`conceptrast.attribution.METHODS`.
+        precision: ``float32`` or ``bfloat16``.
+        smoothing: how noisy copies are made.
+    """
 
     split: SplitModel
     start: Tensor
-    explain: Method
-    from_zero: bool
+    method: str
     precision: str
+    smoothing: Smoothing
 
-    def attribute(self, noisy: Tensor, targets: Tensor) -> Attribution:
-        """Attribution of images whose copies are ``noisy`` ``[n, S, 3, H, W]``."""
+    def attribute(self, images: Tensor, drawn: Tensor, targets: Tensor) -> Attribution:
+        """Attribution of images ``[n, 3, H, W]`` with their noise, each towards its own target ``[n]``."""
+        noisy = self.smoothing.noisy(images, drawn)
         copies = noisy.shape[1]
+        explain: Method = resolve("attribution method", self.method, METHODS)
         # Compute one attribution for each copy.
         with autocast(self.precision, noisy.device):
             with torch.no_grad():
                 activations = self.split.prefix(noisy.flatten(0, 1).contiguous(memory_format=torch.channels_last))
-            attribution = self.explain(self.split, activations, self.start, targets.repeat_interleave(copies))
+            attribution = explain(self.split, activations, self.start, targets.repeat_interleave(copies))
         # Average over the copies, and measure the gap of the first.
         start = self.start.float()
         mean = attribution.float().unflatten(0, (-1, copies)).mean(1)
@@ -164,7 +176,7 @@ class _Attributor:
             baseline=start,
             target=targets,
         )
-        way = activations.float() if self.from_zero else activations.float() - start
+        way = activations.float() if self.method in FROM_ZERO else activations.float() - start
         return Attribution(
             raw=mean.mean(1),
             rectified=mean.clamp(min=0).mean(1),
@@ -223,37 +235,3 @@ def baseline_activations(split: SplitModel, images: Tensor, baseline: float | Te
     if activations.ndim != 4:
         raise LayerError(f"layer {split.layer!r} gives {list(activations.shape)}; attribution maps need [N, C, h, w]")
     return activations
-
-
-def noisy_copies(images: Tensor, image_ids: np.ndarray, copies: int, noise: float, seed: int) -> Tensor:
-    """Noisy copies ``[N, S, 3, H, W]`` of images; each image's noise is drawn from the seed and its own id.
-
-    If ``copies = 0`` or ``noise = 0``, the images themselves are returned, ``[N, 1, 3, H, W]``.
-
-    Example:
-        >>> images = torch.zeros(2, 3, 4, 4)
-        >>> both = noisy_copies(images, np.array([7, 8]), copies=2, noise=1.0, seed=0)
-        >>> alone = noisy_copies(images[1:], np.array([8]), copies=2, noise=1.0, seed=0)
-        >>> both.shape, torch.equal(both[1:], alone)
-        (torch.Size([2, 2, 3, 4, 4]), True)
-    """
-    if copies == 0 or noise == 0:
-        return images.unsqueeze(1)
-    drawn = torch.stack([_normal(seed, int(image), (copies, *images.shape[1:])) for image in image_ids])
-    return images.unsqueeze(1) + noise * drawn.to(images)
-
-
-def _normal(seed: int, image_id: int, shape: tuple[int, ...]) -> Tensor:
-    [drawn] = drawn_seeds(Stream.ATTRIBUTION_NOISE, seed, image_id)
-    return torch.randn(shape, generator=torch.Generator().manual_seed(int(drawn)))
-
-
-def _chunks(total: int, size: int) -> Iterator[slice]:
-    return (slice(start, start + size) for start in range(0, total, size))
-
-
-def _check_noise(samples: int, noise: float) -> None:
-    if samples < 0:
-        raise ConfigError(f"samples is {samples}; it needs to be 0 (no noise) or more")
-    if noise < 0:
-        raise ConfigError(f"noise is {noise}; a standard deviation is 0 (no noise) or more")

@@ -1,4 +1,4 @@
-"""Names of classes: short enough for a figure, and safe in the name of a file."""
+"""Names: short enough for a figure, safe in the name of a file, safe on a terminal."""
 
 from __future__ import annotations
 
@@ -36,3 +36,13 @@ def file_name(class_index: int, class_name: str) -> str:
         '217-english-springer.png'
     """
     return f"{class_index}-{slug(class_name)}.png"
+
+
+def printable(text: str) -> str:
+    """A text from data as a terminal may print it: characters that control it are escaped.
+
+    Example:
+        >>> printable("café \\x1b[2J")
+        'café \\\\x1b[2J'
+    """
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)

@@ -15,7 +15,8 @@ from importlib.metadata import version
 
 from conceptrast.base.errors import ConceptrastError
 from conceptrast.base.memory import keep_memory
-from conceptrast.cli import concepts, contrast, counterfactual, dff, explain, layers, saliency
+from conceptrast.base.names import printable
+from conceptrast.cli import concepts, contrast, counterfactual, dff, explain, layers, saliency, times, verify
 from conceptrast.steps.runner import system_message
 
 Command = tuple[str, Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], None]]
@@ -31,6 +32,8 @@ COMMANDS: dict[str, Command] = {
     "saliency": ("where the model looks in a picture", saliency.add, saliency.run),
     "dff": ("what a layer holds of pictures, as concepts with the classes they speak for", dff.add, dff.run),
     "layers": ("the layers that a model can be looked into, with their shapes", layers.add, layers.run),
+    "times": ("where the time of a run of the workflow went, step by step", times.add, times.run),
+    "verify": ("whether a finished run bears out what the documents say of it", verify.add, verify.run),
 }
 
 
@@ -45,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         options.run(options)
     except ConceptrastError as error:
-        sys.exit(f"error: {error}")
+        sys.exit("\n".join(printable(line) for line in f"error: {error}".splitlines()))
     except OSError as error:
         sys.exit(f"error: {system_message(error)}")
 

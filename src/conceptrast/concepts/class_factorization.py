@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from conceptrast.concepts.nmf import NothingToFactorizeError, nmf, reconstruction_error, refuse_negative
+from conceptrast.concepts.nmf import NothingToFactorizeError, as_rows, reconstruction_error, refuse_negative
+from conceptrast.concepts.nmf_batched import BATCH_BYTES
+from conceptrast.concepts.nmf_solvers import factorizations, in_batches
 from conceptrast.concepts.recipes import Factors
 from conceptrast.models.split import SplitModel
 
@@ -77,16 +79,19 @@ def factorize_classes(
     factors: Sequence[Factors],
     seed: int = 0,
     rectify: bool = False,
+    solver: str = "batched",
 ) -> dict[str, np.ndarray]:
     """Components of every class.
 
     Args:
         classes: each class with its activations ``[n, C, h, w]`` and its place among the attributed images, as
-            :func:`by_class` gives.
+            :func:`by_class` gives. The rows of some classes at a time are in memory, see
+            :data:`~conceptrast.concepts.nmf_batched.BATCH_BYTES`.
         attribution: rectified ``[M, h, w]`` and multiplier ``[M, C]`` of all images.
         factors: every factorization in use.
         seed: the seed of the factorization.
         rectify: whether negative activations are set to zero; if not, they raise an error.
+        solver: see :func:`~conceptrast.concepts.nmf_solvers.factorizations`.
 
     Returns:
         Arrays by name: classes ``[K]``, n_images ``[K]``; for each of ``factors`` components_<key> ``[K, k, C]``
@@ -95,28 +100,29 @@ def factorize_classes(
 
     Raises:
         LayerError: activations are negative and ``rectify`` is off, even if their weight is 0.
+        ConfigError: there is no such solver.
     """
-    factorized: list[_FactorizedClass] = []
+    # The fits of every class, batch by batch.
+    weightings = sorted({wanted.weighting for wanted in factors})
     skipped: list[tuple[int, str]] = []
-    for target, activations, place in classes:
-        if not rectify:
-            # This check comes before the weighting: a weight of 0 would hide negative activations.
-            refuse_negative(float((activations < 0).float().mean()), "activations")
-        of_class = {name: attribution[name][place] for name in ("rectified", "multiplier")}
-        try:
-            fits = {wanted.key: _fit(activations, of_class, wanted, seed=seed, rectify=rectify) for wanted in factors}
-        except NothingToFactorizeError as error:
-            skipped.append((target, f"the attribution leaves nothing: {error}"))
-        else:
-            factorized.append(_FactorizedClass(target=target, n_images=len(activations), fits=fits))
+    fits: dict[Factors, list[_Fit]] = {wanted: [] for wanted in factors}
+    targets: list[int] = []
+    n_images: list[int] = []
+    weighted = _weighted_classes(classes, attribution, weightings, rectify=rectify, skipped=skipped)
+    for batch in in_batches(weighted, size=lambda item: item.n_bytes, most=BATCH_BYTES):
+        targets += [item.target for item in batch]
+        n_images += [item.n_images for item in batch]
+        for wanted in factors:
+            fits[wanted] += _fits([item.rows[wanted.weighting] for item in batch], wanted.components, seed, solver)
+
+    # The same as arrays.
     arrays = {
-        "classes": np.array([result.target for result in factorized], dtype=np.int64),
-        "n_images": np.array([result.n_images for result in factorized], dtype=np.int64),
+        "classes": np.array(targets, dtype=np.int64),
+        "n_images": np.array(n_images, dtype=np.int64),
         "skipped": np.array([target for target, _ in skipped], dtype=np.int64),
         "skipped_reason": np.array([reason for _, reason in skipped], dtype=np.str_),
     }
-    for wanted in factors:
-        of_all = [result.fits[wanted.key] for result in factorized]
+    for wanted, of_all in fits.items():
         components = [fit.components for fit in of_all] or [np.empty((wanted.components, 0), np.float32)]
         arrays[f"components_{wanted.key}"] = np.stack(components)[: len(of_all)]
         arrays[f"reconstruction_error_{wanted.key}"] = np.array([fit.error for fit in of_all], dtype=np.float64)
@@ -132,21 +138,48 @@ class _Fit(NamedTuple):
     removed: float
 
 
-class _FactorizedClass(NamedTuple):
-    """A class with its factorizations by :attr:`Factors.key`."""
+class _WeightedClass(NamedTuple):
+    """A class with its rows and the share that rectifying removed, by weighting."""
 
     target: int
     n_images: int
-    fits: Mapping[str, _Fit]
+    rows: Mapping[str, tuple[np.ndarray, float]]
+
+    @property
+    def n_bytes(self) -> int:
+        return sum(rows.nbytes for rows, _ in self.rows.values())
 
 
-def _fit(
-    activations: Tensor, attribution: Mapping[str, np.ndarray], factors: Factors, seed: int, rectify: bool
-) -> _Fit:
-    rows, removed = weighted_rows(activations, class_weights(attribution, factors.weighting), rectify)
-    components, codes = nmf(rows, factors.components, seed)
-    error = reconstruction_error(rows, components, codes)
-    return _Fit(components=components, error=error, removed=removed)
+def _weighted_classes(
+    classes: Iterable[tuple[int, Tensor, slice]],
+    attribution: Mapping[str, np.ndarray],
+    weightings: Sequence[str],
+    *,
+    rectify: bool,
+    skipped: list[tuple[int, str]],
+) -> Iterator[_WeightedClass]:
+    """The rows of every class that has any; classes without go to ``skipped`` with the reason."""
+    for target, activations, place in classes:
+        if not rectify:
+            # This check comes before the weighting: a weight of 0 would hide negative activations.
+            refuse_negative(float((activations < 0).float().mean()), "activations")
+        of_class = {name: attribution[name][place] for name in ("rectified", "multiplier")}
+        rows = {name: weighted_rows(activations, class_weights(of_class, name), rectify) for name in weightings}
+        try:
+            for values, _ in rows.values():
+                as_rows(values)
+        except NothingToFactorizeError as error:
+            skipped.append((target, f"the attribution leaves nothing: {error}"))
+        else:
+            yield _WeightedClass(target=target, n_images=len(activations), rows=rows)
+
+
+def _fits(rows: Sequence[tuple[np.ndarray, float]], n_components: int, seed: int, solver: str) -> list[_Fit]:
+    results = factorizations([values for values, _ in rows], n_components, seed, solver)
+    return [
+        _Fit(components=result.components, error=reconstruction_error(values, *result), removed=removed)
+        for (values, removed), result in zip(rows, results, strict=True)
+    ]
 
 
 def nearest_rectified(split_at: Callable[[str], SplitModel], layer: str, layers: Sequence[str]) -> str | None:

@@ -228,13 +228,17 @@ def component_prediction(
     usable = [number for number, assembly in enumerate(assemblies) if not assembly.reason]
     for start in range(0, len(usable), CHUNK):
         numbers = usable[start : start + CHUNK]
-        pictures = _pictures([assemblies[number] for number in numbers], views_of)
-        for number, picture in zip(numbers, pictures, strict=True):
-            assembly = assemblies[number]
-            probabilities = probabilities_of(model, picture[None], assembly.recipe.resize, precision)[0]
-            answers[number] = _Answer(
-                probability=float(probabilities[assembly.target]), predicted=int(probabilities.argmax())
-            )
+        pictures = dict(zip(numbers, _pictures([assemblies[number] for number in numbers], views_of), strict=True))
+        # Pictures of one size go through the model together.
+        alike: dict[tuple[str, torch.Size], list[int]] = {}
+        for number, picture in pictures.items():
+            alike.setdefault((assemblies[number].recipe.resize, picture.shape), []).append(number)
+        for (resize, _), group in alike.items():
+            stacked = torch.stack([pictures[number] for number in group])
+            for number, probabilities in zip(group, probabilities_of(model, stacked, resize, precision), strict=True):
+                answers[number] = _Answer(
+                    probability=float(probabilities[assemblies[number].target]), predicted=int(probabilities.argmax())
+                )
 
     # A row for every assembly, with or without an answer.
     rows = [

@@ -8,6 +8,7 @@ component a position holds.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -81,12 +82,7 @@ def nmf(
     if init not in INITS:
         raise ConfigError(unknown_name("init", init, INITS))
     values = as_rows(rows)
-    if not 1 <= n_components <= min(values.shape):
-        n, channels = values.shape
-        raise ConfigError(
-            f"cannot find {n_components} components in {n} rows of {channels} channels: "
-            f"components must be between 1 and {min(values.shape)}"
-        )
+    check_components(n_components, values.shape)
     scale = values.mean(dtype=np.float64) if init == "nndsvda" else 1.0
     solver = NMF(
         n_components,
@@ -100,6 +96,24 @@ def nmf(
         warnings.simplefilter("ignore", ConvergenceWarning)
         codes = solver.fit_transform((values / scale).astype(np.float32))
     return Factorization(solver.components_.astype(np.float32), (codes * scale).astype(np.float32))
+
+
+def check_components(n_components: int, shape: Sequence[int]) -> None:
+    """Refuse a number of components that rows cannot have.
+
+    Args:
+        n_components: the number of components.
+        shape: number of rows and of channels.
+
+    Raises:
+        ConfigError: it is not between 1 and the smaller of both.
+    """
+    n, channels = shape
+    if not 1 <= n_components <= min(n, channels):
+        raise ConfigError(
+            f"cannot find {n_components} components in {n} rows of {channels} channels: "
+            f"components must be between 1 and {min(n, channels)}"
+        )
 
 
 def as_rows(rows: np.ndarray | Tensor) -> np.ndarray:

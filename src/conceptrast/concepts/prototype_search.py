@@ -4,12 +4,16 @@ Notation: a bank holds ``N`` images with ``C`` channels at ``h x w`` positions (
 of components ``[M, C]`` of all classes together. Similarity is the cosine between a component and a position. A
 component or a position of zeros has similarity 0 with everything.
 
-The search reads a stream of images. Every block of images costs one matrix product with all components in float32. This
-result only decides which patches can be among the ``k`` best. Those few are computed again one by one in float64. So
-similarities, order and ties do not depend on how the images were cut into blocks.
+The search reads a stream of images, a few at a time, so that their patches stay in the processor's cache. Those few
+cost one matrix product with all components in float32. This result only decides which patches can be among the ``k``
+best. Such patches are computed again one by one in float64. So similarities, order and ties do not depend on how the
+images were cut into blocks.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,15 +21,47 @@ import torch
 from torch import Tensor
 
 from conceptrast.base.errors import ConceptrastError, ShapeError
+from conceptrast.base.packed_matrix import PackedMatrix
 
 SELECTIONS = ("all", "exclude_target")
 SLACK = 1e-5
 """How far a float32 cosine may be from the exact one. For vectors of length 1 the true difference is much smaller."""
 
 NO_BOUND = -2.0
-"""A number below every cosine, but above the -infinity that marks patches that do not count."""
+"""A number below every cosine."""
+
+CACHED = 2**20
+"""Number of activations that are compared at once: 4 MiB."""
+
+ROWS = 1024
+"""Number of patches that are compared at once, roughly."""
+
+WAITING = 8
+"""For each of the ``k`` patches that are kept, so many candidates may wait until they are computed again."""
 
 _FIELDS = [("component", "i8"), ("similarity", "f8"), ("image", "i8"), ("row", "i8"), ("column", "i8")]
+
+
+class _Block(NamedTuple):
+    """Images that are looked at together."""
+
+    images: np.ndarray
+    """``[n]`` ids."""
+    activations: Tensor
+    """``[n, C, h, w]``."""
+    predicted: np.ndarray | None
+    """``[n]`` predicted class."""
+
+
+class _Candidates(NamedTuple):
+    """Pairs of a component and a patch, with their similarity in float32."""
+
+    component: np.ndarray
+    number: np.ndarray
+    """The image's place in its block."""
+    position: np.ndarray
+    """The patch's place in its image."""
+    rough: np.ndarray
 
 
 class PatchSearch:
@@ -59,12 +95,12 @@ class PatchSearch:
         k: int = 16,
         classes: np.ndarray | None = None,
         distinct: bool = False,
-        block_values: int = 2**20,
+        block_values: int = 2**22,
     ) -> None:
         self._exact = _unit(np.asarray(components, dtype=np.float64))
         if classes is not None and len(classes) != len(self._exact):
             raise ShapeError(f"classes has {len(classes)} entries for {len(self._exact)} components")
-        self._directions = torch.from_numpy(self._exact.astype(np.float32))
+        self._directions = PackedMatrix(torch.from_numpy(self._exact.astype(np.float32)), rows=ROWS)
         self._k = k
         self._distinct = distinct
         self._block_values = block_values
@@ -91,15 +127,19 @@ class PatchSearch:
             )
         if self._classes is not None and predicted is None:
             raise ShapeError("classes of the components are given: the predicted class of each image is needed too")
+        # Candidates of a few images at a time; they are computed again when there are many, or when a bound is missing.
         positions = activations.shape[2] * activations.shape[3]
-        size = max(1, self._block_values // max(1, len(self._exact) * positions))
+        values = min(self._block_values // max(1, len(self._exact)), CACHED // activations.shape[1])
+        size = max(1, values // positions)
+        block = _Block(np.asarray(images), activations.detach(), None if predicted is None else np.asarray(predicted))
+        waiting: list[_Candidates] = []
         for start in range(0, len(images), size):
-            stop = start + size
-            self._look(
-                np.asarray(images[start:stop]),
-                activations[start:stop].detach().float().cpu(),
-                None if predicted is None else np.asarray(predicted[start:stop]),
-            )
+            waiting.append(self._candidates(block, start, min(start + size, len(images))))
+            n_waiting = sum(len(candidates.component) for candidates in waiting)
+            if n_waiting > WAITING * self._k * len(self._exact) or self._lacks_bounds():
+                self._look_again(block, waiting)
+                waiting = []
+        self._look_again(block, waiting)
 
     def result(self) -> pd.DataFrame:
         """Component (row number), selection, rank, image, row, column, similarity (float32), best first."""
@@ -112,50 +152,106 @@ class PatchSearch:
         best_patches = pd.concat(parts, ignore_index=True).astype({"similarity": "float32"})
         return best_patches[["component", "selection", "rank", "image", "row", "column", "similarity"]]
 
-    def _look(self, images: np.ndarray, activations: Tensor, predicted: np.ndarray | None) -> None:
-        """Merge the patches of one block of images that may be among the best."""
-        n, channels, _, width = activations.shape
-        # Similarities of all patches with all components, by one product.
-        patches = activations.permute(0, 2, 3, 1).reshape(-1, channels)
+    def _candidates(self, block: _Block, start: int, stop: int) -> _Candidates:
+        """Patches of the images ``start`` to ``stop`` that may be among the best, by one product in float32."""
+        # Similarities of all patches with all components.
+        activations = block.activations[start:stop]
+        positions = activations.shape[2] * activations.shape[3]
+        patches = activations.float().cpu().permute(0, 2, 3, 1).reshape(-1, activations.shape[1])
         lengths = torch.linalg.vector_norm(patches, dim=1)
         if not lengths.isfinite().all():
             raise ConceptrastError("activations are not finite: look for overflow in the model or its precision")
         scale = torch.where(lengths > 0, lengths.reciprocal(), 0.0)
-        rough = (self._directions @ patches.T).mul_(scale).reshape(len(self._exact), n, -1)
-        # The few patches that can be among the best are computed again.
+        rough = self._directions.product(patches).mul_(scale[:, None])
+        # The similarity to reach, in the selection that is easier to enter.
+        by_image = rough.unflatten(0, (-1, positions))
+        floor = self._bounds("all", by_image)
+        if block.predicted is not None and self._classes is not None:
+            target = block.predicted[start:stop, None] == self._classes
+            floor = np.where(target, floor, np.minimum(floor, self._bounds("exclude_target", by_image, target)))
+        bounds = torch.from_numpy(floor - np.float32(SLACK))[:, None]
+        reached = by_image >= bounds
+        places = np.flatnonzero(reached.numpy())
+        patch, component = np.divmod(places, len(self._exact))
+        number, position = np.divmod(patch, positions)
+        return _Candidates(component, start + number, position, rough.numpy().ravel()[places])
+
+    def _lacks_bounds(self) -> bool:
+        return any((floor == NO_BOUND).any() for floor in self._floor.values())
+
+    def _bounds(self, name: str, by_image: Tensor, left_out: np.ndarray | None = None) -> np.ndarray:
+        """What a patch has to reach in a selection ``[1, M]``: the similarity of a component's last patch so far.
+
+        If a component has fewer than ``k`` patches, the best patches of the images at hand say what is enough.
+
+        Args:
+            name: the selection.
+            by_image: ``[n, positions, M]`` rough similarities.
+            left_out: ``[n, M]`` images that do not count for a component.
+        """
+        floor = self._floor[name]
+        unbound = floor == NO_BOUND
+        if not unbound.any() or len(by_image) < self._k:
+            return floor[None]
+        best = by_image.amax(1)
+        if left_out is not None:
+            best.masked_fill_(torch.from_numpy(left_out), NO_BOUND)
+        last = best.topk(self._k, dim=0)[0][-1].numpy() - np.float32(SLACK)
+        return np.where(unbound, np.maximum(last, NO_BOUND), floor)[None]
+
+    def _look_again(self, block: _Block, waiting: Sequence[_Candidates]) -> None:
+        """Compute candidates exactly and merge them into the best patches."""
+        if not waiting:
+            return
+        candidates = _Candidates(*(np.concatenate(arrays) for arrays in zip(*waiting, strict=True)))
+        # Those that are good enough for a selection, as far as their rough similarities say.
+        chosen = {}
         for name in self._best:
-            allowed = rough
+            enough = candidates.rough >= self._floor[name][candidates.component] - np.float32(SLACK)
             if name == "exclude_target":
-                target = torch.from_numpy(self._classes[:, None] == predicted[None, :])  # type: ignore[index]
-                if target.any():
-                    allowed = rough.masked_fill(target[:, :, None], -torch.inf)
-            rows, flat = self._candidates(allowed, self._floor[name])
-            number, position = np.divmod(flat, rough.shape[2])
-            candidates = np.empty(len(rows), _FIELDS)
-            candidates["component"] = rows
-            candidates["image"] = images[number]
-            candidates["row"], candidates["column"] = np.divmod(position, width)
-            candidates["similarity"] = self._cosines(rows, flat, patches.numpy())
-            self._merge(name, candidates)
+                enough &= self._classes[candidates.component] != block.predicted[candidates.number]  # type: ignore[index]
+            chosen[name] = self._best_of(candidates, enough)
+        # Their similarities, each once.
+        any_selection = np.logical_or.reduce(list(chosen.values()))
+        component, number, position, _ = (array[any_selection] for array in candidates)
+        patches = np.empty(len(component), _FIELDS)
+        patches["component"] = component
+        patches["image"] = block.images[number]
+        patches["row"], patches["column"] = np.divmod(position, block.activations.shape[3])
+        patches["similarity"] = self._cosines(block.activations, number, patches)
+        for name, selected in chosen.items():
+            self._merge(name, patches[selected[any_selection]])
 
-    def _candidates(self, rough: Tensor, floor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Components and patch numbers whose similarity may be among the ``k`` best."""
-        bounds = torch.from_numpy(floor.copy())
-        # If the block itself has enough good patches, the bound is known, and most of the block can be skipped.
-        rivals = rough.amax(2) if self._distinct else rough.flatten(1)
-        waiting = (bounds == NO_BOUND).nonzero()[:, 0]
-        if len(waiting) and rivals.shape[1] >= self._k:
-            bounds[waiting] = rivals[waiting].topk(self._k, dim=1)[0][:, -1].clamp(min=NO_BOUND)
-        rows, flat = np.nonzero((rough.flatten(1) >= (bounds - SLACK)[:, None]).numpy())
-        return rows, flat
+    def _best_of(self, candidates: _Candidates, enough: np.ndarray) -> np.ndarray:
+        """Which candidates may still be among the ``k`` best when they are compared with each other."""
+        places = np.flatnonzero(enough)
+        order = places[np.lexsort((-candidates.rough[places], candidates.component[places]))]
+        rivals = order
+        if self._distinct:
+            # Only an image's best patch keeps others out.
+            images = candidates.component[order] * (candidates.number.max(initial=0) + 1) + candidates.number[order]
+            rivals = order[np.sort(np.unique(images, return_index=True)[1])]
+        component = candidates.component[rivals]
+        last = rivals[np.arange(len(rivals)) - np.searchsorted(component, component) == self._k - 1]
+        bounds = np.full(len(self._exact), NO_BOUND, np.float32)
+        bounds[candidates.component[last]] = candidates.rough[last]
+        # Both similarities are rough.
+        return enough & (candidates.rough >= bounds[candidates.component] - np.float32(2 * SLACK))
 
-    def _cosines(self, rows: np.ndarray, flat: np.ndarray, patches: np.ndarray) -> np.ndarray:
-        """Similarities of pairs, each computed by itself and rounded to float32."""
-        cosines = np.empty(len(rows))
-        for start in range(0, len(rows), 256):
+    def _cosines(self, activations: Tensor, number: np.ndarray, patches: np.ndarray) -> np.ndarray:
+        """Similarities of pairs of component and patch, each computed by itself and rounded to float32."""
+        cosines = np.empty(len(patches))
+        for start in range(0, len(patches), 256):
             part = slice(start, start + 256)
-            units = _unit(patches[flat[part]].astype(np.float64))
-            cosines[part] = (units * self._exact[rows[part]]).sum(1)
+            places = (
+                torch.from_numpy(np.array(field))
+                for field in (number[part], patches["row"][part], patches["column"][part])
+            )
+            image, row, column = places
+            vectors = activations[image, :, row, column].double().cpu().numpy()
+            lengths = np.sqrt(np.einsum("nc,nc->n", vectors, vectors))
+            products = np.einsum("nc,nc->n", vectors, self._exact[patches["component"][part]])
+            cosines[part] = np.divide(products, lengths, out=np.zeros_like(products), where=lengths > 0)
         return cosines.astype(np.float32)
 
     def _merge(self, name: str, candidates: np.ndarray) -> None:

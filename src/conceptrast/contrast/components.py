@@ -6,9 +6,9 @@ hyperplane between A and B, negative on A's side; ``H`` components ``[k, C]``.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,15 @@ from torch import Tensor
 
 from conceptrast.base.progress import progress
 from conceptrast.concepts.class_factorization import weighted_rows
-from conceptrast.concepts.nmf import NothingToFactorizeError, nmf, reconstruction_error, refuse_negative
+from conceptrast.concepts.nmf import (
+    Factorization,
+    NothingToFactorizeError,
+    as_rows,
+    reconstruction_error,
+    refuse_negative,
+)
+from conceptrast.concepts.nmf_batched import BATCH_BYTES
+from conceptrast.concepts.nmf_solvers import factorizations, in_batches
 from conceptrast.contrast.hyperplane_shards import Planes
 from conceptrast.contrast.hyperplanes import Hyperplane
 from conceptrast.contrast.pairs import Pair, skipped_pairs
@@ -94,12 +102,44 @@ def contrastive_components(
         >>> result.strength.round(3).tolist(), (result.components > 0.01).tolist()
         ([0.8, 0.2], [[True, False], [False, True]])
     """
+    rows, removed = side_rows(activations, plane, rectify)
+    [factorization] = factorizations([rows], n_components, seed)
+    return strongest_first(rows, factorization, removed)
+
+
+def side_rows(activations: Tensor, plane: Hyperplane, rectify: bool = False) -> tuple[np.ndarray, float]:
+    """The rows that are factorized for a class on its side of a plane, and the share that rectifying takes away.
+
+    Args:
+        activations: ``[N, C, h, w]`` of the class that ``plane`` has on its negative side.
+        plane: between the class and another one.
+        rectify: whether negative activations are set to zero; if not, they raise an error.
+
+    Returns:
+        ``[N h w, C]`` float32, and the removed share.
+
+    Raises:
+        LayerError: activations are negative and ``rectify`` is off.
+        NothingToFactorizeError: no position lies on the class's side.
+        ConceptrastError: the normal is zero.
+    """
     if not rectify:
         # This check comes before the weighting, which would hide negative activations on the other side.
         refuse_negative(float((activations < 0).float().mean()), "activations")
     weights = own_side(plane, activations)[:, None]
     rows, removed = weighted_rows(activations.cpu(), weights, rectify)
-    components, codes = nmf(rows, n_components, seed)
+    return as_rows(rows), removed
+
+
+def strongest_first(rows: np.ndarray, factorization: Factorization, removed: float) -> ContrastiveComponents:
+    """The components of a factorization in the order of their strength.
+
+    Args:
+        rows: ``[n, C]``, what was factorized.
+        factorization: of ``rows``.
+        removed: the share of the activations that rectifying took away.
+    """
+    components, codes = factorization
     mass = codes.sum(axis=0, dtype=np.float64) * components.sum(axis=1, dtype=np.float64)
     order = np.argsort(-mass, kind="stable")
     strength = mass[order] / mass.sum() if mass.sum() > 0 else mass[order]
@@ -118,6 +158,7 @@ def contrast_sets(
     seed: int = 0,
     rectify: bool = False,
     names: Sequence[str] = (),
+    solver: str = "batched",
 ) -> dict[str, np.ndarray]:
     """Contrastive components of both sides, for many hyperplanes.
 
@@ -128,6 +169,7 @@ def contrast_sets(
         seed: the seed of the factorizations.
         rectify: see :func:`contrastive_components`.
         names: the names of the model's classes, for the progress display.
+        solver: see :func:`~conceptrast.concepts.nmf_solvers.factorizations`.
 
     Returns:
         Arrays by name, with one row for each set: first ``[S]``, second ``[S]``, baseline ``[S]``, side ``[S]``,
@@ -146,16 +188,15 @@ def contrast_sets(
             if target in pair
         ]
         what = f"contrasting {names[target] if names else f'class {target}'}"
-        for baseline, pair, plane in progress(contrasts, what, len(contrasts), "planes"):
-            side, plane_of_class = (SIDES[0], plane) if pair[0] == target else (SIDES[1], plane.reversed())
-            try:
-                result = contrastive_components(
-                    activations, plane_of_class, n_components=n_components, seed=seed, rectify=rectify
-                )
-                results.append(result)
-                heads.append((*pair, baseline, side))
-            except NothingToFactorizeError as error:
-                skipped.append((*pair, baseline, f"no position lies on the side of class {target}: {error}"))
+        seen = progress(contrasts, what, len(contrasts), "planes")
+        sides = _sides(target, activations, seen, rectify=rectify, skipped=skipped)
+        for batch in in_batches(sides, size=lambda side: side.rows.nbytes, most=BATCH_BYTES):
+            heads += [side.head for side in batch]
+            factors = factorizations([side.rows for side in batch], n_components, seed, solver)
+            results += [
+                strongest_first(side.rows, factorization, side.removed)
+                for side, factorization in zip(batch, factors, strict=True)
+            ]
 
     # The same as arrays.
     types = (("first", np.int64), ("second", np.int64), ("baseline", np.str_), ("side", np.str_))
@@ -173,6 +214,33 @@ def contrast_sets(
         "skipped_baseline": np.array(missing[2], np.str_),
         "skipped_reason": np.array(missing[3], np.str_),
     }
+
+
+class _Side(NamedTuple):
+    """A class on its side of one plane: the names of the set, and its rows."""
+
+    head: tuple[int, int, str, str]
+    rows: np.ndarray
+    removed: float
+
+
+def _sides(
+    target: int,
+    activations: Tensor,
+    contrasts: Iterable[tuple[str, Pair, Hyperplane]],
+    *,
+    rectify: bool,
+    skipped: list[tuple[int, int, str, str]],
+) -> Iterator[_Side]:
+    """The rows of a class on its side of every plane; sides without any go to ``skipped`` with the reason."""
+    for baseline, pair, plane in contrasts:
+        side, plane_of_class = (SIDES[0], plane) if pair[0] == target else (SIDES[1], plane.reversed())
+        try:
+            rows, removed = side_rows(activations, plane_of_class, rectify)
+        except NothingToFactorizeError as error:
+            skipped.append((*pair, baseline, f"no position lies on the side of class {target}: {error}"))
+        else:
+            yield _Side((*pair, baseline, side), rows, removed)
 
 
 def set_names(sets: Mapping[str, np.ndarray], prototypes: pd.DataFrame) -> pd.DataFrame:

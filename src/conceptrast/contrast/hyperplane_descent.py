@@ -1,21 +1,27 @@
 r"""Gradient descent on the hyperplanes of many pairs of classes at once.
 
 Notation: ``F_i`` features ``[n_i, C]`` of class ``i``; a pair ``p = (A, B)`` labels A's features 0 and B's 1; ``W``
-normals ``[P, C]`` and ``b`` biases ``[P]`` of all pairs; logits ``z = F W^T + b``. One step for all pairs costs two
-matrix products for each class: its features times the normals of all its pairs, and the way back. Classes of about the
-same size are padded and run in one batch. There is no loop over both pairs and steps.
+normals and ``b`` biases; logits ``z = F W^T + b``. A *side* is a class in a pair, so ``P`` pairs have ``2 P`` sides.
+Normals and biases are kept for every side: ``M`` rows, which are the sides class by class, so that a class finds its
+normals in one piece. Both sides of a pair have the same plane.
+
+One step for all pairs costs two matrix products for each class: its features times the normals of all its sides, and
+the way back. There is no loop over both pairs and steps. On a processor each class runs by itself, with features that
+were packed once for all steps. On a GPU, classes of about the same size are padded and run in one batch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Sized
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from conceptrast.base.errors import ConceptrastError
+from conceptrast.base.packed_matrix import PackedMatrix
+from conceptrast.base.processor import multiplies_bfloat16
 from conceptrast.base.streams import Stream, generator
 from conceptrast.contrast.hyperplane_solvers import Solver
 from conceptrast.contrast.pairs import Pair
@@ -25,48 +31,127 @@ FULL = 0.8
 """Classes are padded together only if each has at least this share of the rows and pairs of the largest."""
 
 
+class Rows(Protocol):
+    """The features of ``G`` classes, each padded to ``n`` rows, as one factor of both products of a step."""
+
+    def logits(self, normals: Tensor) -> Tensor:
+        """``[G, K, C]`` normals give ``[G, K, n]`` float32."""
+
+    def sums(self, residuals: Tensor) -> Tensor:
+        """``[G, K, n]`` residuals give the sums of features that they weigh, ``[G, K, C]`` in the features' type."""
+
+
+class BatchedRows:
+    """Several classes at once, ``[G, n, C]``; the rows after a class's last feature are zero."""
+
+    def __init__(self, rows: Tensor) -> None:
+        self.rows = rows
+
+    def logits(self, normals: Tensor) -> Tensor:
+        """See :class:`Rows`."""
+        return torch.bmm(normals.to(self.rows.dtype), self.rows.mT).float()
+
+    def sums(self, residuals: Tensor) -> Tensor:
+        """See :class:`Rows`."""
+        return torch.bmm(residuals.to(self.rows.dtype), self.rows)
+
+
+class PackedRows:
+    """One class, ``[1, n, C]``, packed for both products."""
+
+    def __init__(self, rows: Tensor, n_sides: int) -> None:
+        [features] = rows
+        self.kind = features.dtype
+        self.features = PackedMatrix(features, n_sides)
+        self.channels = PackedMatrix(features.T, n_sides)
+
+    def logits(self, normals: Tensor) -> Tensor:
+        """See :class:`Rows`."""
+        return self.features.product(normals[0].to(self.kind)).float()[None]
+
+    def sums(self, residuals: Tensor) -> Tensor:
+        """See :class:`Rows`."""
+        return self.channels.product(residuals[0].to(self.kind))[None]
+
+
 class ClassGroup(NamedTuple):
-    """The features of ``G`` classes of about the same size. Each is padded to ``n`` rows and ``K`` pairs."""
+    """``G`` classes of about the same size. Each is padded to ``n`` rows and ``K`` sides."""
 
-    rows: Tensor
-    """``[G, n, C]``; the rows after a class's last feature are zero."""
+    rows: Rows
+    """The features of the classes."""
     real: Tensor
-    """``[G, 1, n]``: 1 for a feature, 0 for padding."""
-    pairs: Tensor
-    """``[G, K]`` the pairs that each class is part of; the number after the last pair means "no pair"."""
+    """``[G, n, 1]``: 1 for a feature, 0 for padding."""
     labels: Tensor
-    """``[G, K, 1]`` the class's label in each pair: 0 for the first class, 1 for the second."""
+    """``[G, K, 1]`` the class's label on each side: 0 for the first class of the pair, 1 for the second."""
 
 
-def class_groups(
+class Sides(NamedTuple):
+    """All classes with their sides, in the order of the groups and their classes."""
+
+    groups: list[ClassGroup]
+    partners: Tensor
+    """``[M]`` the row of the other side of the pair; a row of padding is its own partner."""
+    counts: Tensor
+    """``[M, 1]`` number of features of both classes of the pair; 1 for padding."""
+    firsts: Tensor
+    """``[P]`` the row of each pair's first side."""
+
+
+def sides_of(
     features: Mapping[int, np.ndarray], pairs: Sequence[Pair], kind: torch.dtype, device: torch.device | str = "cpu"
-) -> list[ClassGroup]:
-    """Put classes into groups, so that rows and pairs are padded by a fifth at most.
+) -> Sides:
+    """Put classes into groups: on a processor each by itself, on a GPU so that padding adds a fifth at most.
 
     Args:
         features: ``[n_i, C]`` by class.
         pairs: ordered pairs of classes.
-        kind: the type of the rows, and so of the matrix products.
+        kind: the type of the features, and so of the matrix products.
         device: the device where the descent runs.
 
     Example:
         >>> features = {0: np.ones((9, 1)), 1: np.ones((3, 1)), 2: np.ones((10, 1))}
-        >>> [tuple(group.rows.shape) for group in class_groups(features, [(0, 1), (1, 2), (0, 2)], torch.float32)]
-        [(2, 10, 1), (1, 3, 1)]
+        >>> sides = sides_of(features, [(0, 1), (1, 2), (0, 2)], torch.float32)
+        >>> [tuple(group.real.shape) for group in sides.groups], sides.partners.tolist(), sides.firsts.tolist()
+        ([(1, 10, 1), (1, 9, 1), (1, 3, 1)], [5, 3, 4, 1, 2, 0], [2, 5, 3])
     """
-    members: dict[int, list[tuple[int, float]]] = {}
+    # The sides of each class: number of the pair, and the class's label in it.
+    members: dict[int, list[tuple[int, int]]] = {}
     for number, pair in enumerate(pairs):
         for label, target in enumerate(pair):
-            members.setdefault(target, []).append((number, float(label)))
-    groups: list[list[int]] = []
-    largest_first = sorted(members, key=lambda target: (-len(features[target]), -len(members[target]), target))
-    for target in largest_first:
-        if groups and _fits(groups[-1], target, features) and _fits(groups[-1], target, members):
-            groups[-1].append(target)
+            members.setdefault(target, []).append((number, label))
+
+    # Groups of classes, and the row of each side.
+    batched = not _on_processor(device)
+    grouped: list[list[int]] = []
+    for target in sorted(members, key=lambda target: (-len(features[target]), -len(members[target]), target)):
+        if batched and grouped and _fits(grouped[-1], target, features) and _fits(grouped[-1], target, members):
+            grouped[-1].append(target)
         else:
-            groups.append([target])
-    padded = [_padded(features, members, group, none=len(pairs), kind=kind) for group in groups]
-    return [ClassGroup(*(tensor.to(device) for tensor in group)) for group in padded]
+            grouped.append([target])
+    rows = np.zeros((len(pairs), 2), np.int64)
+    n_rows = 0
+    for group in grouped:
+        k = max(len(members[target]) for target in group)
+        for target in group:
+            for place, (number, label) in enumerate(members[target]):
+                rows[number, label] = n_rows + place
+            n_rows += k
+
+    # What belongs to the sides of a pair.
+    partners = np.arange(n_rows)
+    partners[rows] = rows[:, ::-1]
+    counts = np.ones(n_rows, np.float32)
+    counts[rows] = [[len(features[first]) + len(features[second])] * 2 for first, second in pairs]
+    return Sides(
+        groups=[_class_group(features, members, group, kind=kind, device=device) for group in grouped],
+        partners=torch.from_numpy(partners).to(device),
+        counts=torch.from_numpy(counts[:, None]).to(device),
+        firsts=torch.from_numpy(rows[:, 0].copy()).to(device),
+    )
+
+
+def _on_processor(device: torch.device | str) -> bool:
+    return torch.device(device).type == "cpu"
 
 
 def _fits(group: Sequence[int], target: int, of: Mapping[int, Sized]) -> bool:
@@ -75,63 +160,70 @@ def _fits(group: Sequence[int], target: int, of: Mapping[int, Sized]) -> bool:
     return FULL * most <= len(of[target]) <= most
 
 
-def _padded(
+def _class_group(
     features: Mapping[int, np.ndarray],
-    members: Mapping[int, list[tuple[int, float]]],
+    members: Mapping[int, Sequence[tuple[int, int]]],
     group: Sequence[int],
-    none: int,
     kind: torch.dtype,
+    device: torch.device | str,
 ) -> ClassGroup:
-    """The features of some classes, and their pairs; the number ``none`` means "no pair"."""
+    """The features and labels of some classes."""
     # Arrays as large as the largest class.
     n, k = (max(len(of[target]) for target in group) for of in (features, members))
     rows = torch.zeros(len(group), n, features[group[0]].shape[1], dtype=kind)
-    real = torch.zeros(len(group), 1, n)
-    pairs = torch.full((len(group), k), none)
+    real = torch.zeros(len(group), n, 1)
     labels = torch.zeros(len(group), k, 1)
 
     # The values of each class.
     for place, target in enumerate(group):
-        memberships = torch.tensor(members[target])
         rows[place, : len(features[target])] = torch.from_numpy(features[target])
-        real[place, :, : len(features[target])] = 1
-        pairs[place, : len(memberships)] = memberships[:, 0].long()
-        labels[place, : len(memberships), 0] = memberships[:, 1]
-    return ClassGroup(rows=rows, real=real, pairs=pairs, labels=labels)
+        real[place, : len(features[target])] = 1
+        labels[place, : len(members[target]), 0] = torch.tensor([float(label) for _, label in members[target]])
+    return ClassGroup(
+        rows=PackedRows(rows, n_sides=k) if _on_processor(device) else BatchedRows(rows.to(device)),
+        real=real.to(device),
+        labels=labels.to(device),
+    )
 
 
-def descent_step(
-    groups: Sequence[ClassGroup], counts: Tensor, normals: Tensor, biases: Tensor, learning_rate: float
-) -> None:
+def descent_step(sides: Sides, normals: Tensor, biases: Tensor, learning_rate: float) -> None:
     r"""One step of gradient descent on the binary cross-entropy of all pairs, in place.
 
     .. math:: W_p \leftarrow W_p - \frac{\eta}{n_A + n_B} \sum_f (\sigma(z_{fp}) - y_{fp}) f, \qquad
         b_p \leftarrow b_p - \frac{\eta}{n_A + n_B} \sum_f (\sigma(z_{fp}) - y_{fp})
 
     Args:
-        groups: features and pairs of all classes, as :func:`class_groups` gives.
-        counts: ``[P + 1, 1]`` the number of features of both classes of each pair; 1 for "no pair".
-        normals: ``[P + 1, C]`` float32; the last row stands for "no pair" and has no meaning.
-        biases: ``[P + 1, 1]`` float32, likewise.
+        sides: features and sides of all classes, as :func:`sides_of` gives.
+        normals: ``[M, C]`` float32; both sides of a pair have the same.
+        biases: ``[M, 1]`` float32, likewise.
         learning_rate: :math:`\eta`.
 
     Example:
-        >>> groups = class_groups({0: np.array([[1.0]]), 1: np.array([[3.0]])}, [(0, 1)], torch.float32)
+        >>> sides = sides_of({0: np.array([[1.0]]), 1: np.array([[3.0]])}, [(0, 1)], torch.float32)
         >>> normals, biases = torch.zeros(2, 1), torch.zeros(2, 1)
-        >>> descent_step(groups, torch.tensor([[2.0], [1.0]]), normals, biases, learning_rate=1.0)
-        >>> normals[0], biases[0]
-        (tensor([0.5000]), tensor([0.]))
+        >>> descent_step(sides, normals, biases, learning_rate=1.0)
+        >>> normals.tolist(), biases.tolist()
+        ([[0.5], [0.5]], [[0.0], [0.0]])
     """
-    steps = torch.zeros_like(normals)
-    shifts = torch.zeros_like(biases)
-    for rows, real, pairs, labels in groups:
-        # Rows are pairs and columns are features. In this order both products are fastest.
-        logits = torch.bmm(normals[pairs].to(rows.dtype), rows.mT).float() + biases[pairs]
-        residuals = logits.sigmoid_().sub_(labels).mul_(real)
-        steps.index_add_(0, pairs.flatten(), torch.bmm(residuals.to(rows.dtype), rows).float().flatten(0, 1))
-        shifts.index_add_(0, pairs.flatten(), residuals.sum(2).reshape(-1, 1))
-    normals.addcdiv_(steps, counts, value=-learning_rate)
-    biases.addcdiv_(shifts, counts, value=-learning_rate)
+    # Each class's part of the sums over features.
+    sums = []
+    shifts = []
+    start = 0
+    for rows, real, labels in sides.groups:
+        shape = labels.shape[:2]
+        stop = start + shape.numel()
+        # Rows are sides and columns are features. In this order both products are fastest.
+        logits = rows.logits(normals[start:stop].unflatten(0, shape)).add_(biases[start:stop].unflatten(0, shape))
+        residuals = logits.sigmoid_().sub_(labels)
+        sums.append(rows.sums(residuals).flatten(0, 1))
+        shifts.append((residuals @ real).flatten(0, 1))
+        start = stop
+
+    # Both classes of a pair move its plane.
+    for values, parts in ((normals, sums), (biases, shifts)):
+        of_class = torch.cat(parts).float()
+        of_pair = of_class.index_select(0, sides.partners).add_(of_class)
+        values.addcdiv_(of_pair, sides.counts, value=-learning_rate)
 
 
 def descend(
@@ -149,7 +241,7 @@ def descend(
         solver: the start, the steps and the learning rate.
         seed: the seed of a random start; each ordered pair has its own draw, which does not depend on the other pairs.
         precision: the precision of the matrix products, ``float32`` or ``bfloat16``; normals and biases are float32 in
-            both.
+            both. If a processor has no products of bfloat16, they are float32, which is faster there and more exact.
 
     Returns:
         Normals ``[P, C]`` and biases ``[P]``, float32.
@@ -167,20 +259,23 @@ def descend(
     """
     # Features and pairs, where the descent runs.
     device = default_device()
-    kind = torch.bfloat16 if precision == PRECISIONS[1] else torch.float32
-    groups = class_groups(features, pairs, kind, device)
-    sizes = [[len(features[first]) + len(features[second])] for first, second in pairs]
-    counts = torch.tensor([*sizes, [1]], device=device)
+    narrow = precision == PRECISIONS[1] and (device.type != "cpu" or multiplies_bfloat16())
+    kind = torch.bfloat16 if narrow else torch.float32
+    sides = sides_of(features, pairs, kind, device)
 
-    # Start and descent.
+    # Start and descent. Both sides of a pair start from the same plane, and rows of padding anywhere.
     channels = next(iter(features.values())).shape[1]
-    normals, biases = (start.to(device) for start in _start(pairs, channels, solver.init, seed))
+    starts = [start.to(device) for start in _start(pairs, channels, solver.init, seed)]
+    normals, biases = (start.new_zeros(len(sides.partners), start.shape[1]) for start in starts)
+    for values, start in zip((normals, biases), starts, strict=True):
+        values[sides.firsts] = start
+        values[sides.partners[sides.firsts]] = start
     for _ in range(solver.steps):
-        descent_step(groups, counts, normals, biases, learning_rate=solver.learning_rate)
+        descent_step(sides, normals, biases, learning_rate=solver.learning_rate)
 
-    # The last row stands for "no pair".
-    normals = normals[:-1]
-    biases = biases[:-1]
+    # One row for each pair.
+    normals = normals[sides.firsts]
+    biases = biases[sides.firsts]
     if not (normals.isfinite().all() and biases.isfinite().all()):
         raise ConceptrastError(
             f"hyperplanes '{solver.name}' are not finite after {solver.steps} steps: lower the learning rate "
@@ -190,11 +285,11 @@ def descend(
 
 
 def _start(pairs: Sequence[Pair], channels: int, init: str, seed: int) -> tuple[Tensor, Tensor]:
-    """The start: normals ``[P + 1, C]`` and biases ``[P + 1, 1]``, zero or drawn like torch's linear layer."""
-    drawn = np.zeros((len(pairs) + 1, channels + 1), np.float32)
+    """The start: normals ``[P, C]`` and biases ``[P, 1]``, zero or drawn like torch's linear layer."""
+    drawn = np.zeros((len(pairs), channels + 1), np.float32)
     if init == "random":
         bound = channels**-0.5
-        for row, pair in zip(drawn[:-1], pairs, strict=True):
+        for row, pair in zip(drawn, pairs, strict=True):
             row[:] = generator(Stream.PLANE_START, seed, *pair).uniform(-bound, bound, channels + 1)
     start = torch.from_numpy(drawn)
     return start[:, :-1].clone(), start[:, -1:].clone()

@@ -129,8 +129,12 @@ def hidden_places(ranks: np.ndarray, share: float, total: int, size: tuple[int, 
         >>> hidden_places(np.array([[[0, 1]]]), share=0.5, total=2, size=(1, 4)).tolist()
         [[[[True, True, False, False]]]]
     """
-    hidden = torch.from_numpy(ranks < round(share * total))[:, None]
-    return interpolate(hidden.float(), size, mode="nearest") > 0.5
+    return _pixels_of(ranks < round(share * total), size)
+
+
+def _pixels_of(hidden: np.ndarray, size: tuple[int, int]) -> Tensor:
+    """The pixels ``[n, 1, H, W]`` of hidden positions ``[n, h, w]``."""
+    return interpolate(torch.from_numpy(hidden)[:, None].float(), size, mode="nearest") > 0.5
 
 
 @torch.inference_mode()
@@ -138,6 +142,8 @@ def masked_probabilities(
     model: Model, images: Tensor, ranks: np.ndarray, classes: Sequence[int], options: MaskOptions
 ) -> np.ndarray:
     """The mean probabilities of classes while more and more places are hidden.
+
+    Steps that leave an image as it was are not run again. Hidden as a whole, all images are the same picture.
 
     Args:
         model: the whole network.
@@ -154,19 +160,29 @@ def masked_probabilities(
     """
     if len(images) != len(ranks):
         raise ShapeError(f"{len(images)} images and ranks of {len(ranks)}")
+    # The distinct pictures: an image, and how many of its places are hidden.
+    ends = np.array([round(step / options.steps * ranks.size) for step in range(options.steps + 1)])
+    counts = (ranks < ends[:, None, None, None]).sum(axis=(2, 3))
+    places = ranks[0].size
+    keys = np.where(counts == places, 0, np.arange(len(images))) * (places + 1) + counts
+    _, first, picture_of = np.unique(keys.ravel(), return_index=True, return_inverse=True)
+    steps, numbers = np.divmod(first, len(images))
+    # What the model says of each of them.
     device = device_of(model)
     size = (images.shape[2], images.shape[3])
-    means = np.zeros((options.steps + 1, len(classes)))
     what = f"hiding places of {model.class_names[classes[0]]}"
-    for step in progress(range(options.steps + 1), what, options.steps + 1, "shares of all places"):
-        for start in range(0, len(images), options.batch_size):
-            part = slice(start, start + options.batch_size)
-            hidden = hidden_places(ranks[part], step / options.steps, ranks.size, size).to(device)
-            inputs = images[part].to(device).masked_fill(hidden, options.fill)
-            with autocast(options.precision, device):
-                logits = model.module(inputs.contiguous(memory_format=torch.channels_last))
-            means[step] += logits.double().softmax(1)[:, list(classes)].sum(0).cpu().numpy()
-    return means / len(images)
+    batches = range(0, len(first), options.batch_size)
+    probabilities = []
+    for start in progress(batches, what, len(batches), "batches"):
+        part = slice(start, start + options.batch_size)
+        hidden = _pixels_of(ranks[numbers[part]] < ends[steps[part]][:, None, None], size).to(device)
+        inputs = images[numbers[part]].to(device).masked_fill(hidden, options.fill)
+        with autocast(options.precision, device):
+            logits = model.module(inputs.contiguous(memory_format=torch.channels_last))
+        probabilities.append(logits.double().softmax(1)[:, list(classes)].cpu().numpy())
+    # The mean over images at every step.
+    means: np.ndarray = np.concatenate(probabilities)[picture_of.reshape(counts.shape)].mean(axis=1)
+    return means
 
 
 def mask_test(

@@ -95,59 +95,73 @@ def side_mass(plane: Hyperplane, activations: Tensor) -> np.ndarray:
     return own_side(plane, activations) * activations.float().clamp(min=0).mean(1).cpu().numpy()
 
 
-def mass_in_cell(mass: np.ndarray, box: Sequence[int], view: tuple[int, int], cell: int) -> float:
-    """The mass of one image in the cell that holds a box.
+def mass_in_cells(mass: np.ndarray, boxes: np.ndarray, view: tuple[int, int], cell: int) -> np.ndarray:
+    """The mass of each image in the cell that holds its box.
 
     Args:
-        mass: ``[h, w]``; the mass of a position is spread evenly over its rectangle of the view.
-        box: top, left, height, width in pixels of the view.
+        mass: ``[N, h, w]``; the mass of a position is spread evenly over its rectangle of the view.
+        boxes: ``[N, 4]`` top, left, height, width in pixels of the view.
         view: ``(H, W)`` of the view.
         cell: the side of a cell in pixels. The cell that counts is the one with the centre of the box.
 
+    Returns:
+        ``[N]``.
+
     Example:
-        >>> mass_in_cell(np.array([[1.0, 2.0], [3.0, 4.0]]), (33, 2, 20, 20), view=(64, 64), cell=32)
-        3.0
+        >>> mass_in_cells(np.array([[[1.0, 2.0], [3.0, 4.0]]]), np.array([[33, 2, 20, 20]]), view=(64, 64), cell=32)
+        array([3.])
     """
     sides = []
     for axis in (0, 1):
-        start = int(box[axis] + box[axis + 2] / 2) // cell * cell
-        step = view[axis] / mass.shape[axis]
-        edges = step * np.arange(mass.shape[axis] + 1)
+        start = (boxes[:, axis] + boxes[:, axis + 2] / 2)[:, None] // cell * cell
+        step = view[axis] / mass.shape[1 + axis]
+        edges = step * np.arange(mass.shape[1 + axis] + 1)
         inside = np.minimum(edges[1:], start + cell) - np.maximum(edges[:-1], start)
         sides.append(np.clip(inside, 0, None) / step)
-    return float(sides[0] @ mass @ sides[1])
+    return np.einsum("nh,nhw,nw->n", sides[0], mass, sides[1])
 
 
-def mass_rows(
-    mass: np.ndarray,
-    images: np.ndarray,
-    truth: pd.DataFrame,
-    concepts: tuple[str, str],
-    view: tuple[int, int],
-    cell: int,
-) -> list[dict[str, Any]]:
-    """The mass in the cells of the own and of the shared concept, image by image.
+def mass_of_concepts(
+    mass: np.ndarray, boxes: Mapping[str, np.ndarray], view: tuple[int, int], cell: int
+) -> pd.DataFrame:
+    """The mass in the cells of some concepts, image by image.
 
     Args:
         mass: ``[N, h, w]`` of A's images.
-        images: ``[N]`` ids.
-        truth: image, concept, top, left, height, width.
-        concepts: the own and the shared concept.
+        boxes: by the name of the column, each image's box of a concept ``[N, 4]``; not a number where it shows none.
         view: ``(H, W)`` of the views.
         cell: side of a cell in pixels.
 
     Returns:
-        The columns image, own, shared, for the images that show both concepts. The model may have named a picture A
-        that does not show them.
+        A column for each concept, and the place of the image as index. Images that do not show all of them are left
+        out. The model may have named a picture A that does not show A's concepts.
     """
-    keys = zip(truth["image"].tolist(), truth["concept"].tolist(), strict=True)
-    boxes = dict(zip(keys, truth[list(BOX)].to_numpy().tolist(), strict=True))
-    rows = []
-    for image, values in zip(images.tolist(), mass, strict=True):
-        if all((image, concept) in boxes for concept in concepts):
-            masses = [mass_in_cell(values, boxes[image, concept], view, cell) for concept in concepts]
-            rows.append({"image": image, "own": masses[0], "shared": masses[1]})
-    return rows
+    complete = np.flatnonzero(np.all([np.isfinite(of_concept[:, 0]) for of_concept in boxes.values()], axis=0))
+    columns = {
+        name: mass_in_cells(mass[complete], of_concept[complete], view, cell) for name, of_concept in boxes.items()
+    }
+    return pd.DataFrame(columns, index=complete)
+
+
+def boxes_of(truth: pd.DataFrame, images: np.ndarray) -> dict[str, np.ndarray]:
+    """The box of each concept in each image ``[N, 4]``; not a number where the image does not show it.
+
+    Args:
+        truth: image, concept, top, left, height, width.
+        images: ids ``[N]``.
+
+    Example:
+        >>> truth = pd.DataFrame({"image": [5], "concept": ["7"], "top": [1], "left": [2], "height": [3], "width": [4]})
+        >>> boxes_of(truth, np.array([4, 5]))["7"].tolist()
+        [[nan, nan, nan, nan], [1.0, 2.0, 3.0, 4.0]]
+    """
+    return {
+        str(concept): boxes.drop_duplicates("image", keep="last")
+        .set_index("image")[list(BOX)]
+        .reindex(images)
+        .to_numpy(float)
+        for concept, boxes in truth[truth["image"].isin(images)].groupby("concept")
+    }
 
 
 def strongest_concepts(prototypes: pd.DataFrame, truth: pd.DataFrame, concepts: Sequence[str]) -> pd.DataFrame:
@@ -205,8 +219,10 @@ def mass_table(
     Returns:
         baseline, from_class (A), to_class (B), image, own, shared.
     """
-    rows = []
+    parts = []
     for target, activations in classes:
+        boxes = boxes_of(truth, images[target])
+        nowhere = np.full((len(images[target]), len(BOX)), np.nan)
         for baseline, by_pair in planes.items():
             for pair, plane in by_pair.items():
                 # The pair and its plane, as seen from the class of the activations.
@@ -214,17 +230,20 @@ def mass_table(
                 if ordered[0] != target or ordered not in sharing:
                     continue
                 # The mass of its images.
-                by_image = mass_rows(
-                    side_mass(seen_from, activations),
-                    images=images[target],
-                    truth=truth,
-                    concepts=sharing[ordered],
-                    view=view,
-                    cell=cell,
+                of_pair = dict(
+                    zip(("own", "shared"), (boxes.get(name, nowhere) for name in sharing[ordered]), strict=True)
                 )
-                head = {"baseline": baseline, "from_class": ordered[0], "to_class": ordered[1]}
-                rows += [head | row for row in by_image]
-    return pd.DataFrame(rows, columns=["baseline", "from_class", "to_class", "image", "own", "shared"])
+                masses = mass_of_concepts(side_mass(seen_from, activations), of_pair, view, cell)
+                parts.append(
+                    masses.assign(
+                        baseline=baseline,
+                        from_class=ordered[0],
+                        to_class=ordered[1],
+                        image=images[target][masses.index],
+                    )
+                )
+    columns = ["baseline", "from_class", "to_class", "image", "own", "shared"]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 
 def strongest_table(

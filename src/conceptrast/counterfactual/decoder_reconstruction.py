@@ -25,25 +25,25 @@ FINEST = (0.5 / 255) ** 2
 """Mean squared error below which a reconstruction counts as exact."""
 
 
-def mean_picture(batches: Iterable[tuple[np.ndarray, Tensor]]) -> Tensor:
+def mean_picture(batches: Iterable[Tensor]) -> Tensor:
     """The mean of all views. A decoder has to beat this reconstruction.
 
     Args:
-        batches: pairs of image ids ``[n]`` and views ``[n, 3, H, W]`` uint8.
+        batches: views ``[n, 3, H, W]`` uint8.
 
     Returns:
         ``[3, H, W]`` in [0, 1].
 
     Example:
         >>> views = torch.tensor([0, 255], dtype=torch.uint8).reshape(2, 1, 1, 1)
-        >>> mean_picture([(np.array([4, 5]), views)])
+        >>> mean_picture([views])
         tensor([[[0.5000]]])
     """
     total = torch.zeros(())
     count = 0
-    for images, views in batches:
+    for views in batches:
         total = total + views.double().sum(dim=0)
-        count += len(images)
+        count += len(views)
     return (total / max(count, 1) / 255).float()
 
 
@@ -80,21 +80,25 @@ def reconstruction_rows(
     """
     decoder.check_layer(split.layer)
     device = device_of(model)
+    # The model's class for the mean picture, which stands in for every picture.
+    with autocast(precision, device):
+        predicted_mean = int(model.module(decoded_input(model, mean[None].to(device))).argmax())
     parts = []
     for images, views in batches:
-        # The model's classes for the pictures, and the pictures decoded from their activations.
+        # The model's classes for the pictures, and for the pictures decoded from their activations.
         pictures = views.float() / 255
         with autocast(precision, device):
             activations = split.prefix(network_input(model, views))
             predictions = split.suffix(activations).argmax(dim=1).cpu().numpy()
-            decoded = decoder(activations.float()).float().cpu()
-        # The model's classes for the decoded pictures and for the mean picture.
-        for baseline, candidates in (("none", decoded), ("mean_picture", mean.expand_as(decoded))):
-            with autocast(precision, device):
-                logits = model.module(decoded_input(model, candidates.to(device)))
-                predictions_decoded = logits.argmax(dim=1).cpu().numpy()
+            decoded = decoder(activations.float()).float()
+            predictions_decoded = model.module(decoded_input(model, decoded)).argmax(dim=1).cpu().numpy()
+        # How near either stand-in is to the pictures.
+        for baseline, candidates, predicted in (
+            ("none", decoded.cpu(), predictions_decoded),
+            ("mean_picture", mean.expand_as(pictures), predicted_mean),
+        ):
             columns = {"image": images, "baseline": baseline, **_similarity(pictures, candidates)}
-            columns |= {"predicted": predictions, "predicted_decoded": predictions_decoded}
+            columns |= {"predicted": predictions, "predicted_decoded": predicted}
             parts.append(pd.DataFrame(columns))
     return pd.concat(parts, ignore_index=True)
 

@@ -58,20 +58,23 @@ class PairCounterfactuals:
         # The way along each direction, to either stop.
         first, second = (self.layer.model.class_names[target] for target in self.pair)
         what = f"moving {counted(len(images), 'pictures')} of {first} towards {second}"
-        for kind in progress(kinds, what, len(kinds), "directions"):
+        walks = {
+            stop: counterfactuals(
+                self.layer,
+                self.activations,
+                kinds,
+                self.pair[1],
+                stop=stop,
+                options=self.options,
+            )
+            for stop in progress(STOPS, what, len(STOPS), "stops")
+        }
+        for number, kind in enumerate(kinds):
             for stop in STOPS:
-                walk = counterfactuals(
-                    self.layer,
-                    self.activations,
-                    kind,
-                    self.pair[1],
-                    stop=stop,
-                    options=self.options,
-                )
                 parts.append(
                     counterfactual_rows(
                         images,
-                        walk,
+                        walks[stop][number],
                         direction=kind[0],
                         pair=self.pair,
                         stop=stop,
@@ -89,19 +92,19 @@ class PairCounterfactuals:
             frames: the number of decoded pictures on the way.
         """
         place = self.images.tolist().index(image)
-        stories = []
-        for kind in directions.values():
-            walk = counterfactuals(
-                self.layer,
-                self.activations[place : place + 1],
-                [kind[place]],
-                self.pair[1],
-                stop="picture",
-                fractions=np.linspace(0, 1, frames).tolist(),
-                options=self.options,
-            )
-            stories.append(story_of(walk, kind[place], view, self.pair))
-        return stories
+        kinds = [[kind[place]] for kind in directions.values()]
+        if not kinds:
+            return []
+        walks = counterfactuals(
+            self.layer,
+            self.activations[place : place + 1],
+            kinds,
+            self.pair[1],
+            stop="picture",
+            fractions=np.linspace(0, 1, frames).tolist(),
+            options=self.options,
+        )
+        return [story_of(walk, direction, view, self.pair) for walk, [direction] in zip(walks, kinds, strict=True)]
 
 
 def example_image(rows: pd.DataFrame) -> int:

@@ -18,15 +18,14 @@ from conceptrast.counterfactual.decodable_layer import DecodableLayer, decoded_l
 from conceptrast.counterfactual.direction_kinds import STOPS
 from conceptrast.counterfactual.directions import Direction
 from conceptrast.models.inference import autocast
-from conceptrast.models.split import SplitModel
 
 DOUBLINGS = 7
 BISECTIONS = 5
 FRACTIONS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """The fractions of a way at which tables list what both networks say."""
 
-StopTest = Callable[[Tensor], Tensor]
-"""A test that says for each image, from its ``λ`` ``[N]``, whether it has reached its class: ``[N]`` bool."""
+StopTest = Callable[[Tensor, Tensor], Tensor]
+"""A test whether ways have reached their class: from their numbers ``[n]`` and ``λ`` ``[n]`` to ``[n]`` bool."""
 
 
 @dataclass(frozen=True)
@@ -50,24 +49,18 @@ DEFAULTS = SearchOptions()
 
 
 def by_suffix(
-    split: SplitModel, activations: Tensor, units: Tensor, target: int, options: SearchOptions = DEFAULTS
+    layer: DecodableLayer, activations: Tensor, units: Tensor, target: int, options: SearchOptions = DEFAULTS
 ) -> StopTest:
     """A test that is true if the rest of the network gives the moved activations the class.
 
     Args:
-        split: the network, cut at the layer.
-        activations: ``[N, C, h, w]``.
-        units: the direction of each image, of length 1.
+        layer: the layer whose activations are moved.
+        activations: ``[M, C, h, w]``, where each way starts.
+        units: the direction of each way, of length 1.
         target: the class.
-        options: the probability that has to be reached, and the precision.
+        options: the probability that has to be reached, the precision and the batch size.
     """
-
-    def reached(lambdas: Tensor) -> Tensor:
-        with autocast(options.precision, activations.device):
-            logits = split.suffix(moved_activations(split, activations, units, lambdas))
-        return logits.double().softmax(dim=1)[:, target] >= options.probability
-
-    return reached
+    return _stop_test(layer, activations, units, target, network=layer.split.suffix, options=options)
 
 
 def by_picture(
@@ -77,37 +70,59 @@ def by_picture(
 
     Args:
         layer: the layer with the decoder.
-        activations: ``[N, C, h, w]``.
-        units: the direction of each image, of length 1.
+        activations: ``[M, C, h, w]``, where each way starts.
+        units: the direction of each way, of length 1.
         target: the class.
-        options: the probability that has to be reached, and the precision.
+        options: the probability that has to be reached, the precision and the batch size.
     """
+    return _stop_test(
+        layer, activations, units, target, network=lambda moved: decoded_logits(layer, moved)[1], options=options
+    )
 
-    def reached(lambdas: Tensor) -> Tensor:
-        with autocast(options.precision, activations.device):
-            _, logits = decoded_logits(layer, moved_activations(layer.split, activations, units, lambdas))
-        return logits.double().softmax(dim=1)[:, target] >= options.probability
+
+def _stop_test(
+    layer: DecodableLayer,
+    activations: Tensor,
+    units: Tensor,
+    target: int,
+    network: Callable[[Tensor], Tensor],
+    options: SearchOptions,
+) -> StopTest:
+    """A test of what ``network`` says of moved activations, which go through it batch by batch."""
+
+    def reached(ways: Tensor, lambdas: Tensor) -> Tensor:
+        answers = []
+        for batch in torch.arange(len(ways)).split(options.batch_size):
+            there = ways[batch]
+            with autocast(options.precision, activations.device):
+                moved = moved_activations(layer.split, activations[there], units[there], lambdas[batch])
+                logits = network(moved)
+            answers.append(logits.double().softmax(dim=1)[:, target] >= options.probability)
+        return torch.cat(answers)
 
     return reached
 
 
 @torch.inference_mode()
 def search(reached: StopTest, count: int, limit: float, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
-    r"""The distance at which each image has reached its class, to within 1/32 of it (limit/2048 below limit/64).
+    r"""The distance at which each way has reached its class, to within 1/32 of it (limit/2048 below limit/64).
 
-    ``λ`` doubles from ``limit / 64``. The step in which the class is first reached is then halved five times.
+    ``λ`` doubles from ``limit / 64``. The step in which the class is first reached is then halved five times. Only ways
+    whose end is not known yet are tested.
 
     Args:
-        reached: a function of ``λ`` ``[N]`` that says for each image whether it has reached its class.
-        count: ``N``.
+        reached: a function of the numbers of some ways ``[n]`` and of their ``λ`` ``[n]`` that says for each of them
+            whether it has reached its class.
+        count: the number of ways ``M``.
         limit: the largest ``λ``.
         device: the device of ``λ``.
 
     Returns:
-        ``λ`` ``[N]``, which is ``limit`` if the class is not reached; and ``[N]`` bool, whether it is reached.
+        ``λ`` ``[M]``, which is ``limit`` if the class is not reached; and ``[M]`` bool, whether it is reached.
 
     Example:
-        >>> lambdas, reached = search(lambda way: way >= torch.tensor([0.3, 5.0]), count=2, limit=1.0)
+        >>> first = torch.tensor([0.3, 5.0])
+        >>> lambdas, reached = search(lambda ways, way: way >= first[ways], count=2, limit=1.0)
         >>> [round(way, 2) for way in lambdas.tolist()], reached.tolist()
         ([0.3, 1.0], [True, False])
     """
@@ -115,18 +130,23 @@ def search(reached: StopTest, count: int, limit: float, device: torch.device | s
     high = torch.full((count,), limit, device=device)
     done = torch.zeros(count, dtype=torch.bool, device=device)
     # Go twice as far until the class is reached.
+    waiting = torch.arange(count, device=device)
     for doubling in range(1 - DOUBLINGS, 1):
-        way = torch.full((count,), limit * 2.0**doubling, device=device)
-        now = reached(way) & ~done
-        high = torch.where(now, way, high)
-        done |= now
-        low = torch.where(done, low, way)
+        if not len(waiting):
+            break
+        way = torch.full((len(waiting),), limit * 2.0**doubling, device=device)
+        now = reached(waiting, way)
+        high[waiting[now]] = way[now]
+        done[waiting[now]] = True
+        low[waiting[~now]] = way[~now]
+        waiting = waiting[~now]
     # Halve the last step, again and again.
-    for _ in range(BISECTIONS):
-        middle = (low + high) / 2
-        enough = reached(middle)
-        high = torch.where(done & enough, middle, high)
-        low = torch.where(done & ~enough, middle, low)
+    ended = done.nonzero()[:, 0]
+    for _ in range(BISECTIONS if len(ended) else 0):
+        middle = (low[ended] + high[ended]) / 2
+        enough = reached(ended, middle)
+        high[ended[enough]] = middle[enough]
+        low[ended[~enough]] = middle[~enough]
     return high, done
 
 
@@ -150,68 +170,76 @@ class Walk:
     decoded: np.ndarray
     frames: Tensor
 
+    def part(self, images: slice) -> Walk:
+        """The walk of some of the images."""
+        return Walk(
+            lambdas=self.lambdas[images],
+            reached=self.reached[images],
+            fractions=self.fractions,
+            suffix=self.suffix[images],
+            decoded=self.decoded[images],
+            frames=self.frames[images],
+        )
 
-@torch.inference_mode()
-def walk(
-    layer: DecodableLayer,
-    activations: Tensor,
-    units: Tensor,
-    ends: tuple[Tensor, Tensor],
-    fractions: Sequence[float],
-    precision: str = "float32",
-) -> Walk:
-    """Decode images at fractions of their way, and ask the whole network about the decoded pictures.
+
+@dataclass(frozen=True)
+class Answers:
+    """What both networks say of activations, and their decoded pictures.
 
     Args:
-        layer: the layer whose activations are moved.
-        activations: ``[N, C, h, w]``.
-        units: the directions of length 1, of the same shape.
-        ends: ``λ`` ``[N]`` and whether the class is reached there, as :func:`search` gives them.
-        fractions: the fractions of ``λ``, from 0 to 1.
-        precision: ``float32`` or ``bfloat16``; the softmax is float64.
+        suffix: ``[N, n_classes]`` probabilities by the rest of the network.
+        decoded: ``[N, n_classes]`` probabilities of the decoded pictures by the whole network.
+        frames: ``[N, 3, H, W]`` uint8, the decoded pictures.
     """
-    # What both networks say, step by step on the way.
-    lambdas, reached = ends
+
+    suffix: np.ndarray
+    decoded: np.ndarray
+    frames: Tensor
+
+
+@torch.inference_mode()
+def answers_of(layer: DecodableLayer, activations: Tensor, options: SearchOptions = DEFAULTS) -> Answers:
+    """Ask both networks about activations, batch by batch.
+
+    Args:
+        layer: the layer of the activations.
+        activations: ``[N, C, h, w]``.
+        options: the precision, and the batch size; the softmax is float64.
+    """
     suffix = []
     decoded = []
     frames = []
-    for fraction in fractions:
-        with autocast(precision, activations.device):
-            there = moved_activations(layer.split, activations, units, fraction * lambdas)
-            suffix_logits = layer.split.suffix(there)
-            pictures, picture_logits = decoded_logits(layer, there)
-        suffix.append(suffix_logits.double().softmax(dim=1).cpu().numpy())
-        decoded.append(picture_logits.double().softmax(dim=1).cpu().numpy())
+    for batch in activations.split(options.batch_size):
+        with autocast(options.precision, batch.device):
+            suffix_logits = layer.split.suffix(batch)
+            pictures, picture_logits = decoded_logits(layer, batch)
+        suffix.append(suffix_logits.double().softmax(dim=1).cpu())
+        decoded.append(picture_logits.double().softmax(dim=1).cpu())
         frames.append(pictures.cpu())
-    return Walk(
-        lambdas=lambdas.cpu().numpy(),
-        reached=reached.cpu().numpy(),
-        fractions=np.asarray(fractions, float),
-        suffix=np.stack(suffix, axis=1),
-        decoded=np.stack(decoded, axis=1),
-        frames=torch.stack(frames, dim=1),
-    )
+    return Answers(suffix=torch.cat(suffix).numpy(), decoded=torch.cat(decoded).numpy(), frames=torch.cat(frames))
 
 
 def counterfactuals(
     layer: DecodableLayer,
     activations: Tensor,
-    directions: Sequence[Direction],
+    directions: Sequence[Sequence[Direction]],
     target: int,
     *,
     stop: str = "suffix",
     fractions: Sequence[float] = FRACTIONS,
     options: SearchOptions = DEFAULTS,
-) -> Walk:
-    r"""Move images until they get another class, and decode them on the way.
+) -> list[Walk]:
+    r"""Move images along several directions until they get another class, and decode them on the way.
 
     .. math:: \lambda_n = \min \{\lambda : p_c(a_n(\lambda)) \ge p\}, \qquad
               p_c = \mathrm{softmax}(f(a))_c \text{ or } \mathrm{softmax}(\mathrm{model}(D(a)))_c
 
+    The ways along all directions are searched together, so that batches are full. Where they start is decoded once.
+
     Args:
         layer: the layer whose activations are moved.
         activations: ``[N, C, h, w]`` of the images, on the model's device.
-        directions: one direction for each image.
+        directions: ``K`` kinds of direction, each with one direction for each image.
         target: the class that the images are moved towards.
         stop: the network that has to name the class. ``suffix`` is the rest of the network, on the moved activations;
             ``picture`` is the whole network, on the decoded picture.
@@ -219,7 +247,8 @@ def counterfactuals(
         options: how far images are moved, and how.
 
     Returns:
-        The distances, and at every fraction of them the decoded pictures and what both networks say.
+        For each kind of direction the distances, and at every fraction of them the decoded pictures and what both
+        networks say.
 
     Raises:
         ConfigError: there is no such stop.
@@ -232,43 +261,47 @@ def counterfactuals(
     Example: see :func:`conceptrast.api.study.Study.counterfactual`, which takes a picture.
     """
     # Refuse what cannot be searched.
-    for name in dict.fromkeys(direction.layer for direction in directions):
+    flat = [direction for kind in directions for direction in kind]
+    for name in dict.fromkeys(direction.layer for direction in flat):
         layer.decoder.check_layer(name)
     if stop not in STOPS:
         raise ConfigError(unknown_name("stop", stop, STOPS))
-    # Batch by batch: the distance of each image, then the way there.
-    walks = []
-    units = _units(activations, directions)
-    batches = zip(activations.split(options.batch_size), units.split(options.batch_size), strict=True)
-    for batch, batch_units in batches:
-        if stop == "suffix":
-            reached = by_suffix(layer.split, batch, batch_units, target, options=options)
+    # The distance of each image along each direction: the ways of one kind follow those of another.
+    starts = torch.cat([activations] * len(directions))
+    units = _units(activations, flat)
+    stop_test = by_suffix if stop == "suffix" else by_picture
+    reached = stop_test(layer, starts, units, target, options=options)
+    lambdas, done = search(reached, len(starts), options.limit, starts.device)
+    # What both networks say at every fraction. All ways of an image start in the same place.
+    start = answers_of(layer, activations, options) if 0.0 in fractions else None
+    on_the_way = []
+    for fraction in fractions:
+        if start is not None and fraction == 0:
+            on_the_way.append(_repeated(start, len(directions)))
         else:
-            reached = by_picture(layer, batch, batch_units, target, options=options)
-        ends = search(reached, len(batch), options.limit, batch.device)
-        walks.append(
-            walk(
-                layer,
-                batch,
-                batch_units,
-                ends,
-                fractions=fractions,
-                precision=options.precision,
-            )
-        )
-    return _join_walks(walks)
+            moved = moved_activations(layer.split, starts, units, fraction * lambdas)
+            on_the_way.append(answers_of(layer, moved, options))
+    whole = Walk(
+        lambdas=lambdas.cpu().numpy(),
+        reached=done.cpu().numpy(),
+        fractions=np.asarray(fractions, float),
+        suffix=np.stack([answers.suffix for answers in on_the_way], axis=1),
+        decoded=np.stack([answers.decoded for answers in on_the_way], axis=1),
+        frames=torch.stack([answers.frames for answers in on_the_way], dim=1),
+    )
+    count = len(activations)
+    return [whole.part(slice(count * kind, count * (kind + 1))) for kind in range(len(directions))]
 
 
-def _join_walks(walks: Sequence[Walk]) -> Walk:
-    """Join the walks of several batches of images."""
-    arrays = {
-        name: np.concatenate([getattr(part, name) for part in walks])
-        for name in ("lambdas", "reached", "suffix", "decoded")
-    }
-    frames = torch.cat([part.frames for part in walks])
-    return Walk(**arrays, fractions=walks[0].fractions, frames=frames)
+def _repeated(answers: Answers, times: int) -> Answers:
+    return Answers(
+        suffix=np.concatenate([answers.suffix] * times),
+        decoded=np.concatenate([answers.decoded] * times),
+        frames=torch.cat([answers.frames] * times),
+    )
 
 
 def _units(activations: Tensor, directions: Sequence[Direction]) -> Tensor:
     shape = tuple(activations.shape[1:])
-    return torch.stack([direction.unit(shape) for direction in directions]).to(activations)
+    units = torch.stack([direction.unit(shape) for direction in directions]).to(activations)
+    return units.contiguous(memory_format=torch.channels_last)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from conceptrast.base.errors import LayerError
+from conceptrast.models.batches import prepared
 from conceptrast.models.inference import autocast, device_of, network_input
 from conceptrast.models.model import Model
 from conceptrast.models.split import SplitModel
@@ -53,9 +54,10 @@ def activations_of(
         yield from batches.activations(model, split, precision)
         return
     device = device_of(model)
-    for images, views in batches:
+    split = split.for_inference(precision)
+    for images, views in prepared(batches, device):
         with torch.inference_mode(), autocast(precision, device):
-            activations = split.prefix(network_input(model, views)).float().cpu()
+            activations = split.prefix(network_input(model, views)).cpu().float()
         refuse_without_positions(activations, split.layer)
         yield images, activations
 

@@ -82,7 +82,7 @@ def convolutions_as_modules(module: fx.GraphModule) -> fx.GraphModule:
         source = cast(fx.Node, node.args[0])
         border = _equal_border(changed, source)
         if border is not None:
-            convolution.padding = tuple(pad + more for pad, more in zip(convolution.padding, border, strict=True))
+            convolution.padding = (int(convolution.padding[0]) + border[0], int(convolution.padding[1]) + border[1])
         # The module in the place of the call.
         name = f"convolution_{number}"
         changed.add_module(name, convolution)
@@ -107,10 +107,9 @@ def _called_convolution(module: fx.GraphModule, node: fx.Node) -> nn.Conv2d | No
     bias = arguments.pop("bias")
     if weight is None or (bias is not None and _parameter(module, bias) is None):
         return None
-    groups = arguments["groups"]
-    convolution = nn.Conv2d(
-        weight.shape[1] * groups, weight.shape[0], tuple(weight.shape[2:]), bias=False, device="meta", **arguments
-    )
+    n_out, n_in, height, width = weight.shape
+    n_in *= arguments["groups"]
+    convolution = nn.Conv2d(n_in, n_out, (height, width), bias=False, device="meta", **arguments)
     if isinstance(convolution.padding, str):
         return None
     convolution.weight = weight

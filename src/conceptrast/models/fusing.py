@@ -6,7 +6,6 @@ Otherwise the sum and the ReLU read and write the convolution's whole output onc
 
 from __future__ import annotations
 
-import copy
 import operator
 from typing import Any, NamedTuple
 
@@ -73,8 +72,8 @@ class FusedConvolution(nn.Module):
         other = other.to(self.dtype)
         if tuple(other.shape) == self._shape(x) and name in {"relu", "none"}:
             other = other.contiguous(memory_format=torch.channels_last)
-            after = None if name == "none" else name
-            return torch.ops.mkldnn._convolution_pointwise.binary(x, other, *weights, "add", None, after, bounds, "")
+            after = (None if name == "none" else name, bounds, "")
+            return torch.ops.mkldnn._convolution_pointwise.binary(x, other, *weights, "add", None, *after)
         y = torch.ops.mkldnn._convolution_pointwise(x, *weights, "none", [], "") + other
         return y if name == "none" else y.clamp_(0, *bounds[1:])
 
@@ -156,9 +155,9 @@ def _chain(module: fx.GraphModule, convolution: fx.Node) -> _Chain:
     # The sum: it may write to the convolution's output, but not to what is added.
     node = convolution.next
     if node.op == "call_function" and node.target in _SUMS and _only_user(convolution, node) and not node.kwargs:
-        others = [term for term in node.args if term is not convolution]
+        others = [term for term in node.args if isinstance(term, fx.Node) and term is not convolution]
         writes_elsewhere = node.target is operator.iadd and node.args[0] is not convolution
-        if len(others) == 1 and isinstance(others[0], fx.Node) and not writes_elsewhere:
+        if len(node.args) == 2 and len(others) == 1 and not writes_elsewhere:
             chain = chain._replace(nodes=[convolution, node], others=others)
     # The ReLU.
     last = chain.nodes[-1]

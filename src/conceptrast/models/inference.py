@@ -11,8 +11,10 @@ import pandas as pd
 import torch
 from torch import Tensor, fx
 
+from conceptrast.base.device import asked_for
 from conceptrast.base.errors import ConfigError, ModelError, unknown_name
 from conceptrast.models import graph_cut
+from conceptrast.models.batches import prepared
 from conceptrast.models.folding import fold_batch_norms
 from conceptrast.models.fusing import fuse_convolutions
 from conceptrast.models.model import Model, shapes_explained
@@ -21,8 +23,17 @@ PRECISIONS = ("float32", "bfloat16")
 
 
 def default_device() -> torch.device:
-    """A GPU if torch sees one, otherwise the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """The device that the run asks for; if it asks for none, a GPU if torch sees one, otherwise the CPU.
+
+    Raises:
+        ConfigError: the run asks for a GPU, and torch sees none.
+    """
+    device = asked_for()
+    if device == "cuda" and not torch.cuda.is_available():
+        built_for_gpus = torch.version.cuda or torch.version.hip
+        reason = "torch sees no GPU" if built_for_gpus else "this torch is built for processors only"
+        raise ConfigError(f"'device' is cuda, but {reason}: set it to auto or cpu, or run where there is a GPU")
+    return torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
 
 
 def autocast(precision: str, device: torch.device | str = "cpu") -> contextlib.AbstractContextManager[object]:
@@ -133,10 +144,11 @@ def predict(model: Model, batches: Iterable[tuple[np.ndarray, Tensor]], precisio
     classes: list[Tensor] = []
     probabilities: list[Tensor] = []
     device = device_of(model)
-    for ids, views in batches:
+    network = for_inference(model, precision).module
+    for ids, views in prepared(batches, device):
         inputs = network_input(model, views)
         with autocast(precision, device), shapes_explained(model, inputs):
-            logits = model.module(inputs).float()
+            logits = network(inputs).float()
         finite = logits.isfinite().all(dim=1)
         if not finite.all():
             first = int(np.asarray(ids)[(~finite).cpu().numpy()][0])

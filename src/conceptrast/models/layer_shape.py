@@ -30,7 +30,7 @@ def layer_shape(entry: Mapping[str, Any], layer: str) -> LayerShape:
 
     Example:
         >>> layer_shape({"architecture": "resnet10"}, "layer3")
-        LayerShape(shape=(256, 6, 6), rectified=True)
+        LayerShape(shape=(128, 6, 6), rectified=True)
     """
     family = family_of(architecture_of(entry), options=entry.get("options"))
     preprocess = preprocess_of(entry)

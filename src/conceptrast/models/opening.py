@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from conceptrast.base.errors import ConfigError, ModelError, ShapeError, unknown_name
 from conceptrast.base.files import file_md5, read_json
@@ -95,13 +97,15 @@ def load_model(
     new_head = new_head or extract is not None
 
     # The weights, and the outputs that follow from them.
+    module = None
     if file is not None:
         state = read_state(file)
         digest = file_md5(file)
         if extract is None:
             _refuse_detector(architecture, state, file)
         if not new_head:
-            class_names = _names_for(_count_outputs(family, state, preprocess.size), class_names, family, file)
+            module = _for_weights(family, state, class_names, preprocess.size)
+            class_names = _names_for(_outputs(module.state_dict(), module), class_names, family, file)
     elif name is not None:
         published = family.published()
         state = published.state
@@ -110,7 +114,8 @@ def load_model(
 
     # The network with these weights.
     names = list(class_names) if class_names else family.default_class_names()
-    module = _fresh(family, len(names), preprocess.size, seed)
+    if module is None:
+        module = _fresh(family, len(names), preprocess.size, seed)
     _check_pictures(architecture, module, preprocess)
     source = str(trained or weights)
     if state is not None and extract is not None:
@@ -384,14 +389,38 @@ def _fresh(family: Family, n_classes: int, size: tuple[int, int], seed: int) -> 
     return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def _count_outputs(family: Family, state: Mapping[str, Tensor], size: tuple[int, int]) -> int:
-    """Number of outputs of the network of ``family`` that ``state`` belongs to."""
-    module = _fresh(family, family.default_classes or 2, size, 0)
-    fresh = module.state_dict()
-    plain = unwrapped(state, fresh)
-    if fresh.keys().isdisjoint(plain):
-        fit(module, state, family.name, "of the file")  # raises, and lists what does not fit
-    return _outputs(plain, module)
+def _for_weights(
+    family: Family, state: Mapping[str, Tensor], class_names: Sequence[str] | None, size: tuple[int, int]
+) -> nn.Module:
+    """A network of ``family`` with as many outputs as ``state`` has. It still needs all its weights from ``state``."""
+    expected = len(class_names) if class_names else family.default_classes or 2
+    # A network of the user's own may need what it draws for more than its weights.
+    with contextlib.nullcontext() if ":" in family.name else _NoDraws():
+        module = _fresh(family, expected, size, 0)
+        names = module.state_dict()
+        plain = unwrapped(state, names)
+        if names.keys().isdisjoint(plain):
+            fit(module, state, family.name, "of the file")  # raises, and lists what does not fit
+        n_classes = _outputs(plain, module)
+        return module if n_classes == expected else _fresh(family, n_classes, size, 0)
+
+
+class _NoDraws(TorchFunctionMode):
+    """While it is active, weights are not drawn at random, which takes longer than to make and fill the network."""
+
+    _DRAWS = frozenset(
+        {
+            *(Tensor.normal_, Tensor.uniform_, nn.init.normal_, nn.init.uniform_, nn.init.trunc_normal_),
+            *(nn.init.kaiming_normal_, nn.init.kaiming_uniform_, nn.init.xavier_normal_, nn.init.xavier_uniform_),
+        }
+    )
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Leave the tensor that a draw would fill as it is."""
+        keywords = kwargs or {}
+        if func in self._DRAWS:
+            return args[0] if args else keywords["tensor"]
+        return func(*args, **keywords)
 
 
 def _outputs(state: Mapping[str, Tensor], module: nn.Module) -> int:

@@ -17,7 +17,7 @@ CHANNELS = (32, 64, 128, 256)
 """Channels of the four stages, half as many as in torchvision's other ResNets."""
 
 
-class NarrowResNet(resnet.ResNet):  # type: ignore[misc]
+class NarrowResNet(torchvision.models.ResNet):  # type: ignore[name-defined]
     """torchvision's ResNet (He et al. 2016) with blocks [1, 1, 1, 1] and half as many channels.
 
     Args:

@@ -133,18 +133,18 @@ class SplitModel:
         return self._suffix(activations)
 
     def folded(self) -> SplitModel:
-        """The same cut with batch norms folded into the prefix's convolutions. It is faster if there are many passes.
+        """The same cut with batch norms folded into the convolutions before them: faster if there are many passes.
 
-        Activations are equal up to rounding. The folded convolutions are copies, so later changes of the model's
-        weights do not reach them. If there is nothing to fold, the method returns the object itself.
+        Activations and logits are equal up to rounding. The folded convolutions are copies, so later changes of the
+        model's weights do not reach them. If there is nothing to fold, the method returns the object itself.
         """
-        return self._with_prefix(fold_batch_norms(self._prefix) if isinstance(self._prefix, fx.GraphModule) else None)
+        return self._with_halves(_folded(self._prefix), _folded(self._suffix))
 
-    def for_inference(self, precision: str) -> SplitModel:
-        """The same cut with the fastest prefix for many passes that need no gradients.
+    def with_fused_prefix(self, precision: str) -> SplitModel:
+        """The same cut with the fastest prefix for many passes; gradients still flow through the suffix.
 
-        Batch norms are folded into convolutions, and on a CPU sums and ReLUs are fused with them. Activations are equal
-        up to rounding. Later changes of the model's weights do not reach the prefix.
+        Batch norms are folded into convolutions. In the prefix, on a CPU, sums and ReLUs are fused with them.
+        Activations are equal up to rounding. Later changes of the model's weights do not reach the halves.
 
         Args:
             precision: ``float32`` or ``bfloat16``; the prefix has to run in it.
@@ -154,20 +154,29 @@ class SplitModel:
             >>> split = SplitModel(network, "2")
             >>> images = torch.ones(1, 3, 2, 2)
             >>> with torch.no_grad():
-            ...     torch.allclose(split.for_inference("float32").prefix(images), split.prefix(images))
+            ...     torch.allclose(split.with_fused_prefix("float32").prefix(images), split.prefix(images))
             True
         """
         folded = self.folded()
-        if not isinstance(folded._prefix, fx.GraphModule):
-            return folded
-        dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
-        return folded._with_prefix(fuse_convolutions(folded._prefix, dtype))
+        return folded._with_halves(_fused(folded._prefix, precision), folded._suffix)
 
-    def _with_prefix(self, prefix: fx.GraphModule | None) -> SplitModel:
-        if prefix is None:
+    def for_inference(self, precision: str) -> SplitModel:
+        """The same cut with the fastest halves for many passes that need no gradients.
+
+        Both halves are made like the prefix of :meth:`with_fused_prefix`.
+
+        Args:
+            precision: ``float32`` or ``bfloat16``; both halves have to run in it.
+        """
+        folded = self.folded()
+        return folded._with_halves(_fused(folded._prefix, precision), _fused(folded._suffix, precision))
+
+    def _with_halves(self, prefix: Half, suffix: Half) -> SplitModel:
+        if prefix is self._prefix and suffix is self._suffix:
             return self
         other = copy.copy(self)
         other._prefix = prefix
+        other._suffix = suffix
         return other
 
     @property
@@ -288,6 +297,17 @@ def last_spatial_layer(model: Model | nn.Module, example: Tensor | None = None) 
             plain, _, call = last.partition(":")
             return plain if call and f"{plain}:{int(call) + 1}" not in names else last
     raise LayerError("no layer of the network gives activations with more than one position: there is nowhere to look")
+
+
+def _folded(half: Half) -> Half:
+    folded = fold_batch_norms(half) if isinstance(half, fx.GraphModule) else None
+    return half if folded is None else folded
+
+
+def _fused(half: Half, precision: str) -> Half:
+    dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+    fused = fuse_convolutions(half, dtype) if isinstance(half, fx.GraphModule) else None
+    return half if fused is None else fused
 
 
 def _refuse_training(module: nn.Module) -> None:

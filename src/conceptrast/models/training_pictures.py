@@ -65,6 +65,10 @@ class TrainingPictures:
         for rows, batch in zip(order.split(self.batch_size), self._decoded(shuffled), strict=True):
             yield batch, self.labels[rows]
 
+    def in_order(self) -> Iterator[Tensor]:
+        """Views uint8 ``[n, channels, H, W]`` of all pictures in the order of the table, ``batch_size`` at a time."""
+        return (batch for batch, _ in self.batches(torch.arange(len(self))))
+
     def _all(self) -> Tensor:
         if self._kept is None:
             shape = (self.preprocess.channels, *self.preprocess.size)

@@ -73,6 +73,8 @@ class Table:
         headlines: columns of its headline numbers; ``None`` means all its numbers.
         rows: columns and values; only rows with these values give metrics.
         measure: ``package.module:function`` that computes metrics of the table in another way.
+        intervals: columns of the ends of a number's interval, if they are not the number's name with ``_low`` and
+            ``_high``.
     """
 
     name: str
@@ -82,6 +84,7 @@ class Table:
     headlines: tuple[str, ...] | None = ()
     rows: Mapping[str, Any] = field(default_factory=dict)
     measure: str = ""
+    intervals: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -115,6 +115,8 @@ def _problems(config: Config, source: Path) -> Iterator[str]:
     for key, section in sections_with_entries().items():
         for name, entry in config[key].items():
             yield from _name_problems(f"{key}.{name}", section, entry, config)
+    if not config["datasets"] and any(_dataset_names(config)):
+        yield "key 'datasets' is missing"
     for analysis in analyses().values():
         yield from analysis.problems(config, source)
         for name, entry in config[analysis.entries].items() if analysis.entries else ():
@@ -122,6 +124,13 @@ def _problems(config: Config, source: Path) -> Iterator[str]:
                 yield f"'{analysis.entries}.{name}{problem}"
     if not any(config[analysis.entries] for analysis in analyses().values() if analysis.entries):
         yield "key 'studies' is missing: the run has nothing to do"
+
+
+def _dataset_names(config: Config) -> Iterator[str]:
+    """The datasets that entries name."""
+    for key, section in sections_with_entries().items():
+        for entry in config[key].values():
+            yield from (value for _, value, _ in naming(section, entry, "dataset"))
 
 
 def _name_problems(where: str, section: type[Section], entry: Config, config: Config) -> Iterator[str]:

@@ -25,13 +25,13 @@ LINE_WIDTH = 4096
 
 
 def stage_name(run: str) -> str:
-    """Name of a run's stage; DVC allows no dot in it.
+    """Name of a run's stage; DVC allows neither dot nor slash in it.
 
     Example:
         >>> stage_name("lite0-v1.5")
         'lite0-v1-5'
     """
-    return run.replace(".", "-")
+    return run.replace(".", "-").replace("/", "-")
 
 
 def stage_of(run: str, config: str, folders: Sequence[str]) -> dict[str, Any]:

@@ -131,6 +131,7 @@ Pair = Annotated[list[ClassName], Field(min_length=2, max_length=2)]
 Pairs = Annotated[list[Pair], Unique, Names("pairs")]
 Labels = Annotated[list[str], Field(min_length=1), Unique, Names("labels")]
 EntryName = Annotated[str, Field(pattern=rf"^{NAME}$")]
+RunName = Annotated[str, Field(pattern=rf"^{NAME}(/{NAME})*$")]
 
 
 def naming(section: type[Section], entry: Mapping[str, Any], *what: str) -> Iterator[tuple[str, Any, Names]]:

@@ -14,6 +14,7 @@ from conceptrast.plan.key_types import (
     FileName,
     Names,
     Number,
+    RunName,
     Section,
     key,
     one_or_several,
@@ -99,11 +100,14 @@ class Run(Section):
     """What every run has; the keys of the analyses come to these."""
 
     title: ClassVar[str] = "key"
-    run: EntryName = key("name of the run, and of the folder below results/ for all that it makes")
+    run: RunName = key("name of the run, and of the folder below results/ for all that it makes")
     experiment: str = key("experiment of MLflow; runs of the same experiment can be compared there", "conceptrast")
     seed: int = key("seed of everything random", 0, ge=0)
     precision: Precision = key(
         "precision of the computation; bfloat16 is for processors and GPUs that compute in it", "float32"
+    )
+    device: Literal["auto", "cpu", "cuda"] = key(
+        "where the models run: auto takes a GPU if there is one; cuda ends the run if there is none", "auto"
     )
     batch_size: int = key("pictures that go through a model together", 64, ge=1)
     workers: int = key("processes that decode pictures beside each step; 0: the step decodes them itself", 0, ge=0)
@@ -113,7 +117,7 @@ class Run(Section):
         "a class is skipped, and listed, if the model predicts it for fewer images than this", 8, ge=1
     )
     max_rejected: Number = key("highest share of a dataset's pictures that may be unreadable", 0.01, ge=0, le=1)
-    datasets: Annotated[dict[EntryName, Dataset], Field(min_length=1)] = key("pictures, by name")
+    datasets: dict[EntryName, Dataset] = key("pictures, by name", {})
     models: dict[EntryName, Model] = key("classifiers, by name", {})
 
 

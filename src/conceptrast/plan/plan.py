@@ -112,6 +112,12 @@ class Plan:
         datasets = analysis.datasets(entry)
         return analysis.known(entry) and all(self.datasets[name]["kind"] in kinds for name in datasets)
 
+    @property
+    def wants_gpu(self) -> bool:
+        """Whether steps that run a model take a GPU: if the run asks for one, or leaves it open and there is one."""
+        device = self.config["device"]
+        return device == "cuda" or (device == "auto" and has_gpu())
+
     @cached_property
     def trained_models(self) -> list[str]:
         """Models that the run needs and the workflow trains."""
@@ -171,6 +177,8 @@ class Plan:
         folders = dict.fromkeys(folder for analysis in self.active for folder in analysis.folders)
         predicted = any(analysis.predicted(entry) for analysis, _, entry in self._all_entries())
         empty = set() if self.trained_models else {"models"}
+        if not self.datasets:
+            empty.add("datasets")
         if not predicted and not self.trained_models:
             empty.add("predictions")
         return [folder for folder in folders if folder not in empty]
@@ -267,6 +275,10 @@ class Plan:
 
     def run_code(self) -> str:
         """Hash of all library files that the run's results depend on."""
+        return code_hash(self.run_modules(), self.source)
+
+    def run_modules(self) -> set[str]:
+        """Modules that the code of all jobs of the run starts from."""
         modules: set[str] = set()
         for analysis in self.active:
             for name, step in analysis.steps.items():
@@ -279,7 +291,7 @@ class Plan:
             modules.add(self._family(model))
         for unwanted in ("track", "check_layers"):
             modules.discard(f"conceptrast.steps.{unwanted}")
-        return code_hash(modules - {""}, self.source)
+        return modules - {""}
 
     def _modules(self, name: str, **wildcards: str) -> set[str]:
         """Modules that a job's code starts from: its step, and the methods that the configuration chooses."""

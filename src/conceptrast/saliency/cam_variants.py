@@ -49,7 +49,7 @@ class EigenCAM(pytorch_grad_cam.EigenCAM):
         centred = vectors - vectors.mean(axis=1, keepdims=True)
         _, _, directions = np.linalg.svd(centred, full_matrices=False)
         maps = centred @ directions[:, 0, :, None]
-        return np.float32(maps.reshape(len(activations), *activations.shape[2:]))
+        return maps.reshape(len(activations), *activations.shape[2:]).astype(np.float32)
 
 
 class AblationCAM(pytorch_grad_cam.AblationCAM):

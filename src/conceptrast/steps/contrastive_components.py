@@ -63,6 +63,7 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
         settings["seed"],
         rectify=settings["rectify"],
         names=pictures.model.class_names,
+        solver=settings["solver"],
     )
     # Their patches
     patches = patches_of_sets(

@@ -54,7 +54,7 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     checkpoint = outputs.decoder.with_name(outputs.decoder.name + ".checkpoint.pt")
     decoder, epochs = train_decoder(model, split, training, options, checkpoint=checkpoint, seed=seed, key=inputs.key)
     # Measuring
-    mean = mean_picture(pictures.of(train["image"].to_numpy(np.int64)))
+    mean = mean_picture(training.in_order())
     batches = pictures.of(held_out["image"].to_numpy(np.int64), "decoding")
     rows = reconstruction_rows(model, split, decoder, batches, mean=mean, precision=settings["precision"])
     summary = reconstruction_summary(rows).assign(n_train=len(train), epochs=len(epochs))

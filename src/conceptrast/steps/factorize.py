@@ -41,7 +41,14 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     classes = by_class(activations_of(model, split, batches, settings["precision"]), attribution["target"])
     factors = factors_in_use(settings["recipes"])
     try:
-        arrays = factorize_classes(classes, attribution, factors, settings["seed"], rectify=settings["rectify"])
+        arrays = factorize_classes(
+            classes,
+            attribution,
+            factors,
+            seed=settings["seed"],
+            rectify=settings["rectify"],
+            solver=settings["solver"],
+        )
     except LayerError as error:
         nearest = nearest_rectified(lambda name: SplitModel(model, name), split.layer, cuttable_layers(model))
         hint = f"; the nearest such layer is {nearest!r}" if nearest else ""

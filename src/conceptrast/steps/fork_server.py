@@ -39,7 +39,16 @@ STEPS = "conceptrast.steps."
 """Steps are modules whose names begin so; the server runs no others."""
 
 PACKAGES = (
-    *("numpy", "pandas", "pyarrow.parquet", "PIL.Image", "torch", "torch.fx", "safetensors.torch", "scipy.sparse.linalg"),
+    *(
+        "numpy",
+        "pandas",
+        "pyarrow.parquet",
+        "PIL.Image",
+        "torch",
+        "torch.fx",
+        "safetensors.torch",
+        "scipy.sparse.linalg",
+    ),
     *("conceptrast.base.torchvision_ops", "sklearn.linear_model", "sklearn.decomposition", "matplotlib.figure"),
 )
 """What is imported before the first step runs. None of it starts threads that a forked process would miss."""

@@ -3,7 +3,8 @@
 A step is a function ``main(settings, inputs, outputs)``. ``settings`` is one JSON object. ``inputs`` and ``outputs``
 are objects of ``Inputs`` and ``Outputs``, dataclasses of the step. Each field is an option of the command line with the
 same name: one path (``Path``), several paths (``list[Path]``), a number or a text (``int``, ``str``). A field with a
-default may be left out. The log goes to standard error, where a person can watch it, and to ``--log``.
+default may be left out. The log goes to standard error, where a person can watch it, and to ``--log``. Its last line
+says what the step has used: ``conceptrast times`` reads it.
 """
 
 from __future__ import annotations
@@ -15,16 +16,24 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING, Field, fields
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import MISSING, Field, fields, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any, get_type_hints
 
 from threadpoolctl import threadpool_limits
 
 from conceptrast.base.errors import ConceptrastError
+from conceptrast.base.gpu_watch import watched_gpu
 from conceptrast.base.memory import keep_memory
+from conceptrast.base.out_of_memory import batch_sizes_in, memory_explained
+from conceptrast.base.usage import measures_processes, seconds_since_start, usage
 
 LOGGER = logging.getLogger("conceptrast")
+
+#: The module that chooses where a model computes. Steps that do not import it need no GPU.
+DEVICE = "conceptrast.models.inference"
 
 #: The disk is full, the user's quota is full, or a file would be too large.
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -43,10 +52,10 @@ def parser_of(main: Callable[..., None]) -> argparse.ArgumentParser:
     for group in groups_of(main):
         kinds = get_type_hints(group)
         for field in fields(group):
-            if field.name != "workers":
+            if field.name not in ("workers", "threads"):
                 _add_option(parser, field, kinds[field.name])
     parser.add_argument("--log", type=Path, default=None)
-    parser.add_argument("--threads", type=int, default=None)
+    parser.add_argument("--threads", type=int, default=argparse.SUPPRESS)
     parser.add_argument("--workers", type=int, default=0)
     return parser
 
@@ -81,15 +90,17 @@ def run(main: Callable[..., None], arguments: Sequence[str] | None = None) -> No
     keep_memory()
     values = vars(parser_of(main).parse_args(arguments))
     log = values.pop("log")
-    threads = values.pop("threads")
-    # Every rule passes the number of processes that decode, even to steps that open no pictures.
-    if not any(field.name == "workers" for group in groups_of(main) for field in fields(group)):
-        del values["workers"]
+    threads = values.get("threads")
+    # Every rule passes both numbers, even to steps that open no pictures and start no processes.
+    names = {field.name for group in groups_of(main) for field in fields(group)}
+    for name in {"workers", "threads"} - names:
+        values.pop(name, None)
     _start_log(log)
     if threads:
         _limit_threads(threads)
     try:
-        call(main, **values)
+        with memory_explained(batch_sizes_in(values["settings"])):
+            _call_measured(main, values)
     except ConceptrastError as error:
         _fail(str(error))
     except OSError as error:
@@ -97,6 +108,27 @@ def run(main: Callable[..., None], arguments: Sequence[str] | None = None) -> No
     except Exception:
         LOGGER.exception("unexpected error")
         sys.exit(1)
+
+
+def _call_measured(main: Callable[..., None], values: dict[str, Any]) -> None:
+    """Call a step. Then say in the log what its process has used; no result holds these numbers."""
+    if not measures_processes():
+        call(main, **values)
+        return
+    importing = seconds_since_start()
+    watch: AbstractContextManager[list[float]] = watched_gpu() if DEVICE in sys.modules else nullcontext([])
+    with watch as shares:
+        call(main, **values)
+        measured = usage(importing)
+    if shares and _on_gpu():
+        measured = replace(measured, gpu_busy=fmean(shares))
+    LOGGER.info("%s", measured)
+
+
+def _on_gpu() -> bool:
+    """Whether this process has computed on a GPU."""
+    torch = sys.modules.get("torch")
+    return torch is not None and torch.cuda.is_initialized()
 
 
 def _start_log(log: Path | None) -> None:

@@ -47,7 +47,7 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     most = settings["images_per_pair"]
     drawn = {first: drawn_images(images[first], first, most, seed) for first, _ in pairs}
     # Their activations, class by class
-    split = SplitModel(pictures.model, settings["layer"])
+    split = SplitModel(pictures.model, settings["layer"]).for_inference(settings["precision"])
     stream = class_activations(pictures, split, drawn, settings["precision"], what="")
     device = device_of(pictures.model)
     options = ShiftOptions(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 
 import numpy as np
@@ -14,7 +15,8 @@ from conceptrast.attribution.completeness import completeness_gap
 from conceptrast.attribution.deeplift import deeplift
 from conceptrast.attribution.images import attribute_images
 from conceptrast.attribution.integrated_gradients import integrated_gradients
-from conceptrast.attribution.smooth import noisy_copies, smooth_attribution
+from conceptrast.attribution.noise import Smoothing
+from conceptrast.attribution.smooth import smooth_attribution
 from conceptrast.base.errors import ConfigError, LayerError, ShapeError
 from conceptrast.base.registry import resolve
 from conceptrast.models.model import Model, Preprocess
@@ -23,6 +25,10 @@ from conceptrast.models.split import SplitModel
 
 def normal(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def noisy_copies(images: Tensor, ids: np.ndarray, smoothing: Smoothing) -> Tensor:
+    return smoothing.noisy(images, smoothing.draw(ids, images.shape[1:]))
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +46,7 @@ def test_it_is_the_mean_over_copies_then_over_channels(network: nn.Module) -> No
     targets = torch.tensor([0, 2, 1])
     attribution = smooth_attribution(split, images, targets, samples=4, noise=0.5, baseline=0.3, seed=9, batch_size=5)
     start = split.prefix(torch.full((1, 3, 12, 12), 0.3))
-    copies = noisy_copies(images, np.arange(3), 4, 0.5, seed=9)
+    copies = noisy_copies(images, np.arange(3), Smoothing(samples=4, noise=0.5, seed=9))
     for row in range(3):
         attributions = [deeplift(split, split.prefix(copy[None]), start, int(targets[row])) for copy in copies[row]]
         mean = torch.stack(attributions).mean(0)[0]
@@ -109,11 +115,13 @@ def test_integrated_gradients_of_bfloat16_activations_add_up_as_well() -> None:
 def test_noise_belongs_to_seed_and_image_and_leaves_the_global_state_alone() -> None:
     state = torch.get_rng_state()
     images = torch.zeros(2, 3, 64, 64)
-    drawn = noisy_copies(images, np.array([3, 4]), 2, 0.25, seed=0)
+    smoothing = Smoothing(samples=2, noise=0.25, seed=0)
+    ids = np.array([3, 4])
+    drawn = noisy_copies(images, ids, smoothing)
     assert torch.equal(torch.get_rng_state(), state)
-    assert torch.equal(drawn, noisy_copies(images, np.array([3, 4]), 2, 0.25, seed=0))
+    assert torch.equal(drawn, noisy_copies(images, ids, smoothing))
     assert abs(drawn.std().item() - 0.25) < 0.005
-    views = [*drawn.flatten(0, 1), *noisy_copies(images, np.array([3, 4]), 2, 0.25, seed=1).flatten(0, 1)]
+    views = [*drawn.flatten(0, 1), *noisy_copies(images, ids, dataclasses.replace(smoothing, seed=1)).flatten(0, 1)]
     assert all(not torch.equal(a, b) for i, a in enumerate(views) for b in views[:i])
 
 

@@ -11,7 +11,7 @@ import torch
 
 import conceptrast
 from conceptrast.ace.class_concepts import other_images
-from conceptrast.attribution.smooth import noisy_copies
+from conceptrast.attribution.noise import Smoothing
 from conceptrast.base.errors import ConceptrastError
 from conceptrast.base.statistics import bootstrap_interval
 from conceptrast.base.streams import LibrarySeed, Stream, drawn_seeds, generator, library_seed, sequence_of
@@ -34,7 +34,8 @@ from conceptrast.saliency.chance_maps import random_maps
 
 SOURCES = Path(conceptrast.__file__).parent
 
-# Sequence and first three draws of every stream. All but ATTRIBUTION_NOISE are from the code before the table.
+# Sequence and first three draws of every stream. ATTRIBUTION_NOISE, SKETCH, COLLAGE and COLLAGE_DIGITS are from
+# default_rng of numpy; all others are from the code before the table.
 DRAWN = {
     "RESAMPLED_MEANS": ([3], [3485385464, 367860371, 770692085]),
     "CLASS_IMAGES": ([3, 5], [102879343, 587007851, 243327257]),
@@ -47,7 +48,10 @@ DRAWN = {
     "SLIDE_SPLIT": ([3, 81], [2985729858, 329472588, 1549783521]),
     "ROTATIONS": ([3, 7, 91], [3294638600, 764856244, 3073540588]),
     "ROTATED_DIGITS_SPLIT": ([3, 92], [2089442921, 3711812034, 1440268817]),
+    "COLLAGE": ([3, 1, 5, 7, 121], [3811914218, 2330350730, 849136950]),
+    "COLLAGE_DIGITS": ([3, 122], [1956494469, 4081573989, 4137298659]),
     "DIGITS_SPLIT": ([3, 111], [2734786411, 3247382110, 3522028852]),
+    "SKETCH": ([3, 14], [2641011806, 4010697811, 1216262561]),
     "RANDOM_PATCHES": ([1, 3, 5, 99, 1], [2515897280, 1418961082, 2953521012]),
     "OTHER_CLASS": ([2, 3, 5, 99, 1], [4005327046, 260429871, 1124218514]),
     "HELD_OUT_FEATURES": ([3, 5, 11], [1457456068, 1001534123, 3563360008]),
@@ -86,8 +90,8 @@ SEED_ALONE = {
     "PICTURE_SEEDS": "all pictures of digit_pairs in committed results",
 }
 SEED_AND_NUMBER = {
-    "DIGIT_PAIRS_SPLIT", "DECODER_ROWS", "SLIDE_SPLIT", "DIGITS_SPLIT", "ROTATED_DIGITS_SPLIT", "OTHER_IMAGES",
-    "WATCHED_PICTURES", "STRATIFIED_RESAMPLES", "LATENT_MAP",
+    "DIGIT_PAIRS_SPLIT", "DECODER_ROWS", "SLIDE_SPLIT", "DIGITS_SPLIT", "ROTATED_DIGITS_SPLIT", "COLLAGE_DIGITS",
+    "OTHER_IMAGES", "WATCHED_PICTURES", "STRATIFIED_RESAMPLES", "LATENT_MAP", "SKETCH",
 }  # fmt: skip
 # [seed, class, 72 or 74, concept] is [seed, first, second, number] where second is 72 or 74 and concept is the number.
 # That takes 75 classes and 22 concepts of one class. Other numbers would change the committed scores of ACE.
@@ -109,6 +113,7 @@ WORDS = range(2**32)
 VALUES = {
     "vector or map": range(2),
     "selection": range(2),
+    "split": range(2),
     "millionths": range(10_000, 1_000_000),
     "epoch": range(1, 2**32),
 }
@@ -238,7 +243,7 @@ GIVEN = {
     "rotations": [67.730562, 50.607748],
     "digit_split": [2024, 2195, 2116, 2254],
     "digit_orders": [2735, 2786, 2569, 2575],
-    "noisy_copies": [0.4569599926471710, 1.02806997299194336, 0.15970999002456665],
+    "Smoothing.draw": [0.4569599926471710, 1.02806997299194336, 0.15970999002456665],
     "features": [1.0, 2.0, 6.0, 7.0],
     "start": [0.5414299964904785, 0.5555400252342224],
     "random_hyperplane": [-2.8131000995635986, 4.133600234985352],
@@ -262,7 +267,7 @@ def of_functions():
     midog.seed = 3
     midog.validation = 0.3
     held_out = Features(np.arange(9.0).reshape(9, 1), np.arange(9)).split(target=5, share=0.4, seed=3)[1]
-    noise = noisy_copies(torch.zeros(1, 3, 1, 1), np.array([7]), 1, 1.0, seed=3)
+    noise = Smoothing(samples=1, seed=3).draw(np.array([7]), (3, 1, 1))
     [direction] = random_directions("layer", (2, 1, 1), 3, [7])["random_map"]
     return {
         "bootstrap_interval": bootstrap_interval(np.arange(9.0), resamples=5, seed=3),
@@ -275,7 +280,7 @@ def of_functions():
         "rotations": rotations(np.arange(2), np.zeros(2), True, seed=3).round(6).tolist(),
         "digit_split": digit_split((3, 4), 3)["train"][1][:4].tolist(),
         "digit_orders": digit_orders(3)[5][:4].tolist(),
-        "noisy_copies": noise.flatten().numpy().round(5).tolist(),
+        "Smoothing.draw": noise.flatten().numpy().round(5).tolist(),
         "features": held_out.ravel().tolist(),
         "start": _start([(5, 6)], 2, "random", 3)[0][0].numpy().round(5).tolist(),
         "random_hyperplane": random_hyperplane(plane, np.zeros(2), 3, (5, 6)).normal.round(4).tolist(),

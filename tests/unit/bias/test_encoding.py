@@ -31,7 +31,7 @@ def test_codes_of_a_resnet_are_what_its_last_layer_gets():
     model = load_model("resnet10", class_names=["a", "b"], input_size=32, seed=2)
     parts, views = batches(6, 32)
     encoding = encode_resnet(model, parts)
-    assert encoding.codes.shape == (6, 512)
+    assert encoding.codes.shape == (6, 256)
     logits = torch.from_numpy(encoding.codes) @ model.module.fc.weight.T + model.module.fc.bias
     torch.testing.assert_close(logits, model.module(model.preprocess.normalise(views)), atol=1e-4, rtol=1e-4)
     np.testing.assert_allclose(encoding.probability, logits.softmax(1)[:, 1].detach(), atol=1e-5)

@@ -46,7 +46,7 @@ def test_dff_writes_figure_table_and_arrays_and_says_where(files, tmp_path, caps
     assert table.groupby("n_components")["concept"].max().to_dict() == {2: 2, 4: 4}
     with np.load(out / "dff.npz") as arrays:
         assert arrays["heatmaps_k4"].shape == (2, 4, 6, 6)
-        assert arrays["concepts_k2"].shape == (1, 2, 256)
+        assert arrays["concepts_k2"].shape == (1, 2, 128)
     output = capsys.readouterr().out
     assert "resnet10 at layer3: 2 pictures, sharing their concepts" in output
     assert str(out / "dff_concepts.csv") in output

@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from conceptrast.base.errors import LayerError
+from conceptrast.base.errors import ConfigError, LayerError
 from conceptrast.base.files import write_arrays
 from conceptrast.concepts.attributed_images import by_class, read_attributions
 from conceptrast.concepts.class_factorization import class_weights, factorize_classes, nearest_rectified, weighted_rows
+from conceptrast.concepts.nmf import nmf, reconstruction_error
 from conceptrast.concepts.recipes import Factors
 from conceptrast.models.split import SplitModel
 
@@ -52,6 +53,35 @@ def test_a_class_without_attribution_is_skipped_with_a_reason(stream) -> None:
     assert (arrays["reconstruction_error_position_k3"] <= arrays["reconstruction_error_position_k2"]).all()
     assert arrays["skipped"].tolist() == [4]
     assert "every row is zero" in arrays["skipped_reason"][0]
+
+
+def test_a_class_is_factorized_alike_alone_in_other_batches_and_by_its_solver(stream, monkeypatch) -> None:
+    activations, targets, weights = stream
+    attribution = {"rectified": weights, "multiplier": np.ones((9, 5), np.float32)}
+    factors = [Factors("channel", 3), Factors("position", 2)]
+
+    def of(first: int, last: int, solver: str = "batched") -> dict[str, np.ndarray]:
+        part = {name: values[first:last] for name, values in attribution.items()}
+        classes = by_class([(np.arange(first, last), activations[first:last])], targets[first:last])
+        return factorize_classes(classes, part, factors, seed=2, solver=solver)
+
+    together = of(0, 9)
+    monkeypatch.setattr("conceptrast.concepts.class_factorization.BATCH_BYTES", 1)
+    one_by_one = of(0, 9)
+    for name, values in together.items():
+        np.testing.assert_array_equal(one_by_one[name], values)
+    for number, (first, last) in enumerate([(0, 3), (3, 4), (4, 9)]):
+        np.testing.assert_array_equal(
+            of(first, last)["components_channel_k3"][0], together["components_channel_k3"][number]
+        )
+    # scikit-learn's are those of the rows of each class.
+    rows, _ = weighted_rows(activations[4:], weights[4:, None])
+    components, codes = nmf(rows, 2, seed=2)
+    plain = of(0, 9, solver="sklearn")
+    np.testing.assert_array_equal(plain["components_position_k2"][2], components)
+    assert plain["reconstruction_error_position_k2"][2] == reconstruction_error(rows, components, codes)
+    with pytest.raises(ConfigError, match="unknown solver 'sklern'; nearest: sklearn"):
+        of(0, 9, solver="sklern")
 
 
 def test_negative_activations_need_rectify(stream) -> None:

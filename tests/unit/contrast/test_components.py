@@ -98,6 +98,19 @@ def test_every_class_is_factorized_on_its_side_of_every_plane(sets):
     assert speaks_for_5[0] == 0
 
 
+def test_sides_are_the_same_in_other_batches_and_alone(sets, monkeypatch):
+    planes = {"none": {(3, 5): PLANE, (3, 7): Hyperplane(np.array([-1.0, -2.0, 1.0], np.float32), 0.5)}}
+    together = contrast_sets([(3, OF_3)], planes, n_components=2, seed=1)
+    monkeypatch.setattr("conceptrast.contrast.components.BATCH_BYTES", 1)
+    one_by_one = contrast_sets([(3, OF_3)], planes, n_components=2, seed=1)
+    for name, values in together.items():
+        assert np.array_equal(one_by_one[name], values)
+    alone = contrastive_components(OF_3, PLANE, n_components=2, seed=1)
+    assert np.array_equal(alone.components, together["components"][0])
+    plain = contrast_sets([(3, OF_3)], planes, n_components=2, seed=1, solver="sklearn")
+    np.testing.assert_allclose(plain["error"], together["error"], atol=1e-2)
+
+
 def test_a_pair_is_found_either_way_round(sets):
     assert sides_of((5, 3), sets["first"], sets["second"], sets["side"]).tolist() == ["against", "against", "for"]
     one = by_side(sets, "components", (3, 5))

@@ -70,6 +70,25 @@ def test_probabilities_from_nothing_hidden_to_everything(model):
     np.testing.assert_allclose(probabilities[1], one, rtol=1e-6)
 
 
+def test_every_picture_is_shown_once_and_the_means_are_those_of_every_step(model):
+    """Two images of four places; after the fourth of eight steps the second is hidden whole, and stays so."""
+    images = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    ranks = np.array([[[4, 5], [6, 7]], [[0, 1], [2, 3]]])
+    views = []
+    hook = model.module.register_forward_pre_hook(lambda _, inputs: views.extend(inputs[0].clone()))
+    probabilities = masked_probabilities(
+        model=model, images=images, ranks=ranks, classes=[0, 1], options=MaskOptions(steps=8, batch_size=3)
+    )
+    hook.remove()
+    # None, one, two or three of the places of each image, and everything.
+    assert len(views) == 2 * 4 + 1
+    for step, mean in enumerate(probabilities):
+        hidden = hidden_places(ranks, step / 8, 8, (4, 4))
+        with torch.no_grad():
+            expected = model.module(images.masked_fill(hidden, 1.0)).double().softmax(1).mean(0)
+        np.testing.assert_allclose(mean, expected, rtol=1e-6)
+
+
 def test_the_order_of_the_batch_does_not_matter(model):
     images = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
     ranks = ranks_by_distance(DISTANCES)

@@ -12,7 +12,7 @@ from conceptrast.concepts.recovery import concepts_by_class
 from conceptrast.contrast.hyperplanes import Hyperplane
 from conceptrast.contrast.recovery import (
     contrast_recovery_summary,
-    mass_in_cell,
+    mass_in_cells,
     mass_table,
     sharing_pairs,
     side_mass,
@@ -33,12 +33,13 @@ def test_a_cell_holds_the_mass_of_its_positions(side, expected):
     """The cell of 32 pixels in the upper right of a view of 96: four of 6×6 positions, one of 3×3."""
     mass = np.zeros((side, side))
     mass[: side // 3, -(side // 3) :] = 1
-    assert mass_in_cell(mass, (2, 66, 20, 28), (96, 96), 32) == expected
-    assert mass_in_cell(mass, (34, 66, 20, 28), (96, 96), 32) == 0
+    boxes = np.array([(2, 66, 20, 28), (34, 66, 20, 28)])
+    assert mass_in_cells(np.stack([mass, mass]), boxes, (96, 96), 32).tolist() == [expected, 0]
 
 
 def test_a_position_that_a_cell_cuts_counts_in_part():
-    assert mass_in_cell(np.array([[1.0, 1.0]]), (0, 0, 30, 30), (32, 96), 32) == pytest.approx(2 / 3)
+    mass = mass_in_cells(np.array([[[1.0, 1.0]]]), np.array([(0, 0, 30, 30)]), (32, 96), 32)
+    assert mass == pytest.approx(2 / 3)
 
 
 def test_mass_is_distance_on_the_own_side_times_mean_activation():

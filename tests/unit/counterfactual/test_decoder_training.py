@@ -49,7 +49,11 @@ def test_it_learns_what_it_is_shown(model):
     pictures = Pictures(DATASET, TABLE, model, batch_size=16)
     ids = TABLE[TABLE["split"] == "train"]["image"].to_numpy()
     rows = reconstruction_rows(
-        model=model, split=split, decoder=decoder, batches=pictures.of(ids), mean=mean_picture(pictures.of(ids))
+        model=model,
+        split=split,
+        decoder=decoder,
+        batches=pictures.of(ids),
+        mean=mean_picture(views for _, views in pictures.of(ids)),
     )
     summary = reconstruction_summary(rows).set_index("baseline")
     assert summary.loc["none", "psnr_mean"] > summary.loc["mean_picture", "psnr_mean"] + 1

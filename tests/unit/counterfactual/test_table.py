@@ -69,7 +69,7 @@ def test_a_decoder_that_keeps_no_class_is_said_to_be_too_weak():
 
 def test_a_row_says_what_each_half_said():
     layer, activations = subject_of_toy()
-    way = counterfactuals(layer, activations, [BLUE, BLUE], 2)
+    [way] = counterfactuals(layer, activations, [[BLUE, BLUE]], 2)
     rows = counterfactual_rows(images=[7, 9], walk=way, direction=BLUE, pair=(0, 2), stop="suffix")
     row = rows[(rows["image"] == 9) & (rows["fraction"] == 0.5)].iloc[0]
     assert row["lambda"] == pytest.approx(way.lambdas[1] / 2)

@@ -1,4 +1,4 @@
-"""A folded prefix is the same function, and the network it comes from does not notice."""
+"""A folded cut is the same function, and the network it comes from does not notice."""
 
 from __future__ import annotations
 
@@ -40,10 +40,12 @@ def test_a_folded_network_gives_the_same_logits_and_leaves_the_model_alone(name:
     folded = split.folded()
     whole = network(images)
     activations = split.prefix(images)
-    assert not any(isinstance(part, nn.BatchNorm2d) for part in folded._prefix.modules())
+    for half in (folded._prefix, folded._suffix):
+        assert not any(isinstance(part, nn.BatchNorm2d) for part in half.modules())
     scale = activations.abs().max()
     torch.testing.assert_close(folded.prefix(images) / scale, activations / scale, rtol=0, atol=1e-5)
     size = whole.abs().max()
+    torch.testing.assert_close(folded.suffix(activations) / size, whole / size, rtol=0, atol=1e-5)
     halves = folded.suffix(folded.prefix(images))
     torch.testing.assert_close(halves / size, whole / size, rtol=0, atol=1e-5)
     torch.testing.assert_close(network(images), whole, rtol=0, atol=0)

@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 from conceptrast.base.errors import ConfigError, ModelError
 from conceptrast.base.files import file_md5
 from conceptrast.models.opening import load_model, missing, open_model
+from conceptrast.models.weights import write_state
 
 IMAGES = torch.rand(2, 3, 96, 96, generator=torch.Generator().manual_seed(0))
 NAMES = [f"class {number}" for number in range(5)]
@@ -103,7 +104,7 @@ def test_weights_of_another_architecture_name_what_differs(tmp_path, source):
 def test_weights_of_another_shape_name_both_shapes(tmp_path, source):
     state = source.module.state_dict() | {"conv1.weight": torch.zeros(64, 1, 7, 7)}
     torch.save(state, path := tmp_path / "weights.pth")
-    with pytest.raises(ModelError, match=r"conv1.weight \(64, 1, 7, 7\) instead of \(64, 3, 7, 7\)"):
+    with pytest.raises(ModelError, match=r"conv1.weight \(64, 1, 7, 7\) instead of \(32, 3, 7, 7\)"):
         load_model("resnet10", path, class_names=NAMES)
 
 
@@ -223,3 +224,15 @@ def test_a_text_in_place_of_weights_is_said_to_be_no_checkpoint(tmp_path: Path, 
     with pytest.raises(ModelError, match="is no torch checkpoint: it starts with") as error:
         load_model("resnet10", path, class_names=["a", "b"])
     assert "weights_only" not in str(error.value)
+
+
+@pytest.mark.parametrize("architecture", ["lenet", "squeezenet1_1", "mobilenet_v3_small"])
+def test_every_weight_of_an_opened_network_comes_from_its_file(tmp_path, architecture):
+    """What a network draws at first is left out where a file replaces it, so nothing else may be left in its place."""
+    drawn = load_model(architecture, class_names=NAMES, seed=3)
+    write_state(drawn.module.state_dict(), path := tmp_path / "weights.safetensors")
+    opened = load_model(architecture, path, class_names=NAMES)
+    state = opened.module.state_dict()
+    assert all(torch.equal(value, state[name]) for name, value in drawn.module.state_dict().items())
+    images = torch.zeros(1, drawn.preprocess.channels, *drawn.preprocess.size)
+    assert torch.equal(opened.module(images), drawn.module(images))

@@ -44,6 +44,15 @@ def trained(checkpoint=None, model=None, options=OPTIONS, memory=2**30, key="", 
     return model, history.drop(columns="seconds")
 
 
+@pytest.mark.parametrize("memory", [2**30, 0])
+def test_pictures_come_in_the_order_of_the_table_whether_they_are_kept_or_not(memory):
+    pictures = split("train", fresh(), memory)
+    in_order = torch.cat(list(pictures.in_order()))
+    assert len(in_order) == len(pictures)
+    [(last, _)] = pictures.batches(torch.tensor([len(pictures) - 1]))
+    assert torch.equal(in_order[-1:], last)
+
+
 @pytest.fixture(scope="module")
 def undisturbed():
     return trained()

@@ -102,7 +102,7 @@ def test_the_arrays_are_those_of_the_first_shape_and_agree_with_the_table(first)
     kept = results["ace"].query("segments_as == 'in_place' and baseline == 'none' and status == 'ok'")
     cavs = results["cavs"]
     assert cavs["classes"].tolist() == [7] * len(kept)
-    assert cavs["cavs"].shape == (len(kept), 256)
+    assert cavs["cavs"].shape == (len(kept), 128)
     np.testing.assert_allclose(np.linalg.norm(cavs["cavs"], axis=1), 1, rtol=1e-5)
     for key in ("tcav", "derivative", "p_corrected"):
         np.testing.assert_allclose(cavs[key], kept[key].astype(float), rtol=1e-6)

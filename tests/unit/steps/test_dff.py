@@ -79,7 +79,7 @@ def test_pictures_of_labels_have_concepts_and_figures_of_their_own(labels) -> No
     assert concepts.groupby(["picture", "n_components"])["concept"].nunique().to_dict() == {
         (name, k): k for name in names for k in (2, 3)
     }
-    assert set(concepts["head_reason"]) == {"the last linear layer takes 512 numbers, the layer has 256 channels"}
+    assert set(concepts["head_reason"]) == {"the last linear layer takes 256 numbers, the layer has 128 channels"}
     ok = concepts[concepts["status"] == "ok"].drop(columns=["head_class", "head_score", "reason"])
     assert len(ok)
     assert not ok.isna().to_numpy().any()
@@ -94,7 +94,7 @@ def test_pictures_predicted_as_a_class_share_their_concepts(tmp_path) -> None:
     images = results["arrays"]["images"]
     label_names = results["index"].set_index("image").loc[images, "label_name"]
     assert label_names.tolist() == ["3+7", "3+7"]
-    assert results["arrays"]["concepts_k2"].shape == (1, 2, 256)
+    assert results["arrays"]["concepts_k2"].shape == (1, 2, 128)
     assert set(results["concepts"]["picture"]) == {"all"}
 
 

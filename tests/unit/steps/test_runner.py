@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import errno
 import importlib
+import inspect
 import logging
+import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +19,8 @@ import pytest
 
 from conceptrast import steps
 from conceptrast.base.errors import DataError
-from conceptrast.steps.runner import call, parser_of, run
+from conceptrast.base.usage import Usage
+from conceptrast.steps.runner import DEVICE, call, parser_of, run
 
 
 @pytest.fixture(autouse=True)
@@ -150,3 +154,50 @@ def test_what_nobody_foresaw_leaves_its_traceback_in_the_log(tmp_path: Path) -> 
     with pytest.raises(SystemExit):
         run(main, ["--settings", "{}", "--log", str(log)])
     assert "ZeroDivisionError: surprise" in log.read_text()
+
+
+def test_a_log_ends_with_what_the_step_used(tmp_path: Path, step: tuple[Callable[..., None], list[Any]]) -> None:
+    log = tmp_path / "step.log"
+    run(step[0], [*OPTIONS, "--log", str(log)])
+    usage = Usage.parse(log.read_text().splitlines()[-1])
+    assert usage is not None
+    assert 0 < usage.importing <= usage.seconds
+    assert usage.gpu_busy is None
+
+
+def test_a_log_of_a_step_that_fails_ends_with_its_error(tmp_path: Path) -> None:
+    def main(settings: dict[str, Any], outputs: Outputs) -> None:
+        raise DataError("no pictures")
+
+    log = tmp_path / "step.log"
+    with pytest.raises(SystemExit):
+        run(main, ["--settings", "{}", "--table", "t.csv", "--log", str(log)])
+    assert log.read_text() == "error: no pictures\n"
+
+
+@pytest.mark.parametrize(("initialized", "busy"), [(True, 0.7), (False, None)])
+def test_a_step_that_used_the_gpu_says_how_busy_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, initialized: bool, busy: float | None
+) -> None:
+    smi = tmp_path / "nvidia-smi"
+    smi.write_text(f"#!/bin/sh\nprintf '60\\n80\\n'\ntouch {tmp_path}/answered\nexec sleep 60\n")
+    smi.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    cuda = SimpleNamespace(is_initialized=lambda: initialized)
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
+    monkeypatch.setitem(sys.modules, DEVICE, SimpleNamespace())
+
+    def main(settings: dict[str, Any], outputs: Outputs) -> None:
+        end = time.monotonic() + 10
+        while not (tmp_path / "answered").exists() and time.monotonic() < end:
+            time.sleep(0.01)
+
+    log = tmp_path / "step.log"
+    run(main, ["--settings", "{}", "--table", "t.csv", "--log", str(log)])
+    usage = Usage.parse(log.read_text())
+    assert usage is not None
+    assert usage.gpu_busy == busy
+
+
+def test_the_gpu_is_watched_for_steps_that_choose_where_a_model_computes() -> None:
+    assert Path(inspect.getfile(importlib.import_module(DEVICE))).read_text().count("torch.cuda.is_available()") > 0

@@ -26,6 +26,7 @@ DESCRIPTORS = (
     "ace",
     "dff",
     "bias",
+    "seeds",
 )
 """Modules of this folder, in the order of a run's tables; each has one :class:`~conceptrast.plan.analysis.Analysis`."""
 
@@ -110,3 +111,19 @@ def headlines(tables: Iterable[str]) -> list[Config]:
         }
         for name, (analysis, table) in ((name, declared[name]) for name in tables)
     ]
+
+
+def interval_columns(tables: Iterable[str]) -> dict[str, Mapping[str, tuple[str, str]]]:
+    """Columns of the ends of intervals in these tables, as :func:`conceptrast.tables.headline_intervals` takes them.
+
+    Example:
+        >>> interval_columns(["decoder", "mask"])
+        {'decoder': {'same_class': ('low', 'high')}, 'mask': {}}
+    """
+    declared = {table.name: table for analysis in analyses().values() for table in analysis.tables}
+    return {name: declared[name].intervals for name in tables}
+
+
+def known_tables() -> list[str]:
+    """Names of all tables of all analyses, in the order of a run's metrics."""
+    return [table.name for analysis in analyses().values() for table in analysis.tables]

@@ -80,6 +80,7 @@ ANALYSIS = Analysis(
             words=("{segments_as}", "{baseline}"),
             headlines=("own_share", "n_found", "own_for", "texture_for", "texture_against"),
             rows={"class_name": "all classes"},
+            intervals={"own_share": ("low", "high")},
         ),
     ),
     manifests=("figures/{study}/ace.csv",),

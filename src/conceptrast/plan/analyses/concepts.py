@@ -23,7 +23,7 @@ from conceptrast.plan.key_types import (
     key,
 )
 from conceptrast.plan.provenance import registry
-from conceptrast.plan.settings import card_recipe, recipe_settings, run_settings, study_settings
+from conceptrast.plan.settings import card_recipe, recipe_settings, run_settings, section_settings, study_settings
 
 if TYPE_CHECKING:
     from conceptrast.plan.plan import Plan
@@ -48,6 +48,16 @@ class Attribution(Section):
     samples: int = key("noisy copies of each image, over which attribution is averaged; 0: the image itself", 5, ge=0)
     noise: Number = key("standard deviation of the noise, in normalised units", 0.25, ge=0)
     baseline: Number = key("value, in normalised units, of the constant image that each image is compared with", 1.0)
+
+
+class Factorization(Section):
+    """How the components of a class are computed, here and in its contrasts."""
+
+    solver: Literal["batched", "sklearn"] = key(
+        "batched: many classes at once, on a CPU or a GPU; sklearn: scikit-learn's coordinate descent, one class after "
+        "the other",
+        "batched",
+    )
 
 
 class Pooling(Section):
@@ -92,6 +102,7 @@ class Study(Section):
     window: Window = key("window in this study, in place of the recipes'", None)
     rectify: bool = key("true: factorize relu(activations) where a layer has negative activations", False)
     classes: Classes | None = key("classes that are explained, by name or index; if left out, all", None)
+    cards: Classes | None = key("classes that get a card, by name or index; if left out, all that are explained", None)
     predicted_by: ModelName | None = key(
         "another model: a class's images are those that it predicts as the class", None
     )
@@ -132,6 +143,7 @@ def factorize(plan: Plan, study: str) -> Config:
     rectify = plan.studies[study]["rectify"]
     return {
         **study_settings(plan, study),
+        **section_settings(plan, "factorization", "solver"),
         "rectify": rectify,
         "recipes": recipe_settings(plan, study, "components", "weighting"),
     }
@@ -167,7 +179,13 @@ def concept_recovery(plan: Plan, study: str) -> Config:
 def figures(plan: Plan, study: str) -> Config:
     """Settings of the step for one study."""
     chosen = recipe_settings(plan, study)
-    return {**study_settings(plan, study), "study": study, "card_recipe": card_recipe(chosen), "recipes": chosen}
+    return {
+        **study_settings(plan, study),
+        "study": study,
+        "cards": plan.studies[study].get("cards"),
+        "card_recipe": card_recipe(chosen),
+        "recipes": chosen,
+    }
 
 
 def implementations(plan: Plan, **_: str) -> list[str]:
@@ -189,6 +207,7 @@ ANALYSIS = Analysis(
     question="What does a class consist of?",
     sections={
         "attribution": (Attribution, key("how much each activation speaks for a class", {})),
+        "factorization": (Factorization, key("how the components of a class are computed", {})),
         "recipes": (
             Annotated[dict[EntryName, Recipe], Field(min_length=1)],
             key(
@@ -213,6 +232,7 @@ ANALYSIS = Analysis(
             step="tables",
             words=("{recipe}", "{selection}", "{baseline}"),
             headlines=("match_rate", "probability_mean"),
+            intervals={"match_rate": ("low", "high")},
         ),
         Table(name="studies", step="tables", headlines=None),
         Table(
@@ -221,6 +241,7 @@ ANALYSIS = Analysis(
             when=lambda plan: bool(plan.with_truth("concepts")),
             words=("{recipe}", "{selection}"),
             headlines=None,
+            intervals={"recall": ("low", "high")},
         ),
     ),
     figures=("figures/{study}/overview.png",),

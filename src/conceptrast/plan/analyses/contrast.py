@@ -104,6 +104,7 @@ def contrastive_components(plan: Plan, study: str) -> Config:
     return {
         **study_settings(plan, study),
         **pair_settings(plan, study),
+        **section_settings(plan, "factorization", "solver"),
         "rectify": plan.studies[study]["rectify"],
         "recipe": {name: recipes[name]},
     }
@@ -195,6 +196,10 @@ ANALYSIS = Analysis(
             when=lambda plan: bool(plan.with_truth("contrast")),
             words=("{baseline}",),
             headlines=("mass_share", "component_share"),
+            intervals={
+                "mass_share": ("mass_low", "mass_high"),
+                "component_share": ("component_low", "component_high"),
+            },
         ),
     ),
     figures=("figures/{study}/shift.png", "figures/{study}/mask.png"),

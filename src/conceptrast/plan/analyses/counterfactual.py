@@ -86,6 +86,7 @@ ANALYSIS = Analysis(
             step="counterfactual_tables",
             words=("{baseline}",),
             headlines=("psnr_mean", "ssim_mean", "same_class"),
+            intervals={"same_class": ("low", "high")},
         ),
         Table(
             name="counterfactual",
@@ -93,6 +94,7 @@ ANALYSIS = Analysis(
             words=("{direction}", "{stop}"),
             headlines=("found", "changed", "reached"),
             rows={"to_name": "all"},
+            intervals={"changed": ("low", "high")},
         ),
     ),
     manifests=("figures/{study}/counterfactuals.csv",),

@@ -81,6 +81,7 @@ ANALYSIS = Analysis(
             step="dff_tables",
             words=("k{n_components}",),
             headlines=("agree", "blur", "blur_chance", "beyond_chance", "reconstruction_error"),
+            intervals={"agree": ("low", "high"), "beyond_chance": ("beyond_low", "beyond_high")},
         ),
     ),
     manifests=("figures/dff/{dff}.csv",),

@@ -92,6 +92,10 @@ ANALYSIS = Analysis(
             step="insertion_tables",
             words=("{condition}", "{first}", "{second}"),
             headlines=("p_first", "change_first", "change_second"),
+            intervals={
+                "change_first": ("low_first", "high_first"),
+                "change_second": ("low_second", "high_second"),
+            },
         ),
     ),
     figures=("figures/insertion/{insertion}.png",),

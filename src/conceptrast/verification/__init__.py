@@ -1,0 +1,1 @@
+"""Whether a run bears out what the documents say: claims, and metrics beside committed ones."""
