@@ -39,6 +39,12 @@ def plain(tmp_path: Path) -> Copy:
             "'insertions.portrait.crop': unknown photograph 'cosmonaut'",
         ),
         ("    crop: {", "    corner: middle\n    crop: {", "unknown value of 'insertions.portrait.corner' 'middle'"),
+        ("seed: 0", "seed: 0\ndevice: cudo", "unknown value of 'device' 'cudo'; nearest: cuda"),
+        (
+            "datasets:\n",
+            "datasets:\n  many: {kind: collages, classes: 0}\n",
+            "config: 'datasets.many': collages: classes is a number of classes from 1 to 1000; got 0",
+        ),
         ("architecture: resnet10", "architecture: resnet01", "'models.pairs_resnet': unknown architecture 'resnet01'"),
     ],
 )
@@ -72,6 +78,23 @@ def test_a_class_that_does_not_exist_ends_the_run_before_the_training(plain: Cop
     done = plain.snakemake()
     assert done.returncode != 0
     assert "'studies.pairs-layer3.classes': unknown class '3+77'; nearest: 3+7" in done.stdout + done.stderr
+    assert not (plain.results / "datasets").exists()
+
+
+def test_more_jobs_than_classes_end_the_run_before_it_starts(plain: Copy) -> None:
+    plain.edit("config/config.yaml", "class_shards: 2", "class_shards: 40")
+    done = plain.snakemake()
+    assert done.returncode != 0
+    message = "'class_shards' is 40, but the model of 'studies.pairs-layer4' has 10 classes: set it to 10 at most"
+    assert message in done.stdout + done.stderr
+    assert not (plain.results / "datasets").exists()
+
+
+def test_a_gpu_that_is_not_there_ends_the_run_before_it_starts(plain: Copy) -> None:
+    plain.edit("config/config.yaml", "seed: 0", "seed: 0\ndevice: cuda")
+    done = plain.run("snakemake", "--cores", "1", env={"CUDA_VISIBLE_DEVICES": ""})
+    assert done.returncode != 0
+    assert "error: 'device' is cuda, but " in done.stdout + done.stderr
     assert not (plain.results / "datasets").exists()
 
 

@@ -12,12 +12,13 @@ from snakemake.exceptions import WorkflowError
 SOURCE = Path(workflow.basedir) / "src" / "conceptrast"
 sys.path.insert(0, str(SOURCE.parent))
 
+from conceptrast.base.device import ask_for
 from conceptrast.base.errors import ConceptrastError
 from conceptrast.bias.comparison import FIGURES as BIAS_FIGURES
 from conceptrast.plan.analyses.bias import networks
 from conceptrast.plan.analyses.seeds import repeated_runs
-from conceptrast.plan.before_start import missing, unknown_classes
-from conceptrast.plan.plan import Plan, has_gpu, prepare_environment
+from conceptrast.plan.before_start import missing, too_many_shards, unknown_classes
+from conceptrast.plan.plan import Plan, prepare_environment
 from conceptrast.steps.fork_server import start_server
 
 prepare_environment(SOURCE.parents[1])
@@ -33,11 +34,12 @@ def plan():
 
 PLAN = plan()
 config.update(PLAN.resolved)
+ask_for(PLAN.config["device"])
 SHARDS = range(PLAN.config["class_shards"])
 TABLES = expand("tables/{table}.csv", table=sum(PLAN.tables.values(), []))
 MANIFESTS = PLAN.files("manifests")
 FIGURES = PLAN.files("figures")
-GPU = int(has_gpu())
+GPU = int(PLAN.wants_gpu)
 WORKERS = PLAN.config["workers"]
 ENVIRONMENT = "../envs/conceptrast.yaml"
 # A plain command, so that it runs wherever a job does. `files` are the inputs and outputs of the rule by their names.
@@ -246,16 +248,18 @@ def check_before_start(jobs):
     if workflow.local_exec:
         start_server()
     due = PLAN.settings("check_layers", jobs=[job.wildcards for job in jobs])
+    # Only this machine is asked for a GPU: on a cluster, the nodes may have one that this machine lacks.
+    due["device"] = workflow.local_exec and any(job.resources.get("gpu") for job in jobs)
     command = [sys.executable, "-m", "conceptrast.steps.start", "conceptrast.steps.check_layers", "--settings"]
-    if due["checks"] and subprocess.run([*command, json.dumps(due)]).returncode:
+    if (due["checks"] or due["device"]) and subprocess.run([*command, json.dumps(due)]).returncode:
         raise WorkflowError("this run cannot start: see the error above")
 
 
 def stop_if_wrong(jobs):
-    """End with one line per missing dataset or file that these jobs would read, and per class that does not exist."""
+    """End with one line per missing dataset or file that these jobs would read, class that does not exist, empty job."""
     named = [job.wildcards for job in jobs if hasattr(job.params, "data")]
     try:
-        lines = missing(PLAN, named) or unknown_classes(PLAN, named)
+        lines = missing(PLAN, named) or [*unknown_classes(PLAN, named), *too_many_shards(PLAN, named)]
     except ConceptrastError as error:
         lines = [str(error)]
     if lines:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import pandas as pd
 from PIL import Image
@@ -21,6 +22,7 @@ from conceptrast.api.explanation import Explanation, explain, recipe_named
 from conceptrast.api.layers import layers_of
 from conceptrast.api.options import CACHE_BYTES, StudyOptions, refuse_options
 from conceptrast.api.saliency import MapTarget, Saliency, look, methods_named
+from conceptrast.base.out_of_memory import memory_explained
 from conceptrast.base.progress import show_progress
 from conceptrast.concepts.recipes import Recipe
 from conceptrast.contrast.features import THRESHOLD
@@ -31,6 +33,22 @@ from conceptrast.counterfactual.directions import Direction
 from conceptrast.data.loose_pictures import AnyPictures
 from conceptrast.models.model import Model, Preprocess
 from conceptrast.models.opening import load_model
+
+Asked = ParamSpec("Asked")
+Answer = TypeVar("Answer")
+
+
+def explains_memory(
+    question: Callable[Concatenate[Study, Asked], Answer],
+) -> Callable[Concatenate[Study, Asked], Answer]:
+    """A question of a study that says which batch size to lower if its pictures do not fit into memory."""
+
+    @functools.wraps(question)
+    def answer(study: Study, *args: Asked.args, **options: Asked.kwargs) -> Answer:
+        with memory_explained({"batch_size": study.options.batch_size}):
+            return question(study, *args, **options)
+
+    return answer
 
 
 class Study:
@@ -67,6 +85,7 @@ class Study:
         ModelError: unknown model or weights; your own network without ``preprocess``.
         LayerError: there is no such layer, or the model cannot be cut there; the message names the nearest.
         ConfigError: a number that is too small, or an unknown name of a method or precision.
+        OutOfMemoryError: when a question is asked: a batch does not fit into memory; the message says what to lower.
 
     Example:
         >>> from PIL import Image
@@ -156,6 +175,7 @@ class Study:
         return self._evidence.options
 
     @property
+    @explains_memory
     def predictions(self) -> pd.DataFrame:
         """What the model says of the study's pictures: image, path, predicted, predicted_name, probability."""
         names = pd.Series(self.model.class_names)
@@ -164,6 +184,7 @@ class Study:
         rows = rows.assign(predicted_name=names[rows["predicted"]].to_numpy())
         return rows[["image", "path", "predicted", "predicted_name", "probability"]]
 
+    @explains_memory
     def predict(self, picture: Path | str | Image.Image) -> tuple[str, float]:
         """What does the model say of one picture?
 
@@ -186,6 +207,7 @@ class Study:
         row = self._evidence.predictions_of(self._evidence.few_pictures(picture)).iloc[0]
         return self.model.class_names[int(row["predicted"])], float(row["probability"])
 
+    @explains_memory
     def explain(self, target: str | int, *, recipe: str | Recipe = "recommended") -> Explanation:
         """What does a class consist of? Its concepts, their best patches, and what the model says of them combined.
 
@@ -218,6 +240,7 @@ class Study:
         named_recipe = recipe_named(recipe)
         return explain(self._evidence, self.model.class_index(target), named_recipe)
 
+    @explains_memory
     def contrast(
         self,
         first: str | int,
@@ -268,6 +291,7 @@ class Study:
         )
         return contrast(self._evidence, pair_of(self._evidence, first, second), options)
 
+    @explains_memory
     def concepts(
         self,
         target: str | int,
@@ -330,6 +354,7 @@ class Study:
         )
         return discover(self._evidence, self.model.class_index(target), options)
 
+    @explains_memory
     def decoder(self, source: Path | str | Decoder | DecoderOptions = DEFAULTS) -> Decoder:
         """A decoder from the layer back to pictures, trained on the study's or read; counterfactuals then use it.
 
@@ -367,6 +392,7 @@ class Study:
             self._decoder_options = None
         return self._decoder
 
+    @explains_memory
     def counterfactual(
         self,
         picture: Path | str | Image.Image,
@@ -426,6 +452,7 @@ class Study:
             way=way,
         )
 
+    @explains_memory
     def saliency(
         self,
         pictures: AnyPictures | None = None,
@@ -464,6 +491,7 @@ class Study:
         names = methods_named(methods)
         return look(self._evidence, self._evidence.few_pictures(pictures), MapTarget(target, versus), names)
 
+    @explains_memory
     def dff(
         self,
         pictures: AnyPictures | None = None,

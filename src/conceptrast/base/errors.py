@@ -34,6 +34,17 @@ class ShapeError(ConceptrastError):
     """The shapes of two arguments do not fit each other; the message names both."""
 
 
+def few_classes(n_classes: int, shards: int, model: str) -> str:
+    """The error message for a model with fewer classes than the jobs into which they are split.
+
+    Example:
+        >>> few_classes(20, 40, "resnet10")
+        "'class_shards' is 40, but resnet10 has 20 classes: set it to 20 at most"
+    """
+    classes = "class" if n_classes == 1 else "classes"
+    return f"'class_shards' is {shards}, but {model} has {n_classes} {classes}: set it to {n_classes} at most"
+
+
 def unknown_name(what: str, got: object, valid: Iterable[object], limit: int = 5) -> str:
     """The error message for an unknown name; it lists the most similar names that exist.
 

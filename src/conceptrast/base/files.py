@@ -8,11 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import struct
 import uuid
-from collections.abc import Iterator, Mapping
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -79,6 +81,39 @@ def read_optional(path: Path | str, name: str) -> np.ndarray | None:
     """Read one array; ``None`` if the file holds no array of that name."""
     with np.load(path, allow_pickle=False) as arrays:
         return arrays[name] if name in arrays.files else None
+
+
+def read_rows(path: Path | str, name: str, rows: Sequence[int]) -> np.ndarray:
+    """Read some rows of one of the arrays that :func:`write_arrays` wrote; the rest of the array stays on the disk.
+
+    Args:
+        path: file of the arrays.
+        name: name of an array ``[N, …]``.
+        rows: numbers of rows, in the order in which they are returned.
+
+    Returns:
+        ``[n, …]``, a copy.
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "some.npz"
+        >>> write_arrays(file, {"first": np.zeros(7), "second": np.arange(6).reshape(3, 2)})
+        >>> read_rows(file, "second", [2, 0]).tolist()
+        [[4, 5], [0, 1]]
+    """
+    with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as member:
+        start = archive.getinfo(f"{name}.npy").header_offset
+        version = np.lib.format.read_magic(member)
+        read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        shape, fortran, kind = read_header[version](member)
+        header = member.tell()
+    with Path(path).open("rb") as stream:
+        # The member's bytes come after 30 bytes, its name and its extra field; the lengths of both are at byte 26.
+        stream.seek(start + 26)
+        lengths = struct.unpack("<HH", stream.read(4))
+    offset = start + 30 + sum(lengths) + header
+    order: Literal["F", "C"] = "F" if fortran else "C"
+    return np.array(np.memmap(path, dtype=kind, mode="r", offset=offset, shape=shape, order=order)[list(rows)])
 
 
 def write_json(value: Any, path: Path | str) -> None:

@@ -45,6 +45,8 @@ class Stream(Enum):
     SCENE = (("picture seed",), "data/digit_scenes.py", "what a picture is made of")
     DIGIT_PAIRS_SPLIT = (("seed", 1), "data/digit_scenes.py", "training digits")
     DIGITS_SPLIT = (("seed", 111), "data/digits.py", "training digits")
+    COLLAGE = (("seed", "split", "class", "number", 121), "data/collages.py", "what a collage looks like")
+    COLLAGE_DIGITS = (("seed", 122), "data/collages.py", "training digits")
     ROTATIONS = (("seed", "image", 91), "data/rotated_pair.py", "the angle of a picture")
     ROTATED_DIGITS_SPLIT = (("seed", 92), "data/rotated_pair.py", "training digits")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,21 +67,24 @@ class StudyEvidence:
     predictions: pd.DataFrame
     verdicts: pd.DataFrame
 
-    def of_classes(self, recipe: Recipe) -> Iterator[ClassEvidence]:
-        """The results for every class that has components and prototypes by a recipe."""
-        # What the recipe gave. A card shows no chance rows and no skipped rows.
-        prototypes = self.prototypes[self.prototypes["recipe"] == recipe.name]
-        verdicts = self.verdicts[
-            (self.verdicts["recipe"] == recipe.name)
-            & (self.verdicts["baseline"] == "none")
-            & (self.verdicts["status"] == "ok")
-        ]
+    def classes(self, recipe: Recipe) -> list[int]:
+        """The classes that have components and prototypes by a recipe."""
+        with_patches = set(self.prototypes.loc[self.prototypes["recipe"] == recipe.name, "class"].tolist())
+        return [target for target in self.components["classes"].tolist() if target in with_patches]
 
-        # Class by class.
+    def matches(self, recipe: Recipe) -> dict[str, tuple[int, int]]:
+        """By selection, how many classes the model recognises in their patches, and how many it was asked about."""
+        verdicts = self._verdicts(recipe).groupby("selection")["match"]
+        return {str(selection): (int(match.sum()), len(match)) for selection, match in verdicts}
+
+    def of_classes(self, recipe: Recipe, targets: Collection[int]) -> Iterator[ClassEvidence]:
+        """The results for those of some classes that have components and prototypes by a recipe."""
+        prototypes = dict(iter(self.prototypes[self.prototypes["recipe"] == recipe.name].groupby("class")))
+        verdicts = self._verdicts(recipe)
         for row, target in enumerate(self.components["classes"].tolist()):
-            patches = prototypes[prototypes["class"] == target]
-            if patches.empty:
+            if target not in targets or target not in prototypes:
                 continue
+            patches = prototypes[target]
             yield ClassEvidence(
                 target=target,
                 n_images=int(self.components["n_images"][row]),
@@ -91,11 +94,22 @@ class StudyEvidence:
                 verdicts=verdicts[verdicts["class"] == target],
             )
 
+    def _verdicts(self, recipe: Recipe) -> pd.DataFrame:
+        """The verdicts by a recipe. A card shows no chance rows and no skipped rows."""
+        of_recipe = self.verdicts["recipe"] == recipe.name
+        return self.verdicts[of_recipe & (self.verdicts["baseline"] == "none") & (self.verdicts["status"] == "ok")]
+
 
 def study_cards(
-    pictures: Pictures, layer: str, study: str, recipe: Recipe, evidence: StudyEvidence, precision: str = "float32"
+    pictures: Pictures,
+    layer: str,
+    study: str,
+    recipe: Recipe,
+    evidence: StudyEvidence,
+    targets: Collection[int],
+    precision: str = "float32",
 ) -> Iterator[ClassCard]:
-    """The card of every class that has components and prototypes. Only one class is in memory at a time.
+    """The cards of those of some classes that have components and prototypes. One class is in memory at a time.
 
     Args:
         pictures: the study's images and model.
@@ -103,10 +117,11 @@ def study_cards(
         study: the name of the study.
         recipe: the recipe whose results the cards show.
         evidence: the results of the study's steps.
+        targets: the classes.
         precision: the precision of the heatmaps' activations.
     """
     split = SplitModel(pictures.model, layer)
-    for results in evidence.of_classes(recipe):
+    for results in evidence.of_classes(recipe, targets):
         yield class_card(
             pictures, split, results, recipe, predictions=evidence.predictions, study=study, precision=precision
         )

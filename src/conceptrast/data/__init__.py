@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 DATASET_KINDS = {
+    "collages": "conceptrast.data.collages:Collages",
     "digit_pairs": "conceptrast.data.digit_pairs:DigitPairs",
     "digits": "conceptrast.data.digits:Digits",
     "image_folder": "conceptrast.data.image_folder:ImageFolder",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from matplotlib.figure import Figure
 
@@ -20,39 +20,56 @@ TOP = 1.0
 TITLES = {"all": "all images", "exclude_target": "without the class"}
 
 
-def draw_overview(cards: Sequence[ClassCard], study: str, limit: int = LIMIT) -> Figure:
-    """Draw all classes of a study on one sheet, two to a line, by class index.
+class Overview:
+    """The overview of a study: its classes on one sheet, two to a line, by class index.
+
+    Only the cards that are drawn stay in memory, so it may get the cards of any number of classes.
 
     Args:
-        cards: one per class, of one study and recipe; without any the sheet says so.
-        study: its name.
-        limit: how many classes are shown at most; a note says how many there are.
-
-    Returns:
-        A figure of its own, 14 inches wide.
+        study: the name of the study.
+        n_classes: the number of its classes; not all of them need a card.
+        matches: by selection, how many classes match, and how many the model was asked about.
+        limit: the largest number of classes that are drawn; a note says which they are.
     """
-    first_cards = sorted(cards, key=lambda card: card.class_index)[:limit]
-    sheet = Sheet(WIDTH, TOP + math.ceil(len(first_cards) / 2) * ENTRY + 0.1)
-    _header(sheet, cards, study, n_drawn=len(first_cards))
-    column = (WIDTH - 2 * MARGIN) / 2
-    for place, card in enumerate(first_cards):
-        _entry(sheet, card, x=MARGIN + (place % 2) * column, y=TOP + place // 2 * ENTRY, width=column - 0.25)
-    return sheet.figure
 
+    def __init__(self, study: str, n_classes: int, matches: Mapping[str, tuple[int, int]], limit: int = LIMIT) -> None:
+        self.study = study
+        self.n_classes = n_classes
+        self.matches = matches
+        self.limit = limit
+        self._n_cards = 0
+        self._drawn: list[ClassCard] = []
 
-def _header(sheet: Sheet, cards: Sequence[ClassCard], study: str, n_drawn: int) -> None:
-    sheet.text(study, MARGIN, 0.2, size=18, weight="bold")
-    if not cards:
-        sheet.text("no class has enough images that are predicted as it", MARGIN, 0.56, size=9, colour=FAINT)
-        return
-    facts = [f"recipe: {cards[0].recipe}", f"{len(cards)} class{'es' * (len(cards) != 1)}"]
-    for selection, title in TITLES.items():
-        verdicts = [card.verdicts[selection] for card in cards if selection in card.verdicts]
-        if verdicts:
-            facts.append(f"{title}: {sum(verdict.match for verdict in verdicts)} of {len(verdicts)} match")
-    if n_drawn < len(cards):
-        facts.append(f"shown: the first {n_drawn} by index")
-    sheet.text("  ·  ".join(facts), MARGIN, 0.56, size=9, colour=FAINT)
+    def add(self, card: ClassCard) -> None:
+        """Take the card of one more class; all cards are of one study and recipe."""
+        self._n_cards += 1
+        self._drawn = sorted([*self._drawn, card], key=lambda card: card.class_index)[: self.limit]
+
+    def draw(self) -> Figure:
+        """A figure of its own, 14 inches wide; without classes the sheet says so."""
+        sheet = Sheet(WIDTH, TOP + math.ceil(len(self._drawn) / 2) * ENTRY + 0.1)
+        self._header(sheet)
+        column = (WIDTH - 2 * MARGIN) / 2
+        for place, card in enumerate(self._drawn):
+            _entry(sheet, card, x=MARGIN + (place % 2) * column, y=TOP + place // 2 * ENTRY, width=column - 0.25)
+        return sheet.figure
+
+    def _header(self, sheet: Sheet) -> None:
+        sheet.text(self.study, MARGIN, 0.2, size=18, weight="bold")
+        if not self.n_classes:
+            sheet.text("no class has enough images that are predicted as it", MARGIN, 0.56, size=9, colour=FAINT)
+            return
+        facts = [f"recipe: {self._drawn[0].recipe}"] if self._drawn else []
+        facts.append(f"{self.n_classes} class{'es' * (self.n_classes != 1)}")
+        for selection, title in TITLES.items():
+            if selection in self.matches:
+                matched, asked = self.matches[selection]
+                facts.append(f"{title}: {matched} of {asked} match")
+        if len(self._drawn) < self._n_cards:
+            facts.append(f"shown: the first {len(self._drawn)} by index")
+        elif self._n_cards < self.n_classes:
+            facts.append(f"shown: the {self._n_cards} with a card")
+        sheet.text("  ·  ".join(facts), MARGIN, 0.56, size=9, colour=FAINT)
 
 
 def _entry(sheet: Sheet, card: ClassCard, x: float, y: float, width: float) -> None:

@@ -16,6 +16,20 @@ class _CallTracer(fx.Tracer):
     def __init__(self) -> None:
         super().__init__()
         self.calls: dict[str, list[fx.Node | None]] = {}
+        self._weights: dict[int, str] = {}
+
+    def trace(self, root: nn.Module, concrete_args: dict[str, Any] | None = None) -> fx.Graph:  # type: ignore[override]
+        self._weights = {id(weight): name for name, weight in root.named_parameters()}
+        return super().trace(root, concrete_args)
+
+    def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
+        """A weight that ``forward`` reads. torch.fx would walk through all weights to find its name."""
+        name = self._weights.get(id(attr_val))
+        if name is None:
+            return super().getattr(attr, attr_val, parameter_proxy_cache)
+        if name not in parameter_proxy_cache:
+            parameter_proxy_cache[name] = self.create_proxy("get_attr", name, (), {})
+        return parameter_proxy_cache[name]
 
     def call_module(
         self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]

@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable
+import dataclasses
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, fx
 
-from conceptrast.base.errors import ConceptrastError, ConfigError, ModelError, unknown_name
+from conceptrast.base.device import asked_for
+from conceptrast.base.errors import ConfigError, ModelError, unknown_name
+from conceptrast.models import graph_cut
 from conceptrast.models.batches import prepared
+from conceptrast.models.folding import fold_batch_norms
+from conceptrast.models.fusing import fuse_convolutions
 from conceptrast.models.model import Model, shapes_explained
-from conceptrast.models.split import SplitModel, cuttable_layers
 
 PRECISIONS = ("float32", "bfloat16")
 
 
 def default_device() -> torch.device:
-    """A GPU if torch sees one, otherwise the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """The device that the run asks for; if it asks for none, a GPU if torch sees one, otherwise the CPU.
+
+    Raises:
+        ConfigError: the run asks for a GPU, and torch sees none.
+    """
+    device = asked_for()
+    if device == "cuda" and not torch.cuda.is_available():
+        built_for_gpus = torch.version.cuda or torch.version.hip
+        reason = "torch sees no GPU" if built_for_gpus else "this torch is built for processors only"
+        raise ConfigError(f"'device' is cuda, but {reason}: set it to auto or cpu, or run where there is a GPU")
+    return torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
 
 
 def autocast(precision: str, device: torch.device | str = "cpu") -> contextlib.AbstractContextManager[object]:
@@ -67,34 +80,36 @@ def network_input(model: Model, views: Tensor) -> Tensor:
     return model.preprocess.normalise(on_device).contiguous(memory_format=torch.channels_last)
 
 
-def whole_network(model: Model, precision: str) -> Callable[[Tensor], Tensor]:
-    """Logits of normalised images by the fastest way for many passes that need no gradients.
+def for_inference(model: Model, precision: str = "float32") -> Model:
+    """The same model in the fastest form for many passes without gradients.
+
+    Batch norms are folded into convolutions, and on a CPU sums and ReLUs are fused with them. Logits are equal up to
+    rounding.
 
     Args:
-        model: the classifier.
-        precision: ``float32`` or ``bfloat16``; the function has to run in it.
+        model: the classifier; it is not changed, and later changes of its weights do not reach the new one.
+        precision: ``float32`` or ``bfloat16``; the model has to run in it, under :func:`autocast`.
 
     Returns:
-        The network as :meth:`~conceptrast.models.split.SplitModel.for_inference` prepares it, whose logits are equal up
-        to rounding; or the network itself if it cannot be traced or has no layers.
+        A model that does the same; ``model`` itself if its network cannot be traced, or if there is nothing to gain.
 
     Example:
-        >>> from conceptrast.models.model import Preprocess
-        >>> network = torch.nn.Sequential(torch.nn.Conv2d(3, 2, 2), torch.nn.ReLU(), torch.nn.Flatten())
-        >>> model = Model("toy", network, Preprocess(None, 2, (0.0,) * 3, (1.0,) * 3), ["a", "b"])
-        >>> images = torch.ones(1, 3, 2, 2)
-        >>> with torch.no_grad():
-        ...     torch.allclose(whole_network(model, "float32")(images), network(images))
+        >>> from conceptrast.models import load_model
+        >>> model = load_model("resnet10", class_names=["cat", "dog"])
+        >>> images = torch.ones(1, 3, 96, 96)
+        >>> with torch.inference_mode():
+        ...     torch.allclose(for_inference(model).module(images), model.module(images), atol=1e-4)
         True
     """
     try:
-        layers = cuttable_layers(model)
-        split = SplitModel(model, layers[-1]).for_inference(precision) if layers else None
-    except ConceptrastError:
-        split = None
-    if split is None:
-        return model.module
-    return lambda images: split.suffix(split.prefix(images))
+        traced = graph_cut.trace(model.module)
+    except Exception:  # torch.fx raises many kinds of errors for networks whose control flow depends on values
+        return model
+    network = fx.GraphModule(traced.targets, traced.graph)
+    network.training = False
+    folded = fold_batch_norms(network) or network
+    fused = fuse_convolutions(folded, torch.bfloat16 if precision == "bfloat16" else torch.float32)
+    return dataclasses.replace(model, module=fused or folded)
 
 
 @torch.inference_mode()
@@ -129,7 +144,7 @@ def predict(model: Model, batches: Iterable[tuple[np.ndarray, Tensor]], precisio
     classes: list[Tensor] = []
     probabilities: list[Tensor] = []
     device = device_of(model)
-    network = whole_network(model, precision)
+    network = for_inference(model, precision).module
     for ids, views in prepared(batches, device):
         inputs = network_input(model, views)
         with autocast(precision, device), shapes_explained(model, inputs):

@@ -1,4 +1,4 @@
-"""Find what would stop a run after hours before the run starts: missing data and weights, and unknown classes."""
+"""Find what would stop a run after hours before it starts: missing data and weights, unknown classes, empty jobs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from conceptrast.base.errors import unknown_name
+from conceptrast.base.errors import few_classes, unknown_name
 from conceptrast.models.published import is_file_name
 from conceptrast.plan.configuration import sections_with_entries
 from conceptrast.plan.key_types import Config, naming
@@ -70,6 +70,21 @@ def unknown_classes(plan: Plan, jobs: Iterable[Mapping[str, str]]) -> list[str]:
                 lines += _unknown(plan, where, entry, value)
             elif value not in names.besides:
                 lines += _unknown(plan, where, entry, [value])
+    return lines
+
+
+def too_many_shards(plan: Plan, jobs: Iterable[Mapping[str, str]]) -> list[str]:
+    """One line for each study among these jobs that is split into more jobs than its model has classes.
+
+    If the number of classes is only known once the model is open, the step that chooses images says it. A study that
+    names a few ``classes`` is not refused: its jobs may be empty, because all studies of a run have the same number.
+    """
+    shards = plan.config["class_shards"]
+    lines = []
+    for key, name, entry, _ in plan.due(jobs):
+        classes = _class_names(plan, entry) if key == "studies" else None
+        if classes is not None and len(classes) < shards:
+            lines.append(few_classes(len(classes), shards, f"the model of 'studies.{name}'"))
     return lines
 
 

@@ -106,6 +106,9 @@ class Run(Section):
     precision: Precision = key(
         "precision of the computation; bfloat16 is for processors and GPUs that compute in it", "float32"
     )
+    device: Literal["auto", "cpu", "cuda"] = key(
+        "where the models run: auto takes a GPU if there is one; cuda ends the run if there is none", "auto"
+    )
     batch_size: int = key("pictures that go through a model together", 64, ge=1)
     workers: int = key("processes that decode pictures beside each step; 0: the step decodes them itself", 0, ge=0)
     class_shards: int = key("number of jobs into which the classes of a study are split", 1, ge=1)

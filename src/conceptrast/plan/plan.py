@@ -112,6 +112,12 @@ class Plan:
         datasets = analysis.datasets(entry)
         return analysis.known(entry) and all(self.datasets[name]["kind"] in kinds for name in datasets)
 
+    @property
+    def wants_gpu(self) -> bool:
+        """Whether steps that run a model take a GPU: if the run asks for one, or leaves it open and there is one."""
+        device = self.config["device"]
+        return device == "cuda" or (device == "auto" and has_gpu())
+
     @cached_property
     def trained_models(self) -> list[str]:
         """Models that the run needs and the workflow trains."""

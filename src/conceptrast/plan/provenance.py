@@ -48,7 +48,7 @@ def closure(modules: Iterable[str], source: Path) -> list[str]:
     waiting = list(modules)
     while waiting:
         module = waiting.pop()
-        if module not in reached and module not in WITHOUT_EFFECT and _file(module, source).is_file():
+        if module not in reached and module not in WITHOUT_EFFECT and _is_module(module, source):
             reached.add(module)
             waiting.extend(_imported(module, source))
     return sorted(reached)
@@ -97,10 +97,16 @@ def module_fingerprint(factory: str, repository: Path) -> str:
     return file_fingerprint(files[0]) or "" if files else ""
 
 
+@cache
 def _file(module: str, source: Path) -> Path:
     parts = module.split(".")[1:]
     folder = source.joinpath(*parts)
     return folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")
+
+
+@cache
+def _is_module(module: str, source: Path) -> bool:
+    return _file(module, source).is_file()
 
 
 @cache
@@ -125,18 +131,27 @@ def _target(node: ast.stmt) -> str | None:
     return target.id if isinstance(target, ast.Name) else None
 
 
+def _statements(node: ast.AST) -> Iterator[ast.stmt]:
+    """All statements of a tree, those inside functions and branches too."""
+    for name in ("body", "handlers", "orelse", "finalbody", "cases"):
+        for part in getattr(node, name, ()) if not isinstance(node, ast.expr) else ():
+            if isinstance(part, ast.stmt):
+                yield part
+            yield from _statements(part)
+
+
 @cache
 def _imported(module: str, source: Path) -> frozenset[str]:
     """The result of :func:`_imports`. It is cached, because a run asks for it in every job."""
-    return frozenset(_imports(module, source))
+    return frozenset(name for name in _imports(module, source) if _is_module(name, source))
 
 
 def _imports(module: str, source: Path) -> Iterator[str]:
-    """Modules of the package that one module imports. Names that are not modules are removed later."""
+    """Names of the package that one module imports; not all of them are modules."""
     path = _file(module, source)
     folder = module if path.name == "__init__.py" else module.rpartition(".")[0]
     public = registry(source, "", "_PUBLIC")
-    for node in ast.walk(_tree(path)):
+    for node in _statements(_tree(path)):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names if name.name.split(".")[0] == PACKAGE)
         elif isinstance(node, ast.ImportFrom):

@@ -12,7 +12,7 @@ CLASS_BLIND = frozenset({"eigen_cam", "fem", "kpca_cam"})
 
 METHODS = {
     "ablation_cam": "conceptrast.saliency.cam_variants:AblationCAM",
-    "eigen_cam": "pytorch_grad_cam:EigenCAM",
+    "eigen_cam": "conceptrast.saliency.cam_variants:EigenCAM",
     "eigen_grad_cam": "pytorch_grad_cam:EigenGradCAM",
     "fem": "pytorch_grad_cam:FEM",
     "grad_cam": "pytorch_grad_cam:GradCAM",

@@ -23,6 +23,35 @@ Score = Callable[[Tensor], Tensor]
 _BATCH = 32  # channels that go through a network at once
 
 
+class EigenCAM(pytorch_grad_cam.EigenCAM):
+    r"""The package's EigenCAM, which here takes the first component from a reduced decomposition.
+
+    .. math:: M = \bar a v_1, \qquad \bar a = U S V^T
+
+    ``a̅`` ``[h w, C]`` are the activations less their mean over all positions. The package computes all ``C`` right
+    singular vectors, but only ``h w`` of them can have a singular value. At 1,280 channels of 7×7 positions that takes
+    thirty times as long.
+
+    Source: Muhammad and Yeasin 2020, arXiv 2008.00299.
+    """
+
+    def get_cam_image(
+        self,
+        input_tensor: Tensor,  # noqa: ARG002 - the package's signature
+        target_layer: Any,  # noqa: ARG002
+        target_category: Sequence[Score],  # noqa: ARG002
+        activations: np.ndarray,
+        grads: np.ndarray,  # noqa: ARG002
+        eigen_smooth: bool,  # noqa: ARG002
+    ) -> np.ndarray:
+        """``[N, h, w]``."""
+        vectors = activations.reshape(*activations.shape[:2], -1).transpose(0, 2, 1)
+        centred = vectors - vectors.mean(axis=1, keepdims=True)
+        _, _, directions = np.linalg.svd(centred, full_matrices=False)
+        maps = centred @ directions[:, 0, :, None]
+        return maps.reshape(len(activations), *activations.shape[2:]).astype(np.float32)
+
+
 class AblationCAM(pytorch_grad_cam.AblationCAM):
     r"""The weight of a channel is the loss of score when the channel is set to zero.
 

@@ -68,9 +68,38 @@ def class_activation_maps(
         array([[[0.  , 0.25],
                 [0.5 , 1.  ]]], dtype=float32)
     """
-    kind = resolve("CAM method", method, METHODS)
+    return maps_by_method(split, images, targets, [method], seed)[method]
+
+
+def maps_by_method(
+    split: SplitModel, images: Tensor, targets: Sequence[Target], methods: Sequence[str], seed: int = 0
+) -> dict[str, np.ndarray]:
+    """Maps as :func:`class_activation_maps` makes them, by several methods. The prefix runs once for all.
+
+    Args:
+        split: the network, cut at the layer.
+        images: ``[N, C, H, W]``, normalised, on any device.
+        targets: one for each image.
+        methods: keys of :data:`~conceptrast.saliency.METHODS`.
+        seed: the seed for methods that draw numbers. Each starts from it anew.
+
+    Returns:
+        ``[N, H, W]`` float32 by method.
+
+    Raises:
+        ConfigError, ShapeError, LayerError, ModelError: as :func:`class_activation_maps` does.
+
+    Example:
+        >>> network = nn.Sequential(nn.Conv2d(1, 1, 1), nn.ReLU(), nn.Flatten(), nn.Linear(4, 2)).eval()
+        >>> images = torch.rand(3, 1, 2, 2)
+        >>> maps = maps_by_method(SplitModel(network, "0"), images, [Target(1)] * 3, ["fem", "grad_cam"])
+        >>> {method: values.shape for method, values in maps.items()}
+        {'fem': (3, 2, 2), 'grad_cam': (3, 2, 2)}
+    """
+    kinds = {method: resolve("CAM method", method, METHODS) for method in methods}
     images = images.to(next((weight.device for weight in split.network.parameters()), images.device))
-    with torch.inference_mode(False), _frozen(split.network), _drawing_from(seed):
+    with torch.inference_mode(False), _frozen(split.network):
+        # What all methods start from.
         with torch.no_grad():
             # The copy may record gradients, even if the caller is in inference mode.
             activations = split.prefix(images).clone()
@@ -79,9 +108,15 @@ def class_activation_maps(
         refuse_targets(targets, len(images), logits.shape[-1])
         _refuse_not_finite(logits.isfinite().all(1).cpu().numpy(), "logits that are")
         scores = [_positive(target, image_logits) for target, image_logits in zip(targets, logits, strict=True)]
-        maps = _on_the_grid(kind, CutNetwork(split, images), activations, scores)
-    _refuse_not_finite(np.isfinite(maps).all((1, 2)), f"a {method} map that is")
-    return enlarged(maps, (images.shape[2], images.shape[3]))
+        network = CutNetwork(split, images)
+        # The maps of each method.
+        maps = {}
+        for method, kind in kinds.items():
+            with _drawing_from(seed):
+                on_the_grid = _on_the_grid(kind, network, activations.detach(), scores)
+            _refuse_not_finite(np.isfinite(on_the_grid).all((1, 2)), f"a {method} map that is")
+            maps[method] = enlarged(on_the_grid, (images.shape[2], images.shape[3]))
+    return maps
 
 
 def _on_the_grid(

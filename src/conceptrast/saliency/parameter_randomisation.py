@@ -22,7 +22,7 @@ from conceptrast.base.progress import counted, progress
 from conceptrast.base.streams import Stream, generator
 from conceptrast.models.model import Model
 from conceptrast.models.split import SplitModel
-from conceptrast.saliency.grad_cam import class_activation_maps
+from conceptrast.saliency.grad_cam import maps_by_method
 from conceptrast.saliency.randomisation_stages import stages
 from conceptrast.saliency.targets import Target
 
@@ -85,9 +85,7 @@ def parameter_randomisation(
     # The trained network's maps.
     groups = stages(model, layer, most)
     trained = SplitModel(model, layer)
-    trained_maps = {
-        method: class_activation_maps(trained, images, targets, method=method, seed=seed) for method in methods
-    }
+    trained_maps = maps_by_method(trained, images, targets, methods, seed)
 
     # The maps of a copy that becomes random, stage by stage.
     network = copy.deepcopy(trained.network)
@@ -97,11 +95,10 @@ def parameter_randomisation(
     for number, stage in enumerate(progress(groups, what, len(groups), "stages"), start=1):
         _draw_anew(network, stage.parameters, seed)
         head = {"stage": number, "reaches": stage.name, "above_layer": stage.above_layer}
+        random_maps = _maps_or_flat(split, images, targets, methods, seed)
         for method in methods:
-            for position, (image, target) in enumerate(zip(images, targets, strict=True)):
-                random_map = _map_or_flat(split, image, target, method=method, seed=seed)
-                likeness = similarity(trained_maps[method][position], random_map)
-                rows.append({"position": position, "method": method} | head | likeness)
+            for position, pair in enumerate(zip(trained_maps[method], random_maps[method], strict=True)):
+                rows.append({"position": position, "method": method} | head | similarity(*pair))
     return pd.DataFrame(rows)
 
 
@@ -114,13 +111,24 @@ def _draw_anew(network: nn.Module, names: Sequence[str], seed: int) -> None:
             weight.copy_(weight.mean() + weight.std(correction=0) * torch.as_tensor(noise).to(weight))
 
 
-def _map_or_flat(split: SplitModel, image: Tensor, target: Target, method: str, seed: int) -> np.ndarray:
-    """The map ``[H, W]`` of a random network; zero if it has none. Other errors would have come up before."""
+def _maps_or_flat(
+    split: SplitModel, images: Tensor, targets: Sequence[Target], methods: Sequence[str], seed: int
+) -> dict[str, np.ndarray]:
+    """The maps ``[N, H, W]`` of a random network by method; zero where it has none."""
     try:
-        [values] = class_activation_maps(split, image[None], [target], method=method, seed=seed)
-    except (LayerError, ModelError):
-        values = np.zeros(tuple(image.shape[1:]), np.float32)
-    return values
+        return maps_by_method(split, images, targets, methods, seed)
+    except (LayerError, ModelError):  # other errors would have come up with the trained network
+        if len(images) == len(methods) == 1:
+            return {methods[0]: np.zeros((1, *images.shape[2:]), np.float32)}
+    # Some image or some method has no map: each for itself.
+    if len(methods) > 1:
+        return {method: _maps_or_flat(split, images, targets, [method], seed)[method] for method in methods}
+    [method] = methods
+    parts = [
+        _maps_or_flat(split, image[None], [target], methods, seed)[method]
+        for image, target in zip(images, targets, strict=True)
+    ]
+    return {method: np.concatenate(parts)}
 
 
 def similarity(one: np.ndarray, other: np.ndarray) -> dict[str, Any]:

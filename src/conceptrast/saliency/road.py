@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from scipy.sparse import coo_matrix
-from scipy.sparse.linalg import splu
 
 from conceptrast.base.errors import ShapeError
 from conceptrast.base.streams import Stream, generator
+from conceptrast.saliency.multigrid import fill
 
 NOISE = 0.01
 """Standard deviation of the noise that is added to imputed pixels, in normalised units."""
 
-_WEIGHTS = {(dy, dx): 1 / 12 if dy and dx else 1 / 6 for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx}
-_OUTSIDE = -2  # in place of an unknown's number
-_KNOWN = -1
+TOLERANCE = 5e-5
+"""The largest error of an imputed pixel, as a share of its channel's largest value. The noise is far larger."""
+
+_TOGETHER = 2**18  # numbers of all masks that are solved at once; more do not fit into a processor's cache
 
 
 def road_pictures(
@@ -47,76 +47,59 @@ def road_pictures(
         road_most 0.25 [[[0.0, 0.0], [0.0, 0.0]]]
         road_least 0.25 [[[8.0, 0.0], [0.0, 2.0]]]
     """
+    # What goes.
+    masks = []
     for percentile in percentiles:
-        share = percentile / 100
         count = round(rank.size * percentile / 100)
-        for metric, gone in (("road_most", rank < count), ("road_least", rank >= rank.size - count)):
-            noise = generator(Stream.IMPUTATION_NOISE, seed, number, round(1e6 * share))
-            filled = linear_imputation(image, gone)
-            filled[:, gone] += NOISE * noise.standard_normal((len(image), count)).astype(image.dtype)
-            yield metric, share, filled
+        masks += [("road_most", percentile / 100, rank < count)]
+        masks += [("road_least", percentile / 100, rank >= rank.size - count)]
+    # What comes in its place, with noise.
+    imputed = linear_imputation(image, np.stack([gone for _, _, gone in masks]))
+    for (metric, share, gone), filled in zip(masks, imputed, strict=True):
+        noise = generator(Stream.IMPUTATION_NOISE, seed, number, round(1e6 * share))
+        filled[:, gone] += NOISE * noise.standard_normal((len(image), int(gone.sum()))).astype(image.dtype)
+        yield metric, share, filled
 
 
-def linear_imputation(picture: np.ndarray, gone: np.ndarray) -> np.ndarray:
+def linear_imputation(picture: np.ndarray, gone: np.ndarray, tolerance: float = TOLERANCE) -> np.ndarray:
     r"""Fill missing pixels with weighted means of their neighbours, some of which may be missing too.
 
     .. math:: \sum_j v_{ij} (x_i - x_j) = 0 \quad \text{for all } i \in G
 
-    The sum is over the neighbours inside the picture. The system is symmetric and positive definite. It is factorized
-    once for all channels, with an ordering for symmetric matrices. For half of a picture of 224×224 pixels that takes
-    0.06 to 0.15 seconds of one core; the grad-cam package's imputer takes 0.12 to 0.35.
+    The sum is over the neighbours inside the picture. The systems of several masks are solved together, by conjugate
+    gradients with a multigrid cycle (:mod:`conceptrast.saliency.multigrid`). A mask of a picture of 224×224 pixels
+    takes 0.02 seconds of one core, whatever its share; a sparse factorization takes 0.02 to 0.25, and the grad-cam
+    package's imputer 0.12 to 0.35.
 
     Args:
         picture: ``[C, H, W]``, any unit.
-        gone: ``[H, W]`` bool.
+        gone: ``[M, H, W]`` bool, the masks.
+        tolerance: the largest error of a pixel, as a share of the largest absolute value of its channel. In float32,
+            rounding alone makes errors of 5e-5 where 99 % of the pixels are gone.
 
     Returns:
-        ``[C, H, W]`` in the number format of ``picture``, which stays as it was; other pixels are unchanged.
+        ``[M, C, H, W]`` in the number format of ``picture``; pixels that are not gone are unchanged.
 
     Raises:
         ShapeError: the two do not fit, or every pixel is gone, so there is nothing to impute from.
+        DataError: the tolerance is finer than the number format can give.
 
     Source: Rong et al. 2022, arXiv 2202.00449, section 4.2, without the noise.
 
     Example:
-        >>> linear_imputation(np.array([[[1.0, 7.0, 5.0]]]), np.array([[False, True, False]])).round(6)
-        array([[[1., 3., 5.]]])
+        >>> linear_imputation(np.array([[[1.0, 7.0, 5.0]]]), np.array([[[False, True, False]]])).round(3)
+        array([[[[1., 3., 5.]]]])
     """
-    if picture.ndim != 3 or picture.shape[1:] != gone.shape:
-        raise ShapeError(f"a picture [C, H, W] needs a mask [H, W]; got {list(picture.shape)} and {list(gone.shape)}")
-    if gone.all():
+    if picture.ndim != 3 or gone.ndim != 3 or picture.shape[1:] != gone.shape[1:]:
+        raise ShapeError(f"a picture [C, H, W] needs masks [M, H, W]; got {list(picture.shape)} and {list(gone.shape)}")
+    if gone.all((1, 2)).any():
         raise ShapeError("every pixel is to be imputed: leave some to go by")
-    filled = picture.copy()
-    if gone.any():
-        matrix, right = _system(picture, gone)
-        factors = splu(
-            matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
-        )
-        filled[:, gone] = factors.solve(right).T
-    return filled
-
-
-def _system(picture: np.ndarray, gone: np.ndarray) -> tuple[coo_matrix, np.ndarray]:
-    """The matrix ``[n, n]`` of the ``n`` missing pixels, and the right-hand side ``[n, C]`` from the other pixels."""
-    # Every missing pixel has a number, every other one a mark.
-    n = int(gone.sum())
-    number = np.full([side + 2 for side in gone.shape], _OUTSIDE)
-    number[1:-1, 1:-1] = _KNOWN
-    number[1:-1, 1:-1][gone] = np.arange(n)
-    padded = np.pad(picture, ((0, 0), (1, 1), (1, 1)))
-    ys, xs = (places + 1 for places in np.nonzero(gone))
-
-    # The terms of each of the eight neighbours.
-    diagonal = np.zeros(n)
-    right = np.zeros((n, len(picture)))
-    entries = []
-    for (dy, dx), weight in _WEIGHTS.items():
-        neighbour = number[ys + dy, xs + dx]
-        diagonal += weight * (neighbour != _OUTSIDE)
-        known = np.flatnonzero(neighbour == _KNOWN)
-        missing = np.flatnonzero(neighbour >= 0)
-        right[known] += weight * padded[:, ys[known] + dy, xs[known] + dx].T
-        entries.append((missing, neighbour[missing], np.full(len(missing), -weight)))
-    entries.append((np.arange(n), np.arange(n), diagonal))
-    rows, columns, values = (np.concatenate(parts) for parts in zip(*entries, strict=True))
-    return coo_matrix((values, (rows, columns)), (n, n)), right
+    values = picture.transpose(1, 2, 0).astype(np.result_type(picture.dtype, np.float32))
+    together = max(1, _TOGETHER // picture.size)
+    parts = [np.empty((0, *picture.shape), picture.dtype)]
+    for start in range(0, len(gone), together):
+        masks = gone[start : start + together].transpose(1, 2, 0)
+        planes = fill(np.tile(values, len(masks.T)), np.repeat(masks, len(picture), axis=2), tolerance)
+        filled = planes.reshape(*masks.shape, len(picture)).transpose(2, 3, 0, 1)
+        parts.append(filled.astype(picture.dtype, order="C"))
+    return np.concatenate(parts)

@@ -12,7 +12,7 @@ from torch import Tensor
 from conceptrast.models.inference import network_input
 from conceptrast.models.pictures import Pictures
 from conceptrast.models.split import SplitModel
-from conceptrast.saliency.grad_cam import class_activation_maps
+from conceptrast.saliency.grad_cam import maps_by_method
 from conceptrast.saliency.subjects import targets_of
 
 
@@ -54,9 +54,9 @@ def subject_maps(
     """
     parts = {method: [np.empty((0, *pictures.model.preprocess.size), np.float32)] for method in methods}
     for place, images in subject_batches(pictures, subjects, "looking where the model looks"):
-        targets = targets_of(subjects.iloc[place])
+        maps = maps_by_method(split, images, targets_of(subjects.iloc[place]), methods, seed=seed)
         for method in methods:
-            parts[method].append(class_activation_maps(split, images, targets, method=method, seed=seed))
+            parts[method].append(maps[method])
     return {method: np.concatenate(maps) for method, maps in parts.items()}
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from conceptrast.base.errors import ModelError
 from conceptrast.base.progress import counted, progress
+from conceptrast.models.inference import for_inference
 from conceptrast.models.pictures import Pictures
 from conceptrast.saliency.chance_maps import centre_maps, random_maps
 from conceptrast.saliency.faithfulness import FaithfulnessOptions, faithfulness
@@ -80,6 +81,7 @@ def view_faithfulness(
     """
     # Batch by batch, and within a batch method by method.
     parts = [pd.DataFrame(columns=list(FAITHFULNESS))]
+    model = for_inference(pictures.model)
     for place, images in subject_batches(pictures, subjects):
         part = subjects.iloc[place]
         options = FaithfulnessOptions(
@@ -91,7 +93,7 @@ def view_faithfulness(
         what = f"removing pixels of {counted(len(part), 'pictures')}"
         for method, baseline, values in progress(maps, what, len(maps), "kinds of map"):
             rows = faithfulness(
-                pictures.model,
+                model,
                 images,
                 maps=values[place],
                 targets=targets_of(part),

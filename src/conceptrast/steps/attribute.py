@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from conceptrast.attribution.images import attribute_images
+from conceptrast.base.errors import ConfigError, few_classes
 from conceptrast.base.files import read_table, write_arrays
 from conceptrast.data.selection import class_images
 from conceptrast.steps.opening import PictureInputs, open_pictures
@@ -35,13 +36,16 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     batch_size = max(1, settings["batch_size"] // max(1, settings["attribution"]["samples"]))
     pictures = open_pictures({**settings, "batch_size": batch_size}, inputs)
     model = pictures.model
+    n_classes = len(model.class_names)
+    if n_classes < settings["shards"]:
+        raise ConfigError(few_classes(n_classes, settings["shards"], model.name))
     # Which images
     images, _ = class_images(
         read_table(inputs.predictions),
         settings["min_images"],
         settings["images_per_class"],
         settings["seed"],
-        n_classes=len(model.class_names),
+        n_classes=n_classes,
         classes=model.class_indices(settings["classes"]),
     )
     if not images:

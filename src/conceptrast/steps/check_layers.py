@@ -9,6 +9,7 @@ from typing import Any
 
 from conceptrast.base.errors import ConceptrastError, ConfigError, LayerError
 from conceptrast.base.registry import implementation
+from conceptrast.models.inference import default_device
 from conceptrast.models.layer_shape import layer_shape
 from conceptrast.models.opening import preprocess_of
 from conceptrast.steps.runner import LOGGER, run
@@ -18,8 +19,11 @@ def main(settings: dict[str, Any]) -> None:
     """Log the shape of each layer.
 
     Settings: ``models`` has the entries of models by name. Each of ``checks`` has its place (``where``), its ``entry``
-    and, if its analysis has one, the function that checks it (``check``).
+    and, if its analysis has one, the function that checks it (``check``). If ``device`` is true, the device that the
+    run asks for has to be there.
     """
+    if settings.get("device"):
+        LOGGER.info(f"the models run on: {default_device()}")
     for due in settings["checks"]:
         entry = due["entry"]
         model = settings["models"][entry["model"]]

@@ -1,4 +1,4 @@
-"""Draw a card for every class of a study, and the study's overview."""
+"""Draw the cards of a study's classes, and its overview."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from conceptrast.concepts.card_evidence import StudyEvidence, study_cards
 from conceptrast.concepts.recipes import Recipe
 from conceptrast.figures.canvas import save_png
 from conceptrast.figures.class_card import draw_class_card
-from conceptrast.figures.overview import draw_overview
+from conceptrast.figures.overview import Overview
 from conceptrast.steps.figure_folder import CLASSES, FigureFolder
 from conceptrast.steps.opening import PictureInputs, open_pictures
 from conceptrast.steps.runner import run
@@ -41,33 +41,41 @@ class Outputs:
 
 
 def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
-    """Draw a study's figures. Settings: ``study`` is its name; ``card_recipe`` names the recipe that cards show."""
+    """Draw a study's figures.
+
+    Settings: ``study`` is its name; ``cards`` are the classes that get a card, all if it is ``None``; ``card_recipe``
+    names the recipe that cards show.
+    """
     # What the cards show
-    recipe_name = settings["card_recipe"]
-    components = read_arrays(inputs.components)
+    recipe = Recipe.from_settings(settings["card_recipe"], settings["recipes"][settings["card_recipe"]])
     evidence = StudyEvidence(
         attribution=read_attributions(inputs.attributions),
-        components=components,
+        components=read_arrays(inputs.components),
         prototypes=read_table(inputs.prototypes),
         predictions=read_table(inputs.predictions),
         verdicts=read_table(inputs.prediction),
     )
+    pictures = open_pictures(settings, inputs)
+    classes = evidence.classes(recipe)
+    named = pictures.model.class_indices(settings["cards"])
+    targets = classes if named is None else sorted(set(named) & set(classes))
     cards = study_cards(
-        open_pictures(settings, inputs),
+        pictures,
         settings["layer"],
         settings["study"],
-        Recipe.from_settings(recipe_name, settings["recipes"][recipe_name]),
+        recipe,
         evidence=evidence,
+        targets=targets,
         precision=settings["precision"],
     )
     # A figure for each card, and the overview
     folder = FigureFolder(outputs.cards, CLASSES, "[0-9]*-*.png")
-    overview_cards = []
-    for card in progress(cards, "drawing", len(components["classes"]), "cards"):
+    overview = Overview(settings["study"], len(classes), evidence.matches(recipe))
+    for card in progress(cards, "drawing", len(targets), "cards"):
         file = file_name(card.class_index, card.class_name)
         save_png(draw_class_card(card), folder.add(card.class_index, card.class_name, file))
-        overview_cards.append(card)
-    save_png(draw_overview(overview_cards, settings["study"]), outputs.overview)
+        overview.add(card)
+    save_png(overview.draw(), outputs.overview)
     folder.finish(outputs.manifest)
 
 

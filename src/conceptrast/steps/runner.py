@@ -27,6 +27,7 @@ from threadpoolctl import threadpool_limits
 from conceptrast.base.errors import ConceptrastError
 from conceptrast.base.gpu_watch import watched_gpu
 from conceptrast.base.memory import keep_memory
+from conceptrast.base.out_of_memory import batch_sizes_in, memory_explained
 from conceptrast.base.usage import measures_processes, seconds_since_start, usage
 
 LOGGER = logging.getLogger("conceptrast")
@@ -98,7 +99,8 @@ def run(main: Callable[..., None], arguments: Sequence[str] | None = None) -> No
     if threads:
         _limit_threads(threads)
     try:
-        _call_measured(main, values)
+        with memory_explained(batch_sizes_in(values["settings"])):
+            _call_measured(main, values)
     except ConceptrastError as error:
         _fail(str(error))
     except OSError as error:

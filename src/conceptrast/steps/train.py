@@ -13,7 +13,7 @@ from conceptrast.models.head import fit_head
 from conceptrast.models.inference import default_device
 from conceptrast.models.opening import open_model
 from conceptrast.models.training import TrainOptions, train
-from conceptrast.models.training_pictures import TrainingPictures
+from conceptrast.models.training_pictures import MEMORY, TrainingPictures
 from conceptrast.models.weights import write_state
 from conceptrast.steps.opening import md5_of
 from conceptrast.steps.runner import run
@@ -55,6 +55,7 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
             model.preprocess,
             options.batch_size,
             workers=inputs.workers,
+            memory=0 if only_head else MEMORY,  # a head reads every picture once, so keeping them gains nothing
         )
         for split in ("train", "validation")
     )

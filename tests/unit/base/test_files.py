@@ -8,7 +8,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from conceptrast.base.files import atomic, read_arrays, read_json, read_table, write_arrays, write_json, write_table
+from conceptrast.base.files import (
+    atomic,
+    read_array,
+    read_arrays,
+    read_json,
+    read_rows,
+    read_table,
+    write_arrays,
+    write_json,
+    write_table,
+)
 
 
 def names(folder) -> list[str]:
@@ -107,3 +117,27 @@ def test_the_same_value_gives_the_same_json(tmp_path):
     write_json(json.loads((tmp_path / "a.json").read_text()), tmp_path / "b.json")
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
     assert list(read_json(tmp_path / "a.json")) == ["a", "b"]
+
+
+@pytest.mark.parametrize("rows", [[0], [4, 4, 1], [], [-1]])
+def test_rows_are_those_of_the_whole_array(tmp_path, rows):
+    rng = np.random.default_rng(0)
+    arrays = {
+        "before": rng.standard_normal(1001),
+        "names": np.array(["a", "bc", "def", "", "ghij"]),
+        "normals": rng.standard_normal((5, 3)).astype(np.float32),
+        "columns_first": np.asfortranarray(rng.integers(0, 9, (5, 2, 4))),
+    }
+    write_arrays(tmp_path / "arrays.npz", arrays)
+    for name in ("names", "normals", "columns_first"):
+        part = read_rows(tmp_path / "arrays.npz", name, rows)
+        whole = read_array(tmp_path / "arrays.npz", name)
+        assert part.dtype == whole.dtype
+        assert (part == whole[np.array(rows, np.int64)]).all()
+
+
+def test_rows_stay_when_the_file_is_written_anew(tmp_path):
+    write_arrays(tmp_path / "arrays.npz", {"normals": np.ones((2, 3))})
+    rows = read_rows(tmp_path / "arrays.npz", "normals", [1])
+    write_arrays(tmp_path / "arrays.npz", {"normals": np.zeros((2, 3))})
+    assert rows.tolist() == [[1.0, 1.0, 1.0]]

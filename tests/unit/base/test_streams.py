@@ -34,8 +34,8 @@ from conceptrast.saliency.chance_maps import random_maps
 
 SOURCES = Path(conceptrast.__file__).parent
 
-# Sequence and first three draws of every stream. All but ATTRIBUTION_NOISE and SKETCH are from the code before the
-# table.
+# Sequence and first three draws of every stream. ATTRIBUTION_NOISE, SKETCH, COLLAGE and COLLAGE_DIGITS are from
+# default_rng of numpy; all others are from the code before the table.
 DRAWN = {
     "RESAMPLED_MEANS": ([3], [3485385464, 367860371, 770692085]),
     "CLASS_IMAGES": ([3, 5], [102879343, 587007851, 243327257]),
@@ -48,6 +48,8 @@ DRAWN = {
     "SLIDE_SPLIT": ([3, 81], [2985729858, 329472588, 1549783521]),
     "ROTATIONS": ([3, 7, 91], [3294638600, 764856244, 3073540588]),
     "ROTATED_DIGITS_SPLIT": ([3, 92], [2089442921, 3711812034, 1440268817]),
+    "COLLAGE": ([3, 1, 5, 7, 121], [3811914218, 2330350730, 849136950]),
+    "COLLAGE_DIGITS": ([3, 122], [1956494469, 4081573989, 4137298659]),
     "DIGITS_SPLIT": ([3, 111], [2734786411, 3247382110, 3522028852]),
     "SKETCH": ([3, 14], [2641011806, 4010697811, 1216262561]),
     "RANDOM_PATCHES": ([1, 3, 5, 99, 1], [2515897280, 1418961082, 2953521012]),
@@ -88,8 +90,8 @@ SEED_ALONE = {
     "PICTURE_SEEDS": "all pictures of digit_pairs in committed results",
 }
 SEED_AND_NUMBER = {
-    "DIGIT_PAIRS_SPLIT", "DECODER_ROWS", "SLIDE_SPLIT", "DIGITS_SPLIT", "ROTATED_DIGITS_SPLIT", "OTHER_IMAGES",
-    "WATCHED_PICTURES", "STRATIFIED_RESAMPLES", "LATENT_MAP", "SKETCH",
+    "DIGIT_PAIRS_SPLIT", "DECODER_ROWS", "SLIDE_SPLIT", "DIGITS_SPLIT", "ROTATED_DIGITS_SPLIT", "COLLAGE_DIGITS",
+    "OTHER_IMAGES", "WATCHED_PICTURES", "STRATIFIED_RESAMPLES", "LATENT_MAP", "SKETCH",
 }  # fmt: skip
 # [seed, class, 72 or 74, concept] is [seed, first, second, number] where second is 72 or 74 and concept is the number.
 # That takes 75 classes and 22 concepts of one class. Other numbers would change the committed scores of ACE.
@@ -111,6 +113,7 @@ WORDS = range(2**32)
 VALUES = {
     "vector or map": range(2),
     "selection": range(2),
+    "split": range(2),
     "millionths": range(10_000, 1_000_000),
     "epoch": range(1, 2**32),
 }

@@ -74,14 +74,14 @@ def test_every_picture_is_shown_once_and_the_means_are_those_of_every_step(model
     """Two images of four places; after the fourth of eight steps the second is hidden whole, and stays so."""
     images = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
     ranks = np.array([[[4, 5], [6, 7]], [[0, 1], [2, 3]]])
-    inputs_of_model = []
-    hook = model.module.register_forward_pre_hook(lambda _, inputs: inputs_of_model.extend(inputs[0].clone()))
+    views = []
+    hook = model.module.register_forward_pre_hook(lambda _, inputs: views.extend(inputs[0].clone()))
     probabilities = masked_probabilities(
         model=model, images=images, ranks=ranks, classes=[0, 1], options=MaskOptions(steps=8, batch_size=3)
     )
     hook.remove()
     # None, one, two or three of the places of each image, and everything.
-    assert len(inputs_of_model) == 2 * 4 + 1
+    assert len(views) == 2 * 4 + 1
     for step, mean in enumerate(probabilities):
         hidden = hidden_places(ranks, step / 8, 8, (4, 4))
         with torch.no_grad():

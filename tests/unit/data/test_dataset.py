@@ -31,7 +31,7 @@ def test_wrong_entries_name_what_is_right(settings, message):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"kind": 3}, "kind is one of digit_pairs, .*; got 3"),
+        ({"kind": 3}, "kind is one of collages, .*; got 3"),
         ({"kind": ["imagenet"]}, "kind is one of"),
         ({"kind": "digit_pairs", "train": "many"}, "train is a number of pictures, 0 or more; got 'many'"),
         ({"kind": "digit_pairs", "validation": True}, "validation is a number of pictures.*; got True"),
@@ -69,7 +69,7 @@ def test_every_kind_can_be_opened():
     for kind in DATASET_KINDS:
         settings = (
             {"kind": kind}
-            if kind in ("digit_pairs", "digits", "photographs", "rotated_pair")
+            if kind in ("collages", "digit_pairs", "digits", "photographs", "rotated_pair")
             else {"kind": kind, "root": "nowhere"}
         )
         assert open_dataset(settings, seed=3).seed == 3

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
@@ -22,7 +24,7 @@ from conceptrast.figures.canvas import (
     with_palette,
 )
 from conceptrast.figures.class_card import draw_class_card, overlay
-from conceptrast.figures.overview import draw_overview
+from conceptrast.figures.overview import LIMIT, Overview
 
 SELECTIONS = ("all", "exclude_target")
 K = 3
@@ -122,9 +124,7 @@ def test_box_in_the_source_is_to_scale() -> None:
     assert bottom > top
 
 
-@pytest.mark.parametrize(
-    "draw", [lambda: draw_class_card(card()), lambda: draw_overview([card(i) for i in range(5)], "s")]
-)
+@pytest.mark.parametrize("draw", [lambda: draw_class_card(card()), lambda: overview_of([card(i) for i in range(5)])])
 def test_nothing_is_smaller_than_seven_points_or_off_the_sheet(draw) -> None:
     figure = draw()
     width, height = figure.get_size_inches()
@@ -165,9 +165,31 @@ def test_overlay_leaves_grey_where_nothing_is_and_is_full_where_most_is() -> Non
     assert painted[0, 1].tolist() == [237, 20, 20]
 
 
+MATCHES = {"all": (2, 2), "exclude_target": (1, 2)}
+
+
+def overview_of(cards, limit=LIMIT, n_classes=None):
+    overview = Overview("study-a", len(cards) if n_classes is None else n_classes, MATCHES, limit)
+    for one in cards:
+        overview.add(one)
+    return overview.draw()
+
+
+def test_overview_keeps_only_the_cards_that_it_draws() -> None:
+    overview = Overview("study-a", 4, MATCHES, limit=2)
+    kept = []
+    for index in (3, 1, 2, 0):
+        one = card(index)
+        kept.append(weakref.ref(one))
+        overview.add(one)
+    del one
+    assert [reference() is not None for reference in kept] == [False, True, False, True]
+    assert any("4 classes" in line and "shown: the first 2 by index" in line for line in words(overview.draw()))
+
+
 def test_overview_counts_matches_and_orders_by_index() -> None:
     cards = [card(7, "seven", (True, False)), card(2, "two", (True, True))]
-    figure = draw_overview(cards, "study-a")
+    figure = overview_of(cards)
     text = words(figure)
     assert any("all images: 2 of 2 match" in line and "without the class: 1 of 2 match" in line for line in text)
     assert text.index("two") < text.index("seven")
@@ -175,13 +197,18 @@ def test_overview_counts_matches_and_orders_by_index() -> None:
 
 
 def test_overview_is_capped_with_a_note() -> None:
-    figure = draw_overview([card(i, f"name {i}") for i in range(5)], "study-a", limit=3)
+    figure = overview_of([card(i, f"name {i}") for i in range(5)], limit=3)
     assert any("shown: the first 3 by index" in line for line in words(figure))
     assert "name 3" not in words(figure)
 
 
+def test_overview_says_that_not_all_classes_have_a_card() -> None:
+    figure = overview_of([card(i, f"name {i}") for i in range(3)], n_classes=1000)
+    assert any("1000 classes" in line and "shown: the 3 with a card" in line for line in words(figure))
+
+
 def test_overview_of_no_class_says_so() -> None:
-    figure = draw_overview([], "study-a")
+    figure = overview_of([])
     assert words(figure) == ["study-a", "no class has enough images that are predicted as it"]
 
 

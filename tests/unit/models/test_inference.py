@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from conceptrast.base.errors import ConfigError, ModelError
-from conceptrast.models.inference import autocast, network_input, predict, whole_network
+from conceptrast.models.inference import autocast, default_device, for_inference, network_input, predict
 from conceptrast.models.model import Model, Preprocess
 from conceptrast.models.opening import load_model
 
@@ -53,7 +53,7 @@ class Stepwise(torch.nn.Module):
 
 def test_a_network_that_cannot_be_traced_predicts_as_it_is():
     model = Model("stepwise", Stepwise(), Preprocess(None, 4, (0.0,) * 3, (1.0,) * 3), ["r", "g", "b"])
-    assert whole_network(model, "float32") is model.module
+    assert for_inference(model) is model
     views = torch.zeros(1, 3, 4, 4, dtype=torch.uint8)
     views[0, 1] = 255
     assert predict(model, [(np.array([4]), views)])["predicted"].tolist() == [1]
@@ -63,7 +63,7 @@ def test_a_network_that_cannot_be_traced_predicts_as_it_is():
 def test_the_network_prepared_for_inference_gives_the_same_logits(name):
     model = load_model(name, class_names=["a", "b", "c"], seed=1, input_size=64)
     images = torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    network = whole_network(model, "float32")
+    network = for_inference(model, "float32").module
     assert network is not model.module
     with torch.inference_mode():
         torch.testing.assert_close(network(images), model.module(images), rtol=1e-4, atol=1e-4)
@@ -98,3 +98,37 @@ def test_network_input_leaves_the_views_as_they_were():
     prepared = network_input(mean_colour(), views)
     assert prepared.dtype == torch.float32
     assert (views == 7).all()
+
+
+@pytest.mark.parametrize(
+    ("asked", "there", "device"),
+    [
+        (None, False, "cpu"),
+        (None, True, "cuda"),
+        ("auto", False, "cpu"),
+        ("auto", True, "cuda"),
+        ("cpu", True, "cpu"),
+        ("cuda", True, "cuda"),
+    ],
+)
+def test_the_device_is_the_one_that_the_run_asks_for(monkeypatch, asked, there, device):
+    monkeypatch.delenv("CONCEPTRAST_DEVICE", raising=False)
+    if asked is not None:
+        monkeypatch.setenv("CONCEPTRAST_DEVICE", asked)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
+    assert default_device() == torch.device(device)
+
+
+def test_a_gpu_that_is_asked_for_and_not_there_is_said(monkeypatch):
+    monkeypatch.setenv("CONCEPTRAST_DEVICE", "cuda")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(
+        ConfigError, match=r"'device' is cuda, but .*: set it to auto or cpu, or run where there is a GPU"
+    ):
+        default_device()
+
+
+def test_a_device_that_does_not_exist_is_named_with_those_that_do(monkeypatch):
+    monkeypatch.setenv("CONCEPTRAST_DEVICE", "cudo")
+    with pytest.raises(ConfigError, match="unknown device in CONCEPTRAST_DEVICE 'cudo'; nearest: cuda"):
+        default_device()

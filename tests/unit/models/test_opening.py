@@ -104,7 +104,7 @@ def test_weights_of_another_architecture_name_what_differs(tmp_path, source):
 def test_weights_of_another_shape_name_both_shapes(tmp_path, source):
     state = source.module.state_dict() | {"conv1.weight": torch.zeros(64, 1, 7, 7)}
     torch.save(state, path := tmp_path / "weights.pth")
-    with pytest.raises(ModelError, match=r"conv1.weight \(64, 1, 7, 7\) instead of \(64, 3, 7, 7\)"):
+    with pytest.raises(ModelError, match=r"conv1.weight \(64, 1, 7, 7\) instead of \(32, 3, 7, 7\)"):
         load_model("resnet10", path, class_names=NAMES)
 
 

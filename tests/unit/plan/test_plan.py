@@ -17,7 +17,7 @@ import yaml
 from conceptrast.base.errors import ConfigError
 from conceptrast.models.published import torchvision_classifiers
 from conceptrast.plan.analyses.bias import networks
-from conceptrast.plan.before_start import missing, unknown_classes
+from conceptrast.plan.before_start import missing, too_many_shards, unknown_classes
 from conceptrast.plan.plan import Plan, prepare_environment
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -97,6 +97,41 @@ def test_classes_that_a_model_does_not_have_are_named(
     assert len(lines) == len(message)
     assert all(line.startswith(f"'studies.first.classes': {start}") for line, start in zip(lines, message, strict=True))
     assert unknown_classes(plan, [{"dataset": "pairs"}]) == []
+
+
+@pytest.mark.parametrize(
+    ("entry", "n_classes"),
+    [
+        ({"architecture": "resnet10"}, 10),
+        ({"architecture": "resnet10", "class_names": ["cat"]}, 1),
+        ({"architecture": "resnet50", "weights": "IMAGENET1K_V1"}, 1000),
+    ],
+)
+def test_more_jobs_than_classes_are_refused_with_both_numbers(
+    inside: Path, entry: dict[str, Any], n_classes: int
+) -> None:
+    plan = plan_of(entry, classes=[0])
+    fits = Plan({**plan.resolved, "class_shards": n_classes}, SOURCE)
+    assert too_many_shards(fits, JOB) == []
+    [line] = too_many_shards(Plan({**plan.resolved, "class_shards": n_classes + 1}, SOURCE), JOB)
+    assert line.startswith(f"'class_shards' is {n_classes + 1}, but the model of 'studies.first' has {n_classes} class")
+    assert line.endswith(f": set it to {n_classes} at most")
+
+
+def test_jobs_are_not_counted_against_classes_that_nobody_knows_yet(inside: Path) -> None:
+    plan = plan_of({"architecture": "resnet50", "weights": "mine.pth"})
+    assert too_many_shards(Plan({**plan.resolved, "class_shards": 5000}, SOURCE), JOB) == []
+
+
+@pytest.mark.parametrize(("device", "there", "wanted"), [
+    ("auto", True, True), ("auto", False, False), ("cpu", True, False), ("cuda", False, True),
+])  # fmt: skip
+def test_steps_take_a_gpu_if_the_run_asks_for_one_or_leaves_it_open(
+    monkeypatch: pytest.MonkeyPatch, device: str, there: bool, wanted: bool
+) -> None:
+    monkeypatch.setattr("conceptrast.plan.plan.has_gpu", lambda: there)
+    plan = plan_of({"architecture": "resnet10"})
+    assert Plan({**plan.resolved, "device": device}, SOURCE).wants_gpu == wanted
 
 
 def test_classes_of_pairs_that_a_model_does_not_have_are_named(inside: Path) -> None:

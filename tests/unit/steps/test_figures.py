@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from conceptrast.base.errors import ConfigError
 from conceptrast.base.names import file_name
 from conceptrast.steps import attribute, component_prediction, factorize, figures, index, predict, prototypes
 from conceptrast.steps.runner import call
@@ -26,6 +27,7 @@ def study(tmp_path_factory) -> tuple[dict, object]:
         "study": "pairs",
         "max_rejected": 0.01,
         "card_recipe": "recommended",
+        "cards": None,
         "recipes": {
             "published": {"components": 3},
             "recommended": {
@@ -87,3 +89,38 @@ def test_cards_and_overview_can_be_read(study) -> None:
         with Image.open(file) as image:
             image.load()
             assert image.width == 1400
+
+
+def test_only_the_classes_that_are_named_get_a_card(study, tmp_path) -> None:
+    settings, folder = study
+    classes = pd.read_csv(folder / "manifest.csv")
+    wanted = classes["class"].iloc[0]
+    files = {name: folder / f"{name}.parquet" for name in ("index", "predictions", "prototypes")}
+    call(
+        figures.main,
+        settings | {"cards": [classes["class_name"].iloc[0], int(wanted)]},
+        **files,
+        class_names=folder / "class_names.json",
+        components=folder / "components.npz",
+        prediction=folder / "prediction.csv",
+        attributions=[folder / "attribution.npz"],
+        cards=tmp_path / "cards",
+        overview=tmp_path / "overview.png",
+        manifest=tmp_path / "manifest.csv",
+    )
+    assert pd.read_csv(tmp_path / "manifest.csv")["class"].tolist() == [wanted]
+    assert len(list((tmp_path / "cards").iterdir())) == 1
+    assert (tmp_path / "overview.png").exists()
+
+
+def test_more_shards_than_classes_are_refused_by_the_step_that_opens_the_model(study, tmp_path) -> None:
+    settings, folder = study
+    files = {name: folder / f"{name}.parquet" for name in ("index", "predictions")}
+    with pytest.raises(ConfigError, match="'class_shards' is 11, but resnet10 has 10 classes: set it to 10 at most"):
+        call(
+            attribute.main,
+            settings | {"shards": 11},
+            **files,
+            class_names=folder / "class_names.json",
+            attribution=tmp_path / "attribution.npz",
+        )

@@ -200,4 +200,4 @@ def test_a_step_that_used_the_gpu_says_how_busy_it_was(
 
 
 def test_the_gpu_is_watched_for_steps_that_choose_where_a_model_computes() -> None:
-    assert Path(inspect.getfile(importlib.import_module(DEVICE))).read_text().count("torch.cuda.is_available()") == 1
+    assert Path(inspect.getfile(importlib.import_module(DEVICE))).read_text().count("torch.cuda.is_available()") > 0

@@ -102,6 +102,7 @@ class Study(Section):
     window: Window = key("window in this study, in place of the recipes'", None)
     rectify: bool = key("true: factorize relu(activations) where a layer has negative activations", False)
     classes: Classes | None = key("classes that are explained, by name or index; if left out, all", None)
+    cards: Classes | None = key("classes that get a card, by name or index; if left out, all that are explained", None)
     predicted_by: ModelName | None = key(
         "another model: a class's images are those that it predicts as the class", None
     )
@@ -178,7 +179,13 @@ def concept_recovery(plan: Plan, study: str) -> Config:
 def figures(plan: Plan, study: str) -> Config:
     """Settings of the step for one study."""
     chosen = recipe_settings(plan, study)
-    return {**study_settings(plan, study), "study": study, "card_recipe": card_recipe(chosen), "recipes": chosen}
+    return {
+        **study_settings(plan, study),
+        "study": study,
+        "cards": plan.studies[study].get("cards"),
+        "card_recipe": card_recipe(chosen),
+        "recipes": chosen,
+    }
 
 
 def implementations(plan: Plan, **_: str) -> list[str]:
