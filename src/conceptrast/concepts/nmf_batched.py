@@ -25,6 +25,8 @@ BATCH_BYTES = 64 * 2**20
 SKETCH = 8
 """Directions of the sketch for each component."""
 LEAST_SKETCH = 24
+SMALL = 512
+"""Up to so many rows or channels, sizes are rounded coarsely."""
 PERIOD = 10
 """How many passes there are from one look at the change to the next."""
 EXACT_GAIN = 1e-5
@@ -304,13 +306,17 @@ def polish(rows: Rows, start: Factors, max_iter: int) -> Factors:
 
 
 def padded_size(count: int) -> int:
-    """A number of rows or channels, rounded up to one of eight numbers between two powers of two.
+    """A number of rows or channels, rounded up.
+
+    Large numbers become one of eight between two powers of two, so little is computed in vain. Small ones become one of
+    two, so that many small classes have the same size: there, the number of operations costs more than their size.
 
     Example:
-        >>> [padded_size(count) for count in (1, 7, 9, 540, 2940, 1280)]
-        [1, 7, 9, 576, 3072, 1280]
+        >>> [padded_size(count) for count in (1, 7, 9, 100, 540, 2940, 1280)]
+        [1, 8, 12, 128, 576, 3072, 1280]
     """
-    step = max(1, 2 ** (count.bit_length() - 4))
+    finer = 4 if count > SMALL else 2
+    step = max(1, 2 ** (count.bit_length() - finer))
     return -(-count // step) * step
 
 

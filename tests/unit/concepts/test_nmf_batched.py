@@ -12,6 +12,7 @@ from scipy.optimize import nnls
 from conceptrast.base.errors import ConceptrastError, ConfigError, LayerError, ShapeError
 from conceptrast.concepts.nmf import NothingToFactorizeError, reconstruction_error
 from conceptrast.concepts.nmf_batched import (
+    SMALL,
     Factors,
     Rows,
     alternate,
@@ -208,7 +209,7 @@ def test_bad_rows_are_named() -> None:
     assert batched_nmf([], 1) == []
 
 
-def test_sizes_are_rounded_up_by_an_eighth_at_most() -> None:
+def test_large_sizes_are_rounded_up_by_an_eighth_at_most_and_small_ones_by_a_half() -> None:
     for count in range(1, 5000):
-        assert count <= padded_size(count) <= count * 1.125
+        assert count <= padded_size(count) <= count * (1.125 if count > SMALL else 1.5)
         assert padded_size(padded_size(count)) == padded_size(count)
