@@ -78,7 +78,7 @@ def start_server() -> None:
         number = listener.fileno()
         command = [sys.executable, "-m", __name__, str(number)]
         server = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=[number])
-    atexit.register(server.communicate)
+    atexit.register(server.kill)
     os.environ[SERVER] = str(socket_file)
 
 
