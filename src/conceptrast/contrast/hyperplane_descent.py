@@ -24,6 +24,7 @@ from conceptrast.base.packed_matrix import PackedMatrix
 from conceptrast.base.processor import multiplies_bfloat16
 from conceptrast.base.streams import Stream, generator
 from conceptrast.contrast.hyperplane_solvers import Solver
+from conceptrast.contrast.hyperplane_span import descend_in_span, has_few_features
 from conceptrast.contrast.pairs import Pair
 from conceptrast.models.inference import PRECISIONS, default_device
 
@@ -83,6 +84,8 @@ class ClassGroup(NamedTuple):
     """``[G, n, 1]``: 1 for a feature, 0 for padding."""
     labels: Tensor
     """``[G, K, 1]`` the class's label on each side: 0 for the first class of the pair, 1 for the second."""
+    place: slice
+    """The rows of the group's sides."""
 
 
 class Sides(NamedTuple):
@@ -129,21 +132,24 @@ def sides_of(
         else:
             grouped.append([target])
     rows = np.zeros((len(pairs), 2), np.int64)
-    n_rows = 0
+    starts = [0]
     for group in grouped:
         k = max(len(members[target]) for target in group)
-        for target in group:
+        for turn, target in enumerate(group):
             for place, (number, label) in enumerate(members[target]):
-                rows[number, label] = n_rows + place
-            n_rows += k
+                rows[number, label] = starts[-1] + turn * k + place
+        starts.append(starts[-1] + k * len(group))
 
     # What belongs to the sides of a pair.
-    partners = np.arange(n_rows)
+    partners = np.arange(starts[-1])
     partners[rows] = rows[:, ::-1]
-    counts = np.ones(n_rows, np.float32)
+    counts = np.ones(starts[-1], np.float32)
     counts[rows] = [[len(features[first]) + len(features[second])] * 2 for first, second in pairs]
     return Sides(
-        groups=[_class_group(features, members, group, kind=kind, device=device) for group in grouped],
+        groups=[
+            _class_group(features, members, group, start=start, kind=kind, device=device)
+            for group, start in zip(grouped, starts[:-1], strict=True)
+        ],
         partners=torch.from_numpy(partners).to(device),
         counts=torch.from_numpy(counts[:, None]).to(device),
         firsts=torch.from_numpy(rows[:, 0].copy()).to(device),
@@ -164,10 +170,11 @@ def _class_group(
     features: Mapping[int, np.ndarray],
     members: Mapping[int, Sequence[tuple[int, int]]],
     group: Sequence[int],
+    start: int,
     kind: torch.dtype,
     device: torch.device | str,
 ) -> ClassGroup:
-    """The features and labels of some classes."""
+    """The features and labels of some classes, whose sides begin at the row ``start``."""
     # Arrays as large as the largest class.
     n, k = (max(len(of[target]) for target in group) for of in (features, members))
     rows = torch.zeros(len(group), n, features[group[0]].shape[1], dtype=kind)
@@ -183,10 +190,11 @@ def _class_group(
         rows=PackedRows(rows, n_sides=k) if _on_processor(device) else BatchedRows(rows.to(device)),
         real=real.to(device),
         labels=labels.to(device),
+        place=slice(start, start + len(group) * k),
     )
 
 
-def descent_step(sides: Sides, normals: Tensor, biases: Tensor, learning_rate: float) -> None:
+def descent_step(sides: Sides, normals: Tensor, biases: Tensor, learning_rate: float, backwards: bool = False) -> None:
     r"""One step of gradient descent on the binary cross-entropy of all pairs, in place.
 
     .. math:: W_p \leftarrow W_p - \frac{\eta}{n_A + n_B} \sum_f (\sigma(z_{fp}) - y_{fp}) f, \qquad
@@ -197,6 +205,8 @@ def descent_step(sides: Sides, normals: Tensor, biases: Tensor, learning_rate: f
         normals: ``[M, C]`` float32; both sides of a pair have the same.
         biases: ``[M, 1]`` float32, likewise.
         learning_rate: :math:`\eta`.
+        backwards: whether the last class comes first. The result is the same. If every second step goes backwards, the
+            features that the step before has used last are still in the processor's cache.
 
     Example:
         >>> sides = sides_of({0: np.array([[1.0]]), 1: np.array([[3.0]])}, [(0, 1)], torch.float32)
@@ -206,22 +216,19 @@ def descent_step(sides: Sides, normals: Tensor, biases: Tensor, learning_rate: f
         ([[0.5], [0.5]], [[0.0], [0.0]])
     """
     # Each class's part of the sums over features.
-    sums = []
-    shifts = []
-    start = 0
-    for rows, real, labels in sides.groups:
-        shape = labels.shape[:2]
-        stop = start + shape.numel()
+    sums: list[Tensor] = []
+    shifts: list[Tensor] = []
+    for group in reversed(sides.groups) if backwards else sides.groups:
         # Rows are sides and columns are features. In this order both products are fastest.
-        logits = rows.logits(normals[start:stop].unflatten(0, shape)).add_(biases[start:stop].unflatten(0, shape))
-        residuals = logits.sigmoid_().sub_(labels)
-        sums.append(rows.sums(residuals).flatten(0, 1))
-        shifts.append((residuals @ real).flatten(0, 1))
-        start = stop
+        shape = group.labels.shape[:2]
+        logits = group.rows.logits(normals[group.place].unflatten(0, shape))
+        residuals = logits.add_(biases[group.place].unflatten(0, shape)).sigmoid_().sub_(group.labels)
+        sums.append(group.rows.sums(residuals).flatten(0, 1))
+        shifts.append((residuals @ group.real).flatten(0, 1))
 
     # Both classes of a pair move its plane.
     for values, parts in ((normals, sums), (biases, shifts)):
-        of_class = torch.cat(parts).float()
+        of_class = torch.cat(parts[::-1] if backwards else parts).float()
         of_pair = of_class.index_select(0, sides.partners).add_(of_class)
         values.addcdiv_(of_pair, sides.counts, value=-learning_rate)
 
@@ -249,6 +256,9 @@ def descend(
     Raises:
         ConceptrastError: the descent gives numbers that are not finite.
 
+    Pairs with few features are moved in coordinates of the features, always in float32: see
+    :func:`~conceptrast.contrast.hyperplane_span.descend_in_span`. The steps are the same.
+
     Source: arXiv 2502.03422 and its code: ``torch.nn.Linear``, BCE, SGD 0.01, 100 steps, the whole batch.
 
     Example:
@@ -257,31 +267,51 @@ def descend(
         >>> normals.tolist(), biases.tolist()
         ([[-1.0, 1.0]], [0.0])
     """
-    # Features and pairs, where the descent runs.
     device = default_device()
-    narrow = precision == PRECISIONS[1] and (device.type != "cpu" or multiplies_bfloat16())
-    kind = torch.bfloat16 if narrow else torch.float32
-    sides = sides_of(features, pairs, kind, device)
-
-    # Start and descent. Both sides of a pair start from the same plane, and rows of padding anywhere.
     channels = next(iter(features.values())).shape[1]
-    starts = [start.to(device) for start in _start(pairs, channels, solver.init, seed)]
-    normals, biases = (start.new_zeros(len(sides.partners), start.shape[1]) for start in starts)
-    for values, start in zip((normals, biases), starts, strict=True):
-        values[sides.firsts] = start
-        values[sides.partners[sides.firsts]] = start
-    for _ in range(solver.steps):
-        descent_step(sides, normals, biases, learning_rate=solver.learning_rate)
-
-    # One row for each pair.
-    normals = normals[sides.firsts]
-    biases = biases[sides.firsts]
+    start = _start(pairs, channels, solver.init, seed)
+    if has_few_features(features, pairs):
+        normals, biases = descend_in_span(features, pairs, solver, start, device=device)
+    else:
+        normals, biases = descend_in_channels(features, pairs, solver, start, device=device, precision=precision)
     if not (normals.isfinite().all() and biases.isfinite().all()):
         raise ConceptrastError(
             f"hyperplanes '{solver.name}' are not finite after {solver.steps} steps: lower the learning rate "
             f"{solver.learning_rate}"
         )
     return normals.cpu().numpy(), biases[:, 0].cpu().numpy()
+
+
+def descend_in_channels(
+    features: Mapping[int, np.ndarray],
+    pairs: Sequence[Pair],
+    solver: Solver,
+    start: tuple[Tensor, Tensor],
+    device: torch.device,
+    precision: str = "float32",
+) -> tuple[Tensor, Tensor]:
+    """The descent by :func:`descent_step`, which moves the channels of all normals.
+
+    Args:
+        features, pairs, solver, precision: see :func:`descend`.
+        start: normals ``[P, C]`` and biases ``[P, 1]`` from which the descent starts.
+        device: where it runs.
+
+    Returns:
+        Normals ``[P, C]`` and biases ``[P, 1]``, float32 on the device.
+    """
+    narrow = precision == PRECISIONS[1] and (device.type != "cpu" or multiplies_bfloat16())
+    kind = torch.bfloat16 if narrow else torch.float32
+    sides = sides_of(features, pairs, kind, device)
+    # Both sides of a pair start from the same plane, and rows of padding anywhere.
+    normals, biases = (part.new_zeros((len(sides.partners), part.shape[1]), device=device) for part in start)
+    for values, part in zip((normals, biases), start, strict=True):
+        values[sides.firsts] = part.to(device)
+        values[sides.partners[sides.firsts]] = part.to(device)
+    for step in range(solver.steps):
+        descent_step(sides, normals, biases, learning_rate=solver.learning_rate, backwards=step % 2 == 1)
+    # One row for each pair.
+    return normals[sides.firsts], biases[sides.firsts]
 
 
 def _start(pairs: Sequence[Pair], channels: int, init: str, seed: int) -> tuple[Tensor, Tensor]:
