@@ -72,7 +72,8 @@ class Picture(AxesImage):
         magnification = renderer.get_image_magnification()
         image = Image.fromarray(np.ascontiguousarray(self.get_array()))
         # Whole pixels.
-        left, bottom = round(box.x0 * magnification), round(box.y0 * magnification)
+        left = round(box.x0 * magnification)
+        bottom = round(box.y0 * magnification)
         width = max(1, round(box.x1 * magnification) - left)
         height = max(1, round(box.y1 * magnification) - bottom)
         scale = width / image.width
