@@ -122,9 +122,8 @@ def _maps_or_flat(
             return {methods[0]: np.zeros((1, *images.shape[2:]), np.float32)}
     # Some image or some method has no map: each for itself.
     if len(methods) > 1:
-        return {
-            method: _maps_or_flat(split, images, targets, methods=[method], seed=seed)[method] for method in methods
-        }
+        alone = [_maps_or_flat(split, images, targets, methods=[method], seed=seed) for method in methods]
+        return {method: maps for part in alone for method, maps in part.items()}
     [method] = methods
     parts = [
         _maps_or_flat(split, image[None], [target], methods=methods, seed=seed)[method]
