@@ -40,14 +40,8 @@ STEPS = "conceptrast.steps."
 
 PACKAGES = (
     *("torch.fx", "conceptrast.base.torchvision_ops", "safetensors.torch", "pandas", "pyarrow.parquet", "PIL.Image"),
-    *(
-        "matplotlib.figure",
-        "sklearn.linear_model",
-        "sklearn.decomposition",
-        "scipy.sparse.linalg",
-        "skimage.segmentation",
-    ),
-    *("sklearn.cluster", "mlflow"),
+    *("matplotlib.figure", "pytorch_grad_cam", "sklearn.linear_model", "sklearn.decomposition", "scipy.sparse.linalg"),
+    *("skimage.segmentation", "sklearn.cluster", "mlflow"),
 )
 """What is imported, the most needed first. None of it starts threads that a forked process would miss."""
 
