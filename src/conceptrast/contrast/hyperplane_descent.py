@@ -6,22 +6,21 @@ Normals and biases are kept for every side: ``M`` rows, which are the sides clas
 normals in one piece. Both sides of a pair have the same plane.
 
 One step for all pairs costs two matrix products for each class: its features times the normals of all its sides, and
-the way back. There is no loop over both pairs and steps. On a processor each class runs by itself, with features that
-were packed once for all steps. On a GPU, classes of about the same size are padded and run in one batch.
+the way back. Classes of about the same size are padded and run in one batch. There is no loop over both pairs and
+steps.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Sized
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from conceptrast.base.errors import ConceptrastError
-from conceptrast.base.packed_matrix import PackedMatrix
-from conceptrast.base.processor import multiplies_bfloat16
+from conceptrast.base.processor import multiplies_small_bfloat16
 from conceptrast.base.streams import Stream, generator
 from conceptrast.contrast.hyperplane_solvers import Solver
 from conceptrast.contrast.hyperplane_span import descend_in_span, has_few_features
@@ -29,57 +28,14 @@ from conceptrast.contrast.pairs import Pair
 from conceptrast.models.inference import PRECISIONS, default_device
 
 FULL = 0.8
-"""Classes are padded together only if each has at least this share of the rows and pairs of the largest."""
-
-
-class Rows(Protocol):
-    """The features of ``G`` classes, each padded to ``n`` rows, as one factor of both products of a step."""
-
-    def logits(self, normals: Tensor) -> Tensor:
-        """``[G, K, C]`` normals give ``[G, K, n]`` float32."""
-
-    def sums(self, residuals: Tensor) -> Tensor:
-        """``[G, K, n]`` residuals give the sums of features that they weigh, ``[G, K, C]`` in the features' type."""
-
-
-class BatchedRows:
-    """Several classes at once, ``[G, n, C]``; the rows after a class's last feature are zero."""
-
-    def __init__(self, rows: Tensor) -> None:
-        self.rows = rows
-
-    def logits(self, normals: Tensor) -> Tensor:
-        """See :class:`Rows`."""
-        return torch.bmm(normals.to(self.rows.dtype), self.rows.mT).float()
-
-    def sums(self, residuals: Tensor) -> Tensor:
-        """See :class:`Rows`."""
-        return torch.bmm(residuals.to(self.rows.dtype), self.rows)
-
-
-class PackedRows:
-    """One class, ``[1, n, C]``, packed for both products."""
-
-    def __init__(self, rows: Tensor, n_sides: int) -> None:
-        [features] = rows
-        self.kind = features.dtype
-        self.features = PackedMatrix(features, n_sides)
-        self.channels = PackedMatrix(features.T, n_sides)
-
-    def logits(self, normals: Tensor) -> Tensor:
-        """See :class:`Rows`."""
-        return self.features.product(normals[0].to(self.kind)).float()[None]
-
-    def sums(self, residuals: Tensor) -> Tensor:
-        """See :class:`Rows`."""
-        return self.channels.product(residuals[0].to(self.kind))[None]
+"""Classes are padded together only if each has at least this share of the rows and sides of the largest."""
 
 
 class ClassGroup(NamedTuple):
     """``G`` classes of about the same size. Each is padded to ``n`` rows and ``K`` sides."""
 
-    rows: Rows
-    """The features of the classes."""
+    rows: Tensor
+    """``[G, n, C]``; the rows after a class's last feature are zero."""
     real: Tensor
     """``[G, n, 1]``: 1 for a feature, 0 for padding."""
     labels: Tensor
@@ -103,7 +59,7 @@ class Sides(NamedTuple):
 def sides_of(
     features: Mapping[int, np.ndarray], pairs: Sequence[Pair], kind: torch.dtype, device: torch.device | str = "cpu"
 ) -> Sides:
-    """Put classes into groups: on a processor each by itself, on a GPU so that padding adds a fifth at most.
+    """Put classes into groups, so that rows and sides are padded by a fifth at most.
 
     Args:
         features: ``[n_i, C]`` by class.
@@ -114,8 +70,8 @@ def sides_of(
     Example:
         >>> features = {0: np.ones((9, 1)), 1: np.ones((3, 1)), 2: np.ones((10, 1))}
         >>> sides = sides_of(features, [(0, 1), (1, 2), (0, 2)], torch.float32)
-        >>> [tuple(group.real.shape) for group in sides.groups], sides.partners.tolist(), sides.firsts.tolist()
-        ([(1, 10, 1), (1, 9, 1), (1, 3, 1)], [5, 3, 4, 1, 2, 0], [2, 5, 3])
+        >>> [tuple(group.rows.shape) for group in sides.groups], sides.partners.tolist(), sides.firsts.tolist()
+        ([(2, 10, 1), (1, 3, 1)], [5, 3, 4, 1, 2, 0], [2, 5, 3])
     """
     # The sides of each class: number of the pair, and the class's label in it.
     members: dict[int, list[tuple[int, int]]] = {}
@@ -124,10 +80,9 @@ def sides_of(
             members.setdefault(target, []).append((number, label))
 
     # Groups of classes, and the row of each side.
-    batched = not _on_processor(device)
     grouped: list[list[int]] = []
     for target in sorted(members, key=lambda target: (-len(features[target]), -len(members[target]), target)):
-        if batched and grouped and _fits(grouped[-1], target, features) and _fits(grouped[-1], target, members):
+        if grouped and _fits(grouped[-1], target, features) and _fits(grouped[-1], target, members):
             grouped[-1].append(target)
         else:
             grouped.append([target])
@@ -154,10 +109,6 @@ def sides_of(
         counts=torch.from_numpy(counts[:, None]).to(device),
         firsts=torch.from_numpy(rows[:, 0].copy()).to(device),
     )
-
-
-def _on_processor(device: torch.device | str) -> bool:
-    return torch.device(device).type == "cpu"
 
 
 def _fits(group: Sequence[int], target: int, of: Mapping[int, Sized]) -> bool:
@@ -187,14 +138,14 @@ def _class_group(
         real[place, : len(features[target])] = 1
         labels[place, : len(members[target]), 0] = torch.tensor([float(label) for _, label in members[target]])
     return ClassGroup(
-        rows=PackedRows(rows, n_sides=k) if _on_processor(device) else BatchedRows(rows.to(device)),
+        rows=rows.to(device),
         real=real.to(device),
         labels=labels.to(device),
         place=slice(start, start + len(group) * k),
     )
 
 
-def descent_step(sides: Sides, normals: Tensor, biases: Tensor, learning_rate: float, backwards: bool = False) -> None:
+def descent_step(sides: Sides, normals: Tensor, biases: Tensor, learning_rate: float) -> None:
     r"""One step of gradient descent on the binary cross-entropy of all pairs, in place.
 
     .. math:: W_p \leftarrow W_p - \frac{\eta}{n_A + n_B} \sum_f (\sigma(z_{fp}) - y_{fp}) f, \qquad
@@ -205,8 +156,6 @@ def descent_step(sides: Sides, normals: Tensor, biases: Tensor, learning_rate: f
         normals: ``[M, C]`` float32; both sides of a pair have the same.
         biases: ``[M, 1]`` float32, likewise.
         learning_rate: :math:`\eta`.
-        backwards: whether the last class comes first. The result is the same. If every second step goes backwards, the
-            features that the step before has used last are still in the processor's cache.
 
     Example:
         >>> sides = sides_of({0: np.array([[1.0]]), 1: np.array([[3.0]])}, [(0, 1)], torch.float32)
@@ -218,17 +167,17 @@ def descent_step(sides: Sides, normals: Tensor, biases: Tensor, learning_rate: f
     # Each class's part of the sums over features.
     sums: list[Tensor] = []
     shifts: list[Tensor] = []
-    for group in reversed(sides.groups) if backwards else sides.groups:
+    for group in sides.groups:
         # Rows are sides and columns are features. In this order both products are fastest.
         shape = group.labels.shape[:2]
-        logits = group.rows.logits(normals[group.place].unflatten(0, shape))
+        logits = torch.bmm(normals[group.place].unflatten(0, shape).to(group.rows.dtype), group.rows.mT).float()
         residuals = logits.add_(biases[group.place].unflatten(0, shape)).sigmoid_().sub_(group.labels)
-        sums.append(group.rows.sums(residuals).flatten(0, 1))
+        sums.append(torch.bmm(residuals.to(group.rows.dtype), group.rows).flatten(0, 1))
         shifts.append((residuals @ group.real).flatten(0, 1))
 
     # Both classes of a pair move its plane.
     for values, parts in ((normals, sums), (biases, shifts)):
-        of_class = torch.cat(parts[::-1] if backwards else parts).float()
+        of_class = torch.cat(parts).float()
         of_pair = of_class.index_select(0, sides.partners).add_(of_class)
         values.addcdiv_(of_pair, sides.counts, value=-learning_rate)
 
@@ -248,7 +197,7 @@ def descend(
         solver: the start, the steps and the learning rate.
         seed: the seed of a random start; each ordered pair has its own draw, which does not depend on the other pairs.
         precision: the precision of the matrix products, ``float32`` or ``bfloat16``; normals and biases are float32 in
-            both. If a processor has no products of bfloat16, they are float32, which is faster there and more exact.
+            both. On a processor where small products of bfloat16 are slower, they are float32.
 
     Returns:
         Normals ``[P, C]`` and biases ``[P]``, float32.
@@ -300,7 +249,7 @@ def descend_in_channels(
     Returns:
         Normals ``[P, C]`` and biases ``[P, 1]``, float32 on the device.
     """
-    narrow = precision == PRECISIONS[1] and (device.type != "cpu" or multiplies_bfloat16())
+    narrow = precision == PRECISIONS[1] and (device.type != "cpu" or multiplies_small_bfloat16())
     kind = torch.bfloat16 if narrow else torch.float32
     sides = sides_of(features, pairs, kind, device)
     # Both sides of a pair start from the same plane, and rows of padding anywhere.
@@ -308,8 +257,8 @@ def descend_in_channels(
     for values, part in zip((normals, biases), start, strict=True):
         values[sides.firsts] = part.to(device)
         values[sides.partners[sides.firsts]] = part.to(device)
-    for step in range(solver.steps):
-        descent_step(sides, normals, biases, learning_rate=solver.learning_rate, backwards=step % 2 == 1)
+    for _ in range(solver.steps):
+        descent_step(sides, normals, biases, learning_rate=solver.learning_rate)
     # One row for each pair.
     return normals[sides.firsts], biases[sides.firsts]
 
