@@ -23,6 +23,7 @@ from conceptrast.base.errors import ConceptrastError
 from conceptrast.base.processor import multiplies_small_bfloat16
 from conceptrast.base.streams import Stream, generator
 from conceptrast.contrast.hyperplane_solvers import Solver
+from conceptrast.contrast.hyperplane_span import descend_in_span, has_few_features
 from conceptrast.contrast.pairs import Pair
 from conceptrast.models.inference import PRECISIONS, default_device
 
@@ -204,6 +205,9 @@ def descend(
     Raises:
         ConceptrastError: the descent gives numbers that are not finite.
 
+    Pairs with few features are moved in coordinates of the features, always in float32: see
+    :func:`~conceptrast.contrast.hyperplane_span.descend_in_span`. The steps are the same.
+
     Source: arXiv 2502.03422 and its code: ``torch.nn.Linear``, BCE, SGD 0.01, 100 steps, the whole batch.
 
     Example:
@@ -212,31 +216,51 @@ def descend(
         >>> normals.tolist(), biases.tolist()
         ([[-1.0, 1.0]], [0.0])
     """
-    # Features and pairs, where the descent runs.
     device = default_device()
-    narrow = precision == PRECISIONS[1] and (device.type != "cpu" or multiplies_small_bfloat16())
-    kind = torch.bfloat16 if narrow else torch.float32
-    sides = sides_of(features, pairs, kind, device)
-
-    # Start and descent. Both sides of a pair start from the same plane, and rows of padding anywhere.
     channels = next(iter(features.values())).shape[1]
-    starts = [start.to(device) for start in _start(pairs, channels, solver.init, seed)]
-    normals, biases = (start.new_zeros(len(sides.partners), start.shape[1]) for start in starts)
-    for values, start in zip((normals, biases), starts, strict=True):
-        values[sides.firsts] = start
-        values[sides.partners[sides.firsts]] = start
-    for _ in range(solver.steps):
-        descent_step(sides, normals, biases, learning_rate=solver.learning_rate)
-
-    # One row for each pair.
-    normals = normals[sides.firsts]
-    biases = biases[sides.firsts]
+    start = _start(pairs, channels, solver.init, seed)
+    if has_few_features(features, pairs):
+        normals, biases = descend_in_span(features, pairs, solver, start, device=device)
+    else:
+        normals, biases = descend_in_channels(features, pairs, solver, start, device=device, precision=precision)
     if not (normals.isfinite().all() and biases.isfinite().all()):
         raise ConceptrastError(
             f"hyperplanes '{solver.name}' are not finite after {solver.steps} steps: lower the learning rate "
             f"{solver.learning_rate}"
         )
     return normals.cpu().numpy(), biases[:, 0].cpu().numpy()
+
+
+def descend_in_channels(
+    features: Mapping[int, np.ndarray],
+    pairs: Sequence[Pair],
+    solver: Solver,
+    start: tuple[Tensor, Tensor],
+    device: torch.device,
+    precision: str = "float32",
+) -> tuple[Tensor, Tensor]:
+    """The descent by :func:`descent_step`, which moves the channels of all normals.
+
+    Args:
+        features, pairs, solver, precision: see :func:`descend`.
+        start: normals ``[P, C]`` and biases ``[P, 1]`` from which the descent starts.
+        device: where it runs.
+
+    Returns:
+        Normals ``[P, C]`` and biases ``[P, 1]``, float32 on the device.
+    """
+    narrow = precision == PRECISIONS[1] and (device.type != "cpu" or multiplies_small_bfloat16())
+    kind = torch.bfloat16 if narrow else torch.float32
+    sides = sides_of(features, pairs, kind, device)
+    # Both sides of a pair start from the same plane, and rows of padding anywhere.
+    normals, biases = (part.new_zeros((len(sides.partners), part.shape[1]), device=device) for part in start)
+    for values, part in zip((normals, biases), start, strict=True):
+        values[sides.firsts] = part.to(device)
+        values[sides.partners[sides.firsts]] = part.to(device)
+    for _ in range(solver.steps):
+        descent_step(sides, normals, biases, learning_rate=solver.learning_rate)
+    # One row for each pair.
+    return normals[sides.firsts], biases[sides.firsts]
 
 
 def _start(pairs: Sequence[Pair], channels: int, init: str, seed: int) -> tuple[Tensor, Tensor]:

@@ -21,12 +21,12 @@ from conceptrast.base.usage import Usage
 RESULTS = "results"
 RECORDS = ".snakemake/metadata"
 
-OTHER_RUN = 60.0
-"""Seconds between the last file of a job and its log. If they are further apart, the log is of another job."""
+NOTICED = 300.0
+"""Seconds in which Snakemake has noticed that a job has ended; on a cluster it may take three minutes.
 
-PAUSE = 300.0
-"""Seconds in which no job ran: then another call of Snakemake went on with the run. On a cluster, Snakemake may take
-three minutes to notice that a job has ended."""
+A log and a file that are further apart are of different jobs. If no job runs for longer, another call of Snakemake went
+on with the run.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +111,7 @@ class RunTimes:
         jobs = sorted(self.jobs, key=lambda job: job.start)
         stretches = [[jobs[0].start, jobs[0].end]]
         for job in jobs[1:]:
-            if job.start > stretches[-1][1] + PAUSE:
+            if job.start > stretches[-1][1] + NOTICED:
                 stretches.append([job.start, job.end])
             else:
                 stretches[-1][1] = max(stretches[-1][1], job.end)
@@ -208,7 +208,7 @@ def _job(records: Sequence[dict], folder: Path) -> Job | None:
     """The job that these records are of; None without a log of its own that says what the job used."""
     written = max(record["endtime"] for record in records)
     logs = [folder / log for log in records[0]["log"] or () if (folder / log).is_file()]
-    if not logs or abs(logs[0].stat().st_mtime - written) > OTHER_RUN:
+    if not logs or abs(logs[0].stat().st_mtime - written) > NOTICED:
         return None
     usage = Usage.parse(logs[0].read_text())
     if usage is None:

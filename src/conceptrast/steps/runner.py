@@ -3,8 +3,8 @@
 A step is a function ``main(settings, inputs, outputs)``. ``settings`` is one JSON object. ``inputs`` and ``outputs``
 are objects of ``Inputs`` and ``Outputs``, dataclasses of the step. Each field is an option of the command line with the
 same name: one path (``Path``), several paths (``list[Path]``), a number or a text (``int``, ``str``). A field with a
-default may be left out. The log goes to standard error, where a person can watch it, and to ``--log``. Its last line
-says what the step has used: ``conceptrast times`` reads it.
+default may be left out. The log goes to standard error, where a person can watch it, and to ``--log``. The last line
+there says what the step has used: ``conceptrast times`` reads it.
 """
 
 from __future__ import annotations
@@ -95,12 +95,15 @@ def run(main: Callable[..., None], arguments: Sequence[str] | None = None) -> No
     names = {field.name for group in groups_of(main) for field in fields(group)}
     for name in {"workers", "threads"} - names:
         values.pop(name, None)
-    _start_log(log)
+    log_file = _start_log(log)
     if threads:
         _limit_threads(threads)
     try:
         with memory_explained(batch_sizes_in(values["settings"])):
-            _call_measured(main, values)
+            if log_file is not None and measures_processes():
+                _call_measured(main, values, log_file)
+            else:
+                call(main, **values)
     except ConceptrastError as error:
         _fail(str(error))
     except OSError as error:
@@ -110,11 +113,8 @@ def run(main: Callable[..., None], arguments: Sequence[str] | None = None) -> No
         sys.exit(1)
 
 
-def _call_measured(main: Callable[..., None], values: dict[str, Any]) -> None:
-    """Call a step. Then say in the log what its process has used; no result holds these numbers."""
-    if not measures_processes():
-        call(main, **values)
-        return
+def _call_measured(main: Callable[..., None], values: dict[str, Any], log_file: logging.Handler) -> None:
+    """Call a step. Then say in its log what its process has used; neither results nor the screen have these numbers."""
     importing = seconds_since_start()
     watch: AbstractContextManager[list[float]] = watched_gpu() if DEVICE in sys.modules else nullcontext([])
     with watch as shares:
@@ -122,7 +122,7 @@ def _call_measured(main: Callable[..., None], values: dict[str, Any]) -> None:
         measured = usage(importing)
     if shares and _on_gpu():
         measured = replace(measured, gpu_busy=fmean(shares))
-    LOGGER.info("%s", measured)
+    log_file.handle(logging.makeLogRecord({"msg": str(measured)}))
 
 
 def _on_gpu() -> bool:
@@ -131,13 +131,17 @@ def _on_gpu() -> bool:
     return torch is not None and torch.cuda.is_initialized()
 
 
-def _start_log(log: Path | None) -> None:
+def _start_log(log: Path | None) -> logging.Handler | None:
+    """Start the log, on the screen and in a file if there is one; return what writes to the file."""
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    log_file = None
     if log is not None:
         log.parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.FileHandler(log, mode="w"))
+        log_file = logging.FileHandler(log, mode="w")
+        handlers.append(log_file)
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=handlers, force=True)
     logging.captureWarnings(True)
+    return log_file
 
 
 def _limit_threads(threads: int) -> None:

@@ -13,6 +13,7 @@ from conceptrast.contrast import hyperplane_descent
 from conceptrast.contrast.hyperplane_descent import descend, descent_step, sides_of
 from conceptrast.contrast.hyperplane_fit import accuracies, fit_pairs, regress
 from conceptrast.contrast.hyperplane_solvers import Solver, solvers_from_settings
+from conceptrast.contrast.hyperplane_span import has_few_features
 from conceptrast.contrast.hyperplanes import NO_PLANE, Hyperplane, random_hyperplane
 
 ZERO = Solver("zero")
@@ -202,3 +203,36 @@ def test_a_random_plane_is_as_long_and_goes_through_the_middle():
 def test_wrong_solvers_are_named(settings, message):
     with pytest.raises(ConfigError, match=message):
         solvers_from_settings([{"name": "a", **settings}])
+
+
+@pytest.mark.parametrize("init", ["zero", "random"])
+@pytest.mark.parametrize("n_pairs_at_once", [1, 4, 100])
+def test_coordinates_of_the_features_and_channels_are_moved_alike(monkeypatch, init, n_pairs_at_once):
+    rng = np.random.default_rng(5)
+    # Classes of one to nine features with 96 channels.
+    few = {target: rng.standard_normal((1 + target, 96)).astype(np.float32) for target in range(9)}
+    pairs = list(combinations(few, 2))
+    solver = Solver("some", init=init, steps=40, learning_rate=0.3)
+    assert has_few_features(few, pairs)
+    monkeypatch.setattr("conceptrast.contrast.hyperplane_span.CACHED", n_pairs_at_once * (2 * 9) ** 2)
+    in_span = descend(few, pairs, solver, seed=3)
+    monkeypatch.setattr("conceptrast.contrast.hyperplane_descent.has_few_features", lambda *_: False)
+    in_channels = descend(few, pairs, solver, seed=3)
+    for one, other in zip(in_span, in_channels, strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-6)
+
+
+def test_coordinates_of_the_features_are_those_of_a_plain_loop():
+    rng = np.random.default_rng(6)
+    few = {target: rng.standard_normal((n, 40)).astype(np.float32) for target, n in ((0, 3), (1, 5))}
+    rows = np.concatenate([few[0], few[1]]).astype(np.float64)
+    labels = np.repeat([0.0, 1.0], [3, 5])
+    normal = np.zeros(40)
+    bias = 0.0
+    for _ in range(25):
+        residuals = 1 / (1 + np.exp(-(rows @ normal + bias))) - labels
+        normal -= 0.2 / 8 * residuals @ rows
+        bias -= 0.2 / 8 * residuals.sum()
+    normals, biases = descend(few, [(0, 1)], Solver("zero", steps=25, learning_rate=0.2))
+    np.testing.assert_allclose(normals[0], normal, atol=1e-6)
+    assert biases[0] == pytest.approx(bias, abs=1e-6)

@@ -156,9 +156,12 @@ def test_what_nobody_foresaw_leaves_its_traceback_in_the_log(tmp_path: Path) -> 
     assert "ZeroDivisionError: surprise" in log.read_text()
 
 
-def test_a_log_ends_with_what_the_step_used(tmp_path: Path, step: tuple[Callable[..., None], list[Any]]) -> None:
+def test_a_log_ends_with_what_the_step_used_and_the_screen_is_left_alone(
+    tmp_path: Path, step: tuple[Callable[..., None], list[Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
     log = tmp_path / "step.log"
     run(step[0], [*OPTIONS, "--log", str(log)])
+    assert capsys.readouterr().err == ""
     usage = Usage.parse(log.read_text().splitlines()[-1])
     assert usage is not None
     assert 0 < usage.importing <= usage.seconds
