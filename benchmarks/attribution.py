@@ -35,8 +35,8 @@ SAMPLES = 5
 NOISE = 0.25
 BASELINE = 1.0
 BATCH = 64
-#: Target beside the published procedure where the processor has no AMX.
-BFLOAT16_WITHOUT_AMX = 4.5
+#: Target in bfloat16 beside the published procedure where the processor has no AMX; 5.3 to 5.5 was measured there.
+BFLOAT16_WITHOUT_AMX = 5.0
 #: Attribution runs at least at this share of the throughput of a forward pass.
 FORWARD_TARGET = 0.92
 

@@ -4,8 +4,8 @@
 pair for itself: a linear layer, binary cross-entropy over the whole batch, SGD. Ours fits the 190 unordered pairs
 together, two matrix products a class and step, and knows the other 190 by their sign. The peer takes a tenth of the
 ordered pairs, drawn evenly, and its time is multiplied by ten; all of them would take minutes and show the same. Row
-``bfloat16`` is what the setting ``precision: bfloat16`` gives: products in bfloat16 where the processor has them,
-otherwise in float32.
+``bfloat16`` is what the setting ``precision: bfloat16`` gives: products in bfloat16 where the processor is faster in
+it, otherwise in float32.
 
 The memory row fits one of 40 shards of a study with 1,000 classes of 100 features in a process of its own, features
 read from a file, and puts its peak (resident set; Linux) beside 8 GiB.

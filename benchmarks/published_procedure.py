@@ -17,7 +17,7 @@ from sklearn.decomposition import NMF
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, cosine_similarity
 
-from conceptrast.attribution.smooth import noisy_copies
+from conceptrast.attribution.noise import Smoothing
 
 Pair = tuple[int, int]
 
@@ -50,10 +50,12 @@ def attribution(network: nn.Module, layer: str, images: Tensor, targets: np.ndar
     """Raw and rectified channel means ``[N, h, w]`` of the attribution, averaged over noisy copies of each image."""
     explain = LayerDeepLift(network, network.get_submodule(layer))
     blank = torch.full_like(images[:1], BASELINE)
+    smoothing = Smoothing(samples=SAMPLES, noise=NOISE)
     raw = []
     rectified = []
     for number, target in enumerate(targets.tolist()):
-        [copies] = noisy_copies(images[number][None], np.array([number]), copies=SAMPLES, noise=NOISE, seed=0)
+        image = images[number][None]
+        [copies] = smoothing.noisy(image, smoothing.draw(np.array([number]), image.shape[1:]))
         total = torch.zeros(())
         for copy in copies:
             total = total + explain.attribute(copy[None], blank, target=target).detach()

@@ -9,8 +9,7 @@ rule train_autoencoder:
         history="latent_bias/{bias}/{condition}/autoencoder-{seed}.training.csv",
     log:
         "logs/train_autoencoder/{bias}/{condition}/{seed}.log",
-    priority: 5  # it takes all cores: early, so that no core waits for the other later
-    threads: all_cores()
+    priority: 5  # others wait for it: early
     resources:
         **needs(3000),
     params:
@@ -27,8 +26,7 @@ rule train_latent_resnet:
         history="latent_bias/{bias}/{condition}/resnet-{seed}.training.csv",
     log:
         "logs/train_latent_resnet/{bias}/{condition}/{seed}.log",
-    priority: 5  # it takes all cores: early, so that no core waits for the other later
-    threads: all_cores()
+    priority: 5  # others wait for it: early
     resources:
         **needs(3000),
     params:
@@ -46,8 +44,7 @@ rule latent_bias:
         figures=[bias_figure(figure) for figure in BIAS_FIGURES],
     log:
         "logs/latent_bias/{bias}.log",
-    priority: 5  # it takes all cores: early, so that no core waits for the other later
-    threads: all_cores()
+    priority: 5  # others wait for it: early
     resources:
         **needs(3000),
     params:

@@ -244,9 +244,9 @@ def check_before_start(jobs):
 
     This is no rule: an input that only has to be there first would hide from Snakemake what else has changed.
     """
-    stop_if_wrong(jobs)
     if workflow.local_exec:
         start_server()
+    stop_if_wrong(jobs)
     due = PLAN.settings("check_layers", jobs=[job.wildcards for job in jobs])
     # Only this machine is asked for a GPU: on a cluster, the nodes may have one that this machine lacks.
     due["device"] = workflow.local_exec and any(job.resources.get("gpu") for job in jobs)

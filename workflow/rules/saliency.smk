@@ -13,6 +13,7 @@ rule saliency:
         figure=in_report("figures/saliency/{view}/maps.png", "saliency"),
     log:
         "logs/saliency/{view}.log",
+    priority: 1  # the longest on one core: as soon as it can start
     resources:
         **needs(2500),
     params:
@@ -33,6 +34,7 @@ rule saliency_tests:
         figure=in_report("figures/saliency/{view}/tests.png", "saliency_tests"),
     log:
         "logs/saliency_tests/{view}.log",
+    priority: 1  # the longest on one core: as soon as it can start
     resources:
         **needs(2500),
     params:

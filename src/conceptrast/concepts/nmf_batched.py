@@ -25,6 +25,8 @@ BATCH_BYTES = 64 * 2**20
 SKETCH = 8
 """Directions of the sketch for each component."""
 LEAST_SKETCH = 24
+SMALL = 512
+"""Up to so many rows or channels, sizes are rounded coarsely."""
 PERIOD = 10
 """How many passes there are from one look at the change to the next."""
 EXACT_GAIN = 1e-5
@@ -89,10 +91,10 @@ def batched_nmf(
     So most passes run on a sketch of the rows (:func:`~conceptrast.concepts.nmf_start.sketch`), whose products are
     some twenty times cheaper, and the last passes run on the rows themselves.
 
-    *Stopping rule.* A class has finished when a pass changes less than ``tolerance`` of what its first pass changed.
-    The change of a pass is :math:`\sum_j G_{jj} \sum_i |\Delta F_{ji}|` over both factors; it is looked at every
-    :data:`PERIOD` passes. On the sketch, this ends the first stage. Then passes over the rows follow, until one lowers
-    :math:`\lVert V - W^T H \rVert^2` by less than :data:`EXACT_GAIN` of :math:`\lVert V \rVert^2`.
+    *Stopping rule.* A class has finished when the projected gradient of both factors (:func:`projected_gradient`) is
+    below ``tolerance`` of what it was in the first pass, as in scikit-learn. On the sketch, this ends the first stage.
+    Then passes over the rows follow, until one lowers :math:`\lVert V - W^T H \rVert^2` by less than
+    :data:`EXACT_GAIN` of :math:`\lVert V \rVert^2`.
 
     *Other classes do not matter.* Classes of the same size, rounded up (:func:`padded_size`), are factorized together.
     Rows and channels that are zero are left out where that makes a class smaller. A class that has finished is no
@@ -145,7 +147,16 @@ def batched_nmf(
     return [results[number] for number in range(len(packed))]
 
 
-def hals_step(factor: Tensor, products: Tensor, gram: Tensor) -> Tensor:
+class Step(NamedTuple):
+    """What :func:`hals_step` gives."""
+
+    factor: Tensor
+    """The updated factor ``[B, k, m]``, not negative."""
+    unbounded: Tensor
+    """``[B, k, m]``: what each row would be if it could be negative."""
+
+
+def hals_step(factor: Tensor, products: Tensor, gram: Tensor) -> Step:
     r"""Update one factor while the other is fixed, one component after the other.
 
     .. math:: F_j \leftarrow \max\Big(0, \frac{P_j - \sum_{l \ne j} G_{j l} F_l}{G_{j j}}\Big), \quad j = 1, \dots, k
@@ -158,13 +169,10 @@ def hals_step(factor: Tensor, products: Tensor, gram: Tensor) -> Tensor:
         products: ``P`` ``[B, k, m]``, the other factor times the rows.
         gram: ``G`` ``[B, k, k]``, the other factor times itself.
 
-    Returns:
-        ``[B, k, m]``, not negative.
-
     Example:
         >>> rows = torch.tensor([[[4.0, 2.0], [2.0, 6.0]]])
         >>> components = torch.tensor([[[2.0, 0.0], [0.0, 2.0]]])
-        >>> hals_step(torch.ones(1, 2, 2), components @ rows.mT, components @ components.mT).tolist()
+        >>> hals_step(torch.ones(1, 2, 2), components @ rows.mT, components @ components.mT).factor.tolist()
         [[[2.0, 1.0], [1.0, 3.0]]]
     """
     size = gram.diagonal(dim1=1, dim2=2)
@@ -172,12 +180,37 @@ def hals_step(factor: Tensor, products: Tensor, gram: Tensor) -> Tensor:
     inverse = torch.where(used, 1 / size, 0)[:, :, None]
     others = -gram * inverse
     others.diagonal(dim1=1, dim2=2).copy_(~used)
-    wanted = products * inverse
+    unbounded = products * inverse
     updated = factor.clone()
     for j in range(factor.shape[1]):
-        row = torch.baddbmm(wanted[:, j : j + 1], others[:, j : j + 1], updated)
+        row = unbounded[:, j : j + 1].baddbmm_(others[:, j : j + 1], updated)
         torch.clamp_min(row, 0, out=updated[:, j : j + 1])
-    return updated
+    return Step(updated, unbounded)
+
+
+def projected_gradient(factor: Tensor, unbounded: Tensor, gram: Tensor) -> Tensor:
+    r"""How far a factor was from a minimum when it was updated.
+
+    .. math:: \sum_{j i} |g_{j i}|, \qquad g_{j i} = G_{jj} (F_{ji} - F^*_{ji}), \quad
+        \text{or 0 where } F_{ji} = 0 \text{ and } F^*_{ji} \le 0
+
+    Args:
+        factor: ``F`` before the update ``[B, k, m]``.
+        unbounded: ``F*``, what each row would be if it could be negative ``[B, k, m]``.
+        gram: ``G`` ``[B, k, k]``.
+
+    Returns:
+        ``[B]`` float64.
+
+    Source: the violation by which scikit-learn's coordinate descent stops.
+
+    Example:
+        >>> factor = torch.tensor([[[0.0, 0.0, 4.0]]])
+        >>> projected_gradient(factor, torch.tensor([[[-1.0, 2.0, -3.0]]]), torch.tensor([[[2.0]]])).tolist()
+        [18.0]
+    """
+    moved = torch.where((factor > 0) | (unbounded > 0), (unbounded - factor).abs(), 0)
+    return (moved.sum(dim=2) * gram.diagonal(dim1=1, dim2=2)).sum(dim=1).double()
 
 
 def alternate(rows: Multiplied, start: Factors, max_iter: int, tolerance: float, left_out: Tensor | int = 0) -> Factors:
@@ -187,7 +220,7 @@ def alternate(rows: Multiplied, start: Factors, max_iter: int, tolerance: float,
         rows: the rows, or their sketch.
         start: both factors; they are left as they were.
         max_iter: the largest number of passes.
-        tolerance: a class has finished when a pass changes less than this share of what its first pass changed.
+        tolerance: a class has finished when its projected gradient is below this share of that of the first pass.
         left_out: how many channels of zeros each class has that ``rows`` lack ``[B]``. In the first update, components
             have the start's 1 there; afterwards 0.
 
@@ -201,21 +234,24 @@ def alternate(rows: Multiplied, start: Factors, max_iter: int, tolerance: float,
     beyond = torch.as_tensor(left_out, device=codes.device).reshape(-1, 1, 1)
     for iteration in range(max_iter):
         # One pass.
-        before = Factors(codes, components)
         of_components = components @ components.mT
         if iteration == 0:
             of_components = of_components + beyond
-        codes = hals_step(codes, rows.with_components(components), of_components)
-        of_codes = codes @ codes.mT
-        components = hals_step(components, rows.with_codes(codes), of_codes)
+        of_rows = hals_step(codes, rows.with_components(components), of_components)
+        of_codes = of_rows.factor @ of_rows.factor.mT
+        of_channels = hals_step(components, rows.with_codes(of_rows.factor), of_codes)
+        before = Factors(codes, components)
+        codes = of_rows.factor
+        components = of_channels.factor
         if iteration % PERIOD:
             continue
 
         # Which classes have finished.
-        change = _change(codes, before.codes, of_components) + _change(components, before.components, of_codes)
+        gradient = projected_gradient(before.codes, of_rows.unbounded, of_components)
+        gradient = gradient + projected_gradient(before.components, of_channels.unbounded, of_codes)
         if iteration == 0:
-            first = change
-        finished = change <= tolerance * first
+            first = gradient
+        finished = gradient <= tolerance * first
         if finished.any():
             results.codes[running[finished]] = codes[finished]
             results.components[running[finished]] = components[finished]
@@ -250,10 +286,10 @@ def polish(rows: Rows, start: Factors, max_iter: int) -> Factors:
         products = rows.with_components(components)
         gram = components @ components.mT
         before = _error(codes, products, gram)
-        codes = hals_step(codes, products, gram)
+        codes = hals_step(codes, products, gram).factor
         products = rows.with_codes(codes)
         gram = codes @ codes.mT
-        components = hals_step(components, products, gram)
+        components = hals_step(components, products, gram).factor
         gain = before - _error(components, products, gram)
         results.codes[running] = codes
         results.components[running] = components
@@ -270,13 +306,17 @@ def polish(rows: Rows, start: Factors, max_iter: int) -> Factors:
 
 
 def padded_size(count: int) -> int:
-    """A number of rows or channels, rounded up to one of eight numbers between two powers of two.
+    """A number of rows or channels, rounded up.
+
+    Large numbers become one of eight between two powers of two, so little is computed in vain. Small ones become one of
+    two, so that many small classes have the same size: there, the number of operations costs more than their size.
 
     Example:
-        >>> [padded_size(count) for count in (1, 7, 9, 540, 2940, 1280)]
-        [1, 7, 9, 576, 3072, 1280]
+        >>> [padded_size(count) for count in (1, 7, 9, 100, 540, 2940, 1280)]
+        [1, 8, 12, 128, 576, 3072, 1280]
     """
-    step = max(1, 2 ** (count.bit_length() - 4))
+    finer = 4 if count > SMALL else 2
+    step = max(1, 2 ** (count.bit_length() - finer))
     return -(-count // step) * step
 
 
@@ -360,11 +400,6 @@ def _factorize(classes: Sequence[_Packed], size: tuple[int, int], options: _Opti
         return alternate(rows, start, options.max_iter, options.tolerance, left_out=beyond)
     near = alternate(sketched, start, options.max_iter, options.tolerance, left_out=beyond)
     return polish(rows, near, options.max_iter)
-
-
-def _change(updated: Tensor, before: Tensor, gram: Tensor) -> Tensor:
-    sizes = (updated - before).abs().sum(dim=2)
-    return (sizes * gram.diagonal(dim1=1, dim2=2)).sum(dim=1).double()
 
 
 def _error(factor: Tensor, products: Tensor, gram: Tensor) -> Tensor:

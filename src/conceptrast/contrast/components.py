@@ -180,23 +180,14 @@ def contrast_sets(
     heads: list[tuple[int, int, str, str]] = []
     results: list[ContrastiveComponents] = []
     skipped: list[tuple[int, int, str, str]] = []
-    for target, activations in classes:
-        contrasts = [
-            (baseline, pair, plane)
-            for baseline, by_pair in planes.items()
-            for pair, plane in by_pair.items()
-            if target in pair
+    sides = _sides(classes, planes, rectify=rectify, names=names, skipped=skipped)
+    for batch in in_batches(sides, size=lambda side: side.rows.nbytes, most=BATCH_BYTES):
+        heads += [side.head for side in batch]
+        factors = factorizations([side.rows for side in batch], n_components, seed, solver)
+        results += [
+            strongest_first(side.rows, factorization, side.removed)
+            for side, factorization in zip(batch, factors, strict=True)
         ]
-        what = f"contrasting {names[target] if names else f'class {target}'}"
-        seen = progress(contrasts, what, len(contrasts), "planes")
-        sides = _sides(target, activations, seen, rectify=rectify, skipped=skipped)
-        for batch in in_batches(sides, size=lambda side: side.rows.nbytes, most=BATCH_BYTES):
-            heads += [side.head for side in batch]
-            factors = factorizations([side.rows for side in batch], n_components, seed, solver)
-            results += [
-                strongest_first(side.rows, factorization, side.removed)
-                for side, factorization in zip(batch, factors, strict=True)
-            ]
 
     # The same as arrays.
     types = (("first", np.int64), ("second", np.int64), ("baseline", np.str_), ("side", np.str_))
@@ -225,22 +216,30 @@ class _Side(NamedTuple):
 
 
 def _sides(
-    target: int,
-    activations: Tensor,
-    contrasts: Iterable[tuple[str, Pair, Hyperplane]],
+    classes: Iterable[tuple[int, Tensor]],
+    planes: Mapping[str, Mapping[Pair, Hyperplane]],
     *,
     rectify: bool,
+    names: Sequence[str],
     skipped: list[tuple[int, int, str, str]],
 ) -> Iterator[_Side]:
-    """The rows of a class on its side of every plane; sides without any go to ``skipped`` with the reason."""
-    for baseline, pair, plane in contrasts:
-        side, plane_of_class = (SIDES[0], plane) if pair[0] == target else (SIDES[1], plane.reversed())
-        try:
-            rows, removed = side_rows(activations, plane_of_class, rectify)
-        except NothingToFactorizeError as error:
-            skipped.append((*pair, baseline, f"no position lies on the side of class {target}: {error}"))
-        else:
-            yield _Side((*pair, baseline, side), rows, removed)
+    """The rows of every class on its side of each plane; sides without any go to ``skipped`` with the reason."""
+    for target, activations in classes:
+        contrasts = [
+            (baseline, pair, plane)
+            for baseline, by_pair in planes.items()
+            for pair, plane in by_pair.items()
+            if target in pair
+        ]
+        what = f"contrasting {names[target] if names else f'class {target}'}"
+        for baseline, pair, plane in progress(contrasts, what, len(contrasts), "planes"):
+            side, plane_of_class = (SIDES[0], plane) if pair[0] == target else (SIDES[1], plane.reversed())
+            try:
+                rows, removed = side_rows(activations, plane_of_class, rectify)
+            except NothingToFactorizeError as error:
+                skipped.append((*pair, baseline, f"no position lies on the side of class {target}: {error}"))
+            else:
+                yield _Side((*pair, baseline, side), rows, removed)
 
 
 def set_names(sets: Mapping[str, np.ndarray], prototypes: pd.DataFrame) -> pd.DataFrame:

@@ -6,83 +6,42 @@ Normals and biases are kept for every side: ``M`` rows, which are the sides clas
 normals in one piece. Both sides of a pair have the same plane.
 
 One step for all pairs costs two matrix products for each class: its features times the normals of all its sides, and
-the way back. There is no loop over both pairs and steps. On a processor each class runs by itself, with features that
-were packed once for all steps. On a GPU, classes of about the same size are padded and run in one batch.
+the way back. Classes of about the same size are padded and run in one batch. There is no loop over both pairs and
+steps.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Sized
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from conceptrast.base.errors import ConceptrastError
-from conceptrast.base.packed_matrix import PackedMatrix
-from conceptrast.base.processor import multiplies_bfloat16
+from conceptrast.base.processor import multiplies_small_bfloat16
 from conceptrast.base.streams import Stream, generator
 from conceptrast.contrast.hyperplane_solvers import Solver
+from conceptrast.contrast.hyperplane_span import descend_in_span, has_few_features
 from conceptrast.contrast.pairs import Pair
 from conceptrast.models.inference import PRECISIONS, default_device
 
 FULL = 0.8
-"""Classes are padded together only if each has at least this share of the rows and pairs of the largest."""
-
-
-class Rows(Protocol):
-    """The features of ``G`` classes, each padded to ``n`` rows, as one factor of both products of a step."""
-
-    def logits(self, normals: Tensor) -> Tensor:
-        """``[G, K, C]`` normals give ``[G, K, n]`` float32."""
-
-    def sums(self, residuals: Tensor) -> Tensor:
-        """``[G, K, n]`` residuals give the sums of features that they weigh, ``[G, K, C]`` in the features' type."""
-
-
-class BatchedRows:
-    """Several classes at once, ``[G, n, C]``; the rows after a class's last feature are zero."""
-
-    def __init__(self, rows: Tensor) -> None:
-        self.rows = rows
-
-    def logits(self, normals: Tensor) -> Tensor:
-        """See :class:`Rows`."""
-        return torch.bmm(normals.to(self.rows.dtype), self.rows.mT).float()
-
-    def sums(self, residuals: Tensor) -> Tensor:
-        """See :class:`Rows`."""
-        return torch.bmm(residuals.to(self.rows.dtype), self.rows)
-
-
-class PackedRows:
-    """One class, ``[1, n, C]``, packed for both products."""
-
-    def __init__(self, rows: Tensor, n_sides: int) -> None:
-        [features] = rows
-        self.kind = features.dtype
-        self.features = PackedMatrix(features, n_sides)
-        self.channels = PackedMatrix(features.T, n_sides)
-
-    def logits(self, normals: Tensor) -> Tensor:
-        """See :class:`Rows`."""
-        return self.features.product(normals[0].to(self.kind)).float()[None]
-
-    def sums(self, residuals: Tensor) -> Tensor:
-        """See :class:`Rows`."""
-        return self.channels.product(residuals[0].to(self.kind))[None]
+"""Classes are padded together only if each has at least this share of the rows and sides of the largest."""
 
 
 class ClassGroup(NamedTuple):
     """``G`` classes of about the same size. Each is padded to ``n`` rows and ``K`` sides."""
 
-    rows: Rows
-    """The features of the classes."""
+    rows: Tensor
+    """``[G, n, C]``; the rows after a class's last feature are zero."""
     real: Tensor
     """``[G, n, 1]``: 1 for a feature, 0 for padding."""
     labels: Tensor
     """``[G, K, 1]`` the class's label on each side: 0 for the first class of the pair, 1 for the second."""
+    place: slice
+    """The rows of the group's sides."""
 
 
 class Sides(NamedTuple):
@@ -100,7 +59,7 @@ class Sides(NamedTuple):
 def sides_of(
     features: Mapping[int, np.ndarray], pairs: Sequence[Pair], kind: torch.dtype, device: torch.device | str = "cpu"
 ) -> Sides:
-    """Put classes into groups: on a processor each by itself, on a GPU so that padding adds a fifth at most.
+    """Put classes into groups, so that rows and sides are padded by a fifth at most.
 
     Args:
         features: ``[n_i, C]`` by class.
@@ -111,8 +70,8 @@ def sides_of(
     Example:
         >>> features = {0: np.ones((9, 1)), 1: np.ones((3, 1)), 2: np.ones((10, 1))}
         >>> sides = sides_of(features, [(0, 1), (1, 2), (0, 2)], torch.float32)
-        >>> [tuple(group.real.shape) for group in sides.groups], sides.partners.tolist(), sides.firsts.tolist()
-        ([(1, 10, 1), (1, 9, 1), (1, 3, 1)], [5, 3, 4, 1, 2, 0], [2, 5, 3])
+        >>> [tuple(group.rows.shape) for group in sides.groups], sides.partners.tolist(), sides.firsts.tolist()
+        ([(2, 10, 1), (1, 3, 1)], [5, 3, 4, 1, 2, 0], [2, 5, 3])
     """
     # The sides of each class: number of the pair, and the class's label in it.
     members: dict[int, list[tuple[int, int]]] = {}
@@ -121,37 +80,35 @@ def sides_of(
             members.setdefault(target, []).append((number, label))
 
     # Groups of classes, and the row of each side.
-    batched = not _on_processor(device)
     grouped: list[list[int]] = []
     for target in sorted(members, key=lambda target: (-len(features[target]), -len(members[target]), target)):
-        if batched and grouped and _fits(grouped[-1], target, features) and _fits(grouped[-1], target, members):
+        if grouped and _fits(grouped[-1], target, features) and _fits(grouped[-1], target, members):
             grouped[-1].append(target)
         else:
             grouped.append([target])
     rows = np.zeros((len(pairs), 2), np.int64)
-    n_rows = 0
+    starts = [0]
     for group in grouped:
         k = max(len(members[target]) for target in group)
-        for target in group:
+        for turn, target in enumerate(group):
             for place, (number, label) in enumerate(members[target]):
-                rows[number, label] = n_rows + place
-            n_rows += k
+                rows[number, label] = starts[-1] + turn * k + place
+        starts.append(starts[-1] + k * len(group))
 
     # What belongs to the sides of a pair.
-    partners = np.arange(n_rows)
+    partners = np.arange(starts[-1])
     partners[rows] = rows[:, ::-1]
-    counts = np.ones(n_rows, np.float32)
+    counts = np.ones(starts[-1], np.float32)
     counts[rows] = [[len(features[first]) + len(features[second])] * 2 for first, second in pairs]
     return Sides(
-        groups=[_class_group(features, members, group, kind=kind, device=device) for group in grouped],
+        groups=[
+            _class_group(features, members, group, start=start, kind=kind, device=device)
+            for group, start in zip(grouped, starts[:-1], strict=True)
+        ],
         partners=torch.from_numpy(partners).to(device),
         counts=torch.from_numpy(counts[:, None]).to(device),
         firsts=torch.from_numpy(rows[:, 0].copy()).to(device),
     )
-
-
-def _on_processor(device: torch.device | str) -> bool:
-    return torch.device(device).type == "cpu"
 
 
 def _fits(group: Sequence[int], target: int, of: Mapping[int, Sized]) -> bool:
@@ -164,10 +121,11 @@ def _class_group(
     features: Mapping[int, np.ndarray],
     members: Mapping[int, Sequence[tuple[int, int]]],
     group: Sequence[int],
+    start: int,
     kind: torch.dtype,
     device: torch.device | str,
 ) -> ClassGroup:
-    """The features and labels of some classes."""
+    """The features and labels of some classes, whose sides begin at the row ``start``."""
     # Arrays as large as the largest class.
     n, k = (max(len(of[target]) for target in group) for of in (features, members))
     rows = torch.zeros(len(group), n, features[group[0]].shape[1], dtype=kind)
@@ -180,9 +138,10 @@ def _class_group(
         real[place, : len(features[target])] = 1
         labels[place, : len(members[target]), 0] = torch.tensor([float(label) for _, label in members[target]])
     return ClassGroup(
-        rows=PackedRows(rows, n_sides=k) if _on_processor(device) else BatchedRows(rows.to(device)),
+        rows=rows.to(device),
         real=real.to(device),
         labels=labels.to(device),
+        place=slice(start, start + len(group) * k),
     )
 
 
@@ -206,18 +165,15 @@ def descent_step(sides: Sides, normals: Tensor, biases: Tensor, learning_rate: f
         ([[0.5], [0.5]], [[0.0], [0.0]])
     """
     # Each class's part of the sums over features.
-    sums = []
-    shifts = []
-    start = 0
-    for rows, real, labels in sides.groups:
-        shape = labels.shape[:2]
-        stop = start + shape.numel()
+    sums: list[Tensor] = []
+    shifts: list[Tensor] = []
+    for group in sides.groups:
         # Rows are sides and columns are features. In this order both products are fastest.
-        logits = rows.logits(normals[start:stop].unflatten(0, shape)).add_(biases[start:stop].unflatten(0, shape))
-        residuals = logits.sigmoid_().sub_(labels)
-        sums.append(rows.sums(residuals).flatten(0, 1))
-        shifts.append((residuals @ real).flatten(0, 1))
-        start = stop
+        shape = group.labels.shape[:2]
+        logits = torch.bmm(normals[group.place].unflatten(0, shape).to(group.rows.dtype), group.rows.mT).float()
+        residuals = logits.add_(biases[group.place].unflatten(0, shape)).sigmoid_().sub_(group.labels)
+        sums.append(torch.bmm(residuals.to(group.rows.dtype), group.rows).flatten(0, 1))
+        shifts.append((residuals @ group.real).flatten(0, 1))
 
     # Both classes of a pair move its plane.
     for values, parts in ((normals, sums), (biases, shifts)):
@@ -241,13 +197,16 @@ def descend(
         solver: the start, the steps and the learning rate.
         seed: the seed of a random start; each ordered pair has its own draw, which does not depend on the other pairs.
         precision: the precision of the matrix products, ``float32`` or ``bfloat16``; normals and biases are float32 in
-            both. If a processor has no products of bfloat16, they are float32, which is faster there and more exact.
+            both. On a processor where small products of bfloat16 are slower, they are float32.
 
     Returns:
         Normals ``[P, C]`` and biases ``[P]``, float32.
 
     Raises:
         ConceptrastError: the descent gives numbers that are not finite.
+
+    Pairs with few features are moved in coordinates of the features, always in float32: see
+    :func:`~conceptrast.contrast.hyperplane_span.descend_in_span`. The steps are the same.
 
     Source: arXiv 2502.03422 and its code: ``torch.nn.Linear``, BCE, SGD 0.01, 100 steps, the whole batch.
 
@@ -257,31 +216,51 @@ def descend(
         >>> normals.tolist(), biases.tolist()
         ([[-1.0, 1.0]], [0.0])
     """
-    # Features and pairs, where the descent runs.
     device = default_device()
-    narrow = precision == PRECISIONS[1] and (device.type != "cpu" or multiplies_bfloat16())
-    kind = torch.bfloat16 if narrow else torch.float32
-    sides = sides_of(features, pairs, kind, device)
-
-    # Start and descent. Both sides of a pair start from the same plane, and rows of padding anywhere.
     channels = next(iter(features.values())).shape[1]
-    starts = [start.to(device) for start in _start(pairs, channels, solver.init, seed)]
-    normals, biases = (start.new_zeros(len(sides.partners), start.shape[1]) for start in starts)
-    for values, start in zip((normals, biases), starts, strict=True):
-        values[sides.firsts] = start
-        values[sides.partners[sides.firsts]] = start
-    for _ in range(solver.steps):
-        descent_step(sides, normals, biases, learning_rate=solver.learning_rate)
-
-    # One row for each pair.
-    normals = normals[sides.firsts]
-    biases = biases[sides.firsts]
+    start = _start(pairs, channels, solver.init, seed)
+    if has_few_features(features, pairs):
+        normals, biases = descend_in_span(features, pairs, solver, start, device=device)
+    else:
+        normals, biases = descend_in_channels(features, pairs, solver, start, device=device, precision=precision)
     if not (normals.isfinite().all() and biases.isfinite().all()):
         raise ConceptrastError(
             f"hyperplanes '{solver.name}' are not finite after {solver.steps} steps: lower the learning rate "
             f"{solver.learning_rate}"
         )
     return normals.cpu().numpy(), biases[:, 0].cpu().numpy()
+
+
+def descend_in_channels(
+    features: Mapping[int, np.ndarray],
+    pairs: Sequence[Pair],
+    solver: Solver,
+    start: tuple[Tensor, Tensor],
+    device: torch.device,
+    precision: str = "float32",
+) -> tuple[Tensor, Tensor]:
+    """The descent by :func:`descent_step`, which moves the channels of all normals.
+
+    Args:
+        features, pairs, solver, precision: see :func:`descend`.
+        start: normals ``[P, C]`` and biases ``[P, 1]`` from which the descent starts.
+        device: where it runs.
+
+    Returns:
+        Normals ``[P, C]`` and biases ``[P, 1]``, float32 on the device.
+    """
+    narrow = precision == PRECISIONS[1] and (device.type != "cpu" or multiplies_small_bfloat16())
+    kind = torch.bfloat16 if narrow else torch.float32
+    sides = sides_of(features, pairs, kind, device)
+    # Both sides of a pair start from the same plane, and rows of padding anywhere.
+    normals, biases = (part.new_zeros((len(sides.partners), part.shape[1]), device=device) for part in start)
+    for values, part in zip((normals, biases), start, strict=True):
+        values[sides.firsts] = part.to(device)
+        values[sides.partners[sides.firsts]] = part.to(device)
+    for _ in range(solver.steps):
+        descent_step(sides, normals, biases, learning_rate=solver.learning_rate)
+    # One row for each pair.
+    return normals[sides.firsts], biases[sides.firsts]
 
 
 def _start(pairs: Sequence[Pair], channels: int, init: str, seed: int) -> tuple[Tensor, Tensor]:

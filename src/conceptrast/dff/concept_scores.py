@@ -88,7 +88,7 @@ def concept_scores(
     """
     # Head and suffix, on the vector of each concept.
     k, channels = features.concepts.shape
-    head, head_reason = head_of(test.model.module, channels)
+    head, head_reason = head_of(split.network, channels)
     vectors = torch.from_numpy(concept_vectors(features, heat)).to(test.images.device)
     scores: dict[str, np.ndarray] = {"suffix": _suffix_scores(split, test, vectors, features.heatmaps.shape[2:])}
     if head is not None:

@@ -16,7 +16,7 @@ from conceptrast.dff.concept_maps import factorize_in_order
 from conceptrast.dff.concept_scores import concept_scores
 from conceptrast.dff.factorization import DeepFeatures
 from conceptrast.models.activations import activations_of
-from conceptrast.models.inference import network_input
+from conceptrast.models.inference import for_inference, network_input
 from conceptrast.models.model import Model
 from conceptrast.models.split import SplitModel
 from conceptrast.saliency.blur import BLUR, BlurTest
@@ -102,12 +102,13 @@ def factorize_pictures(
     # Activations of all pictures.
     batches = zip(np.split(images, range(batch_size, len(images), batch_size)), views.split(batch_size), strict=True)
     activations = torch.cat([batch for _, batch in activations_of(model, split, batches, options.precision)])
+    network = for_inference(model, options.precision)
     numbers = np.arange(len(images))
     groups = [numbers] if options.shared else np.split(numbers, len(numbers))
     for group in progress(groups, "factorizing pictures", len(groups), "factorizations"):
         # What the model says of the group's pictures.
         test = BlurTest.of(
-            model,
+            network,
             network_input(model, views[group]),
             share=BLUR,
             precision=options.precision,

@@ -51,8 +51,7 @@ class FusedConvolution(nn.Module):
         self, convolution: nn.Conv2d, dtype: torch.dtype, rectifier: tuple[str, list[float]] = _NOTHING
     ) -> None:
         super().__init__()
-        weight = convolution.weight.detach().to(dtype)
-        self.weight = weight.contiguous(memory_format=torch.channels_last)
+        self.weight = convolution.weight.detach().to(dtype)
         self.bias = None if convolution.bias is None else convolution.bias.detach().to(dtype)
         padding = [int(pad) for pad in convolution.padding]
         self.sizes = (padding, list(convolution.stride), list(convolution.dilation), convolution.groups)

@@ -72,6 +72,7 @@ class SplitModel:
             example = _noise(model.preprocess, module)
         self.layer = layer
         self.network = module
+        self._prepared_for = ""
         try:
             traced = graph_cut.trace(module)
         except Exception as error:
@@ -167,9 +168,16 @@ class SplitModel:
 
         Args:
             precision: ``float32`` or ``bfloat16``; both halves have to run in it.
+
+        Returns:
+            The cut with such halves; the object itself if it was made by this method for this precision.
         """
+        if self._prepared_for == precision:
+            return self
         folded = self.folded()
-        return folded._with_halves(_fused(folded._prefix, precision), _fused(folded._suffix, precision))
+        prepared = copy.copy(folded._with_halves(_fused(folded._prefix, precision), _fused(folded._suffix, precision)))
+        prepared._prepared_for = precision
+        return prepared
 
     def _with_halves(self, prefix: Half, suffix: Half) -> SplitModel:
         if prefix is self._prefix and suffix is self._suffix:

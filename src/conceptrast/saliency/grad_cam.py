@@ -68,7 +68,7 @@ def class_activation_maps(
         array([[[0.  , 0.25],
                 [0.5 , 1.  ]]], dtype=float32)
     """
-    return maps_by_method(split, images, targets, [method], seed)[method]
+    return maps_by_method(split, images, targets, methods=[method], seed=seed)[method]
 
 
 def maps_by_method(

@@ -7,6 +7,8 @@ and ``3+8``. The *own* concept of an image of A is the one that B lacks (``7``).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -54,18 +56,17 @@ def truth_rows(
     """
     if len(maps) != len(images):
         raise ShapeError(f"{len(maps)} maps for {len(images)} images: every image needs one")
-    # The boxes of both concepts, and the share of the map in them.
+    # The boxes of both concepts, by image and concept.
+    boxes: dict[tuple[int, str], list[tuple[int, ...]]] = {}
+    of_images = truth[truth["image"].isin(images) & truth["concept"].isin([own_concept, shared_concept])]
+    for image, concept, *box in of_images[["image", "concept", *BOX]].itertuples(index=False, name=None):
+        boxes.setdefault((image, concept), []).append(tuple(box))
+
+    # The share of each map in them.
     rows = []
     for image, values in zip(images.tolist(), maps, strict=True):
         inside = [
-            _inside(
-                truth,
-                image,
-                concept=concept,
-                size=values.shape,
-                margin=margin,
-            )
-            for concept in (own_concept, shared_concept)
+            _inside(boxes.get((image, concept), []), values.shape, margin) for concept in (own_concept, shared_concept)
         ]
         if all(mask.any() for mask in inside):
             flat = bool(values.min() == values.max())
@@ -76,13 +77,10 @@ def truth_rows(
     return pd.DataFrame(rows, columns=list(_COLUMNS))
 
 
-def _inside(
-    truth: pd.DataFrame, image: int, concept: str, size: tuple[int, ...], margin: tuple[int, int]
-) -> np.ndarray:
-    """``[H, W]`` bool: the pixels in the enlarged boxes of a concept."""
+def _inside(boxes: Sequence[tuple[int, ...]], size: tuple[int, ...], margin: tuple[int, int]) -> np.ndarray:
+    """``[H, W]`` bool: the pixels in the enlarged boxes."""
     inside = np.zeros(size, dtype=bool)
-    boxes = truth.loc[(truth["image"] == image) & (truth["concept"] == concept), list(BOX)]
-    for top, left, height, width in boxes.itertuples(index=False, name=None):
+    for top, left, height, width in boxes:
         rows = slice(max(top - margin[0], 0), top + height + margin[0])
         inside[rows, max(left - margin[1], 0) : left + width + margin[1]] = True
     return inside

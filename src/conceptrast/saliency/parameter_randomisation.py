@@ -85,7 +85,7 @@ def parameter_randomisation(
     # The trained network's maps.
     groups = stages(model, layer, most)
     trained = SplitModel(model, layer)
-    trained_maps = maps_by_method(trained, images, targets, methods, seed)
+    trained_maps = maps_by_method(trained, images, targets, methods=methods, seed=seed)
 
     # The maps of a copy that becomes random, stage by stage.
     network = copy.deepcopy(trained.network)
@@ -95,7 +95,7 @@ def parameter_randomisation(
     for number, stage in enumerate(progress(groups, what, len(groups), "stages"), start=1):
         _draw_anew(network, stage.parameters, seed)
         head = {"stage": number, "reaches": stage.name, "above_layer": stage.above_layer}
-        random_maps = _maps_or_flat(split, images, targets, methods, seed)
+        random_maps = _maps_or_flat(split, images, targets, methods=methods, seed=seed)
         for method in methods:
             for position, pair in enumerate(zip(trained_maps[method], random_maps[method], strict=True)):
                 rows.append({"position": position, "method": method} | head | similarity(*pair))
@@ -116,16 +116,17 @@ def _maps_or_flat(
 ) -> dict[str, np.ndarray]:
     """The maps ``[N, H, W]`` of a random network by method; zero where it has none."""
     try:
-        return maps_by_method(split, images, targets, methods, seed)
+        return maps_by_method(split, images, targets, methods=methods, seed=seed)
     except (LayerError, ModelError):  # other errors would have come up with the trained network
         if len(images) == len(methods) == 1:
             return {methods[0]: np.zeros((1, *images.shape[2:]), np.float32)}
     # Some image or some method has no map: each for itself.
     if len(methods) > 1:
-        return {method: _maps_or_flat(split, images, targets, [method], seed)[method] for method in methods}
+        alone = [_maps_or_flat(split, images, targets, methods=[method], seed=seed) for method in methods]
+        return {method: maps for part in alone for method, maps in part.items()}
     [method] = methods
     parts = [
-        _maps_or_flat(split, image[None], [target], methods, seed)[method]
+        _maps_or_flat(split, image[None], [target], methods=methods, seed=seed)[method]
         for image, target in zip(images, targets, strict=True)
     ]
     return {method: np.concatenate(parts)}

@@ -39,19 +39,14 @@ STEPS = "conceptrast.steps."
 """Steps are modules whose names begin so; the server runs no others."""
 
 PACKAGES = (
-    *(
-        "numpy",
-        "pandas",
-        "pyarrow.parquet",
-        "PIL.Image",
-        "torch",
-        "torch.fx",
-        "safetensors.torch",
-        "scipy.sparse.linalg",
-    ),
-    *("conceptrast.base.torchvision_ops", "sklearn.linear_model", "sklearn.decomposition", "matplotlib.figure"),
+    *("torch.fx", "conceptrast.base.torchvision_ops", "safetensors.torch", "pandas", "pyarrow.parquet", "PIL.Image"),
+    *("matplotlib.figure", "pytorch_grad_cam", "sklearn.linear_model", "sklearn.decomposition", "scipy.sparse.linalg"),
+    *("skimage.segmentation", "sklearn.cluster", "mlflow"),
 )
-"""What is imported before the first step runs. None of it starts threads that a forked process would miss."""
+"""What is imported, the most needed first. None of it starts threads that a forked process would miss."""
+
+FIRST = 3
+"""The first request is answered when so many are there; the others are imported while no request waits."""
 
 BACKLOG = 128
 """Requests that may wait while the server imports."""
@@ -77,7 +72,7 @@ def start_server() -> None:
         number = listener.fileno()
         command = [sys.executable, "-m", __name__, str(number)]
         server = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=[number])
-    atexit.register(server.communicate)
+    atexit.register(server.kill)
     os.environ[SERVER] = str(socket_file)
 
 
@@ -112,13 +107,19 @@ def serve(listener: socket.socket) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     keep_memory()
-    for package in PACKAGES:
-        importlib.import_module(package)
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    missing = list(PACKAGES)
     with listener, selectors.DefaultSelector() as ready:
         ready.register(listener, selectors.EVENT_READ)
         ready.register(sys.stdin, selectors.EVENT_READ)
         while True:
-            for key, _ in ready.select():
+            # Import the next package while nobody waits.
+            enough = len(missing) <= len(PACKAGES) - FIRST
+            events = ready.select(0 if missing else None) if enough else []
+            if not events and missing:
+                importlib.import_module(missing.pop(0))
+            # Answer those who wait.
+            for key, _ in events:
                 if key.fileobj is not listener:
                     return
                 connection, _ = listener.accept()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from conceptrast.base import processor
-from conceptrast.base.processor import multiplies_bfloat16, processor_flags
+from conceptrast.base.processor import multiplies_small_bfloat16, processor_flags
 
 
 def test_the_flags_of_the_first_core_are_read(tmp_path: Path):
@@ -20,8 +20,9 @@ def test_the_flags_of_the_first_core_are_read(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("flags", "answer"), [({"amx_bf16"}, True), ({"fpu", "avx512_bf16"}, True), ({"avx512f"}, False), (set(), False)]
+    ("flags", "answer"),
+    [({"fpu", "avx512_bf16"}, True), ({"avx512_bf16", "amx_bf16"}, False), ({"avx512f"}, False), (set(), False)],
 )
-def test_bfloat16_needs_instructions_of_its_own(monkeypatch, flags: set[str], answer: bool):
+def test_small_products_of_bfloat16_need_vectors_and_no_tiles(monkeypatch, flags: set[str], answer: bool):
     monkeypatch.setattr(processor, "processor_flags", lambda: frozenset(flags))
-    assert multiplies_bfloat16() is answer
+    assert multiplies_small_bfloat16() is answer

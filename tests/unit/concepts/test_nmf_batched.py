@@ -11,7 +11,16 @@ from scipy.optimize import nnls
 
 from conceptrast.base.errors import ConceptrastError, ConfigError, LayerError, ShapeError
 from conceptrast.concepts.nmf import NothingToFactorizeError, reconstruction_error
-from conceptrast.concepts.nmf_batched import Factors, Rows, alternate, batched_nmf, hals_step, padded_size
+from conceptrast.concepts.nmf_batched import (
+    SMALL,
+    Factors,
+    Rows,
+    alternate,
+    batched_nmf,
+    hals_step,
+    padded_size,
+    projected_gradient,
+)
 from conceptrast.concepts.nmf_start import nndsvda, sketch
 
 NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU")
@@ -44,14 +53,18 @@ def test_a_step_worked_out_by_hand() -> None:
     products = torch.tensor([[[6.0, 0.0], [3.0, -5.0]]])
     gram = torch.tensor([[[2.0, 1.0], [1.0, 1.0]]])
     before = torch.tensor([[[9.0, 9.0], [2.0, 0.0]]])
-    assert hals_step(before, products, gram).tolist() == [[[2.0, 0.0], [1.0, 0.0]]]
+    step = hals_step(before, products, gram)
+    assert step.factor.tolist() == [[[2.0, 0.0], [1.0, 0.0]]]
+    assert step.unbounded.tolist() == [[[2.0, 0.0], [1.0, -5.0]]]
     assert before.tolist() == [[[9.0, 9.0], [2.0, 0.0]]]
 
 
 def test_a_component_that_is_nowhere_stays_as_it_is() -> None:
     gram = torch.tensor([[[0.0, 0.0], [0.0, 2.0]]])
-    updated = hals_step(torch.ones(1, 2, 1), torch.tensor([[[0.0], [6.0]]]), gram)
-    assert updated.tolist() == [[[1.0], [3.0]]]
+    before = torch.ones(1, 2, 1)
+    step = hals_step(before, torch.tensor([[[0.0], [6.0]]]), gram)
+    assert step.factor.tolist() == [[[1.0], [3.0]]]
+    assert projected_gradient(before, step.unbounded, gram).tolist() == [4.0]
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -63,7 +76,7 @@ def test_steps_end_at_the_least_squares_answer(device: str) -> None:
     fixed = torch.tensor(components[None], dtype=torch.float32, device=device)
     codes = torch.ones(1, 4, 5, device=device)
     for _ in range(300):
-        codes = hals_step(codes, fixed @ values.mT, fixed @ fixed.mT)
+        codes = hals_step(codes, fixed @ values.mT, fixed @ fixed.mT).factor
     expected = [nnls(components.T, row)[0] for row in rows]
     np.testing.assert_allclose(codes[0].mT.cpu(), expected, atol=1e-4)
 
@@ -73,9 +86,9 @@ def test_no_step_raises_the_error() -> None:
     codes, components = nndsvda(sketch(values / values.mean(), 20, seed=0), n_components=4)
     errors = []
     for _ in range(20):
-        codes = hals_step(codes, components @ values.mT, components @ components.mT)
+        codes = hals_step(codes, components @ values.mT, components @ components.mT).factor
         errors.append(float((values - codes.mT @ components).norm()))
-        components = hals_step(components, codes @ values, codes @ codes.mT)
+        components = hals_step(components, codes @ values, codes @ codes.mT).factor
         errors.append(float((values - codes.mT @ components).norm()))
     assert all(after <= before * (1 + 1e-6) for before, after in pairwise(errors))
 
@@ -196,7 +209,7 @@ def test_bad_rows_are_named() -> None:
     assert batched_nmf([], 1) == []
 
 
-def test_sizes_are_rounded_up_by_an_eighth_at_most() -> None:
+def test_large_sizes_are_rounded_up_by_an_eighth_at_most_and_small_ones_by_a_half() -> None:
     for count in range(1, 5000):
-        assert count <= padded_size(count) <= count * 1.125
+        assert count <= padded_size(count) <= count * (1.125 if count > SMALL else 1.5)
         assert padded_size(padded_size(count)) == padded_size(count)

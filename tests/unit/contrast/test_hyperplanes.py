@@ -10,9 +10,10 @@ import torch
 
 from conceptrast.base.errors import ConceptrastError, ConfigError, ShapeError
 from conceptrast.contrast import hyperplane_descent
-from conceptrast.contrast.hyperplane_descent import BatchedRows, descend, descent_step, sides_of
+from conceptrast.contrast.hyperplane_descent import descend, descent_step, sides_of
 from conceptrast.contrast.hyperplane_fit import accuracies, fit_pairs, regress
 from conceptrast.contrast.hyperplane_solvers import Solver, solvers_from_settings
+from conceptrast.contrast.hyperplane_span import has_few_features
 from conceptrast.contrast.hyperplanes import NO_PLANE, Hyperplane, random_hyperplane
 
 ZERO = Solver("zero")
@@ -80,32 +81,25 @@ def test_products_in_bfloat16_give_nearly_the_same_planes(features):
     assert cosine.min() > 0.999
 
 
-def test_a_processor_without_products_of_bfloat16_takes_float32(features, monkeypatch):
+def test_a_processor_that_is_slower_in_bfloat16_takes_float32(features, monkeypatch):
     pairs = list(combinations(features, 2))
-    monkeypatch.setattr(hyperplane_descent, "multiplies_bfloat16", lambda: False)
+    monkeypatch.setattr(hyperplane_descent, "multiplies_small_bfloat16", lambda: False)
     full, _ = descend(features, pairs, ZERO)
     asked, _ = descend(features, pairs, ZERO, precision="bfloat16")
     np.testing.assert_array_equal(asked, full)
 
 
-@pytest.mark.parametrize("order", [combinations, permutations])
-def test_classes_in_one_batch_move_as_each_alone(features, monkeypatch, order):
-    """As on a GPU: classes of 30 and 25 features, and of 41, are padded; the others stand alone."""
-    pairs = list(order(features, 2))
-    alone = sides_of(features, pairs, torch.float32)
-    monkeypatch.setattr(hyperplane_descent, "_on_processor", lambda _device: False)
-    batched = sides_of(features, pairs, torch.float32)
-    assert [len(group.real) for group in batched.groups] == [1, 2, 1, 1]
-    assert all(isinstance(group.rows, BatchedRows) for group in batched.groups)
-    planes = []
-    for sides in (alone, batched):
-        normals = torch.zeros(len(sides.partners), CHANNELS)
-        biases = torch.zeros(len(sides.partners), 1)
-        for _ in range(3):
-            descent_step(sides, normals, biases, learning_rate=0.5)
-        torch.testing.assert_close(normals[sides.partners], normals, rtol=0, atol=0)
-        planes.append((normals[sides.firsts], biases[sides.firsts]))
-    torch.testing.assert_close(planes[0], planes[1])
+def test_both_sides_of_a_pair_keep_the_same_plane_in_padded_groups(features):
+    """Classes of 30 and 25 features share a group."""
+    sides = sides_of(features, list(combinations((2, 5, 6, 9), 2)), torch.float32)
+    assert [tuple(group.rows.shape[:2]) for group in sides.groups] == [(1, 41), (2, 30), (1, 18)]
+    normals = torch.zeros(len(sides.partners), CHANNELS)
+    biases = torch.zeros(len(sides.partners), 1)
+    for _ in range(3):
+        descent_step(sides, normals, biases, learning_rate=0.5)
+    torch.testing.assert_close(normals[sides.partners], normals, rtol=0, atol=0)
+    torch.testing.assert_close(biases[sides.partners], biases, rtol=0, atol=0)
+    assert (normals.abs().sum(1) > 0).all()
 
 
 def test_a_random_start_depends_on_seed_and_pair(features):
@@ -209,3 +203,36 @@ def test_a_random_plane_is_as_long_and_goes_through_the_middle():
 def test_wrong_solvers_are_named(settings, message):
     with pytest.raises(ConfigError, match=message):
         solvers_from_settings([{"name": "a", **settings}])
+
+
+@pytest.mark.parametrize("init", ["zero", "random"])
+@pytest.mark.parametrize("n_pairs_at_once", [1, 4, 100])
+def test_coordinates_of_the_features_and_channels_are_moved_alike(monkeypatch, init, n_pairs_at_once):
+    rng = np.random.default_rng(5)
+    # Classes of one to nine features with 96 channels.
+    few = {target: rng.standard_normal((1 + target, 96)).astype(np.float32) for target in range(9)}
+    pairs = list(combinations(few, 2))
+    solver = Solver("some", init=init, steps=40, learning_rate=0.3)
+    assert has_few_features(few, pairs)
+    monkeypatch.setattr("conceptrast.contrast.hyperplane_span.CACHED", n_pairs_at_once * (2 * 9) ** 2)
+    in_span = descend(few, pairs, solver, seed=3)
+    monkeypatch.setattr("conceptrast.contrast.hyperplane_descent.has_few_features", lambda *_: False)
+    in_channels = descend(few, pairs, solver, seed=3)
+    for one, other in zip(in_span, in_channels, strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-6)
+
+
+def test_coordinates_of_the_features_are_those_of_a_plain_loop():
+    rng = np.random.default_rng(6)
+    few = {target: rng.standard_normal((n, 40)).astype(np.float32) for target, n in ((0, 3), (1, 5))}
+    rows = np.concatenate([few[0], few[1]]).astype(np.float64)
+    labels = np.repeat([0.0, 1.0], [3, 5])
+    normal = np.zeros(40)
+    bias = 0.0
+    for _ in range(25):
+        residuals = 1 / (1 + np.exp(-(rows @ normal + bias))) - labels
+        normal -= 0.2 / 8 * residuals @ rows
+        bias -= 0.2 / 8 * residuals.sum()
+    normals, biases = descend(few, [(0, 1)], Solver("zero", steps=25, learning_rate=0.2))
+    np.testing.assert_allclose(normals[0], normal, atol=1e-6)
+    assert biases[0] == pytest.approx(bias, abs=1e-6)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import re
 import weakref
 
 import numpy as np
@@ -20,6 +23,7 @@ from conceptrast.figures.canvas import (
     MISMATCH,
     Sheet,
     component_colour,
+    save_figure,
     save_png,
     with_palette,
 )
@@ -251,3 +255,30 @@ def test_short_names() -> None:
 def test_picture_keeps_its_shape_inside_the_box() -> None:
     sheet = Sheet(4, 4)
     assert sheet.picture(np.zeros((2, 4, 3), np.uint8), x=0, y=0, width=2, height=2) == pytest.approx((0, 0.5, 2, 1))
+
+
+@pytest.mark.parametrize("side", [1, 5, 40, 300])
+def test_a_picture_fills_its_box_to_the_pixel_and_keeps_its_sides(side: int) -> None:
+    """The upper half is red, the lower one blue; it is enlarged or reduced to 100 pixels."""
+    picture = np.zeros((2 * side, 2 * side, 3), np.uint8)
+    picture[:side, :, 0] = picture[side:, :, 2] = 255
+    sheet = Sheet(2.0, 3.0)
+    sheet.picture(picture, 0.5, 1.25, width=1.0, height=1.0)
+    sheet.figure.canvas.draw()
+    drawn = np.asarray(sheet.figure.canvas.buffer_rgba())[..., :3]
+    assert (drawn[125:170, 50:150] == (255, 0, 0)).all()
+    assert (drawn[180:225, 50:150] == (0, 0, 255)).all()
+    outside = drawn.copy()
+    outside[125:225, 50:150] = 255
+    assert (outside == 255).all()
+
+
+def test_a_picture_of_a_vector_file_has_the_box_and_the_dots_that_are_asked_for(tmp_path) -> None:
+    sheet = Sheet(2.0, 3.0)
+    sheet.picture(flat(90), 0.5, 1.25, width=1.0, height=1.0)
+    save_figure(sheet.figure, tmp_path / "sheet.svg", dpi=200)
+    text = (tmp_path / "sheet.svg").read_text()
+    [width, height] = re.search(r'<image.*?width="([\d.]+)" height="([\d.]+)"', text, re.DOTALL).groups()
+    assert (float(width), float(height)) == (72, 72)
+    encoded = re.search(r"base64,([^\"]+)", text).group(1)
+    assert Image.open(io.BytesIO(base64.b64decode(encoded))).size == (200, 200)

@@ -11,8 +11,13 @@ from conceptrast.base.errors import ConfigError, LayerError, ModelError, ShapeEr
 from conceptrast.models.opening import load_model
 from conceptrast.models.split import SplitModel
 from conceptrast.saliency import METHODS
-from conceptrast.saliency.grad_cam import class_activation_maps, enlarged
+from conceptrast.saliency.cam_variants import EigenCAM
+from conceptrast.saliency.cut_network import CutNetwork
+from conceptrast.saliency.grad_cam import class_activation_maps, enlarged, maps_by_method
 from conceptrast.saliency.targets import Target
+
+# isort: split
+from pytorch_grad_cam.utils.svd_on_activations import get_2d_projection
 
 # Two channels on 2×2 positions, for one image.
 FIRST = [[1.0, 0.0], [0.0, 2.0]]
@@ -96,6 +101,27 @@ def test_ablation_cam_sets_channels_to_zero_also_where_no_activation_is() -> Non
     low = expected.min()
     high = expected.max()
     np.testing.assert_allclose(maps[0], (expected - low) / (high - low), atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(4, 20, 3, 5), (2, 3, 6, 6)])
+def test_eigen_cam_equals_the_packages_up_to_its_sign(shape: tuple[int, ...]) -> None:
+    """With more channels than positions, and with fewer."""
+    activations = normal(*shape).abs().numpy()
+    split = SplitModel(nn.Sequential(nn.Identity(), nn.Flatten()).eval(), "0")
+    cam = EigenCAM(CutNetwork(split, torch.from_numpy(activations)), [])
+    maps = cam.get_cam_image(torch.from_numpy(activations), None, [], activations, activations, False)
+    expected = get_2d_projection(activations)
+    signs = np.sign((maps * expected).sum((1, 2), keepdims=True))
+    np.testing.assert_allclose(maps * signs, expected, atol=1e-5)
+
+
+def test_several_methods_give_the_maps_of_each() -> None:
+    split = SplitModel(small(), "1")
+    methods = ["grad_cam", "eigen_cam", "layer_cam", "shapley_cam"]
+    maps = maps_by_method(split, IMAGES, TARGETS, methods)
+    assert list(maps) == methods
+    for method in methods:
+        np.testing.assert_array_equal(maps[method], class_activation_maps(split, IMAGES, TARGETS, method))
 
 
 @pytest.mark.parametrize("method", ["grad_cam", "hires_cam", "ablation_cam", "shapley_cam", "xgrad_cam"])

@@ -148,6 +148,29 @@ def test_a_random_network_without_a_map_counts_as_flat():
     assert not rows.loc[rows["stage"] == 1, "flat"].any()
 
 
+def test_one_picture_without_a_map_leaves_the_maps_of_the_others() -> None:
+    """The network of the test before, and a picture that the random convolution lets through."""
+    network = nn.Sequential(nn.Conv2d(3, 1, 1, bias=False), nn.ReLU(), nn.Flatten(), nn.Linear(36, 2)).eval()
+    network[0].weight.data = torch.tensor([2.0, -50.0, -50.0]).view(1, 3, 1, 1)
+    network[3].weight.data = normal(2, 36)
+    images = torch.zeros(2, 3, 6, 6)
+    images[:, 0] = normal(2, 6, 6, seed=1).abs()
+    images[1, 1:] = -normal(6, 6, seed=2).abs()
+    options = {"model": network, "layer": "1", "methods": ["hires_cam", "eigen_cam"], "seed": 0}
+    rows = parameter_randomisation(images=images, targets=[Target(0), Target(1)], **options)
+    last = rows[rows["stage"] == 2].set_index(["method", "position"])
+    assert last["flat"].to_dict() == {
+        ("hires_cam", 0): True,
+        ("hires_cam", 1): False,
+        ("eigen_cam", 0): True,
+        ("eigen_cam", 1): False,
+    }
+    alone = parameter_randomisation(images=images[1:], targets=[Target(1)], **options)
+    alone = alone[alone["stage"] == 2].set_index("method")
+    for method in options["methods"]:
+        assert last.loc[(method, 1), "rank_correlation"] == pytest.approx(alone.loc[method, "rank_correlation"])
+
+
 def test_similarity_by_hand():
     ramp = np.linspace(0, 1, 70).reshape(7, 10)
     same = similarity(ramp, ramp)

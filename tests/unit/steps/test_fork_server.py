@@ -16,7 +16,7 @@ from typing import NamedTuple
 import pandas as pd
 import pytest
 
-from conceptrast.steps.fork_server import PACKAGES, SERVER
+from conceptrast.steps.fork_server import FIRST, PACKAGES, SERVER
 from conceptrast.steps.start import KILLED
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the server runs on Linux alone")
@@ -96,7 +96,7 @@ def test_the_packages_are_there_already(server: Server, tmp_path: Path) -> None:
     output, _ = step.communicate()
     assert step.returncode == 0
     assert "--components" in output
-    assert "torch" in PACKAGES
+    assert "torch.fx" in PACKAGES[:FIRST]
 
 
 def test_an_error_ends_with_its_message_and_its_status(server: Server, tmp_path: Path) -> None:
