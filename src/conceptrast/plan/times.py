@@ -12,8 +12,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 
 from conceptrast.base.errors import DataError, unknown_name
 from conceptrast.base.usage import Usage
@@ -22,11 +23,14 @@ RESULTS = "results"
 RECORDS = ".snakemake/metadata"
 
 NOTICED = 300.0
-"""Seconds in which Snakemake has noticed that a job has ended; on a cluster it may take three minutes.
+"""Seconds in which Snakemake has noticed the end of a job; on a cluster it may take three minutes.
 
 A log and a file that are further apart are of different jobs. If no job runs for longer, another call of Snakemake went
 on with the run.
 """
+
+LOCAL = 2.0
+"""Seconds in which Snakemake has noticed the end of a job on its own machine, however busy that is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,23 +39,21 @@ class Job:
 
     Args:
         rule: name of its rule, which is that of its step.
-        start: when Snakemake started it, in seconds since 1970.
-        end: when its process ended, likewise.
+        end: when its process ended, in seconds since 1970.
         usage: what its process has used.
+        waiting: seconds from its start by Snakemake to the start of its process: Snakemake, the shell, and the server
+            that forks the process; None if that is not known, as on a cluster.
     """
 
     rule: str
-    start: float
     end: float
     usage: Usage
+    waiting: float | None = None
 
     @property
-    def waiting(self) -> float:
-        """Seconds from its start to that of its process: Snakemake, the shell, and the server that forks it.
-
-        A cluster's queue is not in it: there, Snakemake writes down the start when the job runs on its node.
-        """
-        return max(0.0, self.end - self.start - self.usage.seconds)
+    def start(self) -> float:
+        """When its process started, in seconds since 1970."""
+        return self.end - self.usage.seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,8 +105,7 @@ class RunTimes:
 
         Example:
             >>> usage = Usage(seconds=10, importing=1, processor=10, memory=100)
-            >>> times = [(0, 10), (5, 15), (20, 30), (500, 510)]
-            >>> jobs = [Job(rule="dff", start=start, end=end, usage=usage) for start, end in times]
+            >>> jobs = [Job(rule="dff", end=end, usage=usage) for end in (10, 15, 30, 510)]
             >>> RunTimes(run="default", jobs=jobs).stretches
             [30, 10]
         """
@@ -156,14 +157,16 @@ class RunTimes:
         """Shares of importing and waiting, wall clock, and how busy ``cores`` cores were; a sentence a line."""
         importing = sum(job.usage.importing for job in self.jobs)
         processor = sum(job.usage.processor for job in self.jobs)
-        waiting = sum(job.waiting for job in self.jobs)
         wall = sum(self.stretches)
         lines = [
             f"importing: {importing:.1f} s, {percent(importing / self.seconds)} of the seconds of all jobs",
-            f"waiting: {waiting:.1f} s, {waiting / len(self.jobs):.2f} s a job from its start to that of its process",
             f"wall clock: {wall:.1f} s{self._parts()}, {self.seconds / wall:.2f} jobs at a time",
             f"processors: {percent(processor / (cores * wall))} of the time of {cores} cores was in use",
         ]
+        waiting = [job.waiting for job in self.jobs if job.waiting is not None]
+        if len(waiting) == len(self.jobs):
+            line = f"waiting: {sum(waiting):.1f} s, {fmean(waiting):.2f} s a job from its start to that of its process"
+            lines.insert(1, line)
         if self.without_log:
             total = len(self.jobs) + self.without_log
             lines.append(f"left out: {self.without_log} of {total} jobs, which have no log that says what they used")
@@ -213,8 +216,11 @@ def _job(records: Sequence[dict], folder: Path) -> Job | None:
     usage = Usage.parse(logs[0].read_text())
     if usage is None:
         return None
-    start = min(record["starttime"] for record in records)
-    return Job(rule=records[0]["rule"], start=start, end=logs[0].stat().st_mtime, usage=usage)
+    job = Job(rule=records[0]["rule"], end=logs[0].stat().st_mtime, usage=usage)
+    # A cluster's job gets its files dated when Snakemake notices its end, and as its start that time or an older one.
+    waiting = job.start - min(record["starttime"] for record in records)
+    local = waiting > -LOCAL and written - job.end < LOCAL
+    return replace(job, waiting=max(0.0, waiting)) if local else job
 
 
 def gpu_busy(usages: Sequence[Usage]) -> float | None:
