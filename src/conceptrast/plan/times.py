@@ -1,10 +1,9 @@
 """Where the time of a run went, step by step.
 
-Snakemake keeps a record for every file that a job has made: its rule, its log, and when the job was started. The log of
-a step ends with what its process has used (:class:`~conceptrast.base.usage.Usage`). Here the two are put together.
-
-    start of the job ──► start of its process ──► its work begins ──► end of its process
-      (Snakemake's record)      waiting              importing           (time of the log)
+Snakemake keeps a record for every file that a job has made, with its rule and its log. The log of a step ends with what
+its process has used (:class:`~conceptrast.base.usage.Usage`); its date is the end of that process. The times in the
+records are no measure: Snakemake dates files and ends when it notices them, on a cluster half a minute late, and there
+it may have the start of an older run.
 """
 
 from __future__ import annotations
@@ -12,9 +11,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
 
 from conceptrast.base.errors import DataError, unknown_name
 from conceptrast.base.usage import Usage
@@ -29,9 +27,6 @@ A log and a file that are further apart are of different jobs. If no job runs fo
 on with the run.
 """
 
-LOCAL = 2.0
-"""Seconds in which Snakemake has noticed the end of a job on its own machine, however busy that is."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
@@ -41,14 +36,11 @@ class Job:
         rule: name of its rule, which is that of its step.
         end: when its process ended, in seconds since 1970.
         usage: what its process has used.
-        waiting: seconds from its start by Snakemake to the start of its process: Snakemake, the shell, and the server
-            that forks the process; None if that is not known, as on a cluster.
     """
 
     rule: str
     end: float
     usage: Usage
-    waiting: float | None = None
 
     @property
     def start(self) -> float:
@@ -154,7 +146,7 @@ class RunTimes:
         ]
 
     def summary(self, cores: int) -> str:
-        """Shares of importing and waiting, wall clock, and how busy ``cores`` cores were; a sentence a line."""
+        """Share of importing, wall clock, and how busy ``cores`` cores were; a sentence a line."""
         importing = sum(job.usage.importing for job in self.jobs)
         processor = sum(job.usage.processor for job in self.jobs)
         wall = sum(self.stretches)
@@ -163,10 +155,6 @@ class RunTimes:
             f"wall clock: {wall:.1f} s{self._parts()}, {self.seconds / wall:.2f} jobs at a time",
             f"processors: {percent(processor / (cores * wall))} of the time of {cores} cores was in use",
         ]
-        waiting = [job.waiting for job in self.jobs if job.waiting is not None]
-        if len(waiting) == len(self.jobs):
-            line = f"waiting: {sum(waiting):.1f} s, {fmean(waiting):.2f} s a job from its start to that of its process"
-            lines.insert(1, line)
         if self.without_log:
             total = len(self.jobs) + self.without_log
             lines.append(f"left out: {self.without_log} of {total} jobs, which have no log that says what they used")
@@ -203,8 +191,7 @@ def _record(path: Path) -> dict | None:
         record = json.loads(path.read_text())
     except json.JSONDecodeError:
         return None
-    times = (record.get("starttime"), record.get("endtime"))
-    return None if record.get("incomplete") or None in times else record
+    return None if record.get("incomplete") or record.get("endtime") is None else record
 
 
 def _job(records: Sequence[dict], folder: Path) -> Job | None:
@@ -216,11 +203,7 @@ def _job(records: Sequence[dict], folder: Path) -> Job | None:
     usage = Usage.parse(logs[0].read_text())
     if usage is None:
         return None
-    job = Job(rule=records[0]["rule"], end=logs[0].stat().st_mtime, usage=usage)
-    # A cluster's job gets its files dated when Snakemake notices its end, and as its start that time or an older one.
-    waiting = job.start - min(record["starttime"] for record in records)
-    local = waiting > -LOCAL and written - job.end < LOCAL
-    return replace(job, waiting=max(0.0, waiting)) if local else job
+    return Job(rule=records[0]["rule"], end=logs[0].stat().st_mtime, usage=usage)
 
 
 def gpu_busy(usages: Sequence[Usage]) -> float | None:
