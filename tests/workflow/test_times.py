@@ -16,8 +16,7 @@ def test_every_job_of_a_run_says_what_it_used(finished: Copy) -> None:
     assert times.without_log == 0
     assert Counter(job.rule for job in times.jobs) == planned
     for job in times.jobs:
-        assert 0 < job.usage.importing < job.usage.seconds, job
-        assert job.end - job.start > job.usage.seconds - 0.1, job
+        assert 0 <= job.usage.importing <= job.usage.seconds, job
         assert job.usage.memory > 50, job
     output = finished.must("python", "-m", "conceptrast.cli", "times", "default")
     rows = re.findall(r"^\| (\w+) +\| +(\d+) \|", output, re.MULTILINE)

@@ -18,7 +18,7 @@ def add(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print time, processor time and memory by step, and what share of it went into importing and waiting."""
+    """Print time, processor time and memory by step, and what share of it went into importing."""
     times = RunTimes.read(options.name, Path())
     print(f"run {times.run}: {len(times.jobs)} jobs of {len(times.by_step())} steps\n")
     print(times.table())

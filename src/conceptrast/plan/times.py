@@ -1,10 +1,9 @@
 """Where the time of a run went, step by step.
 
-Snakemake keeps a record for every file that a job has made: its rule, its log, and when the job was started. The log of
-a step ends with what its process has used (:class:`~conceptrast.base.usage.Usage`). Here the two are put together.
-
-    start of the job ──► start of its process ──► its work begins ──► end of its process
-      (Snakemake's record)      waiting              importing           (time of the log)
+Snakemake keeps a record for every file that a job has made, with its rule and its log. The log of a step ends with what
+its process has used (:class:`~conceptrast.base.usage.Usage`); its date is the end of that process. The times in the
+records are no measure: Snakemake dates files and ends when it notices them, on a cluster half a minute late, and there
+it may have the start of an older run.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ RESULTS = "results"
 RECORDS = ".snakemake/metadata"
 
 NOTICED = 300.0
-"""Seconds in which Snakemake has noticed that a job has ended; on a cluster it may take three minutes.
+"""Seconds in which Snakemake has noticed the end of a job; on a cluster it may take three minutes.
 
 A log and a file that are further apart are of different jobs. If no job runs for longer, another call of Snakemake went
 on with the run.
@@ -35,23 +34,18 @@ class Job:
 
     Args:
         rule: name of its rule, which is that of its step.
-        start: when Snakemake started it, in seconds since 1970.
-        end: when its process ended, likewise.
+        end: when its process ended, in seconds since 1970.
         usage: what its process has used.
     """
 
     rule: str
-    start: float
     end: float
     usage: Usage
 
     @property
-    def waiting(self) -> float:
-        """Seconds from its start to that of its process: Snakemake, the shell, and the server that forks it.
-
-        A cluster's queue is not in it: there, Snakemake writes down the start when the job runs on its node.
-        """
-        return max(0.0, self.end - self.start - self.usage.seconds)
+    def start(self) -> float:
+        """When its process started, in seconds since 1970."""
+        return self.end - self.usage.seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,8 +97,7 @@ class RunTimes:
 
         Example:
             >>> usage = Usage(seconds=10, importing=1, processor=10, memory=100)
-            >>> times = [(0, 10), (5, 15), (20, 30), (500, 510)]
-            >>> jobs = [Job(rule="dff", start=start, end=end, usage=usage) for start, end in times]
+            >>> jobs = [Job(rule="dff", end=end, usage=usage) for end in (10, 15, 30, 510)]
             >>> RunTimes(run="default", jobs=jobs).stretches
             [30, 10]
         """
@@ -153,14 +146,12 @@ class RunTimes:
         ]
 
     def summary(self, cores: int) -> str:
-        """Shares of importing and waiting, wall clock, and how busy ``cores`` cores were; a sentence a line."""
+        """Share of importing, wall clock, and how busy ``cores`` cores were; a sentence a line."""
         importing = sum(job.usage.importing for job in self.jobs)
         processor = sum(job.usage.processor for job in self.jobs)
-        waiting = sum(job.waiting for job in self.jobs)
         wall = sum(self.stretches)
         lines = [
             f"importing: {importing:.1f} s, {percent(importing / self.seconds)} of the seconds of all jobs",
-            f"waiting: {waiting:.1f} s, {waiting / len(self.jobs):.2f} s a job from its start to that of its process",
             f"wall clock: {wall:.1f} s{self._parts()}, {self.seconds / wall:.2f} jobs at a time",
             f"processors: {percent(processor / (cores * wall))} of the time of {cores} cores was in use",
         ]
@@ -200,8 +191,7 @@ def _record(path: Path) -> dict | None:
         record = json.loads(path.read_text())
     except json.JSONDecodeError:
         return None
-    times = (record.get("starttime"), record.get("endtime"))
-    return None if record.get("incomplete") or None in times else record
+    return None if record.get("incomplete") or record.get("endtime") is None else record
 
 
 def _job(records: Sequence[dict], folder: Path) -> Job | None:
@@ -213,8 +203,7 @@ def _job(records: Sequence[dict], folder: Path) -> Job | None:
     usage = Usage.parse(logs[0].read_text())
     if usage is None:
         return None
-    start = min(record["starttime"] for record in records)
-    return Job(rule=records[0]["rule"], start=start, end=logs[0].stat().st_mtime, usage=usage)
+    return Job(rule=records[0]["rule"], end=logs[0].stat().st_mtime, usage=usage)
 
 
 def gpu_busy(usages: Sequence[Usage]) -> float | None:

@@ -66,13 +66,11 @@ def test_the_table_has_a_row_for_each_step_and_one_for_all(repository: Path) -> 
 
 
 def test_the_summary_is_worked_out_from_records_and_logs(repository: Path) -> None:
-    # Waiting: (21 − 20) + (6.5 − 6) + (11.5 − 10) + (5 − 4) = 4 s of 4 jobs. Wall clock: 38 s.
-    # Processors: 56 of 2 × 38 seconds.
+    # Wall clock: from 21 − 20 to 38. Processors: 56 of 2 × 37 seconds.
     assert RunTimes.read("small", repository).summary(cores=2).splitlines() == [
         "importing: 8.0 s, 20 % of the seconds of all jobs",
-        "waiting: 4.0 s, 1.00 s a job from its start to that of its process",
-        "wall clock: 38.0 s from the first start to the last end, 1.05 jobs at a time",
-        "processors: 74 % of the time of 2 cores was in use",
+        "wall clock: 37.0 s from the first start to the last end, 1.08 jobs at a time",
+        "processors: 76 % of the time of 2 cores was in use",
     ]
 
 
@@ -80,8 +78,19 @@ def test_pauses_between_two_calls_are_no_time_of_the_run(repository: Path) -> No
     late = Usage(seconds=2.0, importing=1.0, processor=2.0, memory=100)
     add_job(repository / "results" / "small", "figures", ["figures/a.png"], (5000, 5002), late)
     times = RunTimes.read("small", repository)
-    assert times.stretches == [38.0, 2.0]
-    assert "wall clock: 40.0 s in 2 parts, without the pauses between them, 1.05 jobs at a time" in times.summary(2)
+    assert times.stretches == [37.0, 2.0]
+    assert "wall clock: 39.0 s in 2 parts, without the pauses between them, 1.08 jobs at a time" in times.summary(2)
+
+
+@pytest.mark.parametrize("recorded", [(52.0, 52.0), (0.0, 52.0)], ids=["first time", "run again"])
+def test_times_are_those_of_the_process_whatever_snakemake_noticed(
+    repository: Path, recorded: tuple[float, float]
+) -> None:
+    """The job ended at 40; Snakemake noticed it at 52 and knows no start, or that of an earlier run of the job."""
+    usage = Usage(seconds=2.0, importing=1.0, processor=2.0, memory=100)
+    log = add_job(repository / "results" / "small", "figures", ["figures/a.png"], recorded, usage)
+    os.utime(log, (NOON + 40, NOON + 40))
+    assert RunTimes.read("small", repository).stretches == [39.0]
 
 
 def test_a_gpu_has_a_column_where_one_was_used(repository: Path) -> None:
