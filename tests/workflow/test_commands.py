@@ -15,7 +15,7 @@ from conceptrast.steps.runner import parser_of
 
 from .copies import REPOSITORY, Copy
 
-COMMAND = re.compile(r"^Shell command: (python -m (conceptrast\.steps\.\w+) .*)$", re.MULTILINE)
+COMMAND = re.compile(r"^Shell command: (python -m conceptrast\.steps\.start (conceptrast\.steps\.\w+) .*)$", re.MULTILINE)
 RULE = re.compile(r"^( *)rule (\w+):\n(?:\1 .*\n|\n(?=\1 ))*", re.MULTILINE)
 RULES = REPOSITORY / "workflow" / "rules"
 
@@ -32,7 +32,7 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, list[s
 def test_every_step_understands_its_command(commands: list[tuple[str, list[str]]]) -> None:
     assert len({module for module, _ in commands}) >= 30
     for module, words in commands:
-        parsed = parser_of(importlib.import_module(module).main).parse_args(words[3:])
+        parsed = parser_of(importlib.import_module(module).main).parse_args(words[4:])
         assert parsed.log is not None, module
         assert parsed.threads >= 1, module
 

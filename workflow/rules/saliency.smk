@@ -28,9 +28,8 @@ rule saliency_tests:
         maps="saliency/{view}.npz",
         subjects="saliency/{view}.csv",
     output:
-        faithfulness="saliency/{view}.faithfulness.csv",
-        randomisation="saliency/{view}.randomisation.csv",
-        recovery="saliency/{view}.truth.csv",
+        **of_views(["{view}"], faithfulness="faithfulness.csv", randomisation="randomisation.csv"),
+        **of_views(["{view}"], recovery="truth.csv"),
         figure=in_report("figures/saliency/{view}/tests.png", "saliency_tests"),
     log:
         "logs/saliency_tests/{view}.log",

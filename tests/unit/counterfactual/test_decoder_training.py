@@ -63,7 +63,7 @@ def test_it_learns_what_it_is_shown(model):
 def test_the_perceptual_term_brings_the_activations_nearer(model, split):
     plain, seen = (
         trained(model, split, DecoderOptions(epochs=8, batch_size=16, width=16, perceptual=w, precision="float32"))[0]
-        for w in (0.0, 1.0)
+        for w in (0.0, 3.0)
     )
     pictures = Pictures(DATASET, TABLE, model, batch_size=32)
     [(_, views)] = pictures.of(TABLE[TABLE["split"] == "train"]["image"].to_numpy())

@@ -33,6 +33,7 @@ SETTINGS: dict[str, Any] = {
     "precision": "float32",
     "batch_size": 40,
     "rectify": False,
+    "solver": "batched",
     "study": "pairs",
     "max_rejected": 0.01,
     "images_per_class": 12,

@@ -19,6 +19,7 @@ def test_negative_activations_name_the_nearest_layer_after_an_activation(tmp_pat
         "precision": "float32",
         "batch_size": 12,
         "rectify": False,
+        "solver": "batched",
         "recipes": {"one": {"components": 2, "weighting": weighting}},
         "attribution": {"method": "deeplift", "samples": 0, "noise": 0.0, "baseline": 1.0},
         "images_per_class": 2,

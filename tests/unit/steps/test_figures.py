@@ -24,6 +24,7 @@ def study(tmp_path_factory) -> tuple[dict, object]:
         "precision": "float32",
         "batch_size": 40,
         "rectify": False,
+        "solver": "batched",
         "study": "pairs",
         "max_rejected": 0.01,
         "card_recipe": "recommended",
