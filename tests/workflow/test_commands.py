@@ -15,7 +15,9 @@ from conceptrast.steps.runner import parser_of
 
 from .copies import REPOSITORY, Copy
 
-COMMAND = re.compile(r"^Shell command: (python -m conceptrast\.steps\.start (conceptrast\.steps\.\w+) .*)$", re.MULTILINE)
+COMMAND = re.compile(
+    r"^Shell command: (python -m conceptrast\.steps\.start (conceptrast\.steps\.\w+) .*)$", re.MULTILINE
+)
 RULE = re.compile(r"^( *)rule (\w+):\n(?:\1 .*\n|\n(?=\1 ))*", re.MULTILINE)
 RULES = REPOSITORY / "workflow" / "rules"
 
