@@ -355,9 +355,7 @@ def _rho_within(means: Mapping[str, float], training: pd.Series) -> str:
 
 
 def spread(run: str) -> str:
-    """The numbers of every claim about a run that was repeated with several seeds; empty until it is committed."""
-    if not (ROOT / "results" / run / "tables" / "claims.csv").is_file():
-        return ""
+    """The numbers of every claim about a run that was repeated with several seeds."""
     rows = []
     previous = ""
     claims = table(run, "claims").groupby(["sentence", "metric", "relation", "bound"], sort=False)
