@@ -170,6 +170,6 @@ def test_a_result_is_recognised_where_it_stands() -> None:
     ],
 )
 def test_a_new_result_without_a_claim_is_seen(documents: str, before: str, sentence: str) -> None:
-    assert documents.count(before) == 1
-    added = documents.replace(before, f"{sentence} {before}" if "**" not in before else f"{before} {sentence}")
+    assert before in documents
+    added = documents.replace(before, f"{sentence} {before}" if "**" not in before else f"{before} {sentence}", 1)
     assert set(result_sentences(added)) - set(result_sentences(documents)) == {sentence}
