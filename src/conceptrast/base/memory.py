@@ -20,8 +20,8 @@ THRESHOLDS = (2**31 - 1, 2**25)
 def keep_memory() -> bool:
     """Let this process keep memory that it has freed, for its next large tensors.
 
-    Call it once, where a process starts. It changes no result. The peak of memory grows little, because freed blocks
-    are used again.
+    Call it once, where a process starts. It changes no result. The peak of memory may grow: a freed block is used again
+    only for what fits into it.
 
     Returns:
         Whether the process now keeps its memory. Without glibc, nothing is done.
