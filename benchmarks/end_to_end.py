@@ -35,7 +35,7 @@ from benchmarks import published_procedure as published
 from conceptrast.api.activation_cache import ActivationCache, KeptPictures
 from conceptrast.attribution.images import attribute_images
 from conceptrast.base.files import write_arrays
-from conceptrast.base.memory import keep_memory
+from conceptrast.base.memory import keep_memory, restart_without_caches
 from conceptrast.base.processor import processor_flags
 from conceptrast.base.torchvision_ops import torchvision
 from conceptrast.concepts.attributed_images import by_class
@@ -402,4 +402,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    restart_without_caches()
     main()

@@ -24,6 +24,7 @@ from PIL import Image
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+from conceptrast.base.memory import keep_memory, restart_without_caches
 from conceptrast.concepts.class_factorization import weighted_rows
 from conceptrast.concepts.nmf import Factorization, nmf
 from conceptrast.concepts.nmf_solvers import factorizations
@@ -173,4 +174,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    restart_without_caches()
+    keep_memory()
     main()

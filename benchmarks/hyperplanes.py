@@ -29,7 +29,7 @@ import torch
 from torch import Tensor, nn
 
 from conceptrast.base.files import write_arrays
-from conceptrast.base.memory import keep_memory
+from conceptrast.base.memory import keep_memory, restart_without_caches
 from conceptrast.contrast.features import HEADS, FeatureBank
 from conceptrast.contrast.hyperplane_descent import descend
 from conceptrast.contrast.hyperplane_shards import FitOptions, fit_shard
@@ -159,6 +159,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    restart_without_caches()
     keep_memory()
     if sys.argv[1:2] == ["shard"]:
         fit_one_shard(Path(sys.argv[2]))

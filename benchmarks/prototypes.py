@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
-from conceptrast.base.memory import keep_memory
+from conceptrast.base.memory import keep_memory, restart_without_caches
 from conceptrast.concepts.prototype_search import PatchSearch
 
 IMAGES = 4000
@@ -142,6 +142,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    restart_without_caches()
     keep_memory()
     if sys.argv[1:2] == ["stream"]:
         stream(int(sys.argv[2]))

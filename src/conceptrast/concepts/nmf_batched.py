@@ -22,9 +22,9 @@ from conceptrast.models.inference import default_device
 
 BATCH_BYTES = 64 * 2**20
 """Rows of so many bytes are factorized at once; a larger class is factorized alone."""
-SKETCH = 8
+SKETCH = 16
 """Directions of the sketch for each component."""
-LEAST_SKETCH = 24
+LEAST_SKETCH = 48
 SMALL = 512
 """Up to so many rows or channels, sizes are rounded coarsely."""
 PERIOD = 10

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from conceptrast.base.errors import ConceptrastError, ConfigError, unknown_name
+from conceptrast.base.memory import turn_off_caches
 from conceptrast.models.published import file_fingerprint, weights_fingerprint
 from conceptrast.plan.analyses import analyses
 from conceptrast.plan.analysis import Analysis, ReportEntry, Step, Table
@@ -392,8 +393,10 @@ def prepare_environment(repository: Path) -> None:
 
     So a clone runs its own code even if the package was installed from elsewhere. It finds a ``factory`` in a module in
     the repository's root. ``.venv/bin/snakemake`` works without activating the environment. A relative
-    ``CONCEPTRAST_MIRROR`` is relative to the folder where Snakemake was called.
+    ``CONCEPTRAST_MIRROR`` is relative to the folder where Snakemake was called. The steps keep their memory without
+    growing, see :mod:`conceptrast.base.memory`.
     """
+    turn_off_caches()
     for name, folders in (("PYTHONPATH", (repository / "src", repository)), ("PATH", (Path(sys.executable).parent,))):
         first = [str(folder) for folder in folders]
         others = [part for part in os.environ.get(name, "").split(os.pathsep) if part and part not in first]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from conceptrast.base.memory import keep_memory
+from conceptrast.base.memory import VARIABLE, WITHOUT_CACHES, keep_memory, turn_off_caches
 
 FAULTS = """
 import ctypes, resource, sys
-from conceptrast.base.memory import keep_memory
+from conceptrast.base.memory import VARIABLE, WITHOUT_CACHES, keep_memory, turn_off_caches
 if sys.argv[1] == "keep":
     keep_memory()
 libc = ctypes.CDLL("libc.so.6")
@@ -47,3 +49,54 @@ def test_nothing_is_done_without_glibc(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("ctypes.CDLL", missing)
     assert not keep_memory()
+
+
+PEAK = """
+from conceptrast.base.memory import keep_memory, restart_without_caches
+if __name__ == "__main__":
+    restart_without_caches()
+    keep_memory()
+    import torch
+    small = []
+    for step in range(40):
+        values = torch.ones(2**24)
+        small.append(torch.ones(10))
+        values = (values * 2).sum()
+    status = dict(line.split(":", 1) for line in open("/proc/self/status"))
+    print(int(status["VmHWM"].split()[0]) // 1024)
+"""
+
+
+@pytest.mark.skipif(not keep_memory(), reason="this system has no glibc, whose malloc gives memory back")
+def test_a_program_that_keeps_its_memory_does_not_grow(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(PEAK)
+    environment = {name: value for name, value in os.environ.items() if name != VARIABLE}
+    command = [sys.executable, str(program)]
+    peak = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    assert int(peak) < 700  # two tensors of 64 MiB beside torch; with the caches, many more
+
+
+def test_a_setting_of_the_user_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "glibc.malloc.arena_max=2")
+    assert turn_off_caches()
+    assert os.environ[VARIABLE] == f"glibc.malloc.arena_max=2:{':'.join(WITHOUT_CACHES)}"
+    assert not turn_off_caches()
+    monkeypatch.setenv(VARIABLE, "glibc.malloc.tcache_count=3")
+    assert turn_off_caches()
+    assert os.environ[VARIABLE] == f"glibc.malloc.tcache_count=3:{WITHOUT_CACHES[1]}"
+
+
+def test_nothing_is_set_on_another_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.setattr("sys.platform", "darwin")
+    assert not turn_off_caches()
+    assert VARIABLE not in os.environ
+
+
+def test_arguments_reach_the_command_that_is_started_anew(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != VARIABLE}
+    command = [sys.executable, "-m", "conceptrast.cli", "layers", "--model", "no such model: ü/<>"]
+    result = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert "no such model: ü/<>" in result.stderr
