@@ -1,12 +1,4 @@
-r"""A layer whose activations can be moved and decoded.
-
-Notation: ``a`` activations ``[N, C, h, w]``, ``u`` unit directions of the same shape, ``λ`` the distance, relative to
-the length of the activations:
-
-.. math:: a(\lambda) = a + \lambda \lVert a \rVert u
-
-Negative values are set to zero if the layer's own output cannot be negative.
-"""
+"""A layer whose activations can be edited and decoded, and the networks that look at the decoded pictures."""
 
 from __future__ import annotations
 
@@ -15,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from conceptrast.base.errors import ModelError
 from conceptrast.counterfactual.decoder import Decoder, decoded_input
 from conceptrast.models.model import Model
 from conceptrast.models.split import SplitModel
@@ -28,51 +21,49 @@ class DecodableLayer:
         model: the whole classifier.
         split: the same classifier, cut at the layer.
         decoder: the decoder of the layer.
+        judge: another classifier of the same classes. It was neither explained nor asked on the way, so it says what a
+            decoded picture shows.
 
     Raises:
         LayerError: the cut and the decoder belong to different layers.
+        ModelError: the judge has other classes.
     """
 
     model: Model
     split: SplitModel
     decoder: Decoder
+    judge: Model | None = None
 
     def __post_init__(self) -> None:
         self.decoder.check_layer(self.split.layer)
+        if self.judge is not None and list(self.judge.class_names) != list(self.model.class_names):
+            raise ModelError(
+                f"the judge {self.judge.name} knows {len(self.judge.class_names)} classes, and they are not those "
+                f"{len(self.model.class_names)} of {self.model.name}: a judge must have the same classes in the same order"
+            )
 
+    def decoded_logits(self, activations: Tensor) -> tuple[Tensor, Tensor]:
+        """Decode activations into pictures, in the bytes that are shown, and run the whole network on these pictures.
 
-def moved_activations(split: SplitModel, activations: Tensor, units: Tensor, lambdas: Tensor) -> Tensor:
-    r"""Move activations by a given distance along their directions.
+        Args:
+            activations: ``[N, C, h, w]``.
 
-    .. math:: a_n + \lambda_n \lVert a_n \rVert u_n
+        Returns:
+            Pictures uint8 ``[N, 3, H, W]`` and logits ``[N, n_classes]``.
+        """
+        pictures = (255 * self.decoder(activations).float()).round().to(torch.uint8)
+        return pictures, self.model.module(decoded_input(self.model, pictures.float() / 255))
 
-    Args:
-        split: the model, cut at the layer. If the layer's output is rectified, negative values are set to zero.
-        activations: ``[N, C, h, w]``.
-        units: ``[N, C, h, w]``, each of length 1.
-        lambdas: ``[N]``.
+    def judged_logits(self, pictures: Tensor) -> dict[str, Tensor]:
+        """The judge's logits ``[N, n_classes]`` of pictures ``[N, 3, H, W]`` uint8, by the name ``judge``, if there is one.
 
-    Example:
-        >>> network = torch.nn.Sequential(torch.nn.ReLU(), torch.nn.Flatten()).eval()
-        >>> a, u = torch.tensor([3.0, 4.0]).view(1, 2, 1, 1), torch.tensor([-1.0, 0.0]).view(1, 2, 1, 1)
-        >>> moved_activations(SplitModel(network, "0"), a, u, torch.tensor([1.0])).flatten()
-        tensor([0., 4.])
-    """
-    lengths = activations.flatten(1).norm(dim=1)
-    step = (lambdas.to(activations) * lengths)[:, None, None, None] * units.to(activations)
-    activations = activations + step
-    return activations.clamp_(min=0) if split.rectified else activations
-
-
-def decoded_logits(layer: DecodableLayer, activations: Tensor) -> tuple[Tensor, Tensor]:
-    """Decode activations into pictures, in the bytes that are shown, and run the whole network on these pictures.
-
-    Args:
-        layer: the layer of the activations.
-        activations: ``[N, C, h, w]``.
-
-    Returns:
-        Pictures uint8 ``[N, 3, H, W]`` and logits ``[N, n_classes]``.
-    """
-    pictures = (255 * layer.decoder(activations).float()).round().to(torch.uint8)
-    return pictures, layer.model.module(decoded_input(layer.model, pictures.float() / 255))
+        A judge that sees pictures of another size gets them resized, bilinearly.
+        """
+        if self.judge is None:
+            return {}
+        values = pictures.float() / 255
+        if tuple(values.shape[2:]) != self.judge.preprocess.size:
+            values = torch.nn.functional.interpolate(
+                values, size=self.judge.preprocess.size, mode="bilinear", antialias=True
+            )
+        return {"judge": self.judge.module(decoded_input(self.judge, values))}

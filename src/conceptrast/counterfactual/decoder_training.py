@@ -17,12 +17,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from conceptrast.base.errors import ConfigError, ModelError, unknown_name
 from conceptrast.base.progress import progress
 from conceptrast.base.streams import LibrarySeed, library_seed
 from conceptrast.counterfactual.decoder import Decoder, decoded_input
+from conceptrast.counterfactual.moved_activations import mixed, noisy
 from conceptrast.models.activations import activations_of
 from conceptrast.models.checkpoints import Checkpoint
 from conceptrast.models.inference import PRECISIONS, autocast, device_of, network_input
@@ -32,6 +33,11 @@ from conceptrast.models.training import learning_rate_at
 from conceptrast.models.training_pictures import TrainingPictures
 
 LOGGER = logging.getLogger("conceptrast")
+
+VERDICT = 0.02
+"""Weight of the error in the class of moved activations, in nats."""
+LOSSES = ("loss", "pixels", "perceptual", "moved", "verdict")
+"""Columns of the history."""
 
 
 @dataclass(frozen=True)
@@ -106,8 +112,17 @@ def reconstruction_errors(
         [1.0, 0.5]
     """
     pixels = (decoded - pictures).abs().mean()
-    perceptual = (decoded_activations - activations).abs().mean() / activations.abs().mean().clamp(min=1e-12)
-    return pixels, perceptual
+    return pixels, relative_error(decoded_activations, activations)
+
+
+def relative_error(found: Tensor, wanted: Tensor) -> Tensor:
+    """Mean absolute error, relative to the mean absolute value of what is wanted.
+
+    Example:
+        >>> relative_error(torch.tensor([1.0, 1.0]), torch.tensor([2.0, 2.0]))
+        tensor(0.5000)
+    """
+    return (found - wanted).abs().mean() / wanted.abs().mean().clamp(min=1e-12)
 
 
 def train_decoder(
@@ -217,11 +232,12 @@ def _epoch(state: _Training, pictures: TrainingPictures, epoch: int, seed: int) 
 
     # One step for every batch.
     state.decoder.train()
-    sums = np.zeros(3)
+    draws = torch.Generator().manual_seed(library_seed(LibrarySeed.DECODER_ORDER, seed, epoch))
+    sums = np.zeros(len(LOSSES))
     what = f"decoder, epoch {epoch} of {options.epochs}"
     for step, (views, _) in enumerate(progress(batches, what, steps, "batches")):
         rate = learning_rate_at((epoch - 1) * steps + step, options.epochs * steps, options.learning_rate)
-        sums += _step(state, views, rate)
+        sums += _step(state, views, rate, draws)
         if not math.isfinite(sums[0]):
             raise ModelError(
                 f"training of the decoder of {state.split.layer} diverged: loss {sums[0]} in epoch {epoch}, "
@@ -229,30 +245,36 @@ def _epoch(state: _Training, pictures: TrainingPictures, epoch: int, seed: int) 
             )
 
     # Means of the losses.
-    loss, pixels, perceptual = sums / steps
-    LOGGER.info("decoder, epoch %d: loss %.4f, %s", epoch, loss, f"pixels {pixels:.4f}, perceptual {perceptual:.4f}")
-    row = {"epoch": epoch, "loss": float(loss), "pixels": float(pixels), "perceptual": float(perceptual)}
+    row = {"epoch": epoch} | {name: float(value) for name, value in zip(LOSSES, sums / steps, strict=True)}
+    LOGGER.info("decoder, epoch %d: %s", epoch, ", ".join(f"{name} {row[name]:.4f}" for name in LOSSES))
     return row | {"seconds": time.monotonic() - start}
 
 
-def _step(state: _Training, views: Tensor, rate: float) -> np.ndarray:
-    """One step of gradient descent; loss, mean absolute error of pixels, and relative error of activations."""
+def _step(state: _Training, views: Tensor, rate: float, draws: torch.Generator) -> np.ndarray:
+    """One step of gradient descent; loss, and the errors of pixels, activations, moved activations and verdicts."""
     for group in state.optimiser.param_groups:
         group["lr"] = rate
-    # Decode, and encode again.
+    # Decode activations and moved ones, and encode again.
     model = state.model
     device = device_of(model)
     images = network_input(model, views)
     target = views.to(device).float() / 255
+    count = len(views)
     with autocast(state.options.precision, device):
         with torch.no_grad():
             activations = state.split.prefix(images).float()
-        decoded = state.decoder(activations).float()
-        decoded_activations = state.split.prefix(decoded_input(model, decoded)).float()
+            moved = mixed(activations, draws)
+            verdicts = state.split.suffix(moved).float().softmax(dim=1)
+        start = noisy(activations, state.split.rectified, draws)
+        decoded = state.decoder(torch.cat([start, moved])).float()
+        again = state.split.prefix(decoded_input(model, decoded)).float()
+        log_verdicts = state.split.suffix(again[count:]).float().log_softmax(dim=1)
     # The loss, and one step downhill.
-    pixels, perceptual = reconstruction_errors(target, decoded, activations, decoded_activations)
-    loss = pixels + state.options.perceptual * perceptual
+    pixels, perceptual = reconstruction_errors(target, decoded[:count], activations, again[:count])
+    moved_error = relative_error(again[count:], moved)
+    verdict_error = nn.functional.kl_div(log_verdicts, verdicts, reduction="batchmean")
+    loss = pixels + state.options.perceptual * (perceptual + moved_error) + VERDICT * verdict_error
     state.optimiser.zero_grad()
     loss.backward()
     state.optimiser.step()
-    return np.array([float(loss.detach()), float(pixels.detach()), float(perceptual.detach())])
+    return np.array([float(part.detach()) for part in (loss, pixels, perceptual, moved_error, verdict_error)])

@@ -1,19 +1,16 @@
-"""Directions in which activations are moved. Concept vectors, components, normals and gradients all take this form.
+"""Directions in which activations are moved: a vector that is the same for all pictures, or a map.
 
 Notation: ``a`` activations ``[N, C, h, w]`` of a layer, ``c`` the class towards which they are moved.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from conceptrast.base.errors import ShapeError
-from conceptrast.base.streams import Stream, generator
-from conceptrast.counterfactual.direction_kinds import RANDOM_BASELINE, RANDOM_DIRECTIONS
 
 
 @dataclass(frozen=True)
@@ -30,8 +27,8 @@ class Direction:
         ShapeError: the values have another number of axes, or all of them are zero.
 
     Example:
-        >>> Direction("hyperplane", "normal from 3 to 7", "layer3", torch.tensor([3.0, 4.0])).unit((2, 1, 1)).flatten()
-        tensor([0.6000, 0.8000])
+        >>> Direction("striped", "mean of striped cats minus that of others", "layer3", torch.ones(2)).layer
+        'layer3'
     """
 
     name: str
@@ -44,21 +41,6 @@ class Direction:
             raise ShapeError(f"direction {self.name} is [C] or [C, h, w], got {list(self.values.shape)}")
         if not self.values.any():
             raise ShapeError(f"direction {self.name} ({self.origin}) is zero throughout: it leads nowhere")
-
-    def unit(self, shape: Sequence[int]) -> Tensor:
-        """The direction of length 1 for activations of a ``shape`` (C, h, w).
-
-        Raises:
-            ShapeError: the direction does not fit; the message names both shapes.
-        """
-        spread = self.values[:, None, None] if self.values.ndim == 1 else self.values
-        if spread.shape[0] != shape[0] or (self.values.ndim == 3 and spread.shape != torch.Size(shape)):
-            raise ShapeError(
-                f"direction {self.name} {list(self.values.shape)} does not fit activations {list(shape)} "
-                f"of {self.layer}"
-            )
-        whole = spread.expand(*shape).double()
-        return (whole / whole.norm()).float()
 
 
 def strongest_component(components: Tensor, gradients: Tensor) -> int:
@@ -77,26 +59,3 @@ def strongest_component(components: Tensor, gradients: Tensor) -> int:
     """
     lengths = components.norm(dim=1).clamp(min=1e-30)
     return int((components @ gradients.sum(dim=(0, 2, 3)) / lengths).argmax())
-
-
-def random_directions(layer: str, shape: Sequence[int], seed: int, images: Sequence[int]) -> dict[str, list[Direction]]:
-    """The chance rows: for every image a random vector and a random map, by their names.
-
-    Args:
-        layer: the layer whose activations are moved.
-        shape: (C, h, w) of the activations.
-        seed: the seed of the draws.
-        images: ids ``[N]``; each image has its own draw.
-
-    Example:
-        >>> chance = random_directions("layer3", (2, 3, 3), seed=0, images=[4])
-        >>> [(name, tuple(directions[0].values.shape)) for name, directions in chance.items()]
-        [('random_vector', (2,)), ('random_map', (2, 3, 3))]
-    """
-    directions: dict[str, list[Direction]] = {}
-    for number, (name, sizes) in enumerate(zip(RANDOM_DIRECTIONS, (tuple(shape[:1]), tuple(shape)), strict=True)):
-        draws = [
-            generator(Stream.RANDOM_DIRECTIONS, seed, image, number).standard_normal(tuple(sizes)) for image in images
-        ]
-        directions[name] = [Direction(name, RANDOM_BASELINE, layer, torch.from_numpy(drawn).float()) for drawn in draws]
-    return directions

@@ -1,9 +1,9 @@
-"""The counterfactuals of one pair of classes: along every direction and random ones, to both stops."""
+"""The counterfactuals of one pair of classes: by every edit and random ones, to both stops."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -11,88 +11,93 @@ from torch import Tensor
 
 from conceptrast.base.progress import counted, progress
 from conceptrast.counterfactual.decodable_layer import DecodableLayer
-from conceptrast.counterfactual.direction_kinds import STOPS
-from conceptrast.counterfactual.directions import Direction, random_directions
-from conceptrast.counterfactual.search import DEFAULTS, SearchOptions, counterfactuals
+from conceptrast.counterfactual.edit_kinds import STOPS
+from conceptrast.counterfactual.pair_edits import Name, PairEdits
+from conceptrast.counterfactual.search import DEFAULTS, SearchOptions, Walk, counterfactuals, walks_of_length
 from conceptrast.counterfactual.story import Story, story_of
-from conceptrast.counterfactual.table import counterfactual_rows
-
-Directions = Mapping[str, Sequence[Direction]]
+from conceptrast.counterfactual.table import Box, counterfactual_rows
 
 
 @dataclass(frozen=True)
 class PairCounterfactuals:
-    """Images of A, and how they are moved towards B.
+    """Pictures of A, and how they are moved towards B.
 
     Args:
-        layer: the layer whose activations are moved.
-        images: the ids ``[N]`` of the images.
+        layer: the layer whose activations are edited.
+        images: the ids ``[N]`` of the pictures.
         activations: ``[N, C, h, w]``, on the model's device.
         pair: A and B.
-        seed: the seed of the random directions.
-        options: how images are moved, and how far.
+        options: how pictures are moved, and how far.
+        boxes: by id, where the picture holds what tells A from B, if that is known.
     """
 
     layer: DecodableLayer
     images: np.ndarray
     activations: Tensor
     pair: tuple[int, int]
-    seed: int = 0
     options: SearchOptions = DEFAULTS
+    boxes: Mapping[int, Box] = field(default_factory=dict)
 
-    def rows(self, directions: Directions) -> pd.DataFrame:
-        """What both networks say on every way, by direction and stop, beside random directions.
+    def rows(self, edits: PairEdits) -> pd.DataFrame:
+        """What all networks say on every way, by edit and stop, beside random edits of the same place and size.
 
         Args:
-            directions: for every kind of direction, one direction for each image.
+            edits: the edits of the pictures.
 
         Returns:
             The rows of :func:`~conceptrast.counterfactual.table.counterfactual_rows`.
         """
-        # The directions, and random directions beside them.
-        shape = self.activations.shape[1:]
-        images = self.images.tolist()
-        chance = random_directions(self.layer.split.layer, shape, self.seed, images)
-        parts = []
-        kinds = [*directions.values(), *chance.values()]
-        # The way along each direction, to either stop.
+        kinds = list(edits.edits)
         first, second = (self.layer.model.class_names[target] for target in self.pair)
-        what = f"moving {counted(len(images), 'pictures')} of {first} towards {second}"
-        walks = {
-            stop: counterfactuals(
+        what = f"moving {counted(len(self.images), 'pictures')} of {first} towards {second}"
+        parts = []
+        for stop in progress(STOPS, what, len(STOPS), "stops"):
+            walks = counterfactuals(
                 self.layer,
                 self.activations,
-                kinds,
+                [edits.edits[name] for name in kinds],
                 self.pair[1],
                 stop=stop,
                 options=self.options,
             )
-            for stop in progress(STOPS, what, len(STOPS), "stops")
-        }
-        for number, kind in enumerate(kinds):
-            for stop in STOPS:
-                parts.append(
-                    counterfactual_rows(
-                        images,
-                        walks[stop][number],
-                        direction=kind[0],
-                        pair=self.pair,
-                        stop=stop,
-                    )
-                )
+            chance = walks_of_length(
+                self.layer,
+                self.activations,
+                [edits.twins[name] for name in kinds],
+                [walk.done for walk in walks],
+                fractions=(0.0, 1.0),
+                options=self.options,
+            )
+            for name, walk, twin in zip(kinds, walks, chance, strict=True):
+                parts += [
+                    self._rows(walk, edits, name, stop, is_random=False),
+                    self._rows(twin, edits, name, stop, is_random=True),
+                ]
         return pd.concat(parts, ignore_index=True)
 
-    def stories(self, directions: Directions, image: int, view: np.ndarray, frames: int) -> list[Story]:
-        """The way of one image along every direction, until the model names its decoded picture B.
+    def _rows(self, walk: Walk, edits: PairEdits, name: Name, stop: str, *, is_random: bool) -> pd.DataFrame:
+        source = edits.twins if is_random else edits.edits
+        return counterfactual_rows(
+            self.images.tolist(),
+            walk,
+            edit=source[name][0],
+            pair=self.pair,
+            stop=stop,
+            is_random=is_random,
+            boxes=self.boxes,
+        )
+
+    def stories(self, edits: PairEdits, image: int, view: np.ndarray, frames: int) -> list[Story]:
+        """The way of one picture by every edit, until the model names its decoded picture B.
 
         Args:
-            directions: for every kind of direction, one direction for each image.
-            image: the id of the image.
-            view: ``[H, W, 3]`` uint8, the image.
+            edits: the edits of the pictures.
+            image: the id of the picture.
+            view: ``[H, W, 3]`` uint8, the picture.
             frames: the number of decoded pictures on the way.
         """
         place = self.images.tolist().index(image)
-        kinds = [[kind[place]] for kind in directions.values()]
+        kinds = [[of_pictures[place]] for of_pictures in edits.edits.values()]
         if not kinds:
             return []
         walks = counterfactuals(
@@ -104,21 +109,37 @@ class PairCounterfactuals:
             fractions=np.linspace(0, 1, frames).tolist(),
             options=self.options,
         )
-        return [story_of(walk, direction, view, self.pair) for walk, [direction] in zip(walks, kinds, strict=True)]
+        return [story_of(walk, edit, view, self.pair) for walk, [edit] in zip(walks, kinds, strict=True)]
+
+
+def recognised_images(rows: pd.DataFrame) -> np.ndarray:
+    """The pictures whose decoded start has the class of the picture: of others, nothing can be shown.
+
+    Args:
+        rows: the rows of one pair, as :meth:`PairCounterfactuals.rows` gives.
+
+    Example:
+        >>> rows = pd.DataFrame({"image": [4, 5], "fraction": 0.0, "predicted": [1, 1], "predicted_decoded": [1, 0]})
+        >>> recognised_images(rows)
+        array([4])
+    """
+    starts = rows[rows["fraction"] == 0]
+    kept: np.ndarray = starts.loc[starts["predicted_decoded"] == starts["predicted"], "image"].unique()
+    return kept
 
 
 def example_image(rows: pd.DataFrame) -> int:
-    """The image for the figures: by its mean way over all directions, neither the easiest nor the hardest.
+    """The picture for the figures: by its mean way over all edits, neither the easiest nor the hardest.
 
     Args:
         rows: the rows of one pair, as :meth:`PairCounterfactuals.rows` gives.
 
     Example:
         >>> rows = pd.DataFrame({"image": [4, 5, 6], "baseline": "none", "stop": "picture", "fraction": 1.0,
-        ...     "lambda": [0.2, 0.7, 0.5]})
+        ...     "done": [0.2, 0.7, 0.5]})
         >>> example_image(rows)
         6
     """
     ends = rows[(rows["baseline"] == "none") & (rows["stop"] == "picture") & (rows["fraction"] == 1)]
-    ways = ends.groupby("image")["lambda"].mean().sort_values(kind="stable")
+    ways = ends.groupby("image")["done"].mean().sort_values(kind="stable")
     return int(ways.index[(len(ways) - 1) // 2])

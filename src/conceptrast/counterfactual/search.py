@@ -1,12 +1,14 @@
-r"""The search for counterfactuals: activations move along a direction until the class changes; pictures show the way.
+r"""The search for counterfactuals: activations are edited until the class changes; decoded pictures show the way.
 
-Notation as in :mod:`conceptrast.counterfactual.decodable_layer`: ``a`` activations, ``u`` unit directions, ``λ`` the
-distance, relative to the length of the activations.
+Notation as in :mod:`conceptrast.counterfactual.edits`: ``a(t)`` activations on their way, ``t`` the part of it that is
+done. ``λ`` is how far they have come, relative to the length of the activations:
+
+.. math:: \lambda(t) = \lVert a(t) - a(0) \rVert \,/\, \lVert a(0) \rVert
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,33 +16,35 @@ import torch
 from torch import Tensor
 
 from conceptrast.base.errors import ConfigError, unknown_name
-from conceptrast.counterfactual.decodable_layer import DecodableLayer, decoded_logits, moved_activations
-from conceptrast.counterfactual.direction_kinds import STOPS
-from conceptrast.counterfactual.directions import Direction
+from conceptrast.counterfactual.decodable_layer import DecodableLayer
+from conceptrast.counterfactual.edit_kinds import STOPS
+from conceptrast.counterfactual.edits import Edit, Edits
 from conceptrast.models.inference import autocast
 
-DOUBLINGS = 7
-BISECTIONS = 5
+DOUBLINGS = 6
+BISECTIONS = 4
 FRACTIONS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """The fractions of a way at which tables list what both networks say."""
 
 StopTest = Callable[[Tensor, Tensor], Tensor]
-"""A test whether ways have reached their class: from their numbers ``[n]`` and ``λ`` ``[n]`` to ``[n]`` bool."""
+"""A test whether ways have reached their class: from their numbers ``[n]`` and ``t`` ``[n]`` to ``[n]`` bool."""
 
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """How images are moved, and how far.
+    """How far pictures are moved, and how many at once.
 
     Args:
         probability: the probability of the class at which a way ends.
-        limit: the longest way, relative to the length of the activations.
+        limit: the longest way of an edit along a direction, relative to the length of the activations.
+        cells: the largest number of positions that a transplant replaces.
         precision: ``float32`` or ``bfloat16``.
-        batch_size: the number of images that are moved and decoded at once.
+        batch_size: the number of pictures that are moved and decoded at once.
     """
 
     probability: float = 0.5
     limit: float = 1.0
+    cells: int = 4
     precision: str = "float32"
     batch_size: int = 64
 
@@ -48,55 +52,29 @@ class SearchOptions:
 DEFAULTS = SearchOptions()
 
 
-def by_suffix(
-    layer: DecodableLayer, activations: Tensor, units: Tensor, target: int, options: SearchOptions = DEFAULTS
-) -> StopTest:
-    """A test that is true if the rest of the network gives the moved activations the class.
+def stop_test(layer: DecodableLayer, edits: Edits, target: int, stop: str, options: SearchOptions = DEFAULTS) -> StopTest:
+    """A test whether a network gives the class to what edits have made.
 
     Args:
-        layer: the layer whose activations are moved.
-        activations: ``[M, C, h, w]``, where each way starts.
-        units: the direction of each way, of length 1.
+        layer: the layer whose activations are edited.
+        edits: the edits, one for each way.
         target: the class.
+        stop: the network. ``suffix`` is the rest of the network, on the edited activations; ``picture`` is the whole
+            network, on the decoded picture.
         options: the probability that has to be reached, the precision and the batch size.
+
+    Raises:
+        ConfigError: there is no such stop.
     """
-    return _stop_test(layer, activations, units, target, network=layer.split.suffix, options=options)
+    if stop not in STOPS:
+        raise ConfigError(unknown_name("stop", stop, STOPS))
 
-
-def by_picture(
-    layer: DecodableLayer, activations: Tensor, units: Tensor, target: int, options: SearchOptions = DEFAULTS
-) -> StopTest:
-    """A test that is true if the whole network gives the decoded picture the class.
-
-    Args:
-        layer: the layer with the decoder.
-        activations: ``[M, C, h, w]``, where each way starts.
-        units: the direction of each way, of length 1.
-        target: the class.
-        options: the probability that has to be reached, the precision and the batch size.
-    """
-    return _stop_test(
-        layer, activations, units, target, network=lambda moved: decoded_logits(layer, moved)[1], options=options
-    )
-
-
-def _stop_test(
-    layer: DecodableLayer,
-    activations: Tensor,
-    units: Tensor,
-    target: int,
-    network: Callable[[Tensor], Tensor],
-    options: SearchOptions,
-) -> StopTest:
-    """A test of what ``network`` says of moved activations, which go through it batch by batch."""
-
-    def reached(ways: Tensor, lambdas: Tensor) -> Tensor:
+    def reached(ways: Tensor, done: Tensor) -> Tensor:
         answers = []
         for batch in torch.arange(len(ways)).split(options.batch_size):
-            there = ways[batch]
-            with autocast(options.precision, activations.device):
-                moved = moved_activations(layer.split, activations[there], units[there], lambdas[batch])
-                logits = network(moved)
+            with autocast(options.precision, edits.starts.device):
+                moved = edits.at(done[batch], ways[batch])
+                logits = layer.split.suffix(moved) if stop == "suffix" else layer.decoded_logits(moved)[1]
             answers.append(logits.double().softmax(dim=1)[:, target] >= options.probability)
         return torch.cat(answers)
 
@@ -104,37 +82,36 @@ def _stop_test(
 
 
 @torch.inference_mode()
-def search(reached: StopTest, count: int, limit: float, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
-    r"""The distance at which each way has reached its class, to within 1/32 of it (limit/2048 below limit/64).
+def search(reached: StopTest, count: int, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
+    r"""The part of a way at which it has reached its class, to within 1/16 of it (1/512 of the whole below 1/32).
 
-    ``λ`` doubles from ``limit / 64``. The step in which the class is first reached is then halved five times. Only ways
-    whose end is not known yet are tested.
+    ``t`` doubles from 1/32. The step in which the class is first reached is then halved four times. Only ways whose end
+    is not known yet are tested.
 
     Args:
-        reached: a function of the numbers of some ways ``[n]`` and of their ``λ`` ``[n]`` that says for each of them
+        reached: a function of the numbers of some ways ``[n]`` and of their ``t`` ``[n]`` that says for each of them
             whether it has reached its class.
         count: the number of ways ``M``.
-        limit: the largest ``λ``.
-        device: the device of ``λ``.
+        device: the device of ``t``.
 
     Returns:
-        ``λ`` ``[M]``, which is ``limit`` if the class is not reached; and ``[M]`` bool, whether it is reached.
+        ``t`` ``[M]``, which is 1 if the class is not reached; and ``[M]`` bool, whether it is reached.
 
     Example:
         >>> first = torch.tensor([0.3, 5.0])
-        >>> lambdas, reached = search(lambda ways, way: way >= first[ways], count=2, limit=1.0)
-        >>> [round(way, 2) for way in lambdas.tolist()], reached.tolist()
+        >>> done, reached = search(lambda ways, way: way >= first[ways], count=2)
+        >>> [round(way, 2) for way in done.tolist()], reached.tolist()
         ([0.3, 1.0], [True, False])
     """
     low = torch.zeros(count, device=device)
-    high = torch.full((count,), limit, device=device)
+    high = torch.ones(count, device=device)
     done = torch.zeros(count, dtype=torch.bool, device=device)
     # Go twice as far until the class is reached.
     waiting = torch.arange(count, device=device)
     for doubling in range(1 - DOUBLINGS, 1):
         if not len(waiting):
             break
-        way = torch.full((len(waiting),), limit * 2.0**doubling, device=device)
+        way = torch.full((len(waiting),), 2.0**doubling, device=device)
         now = reached(waiting, way)
         high[waiting[now]] = way[now]
         done[waiting[now]] = True
@@ -152,156 +129,190 @@ def search(reached: StopTest, count: int, limit: float, device: torch.device | s
 
 @dataclass(frozen=True)
 class Walk:
-    """Images on their way along directions.
+    """Pictures on their way by edits.
 
     Args:
-        lambdas: ``[N]`` how far each image goes.
+        done: ``[N]`` the part of the way that each picture goes, 0 to 1.
         reached: ``[N]`` bool, whether the class was reached.
-        fractions: ``[F]`` the fractions of the way, from 0 to 1.
-        suffix: ``[N, F, n_classes]`` probabilities by the rest of the network.
-        decoded: ``[N, F, n_classes]`` probabilities of the decoded pictures by the whole network.
+        fractions: ``[F]`` fractions of the way that a picture goes, from 0 to 1.
+        lambdas: ``[N, F]`` how far activations have come, relative to their length.
+        cells: ``[N, F]`` number of positions that have changed.
+        probabilities: ``[N, F, n_classes]`` by who says so: ``suffix``, the rest of the network; ``decoded``, the whole
+            network of the decoded picture; ``judge``, another network of the same picture, where there is one.
         frames: ``[N, F, 3, H, W]`` uint8, the decoded pictures.
     """
 
-    lambdas: np.ndarray
+    done: np.ndarray
     reached: np.ndarray
     fractions: np.ndarray
-    suffix: np.ndarray
-    decoded: np.ndarray
+    lambdas: np.ndarray
+    cells: np.ndarray
+    probabilities: Mapping[str, np.ndarray]
     frames: Tensor
 
-    def part(self, images: slice) -> Walk:
-        """The walk of some of the images."""
+    def part(self, ways: slice) -> Walk:
+        """The walk of some of the pictures."""
         return Walk(
-            lambdas=self.lambdas[images],
-            reached=self.reached[images],
+            done=self.done[ways],
+            reached=self.reached[ways],
             fractions=self.fractions,
-            suffix=self.suffix[images],
-            decoded=self.decoded[images],
-            frames=self.frames[images],
+            lambdas=self.lambdas[ways],
+            cells=self.cells[ways],
+            probabilities={name: values[ways] for name, values in self.probabilities.items()},
+            frames=self.frames[ways],
         )
-
-
-@dataclass(frozen=True)
-class Answers:
-    """What both networks say of activations, and their decoded pictures.
-
-    Args:
-        suffix: ``[N, n_classes]`` probabilities by the rest of the network.
-        decoded: ``[N, n_classes]`` probabilities of the decoded pictures by the whole network.
-        frames: ``[N, 3, H, W]`` uint8, the decoded pictures.
-    """
-
-    suffix: np.ndarray
-    decoded: np.ndarray
-    frames: Tensor
-
-
-@torch.inference_mode()
-def answers_of(layer: DecodableLayer, activations: Tensor, options: SearchOptions = DEFAULTS) -> Answers:
-    """Ask both networks about activations, batch by batch.
-
-    Args:
-        layer: the layer of the activations.
-        activations: ``[N, C, h, w]``.
-        options: the precision, and the batch size; the softmax is float64.
-    """
-    suffix = []
-    decoded = []
-    frames = []
-    for batch in activations.split(options.batch_size):
-        with autocast(options.precision, batch.device):
-            suffix_logits = layer.split.suffix(batch)
-            pictures, picture_logits = decoded_logits(layer, batch)
-        suffix.append(suffix_logits.double().softmax(dim=1).cpu())
-        decoded.append(picture_logits.double().softmax(dim=1).cpu())
-        frames.append(pictures.cpu())
-    return Answers(suffix=torch.cat(suffix).numpy(), decoded=torch.cat(decoded).numpy(), frames=torch.cat(frames))
 
 
 def counterfactuals(
     layer: DecodableLayer,
     activations: Tensor,
-    directions: Sequence[Sequence[Direction]],
+    edits: Sequence[Sequence[Edit]],
     target: int,
     *,
     stop: str = "suffix",
     fractions: Sequence[float] = FRACTIONS,
     options: SearchOptions = DEFAULTS,
 ) -> list[Walk]:
-    r"""Move images along several directions until they get another class, and decode them on the way.
+    r"""Edit pictures in several ways until they get another class, and decode them on the way.
 
-    .. math:: \lambda_n = \min \{\lambda : p_c(a_n(\lambda)) \ge p\}, \qquad
-              p_c = \mathrm{softmax}(f(a))_c \text{ or } \mathrm{softmax}(\mathrm{model}(D(a)))_c
+    .. math:: t_n = \min \{t : p_c(a_n(t)) \ge p\}, \qquad
+              p_c = \mathrm{softmax}(f(a))_c 	ext{ or } \mathrm{softmax}(\mathrm{model}(D(a)))_c
 
-    The ways along all directions are searched together, so that batches are full. Where they start is decoded once.
+    All ways are searched together, so that batches are full. Where they start is decoded once.
 
     Args:
-        layer: the layer whose activations are moved.
-        activations: ``[N, C, h, w]`` of the images, on the model's device.
-        directions: ``K`` kinds of direction, each with one direction for each image.
-        target: the class that the images are moved towards.
-        stop: the network that has to name the class. ``suffix`` is the rest of the network, on the moved activations;
-            ``picture`` is the whole network, on the decoded picture.
+        layer: the layer whose activations are edited.
+        activations: ``[N, C, h, w]`` of the pictures, on the model's device.
+        edits: ``K`` kinds of edit, each with one edit for each picture.
+        target: the class that the pictures are moved towards.
+        stop: the network that has to name the class, see :func:`stop_test`.
         fractions: the fractions of the way at which pictures are decoded.
-        options: how far images are moved, and how.
+        options: how far pictures are moved, and how.
 
     Returns:
-        For each kind of direction the distances, and at every fraction of them the decoded pictures and what both
-        networks say.
+        For each kind of edit a walk.
 
     Raises:
         ConfigError: there is no such stop.
-        LayerError: a direction belongs to another layer.
-        ShapeError: a direction does not fit the activations.
+        LayerError: an edit belongs to another layer.
+        ShapeError: an edit does not fit the activations.
 
-    Source: latent shift (Cohen et al. 2021, arXiv 2102.09475), here along any direction. Distances relative to the
-    length of the activations are ours: they make directions of different origin comparable.
+    Source: latent shift (Cohen et al. 2021, arXiv 2102.09475), here by any edit.
 
     Example: see :func:`conceptrast.api.study.Study.counterfactual`, which takes a picture.
     """
-    # Refuse what cannot be searched.
-    flat = [direction for kind in directions for direction in kind]
-    for name in dict.fromkeys(direction.layer for direction in flat):
+    together = _together(layer, activations, edits)
+    test = stop_test(layer, together, target, stop, options)
+    done, reached = search(test, len(together), together.starts.device)
+    return _walks(layer, together, (done, reached), fractions, len(activations), options)
+
+
+def walks_of_length(
+    layer: DecodableLayer,
+    activations: Tensor,
+    edits: Sequence[Sequence[Edit]],
+    done: Sequence[np.ndarray],
+    *,
+    fractions: Sequence[float] = FRACTIONS,
+    options: SearchOptions = DEFAULTS,
+) -> list[Walk]:
+    """Edit pictures so far as is given, and decode them on the way: the chance rows of :func:`counterfactuals`.
+
+    Args:
+        layer: the layer whose activations are edited.
+        activations: ``[N, C, h, w]``.
+        edits: ``K`` kinds of edit, each with one edit for each picture.
+        done: for each kind ``t`` ``[N]``.
+        fractions: the fractions of the way at which pictures are decoded.
+        options: the precision and the batch size.
+    """
+    together = _together(layer, activations, edits)
+    ends = torch.from_numpy(np.concatenate(done)).to(together.starts)
+    return _walks(layer, together, (ends, ends < 0), fractions, len(activations), options)
+
+
+def _together(layer: DecodableLayer, activations: Tensor, edits: Sequence[Sequence[Edit]]) -> Edits:
+    """The edits of one kind follow those of another."""
+    flat = [edit for kind in edits for edit in kind]
+    for name in dict.fromkeys(edit.layer for edit in flat):
         layer.decoder.check_layer(name)
-    if stop not in STOPS:
-        raise ConfigError(unknown_name("stop", stop, STOPS))
-    # The distance of each image along each direction: the ways of one kind follow those of another.
-    starts = torch.cat([activations] * len(directions))
-    units = _units(activations, flat)
-    stop_test = by_suffix if stop == "suffix" else by_picture
-    reached = stop_test(layer, starts, units, target, options=options)
-    lambdas, done = search(reached, len(starts), options.limit, starts.device)
-    # What both networks say at every fraction. All ways of an image start in the same place.
-    start = answers_of(layer, activations, options) if 0.0 in fractions else None
+    return Edits.of(layer.split, torch.cat([activations] * len(edits)), flat)
+
+
+@torch.inference_mode()
+def _walks(
+    layer: DecodableLayer,
+    edits: Edits,
+    ends: tuple[Tensor, Tensor],
+    fractions: Sequence[float],
+    count: int,
+    options: SearchOptions,
+) -> list[Walk]:
+    """What all networks say at every fraction. All ways of a picture start in the same place."""
+    done, reached = ends
+    kinds = len(edits) // count
+    start = views_of(layer, edits.starts[:count], options) if 0.0 in fractions else None
     on_the_way = []
+    lambdas = []
+    cells = []
     for fraction in fractions:
+        moved = edits.at(fraction * done)
+        change = moved - edits.starts
+        lambdas.append(change.flatten(1).norm(dim=1) / edits.starts.flatten(1).norm(dim=1).clamp(min=1e-30))
+        cells.append((change.abs().amax(dim=1) > 0).sum(dim=(1, 2)))
         if start is not None and fraction == 0:
-            on_the_way.append(_repeated(start, len(directions)))
+            on_the_way.append(start.repeated(kinds))
         else:
-            moved = moved_activations(layer.split, starts, units, fraction * lambdas)
-            on_the_way.append(answers_of(layer, moved, options))
+            on_the_way.append(views_of(layer, moved, options))
     whole = Walk(
-        lambdas=lambdas.cpu().numpy(),
-        reached=done.cpu().numpy(),
+        done=done.cpu().numpy(),
+        reached=reached.cpu().numpy(),
         fractions=np.asarray(fractions, float),
-        suffix=np.stack([answers.suffix for answers in on_the_way], axis=1),
-        decoded=np.stack([answers.decoded for answers in on_the_way], axis=1),
-        frames=torch.stack([answers.frames for answers in on_the_way], dim=1),
+        lambdas=torch.stack(lambdas, dim=1).double().cpu().numpy(),
+        cells=torch.stack(cells, dim=1).cpu().numpy(),
+        probabilities={
+            name: np.stack([views.probabilities[name] for views in on_the_way], axis=1)
+            for name in on_the_way[0].probabilities
+        },
+        frames=torch.stack([views.frames for views in on_the_way], dim=1),
     )
-    count = len(activations)
-    return [whole.part(slice(count * kind, count * (kind + 1))) for kind in range(len(directions))]
+    return [whole.part(slice(count * kind, count * (kind + 1))) for kind in range(kinds)]
 
 
-def _repeated(answers: Answers, times: int) -> Answers:
-    return Answers(
-        suffix=np.concatenate([answers.suffix] * times),
-        decoded=np.concatenate([answers.decoded] * times),
-        frames=torch.cat([answers.frames] * times),
-    )
+@dataclass(frozen=True)
+class Views:
+    """What all networks say of activations, and their decoded pictures.
+
+    Args:
+        probabilities: ``[N, n_classes]`` by who says so, as in :class:`Walk`.
+        frames: ``[N, 3, H, W]`` uint8.
+    """
+
+    probabilities: Mapping[str, np.ndarray]
+    frames: Tensor
+
+    def repeated(self, times: int) -> Views:
+        """The same again and again."""
+        probabilities = {name: np.concatenate([values] * times) for name, values in self.probabilities.items()}
+        return Views(probabilities, torch.cat([self.frames] * times))
 
 
-def _units(activations: Tensor, directions: Sequence[Direction]) -> Tensor:
-    shape = tuple(activations.shape[1:])
-    units = torch.stack([direction.unit(shape) for direction in directions]).to(activations)
-    return units.contiguous(memory_format=torch.channels_last)
+@torch.inference_mode()
+def views_of(layer: DecodableLayer, activations: Tensor, options: SearchOptions = DEFAULTS) -> Views:
+    """Ask all networks about activations, batch by batch.
+
+    Args:
+        layer: the layer of the activations.
+        activations: ``[N, C, h, w]``.
+        options: the precision, and the batch size; the softmax is float64.
+    """
+    answers: dict[str, list[Tensor]] = {}
+    frames = []
+    for batch in activations.split(options.batch_size):
+        with autocast(options.precision, batch.device):
+            pictures, decoded = layer.decoded_logits(batch)
+            logits = {"suffix": layer.split.suffix(batch), "decoded": decoded} | layer.judged_logits(pictures)
+        for name, values in logits.items():
+            answers.setdefault(name, []).append(values.double().softmax(dim=1).cpu())
+        frames.append(pictures.cpu())
+    return Views({name: torch.cat(parts).numpy() for name, parts in answers.items()}, torch.cat(frames))

@@ -1,56 +1,62 @@
-"""Move images of one class towards another along every direction that the study knows, and decode them on the way."""
+"""Move pictures of one class towards another by every edit that the study knows, and decode them on the way."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from conceptrast.base.files import read_arrays, read_table, write_table
+from conceptrast.base.files import read_table, write_table
 from conceptrast.base.names import short
-from conceptrast.contrast.hyperplane_shards import Planes
 from conceptrast.contrast.images import class_activations
 from conceptrast.contrast.pairs import named_pairs, skipped_rows
 from conceptrast.contrast.tables import join_shards
 from conceptrast.counterfactual.decodable_layer import DecodableLayer
 from conceptrast.counterfactual.decoder import read_decoder
-from conceptrast.counterfactual.known_directions import KnownDirections
-from conceptrast.counterfactual.pair_counterfactuals import PairCounterfactuals, example_image
+from conceptrast.counterfactual.known_boxes import boxes_that_tell
+from conceptrast.counterfactual.pair_counterfactuals import PairCounterfactuals, example_image, recognised_images
+from conceptrast.counterfactual.pair_edits import PairEdits, edits_towards
 from conceptrast.counterfactual.search import SearchOptions
 from conceptrast.counterfactual.story import Story
+from conceptrast.counterfactual.study_knowledge import StudyKnowledge
 from conceptrast.counterfactual.table import with_names
-from conceptrast.data.selection import class_images
 from conceptrast.data.view_pixels import pixels
 from conceptrast.figures.canvas import save_png
 from conceptrast.figures.counterfactual import draw_counterfactual
 from conceptrast.figures.counterfactual_animation import animation, save_gif
-from conceptrast.models.inference import device_of
+from conceptrast.models.inference import default_device, device_of
+from conceptrast.models.opening import open_model
+from conceptrast.models.pictures import Pictures
 from conceptrast.models.split import SplitModel
 from conceptrast.steps.figure_folder import PAIRS, FigureFolder, pair_stem
 from conceptrast.steps.opening import PictureInputs, open_pictures
 from conceptrast.steps.runner import run
 
 FEW = "fewer than min_images images are predicted as the first class"
-NOTE = "of the images moved, the one of median way over all directions; activations move until the picture is B"
+NOTE = "of all pictures, the one whose mean way is the median; activations change until the model names the picture B"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs(PictureInputs):
-    """Also the decoder, and the study's results that give directions."""
+    """Also the decoder, the judge's weights, the study's results that edits are made of, and what is known."""
 
     predictions: Path
     decoder: Path
     components: Path
+    attribution: list[Path]
     hyperplanes: list[Path]
     ace: Path | None = None
+    judge: Path | None = None
+    truth: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """The model's predictions along the way, and strips and animations, which ``manifest`` lists."""
+    """The networks' predictions along the way, and strips and animations, which ``manifest`` lists."""
 
     counterfactual: Path
     pictures: Path
@@ -58,71 +64,109 @@ class Outputs:
 
 
 def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
-    """Move images of the first class of each named pair, and draw the way of one image."""
+    """Move pictures of the first class of each named pair, and draw the way of one of them."""
     pictures = open_pictures(settings, inputs)
     model = pictures.model
     options = settings["counterfactual"]
-    # Which images, and their activations
-    pairs = named_pairs(model, settings["pairs"])
-    images, _ = class_images(
-        read_table(inputs.predictions),
-        settings["min_images"],
-        options["images"],
-        settings["seed"],
-        n_classes=len(model.class_names),
-        classes=[first for first, _ in pairs],
-    )
-    split = SplitModel(model, settings["layer"])
-    activations = dict(class_activations(pictures, split, images, settings["precision"], what="moving"))
-    # Which directions
-    device = device_of(model)
-    layer = DecodableLayer(model, split, read_decoder(inputs.decoder).to(device))
-    known = KnownDirections(
-        planes=Planes(inputs.hyperplanes, settings["hyperplane"], pairs) if inputs.hyperplanes else None,
-        components=read_arrays(inputs.components),
-        components_name=settings["components"],
-        cavs=read_arrays(inputs.ace) if inputs.ace else None,
-    )
     search = SearchOptions(
         probability=options["probability"],
         limit=options["limit"],
+        cells=options["cells"],
         precision=settings["precision"],
         batch_size=settings["batch_size"],
     )
+    # What the study knows, and the activations of the pictures
+    pairs = named_pairs(model, settings["pairs"])
+    known = StudyKnowledge.read(settings, inputs, pairs)
+    layer = open_layer(settings, inputs, pictures)
+    images = known.images(settings, model)
+    activations = dict(class_activations(pictures, layer.split, images, settings["precision"], what="moving"))
     # Every pair
-    tables = [skipped_rows({pair: FEW for pair in pairs if pair[0] not in images})]
+    truth = None if inputs.truth is None else read_table(inputs.truth)
+    first_images = {pair: images[pair[0]][: options["images"]] for pair in pairs if pair[0] in images}
+    tables = [skipped_rows({pair: FEW for pair in pairs if pair not in first_images})]
     folder = FigureFolder(outputs.pictures, PAIRS, "*-to-*")
-    for pair in (pair for pair in pairs if pair[0] in images):
+    for pair, ids in first_images.items():
         counterfactuals = PairCounterfactuals(
             layer=layer,
-            images=images[pair[0]],
-            activations=activations[pair[0]].to(device),
+            images=ids,
+            activations=activations[pair[0]][: len(ids)].to(device_of(model)),
             pair=pair,
+            options=search,
+            boxes=boxes_that_tell(truth, pair, model.class_names, model.preprocess.size),
+        )
+        edits = edits_towards(
+            layer,
+            ids.tolist(),
+            counterfactuals.activations,
+            pair,
+            known.of_pair(pair, activations),
             seed=settings["seed"],
             options=search,
         )
-        directions = known.towards(counterfactuals)
-        rows = counterfactuals.rows(directions)
-        tables += [rows.assign(status="ok", reason=""), *known.missing(directions, pair)]
-        image = example_image(rows)
-        view = pixels(pictures.by_id(np.array([image]))[image])
-        stories = counterfactuals.stories(directions, image, view, options["frames"])
-        title = f"{settings['study']}: image {image}"
-        write_pictures(stories, pair, model.class_names, title, folder=folder)
+        rows = counterfactuals.rows(edits).assign(judge=options["judge"] or "", status="ok", reason="")
+        tables += [rows, missing_rows(edits, pair, known)]
+        write_pictures(counterfactuals, edits, rows, pictures, settings, folder)
     write_table(with_names(join_shards(tables), model.class_names), outputs.counterfactual)
     folder.finish(outputs.manifest)
 
 
+def open_layer(settings: Mapping[str, Any], inputs: Inputs, pictures: Pictures) -> DecodableLayer:
+    """The layer with its decoder and, if the study has one, the judge."""
+    model = pictures.model
+    judge = None
+    if settings["judge"]:
+        judge = open_model(settings["judge"], inputs.judge, model.class_names)
+        judge.module.to(default_device())
+    decoder = read_decoder(inputs.decoder).to(device_of(model))
+    return DecodableLayer(model, SplitModel(model, settings["layer"]), decoder, judge)
+
+
+def missing_rows(edits: PairEdits, pair: tuple[int, int], known: StudyKnowledge) -> pd.DataFrame:
+    """A row for each edit that could exist but is missing for a pair, with the reason."""
+    reasons = known.reasons(edits.missing, pair)
+    return pd.concat(
+        [
+            skipped_rows({}),
+            *(
+                skipped_rows({pair: reason}).assign(edit=kind, direction=direction)
+                for (kind, direction), reason in reasons.items()
+            ),
+        ]
+    )
+
+
 def write_pictures(
-    stories: Sequence[Story], pair: tuple[int, int], names: Sequence[str], title: str, folder: FigureFolder
+    counterfactuals: PairCounterfactuals,
+    edits: PairEdits,
+    rows: pd.DataFrame,
+    pictures: Pictures,
+    settings: Mapping[str, Any],
+    folder: FigureFolder,
 ) -> None:
-    """Write the strip of a pair and an animation along each direction."""
-    stem = pair_stem(pair, names, "-to-")
+    """Write the strip of a pair and an animation of each edit, of a picture whose reconstruction is recognised."""
+    recognised = recognised_images(rows)
+    if not len(recognised):
+        return
+    pair = counterfactuals.pair
+    names = pictures.model.class_names
+    image = example_image(rows[rows["image"].isin(recognised)])
+    view = pixels(pictures.by_id(np.array([image]))[image])
+    stories = shown(counterfactuals.stories(edits, image, view, settings["counterfactual"]["frames"]))
     ends = [names[target] for target in pair]
-    heading = f"{title}, from {short(ends[0])} to {short(ends[1])}"
+    stem = pair_stem(pair, names, "-to-")
+    heading = f"{settings['study']}: image {image}, from {short(ends[0])} to {short(ends[1])}"
     save_png(draw_counterfactual(stories, ends, heading, NOTE), folder.add(*pair, f"{stem}.png"))
     for story in stories:
-        save_gif(animation(story, ends), folder.add(*pair, f"{stem}-{story.direction.name}.gif"))
+        save_gif(animation(story, ends), folder.add(*pair, f"{stem}-{story.edit.name}.gif"))
+
+
+def shown(stories: Sequence[Story]) -> list[Story]:
+    """Of each kind of edit the first one: vectors come in the order of their table."""
+    first: dict[str, Story] = {}
+    for story in stories:
+        first.setdefault(story.edit.kind, story)
+    return list(first.values())
 
 
 if __name__ == "__main__":

@@ -1,0 +1,322 @@
+"""All edits that lead from one class to another, for some pictures of the first, beside random ones."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from conceptrast.base.errors import ShapeError
+from conceptrast.base.names import short
+from conceptrast.base.streams import Stream, generator
+from conceptrast.contrast.hyperplanes import Hyperplane
+from conceptrast.counterfactual.decodable_layer import DecodableLayer
+from conceptrast.counterfactual.directions import Direction, strongest_component
+from conceptrast.counterfactual.edit_kinds import EDIT_KINDS, NO_VECTOR, RANDOM_BASELINE, VECTORS
+from conceptrast.counterfactual.edits import Edit, along, located, random_twin, uniform
+from conceptrast.counterfactual.latent_shift import latent_shift_gradients
+from conceptrast.counterfactual.log_probability import log_probability_gradients
+from conceptrast.counterfactual.search import DEFAULTS, SearchOptions
+from conceptrast.counterfactual.swap import ClassComponents, best_swap
+from conceptrast.counterfactual.transplant import NoEvidenceError, margin_evidence, transplant
+
+Name = tuple[str, str]
+"""Kind and direction of an edit."""
+
+
+@dataclass(frozen=True)
+class PairKnowledge:
+    """What a study knows of the way from the first class of a pair to the second.
+
+    Args:
+        plane: the hyperplane whose normal points from the first class to the second.
+        components: of the first class and of the second.
+        cav: the name and the concept activation vector ``[C]`` of a concept of the second class.
+        donors: activations ``[D, C, h, w]`` of pictures that the model gives the second class.
+        others: activations of pictures of neither class, for random edits.
+        directions: further directions, which are the caller's own.
+    """
+
+    plane: Hyperplane | None = None
+    components: tuple[ClassComponents, ClassComponents] | None = None
+    cav: tuple[str, np.ndarray] | None = None
+    donors: Tensor | None = None
+    others: Tensor | None = None
+    directions: Sequence[Direction] = ()
+
+
+NOTHING = PairKnowledge()
+
+
+@dataclass
+class PairEdits:
+    """The edits of some pictures of one class towards another.
+
+    Args:
+        edits: by kind and direction, one edit for each picture.
+        twins: for each of them random edits of the same place and size.
+        missing: by kind and direction the reason why an edit is not there.
+    """
+
+    edits: dict[Name, list[Edit]] = field(default_factory=dict)
+    twins: dict[Name, list[Edit]] = field(default_factory=dict)
+    missing: dict[Name, str] = field(default_factory=dict)
+
+    def add(self, edits: Sequence[Edit], twins: Sequence[Edit]) -> None:
+        """Add edits of one kind, one for each picture, and their twins."""
+        name = (edits[0].kind, edits[0].direction)
+        self.edits[name] = list(edits)
+        self.twins[name] = list(twins)
+
+    def sorted(self) -> PairEdits:
+        """The same in the order of tables and figures."""
+        kinds = list(EDIT_KINDS)
+        vectors = [NO_VECTOR, *VECTORS]
+
+        def place(name: Name) -> tuple[int, int]:
+            kind, vector = name
+            return kinds.index(kind), vectors.index(vector) if vector in vectors else len(vectors)
+
+        names = sorted(self.edits, key=place)
+        return PairEdits(
+            {name: self.edits[name] for name in names}, {name: self.twins[name] for name in names}, self.missing
+        )
+
+
+def edits_towards(
+    layer: DecodableLayer,
+    images: Sequence[int],
+    activations: Tensor,
+    pair: tuple[int, int],
+    known: PairKnowledge = NOTHING,
+    *,
+    seed: int = 0,
+    options: SearchOptions = DEFAULTS,
+) -> PairEdits:
+    """Every edit that can be made of what is known, one for each picture.
+
+    Args:
+        layer: the layer whose activations are edited.
+        images: ids ``[N]`` of the pictures: each has its own random edits.
+        activations: ``[N, C, h, w]`` of the pictures, of the first class of the pair.
+        pair: the class of the pictures, and the class that they are moved towards.
+        known: what the study knows.
+        seed: the seed of random edits.
+        options: how far pictures are moved, and how.
+    """
+    maker = _Maker(layer, images, activations, pair, known, seed, options)
+    found = PairEdits()
+    maker.add_transplants(found)
+    maker.add_swaps(found)
+    maker.add_vectors(found)
+    maker.add_gradients(found)
+    return found.sorted()
+
+
+@dataclass(frozen=True)
+class _Maker:
+    """Makes edits; the fields are those of :func:`edits_towards`."""
+
+    layer: DecodableLayer
+    images: Sequence[int]
+    activations: Tensor
+    pair: tuple[int, int]
+    known: PairKnowledge
+    seed: int
+    options: SearchOptions
+
+    def add_transplants(self, found: PairEdits) -> None:
+        """Cells of pictures of the second class."""
+        name = ("transplant", NO_VECTOR)
+        if self.known.donors is None:
+            found.missing[name] = self._few()
+            return
+        evidence = (self._evidence(self.activations, self.pair), self._evidence(self.known.donors, self.pair[::-1]))
+        try:
+            made = [
+                transplant(
+                    self.layer.split,
+                    values,
+                    self.known.donors,
+                    (of_picture, evidence[1]),
+                    self.pair,
+                    cells=self.options.cells,
+                    precision=self.options.precision,
+                )
+                for values, of_picture in zip(self.activations, evidence[0], strict=True)
+            ]
+        except NoEvidenceError as error:
+            found.missing[name] = str(error)
+            return
+        edits = [self._edit(*name, f"cells of {self._class(1)}", one.change, one.order) for one in made]
+        found.add(edits, self._twins_of_pictures(edits))
+
+    def add_swaps(self, found: PairEdits) -> None:
+        """A component of the second class in place of one of the first."""
+        name = ("swap", "component")
+        if self.known.components is None or self.known.donors is None:
+            found.missing[name] = self._few() if self.known.donors is None else "a class of the pair has no components"
+            return
+        swap = best_swap(
+            self.layer.split,
+            self.activations,
+            self.known.donors,
+            self.known.components,
+            self.pair[1],
+            precision=self.options.precision,
+            batch_size=self.options.batch_size,
+        )
+        origin = f"{swap.component + 1} of {self._class(0)} to {swap.other + 1} of {self._class(1)}"
+        edits = [self._edit(*name, origin, change) for change in swap.changes]
+        found.add(edits, self._twins_of_pictures(edits))
+
+    def add_vectors(self, found: PairEdits) -> None:
+        """A vector at all positions, or where the evidence lies, or along the gradient."""
+        for given in self.known.directions:
+            self._check(given)
+        evidence = self._evidence(self.activations, self.pair)
+        gradients = self._gradients()
+        limit = self.options.limit
+        vectors = self._vectors(gradients, evidence)
+        for direction, (origin, vector) in vectors.items():
+            values = torch.as_tensor(np.asarray(vector), dtype=torch.float32).to(self.activations)
+            changes = {"located": [located(a, values, e, limit) for a, e in zip(self.activations, evidence, strict=True)]}
+            changes["uniform"] = [uniform(a, values, limit) for a in self.activations]
+            if direction in ("hyperplane", "cav"):
+                product = gradients * values[:, None, None]
+                changes["gradient_times"] = [along(a, p, limit) for a, p in zip(self.activations, product, strict=True)]
+            for kind, of_pictures in changes.items():
+                self._add_changes(found, (kind, direction), origin, of_pictures, random="vector")
+        for given in self.known.directions:
+            if given.values.ndim == 3:
+                maps = [along(a, given.values.to(a), limit) for a in self.activations]
+                self._add_changes(found, ("map", given.name), given.origin, maps, random="map")
+        for direction in VECTORS:
+            if direction not in vectors:
+                found.missing[("located", direction)] = self._why_no_vector(direction)
+
+    def add_gradients(self, found: PairEdits) -> None:
+        """Gradients of the log probability: by the rest of the network, and through the decoder."""
+        shifts = latent_shift_gradients(
+            self.layer.model,
+            self.layer.decoder,
+            self.activations,
+            self.pair[1],
+            precision=self.options.precision,
+            batch_size=self.options.batch_size,
+        )
+        target = self._class(1)
+        for kind, origin, maps in (
+            ("gradient", f"log p({target})", self._gradients()),
+            ("latent_shift", f"log p({target}), decoded", shifts),
+        ):
+            changes = [along(a, g, self.options.limit) for a, g in zip(self.activations, maps, strict=True)]
+            self._add_changes(found, (kind, NO_VECTOR), origin, changes, random="map")
+
+    def _vectors(self, gradients: Tensor, evidence: Tensor) -> Mapping[str, tuple[str, np.ndarray]]:
+        """Origin and values of every vector that is known."""
+        known = self.known
+        first, second = (self._class(place) for place in (0, 1))
+        named: dict[str, tuple[str, np.ndarray]] = {}
+        if known.donors is not None:
+            ends = [
+                (values.float() * weights[:, None]).sum(dim=(0, 2, 3)) / weights.sum().clamp(min=1e-30)
+                for values, weights in (
+                    (self.activations, evidence),
+                    (known.donors, self._evidence(known.donors, self.pair[::-1])),
+                )
+            ]
+            named["means"] = (f"evidence of {second} minus that of {first}", (ends[1] - ends[0]).cpu().numpy())
+        if known.plane is not None:
+            named["hyperplane"] = (f"{first} to {second}", known.plane.normal)
+        components = None if known.components is None else known.components[1].vectors
+        if components is not None and len(components):
+            best = strongest_component(torch.from_numpy(components).to(gradients), gradients)
+            named["component"] = (f"component {best + 1} of {second}", components[best])
+        if known.cav is not None:
+            named["cav"] = known.cav
+        for given in known.directions:
+            if given.values.ndim == 1:
+                named[given.name] = (given.origin, given.values.numpy())
+        return {name: (origin, values) for name, (origin, values) in named.items() if np.any(values)}
+
+    def _add_changes(
+        self, found: PairEdits, name: Name, origin: str, changes: Sequence[Tensor], random: str
+    ) -> None:
+        """Add edits that are a change of their own for each picture, if none of them is zero."""
+        if not all(bool(change.any()) for change in changes):
+            found.missing[name] = "the gradient of a picture is zero throughout, or its evidence"
+            return
+        edits = [self._edit(*name, origin, change) for change in changes]
+        twins = [
+            random_twin(edit, self.seed, int(image), random) for edit, image in zip(edits, self.images, strict=True)
+        ]
+        found.add(edits, twins)
+
+    def _twins_of_pictures(self, edits: Sequence[Edit]) -> list[Edit]:
+        """The same cells, of pictures of neither class; without such pictures, random vectors."""
+        others = self.known.others
+        if others is None:
+            return [random_twin(edit, self.seed, int(i), "map") for edit, i in zip(edits, self.images, strict=True)]
+        twins = []
+        for edit, image, values in zip(edits, self.images, self.activations, strict=True):
+            number = int(generator(Stream.RANDOM_DIRECTIONS, self.seed, int(image)).integers(len(others)))
+            where = edit.change.any(dim=0)
+            change = torch.where(where, others[number].cpu() - values.cpu(), torch.zeros(()))
+            twins.append(replace(edit, origin=RANDOM_BASELINE, change=change) if change.any() else edit)
+        return twins
+
+    def _check(self, given: Direction) -> None:
+        """Refuse a direction of another layer, or of another shape than activations have."""
+        self.layer.decoder.check_layer(given.layer)
+        shape = self.activations.shape[1:]
+        if given.values.shape not in (shape[:1], shape):
+            raise ShapeError(
+                f"direction {given.name} {list(given.values.shape)} does not fit activations {list(shape)} "
+                f"of {given.layer}"
+            )
+
+    def _evidence(self, activations: Tensor, pair: tuple[int, int]) -> Tensor:
+        return margin_evidence(
+            self.layer.split, activations, pair, self.options.precision, self.options.batch_size
+        )
+
+    def _gradients(self) -> Tensor:
+        return log_probability_gradients(
+            self.layer.split,
+            self.activations,
+            self.pair[1],
+            precision=self.options.precision,
+            batch_size=self.options.batch_size,
+        )
+
+    def _edit(self, kind: str, direction: str, origin: str, change: Tensor, order: Tensor | None = None) -> Edit:
+        return Edit(kind, direction, origin, self.layer.split.layer, change.cpu(), order)
+
+    def _class(self, place: int) -> str:
+        return short(self.layer.model.class_names[self.pair[place]])
+
+    def _few(self) -> str:
+        return f"fewer than min_images pictures are predicted as {self._class(1)}"
+
+    def _why_no_vector(self, direction: str) -> str:
+        reasons = {
+            "means": self._few(),
+            "hyperplane": "the pair has no hyperplane",
+            "component": "the second class has no components",
+            "cav": "no significant concept of the second class speaks for it",
+        }
+        return reasons[direction]
+
+
+def without(missing: Mapping[Name, str], unknown: Collection[str]) -> dict[Name, str]:
+    """The reasons, without those of directions that a study does not look for.
+
+    Example:
+        >>> without({("located", "cav"): "no concept", ("transplant", "none"): "few"}, ["cav"])
+        {('transplant', 'none'): 'few'}
+    """
+    return {name: reason for name, reason in missing.items() if name[1] not in unknown}

@@ -1,0 +1,198 @@
+r"""Transplants: cells of real pictures of another class, put in place of the cells that speak against it.
+
+Notation: ``a`` activations ``[C, h, w]`` of a picture of class ``A``, ``b`` those of ``D`` donors ``[D, C, h, w]``,
+pictures of class ``B``; ``z`` the logits by the rest of the network. The margin of activations is
+:math:`m(a) = z_B(a) - z_A(a)`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from conceptrast.base.errors import ConceptrastError
+from conceptrast.models.inference import autocast
+from conceptrast.models.split import SplitModel
+
+FIRST_CELLS = 4
+"""Positions of the picture that are tried as the first one, those with most evidence."""
+DONOR_CELLS = 4
+"""Positions of each donor that are tried as the first one, those with most evidence."""
+BEAM = 6
+"""Transplants that are carried on after their first cell."""
+
+
+class NoEvidenceError(ConceptrastError):
+    """No position of the donors speaks for their class."""
+
+
+@dataclass(frozen=True)
+class Transplant:
+    """Cells of a donor in place of cells of a picture.
+
+    Args:
+        donor: number of the donor.
+        change: ``[C, h, w]``: the donor's cells minus the picture's, 0 elsewhere.
+        order: ``[h, w]`` int: the order in which cells are replaced; positions that stay have 0 too.
+        cells: number of cells.
+    """
+
+    donor: int
+    change: Tensor
+    order: Tensor
+    cells: int
+
+
+def margin_evidence(
+    split: SplitModel, activations: Tensor, pair: tuple[int, int], precision: str = "float32", batch_size: int = 64
+) -> Tensor:
+    r"""How much each position speaks for the first class of a pair and against the second.
+
+    .. math:: e_p = \max(\langle \nabla_{a_p} (z_A - z_B),\, a_p \rangle,\, 0)
+
+    Args:
+        split: the model, cut at the layer.
+        activations: ``[N, C, h, w]``.
+        pair: ``A`` and ``B``.
+        precision: precision of the rest of the network.
+        batch_size: pictures whose gradients are computed at once.
+
+    Returns:
+        ``[N, h, w]``.
+
+    Source: the positive part of HiResCAM (Draelos and Carin 2020), of the difference of two logits.
+
+    Example:
+        >>> network = torch.nn.Sequential(torch.nn.ReLU(), torch.nn.Flatten()).eval()
+        >>> margin_evidence(SplitModel(network, "0"), torch.tensor([[[[3.0]], [[4.0]]]]), (0, 1)).flatten()
+        tensor([0.])
+    """
+    first, second = pair
+    evidence = []
+    for batch in activations.split(batch_size):
+        with torch.enable_grad(), autocast(precision, batch.device):
+            leaf = batch.detach().clone().requires_grad_()
+            logits = split.suffix(leaf).double()
+            gradient = torch.autograd.grad((logits[:, first] - logits[:, second]).sum(), leaf)[0]
+        evidence.append((gradient * batch).sum(dim=1).clamp(min=0))
+    return torch.cat(evidence)
+
+
+@torch.inference_mode()
+def transplant(
+    split: SplitModel,
+    activations: Tensor,
+    donors: Tensor,
+    evidence: tuple[Tensor, Tensor],
+    pair: tuple[int, int],
+    *,
+    cells: int,
+    precision: str = "float32",
+    batch_size: int = 256,
+) -> Transplant:
+    r"""The transplant of at most so many cells that brings a picture nearest to another class.
+
+    The first cell: of the positions with most evidence, and of those of each donor, the pairs with the largest margin.
+    Each further cell comes from the same donor, in the same place relative to the first one, and touches a cell that is
+    replaced already; it is the one with the largest margin. Of a few transplants that are carried on in this way, the
+    one with the largest margin counts.
+
+    .. math:: \arg\max_p\; m\big(a + \textstyle\sum_{p' \in S \cup \{p\}} (b_{p' + s} - a_{p'})\big)
+
+    Args:
+        split: the model, cut at the layer.
+        activations: ``a`` ``[C, h, w]``.
+        donors: ``b`` ``[D, C, h, w]``.
+        evidence: of the picture for its class ``[h, w]``, and of the donors for theirs ``[D, h, w]``.
+        pair: ``A`` and ``B``.
+        cells: the largest number of cells.
+        precision: precision of the rest of the network.
+        batch_size: activations that go through it at once.
+
+    Raises:
+        NoEvidenceError: no position of the donors speaks for their class.
+
+    Source: Goyal et al. 2019 (arXiv 1904.07451), section 3.2, with one donor and one shift for all cells.
+    """
+
+    def margins(candidates: Tensor) -> Tensor:
+        answers = []
+        for batch in candidates.split(batch_size):
+            with autocast(precision, batch.device):
+                logits = split.suffix(batch.contiguous(memory_format=torch.channels_last)).float()
+            answers.append(logits[:, pair[1]] - logits[:, pair[0]])
+        return torch.cat(answers)
+
+    # The first cell: its place, its donor, and its place there.
+    height, width = activations.shape[1:]
+    of_picture, of_donors = evidence
+    if not (of_donors > 0).any():
+        raise NoEvidenceError("no position of the pictures of the other class speaks for it: nothing to transplant")
+    places = of_picture.flatten().topk(min(FIRST_CELLS, height * width)).indices
+    sources = of_donors.flatten(1).topk(min(DONOR_CELLS, height * width), dim=1).indices
+    firsts = [
+        (int(place), donor, int(source)) for place in places for donor, row in enumerate(sources) for source in row
+    ]
+    tried = torch.stack([_replaced(activations, donors[donor], [(place, source)]) for place, donor, source in firsts])
+    best = margins(tried).topk(min(BEAM, len(firsts))).indices.tolist()
+
+    # The other cells, one by one.
+    started = []
+    for number in best:
+        place, donor, source = firsts[number]
+        shift = (source // width - place // width, source % width - place % width)
+        started.append(_Started(donor, shift, [place]))
+    for _ in range(cells - 1):
+        options = [(start, place) for start in started for place in start.neighbours(height, width)]
+        if not options:
+            break
+        tried = torch.stack([_replaced(activations, donors[s.donor], s.sources(width, place)) for s, place in options])
+        gained = margins(tried).tolist()
+        for start in started:
+            own = [(margin, place) for margin, (s, place) in zip(gained, options, strict=True) if s is start]
+            if own:
+                start.places.append(max(own)[1])
+
+    # The best of all.
+    ends = torch.stack([_replaced(activations, donors[s.donor], s.sources(width)) for s in started])
+    winner = started[int(margins(ends).argmax())]
+    change = _replaced(activations, donors[winner.donor], winner.sources(width)) - activations
+    order = torch.zeros(height * width, dtype=torch.long)
+    for number, place in enumerate(winner.places):
+        order[place] = number
+    return Transplant(winner.donor, change, order.view(height, width), len(winner.places))
+
+
+@dataclass(eq=False)
+class _Started:
+    """A transplant that is carried on: its donor, the shift to the donor's positions, and the places in their order."""
+
+    donor: int
+    shift: tuple[int, int]
+    places: list[int]
+
+    def sources(self, width: int, *further: int) -> list[tuple[int, int]]:
+        """Places, each with the donor's position that goes there."""
+        return [(place, place + self.shift[0] * width + self.shift[1]) for place in (*self.places, *further)]
+
+    def neighbours(self, height: int, width: int) -> list[int]:
+        """Places that touch a replaced one and have a position of the donor."""
+        found = set()
+        for place in self.places:
+            row, column = divmod(place, width)
+            for y in range(max(row - 1, 0), min(row + 2, height)):
+                for x in range(max(column - 1, 0), min(column + 2, width)):
+                    if 0 <= y + self.shift[0] < height and 0 <= x + self.shift[1] < width:
+                        found.add(y * width + x)
+        return sorted(found - set(self.places))
+
+
+def _replaced(activations: Tensor, donor: Tensor, cells: list[tuple[int, int]]) -> Tensor:
+    """Activations with cells of the donor: pairs of a place and the donor's position that goes there."""
+    places = [place for place, _ in cells]
+    sources = [source for _, source in cells]
+    moved = activations.flatten(1).clone()
+    moved[:, places] = donor.flatten(1)[:, sources]
+    return moved.view_as(activations)
