@@ -16,6 +16,7 @@ from conceptrast.base.device import ask_for
 from conceptrast.base.errors import ConceptrastError
 from conceptrast.bias.comparison import FIGURES as BIAS_FIGURES
 from conceptrast.plan.analyses.bias import networks
+from conceptrast.plan.analyses.counterfactual import judge_of
 from conceptrast.plan.analyses.seeds import repeated_runs
 from conceptrast.plan.before_start import missing, too_many_shards, unknown_classes
 from conceptrast.plan.plan import Plan, prepare_environment
@@ -184,12 +185,20 @@ def counterfactual_inputs(wildcards):
     """Pictures, model and decoder of a study, and what its other parts have found that gives directions."""
     study = wildcards.study
     shards = SHARDS if study in names("contrast") else []
-    return predicted_inputs(wildcards) | {
+    return known_predicted_inputs(wildcards) | {
         "decoder": f"studies/{study}/decoder.safetensors",
         "components": f"studies/{study}/components.npz",
+        "attribution": [f"studies/{study}/attribution/{shard}.npz" for shard in SHARDS],
         "hyperplanes": [f"studies/{study}/hyperplanes/{shard}.npz" for shard in shards],
         "ace": [f"studies/{study}/ace.npz"] if study in names("ace") else [],
+        "judge": judge_weights(),
     }
+
+
+def judge_weights():
+    """Weights of the model that judges decoded pictures, where the workflow trains it."""
+    judge = judge_of(PLAN)
+    return [f"models/{judge}.safetensors"] if judge and "train" in PLAN.models[judge] else []
 
 
 def bias_index(wildcards):

@@ -97,10 +97,16 @@ class Stream(Enum):
 
     # counterfactual
     RANDOM_DIRECTIONS = (
-        ("seed", "image", "vector or map", 61),
-        "counterfactual/directions.py",
-        "directions of the chance rows",
+        ("seed", "image", 61),
+        "counterfactual/edits.py",
+        "the direction of a random edit",
     )
+    RANDOM_DONOR = (
+        ("seed", "image", 63),
+        "counterfactual/pair_edits.py",
+        "the picture whose cells a random edit takes",
+    )
+    OTHER_PICTURES = (("seed", 64), "counterfactual/study_knowledge.py", "pictures that such cells are taken from")
 
     # bias
     AUTOENCODER_ORDER = (("seed", "epoch", 93), "bias/autoencoder_training.py", "the order of the pictures")
@@ -144,6 +150,7 @@ class LibrarySeed(Enum):
     NMF_START = (("seed",), "concepts/nmf.py", "the random start of a factorization; scikit-learn")
     DECODER_WEIGHTS = (("seed",), "counterfactual/decoder_training.py", "weights of a fresh decoder; torch")
     DECODER_ORDER = (("seed", "epoch"), "counterfactual/decoder_training.py", "the order of the pictures; torch")
+    DECODER_EDITS = (("seed", "epoch"), "counterfactual/decoder_training.py", "noise and edits of activations; torch")
     AUTOENCODER_WEIGHTS = (("seed",), "bias/autoencoder.py", "weights of a fresh autoencoder; torch")
     CRITIC_WEIGHTS = (("seed",), "bias/autoencoder.py", "weights of a fresh critic; torch")
     CAM_LIBRARY = (("seed",), "saliency/grad_cam.py", "whatever the package grad-cam draws; numpy's global state")

@@ -232,7 +232,7 @@ def _epoch(state: _Training, pictures: TrainingPictures, epoch: int, seed: int) 
 
     # One step for every batch.
     state.decoder.train()
-    draws = torch.Generator().manual_seed(library_seed(LibrarySeed.DECODER_ORDER, seed, epoch))
+    draws = torch.Generator().manual_seed(library_seed(LibrarySeed.DECODER_EDITS, seed, epoch))
     sums = np.zeros(len(LOSSES))
     what = f"decoder, epoch {epoch} of {options.epochs}"
     for step, (views, _) in enumerate(progress(batches, what, steps, "batches")):

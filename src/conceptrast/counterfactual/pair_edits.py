@@ -183,7 +183,9 @@ class _Maker:
         vectors = self._vectors(gradients, evidence)
         for direction, (origin, vector) in vectors.items():
             values = torch.as_tensor(np.asarray(vector), dtype=torch.float32).to(self.activations)
-            changes = {"located": [located(a, values, e, limit) for a, e in zip(self.activations, evidence, strict=True)]}
+            changes = {
+                "located": [located(a, values, e, limit) for a, e in zip(self.activations, evidence, strict=True)]
+            }
             changes["uniform"] = [uniform(a, values, limit) for a in self.activations]
             if direction in ("hyperplane", "cav"):
                 product = gradients * values[:, None, None]
@@ -243,9 +245,7 @@ class _Maker:
                 named[given.name] = (given.origin, given.values.numpy())
         return {name: (origin, values) for name, (origin, values) in named.items() if np.any(values)}
 
-    def _add_changes(
-        self, found: PairEdits, name: Name, origin: str, changes: Sequence[Tensor], random: str
-    ) -> None:
+    def _add_changes(self, found: PairEdits, name: Name, origin: str, changes: Sequence[Tensor], random: str) -> None:
         """Add edits that are a change of their own for each picture, if none of them is zero."""
         if not all(bool(change.any()) for change in changes):
             found.missing[name] = "the gradient of a picture is zero throughout, or its evidence"
@@ -263,7 +263,7 @@ class _Maker:
             return [random_twin(edit, self.seed, int(i), "map") for edit, i in zip(edits, self.images, strict=True)]
         twins = []
         for edit, image, values in zip(edits, self.images, self.activations, strict=True):
-            number = int(generator(Stream.RANDOM_DIRECTIONS, self.seed, int(image)).integers(len(others)))
+            number = int(generator(Stream.RANDOM_DONOR, self.seed, int(image)).integers(len(others)))
             where = edit.change.any(dim=0)
             change = torch.where(where, others[number].cpu() - values.cpu(), torch.zeros(()))
             twins.append(replace(edit, origin=RANDOM_BASELINE, change=change) if change.any() else edit)
@@ -280,9 +280,7 @@ class _Maker:
             )
 
     def _evidence(self, activations: Tensor, pair: tuple[int, int]) -> Tensor:
-        return margin_evidence(
-            self.layer.split, activations, pair, self.options.precision, self.options.batch_size
-        )
+        return margin_evidence(self.layer.split, activations, pair, self.options.precision, self.options.batch_size)
 
     def _gradients(self) -> Tensor:
         return log_probability_gradients(

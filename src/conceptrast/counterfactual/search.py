@@ -52,7 +52,9 @@ class SearchOptions:
 DEFAULTS = SearchOptions()
 
 
-def stop_test(layer: DecodableLayer, edits: Edits, target: int, stop: str, options: SearchOptions = DEFAULTS) -> StopTest:
+def stop_test(
+    layer: DecodableLayer, edits: Edits, target: int, stop: str, options: SearchOptions = DEFAULTS
+) -> StopTest:
     """A test whether a network gives the class to what edits have made.
 
     Args:

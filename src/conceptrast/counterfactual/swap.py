@@ -98,7 +98,9 @@ def block_of(window: int, columns: int, windows: Windows, shape: tuple[int, int]
     return Corner(top, left), side
 
 
-def strongest_blocks(codes: Tensor, component: int, windows: Windows, shape: tuple[int, int]) -> list[tuple[Corner, int]]:
+def strongest_blocks(
+    codes: Tensor, component: int, windows: Windows, shape: tuple[int, int]
+) -> list[tuple[Corner, int]]:
     """For every picture the block in which a component is strongest.
 
     Args:

@@ -1,4 +1,4 @@
-"""A counterfactual as pictures: a strip along each direction."""
+"""A counterfactual as pictures: a strip for each edit."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 from conceptrast.base.names import short
+from conceptrast.counterfactual.edit_kinds import NO_VECTOR
 from conceptrast.counterfactual.story import Story
 from conceptrast.figures.canvas import FAINT, FIRST, INK, SECOND, Sheet
 
@@ -22,10 +23,10 @@ MOST_FRAMES = 6
 
 
 def draw_counterfactual(stories: Sequence[Story], names: Sequence[str], title: str, note: str) -> Figure:
-    """A strip for every direction: decoded pictures on the way, what the model says of them, and where they change.
+    """A strip for every edit: decoded pictures on the way, what the model says of them, and where they change.
 
     Args:
-        stories: the stories of one image, one for each direction. All have equally many frames; at most
+        stories: the stories of one picture, one for each edit. All have equally many frames; at most
             :data:`MOST_FRAMES` of them are drawn.
         names: the names of A and B.
         title: heading.
@@ -39,14 +40,15 @@ def draw_counterfactual(stories: Sequence[Story], names: Sequence[str], title: s
     sheet.text(note, MARGIN, 0.52, size=9, colour=FAINT)
     _legend(sheet, names, 0.76)
 
-    # A strip for every direction, with its name and where it ends.
+    # A strip for every edit, with its name and where it ends.
     for place, story in enumerate(stories):
         y = HEAD + place * ROW
         sheet.rule(y - 0.1, MARGIN, width - MARGIN)
-        sheet.text(story.direction.name.replace("_", " "), MARGIN, y + 0.05, size=11, weight="bold")
-        sheet.text(_wrapped(story.direction.origin), MARGIN, y + 0.3, size=8, colour=FAINT)
+        sheet.text(story.edit.kind.replace("_", " "), MARGIN, y + 0.05, size=11, weight="bold")
+        vector = [] if story.edit.direction == NO_VECTOR else [story.edit.direction]
+        sheet.text(_wrapped(": ".join([*vector, story.edit.origin])), MARGIN, y + 0.3, size=8, colour=FAINT)
         outcome = "picture is B at" if story.reached else "not B up to"
-        end = f"{outcome} λ = {story.lambdas[-1]:.2f}"
+        end = f"{outcome} λ = {story.lambdas[-1]:.2f}\n{story.cells[-1]} positions"
         sheet.text(end, MARGIN, y + 0.85, size=8, colour=SECOND if story.reached else INK)
         _strip(sheet, story, MARGIN + LABEL, y)
     return sheet.figure

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from torch import Tensor
 
-from conceptrast.base.files import read_table, write_table
+from conceptrast.base.files import read_arrays, read_table, write_table
 from conceptrast.base.names import short
+from conceptrast.concepts.attributed_images import read_attributions
+from conceptrast.contrast.hyperplane_shards import Planes
 from conceptrast.contrast.images import class_activations
 from conceptrast.contrast.pairs import named_pairs, skipped_rows
 from conceptrast.contrast.tables import join_shards
@@ -19,11 +22,14 @@ from conceptrast.counterfactual.decodable_layer import DecodableLayer
 from conceptrast.counterfactual.decoder import read_decoder
 from conceptrast.counterfactual.known_boxes import boxes_that_tell
 from conceptrast.counterfactual.pair_counterfactuals import PairCounterfactuals, example_image, recognised_images
-from conceptrast.counterfactual.pair_edits import PairEdits, edits_towards
+from conceptrast.counterfactual.pair_edits import Name, PairEdits, edits_towards
 from conceptrast.counterfactual.search import SearchOptions
 from conceptrast.counterfactual.story import Story
-from conceptrast.counterfactual.study_knowledge import StudyKnowledge
+from conceptrast.counterfactual.study_knowledge import DONORS, StudyKnowledge, class_components, drawn_others
+from conceptrast.counterfactual.swap import Windows
 from conceptrast.counterfactual.table import with_names
+from conceptrast.data.digit_scenes import CELL
+from conceptrast.data.selection import class_images
 from conceptrast.data.view_pixels import pixels
 from conceptrast.figures.canvas import save_png
 from conceptrast.figures.counterfactual import draw_counterfactual
@@ -75,37 +81,64 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
         precision=settings["precision"],
         batch_size=settings["batch_size"],
     )
-    # What the study knows, and the activations of the pictures
+    # The pictures of each pair, and what the study knows
     pairs = named_pairs(model, settings["pairs"])
-    known = StudyKnowledge.read(settings, inputs, pairs)
+    predictions = read_table(inputs.predictions)
+    seed = settings["seed"]
+
+    def images_of(classes: Iterable[int], most: int) -> dict[int, np.ndarray]:
+        return class_images(
+            predictions, settings["min_images"], most, seed, n_classes=len(model.class_names), classes=classes
+        )[0]
+
     layer = open_layer(settings, inputs, pictures)
-    images = known.images(settings, model)
-    activations = dict(class_activations(pictures, layer.split, images, settings["precision"], what="moving"))
+
+    def activations_of(images: Mapping[int, np.ndarray], what: str) -> dict[int, Tensor]:
+        found = class_activations(pictures, layer.split, images, settings["precision"], what=what)
+        return {target: values.to(device_of(model)) for target, values in found}
+
+    images = images_of({first for first, _ in pairs}, options["images"])
+    activations = activations_of(images, "moving")
+    others, predicted = drawn_others(predictions, seed)
+    attribution = read_attributions(inputs.attribution)
+    known = StudyKnowledge(
+        planes=Planes(inputs.hyperplanes, settings["hyperplane"], pairs) if inputs.hyperplanes else None,
+        components=class_components(
+            read_arrays(inputs.components),
+            settings["components"],
+            attribution,
+            settings["weighting"],
+            Windows(**settings["pooling"]),
+        ),
+        cavs=read_arrays(inputs.ace) if inputs.ace else None,
+        donors=activations_of(images_of({second for _, second in pairs}, DONORS), "donors"),
+        others=activations_of({0: others}, "other pictures")[0],
+        predicted=predicted,
+    )
     # Every pair
     truth = None if inputs.truth is None else read_table(inputs.truth)
-    first_images = {pair: images[pair[0]][: options["images"]] for pair in pairs if pair[0] in images}
-    tables = [skipped_rows({pair: FEW for pair in pairs if pair not in first_images})]
+    tables = [skipped_rows({pair: FEW for pair in pairs if pair[0] not in images})]
     folder = FigureFolder(outputs.pictures, PAIRS, "*-to-*")
-    for pair, ids in first_images.items():
+    for pair in (pair for pair in pairs if pair[0] in images):
         counterfactuals = PairCounterfactuals(
             layer=layer,
-            images=ids,
-            activations=activations[pair[0]][: len(ids)].to(device_of(model)),
+            images=images[pair[0]],
+            activations=activations[pair[0]],
             pair=pair,
             options=search,
-            boxes=boxes_that_tell(truth, pair, model.class_names, model.preprocess.size),
+            boxes=boxes_that_tell(truth, pictures.table, pair, model.class_names, CELL),
         )
         edits = edits_towards(
             layer,
-            ids.tolist(),
+            counterfactuals.images.tolist(),
             counterfactuals.activations,
             pair,
-            known.of_pair(pair, activations),
-            seed=settings["seed"],
+            known.of_pair(pair),
+            seed=seed,
             options=search,
         )
-        rows = counterfactuals.rows(edits).assign(judge=options["judge"] or "", status="ok", reason="")
-        tables += [rows, missing_rows(edits, pair, known)]
+        rows = counterfactuals.rows(edits).assign(judge=settings["judge_name"], status="ok", reason="")
+        tables += [rows, *missing_rows(known.reasons(edits.missing, pair), pair)]
         write_pictures(counterfactuals, edits, rows, pictures, settings, folder)
     write_table(with_names(join_shards(tables), model.class_names), outputs.counterfactual)
     folder.finish(outputs.manifest)
@@ -122,18 +155,12 @@ def open_layer(settings: Mapping[str, Any], inputs: Inputs, pictures: Pictures) 
     return DecodableLayer(model, SplitModel(model, settings["layer"]), decoder, judge)
 
 
-def missing_rows(edits: PairEdits, pair: tuple[int, int], known: StudyKnowledge) -> pd.DataFrame:
+def missing_rows(reasons: Mapping[Name, str], pair: tuple[int, int]) -> list[pd.DataFrame]:
     """A row for each edit that could exist but is missing for a pair, with the reason."""
-    reasons = known.reasons(edits.missing, pair)
-    return pd.concat(
-        [
-            skipped_rows({}),
-            *(
-                skipped_rows({pair: reason}).assign(edit=kind, direction=direction)
-                for (kind, direction), reason in reasons.items()
-            ),
-        ]
-    )
+    return [
+        skipped_rows({pair: reason}).assign(edit=kind, direction=direction)
+        for (kind, direction), reason in reasons.items()
+    ]
 
 
 def write_pictures(

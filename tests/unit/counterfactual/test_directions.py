@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 import torch
+from conceptrast.counterfactual.direction_kinds import DIRECTION_KINDS
+from conceptrast.counterfactual.pair_directions import PairVectors, directions_towards, missing_directions
 
 from conceptrast.base.errors import ShapeError
 from conceptrast.contrast.hyperplanes import Hyperplane
 from conceptrast.counterfactual.decodable_layer import DecodableLayer
-from conceptrast.counterfactual.direction_kinds import DIRECTION_KINDS
 from conceptrast.counterfactual.directions import Direction, random_directions, strongest_component
 from conceptrast.counterfactual.latent_shift import latent_shift_gradients
 from conceptrast.counterfactual.log_probability import log_probability_gradients
-from conceptrast.counterfactual.pair_directions import PairVectors, directions_towards, missing_directions
 
 from .toys import toy
 

@@ -34,8 +34,12 @@ class Counterfactual(Section):
     """What a picture of A looks like on its way to B, and whether the model then says so."""
 
     images: int = key("number of images of A for each pair", 10, ge=1)
-    probability: Number = key("a way ends where B has this probability", 0.5, gt=0, lt=1)
-    limit: Number = key("longest way, as a multiple of the length of the activations", 1.0, gt=0)
+    judge: str | None = key(
+        "a model of the same classes that says what decoded pictures show; it is asked in the end only", None
+    )
+    probability: Number = key("a way ends where B has this probability", 0.9, gt=0, lt=1)
+    limit: Number = key("longest way along a vector, as a multiple of the length of the activations", 1.5, gt=0)
+    cells: int = key("most positions that a transplant replaces", 4, ge=1)
     frames: int = key("pictures in an animation", 13, ge=2)
 
 
@@ -46,15 +50,26 @@ def decoder(plan: Plan, study: str) -> Config:
 
 def counterfactual(plan: Plan, study: str) -> Config:
     """Settings of the step for one study."""
-    recipes = recipe_settings(plan, study, "components", "weighting")
+    recipes = recipe_settings(plan, study, "components", "weighting", "pooling")
     recipe = recipes[card_recipe(recipes)]
+    judge = judge_of(plan)
     return {
         **study_settings(plan, study),
         **run_settings(plan, "min_images", "counterfactual"),
         **pair_settings(plan, study, "counterfactual"),
         "components": f"components_{recipe['weighting']}_k{recipe['components']}",
+        "weighting": recipe["weighting"],
+        "pooling": recipe["pooling"],
+        "judge": plan.models[judge] if judge else None,
+        "judge_name": judge or "",
         "study": study,
     }
+
+
+def judge_of(plan: Plan) -> str | None:
+    """Name of the model that judges decoded pictures, if there is one."""
+    judge: str | None = plan.config["counterfactual"]["judge"]
+    return judge
 
 
 def counterfactual_tables(plan: Plan) -> Config:
@@ -91,10 +106,10 @@ ANALYSIS = Analysis(
         Table(
             name="counterfactual",
             step="counterfactual_tables",
-            words=("{direction}", "{stop}"),
-            headlines=("found", "changed", "reached"),
+            words=("{edit}", "{direction}", "{stop}"),
+            headlines=("reached", "judged", "inside"),
             rows={"to_name": "all"},
-            intervals={"changed": ("low", "high")},
+            intervals={"judged": ("low", "high")},
         ),
     ),
     manifests=("figures/{study}/counterfactuals.csv",),
