@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,27 +12,31 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 from PIL import Image
+from torch import Tensor
 
 from conceptrast.api.evidence import Evidence
 from conceptrast.api.result import Result
-from conceptrast.base.errors import ConfigError, unknown_name
+from conceptrast.base.errors import ConceptrastError, ConfigError, unknown_name
 from conceptrast.base.names import short
 from conceptrast.base.progress import counted, duration
 from conceptrast.counterfactual.decodable_layer import DecodableLayer
 from conceptrast.counterfactual.decoder import Decoder
 from conceptrast.counterfactual.decoder_training import DEFAULTS, DecoderOptions, train_decoder
-from conceptrast.counterfactual.direction_kinds import RANDOM_DIRECTIONS
 from conceptrast.counterfactual.directions import Direction
+from conceptrast.counterfactual.edit_kinds import VECTORS
 from conceptrast.counterfactual.pair_counterfactuals import PairCounterfactuals
-from conceptrast.counterfactual.pair_directions import directions_towards
+from conceptrast.counterfactual.pair_edits import PairKnowledge, edits_towards
 from conceptrast.counterfactual.search import SearchOptions
 from conceptrast.counterfactual.story import Story
-from conceptrast.counterfactual.table import with_names
+from conceptrast.counterfactual.study_knowledge import DONORS
+from conceptrast.counterfactual.table import not_recognised, with_names
 from conceptrast.data.decoding import open_rgb
 from conceptrast.data.view_pixels import pixels
 from conceptrast.figures.counterfactual import draw_counterfactual
 from conceptrast.figures.counterfactual_animation import animation, save_gif
+from conceptrast.models.activations import activations_of
 from conceptrast.models.inference import autocast, device_of, network_input
+from conceptrast.models.model import Model
 from conceptrast.models.split import SplitModel
 from conceptrast.models.training_pictures import TrainingPictures
 
@@ -48,11 +53,11 @@ class Counterfactual(Result):
     Attributes:
         names: the names of the class that the model gives the picture, and of the one that it is moved towards.
         layer: the layer whose activations are moved.
-        rows: direction, stop, baseline, lambda, the suffix's answer, and the whole model's answer for the decoded
-            picture.
-        stories: by direction, the decoded pictures on the way.
+        rows: edit, direction, stop, baseline, lambda, cells, and what the suffix, the whole model (of the decoded
+            picture) and the judge, if there is one, say.
+        stories: by edit, the decoded pictures on the way; none if the reconstruction is not recognised.
         kept: whether the model gives the decoded picture the class of the picture, before anything is moved. If not,
-            the decoder is too weak, and the rest means nothing.
+            the decoder is too weak to show anything.
     """
 
     names: tuple[str, str]
@@ -66,33 +71,51 @@ class Counterfactual(Result):
         return self.rows
 
     def plot(self) -> Figure:
-        """A strip along each direction, as the workflow draws it."""
-        title = f"from {short(self.names[0])} to {short(self.names[1])}"
-        note = f"activations of {self.layer} are moved and decoded"
-        return draw_counterfactual(self.stories, self.names, title, note)
-
-    def save_gif(self, path: Path | str, direction: str = "latent_shift") -> None:
-        """Write the animation along one direction.
+        """A strip for each edit, as the workflow draws it.
 
         Raises:
-            ConfigError: there is no such direction.
+            ConceptrastError: the reconstruction is not recognised, so there is nothing to draw.
         """
-        stories = {story.direction.name: story for story in self.stories}
-        if direction not in stories:
-            raise ConfigError(unknown_name("direction", direction, stories))
-        save_gif(animation(stories[direction], self.names), path)
+        if not self.kept:
+            raise ConceptrastError(self.weakness)
+        title = f"from {short(self.names[0])} to {short(self.names[1])}"
+        note = f"activations of {self.layer} are edited and decoded"
+        return draw_counterfactual(self.stories, self.names, title, note)
+
+    @property
+    def weakness(self) -> str:
+        """Why nothing is shown: the model does not recognise its class in the decoded picture."""
+        starts = self.rows[self.rows["fraction"] == 0]
+        return not_recognised(float(starts["p_from_decoded"].mean()))
+
+    def save_gif(self, path: Path | str, edit: str | None = None) -> None:
+        """Write the animation of one edit.
+
+        Args:
+            path: the file.
+            edit: name of the edit, e.g. ``located-hyperplane``; ``None`` means the first one.
+
+        Raises:
+            ConfigError: there is no such edit.
+            ConceptrastError: the reconstruction is not recognised, so there is nothing to show.
+        """
+        if not self.kept:
+            raise ConceptrastError(self.weakness)
+        stories = {story.edit.name: story for story in self.stories}
+        name = next(iter(stories)) if edit is None else edit
+        if name not in stories:
+            raise ConfigError(unknown_name("edit", name, stories))
+        save_gif(animation(stories[name], self.names), path)
 
     def __str__(self) -> str:
         lines = [f"{self.names[0]} to {self.names[1]} at {self.layer}"]
         if not self.kept:
-            lines.append(
-                f"  the decoded picture is not named {self.names[0]}: the decoder is too weak to show anything"
-            )
+            lines.append(f"  {self.weakness}")
         for story in self.stories:
             before, after = story.decoded[[0, -1], 1]
             decoded = f"p({self.names[1]}) of the decoded picture {before:.2f} to {after:.2f}"
-            suffix = f"suffix {story.suffix[-1, 1]:.2f}, λ {story.lambdas[-1]:.2f}"
-            lines.append(f"  {story.direction.name}: {decoded}, {suffix}")
+            suffix = f"suffix {story.suffix[-1, 1]:.2f}, λ {story.lambdas[-1]:.2f}, {story.cells[-1]} positions"
+            lines.append(f"  {story.edit.name}: {decoded}, {suffix}")
         return "\n".join(lines)
 
 
@@ -102,22 +125,27 @@ class Way:
 
     Args:
         probability: the probability of the class at which a way ends.
-        limit: longest way, relative to the length of the activations.
+        limit: longest way along a direction, relative to the length of the activations.
+        cells: most positions that a transplant replaces.
         frames: decoded pictures on the way.
 
     Raises:
         ConfigError: a number that cannot be.
     """
 
-    probability: float = 0.5
-    limit: float = 1.0
+    probability: float = 0.9
+    limit: float = 1.5
+    cells: int = 4
     frames: int = 13
 
     def __post_init__(self) -> None:
-        if self.frames < 2 or self.limit <= 0 or not 0 < self.probability < 1:
-            numbers = f"frames {self.frames}, limit {self.limit:g}, probability {self.probability:g}"
+        # Not a number is in no range.
+        if not (self.frames >= 2 and self.cells >= 1 and 0 < self.limit < math.inf and 0 < self.probability < 1):
+            numbers = (
+                f"frames {self.frames}, cells {self.cells}, limit {self.limit:g}, probability {self.probability:g}"
+            )
             raise ConfigError(
-                f"got {numbers}: needs 2 frames at least, a limit above 0 and a probability between 0 and 1"
+                f"got {numbers}: needs 2 frames and 1 cell at least, a limit above 0, a probability between 0 and 1"
             )
 
 
@@ -173,20 +201,23 @@ def move(
     target: int,
     directions: Sequence[Direction],
     way: Way,
+    judge: Model | None = None,
 ) -> Counterfactual:
-    """Move one picture towards a class: what would have to be different, and does the model see this in the picture?
+    """Edit one picture towards a class: what would have to be different, and does the model see this in the picture?
 
     Args:
         evidence: the evidence of the study.
-        decoder: the decoder of the layer in which the picture is moved.
+        decoder: the decoder of the layer in which the picture is edited.
         picture: a file, or a PIL image.
         target: class index.
-        directions: further directions, beside the gradient and the latent shift.
+        directions: further directions, beside what the pictures of the study and the gradients give.
         way: how far it goes.
+        judge: another model of the same classes that looks at the decoded pictures.
 
     Raises:
         LayerError: a direction belongs to another layer than the decoder.
         ConfigError: two directions of one name, or the model gives the picture the class already.
+        ModelError: the judge has other classes.
         DataError: the file is no picture.
     """
     # What the model says of the picture.
@@ -194,37 +225,44 @@ def move(
     names = model.class_names
     precision = evidence.options.precision
     split = evidence.split if decoder.layer == evidence.layer else SplitModel(model, decoder.layer)
-    layer = DecodableLayer(model, split, decoder)
+    layer = DecodableLayer(model, split, decoder, judge)
     view = model.preprocess.view(picture if isinstance(picture, Image.Image) else open_rgb(picture))
     with torch.inference_mode(), autocast(precision, device_of(model)):
         activations = split.prefix(network_input(model, view[None])).float()
         predicted = int(split.suffix(activations).argmax())
     if predicted == target:
         raise ConfigError(f"the model says {names[target]!r} of this picture already: name another class")
-
-    # Every direction towards the class.
-    pair = (predicted, target)
-    towards = directions_towards(layer, activations, pair, precision=precision)
+    taken: set[str] = set(VECTORS)
     for direction in directions:
-        if direction.name in (*towards, *RANDOM_DIRECTIONS):
+        if direction.name in taken:
             raise ConfigError(f"two directions are called {direction.name!r}: give each a name of its own")
-        towards[direction.name] = [direction]
+        taken.add(direction.name)
 
-    # The ways along them.
-    subject = PairCounterfactuals(
-        layer=layer,
-        images=np.zeros(1, np.int64),
-        activations=activations,
-        pair=pair,
-        seed=evidence.options.seed,
-        options=SearchOptions(probability=way.probability, limit=way.limit, precision=precision),
-    )
-    rows = with_names(subject.rows(towards), names)
-    starts = rows.loc[rows["fraction"] == 0, "predicted_decoded"]
+    # Every edit towards the class, and the way of each.
+    pair = (predicted, target)
+    options = SearchOptions(way.probability, way.limit, way.cells, precision)
+    known = PairKnowledge(donors=_donors(evidence, layer, target), directions=directions)
+    edits = edits_towards(layer, [0], activations, pair, known, seed=evidence.options.seed, options=options)
+    subject = PairCounterfactuals(layer, np.zeros(1, np.int64), activations, pair, options)
+    rows = with_names(subject.rows(edits), names)
+    kept = bool(rows.loc[rows["fraction"] == 0, "predicted_decoded"].eq(predicted).all())
     return Counterfactual(
         names=(names[predicted], names[target]),
         layer=decoder.layer,
         rows=rows,
-        stories=subject.stories(towards, 0, pixels(view), way.frames),
-        kept=bool(starts.eq(predicted).all()),
+        stories=subject.stories(edits, 0, pixels(view), way.frames) if kept else [],
+        kept=kept,
     )
+
+
+def _donors(evidence: Evidence, layer: DecodableLayer, target: int) -> Tensor | None:
+    """Activations of the study's pictures that the model gives the class, if there are any."""
+    if evidence.picture_set.images is None:
+        return None
+    table = evidence.predictions
+    images = np.sort(table.loc[table["predicted"] == target, "image"].to_numpy(np.int64))[:DONORS]
+    if not len(images):
+        return None
+    batches = evidence.pictures.of(images, "pictures of the class")
+    found = activations_of(layer.model, layer.split, batches, evidence.options.precision)
+    return torch.cat([values for _, values in found]).to(device_of(layer.model))

@@ -400,24 +400,30 @@ class Study:
         directions: Sequence[Direction] = (),
         *,
         decoder: Decoder | Path | str | None = None,
-        probability: float = 0.5,
-        limit: float = 1.0,
+        judge: Model | None = None,
+        probability: float = 0.9,
+        limit: float = 1.5,
+        cells: int = 4,
         frames: int = 13,
     ) -> Counterfactual:
-        """What would have to be different? One picture is moved towards a class, and decoded on the way.
+        """What would have to be different? One picture is edited towards a class, and decoded on the way.
 
         Args:
             picture: a file, or a PIL image.
             target: the class that it is moved towards, by name or index.
             directions: further directions, e.g. ``study.concepts("tench").direction()``, each with its own name. The
-                gradient of the class's log probability and the latent shift are always tried.
+                gradient of the class's log probability and the latent shift are always tried, and a transplant if the
+                model gives some of the study's pictures the class.
             decoder: the decoder of the layer in which the picture is moved, or its file; ``None`` means the decoder of
                 :meth:`decoder`.
             probability: the probability of the class at which a way ends.
-            limit: longest way, relative to the length of the activations.
+            judge: another model of the same classes, which says what the decoded pictures show.
+            limit: longest way along a direction, relative to the length of the activations.
+            cells: most positions that a transplant replaces.
             frames: decoded pictures on the way.
 
         Raises:
+            ModelError: the judge has other classes.
             ConfigError: there is no decoder yet (the message says how to train one, and how long that takes); a number
                 that cannot be, an unknown class, two directions of one name, or the model gives the picture the class
                 already.
@@ -434,10 +440,10 @@ class Study:
             ...     class_names=["red", "green", "blue"])
             >>> _ = study.decoder(DecoderOptions(epochs=1, batch_size=2, width=16))
             >>> counterfactual = study.counterfactual(pictures[0], "blue")
-            >>> counterfactual.names, [story.direction.name for story in counterfactual.stories]
+            >>> counterfactual.names, [story.edit.name for story in counterfactual.stories]
             (('red', 'blue'), ['gradient', 'latent_shift'])
         """
-        way = Way(probability=probability, limit=limit, frames=frames)
+        way = Way(probability=probability, limit=limit, cells=cells, frames=frames)
         index = self.model.class_index(target)
         if decoder is not None:
             self.decoder(decoder)
@@ -450,6 +456,7 @@ class Study:
             target=index,
             directions=directions,
             way=way,
+            judge=judge,
         )
 
     @explains_memory

@@ -104,7 +104,7 @@ class Stream(Enum):
     RANDOM_DONOR = (
         ("seed", "image", 63),
         "counterfactual/pair_edits.py",
-        "the picture whose cells a random edit takes",
+        "the picture of a random edit",
     )
     OTHER_PICTURES = (("seed", 64), "counterfactual/study_knowledge.py", "pictures that such cells are taken from")
 

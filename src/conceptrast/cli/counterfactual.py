@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from conceptrast.base.errors import ConfigError
+from conceptrast.base.errors import ConceptrastError, ConfigError
 from conceptrast.cli.arguments import (
     add_class,
     add_folder,
@@ -52,12 +52,12 @@ def run(options: argparse.Namespace) -> None:
     written = train_decoder(study, options) if options.train else []
     if not (options.train or options.decoder):
         raise without_decoder(study, options)
-    # The counterfactual, with an animation along one direction.
+    # The counterfactual, with an animation of one edit.
     counterfactual = study.counterfactual(options.image[0], target, frames=options.frames)
-    animated = {"latent_shift", "gradient"} & {story.direction.name for story in counterfactual.stories}
-    for direction in sorted(animated, reverse=True)[:1]:
-        written.append(options.out / "counterfactual.gif")
-        counterfactual.save_gif(written[-1], direction)
+    if not counterfactual.kept:
+        raise ConceptrastError(counterfactual.weakness)
+    written.append(options.out / "counterfactual.gif")
+    counterfactual.save_gif(written[-1])
     tables = {"counterfactual.csv": counterfactual.table()}
     write_result(counterfactual, options, "counterfactual", tables, others=written)
 

@@ -38,8 +38,8 @@ class DecodableLayer:
         self.decoder.check_layer(self.split.layer)
         if self.judge is not None and list(self.judge.class_names) != list(self.model.class_names):
             raise ModelError(
-                f"the judge {self.judge.name} knows {len(self.judge.class_names)} classes, and they are not those "
-                f"{len(self.model.class_names)} of {self.model.name}: a judge must have the same classes in the same order"
+                f"the judge {self.judge.name} knows {len(self.judge.class_names)} classes, and not those "
+                f"{len(self.model.class_names)} of {self.model.name}: a judge needs the same classes in the same order"
             )
 
     def decoded_logits(self, activations: Tensor) -> tuple[Tensor, Tensor]:
@@ -55,7 +55,7 @@ class DecodableLayer:
         return pictures, self.model.module(decoded_input(self.model, pictures.float() / 255))
 
     def judged_logits(self, pictures: Tensor) -> dict[str, Tensor]:
-        """The judge's logits ``[N, n_classes]`` of pictures ``[N, 3, H, W]`` uint8, by the name ``judge``, if there is one.
+        """The judge's logits ``[N, n_classes]`` of pictures ``[N, 3, H, W]`` uint8, by its name; none without a judge.
 
         A judge that sees pictures of another size gets them resized, bilinearly.
         """
