@@ -145,7 +145,7 @@ class Way:
                 f"frames {self.frames}, cells {self.cells}, limit {self.limit:g}, probability {self.probability:g}"
             )
             raise ConfigError(
-                f"got {numbers}: needs 2 frames and 1 cell at least, a limit above 0, a probability between 0 and 1"
+                f"got {counts}, limit {self.limit:g}, probability {self.probability:g}: needs 2 frames and 1 cell at least, a limit above 0, a probability between 0 and 1"
             )
 
 

@@ -1,8 +1,8 @@
 r"""Swaps: what a component of one class holds of a picture becomes what a component of another class looks like.
 
-Notation: ``a`` activations ``[N, C, h, w]``; ``h_k`` the components of a class ``[k, C]``, found in activations that are
-weighted channel by channel with ``m`` ``[C]`` and averaged over windows of ``s × s`` positions; ``c`` their codes
-``[N, k, y, x]``, one for each window.
+Notation: ``a`` activations ``[N, C, h, w]``; ``h_k`` the components of a class ``[k, C]``, found in activations that
+are weighted channel by channel with ``m`` ``[C]``; ``c`` their codes ``[N, k, y, x]``, one for each window of ``s × s``
+positions, over which weighted activations are averaged.
 """
 
 from __future__ import annotations

@@ -139,19 +139,19 @@ def with_names(rows: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
 
 
 def counterfactual_summary(rows: pd.DataFrame) -> pd.DataFrame:
-    """How often the decoded picture becomes the other class, for each pair, edit, stop and baseline, and over all pairs.
+    """How often the decoded picture becomes the other class, by pair, edit, stop and baseline, and over all pairs.
 
     Args:
-        rows: as :func:`counterfactual_rows` gives, with names, judge, status and reason. A skipped pair has one row, and
-            so has a skipped edit of a pair.
+        rows: as :func:`counterfactual_rows` gives, with names, judge, status and reason. A skipped pair has one row,
+            and so has a skipped edit of a pair.
 
     Returns:
         from_class, from_name, to_class, to_name (:data:`ALL_PAIRS` and ``all`` mean all pairs), edit, direction, stop,
         baseline, judge, n_images, n_kept (pictures whose decoded start has the class that the model gives the picture),
         lambda_median, cells (median number of changed positions), found (share of pictures that reach the class, as the
-        stop judges), reached (share of the kept pictures whose decoded end the model names the other class), judged (the
-        same by the judge), low, high (95 % Wilson interval of judged, or of reached where there is no judge), p_to_before,
-        p_to_after (means over the kept pictures, decoded), inside, area (means), status, reason.
+        stop judges), reached (share of the kept pictures whose decoded end the model names the other class), judged
+        (the same by the judge), low, high (95 % Wilson interval of judged, or of reached where there is no judge),
+        p_to_before, p_to_after (means over the kept pictures, decoded), inside, area (means), status, reason.
     """
     skipped = rows[rows["status"] == "skipped"]
     skipped = skipped[[name for name in (*PAIR, "edit", "direction", "status", "reason") if name in skipped]]
