@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from conceptrast.plan.analysis import Analysis, Step, Table
-from conceptrast.plan.key_types import Config, Number, Pairs, Section, key
+from conceptrast.plan.key_types import Config, ModelName, Number, Pairs, Section, key
 from conceptrast.plan.keys import Precision
+from conceptrast.plan.provenance import registry
 from conceptrast.plan.settings import card_recipe, pair_settings, recipe_settings, run_settings, study_settings
 
 if TYPE_CHECKING:
@@ -34,8 +37,8 @@ class Counterfactual(Section):
     """What a picture of A looks like on its way to B, and whether the model then says so."""
 
     images: int = key("number of images of A for each pair", 10, ge=1)
-    judge: str | None = key(
-        "a model of the same classes that says what decoded pictures show; it is asked in the end only", None
+    judge: ModelName | None = key(
+        "another model of the same classes that says what decoded pictures show; it is asked in the end only", None
     )
     probability: Number = key("a way ends where B has this probability", 0.9, gt=0, lt=1)
     limit: Number = key("longest way along a vector, as a multiple of the length of the activations", 1.5, gt=0)
@@ -67,14 +70,34 @@ def counterfactual(plan: Plan, study: str) -> Config:
 
 
 def judge_of(plan: Plan) -> str | None:
-    """Name of the model that judges decoded pictures, if there is one."""
+    """Name of the model that judges decoded pictures, if there is one and there are pictures to judge."""
     judge: str | None = plan.config["counterfactual"]["judge"]
-    return judge
+    return judge if plan.entries("counterfactual") else None
+
+
+def judges(plan: Plan) -> list[str]:
+    """The judge as a list, which is empty if there is none."""
+    judge = judge_of(plan)
+    return [] if judge is None else [judge]
+
+
+def judge_family(plan: Plan, **_: str) -> list[str]:
+    """Module of the judge's architecture, if it is ours."""
+    architectures = registry(plan.source, "models", "ARCHITECTURES")
+    return [architectures.get(plan.models[judge].get("architecture", ""), "") for judge in judges(plan)]
 
 
 def counterfactual_tables(plan: Plan) -> Config:
     """Settings of the step for the run."""
     return {"studies": list(plan.entries("counterfactual"))}
+
+
+def problems(config: Config, _source: Path) -> Iterator[str]:
+    """Refuse a judge that is the explained model of a study."""
+    judge = config["counterfactual"]["judge"]
+    for name, entry in config["studies"].items():
+        if judge is not None and entry.get("counterfactual") and entry["model"] == judge:
+            yield f"'counterfactual.judge': {judge!r} is the explained model of 'studies.{name}': name another model"
 
 
 ANALYSIS = Analysis(
@@ -92,7 +115,7 @@ ANALYSIS = Analysis(
     wildcard="study",
     steps={
         "decoder": Step(settings=decoder, dataset=True, model=True),
-        "counterfactual": Step(settings=counterfactual, dataset=True, model=True),
+        "counterfactual": Step(settings=counterfactual, dataset=True, model=True, implementations=judge_family),
         "counterfactual_tables": Step(settings=counterfactual_tables),
     },
     tables=(
@@ -114,6 +137,8 @@ ANALYSIS = Analysis(
     ),
     manifests=("figures/{study}/counterfactuals.csv",),
     folders=("studies",),
+    models=judges,
+    problems=problems,
     report={
         "decoder": ("Models", None, {"model": "decoder of {study}", "table": "training"}),
         "counterfactual": ("Counterfactuals", "{study}", {"from A to B": "{name}"}),
