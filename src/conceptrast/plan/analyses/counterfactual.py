@@ -37,6 +37,9 @@ class Counterfactual(Section):
     judge: str | None = key(
         "a model of the same classes that says what decoded pictures show; it is asked in the end only", None
     )
+    reader: str | None = key(
+        "a model that says what a concept decoded alone shows; its classes are named as the things", None
+    )
     probability: Number = key("a way ends where B has this probability", 0.9, gt=0, lt=1)
     limit: Number = key("longest way along a vector, as a multiple of the length of the activations", 1.5, gt=0)
     cells: int = key("most positions that a transplant replaces", 4, ge=1)
@@ -66,6 +69,25 @@ def counterfactual(plan: Plan, study: str) -> Config:
     }
 
 
+def concept_pictures(plan: Plan, study: str) -> Config:
+    """Settings of the step for one study."""
+    whole = counterfactual(plan, study)
+    shared = ("components", "weighting", "pooling", "pairs", "hyperplane", "study")
+    reader = plan.config["counterfactual"]["reader"]
+    return {
+        **study_settings(plan, study),
+        **run_settings(plan, "min_images", "images_per_class"),
+        **{key: whole[key] for key in shared},
+        "reader": plan.models[reader] if reader else None,
+    }
+
+
+def reader_of(plan: Plan) -> str | None:
+    """Name of the model that reads decoded concepts, if there is one."""
+    reader: str | None = plan.config["counterfactual"]["reader"]
+    return reader
+
+
 def judge_of(plan: Plan) -> str | None:
     """Name of the model that judges decoded pictures, if there is one."""
     judge: str | None = plan.config["counterfactual"]["judge"]
@@ -93,6 +115,7 @@ ANALYSIS = Analysis(
     steps={
         "decoder": Step(settings=decoder, dataset=True, model=True),
         "counterfactual": Step(settings=counterfactual, dataset=True, model=True),
+        "concept_pictures": Step(settings=concept_pictures, dataset=True, model=True),
         "counterfactual_tables": Step(settings=counterfactual_tables),
     },
     tables=(
@@ -111,11 +134,20 @@ ANALYSIS = Analysis(
             rows={"to_name": "all"},
             intervals={"judged": ("low", "high")},
         ),
+        Table(name="concept_pictures", step="counterfactual_tables"),
+        Table(
+            name="concept_reading",
+            step="counterfactual_tables",
+            words=("{kind}",),
+            headlines=("right",),
+            intervals={"right": ("low", "high")},
+        ),
     ),
-    manifests=("figures/{study}/counterfactuals.csv",),
+    manifests=("figures/{study}/counterfactuals.csv", "figures/{study}/concept_pictures.csv"),
     folders=("studies",),
     report={
         "decoder": ("Models", None, {"model": "decoder of {study}", "table": "training"}),
         "counterfactual": ("Counterfactuals", "{study}", {"from A to B": "{name}"}),
+        "concept_pictures": ("Counterfactuals", "{study}", {"concepts of": "{name}"}),
     },
 )
