@@ -94,7 +94,8 @@ def background(activations: Tensor) -> Tensor:
     Args:
         activations: ``[N, C, h, w]``.
     """
-    return activations.median(dim=0).values
+    median, _ = activations.median(dim=0)
+    return median
 
 
 def middle(side: int, shape: tuple[int, int]) -> Corner:
@@ -118,7 +119,8 @@ def shown_thing(
         things: by id, what lies where: the corner of a block, and the name of the thing.
 
     Example:
-        >>> shown_thing([(Corner(0, 0), 2), (Corner(2, 2), 2)], [7, 8], {7: {Corner(0, 0): "3"}, 8: {Corner(2, 2): "3"}})
+        >>> things = {7: {Corner(0, 0): "3"}, 8: {Corner(2, 2): "3"}}
+        >>> shown_thing([(Corner(0, 0), 2), (Corner(2, 2), 2)], [7, 8], things)
         ('3', 1.0)
     """
     held = [things.get(image, {}).get(corner, NOTHING) for image, (corner, _) in zip(images, blocks, strict=True)]
@@ -192,7 +194,7 @@ def concept_picture(
         blocks=blocks,
         alone=alone,
         patch=cut(alone, corner, side, shape),
-        examples=np.stack([cut(_as_image(views[number]), *blocks[number], shape) for number in best]),
+        examples=np.stack([cut(_as_image(views[number]), blocks[number][0], side, shape) for number in best]),
         host=host,
         edit=Edit("concept", concept.kind, f"{concept.kind} {concept.name}", layer.split.layer, change.cpu()),
     )

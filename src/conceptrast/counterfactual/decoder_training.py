@@ -263,7 +263,8 @@ def _step(state: _Training, views: Tensor, rate: float, draws: torch.Generator) 
     with autocast(state.options.precision, device):
         with torch.no_grad():
             activations = state.split.prefix(images).float()
-            mixture = mixed(activations, target, draws)
+            half = -(-count // 2)
+            mixture = mixed(activations[:half], target[:half], draws)
             moved = mixture.activations
             verdicts = state.split.suffix(moved).float().softmax(dim=1)
         start = noisy(activations, state.split.rectified, draws)

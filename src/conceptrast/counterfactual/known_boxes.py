@@ -74,13 +74,10 @@ def things_in_blocks(
     if truth is None:
         return {}
     found: dict[int, dict[Corner, str]] = {}
-    for row in truth[truth["image"].isin(images)].itertuples():
-        cell = [
-            int((start + length / 2) // CELL) * CELL * positions // side
-            for start, length, positions, side in (
-                (row.top, row.height, shape[0], view[0]),
-                (row.left, row.width, shape[1], view[1]),
-            )
-        ]
-        found.setdefault(int(row.image), {})[Corner(*cell)] = str(row.concept)
+    for concept, boxes in boxes_of(truth, images).items():
+        centres = boxes[:, :2] + boxes[:, 2:] / 2
+        cells = centres // CELL * CELL * np.array(shape) / np.array(view)
+        for image, (top, left) in zip(images.tolist(), cells, strict=True):
+            if np.isfinite(top):
+                found.setdefault(image, {})[Corner(int(top), int(left))] = concept
     return found

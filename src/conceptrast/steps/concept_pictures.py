@@ -112,7 +112,7 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
             concept_picture(study.layer, concept, of_class.activations, of_class.views, hosts.activations)
             for concept in concepts.of_class(target, of_class.activations)
         ]
-        things = things_in_blocks(truth, ids, model.preprocess.size, of_class.activations.shape[2:])
+        things = things_in_blocks(truth, ids, model.preprocess.size, study.positions)
         captions = []
         for picture in found:
             shows, share = shown_thing(picture.blocks, ids.tolist(), things)
@@ -169,6 +169,12 @@ class _Study:
         self.settings = settings
         self.pictures = pictures
         self.layer = DecodableLayer(pictures.model, SplitModel(pictures.model, settings["layer"]), decoder)
+
+    @property
+    def positions(self) -> tuple[int, int]:
+        """(h, w) of the layer."""
+        _, height, width = self.layer.decoder.shape
+        return height, width
 
     def seen(self, ids: np.ndarray) -> _Seen:
         """Views and activations of some pictures."""

@@ -34,9 +34,7 @@ class Counterfactual(Section):
     """What a picture of A looks like on its way to B, and whether the model then says so."""
 
     images: int = key("number of images of A for each pair", 10, ge=1)
-    judge: str | None = key(
-        "a model of the same classes that says what decoded pictures show; it is asked in the end only", None
-    )
+    judge: str | None = key("a model of the same classes; it says what decoded pictures show, in the end only", None)
     reader: str | None = key(
         "a model that says what a concept decoded alone shows; its classes are named as the things", None
     )
