@@ -267,7 +267,8 @@ def reading_summary(rows: pd.DataFrame) -> pd.DataFrame:
     clear = rows[(rows["share"] >= MOSTLY) & rows["readable"].astype(bool)]
     found = []
     for kind, group in clear.groupby("kind", sort=False):
-        right = int((group["read"] == group["shows"]).sum())
+        # A table that was read has numbers in place of digits.
+        right = int((group["read"].astype(str) == group["shows"].astype(str)).sum())
         low, high = wilson_interval(right, len(group))
         frequent = float(group["shows"].value_counts(normalize=True).max())
         found.append([kind, len(group), right / len(group), low, high, frequent])

@@ -49,7 +49,7 @@ from conceptrast.steps.figure_folder import CLASSES, FigureFolder
 from conceptrast.steps.opening import PictureInputs, open_pictures
 from conceptrast.steps.runner import run
 
-FRAMES = 7
+FRAMES = 5
 """Pictures in the animation of a concept."""
 NOTE = "above: parts of real pictures in which the concept is strongest; below: the concept alone, decoded"
 COLUMNS = ["class", "class_name", "kind", "concept", "shows", "share", "readable", "read"]
