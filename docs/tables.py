@@ -188,7 +188,11 @@ def counterfactuals(run: str) -> str:
     rows = []
     for key in dict.fromkeys(ways.index.droplevel("stop")):
         study, edit, direction = key
-        activations, picture, twin = ways.loc[(*key, "suffix")], ways.loc[(*key, "picture")], twins.loc[(*key, "picture")]
+        activations, picture, twin = (
+            ways.loc[(*key, "suffix")],
+            ways.loc[(*key, "picture")],
+            twins.loc[(*key, "picture")],
+        )
         rows.append(
             {
                 "study": study,
