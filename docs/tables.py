@@ -183,7 +183,7 @@ def decoders(run: str) -> str:
 
 
 def counterfactuals(run: str) -> str:
-    """Pictures of a run that edits turn into another class, as the model and the judge see them, beside random twins."""
+    """Pictures of a run that edits turn into another class, by the model and the judge, beside random edits."""
     ways, twins = _ways(run, "none"), _ways(run, "random")
     rows = []
     for key in dict.fromkeys(ways.index.droplevel("stop")):
