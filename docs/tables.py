@@ -175,6 +175,7 @@ def decoders(run: str) -> str:
                 "picture": row["baseline"].replace("none", "decoded").replace("_", " "),
                 "PSNR": f"{row['psnr_mean']:.1f} ± {row['psnr_sd']:.1f} dB",
                 "SSIM": f"{row['ssim_mean']:.2f} ± {row['ssim_sd']:.2f}",
+                "distance of activations": f"{row['feature_distance_mean']:.2f} ± {row['feature_distance_sd']:.2f}",
                 "same class": f"{100 * row['same_class']:.1f} % of {row['n_images']} ({_percent(row, 'low', 'high')})",
             }
         )
@@ -182,29 +183,52 @@ def decoders(run: str) -> str:
 
 
 def counterfactuals(run: str) -> str:
-    """Shares of images of a run whose activations, and whose decoded pictures, become another class."""
-    ways = _ways(run)
+    """Pictures of a run that edits turn into another class, by the model and the judge, beside random edits."""
+    ways, twins = _ways(run, "none"), _ways(run, "random")
     rows = []
-    for study, direction in dict.fromkeys(ways.index.droplevel("stop")):
-        row: dict[str, str] = {"study": study, "direction": direction.replace("_", " ")}
-        for stop, title, end in (("suffix", "activations are B", "there"), ("picture", "picture is B", "at the end")):
-            way = ways.loc[(study, direction, stop)]
-            row[title] = f"{_reached(way)}, λ = {way['lambda_median']:.2f}"
-            changed = f"{100 * way['changed']:.0f} % of {way['n_kept']:.0f} ({_percent(way, 'low', 'high')})"
-            row[f"picture changes its class {end}"] = changed
-        rows.append(row)
+    for key in dict.fromkeys(ways.index.droplevel("stop")):
+        study, edit, direction = key
+        activations, picture, twin = (
+            ways.loc[(*key, "suffix")],
+            ways.loc[(*key, "picture")],
+            twins.loc[(*key, "picture")],
+        )
+        rows.append(
+            {
+                "study": study,
+                "edit": edit.replace("_", " "),
+                "along": "" if direction == "none" else direction,
+                "activations are B": f"{100 * activations['found']:.0f} %",
+                "picture is B": f"{100 * picture['reached']:.0f} % of {picture['n_kept']:.0f}",
+                "judge says B": f"{100 * picture['judged']:.0f} % ({_percent(picture, 'low', 'high')})",
+                "judge, random": f"{100 * twin['judged']:.0f} %",
+                "positions": f"{picture['cells']:.0f}",
+                "λ": f"{picture['lambda_median']:.2f}",
+                "change in the digit's cell": f"{100 * picture['inside']:.0f} %",
+            }
+        )
     return markdown(pd.DataFrame(rows))
 
 
-def _ways(run: str) -> pd.DataFrame:
-    """Ways over all pairs of classes, by study, direction and where they end."""
+def concept_reading(run: str) -> str:
+    """How often a network that reads digits names what a decoded concept shows, beside its most frequent answer."""
+    rows = [
+        {
+            "study": row["study"],
+            "concepts": {"ace": "of superpixels (ACE)", "hyperplane": "hyperplanes"}.get(row["kind"], "components"),
+            "digit read": f"{100 * row['right']:.0f} % of {row['n_concepts']} ({_percent(row, 'low', 'high')})",
+            "always the most frequent digit": f"{100 * row['chance']:.0f} %",
+        }
+        for row in table(run, "concept_reading").to_dict("records")
+    ]
+    return markdown(pd.DataFrame(rows))
+
+
+def _ways(run: str, baseline: str) -> pd.DataFrame:
+    """Ways over all pairs of classes, by study, edit, direction and where they end."""
     rows = table(run, "counterfactual")
-    rows = rows[(rows["to_name"] == "all") & (rows["status"] == "ok")]
-    return rows.set_index(["study", "direction", "stop"])
-
-
-def _reached(way: pd.Series) -> str:
-    return f"{100 * way['found']:.0f} % of {way['n_images']:.0f}"
+    rows = rows[(rows["to_name"] == "all") & (rows["status"] == "ok") & (rows["baseline"] == baseline)]
+    return rows.set_index(["study", "edit", "direction", "stop"])
 
 
 def superpixels(run: str) -> str:
@@ -398,13 +422,13 @@ UNTRAINED = {
     ("default", "pairs-layer3-random"): "the small ResNet untrained, layer 3",
     ("default", "pairs-layer4-random"): "the small ResNet untrained, layer 4",
 }
-DIRECTIONS = {
-    "gradient": "the picture's own gradient",
-    "latent_shift": "the same through the decoder (latent shift)",
-    "hyperplane": "the hyperplane's normal",
-    "component": "a concept of B",
-    "cav": "a concept of B among superpixels (ACE)",
-    "random_map": "chance: a random direction",
+EDITS = {
+    ("transplant", "none"): "cells of pictures of B, at most 4",
+    ("swap", "component"): "a concept of A becomes one of B",
+    ("located", "means"): "a vector towards B, where A's evidence lies",
+    ("uniform", "hyperplane"): "the hyperplane's normal, everywhere",
+    ("gradient", "none"): "the picture's own gradient",
+    ("latent_shift", "none"): "the same through the decoder (latent shift)",
 }
 
 
@@ -452,15 +476,17 @@ def readme_contrast() -> str:
 
 
 def readme_counterfactual() -> str:
-    """Layer 3 of the default run: how often a way along each direction ends at B, by the suffix and in a picture."""
-    ways = _ways("default")
+    """Layer 3 of the default run: how often each edit turns a picture into B, as the model and the judge see it."""
+    ways, twins = _ways("default", "none"), _ways("default", "random")
     rows = []
-    for direction, title in DIRECTIONS.items():
+    for edit, title in EDITS.items():
+        way, twin = (of.loc[("pairs-layer3", *edit, "picture")] for of in (ways, twins))
         rows.append(
             {
-                "moved along": title,
-                "rest of the network says B": _reached(ways.loc[("pairs-layer3", direction, "suffix")]),
-                "decoded picture is named B": _reached(ways.loc[("pairs-layer3", direction, "picture")]),
+                "what is changed": title,
+                "the network says B": f"{100 * way['reached']:.0f} % of {way['n_kept']:.0f}",
+                "another network says B": f"{100 * way['judged']:.0f} % ({_percent(way, 'low', 'high')})",
+                "chance": f"{100 * twin['judged']:.0f} %",
             }
         )
     return markdown(pd.DataFrame(rows))
@@ -546,6 +572,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "insertion": lambda: insertions("default"),
     "decoder": lambda: decoders("default"),
     "counterfactual": lambda: counterfactuals("default"),
+    "concept_reading": lambda: concept_reading("default"),
     "ace": lambda: superpixels("default"),
     "confusion": lambda: accuracies("default"),
     "maps": lambda: maps("default"),

@@ -16,7 +16,7 @@ from conceptrast.base.device import ask_for
 from conceptrast.base.errors import ConceptrastError
 from conceptrast.bias.comparison import FIGURES as BIAS_FIGURES
 from conceptrast.plan.analyses.bias import networks
-from conceptrast.plan.analyses.counterfactual import judge_of
+from conceptrast.plan.analyses.counterfactual import judge_of, reader_of
 from conceptrast.plan.analyses.seeds import repeated_runs
 from conceptrast.plan.before_start import judges_of_other_classes, missing, too_many_shards, unknown_classes
 from conceptrast.plan.plan import Plan, prepare_environment
@@ -191,19 +191,30 @@ def counterfactual_inputs(wildcards):
         "attribution": [f"studies/{study}/attribution/{shard}.npz" for shard in SHARDS],
         "hyperplanes": [f"studies/{study}/hyperplanes/{shard}.npz" for shard in shards],
         "ace": [f"studies/{study}/ace.npz"] if study in names("ace") else [],
-        "judge": judge_weights(),
+        "judge": trained_weights(judge_of(PLAN)),
     }
 
 
-def judge_weights():
-    """Weights of the model that judges decoded pictures, where the workflow trains it."""
-    judge = judge_of(PLAN)
-    return [f"models/{judge}.safetensors"] if judge and "train" in PLAN.models[judge] else []
+def concept_picture_inputs(wildcards):
+    """The same, with a reader in place of the judge."""
+    files = counterfactual_inputs(wildcards)
+    files.pop("judge")
+    return files | {"reader": trained_weights(reader_of(PLAN))}
+
+
+def trained_weights(model):
+    """Weights of a model that looks at decoded pictures, where there is one and the workflow trains it."""
+    return [f"models/{model}.safetensors"] if model and "train" in PLAN.models[model] else []
 
 
 def judge_digest(wildcards):
     """Fingerprint of the weights, class names and code that the judge brings along; nothing where it does not."""
     return PLAN.model_fingerprints.get(judge_of(PLAN), "")
+
+
+def reader_digest(wildcards):
+    """The same of the reader."""
+    return PLAN.model_fingerprints.get(reader_of(PLAN), "")
 
 
 def bias_index(wildcards):

@@ -1,6 +1,6 @@
 """Counterfactuals. A decoder from a study's layer back to pictures; pictures of one class edited towards another.
 
-decoder → counterfactual → counterfactual_tables, for studies that name pairs of classes.
+decoder → counterfactual, concept_pictures → counterfactual_tables, for studies that name pairs of classes.
 """
 
 
@@ -42,10 +42,31 @@ rule counterfactual:
         STEP
 
 
+rule concept_pictures:
+    input:
+        unpack(concept_picture_inputs),
+    output:
+        concepts="studies/{study}/concept_pictures.csv",
+        pictures=figures_in_report("figures/{study}/concept_pictures", "concept_pictures"),
+        manifest="figures/{study}/concept_pictures.csv",
+    log:
+        "logs/{study}/concept_pictures.log",
+    resources:
+        **needs(2000),
+    params:
+        **of_pictures("concept_pictures"),
+        reader=reader_digest,
+    shell:
+        STEP
+
+
 rule counterfactual_tables:
     input:
         **of_studies(
-            names("counterfactual"), reconstructions="reconstruction.csv", counterfactuals="counterfactual.csv"
+            names("counterfactual"),
+            reconstructions="reconstruction.csv",
+            counterfactuals="counterfactual.csv",
+            concepts="concept_pictures.csv",
         ),
     output:
         tables=tables("counterfactual_tables", caption="counterfactual_table"),

@@ -1,6 +1,7 @@
 """How well a decoder reconstructs pictures from their activations, beside the mean picture.
 
-Notation: ``v`` pictures with values in [0, 1], ``a`` their activations at the layer, ``D`` the decoder.
+Notation: ``v`` pictures with values in [0, 1], ``a`` their activations at the layer, ``P`` the model's prefix, ``D``
+the decoder.
 """
 
 from __future__ import annotations
@@ -60,6 +61,8 @@ def reconstruction_rows(
 
     .. math:: \mathrm{PSNR} = -10 \log_{10} \max\left(\overline{(D(a) - v)^2},\; (0.5 / 255)^2\right)
 
+    .. math:: \text{feature distance} = \lVert P(D(a)) - a \rVert \,/\, \lVert a \rVert
+
     Errors below half a byte do not count. So an exact reconstruction has 54 dB and not infinity.
 
     Args:
@@ -71,7 +74,8 @@ def reconstruction_rows(
         precision: ``float32`` or ``bfloat16``.
 
     Returns:
-        image, baseline (``none``: decoded, ``mean_picture``), psnr (dB), ssim (-1 to 1), predicted, predicted_decoded.
+        image, baseline (``none``: decoded, ``mean_picture``), psnr (dB), ssim (-1 to 1), feature_distance (0 where the
+        picture has the activations that it was decoded from), predicted, predicted_decoded.
 
     Raises:
         LayerError: the decoder belongs to another layer.
@@ -82,7 +86,8 @@ def reconstruction_rows(
     device = device_of(model)
     # The model's class for the mean picture, which stands in for every picture.
     with autocast(precision, device):
-        predicted_mean = int(model.module(decoded_input(model, mean[None].to(device))).argmax())
+        mean_activations = split.prefix(decoded_input(model, mean[None].to(device))).float()
+        predicted_mean = int(split.suffix(mean_activations).argmax())
     parts = []
     for images, views in batches:
         # The model's classes for the pictures, and for the pictures decoded from their activations.
@@ -91,16 +96,32 @@ def reconstruction_rows(
             activations = split.prefix(network_input(model, views))
             predictions = split.suffix(activations).argmax(dim=1).cpu().numpy()
             decoded = decoder(activations.float()).float()
-            predictions_decoded = model.module(decoded_input(model, decoded)).argmax(dim=1).cpu().numpy()
+            again = split.prefix(decoded_input(model, decoded)).float()
+            predictions_decoded = split.suffix(again).argmax(dim=1).cpu().numpy()
         # How near either stand-in is to the pictures.
-        for baseline, candidates, predicted in (
-            ("none", decoded.cpu(), predictions_decoded),
-            ("mean_picture", mean.expand_as(pictures), predicted_mean),
+        for baseline, candidates, features, predicted in (
+            ("none", decoded.cpu(), again, predictions_decoded),
+            ("mean_picture", mean.expand_as(pictures), mean_activations, predicted_mean),
         ):
             columns = {"image": images, "baseline": baseline, **_similarity(pictures, candidates)}
+            columns["feature_distance"] = feature_distances(features, activations.float()).cpu().numpy()
             columns |= {"predicted": predictions, "predicted_decoded": predicted}
             parts.append(pd.DataFrame(columns))
     return pd.concat(parts, ignore_index=True)
+
+
+def feature_distances(found: Tensor, wanted: Tensor) -> Tensor:
+    """How far activations are from those that were wanted, relative to the length of these.
+
+    Args:
+        found: ``P(D(a))`` ``[N, C, h, w]``, or one for all.
+        wanted: ``a`` ``[N, C, h, w]``.
+
+    Example:
+        >>> feature_distances(torch.zeros(1, 1, 1, 2), torch.tensor([[[[3.0, 4.0]]]]))
+        tensor([1.])
+    """
+    return (found - wanted).flatten(1).norm(dim=1) / wanted.flatten(1).norm(dim=1).clamp(min=1e-30)
 
 
 def _similarity(pictures: Tensor, decoded: Tensor) -> dict[str, list[float]]:
@@ -118,8 +139,8 @@ def reconstruction_summary(rows: pd.DataFrame) -> pd.DataFrame:
         rows: the rows of :func:`reconstruction_rows`.
 
     Returns:
-        baseline, n_images, psnr_mean, psnr_sd (dB), ssim_mean, ssim_sd, same_class (share), low, high (95 % Wilson
-        interval).
+        baseline, n_images, psnr_mean, psnr_sd (dB), ssim_mean, ssim_sd, feature_distance_mean, feature_distance_sd,
+        same_class (share), low, high (95 % Wilson interval).
     """
     summaries = [_baseline_row(baseline, group) for baseline, group in rows.groupby("baseline")]
     return pd.DataFrame(summaries).sort_values("baseline", key=lambda names: names != "none", ignore_index=True)
@@ -128,7 +149,7 @@ def reconstruction_summary(rows: pd.DataFrame) -> pd.DataFrame:
 def _baseline_row(baseline: Any, group: pd.DataFrame) -> dict[str, Any]:
     same = int((group["predicted"] == group["predicted_decoded"]).sum())
     row: dict[str, Any] = {"baseline": baseline, "n_images": len(group)}
-    for name in ("psnr", "ssim"):
+    for name in ("psnr", "ssim", "feature_distance"):
         row[f"{name}_mean"], row[f"{name}_sd"] = mean_sd(group[name].to_numpy())
     low, high = wilson_interval(same, len(group))
     return row | {"same_class": same / len(group), "low": low, "high": high}

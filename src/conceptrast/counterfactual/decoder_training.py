@@ -263,14 +263,19 @@ def _step(state: _Training, views: Tensor, rate: float, draws: torch.Generator) 
     with autocast(state.options.precision, device):
         with torch.no_grad():
             activations = state.split.prefix(images).float()
-            moved = mixed(activations, draws)
+            half = -(-count // 2)
+            mixture = mixed(activations[:half], target[:half], draws)
+            moved = mixture.activations
             verdicts = state.split.suffix(moved).float().softmax(dim=1)
         start = noisy(activations, state.split.rectified, draws)
         decoded = state.decoder(torch.cat([start, moved])).float()
         again = state.split.prefix(decoded_input(model, decoded)).float()
         log_verdicts = state.split.suffix(again[count:]).float().log_softmax(dim=1)
     # The loss, and one step downhill.
-    pixels, perceptual = reconstruction_errors(target, decoded[:count], activations, again[:count])
+    known = mixture.known
+    shown = torch.cat([decoded[:count], decoded[count:][known]])
+    wanted = torch.cat([target, mixture.pictures[known]])
+    pixels, perceptual = reconstruction_errors(wanted, shown, activations, again[:count])
     moved_error = relative_error(again[count:], moved)
     verdict_error = nn.functional.kl_div(log_verdicts, verdicts, reduction="batchmean")
     loss = pixels + state.options.perceptual * (perceptual + moved_error) + VERDICT * verdict_error

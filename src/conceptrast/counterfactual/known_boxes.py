@@ -9,7 +9,9 @@ import pandas as pd
 
 from conceptrast.concepts.recovery import concepts_by_class
 from conceptrast.contrast.recovery import boxes_of
+from conceptrast.counterfactual.swap import Corner
 from conceptrast.counterfactual.table import NOWHERE, Box
+from conceptrast.data.digit_scenes import CELL
 
 
 def boxes_that_tell(
@@ -50,3 +52,32 @@ def boxes_that_tell(
         for image, (top, left) in zip(images, corners, strict=True)
         if np.isfinite(top)
     }
+
+
+def things_in_blocks(
+    truth: pd.DataFrame | None, images: np.ndarray, view: tuple[int, int], shape: tuple[int, int]
+) -> dict[int, dict[Corner, str]]:
+    """By image, what lies in each block of positions that stands for a cell of the picture.
+
+    Args:
+        truth: image, concept, top, left, height, width; ``None`` if nothing is known.
+        images: ids.
+        view: (H, W) of the pictures.
+        shape: (h, w) of the layer.
+
+    Example:
+        >>> truth = pd.DataFrame({"image": [5], "concept": ["7"], "top": [40], "left": [70], "height": [20],
+        ...     "width": [20]})
+        >>> things_in_blocks(truth, np.array([5]), (96, 96), (6, 6))
+        {5: {Corner(top=2, left=4): '7'}}
+    """
+    if truth is None:
+        return {}
+    found: dict[int, dict[Corner, str]] = {}
+    for concept, boxes in boxes_of(truth, images).items():
+        centres = boxes[:, :2] + boxes[:, 2:] / 2
+        cells = centres // CELL * CELL * np.array(shape) / np.array(view)
+        for image, (top, left) in zip(images.tolist(), cells, strict=True):
+            if np.isfinite(top):
+                found.setdefault(image, {})[Corner(int(top), int(left))] = concept
+    return found

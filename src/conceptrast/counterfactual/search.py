@@ -23,7 +23,7 @@ from conceptrast.models.inference import autocast
 
 DOUBLINGS = 6
 BISECTIONS = 4
-FRACTIONS = (0.0, 0.25, 0.5, 0.75, 1.0)
+FRACTIONS = (0.0, 0.5, 1.0)
 """The fractions of a way at which tables list what both networks say."""
 
 StopTest = Callable[[Tensor, Tensor], Tensor]

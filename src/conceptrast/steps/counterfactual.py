@@ -116,12 +116,13 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
         predicted=predicted,
     )
     # Every pair
+    fast = layer.for_inference(settings["precision"])
     truth = None if inputs.truth is None else read_table(inputs.truth)
     tables = [skipped_rows({pair: FEW for pair in pairs if pair[0] not in images})]
     folder = FigureFolder(outputs.pictures, PAIRS, "*-to-*")
     for pair in (pair for pair in pairs if pair[0] in images):
         counterfactuals = PairCounterfactuals(
-            layer=layer,
+            layer=fast,
             images=images[pair[0]],
             activations=activations[pair[0]],
             pair=pair,

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from conceptrast.base.files import read_table, write_table
+from conceptrast.counterfactual.concept_pictures import reading_summary
 from conceptrast.counterfactual.table import counterfactual_summary
 from conceptrast.steps.runner import run
 
@@ -20,11 +21,12 @@ class Inputs:
 
     reconstructions: list[Path]
     counterfactuals: list[Path]
+    concepts: list[Path]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """The tables decoder and counterfactual, in this order."""
+    """The tables decoder, counterfactual, concept_pictures and concept_reading, in this order."""
 
     tables: list[Path]
 
@@ -33,7 +35,9 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     """Write the tables of all studies."""
     decoders = [read_table(path) for path in inputs.reconstructions]
     summaries = [counterfactual_summary(read_table(path)) for path in inputs.counterfactuals]
-    for parts, path in zip((decoders, summaries), outputs.tables, strict=True):
+    concepts = [read_table(path) for path in inputs.concepts]
+    readings = [reading_summary(part) for part in concepts]
+    for parts, path in zip((decoders, summaries, concepts, readings), outputs.tables, strict=True):
         write_table(_join_tables(parts, settings["studies"]), path)
 
 

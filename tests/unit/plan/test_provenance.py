@@ -97,3 +97,18 @@ def test_planning_imports_neither_torch_nor_mlflow() -> None:
     )
     root = Path(__file__).resolve().parents[3]
     subprocess.run([sys.executable, "-c", program, str(root)], check=True)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "try:\n    x = 1\nexcept KeyError:\n    from conceptrast import helper\n",
+        "try:\n    x = 1\nexcept KeyError:\n    pass\nelse:\n    from conceptrast import helper\n",
+        "try:\n    x = 1\nfinally:\n    from conceptrast import helper\n",
+        "match 1:\n    case 1:\n        from conceptrast import helper\n",
+        "if True:\n    pass\nelse:\n    from conceptrast import helper\n",
+    ],
+)
+def test_closure_follows_imports_in_every_kind_of_block(source: Path, statement: str) -> None:
+    (source / "alone.py").write_text(statement)
+    assert "conceptrast.helper" in closure(["conceptrast.alone"], source)

@@ -16,6 +16,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from conceptrast import steps
 from conceptrast.base.errors import DataError
@@ -105,6 +106,13 @@ def test_threads_limit_torch(step: tuple[Callable[..., None], list[Any]], monkey
     monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(set_num_threads=limits.append))
     run(step[0], [*OPTIONS, "--threads", "3"])
     assert limits == [3]
+
+
+def test_threads_limit_the_linear_algebra_of_numpy(step: tuple[Callable[..., None], list[Any]]) -> None:
+    main, _ = step
+    with threadpool_limits(limits=2):
+        run(main, [*OPTIONS, "--threads", "1"])
+        assert {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"} == {1}
 
 
 def test_files_that_no_field_is_named_like_are_refused(step: tuple[Callable[..., None], list[Any]]) -> None:

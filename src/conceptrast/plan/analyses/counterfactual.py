@@ -38,7 +38,10 @@ class Counterfactual(Section):
 
     images: int = key("number of images of A for each pair", 10, ge=1)
     judge: ModelName | None = key(
-        "another model of the same classes that says what decoded pictures show; it is asked in the end only", None
+        "another model of the same classes; it says what decoded pictures show, in the end only", None
+    )
+    reader: ModelName | None = key(
+        "a model that says what a concept decoded alone shows; its classes are named as the things", None
     )
     probability: Number = key("a way ends where B has this probability", 0.9, gt=0, lt=1)
     limit: Number = key("longest way along a vector, as a multiple of the length of the activations", 1.5, gt=0)
@@ -69,22 +72,54 @@ def counterfactual(plan: Plan, study: str) -> Config:
     }
 
 
+def concept_pictures(plan: Plan, study: str) -> Config:
+    """Settings of the step for one study."""
+    whole = counterfactual(plan, study)
+    shared = ("components", "weighting", "pooling", "pairs", "hyperplane", "study")
+    reader = reader_of(plan)
+    return {
+        **study_settings(plan, study),
+        **run_settings(plan, "min_images", "images_per_class"),
+        **{key: whole[key] for key in shared},
+        "reader": plan.models[reader] if reader else None,
+    }
+
+
 def judge_of(plan: Plan) -> str | None:
     """Name of the model that judges decoded pictures, if there is one and there are pictures to judge."""
-    judge: str | None = plan.config["counterfactual"]["judge"]
-    return judge if plan.entries("counterfactual") else None
+    return _named(plan, "judge")
 
 
-def judges(plan: Plan) -> list[str]:
-    """The judge as a list, which is empty if there is none."""
-    judge = judge_of(plan)
-    return [] if judge is None else [judge]
+def reader_of(plan: Plan) -> str | None:
+    """Name of the model that reads decoded concepts, if there is one and there are concepts to read."""
+    return _named(plan, "reader")
+
+
+def _named(plan: Plan, role: str) -> str | None:
+    model: str | None = plan.config["counterfactual"][role]
+    return model if plan.entries("counterfactual") else None
+
+
+def onlookers(plan: Plan) -> list[str]:
+    """The models that look at decoded pictures, beside the explained ones."""
+    return [model for model in (judge_of(plan), reader_of(plan)) if model is not None]
 
 
 def judge_family(plan: Plan, **_: str) -> list[str]:
     """Module of the judge's architecture, if it is ours."""
+    return _family(plan, judge_of(plan))
+
+
+def reader_family(plan: Plan, **_: str) -> list[str]:
+    """Module of the reader's architecture, if it is ours."""
+    return _family(plan, reader_of(plan))
+
+
+def _family(plan: Plan, model: str | None) -> list[str]:
+    if model is None:
+        return []
     architectures = registry(plan.source, "models", "ARCHITECTURES")
-    return [architectures.get(plan.models[judge].get("architecture", ""), "") for judge in judges(plan)]
+    return [architectures.get(plan.models[model].get("architecture", ""), "")]
 
 
 def counterfactual_tables(plan: Plan) -> Config:
@@ -116,6 +151,7 @@ ANALYSIS = Analysis(
     steps={
         "decoder": Step(settings=decoder, dataset=True, model=True),
         "counterfactual": Step(settings=counterfactual, dataset=True, model=True, implementations=judge_family),
+        "concept_pictures": Step(settings=concept_pictures, dataset=True, model=True, implementations=reader_family),
         "counterfactual_tables": Step(settings=counterfactual_tables),
     },
     tables=(
@@ -134,13 +170,22 @@ ANALYSIS = Analysis(
             rows={"to_name": "all"},
             intervals={"judged": ("low", "high")},
         ),
+        Table(name="concept_pictures", step="counterfactual_tables"),
+        Table(
+            name="concept_reading",
+            step="counterfactual_tables",
+            words=("{kind}",),
+            headlines=("right",),
+            intervals={"right": ("low", "high")},
+        ),
     ),
-    manifests=("figures/{study}/counterfactuals.csv",),
+    manifests=("figures/{study}/counterfactuals.csv", "figures/{study}/concept_pictures.csv"),
     folders=("studies",),
-    models=judges,
+    models=onlookers,
     problems=problems,
     report={
         "decoder": ("Models", None, {"model": "decoder of {study}", "table": "training"}),
         "counterfactual": ("Counterfactuals", "{study}", {"from A to B": "{name}"}),
+        "concept_pictures": ("Counterfactuals", "{study}", {"concepts of": "{name}"}),
     },
 )

@@ -1,0 +1,250 @@
+"""Show what the concepts of a study look like: decoded alone, and put into a picture that lacks them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from conceptrast.base.files import read_arrays, read_table, write_table
+from conceptrast.base.names import short, slug
+from conceptrast.base.progress import progress
+from conceptrast.concepts.attributed_images import read_attributions
+from conceptrast.contrast.hyperplane_shards import Planes
+from conceptrast.contrast.pairs import named_pairs
+from conceptrast.counterfactual.concept_pictures import (
+    MOSTLY,
+    ClassConcept,
+    ConceptPicture,
+    component_concepts,
+    concept_picture,
+    read,
+    shown_thing,
+    vector_concept,
+)
+from conceptrast.counterfactual.decodable_layer import DecodableLayer
+from conceptrast.counterfactual.decoder import read_decoder
+from conceptrast.counterfactual.known_boxes import things_in_blocks
+from conceptrast.counterfactual.search import walks_of_length
+from conceptrast.counterfactual.story import story_of
+from conceptrast.counterfactual.study_knowledge import class_components, drawn_others
+from conceptrast.counterfactual.swap import ClassComponents, Windows
+from conceptrast.data.selection import class_images
+from conceptrast.data.view_pixels import pixels
+from conceptrast.figures.canvas import save_png
+from conceptrast.figures.concept_pictures import draw_concept_pictures
+from conceptrast.figures.counterfactual_animation import animation, save_gif
+from conceptrast.models.activations import activations_of
+from conceptrast.models.inference import device_of
+from conceptrast.models.opening import open_model
+from conceptrast.models.pictures import Pictures
+from conceptrast.models.split import SplitModel
+from conceptrast.steps.figure_folder import CLASSES, FigureFolder
+from conceptrast.steps.opening import PictureInputs, open_pictures
+from conceptrast.steps.runner import run
+
+FRAMES = 5
+"""Pictures in the animation of a concept."""
+NOTE = "above: parts of real pictures in which the concept is strongest; below: the concept alone, decoded"
+COLUMNS = ["class", "class_name", "kind", "concept", "shows", "share", "readable", "read"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs(PictureInputs):
+    """Also the decoder, the reader's weights, the study's concepts, and what is known of the pictures."""
+
+    predictions: Path
+    decoder: Path
+    components: Path
+    attribution: list[Path]
+    hyperplanes: list[Path]
+    ace: Path | None = None
+    reader: Path | None = None
+    truth: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """What each concept shows and what the reader says, a figure for each class, and animations."""
+
+    concepts: Path
+    pictures: Path
+    manifest: Path
+
+
+def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
+    """Show all concepts of the classes of the study's named pairs."""
+    pictures = open_pictures(settings, inputs)
+    model = pictures.model
+    reader = open_model(settings["reader"], inputs.reader) if settings["reader"] else None
+    pairs = named_pairs(model, settings["pairs"])
+    study = _Study(settings, pictures, read_decoder(inputs.decoder).to(device_of(model)))
+    # The pictures of the classes, and others that lack their concepts
+    predictions = read_table(inputs.predictions)
+    images, _ = class_images(
+        predictions,
+        settings["min_images"],
+        settings["images_per_class"],
+        settings["seed"],
+        n_classes=len(model.class_names),
+        classes={target for pair in pairs for target in pair},
+    )
+    other_ids, predicted = drawn_others(predictions, settings["seed"])
+    others = study.seen(other_ids)
+    concepts = study.concepts(inputs, pairs)
+    # Every class
+    truth = None if inputs.truth is None else read_table(inputs.truth)
+    rows: list[dict[str, Any]] = []
+    folder = FigureFolder(outputs.pictures, CLASSES, "[0-9]*-*")
+    for target, ids in progress(images.items(), "concepts as pictures", len(images), "classes"):
+        of_class = study.seen(ids)
+        elsewhere = torch.from_numpy(predicted != target)
+        if not elsewhere.any():
+            continue
+        hosts = _Seen(others.views[elsewhere], others.activations[elsewhere])
+        found = [
+            concept_picture(study.layer, concept, of_class.activations, of_class.views, hosts.activations)
+            for concept in concepts.of_class(target, of_class.activations)
+        ]
+        things = things_in_blocks(truth, ids, model.preprocess.size, study.positions)
+        captions = []
+        for picture in found:
+            shows, share = shown_thing(picture.blocks, ids.tolist(), things)
+            answer = "" if reader is None else read(reader, picture.patch)
+            readable = reader is not None and shows in reader.class_names
+            concept = picture.concept
+            rows.append(
+                dict(
+                    zip(
+                        COLUMNS,
+                        [target, model.class_names[target], concept.kind, concept.name, shows, share, readable, answer],
+                        strict=True,
+                    )
+                )
+            )
+            captions.append(_caption(shows if things else "", share, answer, readable))
+            write_animation(study, picture, hosts, target, predicted[predicted != target], folder)
+        name = model.class_names[target]
+        title = f"{settings['study']}: concepts of {short(name, 40)}"
+        figure = draw_concept_pictures(found, captions, title, NOTE)
+        save_png(figure, folder.add(target, name, f"{target}-{slug(name)}.png"))
+    write_table(pd.DataFrame(rows, columns=COLUMNS), outputs.concepts)
+    folder.finish(outputs.manifest)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """Pictures as the model sees them, and their activations."""
+
+    views: Tensor
+    activations: Tensor
+
+
+@dataclass(frozen=True)
+class _Concepts:
+    """All concepts of a study by class."""
+
+    components: Mapping[int, ClassComponents]
+    vectors: Mapping[int, Sequence[tuple[str, str, np.ndarray]]]
+    windows: Windows
+
+    def of_class(self, target: int, activations: Tensor) -> list[ClassConcept]:
+        """Components first, then concepts of ACE, then hyperplanes."""
+        found = component_concepts(self.components[target]) if target in self.components else []
+        for kind, name, vector in self.vectors.get(target, ()):
+            found.append(vector_concept(kind, name, vector, activations, self.windows))
+        return [concept for concept in found if concept.strength(activations).any()]
+
+
+class _Study:
+    """The study's layer, and its pictures as the layer sees them."""
+
+    def __init__(self, settings: Mapping[str, Any], pictures: Pictures, decoder: Any) -> None:
+        self.settings = settings
+        self.pictures = pictures
+        self.layer = DecodableLayer(pictures.model, SplitModel(pictures.model, settings["layer"]), decoder)
+
+    @property
+    def positions(self) -> tuple[int, int]:
+        """(h, w) of the layer."""
+        _, height, width = self.layer.decoder.shape
+        return height, width
+
+    def seen(self, ids: np.ndarray) -> _Seen:
+        """Views and activations of some pictures."""
+        by_id = self.pictures.by_id(ids)
+        views = torch.stack([by_id[image] for image in ids.tolist()])
+        batches = activations_of(self.layer.model, self.layer.split, [(ids, views)], self.settings["precision"])
+        return _Seen(views, torch.cat([values for _, values in batches]).float())
+
+    def concepts(self, inputs: Inputs, pairs: Sequence[tuple[int, int]]) -> _Concepts:
+        """Components, significant concepts of ACE, and the normals that point towards a class."""
+        settings = self.settings
+        windows = Windows(**settings["pooling"])
+        components = class_components(
+            read_arrays(inputs.components),
+            settings["components"],
+            read_attributions(inputs.attribution),
+            settings["weighting"],
+            windows,
+        )
+        vectors: dict[int, list[tuple[str, str, np.ndarray]]] = {}
+        if inputs.ace is not None:
+            cavs = read_arrays(inputs.ace)
+            for target, name, cav in zip(cavs["classes"].tolist(), cavs["concepts"], cavs["cavs"], strict=True):
+                vectors.setdefault(target, []).append(("ace", str(name).rsplit(" ", 1)[-1], cav))
+        if inputs.hyperplanes:
+            planes = Planes(inputs.hyperplanes, settings["hyperplane"], list(pairs))
+            names = self.pictures.model.class_names
+            for pair in pairs:
+                plane = planes.get(pair)
+                if plane is not None:
+                    name = f"{short(names[pair[0]])} to {short(names[pair[1]])}"
+                    vectors.setdefault(pair[1], []).append(("hyperplane", name, plane.normal))
+        return _Concepts(components, vectors, windows)
+
+
+def write_animation(
+    study: _Study,
+    picture: ConceptPicture,
+    hosts: _Seen,
+    target: int,
+    predicted: np.ndarray,
+    folder: FigureFolder,
+) -> None:
+    """Write the animation of a concept that is put into a picture that lacks it."""
+    names: Sequence[str] = study.pictures.model.class_names
+    host = picture.host
+    pair = (int(predicted[host]), target)
+    [walk] = walks_of_length(
+        study.layer,
+        hosts.activations[host : host + 1],
+        [[picture.edit]],
+        [np.ones(1)],
+        target,
+        fractions=np.linspace(0, 1, FRAMES).tolist(),
+    )
+    story = story_of(walk, picture.edit, pixels(hosts.views[host]), pair)
+    concept = picture.concept
+    stem = f"{target}-{slug(names[target])}-{concept.kind}-{slug(concept.name)}"
+    path = folder.add(target, names[target], f"{stem}.gif")
+    save_gif(animation(story, [names[end] for end in pair]), path)
+
+
+def _caption(shows: str, share: float, answer: str, readable: bool) -> tuple[str, bool | None]:
+    """The line about a concept, and whether the reader is right."""
+    lines = [f"shows {shows} in {share:.0%}"] if shows else []
+    if answer:
+        lines.append(f"the reader sees {short(answer, 20)}")
+    is_judged = readable and share >= MOSTLY
+    return "\n".join(lines), answer == shows if is_judged else None
+
+
+if __name__ == "__main__":
+    run(main)
