@@ -60,13 +60,13 @@ def test_components_are_weighted_by_the_channels_of_their_class():
     sets = {"classes": np.array([4, 6]), "components_channel_k1": np.ones((2, 1, 2), np.float32)}
     attribution = {
         "target": np.array([4, 6, 6]),
-        "rectified": np.array([[1.0, 3.0], [2.0, 2.0], [4.0, 0.0]], np.float32),
-        "multiplier": np.ones((3, 2), np.float32),
+        "rectified": np.ones((3, 1, 1), np.float32),
+        "multiplier": np.array([[1.0, 3.0], [2.0, -2.0], [4.0, 0.0]], np.float32),
     }
     found = class_components(sets, "components_channel_k1", attribution, "channel", Windows(2, 2))
     assert list(found) == [4, 6]
-    assert found[4].weights[1] > found[4].weights[0]
-    assert found[6].weights[0] > found[6].weights[1]
+    assert found[4].weights.tolist() == [1, 3]
+    assert found[6].weights.tolist() == [3, 0]  # −1 on average: the channel speaks against the class
     assert found[6].windows == Windows(2, 2)
 
 
