@@ -18,7 +18,7 @@ from conceptrast.bias.comparison import FIGURES as BIAS_FIGURES
 from conceptrast.plan.analyses.bias import networks
 from conceptrast.plan.analyses.counterfactual import judge_of, reader_of
 from conceptrast.plan.analyses.seeds import repeated_runs
-from conceptrast.plan.before_start import missing, too_many_shards, unknown_classes
+from conceptrast.plan.before_start import judges_of_other_classes, missing, too_many_shards, unknown_classes
 from conceptrast.plan.plan import Plan, prepare_environment
 from conceptrast.steps.fork_server import start_server
 
@@ -182,7 +182,7 @@ def dff_inputs(wildcards):
 
 
 def counterfactual_inputs(wildcards):
-    """Pictures, model and decoder of a study, and what its other parts have found that gives directions."""
+    """Pictures, model, decoder and judge of a study, and what its other parts have found that edits are made of."""
     study = wildcards.study
     shards = SHARDS if study in names("contrast") else []
     return known_predicted_inputs(wildcards) | {
@@ -205,6 +205,11 @@ def concept_picture_inputs(wildcards):
 def trained_weights(model):
     """Weights of a model that looks at decoded pictures, where there is one and the workflow trains it."""
     return [f"models/{model}.safetensors"] if model and "train" in PLAN.models[model] else []
+
+
+def judge_digest(wildcards):
+    """Fingerprint of the weights, class names and code that the judge brings along; nothing where it does not."""
+    return PLAN.model_fingerprints.get(judge_of(PLAN), "")
 
 
 def bias_index(wildcards):
@@ -274,7 +279,11 @@ def stop_if_wrong(jobs):
     """End with one line per missing dataset or file that these jobs would read, class that does not exist, empty job."""
     named = [job.wildcards for job in jobs if hasattr(job.params, "data")]
     try:
-        lines = missing(PLAN, named) or [*unknown_classes(PLAN, named), *too_many_shards(PLAN, named)]
+        lines = missing(PLAN, named) or [
+            line
+            for problems in (unknown_classes, judges_of_other_classes, too_many_shards)
+            for line in problems(PLAN, named)
+        ]
     except ConceptrastError as error:
         lines = [str(error)]
     if lines:

@@ -1,4 +1,4 @@
-"""Counterfactuals. A decoder from a study's layer back to pictures; images of one class moved towards another.
+"""Counterfactuals. A decoder from a study's layer back to pictures; pictures of one class edited towards another.
 
 decoder → counterfactual, concept_pictures → counterfactual_tables, for studies that name pairs of classes.
 """
@@ -37,6 +37,7 @@ rule counterfactual:
         **needs(2500),
     params:
         **of_pictures("counterfactual"),
+        judge=judge_digest,
     shell:
         STEP
 

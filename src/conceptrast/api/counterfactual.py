@@ -23,7 +23,7 @@ from conceptrast.counterfactual.decodable_layer import DecodableLayer
 from conceptrast.counterfactual.decoder import Decoder
 from conceptrast.counterfactual.decoder_training import DEFAULTS, DecoderOptions, train_decoder
 from conceptrast.counterfactual.directions import Direction
-from conceptrast.counterfactual.edit_kinds import VECTORS
+from conceptrast.counterfactual.edit_kinds import NO_VECTOR
 from conceptrast.counterfactual.pair_counterfactuals import PairCounterfactuals
 from conceptrast.counterfactual.pair_edits import PairKnowledge, edits_towards
 from conceptrast.counterfactual.search import SearchOptions
@@ -142,9 +142,9 @@ class Way:
         # Not a number is in no range.
         if not (self.frames >= 2 and self.cells >= 1 and 0 < self.limit < math.inf and 0 < self.probability < 1):
             raise ConfigError(
+                "a way needs 2 frames at least, 1 cell at least, a limit above 0 and a probability between 0 and 1, "
                 f"got {self.frames} frames, {self.cells} cells, limit {self.limit:g}, "
-                f"probability {self.probability:g}: needs 2 frames and 1 cell at least, a limit above 0, "
-                "and a probability between 0 and 1"
+                f"probability {self.probability:g}"
             )
 
 
@@ -215,7 +215,8 @@ def move(
 
     Raises:
         LayerError: a direction belongs to another layer than the decoder.
-        ConfigError: two directions of one name, or the model gives the picture the class already.
+        ConfigError: two directions of one name (``means`` is the study's own), or the model gives the picture the class
+            already.
         ModelError: the judge has other classes.
         DataError: the file is no picture.
     """
@@ -231,7 +232,7 @@ def move(
         predicted = int(split.suffix(activations).argmax())
     if predicted == target:
         raise ConfigError(f"the model says {names[target]!r} of this picture already: name another class")
-    taken: set[str] = set(VECTORS)
+    taken = {"means", NO_VECTOR}
     for direction in directions:
         if direction.name in taken:
             raise ConfigError(f"two directions are called {direction.name!r}: give each a name of its own")

@@ -412,12 +412,12 @@ class Study:
             picture: a file, or a PIL image.
             target: the class that it is moved towards, by name or index.
             directions: further directions, e.g. ``study.concepts("tench").direction()``, each with its own name. The
-                gradient of the class's log probability and the latent shift are always tried, and a transplant if the
-                model gives some of the study's pictures the class.
+                gradient of the class's log probability and the latent shift are always tried. If the model gives some
+                of the study's pictures the class, so are a transplant of their cells and the difference of means.
             decoder: the decoder of the layer in which the picture is moved, or its file; ``None`` means the decoder of
                 :meth:`decoder`.
-            probability: the probability of the class at which a way ends.
             judge: another model of the same classes, which says what the decoded pictures show.
+            probability: the probability of the class at which a way ends.
             limit: longest way along a direction, relative to the length of the activations.
             cells: most positions that a transplant replaces.
             frames: decoded pictures on the way.
@@ -441,7 +441,7 @@ class Study:
             >>> _ = study.decoder(DecoderOptions(epochs=1, batch_size=2, width=16))
             >>> counterfactual = study.counterfactual(pictures[0], "blue")
             >>> counterfactual.names, [story.edit.name for story in counterfactual.stories]
-            (('red', 'blue'), ['gradient', 'latent_shift'])
+            (('red', 'blue'), ['transplant', 'located-means', 'uniform-means', 'gradient', 'latent_shift'])
         """
         way = Way(probability=probability, limit=limit, cells=cells, frames=frames)
         index = self.model.class_index(target)

@@ -27,7 +27,7 @@ class DecodableLayer:
 
     Raises:
         LayerError: the cut and the decoder belong to different layers.
-        ModelError: the judge has other classes.
+        ModelError: the judge has other classes, or it is the model itself.
     """
 
     model: Model
@@ -37,6 +37,8 @@ class DecodableLayer:
 
     def __post_init__(self) -> None:
         self.decoder.check_layer(self.split.layer)
+        if self.judge is self.model:
+            raise ModelError(f"the judge of {self.model.name} is this model itself: a judge is another network")
         if self.judge is not None and list(self.judge.class_names) != list(self.model.class_names):
             raise ModelError(
                 f"the judge {self.judge.name} knows {len(self.judge.class_names)} classes, and not those "

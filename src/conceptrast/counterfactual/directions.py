@@ -26,6 +26,7 @@ class Direction:
         ShapeError: the values have another number of axes, or all of them are zero.
 
     Example:
+        >>> import torch
         >>> Direction("striped", "mean of striped cats minus that of others", "layer3", torch.ones(2)).layer
         'layer3'
     """
@@ -53,6 +54,7 @@ def strongest_component(components: Tensor, gradients: Tensor) -> int:
             :func:`~conceptrast.counterfactual.log_probability.log_probability_gradients` gives.
 
     Example:
+        >>> import torch
         >>> strongest_component(torch.tensor([[2.0, 0.0], [0.0, 0.5]]), torch.tensor([[[[1.0]], [[3.0]]]]))
         1
     """

@@ -196,24 +196,6 @@ def along(activations: Tensor, direction: Tensor, limit: float) -> Tensor:
     return (limit * activations.double().norm() * unit).to(activations)
 
 
-def swap(codes: Tensor, component: Tensor, other: Tensor) -> Tensor:
-    r"""What one component holds of each position becomes as much of another one.
-
-    .. math:: \delta_p = c_p \left(\frac{\lVert h \rVert}{\lVert h' \rVert}\, h' - h\right)
-
-    Args:
-        codes: ``c`` ``[h, w]``, how much of the component each position holds.
-        component: ``h`` ``[C]``, a component of the picture's class.
-        other: ``h'`` ``[C]``, a component of the other class.
-
-    Example:
-        >>> swap(torch.tensor([[0.0, 2.0]]), torch.tensor([1.0, 0.0]), torch.tensor([0.0, 4.0])).flatten(1).tolist()
-        [[0.0, -2.0], [0.0, 2.0]]
-    """
-    there = other * (component.norm() / other.norm().clamp(min=torch.finfo(torch.float32).tiny))
-    return (there - component)[:, None, None] * codes
-
-
 def random_twin(edit: Edit, seed: int, image: int, kind: str) -> Edit:
     """An edit of the same positions, order and size at each position, along a random vector.
 

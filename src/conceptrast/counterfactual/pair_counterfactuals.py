@@ -65,6 +65,8 @@ class PairCounterfactuals:
                 self.activations,
                 [edits.twins[name] for name in kinds],
                 [walk.done for walk in walks],
+                self.pair[1],
+                stop=stop,
                 fractions=(0.0, 1.0),
                 options=self.options,
             )

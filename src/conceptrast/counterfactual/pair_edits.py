@@ -57,7 +57,8 @@ class PairEdits:
 
     Args:
         edits: by kind and direction, one edit for each picture.
-        twins: for each of them random edits of the same place and size.
+        twins: for each of them a random edit of the same positions: along a random vector of the same length at every
+            position, or, for transplants and swaps, what another picture has at these positions.
         missing: by kind and direction the reason why an edit is not there.
     """
 
@@ -151,8 +152,7 @@ class _Maker:
         except NoEvidenceError as error:
             found.missing[name] = str(error)
             return
-        edits = [self._edit(*name, f"cells of {self._class(1)}", one.change, one.order) for one in made]
-        found.add(edits, self._twins_of_pictures(edits))
+        self._add_cells(found, name, f"cells of {self._class(1)}", [(one.change, one.order) for one in made])
 
     def add_swaps(self, found: PairEdits) -> None:
         """A component of the second class in place of one of the first."""
@@ -170,8 +170,7 @@ class _Maker:
             batch_size=self.options.batch_size,
         )
         origin = f"{swap.component + 1} of {self._class(0)} to {swap.other + 1} of {self._class(1)}"
-        edits = [self._edit(*name, origin, change) for change in swap.changes]
-        found.add(edits, self._twins_of_pictures(edits))
+        self._add_cells(found, name, origin, [(change, None) for change in swap.changes])
 
     def add_vectors(self, found: PairEdits) -> None:
         """A vector at all positions, or where the evidence lies, or along the gradient."""
@@ -224,14 +223,10 @@ class _Maker:
         first, second = (self._class(place) for place in (0, 1))
         named: dict[str, tuple[str, np.ndarray]] = {}
         if known.donors is not None:
-            ends = [
-                (values.float() * weights[:, None]).sum(dim=(0, 2, 3)) / weights.sum().clamp(min=1e-30)
-                for values, weights in (
-                    (self.activations, evidence),
-                    (known.donors, self._evidence(known.donors, self.pair[::-1])),
-                )
-            ]
-            named["means"] = (f"evidence of {second} minus that of {first}", (ends[1] - ends[0]).cpu().numpy())
+            start = mean_where(self.activations, evidence)
+            end = mean_where(known.donors, self._evidence(known.donors, self.pair[::-1]))
+            if start is not None and end is not None:
+                named["means"] = (f"evidence of {second} minus that of {first}", (end - start).cpu().numpy())
         if known.plane is not None:
             named["hyperplane"] = (f"{first} to {second}", known.plane.normal)
         components = None if known.components is None else known.components[1].vectors
@@ -245,6 +240,16 @@ class _Maker:
                 named[given.name] = (given.origin, given.values.numpy())
         return {name: (origin, values) for name, (origin, values) in named.items() if np.any(values)}
 
+    def _add_cells(
+        self, found: PairEdits, name: Name, origin: str, changes: Sequence[tuple[Tensor, Tensor | None]]
+    ) -> None:
+        """Add edits that put something else in the place of cells, if none of the pictures stays as it is."""
+        if not all(bool(change.any()) for change, _ in changes):
+            found.missing[name] = "what would be put into a picture is there already"
+            return
+        edits = [self._edit(*name, origin, change, order) for change, order in changes]
+        found.add(edits, self._twins_of_pictures(edits))
+
     def _add_changes(self, found: PairEdits, name: Name, origin: str, changes: Sequence[Tensor], random: str) -> None:
         """Add edits that are a change of their own for each picture, if none of them is zero."""
         if not all(bool(change.any()) for change in changes):
@@ -257,16 +262,18 @@ class _Maker:
         found.add(edits, twins)
 
     def _twins_of_pictures(self, edits: Sequence[Edit]) -> list[Edit]:
-        """The same cells, of pictures of neither class; without such pictures, random vectors."""
+        """The same cells of pictures of neither class; random vectors where there is no such picture."""
         others = self.known.others
-        if others is None:
-            return [random_twin(edit, self.seed, int(i), "map") for edit, i in zip(edits, self.images, strict=True)]
         twins = []
         for edit, image, values in zip(edits, self.images, self.activations, strict=True):
-            number = int(generator(Stream.RANDOM_DONOR, self.seed, int(image)).integers(len(others)))
-            where = edit.change.any(dim=0)
-            change = torch.where(where, others[number].cpu() - values.cpu(), torch.zeros(()))
-            twins.append(replace(edit, origin=RANDOM_BASELINE, change=change) if change.any() else edit)
+            change = torch.zeros(())
+            if others is not None:
+                number = int(generator(Stream.RANDOM_DONOR, self.seed, int(image)).integers(len(others)))
+                change = (others[number].cpu() - values.cpu()) * edit.change.any(dim=0)
+            if change.any():
+                twins.append(replace(edit, origin=RANDOM_BASELINE, change=change))
+            else:
+                twins.append(random_twin(edit, self.seed, int(image), "map"))
         return twins
 
     def _check(self, given: Direction) -> None:
@@ -302,12 +309,33 @@ class _Maker:
 
     def _why_no_vector(self, direction: str) -> str:
         reasons = {
-            "means": self._few(),
+            "means": self._few() if self.known.donors is None else "no position speaks for one of the classes",
             "hyperplane": "the pair has no hyperplane",
             "component": "the second class has no components",
             "cav": "no significant concept of the second class speaks for it",
         }
         return reasons[direction]
+
+
+def mean_where(activations: Tensor, weights: Tensor) -> Tensor | None:
+    r"""Mean activation, weighted position by position; ``None`` where all weights are zero.
+
+    .. math:: \sum_{n,p} w_{np} a_{np} \,/\, \sum_{n,p} w_{np}
+
+    Args:
+        activations: ``a`` ``[N, C, h, w]``.
+        weights: ``w`` ``[N, h, w]``, not negative.
+
+    Returns:
+        ``[C]``.
+
+    Example:
+        >>> mean_where(torch.tensor([[[[1.0, 5.0]]]]), torch.tensor([[[3.0, 1.0]]]))
+        tensor([2.])
+    """
+    if not weights.any():
+        return None
+    return (activations.float() * weights[:, None]).sum(dim=(0, 2, 3)) / weights.sum()
 
 
 def without(missing: Mapping[Name, str], unknown: Collection[str]) -> dict[Name, str]:

@@ -9,7 +9,7 @@ done. ``λ`` is how far they have come, relative to the length of the activation
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -103,7 +103,7 @@ def search(reached: StopTest, count: int, device: torch.device | str = "cpu") ->
         >>> first = torch.tensor([0.3, 5.0])
         >>> done, reached = search(lambda ways, way: way >= first[ways], count=2)
         >>> [round(way, 2) for way in done.tolist()], reached.tolist()
-        ([0.3, 1.0], [True, False])
+        ([0.31, 1.0], [True, False])
     """
     low = torch.zeros(count, device=device)
     high = torch.ones(count, device=device)
@@ -178,7 +178,7 @@ def counterfactuals(
     r"""Edit pictures in several ways until they get another class, and decode them on the way.
 
     .. math:: t_n = \min \{t : p_c(a_n(t)) \ge p\}, \qquad
-              p_c = \mathrm{softmax}(f(a))_c 	ext{ or } \mathrm{softmax}(\mathrm{model}(D(a)))_c
+              p_c = \mathrm{softmax}(f(a))_c \text{ or } \mathrm{softmax}(\mathrm{model}(D(a)))_c
 
     All ways are searched together, so that batches are full. Where they start is decoded once.
 
@@ -214,23 +214,29 @@ def walks_of_length(
     activations: Tensor,
     edits: Sequence[Sequence[Edit]],
     done: Sequence[np.ndarray],
+    target: int,
     *,
+    stop: str = "suffix",
     fractions: Sequence[float] = FRACTIONS,
     options: SearchOptions = DEFAULTS,
 ) -> list[Walk]:
-    """Edit pictures so far as is given, and decode them on the way: the chance rows of :func:`counterfactuals`.
+    """Edit pictures as far as is given, and decode them on the way: the chance rows of :func:`counterfactuals`.
 
     Args:
         layer: the layer whose activations are edited.
         activations: ``[N, C, h, w]``.
         edits: ``K`` kinds of edit, each with one edit for each picture.
         done: for each kind ``t`` ``[N]``.
+        target: the class that the pictures are moved towards.
+        stop: the network that says whether a picture has reached it, see :func:`stop_test`.
         fractions: the fractions of the way at which pictures are decoded.
         options: the precision and the batch size.
     """
     together = _together(layer, activations, edits)
     ends = torch.from_numpy(np.concatenate(done)).to(together.starts)
-    return _walks(layer, together, (ends, ends < 0), fractions, len(activations), options)
+    walks = _walks(layer, together, (ends, torch.zeros_like(ends)), fractions, len(activations), options)
+    judge = "suffix" if stop == "suffix" else "decoded"
+    return [replace(walk, reached=walk.probabilities[judge][:, -1, target] >= options.probability) for walk in walks]
 
 
 def _together(layer: DecodableLayer, activations: Tensor, edits: Sequence[Sequence[Edit]]) -> Edits:

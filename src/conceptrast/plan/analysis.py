@@ -108,6 +108,7 @@ class Analysis:
             of their caption in ``workflow/report/``. ``{name}`` is a file of a folder; other braces are wildcards.
         folders: folders that it fills, for DVC.
         datasets: gives the names of the datasets that a job reads, from the entry and the job's other wildcards.
+        models: gives the names of models that it asks beside those of its entries.
         known: says whether the concepts in an entry's pictures are known, if they are known for its dataset.
         predicted: says whether the model's predictions choose an entry's pictures.
         check: ``package.module:function`` that refuses an entry before the run starts, see
@@ -132,6 +133,7 @@ class Analysis:
     report: Mapping[str, ReportEntry] = field(default_factory=dict)
     folders: tuple[str, ...] = ()
     datasets: Callable[..., list[str]] = _dataset
+    models: Callable[[Plan], Iterable[str]] = _nothing
     known: Callable[[Config], bool] = _always
     predicted: Callable[[Config], bool] = _predicted
     check: str = ""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from conceptrast.base.errors import few_classes, unknown_name
 from conceptrast.models.published import is_file_name
+from conceptrast.plan.analyses.counterfactual import judge_of
 from conceptrast.plan.configuration import sections_with_entries
 from conceptrast.plan.key_types import Config, naming
 
@@ -20,6 +21,9 @@ def missing(plan: Plan, jobs: Iterable[Mapping[str, str]]) -> list[str]:
     named = [dict(wildcards.items()) for wildcards in jobs]
     datasets = {name for wildcards in named for name in plan.datasets_of(**wildcards)}
     models = {plan.model_of(**wildcards) for wildcards in named} - {"", "None"}
+    for analysis in plan.active:
+        if any(wildcards.get(analysis.wildcard) in plan.names(analysis.name) for wildcards in named):
+            models |= set(analysis.models(plan))
     lines = [
         f"dataset '{name}': {lacking}"
         for name in sorted(datasets)
@@ -70,6 +74,28 @@ def unknown_classes(plan: Plan, jobs: Iterable[Mapping[str, str]]) -> list[str]:
                 lines += _unknown(plan, where, entry, value)
             elif value not in names.besides:
                 lines += _unknown(plan, where, entry, [value])
+    return lines
+
+
+def judges_of_other_classes(plan: Plan, jobs: Iterable[Mapping[str, str]]) -> list[str]:
+    """One line for each study among these jobs whose counterfactuals are judged by a model of other classes.
+
+    If the names are only known once a model is open, the step that opens both compares them.
+    """
+    judge = judge_of(plan)
+    if judge is None:
+        return []
+    lines = []
+    for key, name, entry, _ in plan.due(jobs):
+        if key != "studies" or name not in plan.entries("counterfactual"):
+            continue
+        learnt = plan.models[judge].get("train", {}).get("dataset", entry["dataset"])
+        names = (_class_names(plan, entry), _class_names(plan, {"model": judge, "dataset": learnt}))
+        if None not in names and names[0] != names[1]:
+            lines.append(
+                f"'counterfactual.judge': {judge!r} has other classes than {entry['model']!r}, the model of "
+                f"'studies.{name}': a judge needs the same classes in the same order"
+            )
     return lines
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from conceptrast.base.errors import ConfigError, unknown_name
 from conceptrast.models.published import is_file_name, torchvision_classifiers, weights_fingerprint
 from conceptrast.plan.analyses import analyses, configuration
-from conceptrast.plan.key_types import Config, Section, entries_in, fields_of, filled, naming, problems
+from conceptrast.plan.key_types import Config, Section, entries_in, fields_of, filled, naming, problems, section_in
 from conceptrast.plan.keys import without_descent
 from conceptrast.plan.provenance import keywords, registry
 
@@ -55,6 +55,12 @@ def refuse(lines: Iterator[str] | list[str]) -> None:
 def sections_with_entries() -> dict[str, type[Section]]:
     """Keys of a configuration that hold named entries, and the section that describes an entry."""
     fields = {name: entries_in(field.annotation) for name, field in fields_of(configuration()).items()}
+    return {name: section for name, section in fields.items() if section is not None}
+
+
+def sections_without_entries() -> dict[str, type[Section]]:
+    """Keys of a configuration that hold one section for the whole run."""
+    fields = {name: section_in(field.annotation) for name, field in fields_of(configuration()).items()}
     return {name: section for name, section in fields.items() if section is not None}
 
 
@@ -115,6 +121,8 @@ def _problems(config: Config, source: Path) -> Iterator[str]:
     for key, section in sections_with_entries().items():
         for name, entry in config[key].items():
             yield from _name_problems(f"{key}.{name}", section, entry, config)
+    for key, section in sections_without_entries().items():
+        yield from _name_problems(key, section, config[key], config)
     if not config["datasets"] and any(_dataset_names(config)):
         yield "key 'datasets' is missing"
     for analysis in analyses().values():

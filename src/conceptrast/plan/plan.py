@@ -129,6 +129,7 @@ class Plan:
             for entry in self.config[key].values()
             for _, value, _ in naming(section, entry, "model")
         }
+        used |= {name for analysis in self.active for name in analysis.models(self)}
         return [name for name, entry in self.models.items() if "train" in entry and name in used]
 
     def tables_of(self, analysis: Analysis) -> list[Table]:

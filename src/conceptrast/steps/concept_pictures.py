@@ -227,6 +227,7 @@ def write_animation(
         hosts.activations[host : host + 1],
         [[picture.edit]],
         [np.ones(1)],
+        target,
         fractions=np.linspace(0, 1, FRAMES).tolist(),
     )
     story = story_of(walk, picture.edit, pixels(hosts.views[host]), pair)

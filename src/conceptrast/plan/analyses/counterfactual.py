@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from conceptrast.plan.analysis import Analysis, Step, Table
-from conceptrast.plan.key_types import Config, Number, Pairs, Section, key
+from conceptrast.plan.key_types import Config, ModelName, Number, Pairs, Section, key
 from conceptrast.plan.keys import Precision
+from conceptrast.plan.provenance import registry
 from conceptrast.plan.settings import card_recipe, pair_settings, recipe_settings, run_settings, study_settings
 
 if TYPE_CHECKING:
@@ -34,10 +37,10 @@ class Counterfactual(Section):
     """What a picture of A looks like on its way to B, and whether the model then says so."""
 
     images: int = key("number of images of A for each pair", 10, ge=1)
-    judge: str | None = key("a model of the same classes; it says what decoded pictures show, in the end only", None)
-    reader: str | None = key(
-        "a model that says what a concept decoded alone shows; its classes are named as the things", None
+    judge: ModelName | None = key(
+        "another model of the same classes that says what decoded pictures show; it is asked in the end only", None
     )
+    reader: ModelName | None = key("a model that says what a concept shows when it is decoded alone", None)
     probability: Number = key("a way ends where B has this probability", 0.9, gt=0, lt=1)
     limit: Number = key("longest way along a vector, as a multiple of the length of the activations", 1.5, gt=0)
     cells: int = key("most positions that a transplant replaces", 4, ge=1)
@@ -71,7 +74,7 @@ def concept_pictures(plan: Plan, study: str) -> Config:
     """Settings of the step for one study."""
     whole = counterfactual(plan, study)
     shared = ("components", "weighting", "pooling", "pairs", "hyperplane", "study")
-    reader = plan.config["counterfactual"]["reader"]
+    reader = reader_of(plan)
     return {
         **study_settings(plan, study),
         **run_settings(plan, "min_images", "images_per_class"),
@@ -80,21 +83,54 @@ def concept_pictures(plan: Plan, study: str) -> Config:
     }
 
 
-def reader_of(plan: Plan) -> str | None:
-    """Name of the model that reads decoded concepts, if there is one."""
-    reader: str | None = plan.config["counterfactual"]["reader"]
-    return reader
-
-
 def judge_of(plan: Plan) -> str | None:
-    """Name of the model that judges decoded pictures, if there is one."""
-    judge: str | None = plan.config["counterfactual"]["judge"]
-    return judge
+    """Name of the model that judges decoded pictures, if there is one and there are pictures to judge."""
+    return _looker(plan, "judge")
+
+
+def reader_of(plan: Plan) -> str | None:
+    """Name of the model that reads decoded concepts, if there is one and there are concepts to read."""
+    return _looker(plan, "reader")
+
+
+def _looker(plan: Plan, key: str) -> str | None:
+    name: str | None = plan.config["counterfactual"][key]
+    return name if plan.entries("counterfactual") else None
+
+
+def lookers(plan: Plan) -> list[str]:
+    """The models that look at decoded pictures: those of judge and reader that there are."""
+    return [name for name in (judge_of(plan), reader_of(plan)) if name is not None]
+
+
+def judge_family(plan: Plan, **_: str) -> list[str]:
+    """Module of the judge's architecture, if it is ours."""
+    return _family(plan, judge_of(plan))
+
+
+def reader_family(plan: Plan, **_: str) -> list[str]:
+    """Module of the reader's architecture, if it is ours."""
+    return _family(plan, reader_of(plan))
+
+
+def _family(plan: Plan, name: str | None) -> list[str]:
+    if name is None:
+        return []
+    architectures = registry(plan.source, "models", "ARCHITECTURES")
+    return [architectures.get(plan.models[name].get("architecture", ""), "")]
 
 
 def counterfactual_tables(plan: Plan) -> Config:
     """Settings of the step for the run."""
     return {"studies": list(plan.entries("counterfactual"))}
+
+
+def problems(config: Config, _source: Path) -> Iterator[str]:
+    """Refuse a judge that is the explained model of a study."""
+    judge = config["counterfactual"]["judge"]
+    for name, entry in config["studies"].items():
+        if judge is not None and entry.get("counterfactual") and entry["model"] == judge:
+            yield f"'counterfactual.judge': {judge!r} is the explained model of 'studies.{name}': name another model"
 
 
 ANALYSIS = Analysis(
@@ -112,8 +148,8 @@ ANALYSIS = Analysis(
     wildcard="study",
     steps={
         "decoder": Step(settings=decoder, dataset=True, model=True),
-        "counterfactual": Step(settings=counterfactual, dataset=True, model=True),
-        "concept_pictures": Step(settings=concept_pictures, dataset=True, model=True),
+        "counterfactual": Step(settings=counterfactual, dataset=True, model=True, implementations=judge_family),
+        "concept_pictures": Step(settings=concept_pictures, dataset=True, model=True, implementations=reader_family),
         "counterfactual_tables": Step(settings=counterfactual_tables),
     },
     tables=(
@@ -143,6 +179,8 @@ ANALYSIS = Analysis(
     ),
     manifests=("figures/{study}/counterfactuals.csv", "figures/{study}/concept_pictures.csv"),
     folders=("studies",),
+    models=lookers,
+    problems=problems,
     report={
         "decoder": ("Models", None, {"model": "decoder of {study}", "table": "training"}),
         "counterfactual": ("Counterfactuals", "{study}", {"from A to B": "{name}"}),
