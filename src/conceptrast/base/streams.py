@@ -114,6 +114,9 @@ class Stream(Enum):
     SHUFFLED_ROTATIONS = (("seed", 153), "bias/rotation_content.py", "rotations of the chance interval")
     RESAMPLED_CURVES = (("seed", 154), "bias/cause.py", "resamples of the pictures that are turned")
 
+    # shortcut
+    SHORTCUT_CHANCE = (("seed", 156), "shortcut/directions.py", "random directions")
+
     # saliency and dff
     RANDOM_MAPS = (("seed", "position", 101), "saliency/chance_maps.py", "a map of the chance row")
     EQUAL_VALUES = (("seed", "position", 102), "saliency/faithfulness.py", "the order of pixels of equal value")

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from conceptrast.base.statistics import mean_sd, wilson_interval
+from conceptrast.base.statistics import auc, mean_sd, wilson_interval
 from conceptrast.base.streams import Stream, generator
 from conceptrast.bias.cause import reliance, turned_change
 from conceptrast.bias.comparison import DIRECTIONS
@@ -51,20 +51,6 @@ def spearman(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     scale = np.sqrt((a * a).sum(-1) * (b * b).sum(-1))
     with np.errstate(invalid="ignore"):
         return (a * b).sum(-1) / np.where(scale > 0, scale, np.nan)
-
-
-def auc(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Area under the ROC curve along the last axis. Scores are ``[..., n]``, labels ``[n]``, 0 or 1. Ties count half.
-
-    Example:
-        >>> auc(np.array([0.1, 0.4, 0.4, 0.9]), np.array([0, 0, 1, 1])).item()
-        0.875
-    """
-    ranks = rankdata(scores, axis=-1)
-    positive = labels == 1
-    n_second = int(positive.sum())
-    n_first = int((~positive).sum())
-    return (ranks[..., positive].sum(-1) - n_second * (n_second + 1) / 2) / (n_first * n_second)
 
 
 def bias_measures(positions: pd.DataFrame, seed: int = 0) -> dict[str, Any]:

@@ -35,7 +35,7 @@ from conceptrast.saliency.chance_maps import random_maps
 SOURCES = Path(conceptrast.__file__).parent
 
 # Sequence and first three draws of every stream. ATTRIBUTION_NOISE, SKETCH, COLLAGE, COLLAGE_DIGITS and those of
-# the five lines before the last are from default_rng of numpy; all others are from the code before the table.
+# the six lines before the last are from default_rng of numpy; all others are from the code before the table.
 DRAWN = {
     "RESAMPLED_MEANS": ([3], [3485385464, 367860371, 770692085]),
     "CLASS_IMAGES": ([3, 5], [102879343, 587007851, 243327257]),
@@ -82,6 +82,7 @@ DRAWN = {
     "RESAMPLED_ENDS": ([3, 152], [1200527345, 2984564039, 3796037098]),
     "SHUFFLED_ROTATIONS": ([3, 153], [3623783457, 3916620011, 4002758193]),
     "RESAMPLED_CURVES": ([3, 154], [514608875, 711922556, 2430827904]),
+    "SHORTCUT_CHANCE": ([3, 156], [1711872554, 2075871419, 916553229]),
     "MOVED_REGION": ([3, 4, 1, 2, 105], [1873220818, 4231483488, 3489226555]),
 }
 
@@ -97,7 +98,7 @@ SEED_ALONE = {
 SEED_AND_NUMBER = {
     "DIGIT_PAIRS_SPLIT", "DECODER_ROWS", "SLIDE_SPLIT", "DIGITS_SPLIT", "ROTATED_DIGITS_SPLIT", "COLLAGE_DIGITS",
     "OTHER_IMAGES", "WATCHED_PICTURES", "STRATIFIED_RESAMPLES", "LATENT_MAP", "SKETCH", "RESAMPLED_ENDS",
-    "SHUFFLED_ROTATIONS", "RESAMPLED_CURVES",
+    "SHUFFLED_ROTATIONS", "RESAMPLED_CURVES", "SHORTCUT_CHANCE",
 }  # fmt: skip
 # [seed, class, 72 or 74, concept] is [seed, first, second, number] where second is 72 or 74 and concept is the number.
 # That takes 75 classes and 22 concepts of one class. Other numbers would change the committed scores of ACE.

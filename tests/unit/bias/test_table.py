@@ -8,12 +8,12 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
+from conceptrast.base.statistics import auc
 from conceptrast.bias.table import (
     CONTENT,
     MEASURES,
     RELIANCE,
     SEEN,
-    auc,
     bias_measures,
     bias_summary,
     spearman,
