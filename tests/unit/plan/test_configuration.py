@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from pathlib import Path
 from typing import Any
 
@@ -319,3 +320,34 @@ def test_options_of_a_dataset_inside_another_are_checked_and_its_root_moves():
     config["datasets"]["turned"]["pictures"] = {"kind": "pets", "rot": "data/pets"}
     with pytest.raises(ConfigError, match=r"unknown key 'rot'; nearest: root \(in 'datasets.turned.pictures'\)"):
         checked(config, SOURCE)
+
+
+SHORTCUT = {
+    "concept": "portrait",
+    "planted": "3+7",
+    "attacked": "3+8",
+    "crop": {"photograph": "astronaut", "size": 32},
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"attacked": "3+7"}, "'studies.s.shortcut.attacked': it is the class in which the thing was planted"),
+        ({"corner": "middle"}, "studies.s.shortcut.corner"),
+        ({"crop": {}}, "'studies.s.shortcut.crop': a crop needs either 'photograph' or 'file'"),
+        ({"concpt": "x"}, "unknown key 'concpt'; nearest: concept"),
+    ],
+)
+def test_mistakes_in_a_shortcut_are_named(change, message):
+    study = {"model": "m", "dataset": "pairs", "layer": "layer3", "shortcut": {**SHORTCUT, **change}}
+    config = {"run": "r", "datasets": {"pairs": {"kind": "digit_pairs"}}, "models": {"m": {"architecture": "resnet10"}}}
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        checked({**config, "studies": {"s": study}}, SOURCE)
+
+
+def test_a_shortcut_needs_pictures_whose_things_are_known():
+    study = {"model": "m", "dataset": "d", "layer": "layer3", "shortcut": SHORTCUT}
+    config = {"run": "r", "datasets": {"d": {"kind": "digits"}}, "models": {"m": {"architecture": "resnet10"}}}
+    with pytest.raises(ConfigError, match="it is not known what pictures of kind digits show"):
+        checked({**config, "studies": {"s": study}}, SOURCE)

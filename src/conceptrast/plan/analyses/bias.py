@@ -56,6 +56,16 @@ class ResNet(Section):
     precision: Precision = key("precision of the training", "bfloat16")
 
 
+class Regressor(Section):
+    """How the network is trained that reads the rotation off pictures."""
+
+    epochs: int = key("passes over the control's training pictures, each at new angles", 6, ge=1)
+    batch_size: int = key("pictures in a step", 32, ge=2)
+    learning_rate: Number = key(
+        "highest learning rate of Adam: reached after a quarter of the steps, then falling to zero", 0.003, gt=0
+    )
+
+
 class Comparison(Section):
     """Two networks, trained on pictures with a planted rotation and on the control."""
 
@@ -69,6 +79,7 @@ class Comparison(Section):
     )
     autoencoder: Autoencoder = key("the adversarial autoencoder", {})
     resnet: ResNet = key("the plain ResNet", {})
+    regressor: Regressor = key("the network that reads the rotation off pictures", {})
 
 
 def train_autoencoder(plan: Plan, bias: str, condition: str, seed: str) -> Config:
@@ -89,6 +100,17 @@ def train_latent_resnet(plan: Plan, bias: str, condition: str, seed: str) -> Con
         "model": resnet_model(plan, bias, int(seed)),
         "dataset": plan.datasets[plan.entries("bias")[bias][condition]],
         **run_settings(plan, "seed", "precision"),
+    }
+
+
+def train_rotation_regressor(plan: Plan, bias: str) -> Config:
+    """Settings of the training of the network that reads rotations: on the control's pictures."""
+    entry = plan.entries("bias")[bias]
+    return {
+        "dataset": plan.datasets[entry["control"]],
+        "size": entry["size"],
+        "regressor": entry["regressor"],
+        **run_settings(plan, "seed"),
     }
 
 
@@ -178,17 +200,22 @@ ANALYSIS = Analysis(
     wildcard="bias",
     steps={
         "train_autoencoder": Step(settings=train_autoencoder, dataset=True),
+        "train_rotation_regressor": Step(settings=train_rotation_regressor, dataset=True),
         "train_latent_resnet": Step(settings=train_latent_resnet, dataset=True, implementations=resnet, module="train"),
         "latent_bias": Step(settings=latent_bias, dataset=True, implementations=resnet),
         "latent_bias_tables": Step(settings=latent_bias_tables),
     },
     tables=(
         Table(name="latent_bias", step="latent_bias_tables"),
+        Table(name="latent_bias_directions", step="latent_bias_tables"),
         Table(
             name="latent_bias_summary",
             step="latent_bias_tables",
             words=("{condition}", "{network}"),
-            headlines=("rho_within_mean", "rho_within_sd", "rho_all_mean", "accuracy_mean", "auc_mean"),
+            headlines=(
+                *("accuracy_mean", "accuracy_counter_biased_mean", "reliance_mean", "probability_turned_mean"),
+                *("turn_mean", "decoded_turn_mean", "rho_within_mean", "rho_within_sd", "rho_all_mean"),
+            ),
         ),
     ),
     figures=tuple(f"figures/latent_bias/{{bias}}/{figure}.png" for figure in FIGURES),
@@ -196,8 +223,9 @@ ANALYSIS = Analysis(
     datasets=datasets,
     entry_problems=entry_problems,
     report={
+        "latent_bias_cause": ("Latent bias", None, {"bias": "{bias}"}),
+        "latent_bias_visibility": ("Latent bias", None, {"bias": "{bias}"}),
         "latent_bias_maps": ("Latent bias", None, {"bias": "{bias}"}),
-        "latent_bias_rotations": ("Latent bias", None, {"bias": "{bias}"}),
         "latent_bias_navigation": ("Latent bias", None, {"bias": "{bias}"}),
     },
 )
