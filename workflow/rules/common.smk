@@ -212,6 +212,11 @@ def judge_digest(wildcards):
     return PLAN.model_fingerprints.get(judge_of(PLAN), "")
 
 
+def reader_digest(wildcards):
+    """The same of the reader."""
+    return PLAN.model_fingerprints.get(reader_of(PLAN), "")
+
+
 def bias_index(wildcards):
     """Index of the pictures that an autoencoder is trained on."""
     return index_of(wildcards)["index"]

@@ -55,6 +55,7 @@ rule concept_pictures:
         **needs(2000),
     params:
         **of_pictures("concept_pictures"),
+        reader=reader_digest,
     shell:
         STEP
 

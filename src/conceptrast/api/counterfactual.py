@@ -142,9 +142,9 @@ class Way:
         # Not a number is in no range.
         if not (self.frames >= 2 and self.cells >= 1 and 0 < self.limit < math.inf and 0 < self.probability < 1):
             raise ConfigError(
-                "a way needs 2 frames at least, 1 cell at least, a limit above 0 and a probability between 0 and 1, "
                 f"got {self.frames} frames, {self.cells} cells, limit {self.limit:g}, "
-                f"probability {self.probability:g}"
+                f"probability {self.probability:g}: needs 2 frames and 1 cell at least, a limit above 0, "
+                "and a probability between 0 and 1"
             )
 
 

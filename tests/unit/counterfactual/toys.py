@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from conceptrast.counterfactual.decodable_layer import DecodableLayer
 from conceptrast.counterfactual.decoder import Decoder
-from conceptrast.counterfactual.directions import Direction
+from conceptrast.counterfactual.edits import Edit, uniform
 from conceptrast.models.model import Model, Preprocess
 from conceptrast.models.split import SplitModel
 
@@ -38,9 +38,34 @@ def toy() -> tuple[Model, SplitModel, Blocks, Tensor]:
     return model, SplitModel(model, "0"), Blocks().eval(), activations
 
 
-BLUE = Direction("hyperplane", "towards blue", "0", torch.tensor([-1.0, 0.0, 1.0]))
+TO_BLUE = torch.tensor([-1.0, 0.0, 1.0])
 
 
-def subject_of_toy() -> tuple[DecodableLayer, Tensor]:
+def uniform_edits(activations: Tensor, vector: Tensor, limit: float = 1.0) -> list[Edit]:
+    """For each picture a vector at all positions."""
+    return [Edit("uniform", "hyperplane", "towards", "0", uniform(values, vector, limit)) for values in activations]
+
+
+def blue(activations: Tensor, limit: float = 1.0) -> list[Edit]:
+    """Less red and more blue at all positions."""
+    return uniform_edits(activations, TO_BLUE, limit)
+
+
+def subject_of_toy(judge: Model | None = None) -> tuple[DecodableLayer, Tensor]:
+    """The layer with its decoder, and activations of two pictures."""
     model, split, decoder, activations = toy()
-    return DecodableLayer(model, split, decoder), activations
+    return DecodableLayer(model, split, decoder, judge), activations
+
+
+class Largest(nn.Module):
+    """Logits are ten times the largest value of each channel: one cell decides the class."""
+
+    def forward(self, activations: Tensor) -> Tensor:
+        """From ``[N, C, h, w]`` to ``[N, C]``."""
+        return 10 * activations.amax(dim=(2, 3))
+
+
+def one_cell() -> SplitModel:
+    """A model whose class is the channel with the largest cell, cut before its last layer."""
+    network = nn.Sequential(nn.ReLU(), Largest())
+    return SplitModel(Model("one cell", network, Preprocess(None, 8, (0.0,) * 3, (0.1,) * 3), ["a", "b", "c"]), "0")

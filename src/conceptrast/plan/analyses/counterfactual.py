@@ -38,9 +38,11 @@ class Counterfactual(Section):
 
     images: int = key("number of images of A for each pair", 10, ge=1)
     judge: ModelName | None = key(
-        "another model of the same classes that says what decoded pictures show; it is asked in the end only", None
+        "another model of the same classes; it says what decoded pictures show, in the end only", None
     )
-    reader: ModelName | None = key("a model that says what a concept shows when it is decoded alone", None)
+    reader: ModelName | None = key(
+        "a model that says what a concept decoded alone shows; its classes are named as the things", None
+    )
     probability: Number = key("a way ends where B has this probability", 0.9, gt=0, lt=1)
     limit: Number = key("longest way along a vector, as a multiple of the length of the activations", 1.5, gt=0)
     cells: int = key("most positions that a transplant replaces", 4, ge=1)
@@ -85,22 +87,22 @@ def concept_pictures(plan: Plan, study: str) -> Config:
 
 def judge_of(plan: Plan) -> str | None:
     """Name of the model that judges decoded pictures, if there is one and there are pictures to judge."""
-    return _looker(plan, "judge")
+    return _named(plan, "judge")
 
 
 def reader_of(plan: Plan) -> str | None:
     """Name of the model that reads decoded concepts, if there is one and there are concepts to read."""
-    return _looker(plan, "reader")
+    return _named(plan, "reader")
 
 
-def _looker(plan: Plan, key: str) -> str | None:
-    name: str | None = plan.config["counterfactual"][key]
-    return name if plan.entries("counterfactual") else None
+def _named(plan: Plan, role: str) -> str | None:
+    model: str | None = plan.config["counterfactual"][role]
+    return model if plan.entries("counterfactual") else None
 
 
-def lookers(plan: Plan) -> list[str]:
-    """The models that look at decoded pictures: those of judge and reader that there are."""
-    return [name for name in (judge_of(plan), reader_of(plan)) if name is not None]
+def onlookers(plan: Plan) -> list[str]:
+    """The models that look at decoded pictures, beside the explained ones."""
+    return [model for model in (judge_of(plan), reader_of(plan)) if model is not None]
 
 
 def judge_family(plan: Plan, **_: str) -> list[str]:
@@ -113,11 +115,11 @@ def reader_family(plan: Plan, **_: str) -> list[str]:
     return _family(plan, reader_of(plan))
 
 
-def _family(plan: Plan, name: str | None) -> list[str]:
-    if name is None:
+def _family(plan: Plan, model: str | None) -> list[str]:
+    if model is None:
         return []
     architectures = registry(plan.source, "models", "ARCHITECTURES")
-    return [architectures.get(plan.models[name].get("architecture", ""), "")]
+    return [architectures.get(plan.models[model].get("architecture", ""), "")]
 
 
 def counterfactual_tables(plan: Plan) -> Config:
@@ -179,7 +181,7 @@ ANALYSIS = Analysis(
     ),
     manifests=("figures/{study}/counterfactuals.csv", "figures/{study}/concept_pictures.csv"),
     folders=("studies",),
-    models=lookers,
+    models=onlookers,
     problems=problems,
     report={
         "decoder": ("Models", None, {"model": "decoder of {study}", "table": "training"}),
