@@ -162,6 +162,50 @@ def insertions(run: str) -> str:
     return markdown(pd.DataFrame(rows))
 
 
+def shortcuts(run: str) -> str:
+    """The best direction of each kind at ranking pictures with a planted thing, the true direction and chance."""
+    ranked = table(run, "shortcut")
+    ranked = ranked[(ranked["kind"] != "model") & (ranked["rank"] == 1)]
+    rows = [
+        {
+            "direction": KINDS_OF_DIRECTION[row["kind"]],
+            "which": row["name"],
+            "with and without": _area(row, "auroc_pasted"),
+            "as they are": _area(row, "auroc"),
+            "cosine": f"{row['cosine']:+.2f}",
+        }
+        for row in ranked.to_dict("records")
+    ]
+    return markdown(pd.DataFrame(rows))
+
+
+def _area(row: Mapping[str, float], name: str) -> str:
+    return f"{row[name]:.2f} ({row[f'{name}_low']:.2f}–{row[f'{name}_high']:.2f})"
+
+
+KINDS_OF_DIRECTION = {
+    "component": "component",
+    "cav": "concept (ACE)",
+    "hyperplane": "hyperplane",
+    "true": "true direction",
+    "random": "chance",
+}
+
+
+def attacks(run: str) -> str:
+    """What the model says of the attacked class's pictures, as they are and with the planted thing."""
+    model = table(run, "shortcut")
+    rows = [
+        {
+            "pictures": f"{row['attacked']} {'as they are' if row['name'] == 'clean' else 'with the portrait'}",
+            "right": _share(row, "accuracy"),
+            f"named {row['planted']}": _share(row, "named_planted"),
+        }
+        for row in model[model["kind"] == "model"].to_dict("records")
+    ]
+    return markdown(pd.DataFrame(rows))
+
+
 # What would have to be different
 
 
@@ -576,6 +620,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "mask": lambda: masks("default"),
     "contrast-recovery": contrast_recovery,
     "insertion": lambda: insertions("default"),
+    "shortcut": lambda: shortcuts("default"),
+    "shortcut-attack": lambda: attacks("default"),
     "decoder": lambda: decoders("default"),
     "counterfactual": lambda: counterfactuals("default"),
     "concept_reading": lambda: concept_reading("default"),

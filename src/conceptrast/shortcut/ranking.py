@@ -2,7 +2,10 @@ r"""How well a direction ranks the pictures that have the planted thing before t
 
 Notation: ``a`` activations ``[N, C, h, w]`` of a layer, ``u`` a direction ``[C]``, ``p`` positions.
 
-.. math:: s_n = \max_p \frac{\langle u, a_{np} \rangle}{\lVert u \rVert}
+.. math:: s_n = \max_p \frac{\langle u, a_{np} \rangle}{\lVert u \rVert \, \lVert a_{np} \rVert}
+
+The length of the activations does not count, as in the search for the patches that stand for a component: by length,
+what the network answers most strongly would come first along every direction.
 """
 
 from __future__ import annotations
@@ -53,22 +56,23 @@ class RankedPictures:
 
 
 def picture_scores(activations: np.ndarray, vector: np.ndarray) -> np.ndarray:
-    """The highest projection of a picture's positions onto a direction.
+    """The highest cosine of a picture's positions with a direction.
 
     Args:
         activations: ``[N, C, h, w]``.
         vector: ``[C]``.
 
     Returns:
-        ``[N]``, in the unit of the activations; zeros where the direction is zero.
+        ``[N]``, between -1 and 1; zeros where the direction is zero. A position without activation has cosine 0.
 
     Example:
-        >>> picture_scores(np.array([[[[1.0, 5.0]], [[0.0, 2.0]]]]), np.array([3.0, 4.0])).round(6).tolist()
-        [4.6]
+        >>> picture_scores(np.array([[[[1.0, 5.0]], [[0.0, 12.0]]]]), np.array([3.0, 4.0])).round(3).tolist()
+        [0.969]
     """
     length = float(np.linalg.norm(vector))
     unit = np.asarray(vector, np.float64) / (length or 1.0)
-    return np.einsum("c,nchw->nhw", unit, activations).max(axis=(1, 2))
+    lengths = np.linalg.norm(activations, axis=1)
+    return (np.einsum("c,nchw->nhw", unit, activations) / np.where(lengths > 0, lengths, 1.0)).max(axis=(1, 2))
 
 
 def cosine(first: np.ndarray, second: np.ndarray) -> float:
@@ -95,13 +99,16 @@ def ranking_rows(
     Returns:
         kind, name, n_images (pictures as they are), n_with; auroc (with DeLong's 95 % interval) and ap of pictures as
         they are; auroc_pasted (with its interval), of the same pictures with and without the planted thing; cosine to
-        the true direction. In the row of chance, values are means over the random directions, and intervals are their
-        2.5th and 97.5th percentiles.
+        the true direction; rank by auroc_pasted among the directions of the same kind, 1 for the best. In the row of
+        chance, values are means over the random directions, and intervals are their 2.5th and 97.5th percentiles.
     """
     true = Candidate("true", "mean with minus without", pictures.true_direction)
     rows = [_row(candidate, pictures) for candidate in (*candidates, true)]
+    for row in rows:
+        of_kind = [other["auroc_pasted"] for other in rows if other["kind"] == row["kind"]]
+        row["rank"] = 1 + sum(area > row["auroc_pasted"] for area in of_kind)
     draws = [_row(candidate, pictures) for candidate in chance]
-    row = draws[0] | {"name": f"mean of {len(draws)} random directions"}
+    row = draws[0] | {"rank": 1, "name": f"mean of {len(draws)} random directions"}
     for name in ("auroc", "auroc_pasted"):
         values = [draw[name] for draw in draws]
         row[f"{name}_low"], row[f"{name}_high"] = np.quantile(values, [0.025, 0.975]).tolist()

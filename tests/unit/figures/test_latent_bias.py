@@ -32,7 +32,7 @@ def test_curves_over_the_angle_are_drawn_for_every_class_network_and_condition()
         assert first.get_ydata()[first.get_xdata() > 90].min() == 1
     titles = [axes.get_title(loc="left") for axes in panels[::2]]
     assert titles[0] == "adversarial autoencoder\nbiased: the angle went with the class"
-    assert titles[3] == "plain ResNet\ncontrol: all angles for both"
+    assert titles[3] == "plain classifier\ncontrol: all angles for both"
 
 
 def test_panels_of_visibility_print_the_angles_at_both_ends():

@@ -282,7 +282,7 @@ def test_a_comparison_of_latent_spaces_takes_any_resnet(architecture):
     assert checked({**ROTATED, "latent_bias": {"digits": entry}}, SOURCE)
 
 
-RESNET = "'latent_bias.digits.resnet.architecture': unknown ResNet"
+RESNET = "'latent_bias.digits.resnet.architecture': unknown ResNet or EfficientNet"
 
 
 @pytest.mark.parametrize(
@@ -298,7 +298,13 @@ RESNET = "'latent_bias.digits.resnet.architecture': unknown ResNet"
         ({"size": 64}, "'latent_bias.digits.size': size 64: strides 2, 4, 4, … bring only 8, 32, 128, 512 pixels"),
         ({"resnet": {"architecture": "resnet35"}}, f"{RESNET} 'resnet35'; nearest: resnet"),
         ({"resnet": {"architecture": "mobilenet_v2"}}, f"{RESNET} 'mobilenet_v2'; nearest: wide_resnet50_2"),
-        ({"resnet": {"architecture": "efficientnet_lite0"}}, f"{RESNET} 'efficientnet_lite0'; valid: resnet10"),
+        (
+            {"resnet": {"architecture": "resnet10", "weights": "package"}},
+            "resnet.weights': weights 'package' of resnet10",
+        ),
+        ({"resnet": {"weights": ""}}, "latent_bias.digits.resnet.weights"),
+        ({"autoencoder": {"keep": "first"}}, "latent_bias.digits.autoencoder.keep"),
+        ({"redraw": "often"}, "latent_bias.digits.redraw"),
         ({"resnet": {"architecture": "fasterrcnn_resnet50_fpn"}}, f"{RESNET} 'fasterrcnn_resnet50_fpn'; nearest: wide"),
         ({"seeds": []}, "key 'latent_bias.digits.seeds': [] "),
         ({"autoencoder": {"epoch": 3}}, "unknown key 'epoch'; nearest: epochs (in 'latent_bias.digits.autoencoder')"),
