@@ -21,6 +21,7 @@ FIGURES = {
     "concept_pictures.png": "pairs-layer3/concept_pictures/7-3-7.png",
     "dff.png": "dff/photographs/4-coffee.png",
     "saliency-pairs.png": "saliency/pairs/maps.png",
+    "shortcut.png": "pairs-layer3/shortcut.png",
     "saliency.png": "saliency/photographs/maps.png",
 }
 """Figures of the documents, and the files below ``figures/`` of the run."""

@@ -162,6 +162,50 @@ def insertions(run: str) -> str:
     return markdown(pd.DataFrame(rows))
 
 
+def shortcuts(run: str) -> str:
+    """The best direction of each kind at ranking pictures with a planted thing, the true direction and chance."""
+    ranked = table(run, "shortcut")
+    ranked = ranked[(ranked["kind"] != "model") & (ranked["rank"] == 1)]
+    rows = [
+        {
+            "direction": KINDS_OF_DIRECTION[row["kind"]],
+            "which": row["name"],
+            "with and without": _area(row, "auroc_pasted"),
+            "as they are": _area(row, "auroc"),
+            "cosine": f"{row['cosine']:+.2f}",
+        }
+        for row in ranked.to_dict("records")
+    ]
+    return markdown(pd.DataFrame(rows))
+
+
+def _area(row: Mapping[str, float], name: str) -> str:
+    return f"{row[name]:.2f} ({row[f'{name}_low']:.2f}–{row[f'{name}_high']:.2f})"
+
+
+KINDS_OF_DIRECTION = {
+    "component": "component",
+    "cav": "concept (ACE)",
+    "hyperplane": "hyperplane",
+    "true": "true direction",
+    "random": "chance",
+}
+
+
+def attacks(run: str) -> str:
+    """What the model says of the attacked class's pictures, as they are and with the planted thing."""
+    model = table(run, "shortcut")
+    rows = [
+        {
+            "pictures": f"{row['attacked']} {'as they are' if row['name'] == 'clean' else 'with the portrait'}",
+            "right": _share(row, "accuracy"),
+            f"named {row['planted']}": _share(row, "named_planted"),
+        }
+        for row in model[model["kind"] == "model"].to_dict("records")
+    ]
+    return markdown(pd.DataFrame(rows))
+
+
 # What would have to be different
 
 
@@ -345,34 +389,43 @@ def accuracies(run: str) -> str:
 
 
 def biases(run: str) -> str:
-    """How far the planted rotation goes along with the position, by network and condition; how well they learned."""
+    """Does each network rely on the planted rotation, and what is seen of it; means over seeds."""
     trainings = table(run, "latent_bias")
     rows = []
     for means in table(run, "latent_bias_summary").to_dict("records"):
         same = (trainings["condition"] == means["condition"]) & (trainings["network"] == means["network"])
         part = trainings[same]
         epochs = "–".join(str(number) for number in sorted(set(part["epochs"])))
-        several = means["n_seeds"] > 1
+        decoded = means["decoded_turn_mean"]
         rows.append(
             {
                 "pictures": means["condition"],
                 "network": means["network"],
                 "epochs": f"{epochs} of {min(part['epochs_planned'])}",
-                "accuracy": f"{means['accuracy_mean']:.2f}" + (f" ± {means['accuracy_sd']:.2f}" if several else ""),
-                "AUC": f"{means['auc_mean']:.2f}" + (f" ± {means['auc_sd']:.2f}" if several else ""),
-                "ρ within classes": _rho_within(means, part.iloc[0]),
-                "ρ over all": f"{means['rho_all_mean']:+.2f}",
+                **_at_angles(means),
+                "reliance": _over_seeds(means, part.iloc[0], "reliance", "+.2f"),
+                "p(class 2) turned": f"{means['probability_turned_mean']:+.2f}",
+                "turn along the direction": _over_seeds(means, part.iloc[0], "turn", "+.0f", unit="°"),
+                "of decoded pictures": "" if pd.isna(decoded) else f"{decoded:+.0f}°",
+                "relies": means["relies"],
+                "shows": means["shows"],
             }
         )
     return markdown(pd.DataFrame(rows))
 
 
-def _rho_within(means: Mapping[str, float], training: pd.Series) -> str:
+def _at_angles(means: Mapping[str, float]) -> dict[str, str]:
+    """Accuracy at biased, unbiased and counter-biased angles."""
+    angles = ("biased", "unbiased", "counter_biased")
+    return {f"{name.replace('_', '-')} angles": f"{means[f'accuracy_{name}_mean']:.2f}" for name in angles}
+
+
+def _over_seeds(means: Mapping[str, float], training: pd.Series, name: str, form: str, unit: str = "") -> str:
     """Mean over seeds and its standard deviation; of a single training, the interval over pictures."""
+    mean = f"{means[f'{name}_mean']:{form}}{unit}"
     if means["n_seeds"] > 1:
-        return f"{means['rho_within_mean']:+.2f} ± {means['rho_within_sd']:.2f}"
-    interval = f"{training['rho_within_low']:+.2f} to {training['rho_within_high']:+.2f}"
-    return f"{means['rho_within_mean']:+.2f} ({interval})"
+        return f"{mean} ± {means[f'{name}_sd']:{form.removeprefix('+')}}{unit}"
+    return f"{mean} ({training[f'{name}_low']:{form}} to {training[f'{name}_high']:{form}})"
 
 
 # How far the results hold
@@ -519,20 +572,17 @@ def readme_maps() -> str:
 
 
 def readme_bias() -> str:
-    """Accuracy and rank correlations of rotation and position of the default run."""
-    trainings = table("default", "latent_bias").set_index(["condition", "network"])
-    rows = []
-    for means in table("default", "latent_bias_summary").to_dict("records"):
-        training = trainings.loc[[(means["condition"], means["network"])]].iloc[0]
-        rows.append(
-            {
-                "pictures": means["condition"],
-                "network": means["network"],
-                "accuracy": f"{means['accuracy_mean']:.2f}",
-                "ρ within a class": _rho_within(means, training),
-                "ρ over both classes": f"{means['rho_all_mean']:+.2f}",
-            }
-        )
+    """Accuracy at other angles and both verdicts of the default run."""
+    rows = [
+        {
+            "pictures": means["condition"],
+            "network": means["network"],
+            **_at_angles(means),
+            "relies": means["relies"],
+            "shows": means["shows"],
+        }
+        for means in table("default", "latent_bias_summary").to_dict("records")
+    ]
     return markdown(pd.DataFrame(rows))
 
 
@@ -570,6 +620,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "mask": lambda: masks("default"),
     "contrast-recovery": contrast_recovery,
     "insertion": lambda: insertions("default"),
+    "shortcut": lambda: shortcuts("default"),
+    "shortcut-attack": lambda: attacks("default"),
     "decoder": lambda: decoders("default"),
     "counterfactual": lambda: counterfactuals("default"),
     "concept_reading": lambda: concept_reading("default"),

@@ -10,6 +10,7 @@ import yaml
 from PIL import Image
 
 from conceptrast.base.files import read_json
+from conceptrast.bias.comparison import FIGURES
 
 from .copies import Copy
 
@@ -21,7 +22,7 @@ def miniature(copy: Copy) -> None:
     entry = config["latent_bias"]["pets"]
     entry |= {"size": 8, "seeds": [0]}
     entry["autoencoder"] |= {"epochs": dict.fromkeys(entry["autoencoder"]["epochs"], 1), "batch_size": 8}
-    entry["resnet"] |= {"architecture": "resnet10", "epochs": 1, "batch_size": 8}
+    entry["resnet"] = {"architecture": "resnet10", "epochs": 1, "batch_size": 8}
     (copy.folder / "config" / "miniature.yaml").write_text(yaml.safe_dump(config))
     rng = np.random.default_rng(0)
     for name in ("cats", "dogs"):
@@ -31,11 +32,18 @@ def miniature(copy: Copy) -> None:
             Image.fromarray(rng.integers(0, 256, (12, 16, 3), dtype=np.uint8)).save(folder / f"{number}.png")
 
 
-def test_the_pets_run_plans_twelve_trainings_and_no_rule_of_a_study(tmp_path: Path) -> None:
+def test_the_pets_run_plans_eight_trainings_and_no_rule_of_a_study(tmp_path: Path) -> None:
     copy = Copy.of_repository(tmp_path / "clone")
     planned = copy.planned("--configfile", "config/pets.yaml")
     assert planned == {
-        **{"index": 2, "train_autoencoder": 6, "train_latent_resnet": 6, "latent_bias": 1, "latent_bias_tables": 1},
+        **{
+            "index": 2,
+            "train_autoencoder": 4,
+            "train_latent_resnet": 4,
+            "train_rotation_regressor": 1,
+            "latent_bias": 1,
+            "latent_bias_tables": 1,
+        },
         **{"metrics": 1, "track": 1},
     }
 
@@ -54,5 +62,5 @@ def test_a_run_without_studies_comes_to_its_end_and_has_nothing_to_do_again(tmp_
     assert table["epochs"].tolist() == [3, 1, 3, 1]
     assert "pets/rho_within_mean_biased_autoencoder" in read_json(results / "metrics.json")
     figures = {path.name for path in (results / "figures" / "latent_bias" / "pets").iterdir()}
-    assert figures == {"maps.png", "rotations.png", "navigation-biased.png", "navigation-control.png"}
+    assert figures == {f"{name}.png" for name in FIGURES}
     assert not copy.planned("--configfile", "config/miniature.yaml")

@@ -222,6 +222,22 @@ def bias_index(wildcards):
     return index_of(wildcards)["index"]
 
 
+def shortcut_inputs(wildcards):
+    """Pictures and model of a study, what is where in them, and the study's results that give directions."""
+    study = wildcards.study
+    shards = SHARDS if study in names("contrast") else []
+    return known_inputs(wildcards) | {
+        "components": f"studies/{study}/components.npz",
+        "hyperplanes": [f"studies/{study}/hyperplanes/{shard}.npz" for shard in shards],
+        "ace": [f"studies/{study}/ace.npz"] if study in names("ace") else [],
+    }
+
+
+def control_index(wildcards):
+    """Index of the pictures that the regressor of a comparison is trained on."""
+    return f"datasets/{PLAN.datasets_of(condition='control', **wildcards)[0]}/index.parquet"
+
+
 def bias_networks(wildcards):
     """Indices of both conditions, their class names, and the weights of all networks of a comparison."""
     bias = wildcards.bias
@@ -229,6 +245,7 @@ def bias_networks(wildcards):
         "indices": [f"datasets/{name}/index.parquet" for name in PLAN.datasets_of(bias=bias)],
         "class_names": index_of(wildcards)["class_names"],
         "weights": [f"latent_bias/{bias}/{name}.safetensors" for name in networks(PLAN, bias)],
+        "regressor": f"latent_bias/{bias}/regressor.safetensors",
     }
 
 

@@ -49,6 +49,7 @@ class Stream(Enum):
     COLLAGE_DIGITS = (("seed", 122), "data/collages.py", "training digits")
     ROTATIONS = (("seed", "image", 91), "data/rotated_pair.py", "the angle of a picture")
     ROTATED_DIGITS_SPLIT = (("seed", 92), "data/rotated_pair.py", "training digits")
+    ROTATED_NOISE = (("seed", "image", 98), "data/rotated_pair.py", "the noise of a picture")
 
     # attribution
     ATTRIBUTION_NOISE = (("seed", "image", 13), "attribution/noise.py", "noise of an image's copies")
@@ -113,7 +114,15 @@ class Stream(Enum):
     NORMAL_CODES = (("seed", "epoch", 94), "bias/autoencoder_training.py", "torch's seed of the normal samples")
     WATCHED_PICTURES = (("seed", 95), "bias/autoencoder_training.py", "pictures that say when a phase has ended")
     STRATIFIED_RESAMPLES = (("seed", 96), "bias/table.py", "resamples within each class")
-    LATENT_MAP = (("seed", 97), "bias/latent_map.py", "the seed of t-SNE")
+    LATENT_MAP = (("seed", 97), "bias/latent_map.py", "training pictures on the map, and the seed of t-SNE")
+    REGRESSOR_ANGLES = (("seed", "epoch", 151), "bias/rotation_regressor.py", "angles and order of the pictures")
+    REDRAWN_ROTATIONS = (("seed", "epoch", 155), "bias/redrawn_pictures.py", "angles of training pictures")
+    RESAMPLED_ENDS = (("seed", 152), "bias/visibility.py", "resamples of the pictures along a direction")
+    SHUFFLED_ROTATIONS = (("seed", 153), "bias/rotation_content.py", "rotations of the chance interval")
+    RESAMPLED_CURVES = (("seed", 154), "bias/cause.py", "resamples of the pictures that are turned")
+
+    # shortcut
+    SHORTCUT_CHANCE = (("seed", 156), "shortcut/directions.py", "random directions")
 
     # saliency and dff
     RANDOM_MAPS = (("seed", "position", 101), "saliency/chance_maps.py", "a map of the chance row")
@@ -153,6 +162,7 @@ class LibrarySeed(Enum):
     DECODER_EDITS = (("seed", "epoch"), "counterfactual/decoder_training.py", "noise and edits of activations; torch")
     AUTOENCODER_WEIGHTS = (("seed",), "bias/autoencoder.py", "weights of a fresh autoencoder; torch")
     CRITIC_WEIGHTS = (("seed",), "bias/autoencoder.py", "weights of a fresh critic; torch")
+    REGRESSOR_WEIGHTS = (("seed",), "bias/rotation_regressor.py", "weights of a fresh regressor; torch")
     CAM_LIBRARY = (("seed",), "saliency/grad_cam.py", "whatever the package grad-cam draws; numpy's global state")
 
     def __init__(self, keys: tuple[str, ...], used_in: str, draws: str) -> None:

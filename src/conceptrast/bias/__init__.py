@@ -1,1 +1,1 @@
-"""Does a latent space show a planted bias: an adversarial autoencoder and a plain ResNet beside it."""
+"""Does a latent space show a planted bias: an adversarial autoencoder and a plain classifier beside it."""

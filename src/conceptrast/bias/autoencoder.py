@@ -58,7 +58,7 @@ class Autoencoder(nn.Module):
         self.size = size
         with torch.random.fork_rng(devices=[]):
             torch.random.default_generator.manual_seed(library_seed(LibrarySeed.AUTOENCODER_WEIGHTS, seed))
-            self.encoder = _encoder(size)
+            self.encoder = encoder_of(size)
             self.decoder = _decoder(size)
             self.classifier = nn.Linear(CODE, 1)
         # In this memory format convolutions run faster, above all in bfloat16. Values and names stay the same.
@@ -140,7 +140,13 @@ def _channels(size: int) -> list[int]:
     return widths
 
 
-def _encoder(size: int) -> nn.Sequential:
+def encoder_of(size: int) -> nn.Sequential:
+    """An encoder of pictures ``[N, 3, size, size]`` into codes ``[N, 128]``, with torch's random weights.
+
+    Example:
+        >>> encoder_of(8).eval()(torch.zeros(2, 3, 8, 8)).shape
+        torch.Size([2, 128])
+    """
     layers: list[nn.Module] = []
     before = 3
     for number, width in enumerate(_channels(size)):

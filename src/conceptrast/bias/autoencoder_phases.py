@@ -47,6 +47,7 @@ class AutoencoderOptions:
         batch_size: the number of pictures in a step.
         learning_rate: the learning rate of both optimisers.
         precision: ``float32`` or ``bfloat16``.
+        keep: ``last`` keeps the weights of the last epoch, ``best`` those of :func:`best_epoch`.
     """
 
     reconstruction: int = 10
@@ -56,6 +57,7 @@ class AutoencoderOptions:
     batch_size: int = 64
     learning_rate: float = 0.001
     precision: str = "float32"
+    keep: str = "last"
 
     def epochs(self, phase: Phase) -> int:
         """The largest number of epochs of a phase."""
@@ -82,6 +84,25 @@ def next_phase(history: History, options: AutoencoderOptions) -> Phase | None:
         if len(losses_so_far) < options.epochs(phase) and not ended:
             return phase
     return None
+
+
+def best_epoch(history: History) -> int | None:
+    """Number of the epoch of the last phase that is right most often on held-out pictures; in a tie, the lower loss.
+
+    Returns:
+        The epoch, 1-based; ``None`` before the last phase.
+
+    Example:
+        >>> rows = [("adversarial", 0.9, 0.1), ("classification", 0.7, 0.6), ("classification", 0.7, 0.5)]
+        >>> best_epoch([dict(zip(("phase", "held_out_accuracy", "held_out_loss"), row)) for row in rows])
+        3
+    """
+    rows = [
+        (row["held_out_accuracy"], -row["held_out_loss"], -epoch)
+        for epoch, row in enumerate(history, start=1)
+        if row["phase"] == PHASES[-1].name
+    ]
+    return -max(rows)[-1] if rows else None
 
 
 def has_ended(losses_so_far: Iterable[float], patience: int) -> bool:

@@ -7,6 +7,7 @@ with the same bits as an undisturbed one.
 
 from __future__ import annotations
 
+import copy
 import logging
 import math
 import time
@@ -23,7 +24,7 @@ from conceptrast.base.progress import progress
 from conceptrast.base.streams import Stream, generator
 from conceptrast.bias.adversarial_losses import Balance, critic_loss, losses, weighted
 from conceptrast.bias.autoencoder import CODE, Autoencoder, as_input, critic
-from conceptrast.bias.autoencoder_phases import AutoencoderOptions, Phase, next_phase
+from conceptrast.bias.autoencoder_phases import AutoencoderOptions, Phase, best_epoch, next_phase
 from conceptrast.models.checkpoints import Checkpoint
 from conceptrast.models.inference import autocast
 from conceptrast.models.training_pictures import TrainingPictures
@@ -40,7 +41,7 @@ class Rows(NamedTuple):
     training: np.ndarray
     """To learn from."""
     held_out: np.ndarray
-    """They only tell when a phase has ended."""
+    """They only tell when a phase has ended, and which epoch is the best."""
 
 
 class Players:
@@ -54,6 +55,7 @@ class Players:
         rate = options.learning_rate
         self.optimiser = torch.optim.Adam(autoencoder.parameters(), lr=rate)
         self.critics_optimiser = torch.optim.Adam(self.critic.parameters(), lr=rate)
+        self.best = copy.deepcopy(autoencoder) if options.keep == "best" else None
 
     def forget(self) -> None:
         """Clear the optimisers' memory. If it held losses a hundred times smaller, their first steps would be huge."""
@@ -62,7 +64,13 @@ class Players:
 
     def parts(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
         """The parts of a checkpoint."""
-        networks = {"autoencoder": self.autoencoder, "critic": self.critic, "balance": self.balance}
+        networks: dict[str, nn.Module] = {
+            "autoencoder": self.autoencoder,
+            "critic": self.critic,
+            "balance": self.balance,
+        }
+        if self.best is not None:
+            networks["best"] = self.best
         return {**networks, "optimiser": self.optimiser, "critics_optimiser": self.critics_optimiser}
 
 
@@ -78,7 +86,8 @@ def train_autoencoder(
 
     Args:
         autoencoder: the autoencoder, on the device where it is trained. It ends frozen and in evaluation mode.
-        pictures: the pictures to learn from. A tenth of them, drawn by the seed, only tells when a phase has ended.
+        pictures: the pictures to learn from. A tenth of them, drawn by the seed, only tells when a phase has ended, and
+            which epoch is the best.
         options: how to train; every phase starts with fresh optimisers.
         checkpoint: the file that is written after every epoch, and from which training resumes. The caller removes it
             after keeping the weights.
@@ -122,7 +131,12 @@ def train_autoencoder(
                     seed=seed,
                 )
             )
+            if players.best is not None and best_epoch(history) == len(history):
+                players.best.load_state_dict(autoencoder.state_dict())
             resumable.save(history)
+        if players.best is not None and (epoch := best_epoch(history)) is not None:
+            LOGGER.info("the weights of epoch %d are kept", epoch)
+            autoencoder.load_state_dict(players.best.state_dict())
     finally:
         autoencoder.eval().requires_grad_(False)
     return pd.DataFrame(history)
@@ -159,7 +173,9 @@ def _epoch(
     # Full batches only: batch norm and the critic cannot learn from a last batch of one.
     size = min(options.batch_size, len(order))
     used = torch.from_numpy(order[: len(order) // size * size])
-    batches = progress(pictures.batches(used), f"epoch {epoch}, {phase.name}", len(used) // size, "batches")
+    batches = progress(
+        pictures.of_epoch(epoch).batches(used), f"epoch {epoch}, {phase.name}", len(used) // size, "batches"
+    )
 
     # A step of both players for every batch.
     players.autoencoder.train().requires_grad_(True)

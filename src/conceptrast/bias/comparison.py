@@ -11,7 +11,10 @@ CONDITIONS = ("biased", "control")
 
 NETWORKS = ("autoencoder", "resnet")
 
-FIGURES = ("maps", "rotations", *(f"navigation-{condition}" for condition in CONDITIONS))
+DIRECTIONS = ("means", "regression")
+"""Directions of a latent space: the difference of the class means, as published, and a regression of the label."""
+
+FIGURES = ("cause", "visibility", "maps", *(f"navigation-{condition}" for condition in CONDITIONS))
 
 SIZES = (8, 32, 128, 512)
 """Allowed sides in pixels. A convolution of stride 2 and some of stride 4 reduce them to a single position."""

@@ -1,4 +1,4 @@
-r"""The most discriminant direction of a latent space, and positions along it.
+r"""Directions of a latent space that tell two classes apart, and positions along them.
 
 Notation: ``c`` codes ``[N, C]``, ``y`` labels 0 or 1 ``[N]``, ``u`` the direction, of length 1, from class 1 to
 class 2.
@@ -24,11 +24,13 @@ class Discriminant:
         middle: ``[C]``, half-way between the classes: the mean of all codes, with equal weight for both classes.
         unit: ``[C]``, of length 1, towards class 2.
         typical: ``[C]``, the average change of codes when their position rises by 1.
+        reach: the position of class 2's mean code; that of class 1 is as far on the other side of the middle.
     """
 
     middle: np.ndarray
     unit: np.ndarray
     typical: np.ndarray
+    reach: float
 
     def positions(self, codes: np.ndarray) -> np.ndarray:
         """The positions of codes along the line.
@@ -93,7 +95,44 @@ def discriminant_direction(codes: np.ndarray, labels: np.ndarray) -> Discriminan
         >>> np.abs(direction.unit).round(6).tolist(), direction.positions(np.array([[4.0, 9.0]])).round(6).tolist()
         ([1.0, 0.0], [2.0])
     """
-    # Refuse codes that cannot be told apart.
+    values, weights, middle = _balanced(codes, labels)
+    root = np.sqrt(weights)
+    targets = 2.0 * np.asarray(labels) - 1.0
+    solution = np.linalg.lstsq(root[:, None] * (values - middle), root * targets, rcond=RANK)[0]
+    return _along(solution, values, labels, weights=weights)
+
+
+def mean_difference(codes: np.ndarray, labels: np.ndarray) -> Discriminant:
+    r"""The direction from the mean code of class 1 to that of class 2.
+
+    .. math:: u = \frac{m_2 - m_1}{\lVert m_2 - m_1 \rVert}, \qquad m = \frac{m_1 + m_2}{2}
+
+    Args:
+        codes: ``[N, C]``.
+        labels: ``[N]``, 0 or 1.
+
+    Returns:
+        The direction. If both classes have the same mean code, it is all zeros, and every code has position 0.
+
+    Raises:
+        ShapeError: the numbers of codes and labels differ.
+        ConceptrastError: a class has no code, or a code is not finite.
+
+    Source: the published direction of navigation.
+
+    Example:
+        >>> codes = np.array([[0.0, 1.0], [0.0, 3.0], [3.0, 6.0]])
+        >>> direction = mean_difference(codes, np.array([0, 0, 1]))
+        >>> direction.unit.round(6).tolist(), round(direction.reach, 6)
+        ([0.6, 0.8], 2.5)
+    """
+    values, weights, _ = _balanced(codes, labels)
+    second = np.asarray(labels) == 1
+    return _along(values[second].mean(axis=0) - values[~second].mean(axis=0), values, labels, weights=weights)
+
+
+def _balanced(codes: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Codes in double precision, weights that make both classes equal, and the mean code by these weights."""
     values = np.asarray(codes, np.float64)
     labels = np.asarray(labels)
     if values.ndim != 2 or values.shape[:1] != labels.shape:
@@ -103,17 +142,19 @@ def discriminant_direction(codes: np.ndarray, labels: np.ndarray) -> Discriminan
         raise ConceptrastError(f"a direction between two classes needs codes of both, got {counts.tolist()} of each")
     if not np.isfinite(values).all():
         raise ConceptrastError("a code is not finite")
-    # Weighted regression.
     weights = 0.5 / counts[labels]
+    return values, weights, weights @ values
+
+
+def _along(vector: np.ndarray, values: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> Discriminant:
+    """The line along ``vector`` through the middle of the classes, and the average change of codes along it."""
     middle = weights @ values
-    root = np.sqrt(weights)
-    around = values - middle
-    solution = np.linalg.lstsq(root[:, None] * around, root * (2.0 * labels - 1.0), rcond=RANK)[0]
-    length = float(np.linalg.norm(solution))
+    length = float(np.linalg.norm(vector))
     if not length > 0:
-        return Discriminant(middle=middle, unit=np.zeros_like(middle), typical=np.zeros_like(middle))
-    # The direction, and the average change of codes along it.
-    unit = solution / length
+        return Discriminant(middle=middle, unit=np.zeros_like(middle), typical=np.zeros_like(middle), reach=0.0)
+    unit = vector / length
+    around = values - middle
     positions = around @ unit
     typical = (weights * positions) @ around / (weights @ positions**2)
-    return Discriminant(middle=middle, unit=unit, typical=typical)
+    reach = float(positions[np.asarray(labels) == 1].mean())
+    return Discriminant(middle=middle, unit=unit, typical=typical, reach=reach)

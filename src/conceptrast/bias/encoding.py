@@ -1,21 +1,19 @@
-"""Two latent spaces of the same pictures: the autoencoder's codes, and a plain ResNet's pooled features."""
+"""Two latent spaces of the same pictures: the autoencoder's codes, and the pooled features of a plain classifier."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from conceptrast.bias.autoencoder import Autoencoder, as_input
 from conceptrast.models.inference import autocast, device_of, network_input
+from conceptrast.models.last_layer import last_linear
 from conceptrast.models.model import Model
-from conceptrast.models.split import SplitModel
-
-POOLED = "avgpool"
-"""The layer of torchvision's ResNets whose output goes, flattened, into the last linear layer."""
 
 
 class Encoding(NamedTuple):
@@ -42,21 +40,33 @@ def encode_autoencoder(
 
 
 @torch.inference_mode()
-def encode_resnet(model: Model, batches: Iterable[tuple[np.ndarray, Tensor]], precision: str = "float32") -> Encoding:
-    """Codes and probabilities by a ResNet with two outputs.
+def encode_classifier(
+    model: Model, batches: Iterable[tuple[np.ndarray, Tensor]], precision: str = "float32"
+) -> Encoding:
+    """Codes and probabilities by a classifier with two outputs. A code is what its last linear layer gets.
 
     Raises:
-        LayerError: the network has no layer ``avgpool`` to cut at.
+        ModelError: the network does not end in a linear layer.
     """
-    split = SplitModel(model, POOLED)
     device = device_of(model)
     parts = []
-    for images, views in batches:
-        with autocast(precision, device):
-            pooled = split.prefix(network_input(model, views))
-            logits = split.suffix(pooled)
-        parts.append((pooled.float().flatten(1), logits.float().softmax(1)[:, 1], images))
+    with _last_inputs(model.module) as codes:
+        for images, views in batches:
+            with autocast(precision, device):
+                logits = model.module(network_input(model, views))
+            parts.append((codes.pop().float(), logits.float().softmax(1)[:, 1], images))
     return _join_batches(parts)
+
+
+@contextmanager
+def _last_inputs(module: nn.Module) -> Iterator[list[Tensor]]:
+    """A list to which every pass adds what the last linear layer gets."""
+    inputs: list[Tensor] = []
+    handle = last_linear(module)[1].register_forward_pre_hook(lambda _, values: inputs.append(values[0]))
+    try:
+        yield inputs
+    finally:
+        handle.remove()
 
 
 def _join_batches(parts: list[tuple[Tensor, Tensor, np.ndarray]]) -> Encoding:

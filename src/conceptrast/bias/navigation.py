@@ -1,4 +1,7 @@
-"""Steps along the discriminant direction: decoded pictures at each step, and the real pictures nearest to it."""
+"""Steps along the direction between the classes: decoded pictures, and the real pictures nearest to each step.
+
+Real pictures are turned by any angle, so that a direction that knows the class alone does not sort their angles.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,8 @@ import torch
 from conceptrast.bias.autoencoder import Autoencoder, plain_preprocess
 from conceptrast.bias.comparison import NETWORKS
 from conceptrast.bias.latent_space import ConditionPictures, LatentSpace
+from conceptrast.bias.rotation_regressor import RotationRegressor
+from conceptrast.bias.visibility import readings_of_codes
 from conceptrast.data.view_pixels import pixels
 
 STEPS = 10
@@ -27,11 +32,15 @@ class DecodedSteps:
         typical: decoded from the typical code at each position (see
             :class:`~conceptrast.bias.discriminant.Discriminant`).
         reconstructed: decoded from the code of the nearest real picture.
+        straight_angles: ``[S]``, degrees: what the regressor reads off the pictures on the line.
+        typical_angles: ``[S]``, the same for the typical codes.
     """
 
     straight: np.ndarray
     typical: np.ndarray
     reconstructed: np.ndarray
+    straight_angles: np.ndarray
+    typical_angles: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -42,12 +51,14 @@ class NetworkSteps:
         positions: ``[S]``.
         nearest: for each step, the real pictures ``[H, W, 3]`` whose positions are nearest.
         labels: ``[S, n]`` the labels of these pictures, 0 or 1.
+        rotations: ``[S, n]`` how far they are turned, in degrees.
         decoded: the decoded pictures at the steps, if the network has a decoder.
     """
 
     positions: np.ndarray
     nearest: Sequence[Sequence[np.ndarray]]
     labels: np.ndarray
+    rotations: np.ndarray
     decoded: DecodedSteps | None = None
 
 
@@ -67,50 +78,71 @@ class Navigation:
 
 
 def navigation(
-    spaces: Mapping[str, LatentSpace], autoencoder: Autoencoder, pictures: ConditionPictures, condition: str
+    spaces: Mapping[str, LatentSpace],
+    autoencoder: Autoencoder,
+    regressor: RotationRegressor,
+    pictures: ConditionPictures,
+    condition: str,
 ) -> Navigation:
     """:data:`STEPS` steps along the direction of each network of a condition.
 
     Args:
         spaces: the spaces by network.
         autoencoder: the autoencoder; it decodes, and its size is the size of the drawn pictures.
+        regressor: reads how far decoded pictures are turned.
         pictures: the pictures of the condition.
         condition: ``biased`` or ``control``.
     """
+    decoders = {"autoencoder": (autoencoder, regressor)}
     return Navigation(
         condition=condition,
         class_names=spaces[NETWORKS[0]].class_names,
-        networks={network: _network_steps(network, spaces[network], autoencoder, pictures) for network in NETWORKS},
+        networks={
+            network: _network_steps(spaces[network], pictures, autoencoder.size, decoders.get(network))
+            for network in NETWORKS
+        },
     )
 
 
 def _network_steps(
-    network: str, space: LatentSpace, autoencoder: Autoencoder, pictures: ConditionPictures
+    space: LatentSpace,
+    pictures: ConditionPictures,
+    size: int,
+    decoder: tuple[Autoencoder, RotationRegressor] | None,
 ) -> NetworkSteps:
     # The steps, and the pictures nearest to them.
-    positions = space.positions["position"].to_numpy()
+    unbiased = space.turned[space.turned["turned"] == "unbiased"]
+    positions = unbiased["position"].to_numpy()
     steps = steps_along(positions, min(STEPS, len(positions)))
     rows = nearest_pictures(positions, steps, PER_STEP)
-    nearest = space.positions.iloc[rows.ravel()]
+    nearest = unbiased.iloc[rows.ravel()]
 
-    # Their pictures.
-    index = pictures.table.set_index("image", drop=False).loc[nearest["image"]]
-    preprocess = plain_preprocess(autoencoder.size)
-    views = [pixels(preprocess.view(pictures.dataset.picture(row))) for row in index.itertuples()]
+    # Their pictures, turned as they are there.
+    table = pictures.part("validation").set_index("image", drop=False).loc[nearest["image"]]
+    table = table.assign(rotation=nearest["rotation"].to_numpy())
+    preprocess = plain_preprocess(size)
+    views = [pixels(preprocess.view(pictures.dataset.picture(row))) for row in table.itertuples()]
     per_step = rows.shape[1]
     return NetworkSteps(
         positions=steps,
         nearest=[views[step * per_step : (step + 1) * per_step] for step in range(len(steps))],
         labels=nearest["label"].to_numpy().reshape(rows.shape),
-        decoded=_decoded_steps(space, autoencoder, steps, rows) if network == "autoencoder" else None,
+        rotations=nearest["rotation"].to_numpy().reshape(rows.shape),
+        decoded=None if decoder is None else _decoded_steps(space, *decoder, steps=steps, rows=rows),
     )
 
 
-def _decoded_steps(space: LatentSpace, autoencoder: Autoencoder, steps: np.ndarray, rows: np.ndarray) -> DecodedSteps:
+def _decoded_steps(
+    space: LatentSpace, autoencoder: Autoencoder, regressor: RotationRegressor, steps: np.ndarray, rows: np.ndarray
+) -> DecodedSteps:
+    straight = space.direction.codes(steps)
+    typical = space.direction.typical_codes(steps)
     return DecodedSteps(
-        straight=decoded_pictures(autoencoder, space.direction.codes(steps)),
-        typical=decoded_pictures(autoencoder, space.direction.typical_codes(steps)),
-        reconstructed=decoded_pictures(autoencoder, space.codes[rows[:, 0]]),
+        straight=decoded_pictures(autoencoder, straight),
+        typical=decoded_pictures(autoencoder, typical),
+        reconstructed=decoded_pictures(autoencoder, space.unbiased[rows[:, 0]]),
+        straight_angles=readings_of_codes(autoencoder, regressor, straight),
+        typical_angles=readings_of_codes(autoencoder, regressor, typical),
     )
 
 

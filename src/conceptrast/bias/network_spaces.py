@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,8 +12,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from conceptrast.bias.autoencoder import Autoencoder
+from conceptrast.bias.autoencoder import Autoencoder, as_input, plain_preprocess
 from conceptrast.bias.latent_space import ConditionPictures, LatentSpace, latent_space
+from conceptrast.bias.rotation_content import rotation_content
+from conceptrast.bias.rotation_regressor import RotationRegressor, read_rotations
+from conceptrast.bias.visibility import decoded_turn, readings_of_codes
 from conceptrast.models.model import Model
 from conceptrast.models.opening import open_model
 from conceptrast.models.weights import fit, read_state
@@ -36,9 +40,9 @@ def open_networks(
 
     Args:
         weights: file of each network.
-        resnet: the entry of the plain ResNet in ``models``; the seed is taken from the key.
+        resnet: the entry of the plain classifier in ``models``; the seed is taken from the key.
         size: side of the autoencoder's pictures in pixels.
-        class_names: the names of the plain ResNet.
+        class_names: the names of the plain classifier's outputs.
         device: the device where the networks run.
     """
     networks: dict[Key, Autoencoder | Model] = {}
@@ -81,15 +85,85 @@ def networks_of_seed(by_key: Mapping[Key, Anything], seed: int) -> dict[tuple[st
     return {key[:2]: value for key, value in by_key.items() if key[2] == seed}
 
 
-def positions_table(spaces: Mapping[Key, LatentSpace]) -> pd.DataFrame:
-    """The positions of the validation pictures in each space, with condition, network and seed."""
-    heads = [pd.DataFrame([dict(zip(("condition", "network", "seed"), key, strict=True))]) for key in spaces]
-    parts = [head.merge(space.positions, how="cross") for head, space in zip(heads, spaces.values(), strict=True)]
+def keyed_table(tables: Mapping[Key, pd.DataFrame]) -> pd.DataFrame:
+    """The rows of a table of each network, with condition, network and seed in front.
+
+    Example:
+        >>> keyed_table({("biased", "resnet", 0): pd.DataFrame({"image": [3]})}).to_dict("records")
+        [{'condition': 'biased', 'network': 'resnet', 'seed': 0, 'image': 3}]
+    """
+    heads = [pd.DataFrame([dict(zip(("condition", "network", "seed"), key, strict=True))]) for key in tables]
+    parts = [head.merge(table, how="cross") for head, table in zip(heads, tables.values(), strict=True)]
     return pd.concat(parts, ignore_index=True)
 
 
+def turned_table(
+    spaces: Mapping[Key, LatentSpace], sources: Mapping[str, ConditionPictures], regressor: RotationRegressor
+) -> pd.DataFrame:
+    """The validation pictures at other angles in each space; unbiased ones with the angle that the regressor reads."""
+    readings = {condition: _readings(pictures, regressor) for condition, pictures in sources.items()}
+    return keyed_table({key: space.turned.assign(reading=readings[key[0]]) for key, space in spaces.items()})
+
+
+def readings_of_seed(turned: pd.DataFrame, seed: int) -> dict[tuple[str, str], np.ndarray]:
+    """The readings ``[n]`` of the unbiased pictures of one seed's networks, by condition and network."""
+    rows = turned[(turned["turned"] == "unbiased") & (turned["seed"] == seed)]
+    keys = rows[["condition", "network"]].drop_duplicates().itertuples(index=False)
+    return {
+        (str(condition), str(network)): rows["reading"][
+            (rows["condition"] == condition) & (rows["network"] == network)
+        ].to_numpy()
+        for condition, network in keys
+    }
+
+
+def _readings(pictures: ConditionPictures, regressor: RotationRegressor) -> np.ndarray:
+    device = next(regressor.parameters()).device
+    batches = pictures.batches("turned", plain_preprocess(regressor.size))
+    angles = read_rotations(regressor, (as_input(views, device) for _, views in batches))
+    return np.where(pictures.part("turned")["turned"] == "unbiased", angles, np.nan)
+
+
+def directions_table(
+    spaces: Mapping[Key, LatentSpace],
+    networks: Mapping[Key, Autoencoder | Model],
+    regressor: RotationRegressor,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """For each direction of each space its reach and, if the network decodes, how decoded pictures turn along it."""
+    tables = {}
+    for key, space in spaces.items():
+        network = networks[key]
+        rows = []
+        for name, direction in space.directions.items():
+            row: dict[str, Any] = {"direction": name, "reach": direction.reach}
+            if isinstance(network, Autoencoder):
+                read = partial(readings_of_codes, network, regressor)
+                row |= decoded_turn(direction, space.unbiased, read, seed)
+            rows.append(row)
+        tables[key] = pd.DataFrame(rows)
+    return keyed_table(tables)
+
+
+def content_table(
+    spaces: Mapping[Key, LatentSpace], sources: Mapping[str, ConditionPictures], seed: int = 0
+) -> pd.DataFrame:
+    """How much of the rotation each whole space holds."""
+    tables = {}
+    for key, space in spaces.items():
+        training = sources[key[0]].part("train")
+        content = rotation_content(
+            codes=(space.training, space.codes),
+            rotations=(training["rotation"].to_numpy(), space.positions["rotation"].to_numpy()),
+            labels=(training["label"].to_numpy(), space.positions["label"].to_numpy()),
+            seed=seed,
+        )
+        tables[key] = pd.DataFrame([content])
+    return keyed_table(tables)
+
+
 def space_arrays(spaces: Mapping[Key, LatentSpace]) -> dict[str, np.ndarray]:
-    """For each network, the codes of the validation pictures, and the middle and the unit vector of its direction."""
+    """For each network, the codes of the validation pictures, and middle and unit vector of the difference of means."""
     arrays = {}
     for (condition, network, seed), space in spaces.items():
         name = f"{condition}_{network}_{seed}"

@@ -1,26 +1,41 @@
-r"""How much of a planted rotation the discriminant direction of a latent space carries.
+r"""Does a network rely on a planted rotation, and does its latent space show it: rows of the tables.
 
 Notation: ``p`` positions along the direction, ``θ`` rotations in degrees, ``y`` labels 0 (class 1) or 1 (class 2).
 :math:`\rho_k` is Spearman's correlation of ``θ`` with ``p`` within class ``k``. It is positive if pictures that are
 turned further lie further towards class 2. In the biased data, class 2 is the class that is turned further. The sign
-means the same in the control. The headline is the mean of :math:`\rho_1` and :math:`\rho_2`, with their signs.
+means the same in the control. Verdicts and their bounds are in :mod:`conceptrast.bias.verdict`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from conceptrast.base.statistics import mean_sd, wilson_interval
+from conceptrast.base.statistics import auc, mean_sd, wilson_interval
 from conceptrast.base.streams import Stream, generator
+from conceptrast.bias.cause import reliance, turned_change
+from conceptrast.bias.comparison import DIRECTIONS
+from conceptrast.bias.verdict import NO_VERDICT, NOT_LEARNT, common_verdict, relies, shows
+from conceptrast.bias.visibility import difference_curve, turn_along
 
 RESAMPLES = 2000
+NOTHING_APART = "all codes of a class have the same position: the network tells nothing apart"
 KEY = ["bias", "condition", "network", "seed"]
-MEASURES = ("accuracy", "auc", "rho_within", "rho_class_1", "rho_class_2", "rho_all")
+CORRELATIONS = ("rho_within", "rho_class_1", "rho_class_2", "rho_all")
+MEASURES = ("accuracy", "auc", *CORRELATIONS)
+"""Of the validation pictures as the condition turns them, along the difference of means."""
+RELIANCE = ("accuracy_biased", "accuracy_unbiased", "accuracy_counter_biased", "reliance", "probability_turned")
+"""Of the same pictures at other angles."""
+SEEN = ("turn", "decoded_turn", "position_turned")
+"""Along a direction: the turn between its ends, that of decoded pictures, and what turning does to positions."""
+CONTENT = ("r2_turn", "r2_double_turn")
+"""Of the whole latent space."""
+VERDICT = ("relies", "shows")
 LOSSES = ("reconstruction", "adversarial", "classification", "critic")
 
 
@@ -36,20 +51,6 @@ def spearman(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     scale = np.sqrt((a * a).sum(-1) * (b * b).sum(-1))
     with np.errstate(invalid="ignore"):
         return (a * b).sum(-1) / np.where(scale > 0, scale, np.nan)
-
-
-def auc(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Area under the ROC curve along the last axis. Scores are ``[..., n]``, labels ``[n]``, 0 or 1. Ties count half.
-
-    Example:
-        >>> auc(np.array([0.1, 0.4, 0.4, 0.9]), np.array([0, 0, 1, 1])).item()
-        0.875
-    """
-    ranks = rankdata(scores, axis=-1)
-    positive = labels == 1
-    n_second = int(positive.sum())
-    n_first = int((~positive).sum())
-    return (ranks[..., positive].sum(-1) - n_second * (n_second + 1) / 2) / (n_first * n_second)
 
 
 def bias_measures(positions: pd.DataFrame, seed: int = 0) -> dict[str, Any]:
@@ -72,7 +73,7 @@ def bias_measures(positions: pd.DataFrame, seed: int = 0) -> dict[str, Any]:
     if counts.min() < 3:
         return _skipped(n_images, f"a class has {counts.min()} validation pictures; 3 are needed")
     if table.groupby("label")["position"].nunique().min() < 2:
-        return _skipped(n_images, "all codes of a class have the same position: the network tells nothing apart")
+        return _skipped(n_images, NOTHING_APART)
     # Accuracy.
     values = {name: table[name].to_numpy(float) for name in ("rotation", "position", "probability")}
     correct = int(((values["probability"] > 0.5) == (labels == 1)).sum())
@@ -141,51 +142,146 @@ def training_columns(history: pd.DataFrame, planned: int) -> dict[str, Any]:
     return row
 
 
+@dataclass(frozen=True)
+class NetworkResults:
+    """What is known of one network.
+
+    Args:
+        positions: its validation pictures, as :class:`~conceptrast.bias.latent_space.LatentSpace` has them.
+        turned: the same pictures at other angles; unbiased ones with ``reading``, the angle that the regressor reads.
+        directions: direction, reach, and the turn of decoded pictures if the network decodes; a row per direction.
+        content: how much of the rotation its latent space holds.
+        history: the rows of its training, one for each epoch.
+        reading_error: the regressor's median error in degrees.
+    """
+
+    positions: pd.DataFrame
+    turned: pd.DataFrame
+    directions: pd.DataFrame
+    content: Mapping[str, float]
+    history: pd.DataFrame
+    reading_error: float
+
+
 def network_row(
-    bias: Mapping[str, Any], key: tuple[str, str, int], positions: pd.DataFrame, history: pd.DataFrame, seed: int
+    bias: Mapping[str, Any], key: tuple[str, str, int], results: NetworkResults, seed: int
 ) -> dict[str, Any]:
-    """How the network was trained, and how much of the rotation its latent space carries.
+    """How the network was trained, whether it relies on the rotation, and whether its latent space shows it.
 
     Args:
         bias: the ``name`` of the comparison, and the ``planned`` epochs by network.
         key: condition, network and seed of the network.
-        positions: the positions of the validation pictures along the network's direction.
-        history: the rows of its training, one for each epoch.
+        results: what is known of the network.
         seed: the seed of the draws of the measures.
     """
-    condition, network, network_seed = key
+    row = _names(bias, key) | _class_names(results.positions)
+    row |= training_columns(results.history, bias["planned"][key[1]])
+    measures = bias_measures(results.positions, seed)
+    row |= measures | {"reading_error": results.reading_error}
+    if measures["status"] != "ok":
+        verdict = NOT_LEARNT if measures["reason"] == NOTHING_APART else NO_VERDICT
+        return row | {"relies": verdict, "shows": verdict, "verdict_reason": measures["reason"]}
+    # The same pictures at other angles, and the pictures along the published direction.
+    row |= reliance(results.turned, seed)
+    published = direction_rows(bias, key, results, seed)[0]
+    row |= {name: published[name] for name in (*_with_ends(SEEN), "turn_true") if name in published}
+    row |= dict(results.content)
+    # The verdicts.
+    row["relies"] = relies(row["reliance_low"], row["accuracy_low"])
+    row["shows"], row["verdict_reason"] = shows(row["turn_low"], row["relies"], results.reading_error)
+    return row
+
+
+def direction_rows(
+    bias: Mapping[str, Any], key: tuple[str, str, int], results: NetworkResults, seed: int
+) -> list[dict[str, Any]]:
+    """What can be seen along each direction of a network's latent space; nothing where it tells nothing apart.
+
+    Args:
+        bias: the ``name`` of the comparison.
+        key: condition, network and seed of the network.
+        results: what is known of the network.
+        seed: the seed of the draws.
+
+    Returns:
+        For each direction: its name, reach, ``turn`` (of the pictures at its ends, by the regressor's readings) and
+        ``turn_true`` (by their true angles), decoded_turn, position_turned (in units of the reach), excess (of the
+        published curve over a perfect separator's) and the rank correlations, with intervals.
+    """
+    unbiased = results.turned[results.turned["turned"] == "unbiased"]
+    rows: list[dict[str, Any]] = []
+    for direction in results.directions.to_dict("records"):
+        column = "position" if direction["direction"] == DIRECTIONS[0] else f"position_{direction['direction']}"
+        at_own_angles = results.positions.assign(position=results.positions[column])
+        correlations = bias_measures(at_own_angles, seed)
+        if correlations["status"] != "ok":
+            continue
+        positions = unbiased[column].to_numpy()
+        readings, true = (turn_along(positions, unbiased[name].to_numpy(), seed) for name in ("reading", "rotation"))
+        moved = turned_change(results.turned, column, scale=direction["reach"], seed=seed)
+        curve = difference_curve(*(at_own_angles[name].to_numpy() for name in ("position", "rotation", "label")))
+        rows.append(
+            _names(bias, key)
+            | {str(name): value for name, value in direction.items() if name not in KEY}
+            | readings
+            | {"turn_true": true["turn"], "excess": curve.excess}
+            | {name.replace(column, "position", 1): value for name, value in moved.items()}
+            | {name: correlations[name] for name in _with_ends(CORRELATIONS)}
+        )
+    return rows
+
+
+def _names(bias: Mapping[str, Any], key: tuple[str, str, int]) -> dict[str, Any]:
+    return dict(zip(KEY, (bias["name"], *key), strict=True))
+
+
+def _class_names(positions: pd.DataFrame) -> dict[str, str]:
     classes = positions.drop_duplicates("label").set_index("label")["label_name"]
-    row = {"bias": bias["name"], "condition": condition, "network": network, "seed": network_seed}
-    row |= {"class_1": classes[0], "class_2": classes[1]}
-    return row | training_columns(history, bias["planned"][network]) | bias_measures(positions, seed)
+    return {"class_1": classes[0], "class_2": classes[1]}
 
 
 def bias_summary(table: pd.DataFrame) -> pd.DataFrame:
-    """Mean and standard deviation over seeds: one row per bias, condition and network.
+    """Verdicts, and mean and standard deviation over seeds: one row per bias, condition and network.
 
     Args:
-        table: bias, condition, network, seed, status and the measures; skipped rows are counted and left out.
+        table: bias, condition, network, seed, status, the verdicts and the measures. Measures of skipped rows are left
+            out; the rows are counted.
 
     Returns:
-        bias, condition, network, n_seeds, n_skipped and for each measure ``_mean`` and ``_sd`` (n - 1; 0 for one seed).
-        A network that was skipped for every seed has no row.
+        bias, condition, network, n_seeds, n_skipped; relies and shows, the verdict that most seeds have, each with
+        ``_seeds``, how many have it; for each measure ``_mean`` and ``_sd`` (n - 1; 0 for one seed).
     """
+    measures = [*MEASURES, *RELIANCE, *SEEN, *CONTENT]
     rows = []
     for key, group in table.groupby(KEY[:-1], sort=False):
         measured = group[group["status"] == "ok"]
-        if not len(measured):
-            continue
         row: dict[str, Any] = dict(zip(KEY[:-1], key, strict=True))
         row |= {"n_seeds": len(measured), "n_skipped": len(group) - len(measured)}
-        for name in MEASURES:
+        for name in VERDICT:
+            row[name], row[f"{name}_seeds"] = common_verdict(group[name].tolist())
+        for name in measures if len(measured) else []:
             row[f"{name}_mean"], row[f"{name}_sd"] = mean_sd(measured[name].to_numpy())
         rows.append(row)
-    columns = [*KEY[:-1], "n_seeds", "n_skipped", *(f"{name}_{of}" for name in MEASURES for of in ("mean", "sd"))]
-    return pd.DataFrame(rows, columns=columns)
+    verdicts = [f"{name}{end}" for name in VERDICT for end in ("", "_seeds")]
+    means = [f"{name}_{of}" for name in measures for of in ("mean", "sd")]
+    return pd.DataFrame(rows, columns=[*KEY[:-1], "n_seeds", "n_skipped", *verdicts, *means])
 
 
 def bias_columns() -> Sequence[str]:
-    """Columns of the table, in their order."""
-    measured = [f"{name}{end}" for name in MEASURES for end in ("", "_low", "_high")]
+    """Columns of the table of networks, in their order."""
     trained = ["epochs", "epochs_planned", "stopped_early", *(f"loss_{name}" for name in LOSSES)]
-    return [*KEY, "class_1", "class_2", "status", "reason", "n_images", *trained, *measured]
+    content = [f"{name}{end}" for name in CONTENT for end in ("", "_chance_low", "_chance_high")]
+    return [
+        *(*KEY, "class_1", "class_2", "status", "reason", "n_images", *VERDICT, "verdict_reason"),
+        *(*trained, *_with_ends((*MEASURES, *RELIANCE, *SEEN)), "turn_true", "reading_error", *content),
+    ]
+
+
+def direction_columns() -> Sequence[str]:
+    """Columns of the table of directions, in their order."""
+    return [*KEY, "direction", "reach", *_with_ends(SEEN), "turn_true", "excess", *_with_ends(CORRELATIONS)]
+
+
+def _with_ends(names: Iterable[str]) -> list[str]:
+    """Names of measures, each followed by those of the ends of its interval."""
+    return [f"{name}{end}" for name in names for end in ("", "_low", "_high")]

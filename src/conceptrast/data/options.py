@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,21 @@ def as_switch(option: str, got: Any) -> bool:
     if not isinstance(got, bool):
         raise wrong(option, "true or false", got)
     return got
+
+
+def as_choice(option: str, got: Any, choices: Sequence[str]) -> str:
+    """One of some names.
+
+    Raises:
+        ConfigError: ``got`` is none of them; the message lists the names.
+
+    Example:
+        >>> as_choice("frame", "corners", ["disc", "corners"])
+        'corners'
+    """
+    if got not in choices:
+        raise wrong(option, f"one of {', '.join(choices)}", got)
+    return str(got)
 
 
 def as_names(option: str, got: Any, needs: str) -> list[str]:

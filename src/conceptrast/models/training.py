@@ -195,7 +195,7 @@ class _Training:
         steps = max(1, len(self.pictures) // options.batch_size)
         shuffling = torch.Generator().manual_seed(library_seed(LibrarySeed.TRAINING_ORDER, self.seed, epoch))
         order = torch.randperm(len(self.pictures), generator=shuffling)
-        batches = self.pictures.batches(order[: steps * options.batch_size])
+        batches = self.pictures.of_epoch(epoch).batches(order[: steps * options.batch_size])
         # Take one step for each batch.
         total_loss = 0.0
         hits = 0

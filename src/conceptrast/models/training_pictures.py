@@ -54,6 +54,10 @@ class TrainingPictures:
     def __len__(self) -> int:
         return len(self.table)
 
+    def of_epoch(self, epoch: int) -> TrainingPictures:  # noqa: ARG002 - a kind whose pictures change looks at it
+        """The pictures of an epoch (1-based): the same in every one, unless a kind of pictures draws them anew."""
+        return self
+
     def batches(self, order: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """Views uint8 ``[n, channels, H, W]`` and labels ``[n]`` of the rows at ``order``, ``batch_size`` at a time."""
         if self._fits:

@@ -12,12 +12,24 @@ from conceptrast.bias.comparison import CONDITIONS, trained_networks
 from conceptrast.bias.latent_map import latent_map
 from conceptrast.bias.latent_space import ConditionPictures
 from conceptrast.bias.navigation import navigation
-from conceptrast.bias.network_spaces import networks_of_seed, open_networks, positions_table, space_arrays, spaces_of
+from conceptrast.bias.network_spaces import (
+    content_table,
+    directions_table,
+    keyed_table,
+    networks_of_seed,
+    open_networks,
+    readings_of_seed,
+    space_arrays,
+    spaces_of,
+    turned_table,
+)
+from conceptrast.bias.rotation_regressor import RotationRegressor
 from conceptrast.data.dataset import open_dataset
 from conceptrast.figures.canvas import save_png
-from conceptrast.figures.latent_bias import draw_maps, draw_rotations
+from conceptrast.figures.latent_bias import draw_cause, draw_maps, draw_visibility
 from conceptrast.figures.latent_navigation import draw_navigation
 from conceptrast.models.inference import default_device
+from conceptrast.models.weights import fit, read_state
 from conceptrast.steps.runner import run
 
 
@@ -28,15 +40,19 @@ class Inputs:
     indices: list[Path]
     class_names: Path
     weights: list[Path]
+    regressor: Path
     workers: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """``figures`` show the networks of the first seed: the map, the rotations, and a strip for each condition."""
+    """``figures`` show the networks of the first seed, in the order of :mod:`conceptrast.bias.comparison`."""
 
     codes: Path
     positions: Path
+    turned: Path
+    directions: Path
+    content: Path
     figures: list[Path]
 
 
@@ -54,10 +70,17 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
         read_json(inputs.class_names),
         device=default_device(),
     )
+    regressor = RotationRegressor(settings["size"])
+    fit(regressor, read_state(inputs.regressor), "the regressor of rotations", str(inputs.regressor))
+    regressor.to(default_device()).eval()
     # Latent spaces
     spaces = spaces_of(networks, sources, settings["precision"])
+    turned = turned_table(spaces, sources, regressor)
     write_arrays(outputs.codes, space_arrays(spaces))
-    write_table(positions_table(spaces), outputs.positions)
+    write_table(keyed_table({key: space.positions for key, space in spaces.items()}), outputs.positions)
+    write_table(turned, outputs.turned)
+    write_table(directions_table(spaces, networks, regressor, settings["seed"]), outputs.directions)
+    write_table(content_table(spaces, sources, settings["seed"]), outputs.content)
     # Figures
     bias = settings["bias"]
     first = networks_of_seed(spaces, settings["seeds"][0])
@@ -66,11 +89,21 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
         for (condition, _), network in networks_of_seed(networks, settings["seeds"][0]).items()
         if isinstance(network, Autoencoder)
     }
-    maps = {key: latent_map(space, settings["seed"]) for key, space in first.items()}
-    figures = [draw_maps(maps, bias), draw_rotations(first, bias)]
+    readings = readings_of_seed(turned, settings["seeds"][0])
+    figures = [
+        draw_cause(first, bias, settings["seed"]),
+        draw_visibility(first, readings, bias),
+        draw_maps(
+            {
+                key: latent_map(space, sources[key[0]], settings["size"], settings["seed"])
+                for key, space in first.items()
+            },
+            bias,
+        ),
+    ]
     for condition in CONDITIONS:
         by_network = {network: space for (place, network), space in first.items() if place == condition}
-        steps = navigation(by_network, decoders[condition], sources[condition], condition)
+        steps = navigation(by_network, decoders[condition], regressor, pictures=sources[condition], condition=condition)
         figures.append(draw_navigation(steps, bias))
     for figure, path in zip(figures, outputs.figures, strict=True):
         save_png(figure, path)

@@ -11,9 +11,9 @@ from conceptrast.base.files import read_table, write_table
 from conceptrast.bias.autoencoder import Autoencoder, plain_preprocess
 from conceptrast.bias.autoencoder_phases import AutoencoderOptions
 from conceptrast.bias.autoencoder_training import train_autoencoder
+from conceptrast.bias.redrawn_pictures import training_pictures
 from conceptrast.data.dataset import open_dataset
 from conceptrast.models.inference import default_device
-from conceptrast.models.training_pictures import TrainingPictures
 from conceptrast.models.weights import write_state
 from conceptrast.steps.opening import md5_of
 from conceptrast.steps.runner import run
@@ -43,12 +43,13 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     entry = dict(settings["autoencoder"])
     options = AutoencoderOptions(**entry.pop("epochs"), **entry)
     autoencoder = Autoencoder(settings["size"], settings["network_seed"]).to(default_device())
-    pictures = TrainingPictures(
+    pictures = training_pictures(
         open_dataset(settings["dataset"], settings["seed"]),
         table[table["split"] == "train"],
         plain_preprocess(settings["size"]),
         options.batch_size,
         workers=inputs.workers,
+        redraw_seed=settings["network_seed"] if settings["redraw"] else None,
     )
     # Training
     key = f"{inputs.key} {json.dumps(settings, sort_keys=True)} {md5_of(table)}"

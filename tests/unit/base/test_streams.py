@@ -34,8 +34,8 @@ from conceptrast.saliency.chance_maps import random_maps
 
 SOURCES = Path(conceptrast.__file__).parent
 
-# Sequence and first three draws of every stream. ATTRIBUTION_NOISE, SKETCH, COLLAGE and COLLAGE_DIGITS are from
-# default_rng of numpy; all others are from the code before the table.
+# Sequence and first three draws of every stream. ATTRIBUTION_NOISE, SKETCH, COLLAGE, COLLAGE_DIGITS and those of
+# the six lines before the last are from default_rng of numpy; all others are from the code before the table.
 DRAWN = {
     "RESAMPLED_MEANS": ([3], [3485385464, 367860371, 770692085]),
     "CLASS_IMAGES": ([3, 5], [102879343, 587007851, 243327257]),
@@ -77,6 +77,13 @@ DRAWN = {
     "EQUAL_VALUES": ([3, 4, 102], [176220323, 476527704, 3843950863]),
     "IMPUTATION_NOISE": ([3, 4, 250000, 103], [1053631299, 3298669200, 2412155449]),
     "RANDOM_WEIGHTS": ([3, 8, 104], [1496373347, 511391392, 755017769]),
+    "ROTATED_NOISE": ([3, 7, 98], [2547541499, 75789759, 2629752468]),
+    "REGRESSOR_ANGLES": ([3, 2, 151], [554335733, 3698381486, 249763471]),
+    "REDRAWN_ROTATIONS": ([3, 2, 155], [228983573, 3437657071, 2795209667]),
+    "RESAMPLED_ENDS": ([3, 152], [1200527345, 2984564039, 3796037098]),
+    "SHUFFLED_ROTATIONS": ([3, 153], [3623783457, 3916620011, 4002758193]),
+    "RESAMPLED_CURVES": ([3, 154], [514608875, 711922556, 2430827904]),
+    "SHORTCUT_CHANCE": ([3, 156], [1711872554, 2075871419, 916553229]),
     "MOVED_REGION": ([3, 4, 1, 2, 105], [1873220818, 4231483488, 3489226555]),
 }
 
@@ -91,7 +98,8 @@ SEED_ALONE = {
 }
 SEED_AND_NUMBER = {
     "DIGIT_PAIRS_SPLIT", "DECODER_ROWS", "SLIDE_SPLIT", "DIGITS_SPLIT", "ROTATED_DIGITS_SPLIT", "COLLAGE_DIGITS",
-    "OTHER_IMAGES", "WATCHED_PICTURES", "STRATIFIED_RESAMPLES", "LATENT_MAP", "SKETCH",
+    "OTHER_IMAGES", "WATCHED_PICTURES", "STRATIFIED_RESAMPLES", "LATENT_MAP", "SKETCH", "RESAMPLED_ENDS",
+    "SHUFFLED_ROTATIONS", "RESAMPLED_CURVES", "SHORTCUT_CHANCE",
 }  # fmt: skip
 # [seed, class, 72 or 74, concept] is [seed, first, second, number] where second is 72 or 74 and concept is the number.
 # That takes 75 classes and 22 concepts of one class. Other numbers would change the committed scores of ACE.
@@ -105,6 +113,7 @@ KNOWN_LIBRARY_SEEDS = {
     # the weights of all trained networks in committed results.
     ("seed",): {
         "NETWORK_WEIGHTS", "NMF_START", "DECODER_WEIGHTS", "AUTOENCODER_WEIGHTS", "CRITIC_WEIGHTS", "CAM_LIBRARY",
+        "REGRESSOR_WEIGHTS",
     },
     ("seed", "epoch"): {"TRAINING_ORDER", "TRAINING_DROPOUT", "DECODER_ORDER"},
 }  # fmt: skip
@@ -277,7 +286,7 @@ def of_functions():
         "draw_scene": draw_scene(7**20, (3, 7), digit_pool(3)["train"]).placed[1].source,
         "pictures": DigitPairs(train=2, validation=1, seed=3).build_index().table["path"].tolist(),
         "midog": sorted(name for name, split in midog._splits(list("abcdefghi")).items() if split == "validation"),
-        "rotations": rotations(np.arange(2), np.zeros(2), True, seed=3).round(6).tolist(),
+        "rotations": rotations(np.arange(2), np.zeros(2), "biased", seed=3).round(6).tolist(),
         "digit_split": digit_split((3, 4), 3)["train"][1][:4].tolist(),
         "digit_orders": digit_orders(3)[5][:4].tolist(),
         "Smoothing.draw": noise.flatten().numpy().round(5).tolist(),

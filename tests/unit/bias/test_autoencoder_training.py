@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 
@@ -15,7 +16,7 @@ from conceptrast.bias import adversarial_losses
 from conceptrast.bias import autoencoder_training as module_under_test
 from conceptrast.bias.adversarial_losses import Balance, critic_loss, losses, weighted
 from conceptrast.bias.autoencoder import Autoencoder, Passed, plain_preprocess
-from conceptrast.bias.autoencoder_phases import PHASES, AutoencoderOptions, Phase, next_phase
+from conceptrast.bias.autoencoder_phases import PHASES, AutoencoderOptions, Phase, best_epoch, next_phase
 from conceptrast.bias.autoencoder_training import Players, split_held_out, train_autoencoder
 from conceptrast.data.dataset import open_dataset
 from conceptrast.models.training_pictures import TrainingPictures
@@ -257,3 +258,40 @@ def test_every_phase_starts_with_fresh_optimisers(tmp_path):
         trained(path, AutoencoderOptions(*epochs, batch_size=16))
         state = torch.load(path, weights_only=True)["parts"]["optimiser"]["state"]
         assert {int(moments["step"]) for moments in state.values()} == {counted}
+
+
+def history_of(*rows):
+    return [{"phase": phase, "held_out_accuracy": accuracy, "held_out_loss": loss} for phase, accuracy, loss in rows]
+
+
+def test_the_best_epoch_is_of_the_last_phase_and_ties_go_to_the_lower_loss_then_the_earlier():
+    assert best_epoch(history_of(("reconstruction", 1.0, 0.0), ("adversarial", 1.0, 0.0))) is None
+    rows = history_of(("adversarial", 1.0, 0.0), ("classification", 0.6, 0.2), ("classification", 0.8, 0.5))
+    assert best_epoch(rows) == 3
+    assert best_epoch([*rows, *history_of(("classification", 0.8, 0.4))]) == 4
+    assert best_epoch([*rows, *history_of(("classification", 0.8, 0.5))]) == 3
+
+
+def test_the_best_weights_are_kept_also_when_a_training_is_resumed(tmp_path, monkeypatch):
+    options = dataclasses.replace(OPTIONS, keep="best", classification=5, patience=9)
+    network, history = trained(options=options)
+    best = best_epoch(history.to_dict("records"))
+    assert 3 < best < len(history)  # the test would say nothing if the last epoch were the best
+    until_best = dataclasses.replace(options, classification=best - 3, keep="last")
+    assert same_weights(network, trained(options=until_best)[0])
+
+    checkpoint = tmp_path / "c.pt"
+    real = module_under_test._epoch
+
+    def killed(*arguments, epoch, **options):
+        if epoch == len(history):
+            raise KeyboardInterrupt
+        return real(*arguments, epoch=epoch, **options)
+
+    monkeypatch.setattr(module_under_test, "_epoch", killed)
+    with pytest.raises(KeyboardInterrupt):
+        trained(checkpoint, options=options)
+    monkeypatch.undo()
+    resumed, again = trained(checkpoint, options=options)
+    assert same_weights(resumed, network)
+    assert again.equals(history)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression
+from sklearn.neighbors import NearestCentroid
 
 from conceptrast.base.errors import ConceptrastError, ShapeError
-from conceptrast.bias.discriminant import discriminant_direction
+from conceptrast.bias.discriminant import discriminant_direction, mean_difference
 
 
 def drawn(n_first: int, n_second: int, n_places: int = 6, seed: int = 0):
@@ -93,3 +94,28 @@ def test_codes_that_tell_nothing_apart_all_lie_at_zero():
 def test_codes_without_a_direction_are_refused(codes, labels, error, message):
     with pytest.raises(error, match=message):
         discriminant_direction(codes, labels)
+
+
+@pytest.mark.parametrize("fit", [discriminant_direction, mean_difference])
+def test_the_reach_is_the_position_of_the_second_mean_and_the_first_lies_opposite(fit):
+    codes, labels = drawn(30, 90)
+    direction = fit(codes, labels)
+    positions = direction.positions(np.stack([codes[labels == label].mean(axis=0) for label in (0, 1)]))
+    np.testing.assert_allclose(positions, [-direction.reach, direction.reach])
+    assert np.linalg.norm(direction.unit) == pytest.approx(1)
+    np.testing.assert_allclose(direction.positions(direction.typical_codes(np.array([0.5]))), [0.5])
+
+
+def test_the_difference_of_means_is_the_centroids_of_scikit_learn():
+    codes, labels = drawn(30, 90)
+    first, second = NearestCentroid().fit(codes, labels).centroids_
+    direction = mean_difference(codes, labels)
+    np.testing.assert_allclose(direction.unit, (second - first) / np.linalg.norm(second - first))
+    assert direction.reach == pytest.approx(np.linalg.norm(second - first) / 2)
+
+
+def test_classes_with_the_same_mean_have_no_difference():
+    direction = mean_difference(np.array([[1.0, 0.0], [3.0, 0.0], [2.0, 0.0]]), np.array([0, 0, 1]))
+    assert (direction.unit.tolist(), direction.reach) == ([0, 0], 0)
+    with pytest.raises(ConceptrastError, match="codes of both"):
+        mean_difference(np.ones((2, 3)), np.array([0, 0]))

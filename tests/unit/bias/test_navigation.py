@@ -7,6 +7,8 @@ import numpy as np
 from conceptrast.bias.autoencoder import Autoencoder
 from conceptrast.bias.latent_space import latent_space
 from conceptrast.bias.navigation import decoded_pictures, navigation, nearest_pictures, steps_along
+from conceptrast.bias.rotation_regressor import RotationRegressor
+from conceptrast.bias.visibility import readings_of_codes
 
 from .rotated_digits import pictures_of
 
@@ -41,12 +43,17 @@ def test_only_the_autoencoder_decodes_and_every_step_has_its_nearest_pictures():
     network = Autoencoder(8).eval()
     given = pictures_of()
     space = latent_space(network, given)
-    steps = navigation({"autoencoder": space, "resnet": space}, network, given, "biased")
+    regressor = RotationRegressor(8).eval()
+    steps = navigation({"autoencoder": space, "resnet": space}, network, regressor, given, "biased")
     assert steps.class_names == ("3", "4")
     assert list(steps.networks) == ["autoencoder", "resnet"]
     assert steps.networks["resnet"].decoded is None
     one = steps.networks["autoencoder"]
-    rows = nearest_pictures(space.positions["position"].to_numpy(), one.positions, 2)
-    assert one.labels.tolist() == space.positions["label"].to_numpy()[rows].tolist()
+    unbiased = space.turned[space.turned["turned"] == "unbiased"]
+    rows = nearest_pictures(unbiased["position"].to_numpy(), one.positions, 2)
+    assert one.labels.tolist() == unbiased["label"].to_numpy()[rows].tolist()
+    assert one.rotations.tolist() == unbiased["rotation"].to_numpy()[rows].tolist()
     assert [len(pictures) for pictures in one.nearest] == [2] * 10
-    np.testing.assert_array_equal(one.decoded.reconstructed, decoded_pictures(network, space.codes[rows[:, 0]]))
+    np.testing.assert_array_equal(one.decoded.reconstructed, decoded_pictures(network, space.unbiased[rows[:, 0]]))
+    straight = space.direction.codes(one.positions)
+    np.testing.assert_allclose(one.decoded.straight_angles, readings_of_codes(network, regressor, straight))

@@ -8,9 +8,12 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
+from conceptrast.base.statistics import auc
 from conceptrast.bias.table import (
+    CONTENT,
     MEASURES,
-    auc,
+    RELIANCE,
+    SEEN,
     bias_measures,
     bias_summary,
     spearman,
@@ -110,15 +113,20 @@ def test_how_far_a_training_got_is_told_by_its_last_epochs():
 
 def test_the_summary_is_over_seeds_and_counts_what_was_skipped():
     head = {"bias": "b", "condition": "biased", "network": "resnet"}
-    measured = dict.fromkeys(MEASURES, 0.2)
+    measured = dict.fromkeys((*MEASURES, *RELIANCE, *SEEN, *CONTENT), 0.2) | {"relies": "yes", "shows": "no"}
+    nothing = {"status": "skipped", "relies": "not learnt", "shows": "not learnt"}
     rows = [
         {**head, "seed": 0, "status": "ok", **measured},
         {**head, "seed": 1, "status": "ok", **measured, "rho_within": 0.6},
-        {**head, "seed": 2, "status": "skipped"},
-        {**head, "network": "autoencoder", "seed": 0, "status": "skipped"},
+        {**head, "seed": 2, **nothing},
+        {**head, "network": "autoencoder", "seed": 0, **nothing},
     ]
     summary = bias_summary(pd.DataFrame(rows))
-    assert len(summary) == 1
+    assert summary["relies"].tolist() == ["yes", "not learnt"]
+    assert summary["relies_seeds"].tolist() == [2, 1]
+    assert summary["shows"].tolist() == ["no", "not learnt"]
+    assert summary.iloc[1]["n_seeds"] == 0
+    assert summary.iloc[1].isna()["rho_within_mean"]
     assert summary.iloc[0][["n_seeds", "n_skipped"]].tolist() == [2, 1]
     assert summary.iloc[0]["rho_within_mean"] == pytest.approx(0.4)
     assert summary.iloc[0]["rho_within_sd"] == pytest.approx(np.sqrt(0.08))

@@ -8,7 +8,7 @@ from PIL import Image
 
 from conceptrast.base.errors import ConfigError, DataError
 from conceptrast.data.dataset import open_dataset
-from conceptrast.data.rotated_pair import GREY, digit_split, turned_digit, turned_disc
+from conceptrast.data.rotated_pair import GREY, digit_split, turned_digit, turned_disc, turned_square
 
 
 def opened(seed: int = 0, **options):
@@ -94,6 +94,29 @@ def test_a_photograph_is_turned_counter_clockwise_about_its_middle():
     assert turned_disc(Image.fromarray(pixels), 90.0).getpixel((22, 15)) == (0, 0, 0)
 
 
+def test_a_square_is_turned_with_its_corners_which_become_black():
+    pixels = np.zeros((30, 50, 3), np.uint8)
+    pixels[:15] = 255  # the upper half
+    picture = Image.fromarray(pixels)
+    assert turned_square(picture, 90.0).getpixel((7, 15)) == (255, 255, 255)
+    assert turned_square(picture, 90.0).getpixel((22, 15)) == (0, 0, 0)
+    assert np.array_equal(np.asarray(turned_square(picture, 0.0)), pixels[:, 10:40])
+    blue = np.asarray(turned_square(Image.new("RGB", (50, 30), (0, 0, 255)), 45.0))
+    assert (blue[0, 0] == 0).all()
+    assert (blue[15, 15] == (0, 0, 255)).all()
+
+
+def test_the_frame_changes_photographs_alone(tmp_path):
+    inner = folder(tmp_path, "cats", "dogs")
+    disc, corners = (opened(pictures=inner, frame=frame) for frame in ("disc", "corners"))
+    row = disc.build_index().table.iloc[0]
+    assert disc.picture(row).getpixel((0, 0)) == GREY
+    assert corners.picture(row).getpixel((0, 0)) != GREY
+    assert corners.picture(row).size == disc.picture(row).size
+    digits = [opened(frame=frame).picture(opened().build_index().table.iloc[0]) for frame in ("disc", "corners")]
+    assert np.array_equal(*map(np.asarray, digits))
+
+
 def test_pictures_of_another_dataset_keep_their_labels_and_splits(tmp_path):
     inner = folder(tmp_path, "cats", "dogs", count=4)
     dataset = opened(pictures=inner, biased=False)
@@ -106,7 +129,7 @@ def test_pictures_of_another_dataset_keep_their_labels_and_splits(tmp_path):
 
 
 def test_fingerprints_tell_bias_seed_and_pictures_apart(tmp_path):
-    entries = [{}, {"biased": False}, {"digits": [3, 5]}, {"train": 10}]
+    entries = [{}, {"biased": False}, {"digits": [3, 5]}, {"train": 10}, {"frame": "corners"}]
     fingerprints = [opened(**entry).fingerprint() for entry in entries] + [opened(seed=1).fingerprint()]
     inner = folder(tmp_path, "cats", "dogs")
     fingerprints.append(opened(pictures=inner).fingerprint())
@@ -123,6 +146,7 @@ def test_fingerprints_tell_bias_seed_and_pictures_apart(tmp_path):
         ({"digits": [3, True]}, "two different digits"),
         ({"digits": [1, 2, 3]}, "two different digits"),
         ({"digits": "34"}, "two different digits"),
+        ({"frame": "square"}, "rotated_pair: frame is one of disc, corners; got 'square'"),
         ({"biased": 1}, "rotated_pair: biased is true or false; got 1"),
         ({"train": 0, "validation": 0}, "train and validation are both 0"),
         ({"train": -1}, "a number of pictures"),
@@ -148,3 +172,29 @@ def test_pictures_of_three_classes_are_refused(tmp_path):
 def test_a_folder_that_is_not_there_is_named(tmp_path):
     missing = opened(pictures={"kind": "image_folder", "root": str(tmp_path / "none")}).missing()
     assert str(tmp_path / "none") in missing
+
+
+def test_noise_is_grey_follows_seed_and_picture_and_leaves_the_angles():
+    plain, noisy, again, other = (
+        opened(seed=seed, train=0, validation=2, noise=noise)
+        for seed, noise in ((3, 0.0), (3, 0.2), (3, 0.2), (4, 0.2))
+    )
+    table = plain.build_index().table
+    assert noisy.build_index().table.equals(table)
+    row = table.iloc[0]
+    clean, drawn, repeated, different = (
+        np.asarray(dataset.picture(row), float) for dataset in (plain, noisy, again, other)
+    )
+    assert np.array_equal(drawn, repeated)
+    assert not np.array_equal(drawn, different)
+    assert np.array_equal(drawn[..., 0], drawn[..., 2])
+    dark = clean[..., 0] == 0
+    assert drawn[dark].mean() == pytest.approx(255 * 0.2 / np.sqrt(2 * np.pi), rel=0.15)  # half of a Gaussian
+    assert noisy.fingerprint() != plain.fingerprint()
+    assert not np.array_equal(drawn, np.asarray(noisy.picture(table.iloc[1]), float))
+
+
+@pytest.mark.parametrize("noise", [-0.1, 2, True, "much"])
+def test_a_noise_that_is_no_share_of_a_pixels_range_is_refused(noise):
+    with pytest.raises(ConfigError, match="rotated_pair: noise is a share between 0 and 1"):
+        opened(noise=noise)

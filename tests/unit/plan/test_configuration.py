@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from pathlib import Path
 from typing import Any
 
@@ -281,7 +282,7 @@ def test_a_comparison_of_latent_spaces_takes_any_resnet(architecture):
     assert checked({**ROTATED, "latent_bias": {"digits": entry}}, SOURCE)
 
 
-RESNET = "'latent_bias.digits.resnet.architecture': unknown ResNet"
+RESNET = "'latent_bias.digits.resnet.architecture': unknown ResNet or EfficientNet"
 
 
 @pytest.mark.parametrize(
@@ -297,7 +298,13 @@ RESNET = "'latent_bias.digits.resnet.architecture': unknown ResNet"
         ({"size": 64}, "'latent_bias.digits.size': size 64: strides 2, 4, 4, … bring only 8, 32, 128, 512 pixels"),
         ({"resnet": {"architecture": "resnet35"}}, f"{RESNET} 'resnet35'; nearest: resnet"),
         ({"resnet": {"architecture": "mobilenet_v2"}}, f"{RESNET} 'mobilenet_v2'; nearest: wide_resnet50_2"),
-        ({"resnet": {"architecture": "efficientnet_lite0"}}, f"{RESNET} 'efficientnet_lite0'; valid: resnet10"),
+        (
+            {"resnet": {"architecture": "resnet10", "weights": "package"}},
+            "resnet.weights': weights 'package' of resnet10",
+        ),
+        ({"resnet": {"weights": ""}}, "latent_bias.digits.resnet.weights"),
+        ({"autoencoder": {"keep": "first"}}, "latent_bias.digits.autoencoder.keep"),
+        ({"redraw": "often"}, "latent_bias.digits.redraw"),
         ({"resnet": {"architecture": "fasterrcnn_resnet50_fpn"}}, f"{RESNET} 'fasterrcnn_resnet50_fpn'; nearest: wide"),
         ({"seeds": []}, "key 'latent_bias.digits.seeds': [] "),
         ({"autoencoder": {"epoch": 3}}, "unknown key 'epoch'; nearest: epochs (in 'latent_bias.digits.autoencoder')"),
@@ -319,3 +326,34 @@ def test_options_of_a_dataset_inside_another_are_checked_and_its_root_moves():
     config["datasets"]["turned"]["pictures"] = {"kind": "pets", "rot": "data/pets"}
     with pytest.raises(ConfigError, match=r"unknown key 'rot'; nearest: root \(in 'datasets.turned.pictures'\)"):
         checked(config, SOURCE)
+
+
+SHORTCUT = {
+    "concept": "portrait",
+    "planted": "3+7",
+    "attacked": "3+8",
+    "crop": {"photograph": "astronaut", "size": 32},
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"attacked": "3+7"}, "'studies.s.shortcut.attacked': it is the class in which the thing was planted"),
+        ({"corner": "middle"}, "studies.s.shortcut.corner"),
+        ({"crop": {}}, "'studies.s.shortcut.crop': a crop needs either 'photograph' or 'file'"),
+        ({"concpt": "x"}, "unknown key 'concpt'; nearest: concept"),
+    ],
+)
+def test_mistakes_in_a_shortcut_are_named(change, message):
+    study = {"model": "m", "dataset": "pairs", "layer": "layer3", "shortcut": {**SHORTCUT, **change}}
+    config = {"run": "r", "datasets": {"pairs": {"kind": "digit_pairs"}}, "models": {"m": {"architecture": "resnet10"}}}
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        checked({**config, "studies": {"s": study}}, SOURCE)
+
+
+def test_a_shortcut_needs_pictures_whose_things_are_known():
+    study = {"model": "m", "dataset": "d", "layer": "layer3", "shortcut": SHORTCUT}
+    config = {"run": "r", "datasets": {"d": {"kind": "digits"}}, "models": {"m": {"architecture": "resnet10"}}}
+    with pytest.raises(ConfigError, match="it is not known what pictures of kind digits show"):
+        checked({**config, "studies": {"s": study}}, SOURCE)

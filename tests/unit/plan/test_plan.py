@@ -396,7 +396,7 @@ def rotating(**change: Any) -> Plan:
 
 def test_a_run_without_studies_has_the_tables_of_its_other_parts_alone(inside: Path) -> None:
     plan = rotating()
-    assert plan.tables == {"latent_bias_tables": ["latent_bias", "latent_bias_summary"]}
+    assert plan.tables == {"latent_bias_tables": ["latent_bias", "latent_bias_directions", "latent_bias_summary"]}
     assert networks(plan, "digits") == [
         *("biased/autoencoder-4", "biased/autoencoder-1", "biased/resnet-4", "biased/resnet-1"),
         *("control/autoencoder-4", "control/autoencoder-1", "control/resnet-4", "control/resnet-1"),
@@ -441,7 +441,8 @@ def test_an_edit_of_the_kind_inside_another_reruns_what_shows_its_pictures(insid
 def test_the_rules_know_the_figures_of_a_comparison_without_torch(inside: Path) -> None:
     code = "import sys, conceptrast.bias.comparison as c; print(*c.FIGURES, 'torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["maps", "rotations", "navigation-biased", "navigation-control", "False"]
+    figures = ["cause", "visibility", "maps", "navigation-biased", "navigation-control"]
+    assert done.stdout.split() == [*figures, "False"]
 
 
 def looking(**entry: Any) -> Plan:

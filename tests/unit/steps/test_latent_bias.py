@@ -8,6 +8,8 @@ from PIL import Image
 
 from conceptrast.base.files import read_arrays, read_table, write_json, write_table
 from conceptrast.bias.autoencoder import Autoencoder
+from conceptrast.bias.comparison import FIGURES
+from conceptrast.bias.rotation_regressor import RotationRegressor
 from conceptrast.models import load_model
 from conceptrast.models.weights import write_state
 from conceptrast.steps import latent_bias as step
@@ -43,13 +45,16 @@ def test_the_step_writes_codes_positions_and_figures(tmp_path):
         "precision": "float32",
         "batch_size": 16,
     }
-    figures = [tmp_path / f"{name}.png" for name in ("maps", "rotations", "navigation-biased", "navigation-control")]
+    figures = [tmp_path / f"{name}.png" for name in FIGURES]
     codes = tmp_path / "codes.npz"
-    positions = tmp_path / "positions.parquet"
+    positions, turned, directions, content = (tmp_path / f"{name}.parquet" for name in ("p", "t", "d", "c"))
+    write_state(RotationRegressor(8).state_dict(), regressor := tmp_path / "regressor.safetensors")
     step.main(
         settings,
-        step.Inputs(indices=indices, class_names=names, weights=weights),
-        step.Outputs(codes=codes, positions=positions, figures=figures),
+        step.Inputs(indices=indices, class_names=names, weights=weights, regressor=regressor),
+        step.Outputs(
+            codes=codes, positions=positions, turned=turned, directions=directions, content=content, figures=figures
+        ),
     )
     table = read_table(positions)
     arrays = read_arrays(codes)
@@ -63,6 +68,15 @@ def test_the_step_writes_codes_positions_and_figures(tmp_path):
     )
     assert arrays[f"images_{key}"].tolist() == part["image"].tolist()
     assert all(Image.open(path).size[0] > 800 for path in figures)
+    rows = read_table(turned)
+    assert len(rows) == 8 * 24 * 16  # three kinds of angles and thirteen steps
+    assert rows["reading"].notna().equals(rows["turned"] == "unbiased")
+    readings = rows[rows["turned"] == "unbiased"].groupby(["condition", "network", "seed"])["reading"].apply(tuple)
+    assert len(set(readings)) == 1  # the same pictures, whichever network and condition
+    lines = read_table(directions)
+    assert len(lines) == 8 * 2
+    assert lines["decoded_turn"].notna().equals(lines["network"] == "autoencoder")
+    assert len(read_table(content)) == 8
     pd.testing.assert_frame_equal(
         part[["image", "rotation"]].reset_index(drop=True),
         pictures_of("control").table.query("split == 'validation'")[["image", "rotation"]].reset_index(drop=True),

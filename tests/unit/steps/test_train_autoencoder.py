@@ -23,7 +23,7 @@ def test_the_step_writes_weights_and_history_and_clears_its_checkpoint(tmp_path)
     write_table(TABLE, index := tmp_path / "index.parquet")
     epochs = {"reconstruction": 2, "adversarial": 1, "classification": 2}
     entry = {"epochs": epochs, "batch_size": 16, "patience": 3, "learning_rate": 0.001, "precision": "float32"}
-    settings = {"dataset": ENTRY, "size": 8, "seed": 0, "network_seed": 0, "autoencoder": entry}
+    settings = {"dataset": ENTRY, "size": 8, "seed": 0, "network_seed": 0, "redraw": False, "autoencoder": entry}
     weights = tmp_path / "w.safetensors"
     history = tmp_path / "h.csv"
     call(train_step.main, settings, index=index, weights=weights, history=history)

@@ -25,6 +25,7 @@ DESCRIPTORS = (
     "saliency",
     "ace",
     "dff",
+    "shortcut",
     "bias",
     "seeds",
 )

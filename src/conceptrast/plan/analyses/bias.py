@@ -1,18 +1,18 @@
-"""Does a latent space show a planted bias? We compare an adversarial autoencoder and a plain ResNet."""
+"""Does a latent space show a planted bias? We compare an adversarial autoencoder and a plain classifier."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
 from conceptrast.base.errors import ConfigError, unknown_name
 from conceptrast.bias.comparison import CONDITIONS, FIGURES, check_size, trained_networks
-from conceptrast.models.published import torchvision_classifiers
+from conceptrast.models.published import torchvision_classifiers, weights_fingerprint
 from conceptrast.plan.analysis import Analysis, Step, Table
-from conceptrast.plan.key_types import Config, DatasetName, EntryName, Number, Section, Unique, key
+from conceptrast.plan.key_types import Config, DatasetName, EntryName, Names, Number, Section, Unique, key
 from conceptrast.plan.keys import Precision
 from conceptrast.plan.provenance import registry
 from conceptrast.plan.settings import run_settings
@@ -20,8 +20,8 @@ from conceptrast.plan.settings import run_settings
 if TYPE_CHECKING:
     from conceptrast.plan.plan import Plan
 
-RESNETS = ("resnet", "resnext", "wide_resnet")
-"""Networks whose names start like this have pooled features that a comparison of latent spaces can use."""
+CLASSIFIERS = ("resnet", "resnext", "wide_resnet", "efficientnet")
+"""Networks whose names start like this end in one linear layer, whose inputs are a latent space."""
 
 
 class Epochs(Section):
@@ -40,12 +40,19 @@ class Autoencoder(Section):
     batch_size: int = key("pictures in a step", 64, ge=2)
     learning_rate: Number = key("learning rate of Adam", 0.001, gt=0)
     precision: Precision = key("precision of the training", "float32")
+    keep: Literal["last", "best"] = key(
+        "weights of the last epoch, or of the one that is right most often on held-out pictures", "last"
+    )
 
 
 class ResNet(Section):
-    """How the plain ResNet beside it is trained."""
+    """How the plain classifier beside it is trained."""
 
-    architecture: str = key("name of any ResNet", "resnet10")
+    architecture: str = key("name of any ResNet or EfficientNet", "resnet10")
+    weights: Annotated[str, Field(min_length=1), Names("weights")] | None = key(
+        "published weights that the training starts from, or a .pth or .safetensors file", None
+    )
+    input_size: int | None = key("side of its pictures in pixels; if left out, that of the comparison", None, ge=8)
     epochs: int = key("passes over the training pictures", 5, ge=1)
     batch_size: int = key("pictures in a step", 64, ge=2)
     learning_rate: Number = key(
@@ -56,6 +63,16 @@ class ResNet(Section):
     precision: Precision = key("precision of the training", "bfloat16")
 
 
+class Regressor(Section):
+    """How the network is trained that reads the rotation off pictures."""
+
+    epochs: int = key("passes over the control's training pictures, each at new angles", 6, ge=1)
+    batch_size: int = key("pictures in a step", 32, ge=2)
+    learning_rate: Number = key(
+        "highest learning rate of Adam: reached after a quarter of the steps, then falling to zero", 0.003, gt=0
+    )
+
+
 class Comparison(Section):
     """Two networks, trained on pictures with a planted rotation and on the control."""
 
@@ -64,11 +81,13 @@ class Comparison(Section):
         "dataset of kind rotated_pair with biased: false: both classes are turned by the same range of angles"
     )
     size: int = key("side of the pictures in pixels: 8, 32, 128 or 512", 32)
+    redraw: bool = key("training pictures are turned by new angles in every epoch", False)
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), Unique] = key(
         "each seed is one training of each network; it sets initial weights and the order of the pictures", [0]
     )
     autoencoder: Autoencoder = key("the adversarial autoencoder", {})
-    resnet: ResNet = key("the plain ResNet", {})
+    resnet: ResNet = key("the plain classifier", {})
+    regressor: Regressor = key("the network that reads the rotation off pictures", {})
 
 
 def train_autoencoder(plan: Plan, bias: str, condition: str, seed: str) -> Config:
@@ -77,6 +96,7 @@ def train_autoencoder(plan: Plan, bias: str, condition: str, seed: str) -> Confi
     return {
         "dataset": plan.datasets[entry[condition]],
         "size": entry["size"],
+        "redraw": entry["redraw"],
         **run_settings(plan, "seed"),
         "autoencoder": entry["autoencoder"],
         "network_seed": int(seed),
@@ -84,11 +104,24 @@ def train_autoencoder(plan: Plan, bias: str, condition: str, seed: str) -> Confi
 
 
 def train_latent_resnet(plan: Plan, bias: str, condition: str, seed: str) -> Config:
-    """Settings of one training of the plain ResNet, as the step ``train`` takes them."""
+    """Settings of one training of the plain classifier."""
+    entry = plan.entries("bias")[bias]
     return {
         "model": resnet_model(plan, bias, int(seed)),
-        "dataset": plan.datasets[plan.entries("bias")[bias][condition]],
+        "dataset": plan.datasets[entry[condition]],
+        "redraw": entry["redraw"],
         **run_settings(plan, "seed", "precision"),
+    }
+
+
+def train_rotation_regressor(plan: Plan, bias: str) -> Config:
+    """Settings of the training of the network that reads rotations: on the control's pictures."""
+    entry = plan.entries("bias")[bias]
+    return {
+        "dataset": plan.datasets[entry["control"]],
+        "size": entry["size"],
+        "regressor": entry["regressor"],
+        **run_settings(plan, "seed"),
     }
 
 
@@ -122,12 +155,14 @@ def latent_bias_tables(plan: Plan) -> Config:
 
 
 def resnet_model(plan: Plan, bias: str, seed: int) -> Config:
-    """The plain ResNet of a comparison, as an entry of ``models``."""
+    """The plain classifier of a comparison, as an entry of ``models``."""
     entry = plan.entries("bias")[bias]
-    options = {key: value for key, value in entry["resnet"].items() if key != "architecture"}
+    own = ("architecture", "weights", "input_size")
+    options = {key: value for key, value in entry["resnet"].items() if key not in own}
+    model = {key: entry["resnet"][key] for key in own if entry["resnet"].get(key) is not None}
     return {
-        "architecture": entry["resnet"]["architecture"],
         "input_size": entry["size"],
+        **model,
         "seed": seed,
         "train": {"dataset": "", **options},
     }
@@ -145,13 +180,13 @@ def datasets(entry: Config, condition: str | None = None, **_: str) -> list[str]
 
 
 def resnet(plan: Plan, bias: str, **_: str) -> list[str]:
-    """Module of the ResNet's architecture, if it is ours."""
+    """Module of the plain classifier's architecture, if it is ours."""
     architectures = registry(plan.source, "models", "ARCHITECTURES")
     return [architectures.get(plan.entries("bias")[bias]["resnet"]["architecture"], "")]
 
 
 def entry_problems(entry: Config, config: Config, source: Path) -> Iterator[str]:
-    """Refuse datasets of another kind, a side that does not fit the strides, and a network that is not a ResNet."""
+    """Refuse datasets of another kind, a side that does not fit the strides, and a network without pooled features."""
     for condition in CONDITIONS:
         dataset: dict[str, Any] = config["datasets"].get(entry[condition], {"kind": "rotated_pair"})
         biased = condition == "biased"
@@ -164,10 +199,15 @@ def entry_problems(entry: Config, config: Config, source: Path) -> Iterator[str]
     except ConfigError as error:
         yield f".size': {error}"
     architectures = [*registry(source, "models", "ARCHITECTURES"), *sorted(torchvision_classifiers())]
-    resnets = [name for name in architectures if name.startswith(RESNETS)]
+    classifiers = [name for name in architectures if name.startswith(CLASSIFIERS)]
     architecture = entry["resnet"]["architecture"]
-    if torchvision_classifiers() and architecture not in resnets:
-        yield ".resnet.architecture': " + unknown_name("ResNet", architecture, resnets)
+    if torchvision_classifiers() and architecture not in classifiers:
+        yield ".resnet.architecture': " + unknown_name("ResNet or EfficientNet", architecture, classifiers)
+    elif entry["resnet"].get("weights") == "package":
+        try:
+            weights_fingerprint(architecture, "package")
+        except ConfigError as error:
+            yield f".resnet.weights': {error}"
 
 
 ANALYSIS = Analysis(
@@ -178,17 +218,22 @@ ANALYSIS = Analysis(
     wildcard="bias",
     steps={
         "train_autoencoder": Step(settings=train_autoencoder, dataset=True),
-        "train_latent_resnet": Step(settings=train_latent_resnet, dataset=True, implementations=resnet, module="train"),
+        "train_rotation_regressor": Step(settings=train_rotation_regressor, dataset=True),
+        "train_latent_resnet": Step(settings=train_latent_resnet, dataset=True, implementations=resnet),
         "latent_bias": Step(settings=latent_bias, dataset=True, implementations=resnet),
         "latent_bias_tables": Step(settings=latent_bias_tables),
     },
     tables=(
         Table(name="latent_bias", step="latent_bias_tables"),
+        Table(name="latent_bias_directions", step="latent_bias_tables"),
         Table(
             name="latent_bias_summary",
             step="latent_bias_tables",
             words=("{condition}", "{network}"),
-            headlines=("rho_within_mean", "rho_within_sd", "rho_all_mean", "accuracy_mean", "auc_mean"),
+            headlines=(
+                *("accuracy_mean", "accuracy_counter_biased_mean", "reliance_mean", "probability_turned_mean"),
+                *("turn_mean", "decoded_turn_mean", "rho_within_mean", "rho_within_sd", "rho_all_mean"),
+            ),
         ),
     ),
     figures=tuple(f"figures/latent_bias/{{bias}}/{figure}.png" for figure in FIGURES),
@@ -196,8 +241,9 @@ ANALYSIS = Analysis(
     datasets=datasets,
     entry_problems=entry_problems,
     report={
+        "latent_bias_cause": ("Latent bias", None, {"bias": "{bias}"}),
+        "latent_bias_visibility": ("Latent bias", None, {"bias": "{bias}"}),
         "latent_bias_maps": ("Latent bias", None, {"bias": "{bias}"}),
-        "latent_bias_rotations": ("Latent bias", None, {"bias": "{bias}"}),
         "latent_bias_navigation": ("Latent bias", None, {"bias": "{bias}"}),
     },
 )
