@@ -18,9 +18,9 @@ def subject_and_edits() -> tuple[PairCounterfactuals, PairEdits]:
     boxes = {7: (0, 0, 4, 8)}
     subject = PairCounterfactuals(layer, np.array([7, 9]), start, (0, 2), boxes=boxes)
     edits = blue(start)
-    found = PairEdits()
-    found.add(edits, [random_twin(edit, 0, image, "map") for edit, image in zip(edits, (7, 9), strict=True)])
-    return subject, found
+    pair_edits = PairEdits()
+    pair_edits.add(edits, [random_twin(edit, 0, image, "map") for edit, image in zip(edits, (7, 9), strict=True)])
+    return subject, pair_edits
 
 
 def test_rows_of_a_pair_have_every_edit_stop_and_chance():

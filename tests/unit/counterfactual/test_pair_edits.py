@@ -93,9 +93,9 @@ def test_the_strongest_component_counts_direction_and_not_length():
 
 
 def test_a_study_gives_all_it_knows_in_the_order_of_tables():
-    found = made(everything())
+    edits = made(everything())
     vectors = ("means", "hyperplane", "component", "cav")
-    assert list(found.edits) == [
+    assert list(edits.edits) == [
         ("transplant", "none"),
         ("swap", "component"),
         *(("located", vector) for vector in vectors),
@@ -104,24 +104,24 @@ def test_a_study_gives_all_it_knows_in_the_order_of_tables():
         ("gradient", "none"),
         ("latent_shift", "none"),
     ]
-    assert list(found.twins) == list(found.edits)
-    assert {kind for kind, _ in found.edits} == set(EDIT_KINDS) - {"map"}
-    assert all(len(edits) == 2 for edits in (*found.edits.values(), *found.twins.values()))
-    assert not found.missing
-    assert found.edits["located", "component"][0].origin == "component 3 of blue"
-    assert found.edits["uniform", "hyperplane"][0].origin == "red to blue"
-    assert found.edits["located", "cav"][0].origin == "concept 4 of blue"
-    assert found.edits["swap", "component"][0].origin == "1 of red to 3 of blue"
+    assert list(edits.twins) == list(edits.edits)
+    assert {kind for kind, _ in edits.edits} == set(EDIT_KINDS) - {"map"}
+    assert {len(of_pictures) for of_pictures in (*edits.edits.values(), *edits.twins.values())} == {2}
+    assert not edits.missing
+    assert edits.edits["located", "component"][0].origin == "component 3 of blue"
+    assert edits.edits["uniform", "hyperplane"][0].origin == "red to blue"
+    assert edits.edits["located", "cav"][0].origin == "concept 4 of blue"
+    assert edits.edits["swap", "component"][0].origin == "1 of red to 3 of blue"
 
 
 def test_a_vector_goes_where_the_evidence_lies_and_as_far_as_the_limit_says():
     """Red evidence in one cell alone, so a located vector changes this cell alone."""
     activations = torch.zeros(1, 3, 4, 4)
     activations[0, 0, 2, 1] = 16.0
-    found = made(everything(), activations, limit=0.5)
-    assert found.edits["located", "hyperplane"][0].change.any(dim=0).nonzero().tolist() == [[2, 1]]
-    assert found.edits["uniform", "hyperplane"][0].cells == 16
-    for (kind, direction), [edit] in found.edits.items():
+    edits = made(everything(), activations, limit=0.5)
+    assert edits.edits["located", "hyperplane"][0].change.any(dim=0).nonzero().tolist() == [[2, 1]]
+    assert edits.edits["uniform", "hyperplane"][0].cells == 16
+    for (kind, direction), [edit] in edits.edits.items():
         if kind not in ("transplant", "swap"):
             assert float(edit.change.norm()) == pytest.approx(8, rel=1e-5), (kind, direction)
 
@@ -142,10 +142,10 @@ def test_a_mean_without_weights_is_none():
 
 
 def test_what_is_not_known_has_a_reason():
-    found = made(PairKnowledge())
-    assert list(found.edits) == [("gradient", "none"), ("latent_shift", "none")]
+    edits = made(PairKnowledge())
+    assert list(edits.edits) == [("gradient", "none"), ("latent_shift", "none")]
     few = "fewer than min_images pictures are predicted as blue"
-    assert found.missing == {
+    assert edits.missing == {
         ("transplant", "none"): few,
         ("swap", "component"): few,
         ("located", "means"): few,
@@ -159,33 +159,33 @@ def test_what_is_not_known_has_a_reason():
 
 def test_donors_that_nothing_speaks_for_have_a_reason():
     """Donors whose activations are zero: no cell speaks for blue, so nothing is transplanted, and there is no mean."""
-    found = made(dataclasses.replace(everything(), donors=torch.zeros(2, 3, 4, 4)))
-    assert ("transplant", "none") not in found.edits
-    assert "speaks for it: nothing to transplant" in found.missing["transplant", "none"]
-    assert found.missing["located", "means"] == "no position speaks for one of the classes"
-    assert ("uniform", "means") not in found.edits
+    edits = made(dataclasses.replace(everything(), donors=torch.zeros(2, 3, 4, 4)))
+    assert ("transplant", "none") not in edits.edits
+    assert "speaks for it: nothing to transplant" in edits.missing["transplant", "none"]
+    assert edits.missing["located", "means"] == "no position speaks for one of the classes"
+    assert ("uniform", "means") not in edits.edits
 
 
 def test_a_gradient_that_is_zero_is_no_edit_and_the_reason_is_given():
-    found = made(everything(), torch.zeros(2, 3, 4, 4) - 1)  # the ReLU lets nothing through
+    edits = made(everything(), torch.zeros(2, 3, 4, 4) - 1)  # the ReLU lets nothing through
     reason = "the gradient of a picture is zero throughout, or its evidence"
     for name in (("gradient", "none"), ("latent_shift", "none"), ("located", "hyperplane"), ("gradient_times", "cav")):
-        assert name not in found.edits
-        assert found.missing[name] == reason
-    assert ("uniform", "hyperplane") in found.edits
+        assert name not in edits.edits
+        assert edits.missing[name] == reason
+    assert ("uniform", "hyperplane") in edits.edits
 
 
 def test_what_is_there_already_is_not_put_in():
     """Donor and picture are grey throughout: a part of the one changes nothing in the other."""
     same = torch.ones(1, 3, 4, 4)
-    found = made(PairKnowledge(donors=same, components=(COMPONENTS, COMPONENTS)), same)
-    assert found.missing["swap", "component"] == "what would be put into a picture is there already"
+    edits = made(PairKnowledge(donors=same, components=(COMPONENTS, COMPONENTS)), same)
+    assert edits.missing["swap", "component"] == "what would be put into a picture is there already"
 
 
 def test_a_random_twin_changes_the_same_positions():
-    found = made(everything())
-    for name, edits in found.edits.items():
-        for edit, twin in zip(edits, found.twins[name], strict=True):
+    edits = made(everything())
+    for name, of_pictures in edits.edits.items():
+        for edit, twin in zip(of_pictures, edits.twins[name], strict=True):
             assert torch.equal(edit.change.any(dim=0), twin.change.any(dim=0)), name
             assert not torch.allclose(edit.change, twin.change)
             if name[0] not in ("transplant", "swap"):
@@ -194,10 +194,10 @@ def test_a_random_twin_changes_the_same_positions():
 
 def test_the_twin_of_a_transplant_has_cells_of_another_class():
     """The other picture is green: in the changed cells the twin holds its values, and nothing of blue."""
-    found = made(everything())
+    edits = made(everything())
     activations = subject_of_toy()[1][0] + 1
     for name in (("transplant", "none"), ("swap", "component")):
-        twin = found.twins[name][0]
+        twin = edits.twins[name][0]
         cells = (activations + twin.change)[:, twin.change.any(dim=0)]
         torch.testing.assert_close(cells, OTHERS[0, :, :1, 0].expand_as(cells))
 
@@ -206,9 +206,10 @@ def test_the_twin_of_a_transplant_has_cells_of_another_class():
 def test_without_another_picture_the_twin_of_a_transplant_is_a_random_map(others: str | None):
     activations = subject_of_toy()[1][:1] + 1
     known = dataclasses.replace(everything(), others=None if others is None else activations)
-    found = made(known, activations)
+    edits = made(known, activations)
     for name in (("transplant", "none"), ("swap", "component")):
-        [edit], [twin] = found.edits[name], found.twins[name]
+        [edit] = edits.edits[name]
+        [twin] = edits.twins[name]
         assert torch.allclose(edit.change.norm(dim=0), twin.change.norm(dim=0), atol=1e-5)
         assert not torch.allclose(edit.change, twin.change)
 
@@ -216,12 +217,12 @@ def test_without_another_picture_the_twin_of_a_transplant_is_a_random_map(others
 def test_directions_of_the_callers_own_are_vectors_or_maps():
     vector = Direction("cav", "striped", "0", torch.tensor([0.0, 0.0, 1.0]))
     chart = Direction("mine", "by hand", "0", torch.rand(3, 4, 4))
-    found = made(PairKnowledge(directions=[vector, chart]))
-    names = [name for name in found.edits if name[1] in ("cav", "mine")]
+    edits = made(PairKnowledge(directions=[vector, chart]))
+    names = [name for name in edits.edits if name[1] in ("cav", "mine")]
     assert names == [("located", "cav"), ("uniform", "cav"), ("gradient_times", "cav"), ("map", "mine")]
-    change = found.edits["map", "mine"][0].change
+    change = edits.edits["map", "mine"][0].change
     torch.testing.assert_close(change / change.norm(), chart.values / chart.values.norm())
-    assert ("located", "cav") not in found.missing
+    assert ("located", "cav") not in edits.missing
 
 
 def test_a_judge_with_other_classes_or_in_another_order_is_refused():

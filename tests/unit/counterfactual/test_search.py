@@ -177,14 +177,15 @@ def test_a_walk_of_a_given_length_goes_so_far_and_says_whether_it_arrives():
     edits = blue(start, limit=1.5)
     for stop in ("suffix", "picture"):
         [way] = counterfactuals(layer, start, [edits], 2, stop=stop)
-        [again] = walks_of_length(layer, start, [edits], [way.done], 2, stop=stop)
-        same_walks(again, way, rtol=1e-6)
-        [half] = walks_of_length(layer, start, [edits], [way.done / 2], 2, stop=stop)
-        assert half.reached.tolist() == [False]
+        [again] = walks_of_length(layer, start, [edits], [way.done])
+        assert again.reached.tolist() == [False]  # nothing was looked for
+        same_walks(again.judged(stop, 2, 0.5), way, rtol=1e-6)
+        [half] = walks_of_length(layer, start, [edits], [way.done / 2])
+        assert half.judged(stop, 2, 0.5).reached.tolist() == [False]
     twins = [random_twin(edit, 0, 7, "map") for edit in edits]
-    [random] = walks_of_length(layer, start, [twins], [way.done], 2, fractions=(0.0, 1.0))
+    [random] = walks_of_length(layer, start, [twins], [way.done], fractions=(0.0, 1.0))
     assert random.done.tolist() == way.done.tolist()
-    assert random.reached.tolist() == [False]
+    assert random.judged("suffix", 2, 0.5).reached.tolist() == [False]
 
 
 def test_the_vector_to_blue_has_no_length_of_its_own():

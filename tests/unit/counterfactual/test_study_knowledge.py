@@ -63,11 +63,11 @@ def test_components_are_weighted_by_the_channels_of_their_class():
         "rectified": np.ones((3, 1, 1), np.float32),
         "multiplier": np.array([[1.0, 3.0], [2.0, -2.0], [4.0, 0.0]], np.float32),
     }
-    found = class_components(sets, "components_channel_k1", attribution, "channel", Windows(2, 2))
-    assert list(found) == [4, 6]
-    assert found[4].weights.tolist() == [1, 3]
-    assert found[6].weights.tolist() == [3, 0]  # −1 on average: the channel speaks against the class
-    assert found[6].windows == Windows(2, 2)
+    components = class_components(sets, "components_channel_k1", attribution, "channel", Windows(2, 2))
+    assert list(components) == [4, 6]
+    assert components[4].weights.tolist() == [1, 3]
+    assert components[6].weights.tolist() == [3, 0]  # −1 on average: the channel speaks against the class
+    assert components[6].windows == Windows(2, 2)
 
 
 def test_others_are_drawn_by_the_seed_and_each_once():

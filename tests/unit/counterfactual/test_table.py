@@ -37,17 +37,17 @@ def rows_of(ends: dict[int, tuple[int, int, int]], judged: int | None = None, **
     parts = []
     for image, (predicted, start, end) in ends.items():
         for fraction, decoded in ((0.0, start), (1.0, end)):
-            said = {
+            answers = {
                 "predicted": predicted,
                 "predicted_decoded": decoded,
                 "p_from_decoded": 0.002,
                 "p_to_decoded": 0.25 + fraction / 2,
             }
             if judged is not None:
-                said["predicted_judge"] = judged
+                answers["predicted_judge"] = judged
             place = {"image": image, "fraction": fraction, "lambda": fraction * image, "cells": int(fraction * image)}
             where = {"inside": fraction / 2, "area": 1 / 9}
-            parts.append({**base, **head, **place, **said, **where})
+            parts.append({**base, **head, **place, **answers, **where})
     return with_names(pd.DataFrame(parts), NAMES).assign(status="ok", reason="")
 
 
