@@ -122,7 +122,7 @@ def _problems(config: Config, source: Path) -> Iterator[str]:
         for name, entry in config[key].items():
             yield from _name_problems(f"{key}.{name}", section, entry, config)
     for key, section in sections_without_entries().items():
-        yield from _name_problems(key, section, config[key], config)
+        yield from _name_problems(key, section, config.get(key) or {}, config)
     if not config["datasets"] and any(_dataset_names(config)):
         yield "key 'datasets' is missing"
     for analysis in analyses().values():

@@ -62,6 +62,12 @@ def refused(config: dict[str, Any]) -> list[str]:
         ("studies/first/model", "nett", "'studies.first.model': unknown model 'nett'; nearest: net"),
         ("studies/first/dataset", "pears", "'studies.first.dataset': unknown dataset 'pears'; nearest: pairs"),
         ("studies/first/predicted_by", "nat", "'studies.first.predicted_by': unknown model 'nat'; nearest: net"),
+        ("counterfactual/judge", "nett", "'counterfactual.judge': unknown model 'nett'; nearest: net"),
+        ("counterfactual/reader", "nett", "'counterfactual.reader': unknown model 'nett'; nearest: net"),
+        ("counterfactual/judge", 3, "key 'counterfactual.judge' got 3 (int); expected string"),
+        ("counterfactual/cells", 0, "key 'counterfactual.cells': 0 "),
+        ("counterfactual/limit", float("nan"), "key 'counterfactual.limit': nan "),
+        ("counterfactual/limit", float("inf"), "key 'counterfactual.limit': inf is no finite number"),
         ("saliency/v", {**VIEW, "model": "nett"}, "'saliency.v.model': unknown model 'nett'; nearest: net"),
         (
             "saliency/v",
@@ -190,6 +196,14 @@ def refused(config: dict[str, Any]) -> list[str]:
 )
 def test_a_mistake_names_its_key_and_what_is_right(where: str, value: Any, message: str) -> None:
     assert refused(with_value(where, value))[0].startswith(f"config: {message}")
+
+
+def test_a_judge_is_another_model_than_the_explained_one() -> None:
+    config = with_value("counterfactual/judge", "net")
+    assert checked(config, SOURCE)["counterfactual"]["judge"] == "net"  # no study asks it
+    config["studies"]["first"]["counterfactual"] = [["3+7", "3+8"]]
+    message = "config: 'counterfactual.judge': 'net' is the explained model of 'studies.first': name another model"
+    assert refused(config) == [message]
 
 
 @pytest.mark.parametrize("entry", [{}, {"architecture": "resnet50", "weights": "IMAGENET1K_V1", "extract": None}])
