@@ -96,7 +96,7 @@ def reader_of(plan: Plan) -> str | None:
 
 
 def _named(plan: Plan, role: str) -> str | None:
-    model: str | None = plan.config["counterfactual"][role]
+    model: str | None = plan.config["counterfactual"].get(role)
     return model if plan.entries("counterfactual") else None
 
 
@@ -129,7 +129,7 @@ def counterfactual_tables(plan: Plan) -> Config:
 
 def problems(config: Config, _source: Path) -> Iterator[str]:
     """Refuse a judge that is the explained model of a study."""
-    judge = config["counterfactual"]["judge"]
+    judge = config["counterfactual"].get("judge")
     for name, entry in config["studies"].items():
         if judge is not None and entry.get("counterfactual") and entry["model"] == judge:
             yield f"'counterfactual.judge': {judge!r} is the explained model of 'studies.{name}': name another model"
