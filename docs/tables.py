@@ -228,15 +228,14 @@ def decoders(run: str) -> str:
 
 def counterfactuals(run: str) -> str:
     """Pictures of a run that edits turn into another class, by the model and the judge, beside random edits."""
-    ways, twins = _ways(run, "none"), _ways(run, "random")
+    ways = _ways(run, "none")
+    twins = _ways(run, "random")
     rows = []
     for key in dict.fromkeys(ways.index.droplevel("stop")):
         study, edit, direction = key
-        activations, picture, twin = (
-            ways.loc[(*key, "suffix")],
-            ways.loc[(*key, "picture")],
-            twins.loc[(*key, "picture")],
-        )
+        activations = ways.loc[(*key, "suffix")]
+        picture = ways.loc[(*key, "picture")]
+        twin = twins.loc[(*key, "picture")]
         rows.append(
             {
                 "study": study,
@@ -530,7 +529,8 @@ def readme_contrast() -> str:
 
 def readme_counterfactual() -> str:
     """Layer 3 of the default run: how often each edit turns a picture into B, as the model and the judge see it."""
-    ways, twins = _ways("default", "none"), _ways("default", "random")
+    ways = _ways("default", "none")
+    twins = _ways("default", "random")
     rows = []
     for edit, title in EDITS.items():
         way, twin = (of.loc[("pairs-layer3", *edit, "picture")] for of in (ways, twins))

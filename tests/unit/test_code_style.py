@@ -18,7 +18,14 @@ NO_NOUNS = {"found", "each", "own", "said", "told", "shown"}
 MOST_PARAMETERS = 7
 MOST_POSITIONAL = 4
 
-OPTIONS_BY_NAME = {"Study.__init__", "Study.concepts", "load_model", "smooth_attribution", "Sheet.text"}
+OPTIONS_BY_NAME = {
+    "Study.__init__",
+    "Study.concepts",
+    "Study.counterfactual",
+    "load_model",
+    "smooth_attribution",
+    "Sheet.text",
+}
 """Public functions whose options users set by name."""
 
 ONE_AFTER_THE_OTHER = {"Sequential", "apply", "must", "run", "naming", "section_settings", "recipe_settings"}

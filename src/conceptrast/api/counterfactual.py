@@ -82,6 +82,10 @@ class Counterfactual(Result):
         note = f"activations of {self.layer} are edited and decoded"
         return draw_counterfactual(self.stories, self.names, title, note)
 
+    def _figure(self) -> str:
+        """The strips; nothing if the reconstruction is not recognised, which the text says."""
+        return super()._figure() if self.kept else ""
+
     @property
     def weakness(self) -> str:
         """Why nothing is shown: the model does not recognise its class in the decoded picture."""
@@ -242,8 +246,8 @@ def move(
     pair = (predicted, target)
     options = SearchOptions(way.probability, way.limit, way.cells, precision)
     known = PairKnowledge(donors=_donors(evidence, layer, target), directions=directions)
-    edits = edits_towards(layer, [0], activations, pair, known, seed=evidence.options.seed, options=options)
-    subject = PairCounterfactuals(layer, np.zeros(1, np.int64), activations, pair, options)
+    edits = edits_towards(layer, [0], activations, pair=pair, known=known, seed=evidence.options.seed, options=options)
+    subject = PairCounterfactuals(layer, np.zeros(1, np.int64), activations, pair=pair, options=options)
     rows = with_names(subject.rows(edits), names)
     kept = bool(rows.loc[rows["fraction"] == 0, "predicted_decoded"].eq(predicted).all())
     return Counterfactual(
@@ -264,5 +268,5 @@ def _donors(evidence: Evidence, layer: DecodableLayer, target: int) -> Tensor | 
     if not len(images):
         return None
     batches = evidence.pictures.of(images, "pictures of the class")
-    found = activations_of(layer.model, layer.split, batches, evidence.options.precision)
-    return torch.cat([values for _, values in found]).to(device_of(layer.model))
+    arrays = activations_of(layer.model, layer.split, batches, evidence.options.precision)
+    return torch.cat([values for _, values in arrays]).to(device_of(layer.model))

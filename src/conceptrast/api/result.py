@@ -53,9 +53,12 @@ class Result(ABC):
 
     def _repr_html_(self) -> str:
         """Text, figure and table for a notebook; names of classes and files are escaped."""
+        table = self.table().head(ROWS).to_html(index=False, escape=True, border=0)
+        return f"<pre>{html.escape(str(self))}</pre>\n{self._figure()}\n{table}"
+
+    def _figure(self) -> str:
+        """The figure as HTML."""
         picture = io.BytesIO()
         self.plot().savefig(picture, format="png", dpi=self.dpi)
         encoded = base64.b64encode(picture.getvalue()).decode()
-        figure = f'<img alt="figure" style="max-width: 100%" src="data:image/png;base64,{encoded}">'
-        table = self.table().head(ROWS).to_html(index=False, escape=True, border=0)
-        return f"<pre>{html.escape(str(self))}</pre>\n{figure}\n{table}"
+        return f'<img alt="figure" style="max-width: 100%" src="data:image/png;base64,{encoded}">'

@@ -199,7 +199,13 @@ def concept_picture(
         added=cut(np.abs(alone.astype(float) - without), corner, side, shape).mean(axis=2),
         examples=np.stack([cut(_as_image(views[number]), blocks[number][0], side, shape) for number in best]),
         host=host,
-        edit=Edit("concept", concept.kind, f"{concept.kind} {concept.name}", layer.split.layer, change.cpu()),
+        edit=Edit(
+            "concept",
+            concept.kind,
+            origin=f"{concept.kind} {concept.name}",
+            layer=layer.split.layer,
+            change=change.cpu(),
+        ),
     )
 
 
@@ -267,14 +273,14 @@ def reading_summary(rows: pd.DataFrame) -> pd.DataFrame:
         [{'kind': 'ace', 'n_concepts': 2, 'right': 0.5, 'chance': 0.5}]
     """
     clear = rows[(rows["share"] >= MOSTLY) & rows["readable"].astype(bool)]
-    found = []
+    summaries = []
     for kind, group in clear.groupby("kind", sort=False):
         # A table that was read has numbers in place of digits.
         right = int((group["read"].astype(str) == group["shows"].astype(str)).sum())
         low, high = wilson_interval(right, len(group))
         frequent = float(group["shows"].value_counts(normalize=True).max())
-        found.append([kind, len(group), right / len(group), low, high, frequent])
-    return pd.DataFrame(found, columns=["kind", "n_concepts", "right", "low", "high", "chance"])
+        summaries.append([kind, len(group), right / len(group), low, high, frequent])
+    return pd.DataFrame(summaries, columns=["kind", "n_concepts", "right", "low", "high", "chance"])
 
 
 def _as_image(picture: Tensor) -> np.ndarray:

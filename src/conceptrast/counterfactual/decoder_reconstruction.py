@@ -110,18 +110,18 @@ def reconstruction_rows(
     return pd.concat(parts, ignore_index=True)
 
 
-def feature_distances(found: Tensor, wanted: Tensor) -> Tensor:
+def feature_distances(features: Tensor, wanted: Tensor) -> Tensor:
     """How far activations are from those that were wanted, relative to the length of these.
 
     Args:
-        found: ``P(D(a))`` ``[N, C, h, w]``, or one for all.
+        features: ``P(D(a))`` ``[N, C, h, w]``, or one for all.
         wanted: ``a`` ``[N, C, h, w]``.
 
     Example:
         >>> feature_distances(torch.zeros(1, 1, 1, 2), torch.tensor([[[[3.0, 4.0]]]]))
         tensor([1.])
     """
-    return (found - wanted).flatten(1).norm(dim=1) / wanted.flatten(1).norm(dim=1).clamp(min=1e-30)
+    return (features - wanted).flatten(1).norm(dim=1) / wanted.flatten(1).norm(dim=1).clamp(min=1e-30)
 
 
 def _similarity(pictures: Tensor, decoded: Tensor) -> dict[str, list[float]]:

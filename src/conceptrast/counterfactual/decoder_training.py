@@ -115,14 +115,14 @@ def reconstruction_errors(
     return pixels, relative_error(decoded_activations, activations)
 
 
-def relative_error(found: Tensor, wanted: Tensor) -> Tensor:
+def relative_error(features: Tensor, wanted: Tensor) -> Tensor:
     """Mean absolute error, relative to the mean absolute value of what is wanted.
 
     Example:
         >>> relative_error(torch.tensor([1.0, 1.0]), torch.tensor([2.0, 2.0]))
         tensor(0.5000)
     """
-    return (found - wanted).abs().mean() / wanted.abs().mean().clamp(min=1e-12)
+    return (features - wanted).abs().mean() / wanted.abs().mean().clamp(min=1e-12)
 
 
 def train_decoder(
@@ -273,9 +273,9 @@ def _step(state: _Training, views: Tensor, rate: float, draws: torch.Generator) 
         log_verdicts = state.split.suffix(again[count:]).float().log_softmax(dim=1)
     # The loss, and one step downhill.
     known = mixture.known
-    shown = torch.cat([decoded[:count], decoded[count:][known]])
+    drawn = torch.cat([decoded[:count], decoded[count:][known]])
     wanted = torch.cat([target, mixture.pictures[known]])
-    pixels, perceptual = reconstruction_errors(wanted, shown, activations, again[:count])
+    pixels, perceptual = reconstruction_errors(wanted, drawn, activations, again[:count])
     moved_error = relative_error(again[count:], moved)
     verdict_error = nn.functional.kl_div(log_verdicts, verdicts, reduction="batchmean")
     loss = pixels + state.options.perceptual * (perceptual + moved_error) + VERDICT * verdict_error

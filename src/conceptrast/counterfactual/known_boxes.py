@@ -73,11 +73,11 @@ def things_in_blocks(
     """
     if truth is None:
         return {}
-    found: dict[int, dict[Corner, str]] = {}
+    things: dict[int, dict[Corner, str]] = {}
     for concept, boxes in boxes_of(truth, images).items():
         centres = boxes[:, :2] + boxes[:, 2:] / 2
         cells = centres // CELL * CELL * np.array(shape) / np.array(view)
         for image, (top, left) in zip(images.tolist(), cells, strict=True):
             if np.isfinite(top):
-                found.setdefault(image, {})[Corner(int(top), int(left))] = concept
-    return found
+                things.setdefault(image, {})[Corner(int(top), int(left))] = concept
+    return things

@@ -65,15 +65,14 @@ class PairCounterfactuals:
                 self.activations,
                 [edits.twins[name] for name in kinds],
                 [walk.done for walk in walks],
-                self.pair[1],
-                stop=stop,
                 fractions=(0.0, 1.0),
                 options=self.options,
             )
             for name, walk, twin in zip(kinds, walks, chance, strict=True):
+                ended = twin.judged(stop, self.pair[1], self.options.probability)
                 parts += [
                     self._rows(walk, edits, name, stop, is_random=False),
-                    self._rows(twin, edits, name, stop, is_random=True),
+                    self._rows(ended, edits, name, stop, is_random=True),
                 ]
         return pd.concat(parts, ignore_index=True)
 

@@ -108,13 +108,21 @@ def edits_towards(
         seed: the seed of random edits.
         options: how far pictures are moved, and how.
     """
-    maker = _Maker(layer, images, activations, pair, known, seed, options)
-    found = PairEdits()
-    maker.add_transplants(found)
-    maker.add_swaps(found)
-    maker.add_vectors(found)
-    maker.add_gradients(found)
-    return found.sorted()
+    maker = _Maker(
+        layer=layer,
+        images=images,
+        activations=activations,
+        pair=pair,
+        known=known,
+        seed=seed,
+        options=options,
+    )
+    edits = PairEdits()
+    maker.add_transplants(edits)
+    maker.add_swaps(edits)
+    maker.add_vectors(edits)
+    maker.add_gradients(edits)
+    return edits.sorted()
 
 
 @dataclass(frozen=True)
@@ -129,11 +137,11 @@ class _Maker:
     seed: int
     options: SearchOptions
 
-    def add_transplants(self, found: PairEdits) -> None:
+    def add_transplants(self, pair_edits: PairEdits) -> None:
         """Cells of pictures of the second class."""
         name = ("transplant", NO_VECTOR)
         if self.known.donors is None:
-            found.missing[name] = self._few()
+            pair_edits.missing[name] = self._few()
             return
         evidence = (self._evidence(self.activations, self.pair), self._evidence(self.known.donors, self.pair[::-1]))
         try:
@@ -142,37 +150,39 @@ class _Maker:
                     self.layer.split,
                     values,
                     self.known.donors,
-                    (of_picture, evidence[1]),
-                    self.pair,
+                    evidence=(of_picture, evidence[1]),
+                    pair=self.pair,
                     cells=self.options.cells,
                     precision=self.options.precision,
                 )
                 for values, of_picture in zip(self.activations, evidence[0], strict=True)
             ]
         except NoEvidenceError as error:
-            found.missing[name] = str(error)
+            pair_edits.missing[name] = str(error)
             return
-        self._add_cells(found, name, f"cells of {self._class(1)}", [(one.change, one.order) for one in made])
+        self._add_cells(pair_edits, name, f"cells of {self._class(1)}", [(one.change, one.order) for one in made])
 
-    def add_swaps(self, found: PairEdits) -> None:
+    def add_swaps(self, pair_edits: PairEdits) -> None:
         """A component of the second class in place of one of the first."""
         name = ("swap", "component")
         if self.known.components is None or self.known.donors is None:
-            found.missing[name] = self._few() if self.known.donors is None else "a class of the pair has no components"
+            pair_edits.missing[name] = (
+                self._few() if self.known.donors is None else "a class of the pair has no components"
+            )
             return
         swap = best_swap(
             self.layer.split,
             self.activations,
             self.known.donors,
-            self.known.components,
-            self.pair[1],
+            components=self.known.components,
+            target=self.pair[1],
             precision=self.options.precision,
             batch_size=self.options.batch_size,
         )
         origin = f"{swap.component + 1} of {self._class(0)} to {swap.other + 1} of {self._class(1)}"
-        self._add_cells(found, name, origin, [(change, None) for change in swap.changes])
+        self._add_cells(pair_edits, name, origin, [(change, None) for change in swap.changes])
 
-    def add_vectors(self, found: PairEdits) -> None:
+    def add_vectors(self, pair_edits: PairEdits) -> None:
         """A vector at all positions, or where the evidence lies, or along the gradient."""
         for given in self.known.directions:
             self._check(given)
@@ -190,16 +200,16 @@ class _Maker:
                 product = gradients * values[:, None, None]
                 changes["gradient_times"] = [along(a, p, limit) for a, p in zip(self.activations, product, strict=True)]
             for kind, of_pictures in changes.items():
-                self._add_changes(found, (kind, direction), origin, of_pictures, random="vector")
+                self._add_changes(pair_edits, (kind, direction), origin, of_pictures, random="vector")
         for given in self.known.directions:
             if given.values.ndim == 3:
                 maps = [along(a, given.values.to(a), limit) for a in self.activations]
-                self._add_changes(found, ("map", given.name), given.origin, maps, random="map")
+                self._add_changes(pair_edits, ("map", given.name), given.origin, maps, random="map")
         for direction in VECTORS:
             if direction not in vectors:
-                found.missing[("located", direction)] = self._why_no_vector(direction)
+                pair_edits.missing[("located", direction)] = self._why_no_vector(direction)
 
-    def add_gradients(self, found: PairEdits) -> None:
+    def add_gradients(self, pair_edits: PairEdits) -> None:
         """Gradients of the log probability: by the rest of the network, and through the decoder."""
         shifts = latent_shift_gradients(
             self.layer.model,
@@ -215,7 +225,7 @@ class _Maker:
             ("latent_shift", f"log p({target}), decoded", shifts),
         ):
             changes = [along(a, g, self.options.limit) for a, g in zip(self.activations, maps, strict=True)]
-            self._add_changes(found, (kind, NO_VECTOR), origin, changes, random="map")
+            self._add_changes(pair_edits, (kind, NO_VECTOR), origin, changes, random="map")
 
     def _vectors(self, gradients: Tensor, evidence: Tensor) -> Mapping[str, tuple[str, np.ndarray]]:
         """Origin and values of every vector that is known."""
@@ -241,25 +251,27 @@ class _Maker:
         return {name: (origin, values) for name, (origin, values) in named.items() if np.any(values)}
 
     def _add_cells(
-        self, found: PairEdits, name: Name, origin: str, changes: Sequence[tuple[Tensor, Tensor | None]]
+        self, pair_edits: PairEdits, name: Name, origin: str, changes: Sequence[tuple[Tensor, Tensor | None]]
     ) -> None:
         """Add edits that put something else in the place of cells, if none of the pictures stays as it is."""
         if not all(bool(change.any()) for change, _ in changes):
-            found.missing[name] = "what would be put into a picture is there already"
+            pair_edits.missing[name] = "what would be put into a picture is there already"
             return
         edits = [self._edit(*name, origin, change, order) for change, order in changes]
-        found.add(edits, self._twins_of_pictures(edits))
+        pair_edits.add(edits, self._twins_of_pictures(edits))
 
-    def _add_changes(self, found: PairEdits, name: Name, origin: str, changes: Sequence[Tensor], random: str) -> None:
+    def _add_changes(
+        self, pair_edits: PairEdits, name: Name, origin: str, changes: Sequence[Tensor], random: str
+    ) -> None:
         """Add edits that are a change of their own for each picture, if none of them is zero."""
         if not all(bool(change.any()) for change in changes):
-            found.missing[name] = "the gradient of a picture is zero throughout, or its evidence"
+            pair_edits.missing[name] = "the gradient of a picture is zero throughout, or its evidence"
             return
         edits = [self._edit(*name, origin, change) for change in changes]
         twins = [
             random_twin(edit, self.seed, int(image), random) for edit, image in zip(edits, self.images, strict=True)
         ]
-        found.add(edits, twins)
+        pair_edits.add(edits, twins)
 
     def _twins_of_pictures(self, edits: Sequence[Edit]) -> list[Edit]:
         """The same cells of pictures of neither class; random vectors where there is no such picture."""
@@ -287,7 +299,9 @@ class _Maker:
             )
 
     def _evidence(self, activations: Tensor, pair: tuple[int, int]) -> Tensor:
-        return margin_evidence(self.layer.split, activations, pair, self.options.precision, self.options.batch_size)
+        return margin_evidence(
+            self.layer.split, activations, pair, precision=self.options.precision, batch_size=self.options.batch_size
+        )
 
     def _gradients(self) -> Tensor:
         return log_probability_gradients(
@@ -299,7 +313,7 @@ class _Maker:
         )
 
     def _edit(self, kind: str, direction: str, origin: str, change: Tensor, order: Tensor | None = None) -> Edit:
-        return Edit(kind, direction, origin, self.layer.split.layer, change.cpu(), order)
+        return Edit(kind, direction, origin=origin, layer=self.layer.split.layer, change=change.cpu(), order=order)
 
     def _class(self, place: int) -> str:
         return short(self.layer.model.class_names[self.pair[place]])

@@ -152,6 +152,11 @@ class Walk:
     probabilities: Mapping[str, np.ndarray]
     frames: Tensor
 
+    def judged(self, stop: str, target: int, probability: float) -> Walk:
+        """The same walk; ``reached`` says whether its ends have a class's probability, by the network of a stop."""
+        judge = "suffix" if stop == "suffix" else "decoded"
+        return replace(self, reached=self.probabilities[judge][:, -1, target] >= probability)
+
     def part(self, ways: slice) -> Walk:
         """The walk of some of the pictures."""
         return Walk(
@@ -204,9 +209,9 @@ def counterfactuals(
     Example: see :func:`conceptrast.api.study.Study.counterfactual`, which takes a picture.
     """
     together = _together(layer, activations, edits)
-    test = stop_test(layer, together, target, stop, options)
+    test = stop_test(layer, together, target, stop=stop, options=options)
     done, reached = search(test, len(together), together.starts.device)
-    return _walks(layer, together, (done, reached), fractions, len(activations), options)
+    return _walks(layer, together, ends=(done, reached), fractions=fractions, count=len(activations), options=options)
 
 
 def walks_of_length(
@@ -214,9 +219,7 @@ def walks_of_length(
     activations: Tensor,
     edits: Sequence[Sequence[Edit]],
     done: Sequence[np.ndarray],
-    target: int,
     *,
-    stop: str = "suffix",
     fractions: Sequence[float] = FRACTIONS,
     options: SearchOptions = DEFAULTS,
 ) -> list[Walk]:
@@ -227,16 +230,16 @@ def walks_of_length(
         activations: ``[N, C, h, w]``.
         edits: ``K`` kinds of edit, each with one edit for each picture.
         done: for each kind ``t`` ``[N]``.
-        target: the class that the pictures are moved towards.
-        stop: the network that says whether a picture has reached it, see :func:`stop_test`.
         fractions: the fractions of the way at which pictures are decoded.
         options: the precision and the batch size.
+
+    Returns:
+        For each kind of edit a walk, whose ``reached`` is false: nothing was looked for, see :meth:`Walk.judged`.
     """
     together = _together(layer, activations, edits)
     ends = torch.from_numpy(np.concatenate(done)).to(together.starts)
-    walks = _walks(layer, together, (ends, torch.zeros_like(ends)), fractions, len(activations), options)
-    judge = "suffix" if stop == "suffix" else "decoded"
-    return [replace(walk, reached=walk.probabilities[judge][:, -1, target] >= options.probability) for walk in walks]
+    nowhere = torch.zeros_like(ends, dtype=torch.bool)
+    return _walks(layer, together, ends=(ends, nowhere), fractions=fractions, count=len(activations), options=options)
 
 
 def _together(layer: DecodableLayer, activations: Tensor, edits: Sequence[Sequence[Edit]]) -> Edits:

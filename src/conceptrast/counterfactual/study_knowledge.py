@@ -90,16 +90,16 @@ def class_components(
         >>> class_components(sets, "components_position_k1", {}, "position", Windows())[4].weights
         array([1., 1.])
     """
-    found = {}
+    components = {}
     for number, target in enumerate(sets["classes"].tolist()):
         vectors = sets[name][number]
         weights = np.ones(vectors.shape[1])
         if weighting == "channel":
             of_class = attribution["target"] == target
-            own = {key: attribution[key][of_class] for key in ("rectified", "multiplier")}
-            weights = class_weights(own, weighting).ravel()
-        found[target] = ClassComponents(vectors, weights, windows)
-    return found
+            of_images = {key: attribution[key][of_class] for key in ("rectified", "multiplier")}
+            weights = class_weights(of_images, weighting).ravel()
+        components[target] = ClassComponents(vectors, weights, windows)
+    return components
 
 
 def drawn_others(predictions: pd.DataFrame, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -192,15 +192,15 @@ def best_swap(
     """
     # Where the components of both classes lie, and what those of the other class look like there.
     shape = (activations.shape[2], activations.shape[3])
-    own, other = components
-    codes = own.codes(activations)
-    donor_codes = other.codes(donors)
-    templates = [template(donors, donor_codes, number, other.windows) for number in range(len(other.vectors))]
+    first, second = components
+    codes = first.codes(activations)
+    donor_codes = second.codes(donors)
+    templates = [template(donors, donor_codes, number, second.windows) for number in range(len(second.vectors))]
 
     # Every component of the one in place of every component of the other.
     best: tuple[float, Swap] | None = None
-    for component in range(len(own.vectors)):
-        blocks = strongest_blocks(codes, component, own.windows, shape)
+    for component in range(len(first.vectors)):
+        blocks = strongest_blocks(codes, component, first.windows, shape)
         for number, part in enumerate(templates):
             moved = torch.stack(
                 [put_in(values, part, corner) for values, (corner, _) in zip(activations, blocks, strict=True)]

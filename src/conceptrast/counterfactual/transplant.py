@@ -22,6 +22,8 @@ DONOR_CELLS = 4
 """Positions of each donor that are tried as the first one, those with most evidence."""
 BEAM = 6
 """Transplants that are carried on after their first cell."""
+AT_ONCE = 256
+"""Activations that go through the rest of the network at once."""
 
 
 class NoEvidenceError(ConceptrastError):
@@ -90,7 +92,6 @@ def transplant(
     *,
     cells: int,
     precision: str = "float32",
-    batch_size: int = 256,
 ) -> Transplant:
     r"""The transplant of at most so many cells that brings a picture nearest to another class.
 
@@ -109,7 +110,6 @@ def transplant(
         pair: ``A`` and ``B``.
         cells: the largest number of cells.
         precision: precision of the rest of the network.
-        batch_size: activations that go through it at once.
 
     Raises:
         NoEvidenceError: no position of the donors speaks for their class.
@@ -119,7 +119,7 @@ def transplant(
 
     def margins(candidates: Tensor) -> Tensor:
         answers = []
-        for batch in candidates.split(batch_size):
+        for batch in candidates.split(AT_ONCE):
             with autocast(precision, batch.device):
                 logits = split.suffix(batch.contiguous(memory_format=torch.channels_last)).float()
             answers.append(logits[:, pair[1]] - logits[:, pair[0]])
@@ -151,9 +151,9 @@ def transplant(
         tried = torch.stack([_replaced(activations, donors[s.donor], s.sources(width, place)) for s, place in options])
         gained = margins(tried).tolist()
         for start in started:
-            own = [(margin, place) for margin, (s, place) in zip(gained, options, strict=True) if s is start]
-            if own:
-                start.places.append(max(own)[1])
+            margins_here = [(margin, place) for margin, (s, place) in zip(gained, options, strict=True) if s is start]
+            if margins_here:
+                start.places.append(max(margins_here)[1])
 
     # The best of all.
     ends = torch.stack([_replaced(activations, donors[s.donor], s.sources(width)) for s in started])
@@ -179,14 +179,14 @@ class _Started:
 
     def neighbours(self, height: int, width: int) -> list[int]:
         """Places that touch a replaced one and have a position of the donor."""
-        found = set()
+        near = set()
         for place in self.places:
             row, column = divmod(place, width)
             for y in range(max(row - 1, 0), min(row + 2, height)):
                 for x in range(max(column - 1, 0), min(column + 2, width)):
                     if 0 <= y + self.shift[0] < height and 0 <= x + self.shift[1] < width:
-                        found.add(y * width + x)
-        return sorted(found - set(self.places))
+                        near.add(y * width + x)
+        return sorted(near - set(self.places))
 
 
 def _replaced(activations: Tensor, donor: Tensor, cells: list[tuple[int, int]]) -> Tensor:

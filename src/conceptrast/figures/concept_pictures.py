@@ -43,7 +43,8 @@ def draw_concept_pictures(
         sheet.text(f"{picture.concept.kind} {short(picture.concept.name, 18)}", x, y - 0.08, size=10, weight="bold")
         for place, example in enumerate(picture.examples):
             down, across = divmod(place, 3)
-            left, top = x + across * (SMALL + GAP), y + 0.2 + down * (SMALL + GAP)
+            left = x + across * (SMALL + GAP)
+            top = y + 0.2 + down * (SMALL + GAP)
             sheet.picture(example, x=left, y=top, width=SMALL, height=SMALL)
         below = y + 0.2 + 2 * (SMALL + GAP) + 0.1
         sheet.picture(picture.patch, x=x, y=below, width=LARGE, height=LARGE)

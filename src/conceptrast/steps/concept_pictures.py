@@ -108,13 +108,13 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
         if not elsewhere.any():
             continue
         hosts = _Seen(others.views[elsewhere], others.activations[elsewhere])
-        found = [
-            concept_picture(study.layer, concept, of_class.activations, of_class.views, hosts.activations)
+        shown_concepts = [
+            concept_picture(study.layer, concept, of_class.activations, views=of_class.views, others=hosts.activations)
             for concept in concepts.of_class(target, of_class.activations)
         ]
         things = things_in_blocks(truth, ids, model.preprocess.size, study.positions)
         captions = []
-        for picture in found:
+        for picture in shown_concepts:
             shows, share = shown_thing(picture.blocks, ids.tolist(), things)
             answer = "" if reader is None else read(reader, picture.added)
             readable = reader is not None and shows in reader.class_names
@@ -129,10 +129,12 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
                 )
             )
             captions.append(_caption(shows if things else "", share, answer, readable))
-            write_animation(study, picture, hosts, target, predicted[predicted != target], folder)
+            write_animation(
+                study, picture, hosts, target=target, predicted=predicted[predicted != target], folder=folder
+            )
         name = model.class_names[target]
         title = f"{settings['study']}: concepts of {short(name, 40)}"
-        figure = draw_concept_pictures(found, captions, title, NOTE)
+        figure = draw_concept_pictures(shown_concepts, captions, title, NOTE)
         save_png(figure, folder.add(target, name, f"{target}-{slug(name)}.png"))
     write_table(pd.DataFrame(rows, columns=COLUMNS), outputs.concepts)
     folder.finish(outputs.manifest)
@@ -156,10 +158,10 @@ class _Concepts:
 
     def of_class(self, target: int, activations: Tensor) -> list[ClassConcept]:
         """Components first, then concepts of ACE, then hyperplanes."""
-        found = component_concepts(self.components[target]) if target in self.components else []
+        concepts = component_concepts(self.components[target]) if target in self.components else []
         for kind, name, vector in self.vectors.get(target, ()):
-            found.append(vector_concept(kind, name, vector, activations, self.windows))
-        return [concept for concept in found if concept.strength(activations).any()]
+            concepts.append(vector_concept(kind, name, vector, activations=activations, windows=self.windows))
+        return [concept for concept in concepts if concept.strength(activations).any()]
 
 
 class _Study:
@@ -189,10 +191,10 @@ class _Study:
         windows = Windows(**settings["pooling"])
         components = class_components(
             read_arrays(inputs.components),
-            settings["components"],
-            read_attributions(inputs.attribution),
-            settings["weighting"],
-            windows,
+            name=settings["components"],
+            attribution=read_attributions(inputs.attribution),
+            weighting=settings["weighting"],
+            windows=windows,
         )
         vectors: dict[int, list[tuple[str, str, np.ndarray]]] = {}
         if inputs.ace is not None:
@@ -227,7 +229,6 @@ def write_animation(
         hosts.activations[host : host + 1],
         [[picture.edit]],
         [np.ones(1)],
-        target,
         fractions=np.linspace(0, 1, FRAMES).tolist(),
     )
     story = story_of(walk, picture.edit, pixels(hosts.views[host]), pair)

@@ -94,8 +94,8 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     layer = open_layer(settings, inputs, pictures)
 
     def activations_of(images: Mapping[int, np.ndarray], what: str) -> dict[int, Tensor]:
-        found = class_activations(pictures, layer.split, images, settings["precision"], what=what)
-        return {target: values.to(device_of(model)) for target, values in found}
+        arrays = class_activations(pictures, layer.split, images, settings["precision"], what=what)
+        return {target: values.to(device_of(model)) for target, values in arrays}
 
     images = images_of({first for first, _ in pairs}, options["images"])
     activations = activations_of(images, "moving")
@@ -105,10 +105,10 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
         planes=Planes(inputs.hyperplanes, settings["hyperplane"], pairs) if inputs.hyperplanes else None,
         components=class_components(
             read_arrays(inputs.components),
-            settings["components"],
-            attribution,
-            settings["weighting"],
-            Windows(**settings["pooling"]),
+            name=settings["components"],
+            attribution=attribution,
+            weighting=settings["weighting"],
+            windows=Windows(**settings["pooling"]),
         ),
         cavs=read_arrays(inputs.ace) if inputs.ace else None,
         donors=activations_of(images_of({second for _, second in pairs}, DONORS), "donors"),
@@ -127,20 +127,20 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
             activations=activations[pair[0]],
             pair=pair,
             options=search,
-            boxes=boxes_that_tell(truth, pictures.table, pair, model.class_names, CELL),
+            boxes=boxes_that_tell(truth, pictures.table, pair, names=model.class_names, cell=CELL),
         )
         edits = edits_towards(
             layer,
             counterfactuals.images.tolist(),
             counterfactuals.activations,
-            pair,
-            known.of_pair(pair),
+            pair=pair,
+            known=known.of_pair(pair),
             seed=seed,
             options=search,
         )
         rows = counterfactuals.rows(edits).assign(judge=settings["judge_name"], status="ok", reason="")
         tables += [rows, *missing_rows(known.reasons(edits.missing, pair), pair)]
-        write_pictures(counterfactuals, edits, rows, pictures, settings, folder)
+        write_pictures(counterfactuals, edits, rows, pictures=pictures, settings=settings, folder=folder)
     write_table(with_names(join_shards(tables), model.class_names), outputs.counterfactual)
     folder.finish(outputs.manifest)
 

@@ -297,8 +297,10 @@ def test_what_a_study_finds_is_a_direction_for_a_counterfactual(pictures) -> Non
     strong = ACE | {"draws": 20, "significance": 0.5}
     directions = [study.contrast("red", 2, recipe=RECIPE).direction(), study.concepts("red", **strong).direction()]
     answer = study.counterfactual(pictures[0], 2, directions, frames=2)
-    assert [story.direction.name for story in answer.stories][-2:] == ["hyperplane", "cav"]
+    edits = {(edit, direction) for edit, direction in answer.table()[["edit", "direction"]].to_numpy().tolist()}
+    assert {("located", "hyperplane"), ("uniform", "cav"), ("gradient_times", "cav")} <= edits
     assert "&lt;b&gt;blue" in answer._repr_html_()
+    assert ("<img" in answer._repr_html_()) == answer.kept
     nothing = study.concepts(2, **(ACE | {"min_segments": 1000}))
     with pytest.raises(ConceptrastError, match="no significant concept speaks for <b>blue"):
         nothing.direction()
@@ -312,7 +314,7 @@ def test_a_decoder_is_trained_once_read_from_a_file_and_belongs_to_its_layer(pic
     assert study.decoder(options) is decoder
     assert seen(study) == []
     cc.write_decoder(decoder, tmp_path / "decoder.safetensors")
-    other = cc.Study(study.model, layer="1")
+    other = cc.Study(study.model, pictures, layer="1")
     answer = other.counterfactual(pictures[0], 2, decoder=tmp_path / "decoder.safetensors", frames=2)
     pd.testing.assert_frame_equal(answer.table(), study.counterfactual(pictures[0], 2, frames=2).table())
     with pytest.raises(ConfigError, match=r"needs a decoder: train one with study\.decoder\(\)"):

@@ -22,7 +22,8 @@ from conceptrast.contrast.hyperplanes import Hyperplane, random_hyperplane
 from conceptrast.contrast.images import drawn_images
 from conceptrast.contrast.mask import random_ranks
 from conceptrast.contrast.shift import draw_pairs
-from conceptrast.counterfactual.directions import random_directions
+from conceptrast.counterfactual.edits import Edit, random_twin
+from conceptrast.counterfactual.study_knowledge import drawn_others
 from conceptrast.data.digit_pairs import DigitPairs
 from conceptrast.data.digit_scenes import digit_pool, draw_scene
 from conceptrast.data.digits import digit_orders
@@ -67,7 +68,9 @@ DRAWN = {
     "CHANCE_SEGMENTS": ([3, 5, 74], [1954011807, 2283706234, 479610046]),
     "CHANCE_CAVS": ([3, 5, 74, 4], [3513635209, 2292882932, 2439609995]),
     "OTHER_IMAGES": ([3, 75], [3322270260, 99506902, 1771187938]),
-    "RANDOM_DIRECTIONS": ([3, 7, 1, 61], [2731538082, 94566113, 2678500683]),
+    "RANDOM_DIRECTIONS": ([3, 7, 61], [2827287550, 2452537137, 2273992169]),
+    "RANDOM_DONOR": ([3, 7, 63], [1500300260, 1118400098, 3497001537]),
+    "OTHER_PICTURES": ([3, 64], [2491200310, 1170096516, 810748066]),
     "AUTOENCODER_ORDER": ([3, 2, 93], [3330775285, 3039829054, 715127670]),
     "NORMAL_CODES": ([3, 2, 94], [55269214, 1914317536, 179089853]),
     "WATCHED_PICTURES": ([3, 95], [1334923715, 2768222066, 2477387217]),
@@ -99,7 +102,7 @@ SEED_ALONE = {
 SEED_AND_NUMBER = {
     "DIGIT_PAIRS_SPLIT", "DECODER_ROWS", "SLIDE_SPLIT", "DIGITS_SPLIT", "ROTATED_DIGITS_SPLIT", "COLLAGE_DIGITS",
     "OTHER_IMAGES", "WATCHED_PICTURES", "STRATIFIED_RESAMPLES", "LATENT_MAP", "SKETCH", "RESAMPLED_ENDS",
-    "SHUFFLED_ROTATIONS", "RESAMPLED_CURVES", "SHORTCUT_CHANCE",
+    "SHUFFLED_ROTATIONS", "RESAMPLED_CURVES", "SHORTCUT_CHANCE", "OTHER_PICTURES",
 }  # fmt: skip
 # [seed, class, 72 or 74, concept] is [seed, first, second, number] where second is 72 or 74 and concept is the number.
 # That takes 75 classes and 22 concepts of one class. Other numbers would change the committed scores of ACE.
@@ -115,12 +118,11 @@ KNOWN_LIBRARY_SEEDS = {
         "NETWORK_WEIGHTS", "NMF_START", "DECODER_WEIGHTS", "AUTOENCODER_WEIGHTS", "CRITIC_WEIGHTS", "CAM_LIBRARY",
         "REGRESSOR_WEIGHTS",
     },
-    ("seed", "epoch"): {"TRAINING_ORDER", "TRAINING_DROPOUT", "DECODER_ORDER"},
+    ("seed", "epoch"): {"TRAINING_ORDER", "TRAINING_DROPOUT", "DECODER_ORDER", "DECODER_EDITS"},
 }  # fmt: skip
 
 WORDS = range(2**32)
 VALUES = {
-    "vector or map": range(2),
     "selection": range(2),
     "split": range(2),
     "millionths": range(10_000, 1_000_000),
@@ -260,7 +262,8 @@ GIVEN = {
     "drawn_images": [6, 7, 21, 36],
     "random_ranks": [1, 4, 3, 0, 5, 2],
     "other_images": [3, 5, 7, 35],
-    "random_directions": [0.3129099905490875, -0.409170001745224],
+    "random_twin": [-0.9206500053405762, -1.0735000371932983],
+    "drawn_others": [0, 2, 3, 4],
     "split_held_out": [27, 6, 19],
     "random_maps": [[0.0, 1.0]],
     "elsewhere": [[4, 0]],
@@ -277,7 +280,7 @@ def of_functions():
     midog.validation = 0.3
     held_out = Features(np.arange(9.0).reshape(9, 1), np.arange(9)).split(target=5, share=0.4, seed=3)[1]
     noise = Smoothing(samples=1, seed=3).draw(np.array([7]), (3, 1, 1))
-    [direction] = random_directions("layer", (2, 1, 1), 3, [7])["random_map"]
+    twin = random_twin(Edit("map", "none", "one", "layer", torch.ones(2, 1, 1)), 3, 7, "map")
     return {
         "bootstrap_interval": bootstrap_interval(np.arange(9.0), resamples=5, seed=3),
         "class_images": class_images(predictions, 1, 4, seed=3, n_classes=2)[0][1].tolist(),
@@ -297,7 +300,8 @@ def of_functions():
         "drawn_images": drawn_images(np.arange(40), 5, 4, seed=3).tolist(),
         "random_ranks": random_ranks((1, 2, 3), 3, (5, 6)).ravel().tolist(),
         "other_images": other_images(predictions, [0], 4, seed=3)[0].tolist(),
-        "random_directions": direction.values.flatten().numpy().round(5).tolist(),  # noqa: PD011
+        "random_twin": twin.change.flatten().numpy().round(5).tolist(),
+        "drawn_others": drawn_others(predictions, seed=3)[0][:4].tolist(),
         "split_held_out": split_held_out(30, seed=3)[1].tolist(),
         "random_maps": random_maps(2, (1, 2), (1, 2), seed=3)[1].round(5).tolist(),
         "elsewhere": elsewhere(region, [3, 4, 1, 2]).nonzero().tolist(),

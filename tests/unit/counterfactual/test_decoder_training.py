@@ -43,9 +43,11 @@ def same(one, other):
 
 def test_it_learns_what_it_is_shown(model):
     split = SplitModel(model, "layer1")
-    options = DecoderOptions(epochs=40, batch_size=16, width=16, learning_rate=0.02, precision="float32")
+    options = DecoderOptions(epochs=60, batch_size=16, width=16, learning_rate=0.02, precision="float32")
     decoder, history = trained(model, split, options)
     assert history["loss"].iloc[-1] < history["loss"].iloc[0] / 2
+    for name in ("pixels", "perceptual", "moved", "verdict"):
+        assert history[name].iloc[-1] < history[name].iloc[0], name
     pictures = Pictures(DATASET, TABLE, model, batch_size=16)
     ids = TABLE[TABLE["split"] == "train"]["image"].to_numpy()
     rows = reconstruction_rows(

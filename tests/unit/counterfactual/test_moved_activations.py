@@ -26,13 +26,15 @@ def test_noise_has_the_stated_size_and_is_not_negative_where_rectified():
 def test_a_mixture_has_a_block_of_another_picture_and_the_same_pixels():
     """Each picture is its number throughout, in activations and pixels: two pixels stand for a position."""
     values = torch.arange(1.0, 9).view(8, 1, 1, 1)
-    activations, pictures = values.expand(8, 2, 6, 6), values.expand(8, 3, 12, 12)
+    activations = values.expand(8, 2, 6, 6)
+    pictures = values.expand(8, 3, 12, 12)
     mixture = mixed(activations, pictures, seeded())
     partners = set()
     for number in range(8):
         other = mixture.activations[number] != number + 1
         assert torch.equal(other[0], other[1])
-        rows, columns = other[0].any(dim=1), other[0].any(dim=0)
+        rows = other[0].any(dim=1)
+        columns = other[0].any(dim=0)
         assert int(other[0].sum()) == int(rows.sum()) * int(columns.sum())
         assert int(rows.sum()) <= 3
         assert int(columns.sum()) <= 3
@@ -56,7 +58,8 @@ def test_every_second_picture_gets_the_mean_of_the_block():
 
 
 def test_inputs_stay_and_the_seed_decides():
-    activations, pictures = torch.rand(4, 2, 4, 4), torch.rand(4, 3, 8, 8)
+    activations = torch.rand(4, 2, 4, 4)
+    pictures = torch.rand(4, 3, 8, 8)
     before = (activations.clone(), pictures.clone())
     one, other, third = (mixed(activations, pictures, seeded(seed)) for seed in (0, 0, 1))
     noisy(activations, True, seeded())

@@ -91,7 +91,8 @@ def test_the_component_that_decides_is_swapped_for_the_one_that_decides_there():
 
 def test_batches_change_nothing():
     torch.manual_seed(1)
-    pictures, donors = torch.rand(3, 3, 4, 4), torch.rand(4, 3, 4, 4)
+    pictures = torch.rand(3, 3, 4, 4)
+    donors = torch.rand(4, 3, 4, 4)
     components = (of_class(0, 1), of_class(1, 2))
     one, other = (best_swap(one_cell(), pictures, donors, components, 1, batch_size=size) for size in (1, 64))
     assert (one.component, one.other) == (other.component, other.other)
@@ -100,6 +101,7 @@ def test_batches_change_nothing():
 
 def test_nothing_is_negative_after_a_swap_of_rectified_activations():
     torch.manual_seed(2)
-    pictures, donors = torch.rand(3, 3, 4, 4), torch.rand(4, 3, 4, 4)
+    pictures = torch.rand(3, 3, 4, 4)
+    donors = torch.rand(4, 3, 4, 4)
     swap = best_swap(one_cell(), pictures, donors, (of_class(0), of_class(1)), 1)
     assert float((pictures + swap.changes).min()) > -1e-6

@@ -41,10 +41,10 @@ def test_the_one_cell_that_decides_is_replaced_by_the_one_that_decides_elsewhere
     """A's cell at (1, 2), B's at (3, 0) of the second donor: one cell makes B of A."""
     picture = planted(0, (1, 2))
     donors = torch.stack([planted(2, (0, 0)) + planted(1, (2, 2), value=0.2), planted(1, (3, 0), value=0.9)])
-    found = made(picture, donors, cells=1)
-    assert (found.donor, found.cells) == (1, 1)
-    assert found.change.any(dim=0).nonzero().tolist() == [[1, 2]]
-    moved = picture + found.change
+    result = made(picture, donors, cells=1)
+    assert (result.donor, result.cells) == (1, 1)
+    assert result.change.any(dim=0).nonzero().tolist() == [[1, 2]]
+    moved = picture + result.change
     assert one_cell().suffix(moved[None]).argmax().item() == 1
     assert torch.equal(moved, planted(1, (1, 2), value=0.9))
 
@@ -53,16 +53,16 @@ def test_all_cells_of_the_class_are_taken_away_in_order_and_with_one_shift():
     """A is in two cells beside each other, B in one: the first makes B as likely, the second takes the rest of A."""
     picture = planted(0, (1, 1), (1, 2), value=1.0)
     donors = planted(1, (2, 0), value=0.9)[None]
-    found = made(picture, donors, cells=2)
-    moved = picture + found.change
-    assert found.cells == 2
+    result = made(picture, donors, cells=2)
+    moved = picture + result.change
+    assert result.cells == 2
     assert not moved[0].any()
     assert float(moved[1].max()) == pytest.approx(0.9)
-    places = found.change.any(dim=0)
+    places = result.change.any(dim=0)
     assert places.nonzero().tolist() == [[1, 1], [1, 2]]
-    assert sorted(found.order[places].tolist()) == [0, 1]
+    assert sorted(result.order[places].tolist()) == [0, 1]
     # The way puts the whole first cell in before the second one begins.
-    edit = Edit("transplant", "none", "cells", "0", found.change, found.order)
+    edit = Edit("transplant", "none", "cells", "0", result.change, result.order)
     half = Edits.of(one_cell(), picture[None], [edit]).at(torch.tensor([0.5]))[0]
     assert int((half != picture).any(dim=0).sum()) == 1
 
@@ -71,23 +71,23 @@ def test_no_more_cells_than_there_are_and_they_touch():
     picture = torch.rand(3, 4, 4)
     donors = torch.rand(2, 3, 4, 4)
     for cells in (1, 3, 30):
-        found = made(picture, donors, cells)
-        assert found.cells <= min(cells, 16)
-        places = found.change.any(dim=0).nonzero().tolist()
-        assert len(places) == found.cells
+        result = made(picture, donors, cells)
+        assert result.cells <= min(cells, 16)
+        places = result.change.any(dim=0).nonzero().tolist()
+        assert len(places) == result.cells
         taken = [tuple(place) for place in places]
         for row, column in taken:
             near = [(y, x) for y, x in taken if max(abs(y - row), abs(x - column)) == 1]
-            assert near or found.cells == 1
+            assert near or result.cells == 1
 
 
-def test_more_cells_never_make_the_first_one_another():
-    """The margin of the best single cell is that of trying all the pairs that are tried, by hand."""
+def test_the_first_cell_is_the_best_of_all_that_are_tried():
+    """Four places of the picture and four of the donor: the largest margin of these pairs, one by one."""
     torch.manual_seed(0)
     picture = torch.rand(3, 4, 4)
     donors = torch.rand(1, 3, 4, 4)
-    found = made(picture, donors, cells=1)
-    logits = one_cell().suffix((picture + found.change)[None])[0]
+    result = made(picture, donors, cells=1)
+    logits = one_cell().suffix((picture + result.change)[None])[0]
     best = -torch.inf
     evidence = [margin_evidence(one_cell(), a, p)[0] for a, p in ((picture[None], PAIR), (donors, PAIR[::-1]))]
     for place in evidence[0].flatten().topk(4).indices.tolist():

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from conceptrast.counterfactual.directions import Direction
+from conceptrast.counterfactual.edits import Edit
 from conceptrast.counterfactual.story import Story
 from conceptrast.figures.counterfactual import draw_counterfactual, heat
 from conceptrast.figures.counterfactual_animation import animation, save_gif
@@ -15,15 +15,15 @@ from conceptrast.figures.counterfactual_animation import animation, save_gif
 RNG = np.random.default_rng(0)
 
 
-def story(frames: int = 5, side: int = 12) -> Story:
+def story(frames: int = 5, side: int = 12, kind: str = "latent_shift", direction: str = "none") -> Story:
     pictures = RNG.integers(0, 255, (frames, side, side, 3), np.uint8)
     probabilities = np.linspace([0.9, 0.1], [0.2, 0.8], frames)
-    direction = Direction("latent_shift", "log p(B), decoded", "layer3", torch.ones(3))
     return Story(
-        direction=direction,
+        edit=Edit(kind, direction, "log p(B), decoded", "layer3", torch.ones(3, 2, 2)),
         original=pictures[0],
         frames=pictures,
         lambdas=np.linspace(0, 0.4, frames),
+        cells=np.arange(frames),
         suffix=probabilities,
         decoded=probabilities,
         reached=True,
@@ -44,11 +44,15 @@ def test_a_map_without_change_is_dark():
 
 
 def test_a_strip_shows_at_most_six_frames_and_names_both_classes():
-    figure = draw_counterfactual([story(13), story(13)], ["cat, feline", "dog"], "title", "note")
+    figure = draw_counterfactual(
+        [story(13), story(13, kind="located", direction="cav")], ["cat, feline", "dog"], "title", "note"
+    )
     labels = [text.get_text() for text in figure.axes[0].texts]
     assert sum(text.startswith("λ ") for text in labels) == 12
     assert "p(A), A = cat" in labels
-    assert labels.count("picture is B at λ = 0.40") == 2
+    assert labels.count("picture is B at λ = 0.40\n12 positions") == 2
+    assert {"latent shift", "log p(B), decoded", "located"} <= set(labels)
+    assert any(text.startswith("cav: log p(B)") for text in labels)
     assert len(figure.axes[0].images) == 2 * (6 + 2)
 
 
