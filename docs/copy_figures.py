@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 FIGURES = {
     "ace.png": "pairs-layer3/ace/7-3-7.png",
+    "bias-cause.png": "latent_bias/digits/cause.png",
     "class-card.png": "pairs-layer3/cards/7-3-7.png",
     "contrast.png": "pairs-layer3/contrasts/7-3-7-not-8-3-8.png",
     "counterfactual.gif": "pairs-layer3/counterfactuals/8-3-8-to-7-3-7-transplant.gif",

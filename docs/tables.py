@@ -633,7 +633,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "imagenette-dff": lambda: factorizations("imagenette"),
     "imagenette-maps": lambda: maps("imagenette"),
     "bias": lambda: biases("default"),
-    "pets": lambda: biases("pets"),
     "imagenette-shift": lambda: shifts("imagenette"),
     "imagenette-mask": lambda: masks("imagenette"),
     "imagenette-insertion": lambda: insertions("imagenette"),

@@ -19,6 +19,7 @@ MOST_PARAMETERS = 7
 MOST_POSITIONAL = 4
 
 OPTIONS_BY_NAME = {
+    "RotatedPair.__init__",
     "Study.__init__",
     "Study.concepts",
     "Study.counterfactual",

@@ -138,6 +138,7 @@ class ConceptPicture:
         blocks: for every picture of the class the block in which it is strongest.
         alone: ``[H, W, 3]`` uint8: decoded on the class's background.
         patch: ``[p, q, 3]`` uint8: the part of it that shows the concept.
+        added: ``[p, q]``: how much the concept changes this part of the empty picture, mean over colours, 0 to 255.
         examples: ``[E, p, q, 3]`` uint8: the parts of real pictures in which the concept is strongest.
         host: number of the other picture that lacks it most.
         edit: the concept put into that picture.
@@ -147,6 +148,7 @@ class ConceptPicture:
     blocks: list[tuple[Corner, int]]
     alone: np.ndarray
     patch: np.ndarray
+    added: np.ndarray
     examples: np.ndarray
     host: int
     edit: Edit
@@ -183,8 +185,8 @@ def concept_picture(
     corner = middle(side, shape)
     empty = background(activations)
     with autocast(precision, activations.device):
-        pictures, _ = layer.decoded_logits(put_in(empty, part, corner)[None])
-    alone = _as_image(pictures[0])
+        pictures, _ = layer.decoded_logits(torch.stack([empty, put_in(empty, part, corner)]))
+    without, alone = (_as_image(picture) for picture in pictures)
     # In a picture that lacks it.
     host = int(concept.strength(others).flatten(1).amax(dim=1).argmin())
     change = put_in(others[host], part, free_place(others[host], empty, side)) - others[host]
@@ -194,6 +196,7 @@ def concept_picture(
         blocks=blocks,
         alone=alone,
         patch=cut(alone, corner, side, shape),
+        added=cut(np.abs(alone.astype(float) - without), corner, side, shape).mean(axis=2),
         examples=np.stack([cut(_as_image(views[number]), blocks[number][0], side, shape) for number in best]),
         host=host,
         edit=Edit(
@@ -238,15 +241,14 @@ def cut(image: np.ndarray, corner: Corner, side: int, shape: tuple[int, int]) ->
 
 
 @torch.inference_mode()
-def read(reader: Model, patch: np.ndarray) -> str:
-    """The class that another network gives a patch; its greys are spread over the whole range first.
+def read(reader: Model, added: np.ndarray) -> str:
+    """The class that another network gives to what a concept adds to an empty picture, spread over the whole range.
 
     Args:
         reader: the network, which has not seen the explained one.
-        patch: ``[p, q, 3]`` uint8.
+        added: ``[p, q]``, not negative.
     """
-    grey = patch.astype(float).mean(axis=2)
-    spread = (grey - grey.min()) / max(float(np.ptp(grey)), 1e-9)
+    spread = added / max(float(added.max()), 1e-9)
     image = Image.fromarray((255 * spread).round().astype(np.uint8)).convert("RGB")
     height, width = reader.preprocess.size
     view = reader.preprocess.view(image.resize((width, height), Image.Resampling.BILINEAR))

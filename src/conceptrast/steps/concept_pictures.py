@@ -116,7 +116,7 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
         captions = []
         for picture in shown_concepts:
             shows, share = shown_thing(picture.blocks, ids.tolist(), things)
-            answer = "" if reader is None else read(reader, picture.patch)
+            answer = "" if reader is None else read(reader, picture.added)
             readable = reader is not None and shows in reader.class_names
             concept = picture.concept
             rows.append(

@@ -33,15 +33,17 @@ def test_angles_of_every_epoch_stay_in_the_ranges_of_the_condition(biased):
 
 
 def test_angles_follow_seed_and_epoch_and_views_follow_the_angles():
-    one, again, other = redrawn(seed=3), redrawn(seed=3), redrawn(seed=4)
+    one = redrawn(seed=3)
+    again = redrawn(seed=3)
+    other = redrawn(seed=4)
     assert one.of_epoch(2).table.equals(again.of_epoch(2).table)
     assert not one.of_epoch(2).table.equals(one.of_epoch(1).table)
     assert not one.of_epoch(2).table.equals(other.of_epoch(2).table)
     first, second = (torch.cat(list(one.of_epoch(epoch).in_order())) for epoch in (1, 2))
     assert not torch.equal(first, second)
-    own = torch.cat(list(one.in_order()))
+    views = torch.cat(list(one.in_order()))
     plain = TrainingPictures(one.dataset, one.table, one.preprocess, 8)
-    assert torch.equal(own, torch.cat(list(plain.in_order())))
+    assert torch.equal(views, torch.cat(list(plain.in_order())))
     assert plain.of_epoch(7) is plain
 
 
@@ -57,7 +59,8 @@ def test_an_autoencoder_learns_from_new_angles_and_is_watched_at_those_of_the_in
     pictures = redrawn()
     train_autoencoder(Autoencoder(8), pictures, AutoencoderOptions(2, 0, 0, batch_size=12))
     rows = split_held_out(40, 0)
-    learnt, watched = seen[0::2], seen[1::2]
+    learnt = seen[0::2]
+    watched = seen[1::2]
     for epoch, (rotation, order) in enumerate(learnt, start=1):
         assert np.array_equal(rotation, pictures.of_epoch(epoch).table["rotation"])
         assert set(order) == set(rows.training)

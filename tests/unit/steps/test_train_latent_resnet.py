@@ -27,7 +27,8 @@ def carried_out(tmp_path, redraw=False, **model):
     options = {"epochs": 1, "batch_size": 8, "learning_rate": 0.05, "precision": "float32", "dataset": ""}
     entry = {"input_size": 32, "seed": 5, "train": options, **model}
     settings = {"model": entry, "dataset": ENTRY, "seed": 3, "precision": "float32", "redraw": redraw}
-    weights, history = tmp_path / "w.safetensors", tmp_path / "h.csv"
+    weights = tmp_path / "w.safetensors"
+    history = tmp_path / "h.csv"
     call(step.main, settings, index=index, class_names=names, weights=weights, history=history)
     assert len(read_table(history)) == 1
     assert {path.name for path in tmp_path.iterdir()} == {"index.parquet", "names.json", "w.safetensors", "h.csv"}

@@ -157,9 +157,9 @@ def latent_bias_tables(plan: Plan) -> Config:
 def resnet_model(plan: Plan, bias: str, seed: int) -> Config:
     """The plain classifier of a comparison, as an entry of ``models``."""
     entry = plan.entries("bias")[bias]
-    own = ("architecture", "weights", "input_size")
-    options = {key: value for key, value in entry["resnet"].items() if key not in own}
-    model = {key: entry["resnet"][key] for key in own if entry["resnet"].get(key) is not None}
+    model_keys = ("architecture", "weights", "input_size")
+    options = {key: value for key, value in entry["resnet"].items() if key not in model_keys}
+    model = {key: entry["resnet"][key] for key in model_keys if entry["resnet"].get(key) is not None}
     return {
         "input_size": entry["size"],
         **model,
