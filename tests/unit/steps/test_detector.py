@@ -66,7 +66,11 @@ def test_a_cell_is_decoded_and_moved_to_the_other_class(fitted: tuple[Path, dict
         "pairs": [["hard negative", "mitotic figure"]],
         "components": "components_position_k1",
         "decoder": {**size, "perceptual": 0.1, "width": 16, "precision": "float32"},
-        "counterfactual": {"images": 2, "probability": 0.5, "limit": 1.0, "frames": 3},
+        "weighting": "position",
+        "pooling": {"kernel": 1, "stride": 1},
+        "judge": None,
+        "judge_name": "",
+        "counterfactual": {"images": 2, "probability": 0.5, "limit": 1.0, "cells": 2, "frames": 3},
     }
     made = {name: folder / name for name in ("decoder.safetensors", "decoder.csv", "reconstruction.csv")}
     call(predict.main, settings, **opened, predictions=folder / "predictions.parquet")
