@@ -9,16 +9,17 @@ from snakemake.utils import min_version
 min_version("9.0")
 
 
-# A configuration stands for itself: `--configfile` would otherwise be merged into the default one.
+# A configuration stands for itself: `--configfile` would otherwise be merged into the default one. The path is absolute,
+# because on a cluster the Snakemake that a job starts is in the run's folder already.
 if not workflow.overwrite_configfiles:
 
-    configfile: "config/config.yaml"
+    configfile: f"{workflow.basedir}/config/config.yaml"
 
 
 include: "workflow/rules/common.smk"
 
 
-# Absolute: on a cluster, the Snakemake that a job starts is in there already.
+# Absolute for the same reason.
 workdir: f"{workflow.basedir}/{PLAN.folder}"
 
 
