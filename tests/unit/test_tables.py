@@ -90,7 +90,7 @@ def test_tests_of_maps_are_headlines_by_view_kind_method_and_chance() -> None:
     ("table", "column", "headline", "other", "number"),
     [
         ("mask", "share", 0.1, 0.3, "p_from_mean"),
-        ("counterfactual", "to_name", "all", "3+7", "found"),
+        ("counterfactual", "to_name", "all", "3+7", "judged"),
         ("ace_recovery", "class_name", "all classes", "3+7", "n_found"),
     ],
 )

@@ -17,7 +17,7 @@ import yaml
 from conceptrast.base.errors import ConfigError
 from conceptrast.models.published import torchvision_classifiers
 from conceptrast.plan.analyses.bias import networks
-from conceptrast.plan.before_start import missing, too_many_shards, unknown_classes
+from conceptrast.plan.before_start import judges_of_other_classes, missing, too_many_shards, unknown_classes
 from conceptrast.plan.plan import Plan, prepare_environment
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -520,3 +520,56 @@ def test_an_edit_of_a_method_reruns_the_views_that_use_it(inside: Path) -> None:
     assert after[0] == before[0]
     assert after[1][0] != before[1][0]
     assert after[1][1] != before[1][1]
+
+
+def judged(judge: dict[str, Any]) -> Plan:
+    """A run whose counterfactuals another model judges."""
+    config = {
+        "run": "small",
+        "datasets": {
+            "pairs": {"kind": "digit_pairs", "train": 20, "validation": 10},
+            "digits": {"kind": "digits", "train": 20, "validation": 10},
+        },
+        "models": {"net": {"architecture": "resnet10", "train": {"dataset": "pairs"}}, "other": judge},
+        "studies": {
+            "first": {"model": "net", "dataset": "pairs", "layer": "layer3", "counterfactual": [["3+7", "3+8"]]},
+            "second": {"model": "net", "dataset": "pairs", "layer": "layer3"},
+        },
+        "counterfactual": {"judge": "other"},
+    }
+    return Plan.read(config, SOURCE)
+
+
+def test_a_judge_of_other_classes_is_refused_before_the_start(inside: Path) -> None:
+    message = (
+        "'counterfactual.judge': 'other' has other classes than 'net', the model of 'studies.first': a judge needs the "
+        "same classes in the same order"
+    )
+    backwards = list(reversed(PAIRS.split(", ")))
+    for other in (
+        {"architecture": "lenet", "train": {"dataset": "digits"}},
+        {"architecture": "resnet10", "class_names": backwards},
+        {"architecture": "resnet50", "weights": "IMAGENET1K_V1"},
+    ):
+        assert judges_of_other_classes(judged(other), JOB) == [message]
+    for same in ({"architecture": "resnet10", "train": {"dataset": "pairs"}}, {"architecture": "resnet10"}):
+        assert judges_of_other_classes(judged(same), JOB) == []
+    assert judges_of_other_classes(judged({"architecture": "lenet", "train": {"dataset": "digits"}}), []) == []
+
+
+def test_a_judge_is_trained_missed_and_counted_like_the_explained_model(inside: Path) -> None:
+    trained = judged({"architecture": "resnet10", "seed": 1, "train": {"dataset": "pairs"}})
+    assert trained.trained_models == ["net", "other"]
+    assert trained.settings("counterfactual", study="first")["judge_name"] == "other"
+    assert "conceptrast.models.lenet" in judged({"architecture": "lenet"})._modules("counterfactual", study="first")
+    lacking = judged({"architecture": "resnet10", "weights": "mine.pth"})
+    assert [line.partition(":")[0] for line in missing(lacking, JOB)] == ["model 'other'"]
+    assert missing(lacking, [{"dataset": "pairs"}]) == []
+
+
+def test_without_counterfactuals_nobody_is_asked(inside: Path) -> None:
+    plan = plan_of({"architecture": "resnet10"}, counterfactual=[["3+7", "3+8"]])
+    settings = plan.settings("counterfactual", study="first")
+    assert (settings["judge"], settings["judge_name"]) == (None, "")
+    assert plan.settings("concept_pictures", study="first")["reader"] is None
+    assert judges_of_other_classes(plan, JOB) == []
