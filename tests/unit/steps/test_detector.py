@@ -13,7 +13,7 @@ import torch
 from conceptrast.base.files import read_json, read_table, write_arrays
 from conceptrast.models.opening import open_model
 from conceptrast.models.split import SplitModel
-from conceptrast.steps import counterfactual, counterfactual_tables, decoder, index, predict, train
+from conceptrast.steps import concept_pictures, counterfactual, counterfactual_tables, decoder, index, predict, train
 from conceptrast.steps.runner import call
 
 from ..models.faster_rcnn import faster_rcnn
@@ -68,6 +68,8 @@ def test_a_cell_is_decoded_and_moved_to_the_other_class(fitted: tuple[Path, dict
         "decoder": {**size, "perceptual": 0.1, "width": 16, "precision": "float32"},
         "weighting": "position",
         "pooling": {"kernel": 1, "stride": 1},
+        "images_per_class": 3,
+        "reader": None,
         "judge": None,
         "judge_name": "",
         "counterfactual": {"images": 2, "probability": 0.5, "limit": 1.0, "cells": 2, "frames": 3},
@@ -78,30 +80,54 @@ def test_a_cell_is_decoded_and_moved_to_the_other_class(fitted: tuple[Path, dict
     call(decoder.main, settings, **files, **opened)
     components = np.random.default_rng(0).random((2, 1, 2048), np.float32)
     write_arrays(folder / "components.npz", {"classes": np.arange(2), "components_position_k1": components})
+    nothing = {name: np.zeros(0, np.float32) for name in ("raw", "rectified", "multiplier")}
+    write_arrays(folder / "attribution.npz", {name: np.zeros(0, np.int64) for name in ("image", "target")} | nothing)
+    known = {
+        "predictions": folder / "predictions.parquet",
+        "decoder": made["decoder.safetensors"],
+        "components": folder / "components.npz",
+        "attribution": [folder / "attribution.npz"],
+        "hyperplanes": [],
+    }
     call(
         counterfactual.main,
         settings,
         **opened,
-        predictions=folder / "predictions.parquet",
-        decoder=made["decoder.safetensors"],
-        components=folder / "components.npz",
+        **known,
         counterfactual=folder / "counterfactual.csv",
         pictures=folder / "pictures",
         manifest=folder / "pictures.csv",
-        hyperplanes=[],
     )
-    tables = [folder / "tables" / name for name in ("decoder.csv", "counterfactual.csv")]
+    call(
+        concept_pictures.main,
+        settings,
+        **opened,
+        **known,
+        concepts=folder / "concepts.csv",
+        pictures=folder / "concepts",
+        manifest=folder / "concept_pictures.csv",
+    )
+    names = ("decoder.csv", "counterfactual.csv", "concept_pictures.csv", "concept_reading.csv")
+    tables = [folder / "tables" / name for name in names]
     call(
         counterfactual_tables.main,
         {"studies": ["cells"]},
         reconstructions=[made["reconstruction.csv"]],
         counterfactuals=[folder / "counterfactual.csv"],
+        concepts=[folder / "concepts.csv"],
         tables=tables,
     )
     rows = read_table(folder / "counterfactual.csv")
-    assert set(rows["direction"]) == {"gradient", "latent_shift", "component", "random_vector", "random_map"}
-    assert set(rows["from_name"]) == {"hard negative"}
-    assert rows[["p_from", "p_to", "p_from_decoded", "p_to_decoded"]].stack().between(0, 1).all()
+    edits = set(rows.loc[rows["status"] == "ok", "edit"])
+    assert edits == {"transplant", "swap", "uniform", "gradient", "latent_shift"}
+    assert set(rows["baseline"].dropna()) == {"none", "random"}
+    # A bias alone names one of the cells: no position speaks for it.
+    skipped = rows[rows["status"] == "skipped"].set_index(["edit", "direction"])["reason"]
+    assert skipped["located", "component"] == "the gradient of a picture is zero throughout, or its evidence"
+    assert rows.query("edit == 'transplant'")["cells"].dropna().between(0, 2).all()
+    assert rows["inside"].isna().all()
+    assert set(rows["from_name"].dropna()) == {"hard negative"}
+    assert rows[["p_from", "p_to", "p_from_decoded", "p_to_decoded"]].dropna().stack().between(0, 1).all()
     files = read_table(folder / "pictures.csv")["file"].tolist()
     assert sorted(path.name for path in (folder / "pictures").iterdir()) == sorted(files)
     assert all((folder / "pictures" / name).stat().st_size < 2**20 for name in files if name.endswith(".gif"))
