@@ -64,7 +64,6 @@ rule latent_bias:
         figures=[bias_figure(figure) for figure in BIAS_FIGURES],
     log:
         "logs/latent_bias/{bias}.log",
-    priority: 5  # others wait for it: early
     resources:
         **needs(3000),
     params:

@@ -26,7 +26,7 @@ NO_VECTOR = "none"
 """The direction of an edit that goes along no vector."""
 
 RANDOM_BASELINE = "random"
-"""The value of the column ``baseline`` for random edits of the same place and size."""
+"""The value of the column ``baseline`` for random edits of the same place."""
 
 STOPS = ("suffix", "picture")
 """The network that has to name the class: its rest, after the layer, or the whole network on the decoded picture."""
