@@ -431,11 +431,14 @@ def _over_seeds(means: Mapping[str, float], training: pd.Series, name: str, form
 
 
 def spread(run: str) -> str:
-    """The numbers of every claim about a run that was repeated with several seeds."""
+    """The numbers of every claim about a run that was repeated with several seeds, of those that are still made."""
     rows = []
     previous = ""
-    claims = table(run, "claims").groupby(["sentence", "metric", "relation", "bound"], sort=False)
-    for (sentence, metric, relation, _), part in claims:
+    claims = table(run, "claims")
+    claims = claims[claims["sentence"].isin(claimed_sentences())]
+    for (sentence, metric, relation, _), part in claims.groupby(
+        ["sentence", "metric", "relation", "bound"], sort=False
+    ):
         rows.append(
             {
                 "sentence": "" if sentence == previous else sentence,
@@ -447,6 +450,11 @@ def spread(run: str) -> str:
         )
         previous = sentence
     return markdown(pd.DataFrame(rows))
+
+
+def claimed_sentences() -> set[str]:
+    """The sentences that docs/claims.csv lists."""
+    return set(pd.read_csv(ROOT / "docs" / "claims.csv")["sentence"])
 
 
 def _number_of_claim(text: str) -> str:

@@ -139,7 +139,9 @@ def test_the_spread_of_claims_over_seeds(monkeypatch: pytest.MonkeyPatch) -> Non
         {**row, **cells},
         {**row, **cells},
     ]
-    monkeypatch.setattr(TABLES, "table", lambda run, name: pd.DataFrame(rows))
+    gone = {**row, **cells, "sentence": "It was said before."}
+    monkeypatch.setattr(TABLES, "table", lambda run, name: pd.DataFrame([*rows, gone]))
+    monkeypatch.setattr(TABLES, "claimed_sentences", lambda: {"It reads."})
     assert TABLES.spread("seeds").splitlines()[2:] == [
         "| It reads. | net/accuracy | 0.25 to 1 | >= 0.5 | 1 of 2 |",
         "|  | swap_rate_mean in shift (a / b) | 0.75 | >= 0.5 | 2 of 2 |",
