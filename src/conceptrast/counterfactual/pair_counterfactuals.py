@@ -39,8 +39,7 @@ class PairCounterfactuals:
     boxes: Mapping[int, Box] = field(default_factory=dict)
 
     def rows(self, edits: PairEdits) -> pd.DataFrame:
-        """What all networks say on every way, by edit and stop, beside random edits of the same
-        place.
+        """What all networks say on every way, by edit and stop, beside random edits of the same place.
 
         Args:
             edits: the edits of the pictures.

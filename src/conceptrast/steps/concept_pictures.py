@@ -15,8 +15,6 @@ from torch import Tensor
 from conceptrast.base.files import read_arrays, read_table, write_table
 from conceptrast.base.names import short, slug
 from conceptrast.base.progress import progress
-from conceptrast.concepts.attributed_images import read_attributions
-from conceptrast.contrast.hyperplane_shards import Planes
 from conceptrast.contrast.pairs import named_pairs
 from conceptrast.counterfactual.concept_pictures import (
     MOSTLY,
@@ -29,11 +27,11 @@ from conceptrast.counterfactual.concept_pictures import (
     vector_concept,
 )
 from conceptrast.counterfactual.decodable_layer import DecodableLayer
-from conceptrast.counterfactual.decoder import read_decoder
+from conceptrast.counterfactual.decoder import Decoder, read_decoder
 from conceptrast.counterfactual.known_boxes import things_in_blocks
 from conceptrast.counterfactual.search import walks_of_length
 from conceptrast.counterfactual.story import story_of
-from conceptrast.counterfactual.study_knowledge import class_components, drawn_others
+from conceptrast.counterfactual.study_knowledge import drawn_others
 from conceptrast.counterfactual.swap import ClassComponents, Windows
 from conceptrast.data.selection import class_images
 from conceptrast.data.view_pixels import pixels
@@ -45,8 +43,9 @@ from conceptrast.models.inference import device_of
 from conceptrast.models.opening import open_model
 from conceptrast.models.pictures import Pictures
 from conceptrast.models.split import SplitModel
+from conceptrast.steps.decoded_study import DecodedStudyInputs
 from conceptrast.steps.figure_folder import CLASSES, FigureFolder
-from conceptrast.steps.opening import PictureInputs, open_pictures
+from conceptrast.steps.opening import open_pictures
 from conceptrast.steps.runner import run
 
 FRAMES = 5
@@ -56,17 +55,10 @@ COLUMNS = ["class", "class_name", "kind", "concept", "shows", "share", "readable
 
 
 @dataclass(frozen=True, kw_only=True)
-class Inputs(PictureInputs):
-    """Also the decoder, the reader's weights, the study's concepts, and what is known of the pictures."""
+class Inputs(DecodedStudyInputs):
+    """Also the reader's weights."""
 
-    predictions: Path
-    decoder: Path
-    components: Path
-    attribution: list[Path]
-    hyperplanes: list[Path]
-    ace: Path | None = None
     reader: Path | None = None
-    truth: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,8 +91,8 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     others = study.seen(other_ids)
     concepts = study.concepts(inputs, pairs)
     # Every class
-    truth = None if inputs.truth is None else read_table(inputs.truth)
-    rows: list[dict[str, Any]] = []
+    truth = inputs.read_truth()
+    rows: list[list[Any]] = []
     folder = FigureFolder(outputs.pictures, CLASSES, "[0-9]*-*")
     for target, ids in progress(images.items(), "concepts as pictures", len(images), "classes"):
         of_class = study.seen(ids)
@@ -119,15 +111,8 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
             answer = "" if reader is None else read(reader, picture.added)
             readable = reader is not None and shows in reader.class_names
             concept = picture.concept
-            rows.append(
-                dict(
-                    zip(
-                        COLUMNS,
-                        [target, model.class_names[target], concept.kind, concept.name, shows, share, readable, answer],
-                        strict=True,
-                    )
-                )
-            )
+            place = [target, model.class_names[target], concept.kind, concept.name]
+            rows.append([*place, shows, share, readable, answer])
             captions.append(_caption(shows if things else "", share, answer, readable))
             write_animation(
                 study, picture, hosts, target=target, predicted=predicted[predicted != target], folder=folder
@@ -167,7 +152,7 @@ class _Concepts:
 class _Study:
     """The study's layer, and its pictures as the layer sees them."""
 
-    def __init__(self, settings: Mapping[str, Any], pictures: Pictures, decoder: Any) -> None:
+    def __init__(self, settings: Mapping[str, Any], pictures: Pictures, decoder: Decoder) -> None:
         self.settings = settings
         self.pictures = pictures
         self.layer = DecodableLayer(pictures.model, SplitModel(pictures.model, settings["layer"]), decoder)
@@ -189,27 +174,20 @@ class _Study:
         """Components, significant concepts of ACE, and the normals that point towards a class."""
         settings = self.settings
         windows = Windows(**settings["pooling"])
-        components = class_components(
-            read_arrays(inputs.components),
-            name=settings["components"],
-            attribution=read_attributions(inputs.attribution),
-            weighting=settings["weighting"],
-            windows=windows,
-        )
         vectors: dict[int, list[tuple[str, str, np.ndarray]]] = {}
         if inputs.ace is not None:
             cavs = read_arrays(inputs.ace)
             for target, name, cav in zip(cavs["classes"].tolist(), cavs["concepts"], cavs["cavs"], strict=True):
                 vectors.setdefault(target, []).append(("ace", str(name).rsplit(" ", 1)[-1], cav))
-        if inputs.hyperplanes:
-            planes = Planes(inputs.hyperplanes, settings["hyperplane"], list(pairs))
+        planes = inputs.read_planes(settings, pairs)
+        if planes is not None:
             names = self.pictures.model.class_names
             for pair in pairs:
                 plane = planes.get(pair)
                 if plane is not None:
                     name = f"{short(names[pair[0]])} to {short(names[pair[1]])}"
                     vectors.setdefault(pair[1], []).append(("hyperplane", name, plane.normal))
-        return _Concepts(components, vectors, windows)
+        return _Concepts(inputs.read_components(settings), vectors, windows)
 
 
 def write_animation(

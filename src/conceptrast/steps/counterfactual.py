@@ -13,8 +13,6 @@ from torch import Tensor
 
 from conceptrast.base.files import read_arrays, read_table, write_table
 from conceptrast.base.names import short
-from conceptrast.concepts.attributed_images import read_attributions
-from conceptrast.contrast.hyperplane_shards import Planes
 from conceptrast.contrast.images import class_activations
 from conceptrast.contrast.pairs import named_pairs, skipped_rows
 from conceptrast.contrast.tables import join_shards
@@ -25,8 +23,7 @@ from conceptrast.counterfactual.pair_counterfactuals import PairCounterfactuals,
 from conceptrast.counterfactual.pair_edits import Name, PairEdits, edits_towards
 from conceptrast.counterfactual.search import SearchOptions
 from conceptrast.counterfactual.story import Story
-from conceptrast.counterfactual.study_knowledge import DONORS, StudyKnowledge, class_components, drawn_others
-from conceptrast.counterfactual.swap import Windows
+from conceptrast.counterfactual.study_knowledge import DONORS, StudyKnowledge, drawn_others
 from conceptrast.counterfactual.table import with_names
 from conceptrast.data.digit_scenes import CELL
 from conceptrast.data.selection import class_images
@@ -38,8 +35,9 @@ from conceptrast.models.inference import default_device, device_of
 from conceptrast.models.opening import open_model
 from conceptrast.models.pictures import Pictures
 from conceptrast.models.split import SplitModel
+from conceptrast.steps.decoded_study import DecodedStudyInputs
 from conceptrast.steps.figure_folder import PAIRS, FigureFolder, pair_stem
-from conceptrast.steps.opening import PictureInputs, open_pictures
+from conceptrast.steps.opening import open_pictures
 from conceptrast.steps.runner import run
 
 FEW = "fewer than min_images images are predicted as the first class"
@@ -47,17 +45,10 @@ NOTE = "of all pictures, the one whose mean way is the median; activations chang
 
 
 @dataclass(frozen=True, kw_only=True)
-class Inputs(PictureInputs):
-    """Also the decoder, the judge's weights, the study's results that edits are made of, and what is known."""
+class Inputs(DecodedStudyInputs):
+    """Also the judge's weights."""
 
-    predictions: Path
-    decoder: Path
-    components: Path
-    attribution: list[Path]
-    hyperplanes: list[Path]
-    ace: Path | None = None
     judge: Path | None = None
-    truth: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,16 +91,9 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     images = images_of({first for first, _ in pairs}, options["images"])
     activations = activations_of(images, "moving")
     others, predicted = drawn_others(predictions, seed)
-    attribution = read_attributions(inputs.attribution)
     known = StudyKnowledge(
-        planes=Planes(inputs.hyperplanes, settings["hyperplane"], pairs) if inputs.hyperplanes else None,
-        components=class_components(
-            read_arrays(inputs.components),
-            name=settings["components"],
-            attribution=attribution,
-            weighting=settings["weighting"],
-            windows=Windows(**settings["pooling"]),
-        ),
+        planes=inputs.read_planes(settings, pairs),
+        components=inputs.read_components(settings),
         cavs=read_arrays(inputs.ace) if inputs.ace else None,
         donors=activations_of(images_of({second for _, second in pairs}, DONORS), "donors"),
         others=activations_of({0: others}, "other pictures")[0],
@@ -117,7 +101,7 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     )
     # Every pair
     fast = layer.for_inference(settings["precision"])
-    truth = None if inputs.truth is None else read_table(inputs.truth)
+    truth = inputs.read_truth()
     tables = [skipped_rows({pair: FEW for pair in pairs if pair[0] not in images})]
     folder = FigureFolder(outputs.pictures, PAIRS, "*-to-*")
     for pair in (pair for pair in pairs if pair[0] in images):
