@@ -61,9 +61,9 @@ def server() -> Iterator[Server]:
 
 
 def start(path: str, *arguments: str, folder: Path, module: str = "conceptrast.steps.metrics") -> subprocess.Popen[str]:
-    """A step that is started with a server."""
+    """A step that is started with a server. It can be interrupted, even if these tests run in a shell's background."""
     return subprocess.Popen(
-        [sys.executable, "-m", "conceptrast.steps.start", module, *arguments],
+        ["env", "--default-signal=INT", sys.executable, "-m", "conceptrast.steps.start", module, *arguments],
         env={**os.environ, SERVER: path},
         cwd=folder,
         stdout=subprocess.PIPE,
