@@ -195,7 +195,7 @@ def test_counterfactuals_have_tables_with_chance_rows_strips_and_animations(fini
     assert not tables["decoder"].isna().to_numpy().any()
     ways = tables["counterfactual"].query("to_name == 'all'")
     assert set(ways["baseline"]) == {"none", "random"}
-    edits = {"transplant", "swap", "located", "uniform", "gradient_times", "gradient", "latent_shift"}
+    edits = {"transplant", "pasted_cells", "swap", "located", "uniform", "gradient_times", "gradient", "latent_shift"}
     assert set(ways["edit"]) == edits
     assert {"none", "means", "hyperplane", "component"} <= set(ways["direction"])
     assert set(ways["judge"]) == {"pairs_judge"}

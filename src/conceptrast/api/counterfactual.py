@@ -24,8 +24,9 @@ from conceptrast.counterfactual.decoder import Decoder
 from conceptrast.counterfactual.decoder_training import DEFAULTS, DecoderOptions, train_decoder
 from conceptrast.counterfactual.directions import Direction
 from conceptrast.counterfactual.edit_kinds import NO_VECTOR
-from conceptrast.counterfactual.pair_counterfactuals import PairCounterfactuals
+from conceptrast.counterfactual.pair_counterfactuals import PairCounterfactuals, recognised_images
 from conceptrast.counterfactual.pair_edits import PairKnowledge, edits_towards
+from conceptrast.counterfactual.pasted_cells import PASTED, PairViews
 from conceptrast.counterfactual.search import SearchOptions
 from conceptrast.counterfactual.story import Story
 from conceptrast.counterfactual.study_knowledge import DONORS
@@ -55,7 +56,7 @@ class Counterfactual(Result):
         layer: the layer whose activations are moved.
         rows: edit, direction, stop, baseline, lambda, cells, and what the suffix, the whole model (of the decoded
             picture) and the judge, if there is one, say.
-        stories: by edit, the decoded pictures on the way; none if the reconstruction is not recognised.
+        stories: by edit, the pictures on the way; if the reconstruction is not recognised, nothing that is decoded.
         kept: whether the model gives the decoded picture the class of the picture, before anything is moved. If not,
             the decoder is too weak to show anything.
     """
@@ -76,20 +77,20 @@ class Counterfactual(Result):
         Raises:
             ConceptrastError: the reconstruction is not recognised, so there is nothing to draw.
         """
-        if not self.kept:
+        if not self.stories:
             raise ConceptrastError(self.weakness)
         title = f"from {short(self.names[0])} to {short(self.names[1])}"
         note = f"activations of {self.layer} are edited and decoded"
         return draw_counterfactual(self.stories, self.names, title, note)
 
     def _figure(self) -> str:
-        """The strips; nothing if the reconstruction is not recognised, which the text says."""
-        return super()._figure() if self.kept else ""
+        """The strips; nothing if there is nothing to draw, which the text says."""
+        return super()._figure() if self.stories else ""
 
     @property
     def weakness(self) -> str:
         """Why nothing is shown: the model does not recognise its class in the decoded picture."""
-        starts = self.rows[self.rows["fraction"] == 0]
+        starts = self.rows[(self.rows["fraction"] == 0) & (self.rows["edit"] != PASTED[0])]
         return not_recognised(float(starts["p_from_decoded"].mean()))
 
     def save_gif(self, path: Path | str, edit: str | None = None) -> None:
@@ -103,7 +104,7 @@ class Counterfactual(Result):
             ConfigError: there is no such edit.
             ConceptrastError: the reconstruction is not recognised, so there is nothing to show.
         """
-        if not self.kept:
+        if not self.stories:
             raise ConceptrastError(self.weakness)
         stories = {story.edit.name: story for story in self.stories}
         name = next(iter(stories)) if edit is None else edit
@@ -117,7 +118,8 @@ class Counterfactual(Result):
             lines.append(f"  {self.weakness}")
         for story in self.stories:
             before, after = story.decoded[[0, -1], 1]
-            decoded = f"p({self.names[1]}) of the decoded picture {before:.2f} to {after:.2f}"
+            seen = "pasted" if story.edit.kind == PASTED[0] else "decoded"
+            decoded = f"p({self.names[1]}) of the {seen} picture {before:.2f} to {after:.2f}"
             suffix = f"suffix {story.suffix[-1, 1]:.2f}, λ {story.lambdas[-1]:.2f}, {story.cells[-1]} positions"
             lines.append(f"  {story.edit.name}: {decoded}, {suffix}")
         return "\n".join(lines)
@@ -245,28 +247,45 @@ def move(
     # Every edit towards the class, and the way of each.
     pair = (predicted, target)
     options = SearchOptions(way.probability, way.limit, way.cells, precision)
-    known = PairKnowledge(donors=_donors(evidence, layer, target), directions=directions)
+    donors = _donors(evidence, layer, target)
+    known = PairKnowledge(donors=None if donors is None else donors.activations, directions=directions)
     edits = edits_towards(layer, [0], activations, pair=pair, known=known, seed=evidence.options.seed, options=options)
-    subject = PairCounterfactuals(layer, np.zeros(1, np.int64), activations, pair=pair, options=options)
+    subject = PairCounterfactuals(
+        layer,
+        np.zeros(1, np.int64),
+        activations,
+        pair=pair,
+        options=options,
+        views=None if donors is None else PairViews(view[None], donors.views, others=view[None][:0]),
+        seed=evidence.options.seed,
+    )
     rows = with_names(subject.rows(edits), names)
-    kept = bool(rows.loc[rows["fraction"] == 0, "predicted_decoded"].eq(predicted).all())
+    kept = bool(len(recognised_images(rows)))
     return Counterfactual(
         names=(names[predicted], names[target]),
         layer=decoder.layer,
         rows=rows,
-        stories=subject.stories(edits, 0, pixels(view), way.frames) if kept else [],
+        stories=subject.stories(edits, 0, pixels(view), way.frames, recognised=kept),
         kept=kept,
     )
 
 
-def _donors(evidence: Evidence, layer: DecodableLayer, target: int) -> Tensor | None:
-    """Activations of the study's pictures that the model gives the class, if there are any."""
+@dataclass(frozen=True)
+class _Donors:
+    """Pictures of the study that the model gives a class: activations ``[D, C, h, w]`` and views ``[D, 3, H, W]``."""
+
+    activations: Tensor
+    views: Tensor
+
+
+def _donors(evidence: Evidence, layer: DecodableLayer, target: int) -> _Donors | None:
+    """The study's pictures that the model gives the class, if there are any."""
     if evidence.picture_set.images is None:
         return None
     table = evidence.predictions
     images = np.sort(table.loc[table["predicted"] == target, "image"].to_numpy(np.int64))[:DONORS]
     if not len(images):
         return None
-    batches = evidence.pictures.of(images, "pictures of the class")
-    arrays = activations_of(layer.model, layer.split, batches, evidence.options.precision)
-    return torch.cat([values for _, values in arrays]).to(device_of(layer.model))
+    views = evidence.pictures.stacked(images)
+    arrays = activations_of(layer.model, layer.split, [(images, views)], evidence.options.precision)
+    return _Donors(torch.cat([values for _, values in arrays]).to(device_of(layer.model)), views)

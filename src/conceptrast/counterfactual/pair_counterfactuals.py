@@ -11,8 +11,10 @@ from torch import Tensor
 
 from conceptrast.base.progress import counted, progress
 from conceptrast.counterfactual.decodable_layer import DecodableLayer
-from conceptrast.counterfactual.edit_kinds import STOPS
-from conceptrast.counterfactual.pair_edits import Name, PairEdits
+from conceptrast.counterfactual.edit_kinds import EDIT_KINDS, STOPS
+from conceptrast.counterfactual.edits import Edit
+from conceptrast.counterfactual.pair_edits import TRANSPLANT, PairEdits
+from conceptrast.counterfactual.pasted_cells import PASTED, PairViews, PastedCells, pasted_cells, pasted_walk
 from conceptrast.counterfactual.search import DEFAULTS, SearchOptions, Walk, counterfactuals, walks_of_length
 from conceptrast.counterfactual.story import Story, story_of
 from conceptrast.counterfactual.table import Box, counterfactual_rows
@@ -29,6 +31,8 @@ class PairCounterfactuals:
         pair: A and B.
         options: how pictures are moved, and how far.
         boxes: by id, where the picture holds what tells A from B, if that is known.
+        views: what the model sees of the pictures and of those of B; without them no cells are pasted.
+        seed: the seed of random edits.
     """
 
     layer: DecodableLayer
@@ -37,6 +41,8 @@ class PairCounterfactuals:
     pair: tuple[int, int]
     options: SearchOptions = DEFAULTS
     boxes: Mapping[int, Box] = field(default_factory=dict)
+    views: PairViews | None = None
+    seed: int = 0
 
     def rows(self, edits: PairEdits) -> pd.DataFrame:
         """What all networks say on every way, by edit and stop, beside random edits of the same place.
@@ -71,46 +77,72 @@ class PairCounterfactuals:
             for name, walk, twin in zip(kinds, walks, chance, strict=True):
                 ended = twin.judged(stop, self.pair[1], self.options.probability)
                 parts += [
-                    self._rows(walk, edits, name, stop, is_random=False),
-                    self._rows(ended, edits, name, stop, is_random=True),
+                    self._rows(walk, edits.edits[name][0], stop, is_random=False),
+                    self._rows(ended, edits.twins[name][0], stop, is_random=True),
                 ]
+                if name == TRANSPLANT:
+                    parts += self._pasted_rows(edits, stop, walk.cells[:, -1] if stop == "suffix" else None)
         return pd.concat(parts, ignore_index=True)
 
-    def _rows(self, walk: Walk, edits: PairEdits, name: Name, stop: str, *, is_random: bool) -> pd.DataFrame:
-        source = edits.twins if is_random else edits.edits
+    def _pasted_rows(self, edits: PairEdits, stop: str, cells: np.ndarray | None) -> list[pd.DataFrame]:
+        """What the networks say where so many cells are pasted, or as few as it takes; as many of the random twins."""
+        pasted, twins = self._pasted(edits)
+        if not pasted:
+            return []
+        walk = pasted_walk(self.layer, pasted, self.pair[1], cells=cells, options=self.options)
+        parts = [self._rows(walk, pasted[0].edit, stop, is_random=False)]
+        if twins:
+            chance = pasted_walk(self.layer, twins, self.pair[1], cells=walk.cells[:, -1], options=self.options)
+            parts.append(self._rows(chance, twins[0].edit, stop, is_random=True))
+        return parts
+
+    def _pasted(self, edits: PairEdits) -> tuple[list[PastedCells], list[PastedCells]]:
+        if self.views is None:
+            return [], []
+        return pasted_cells(edits, self.views, self.images.tolist(), self.seed)
+
+    def _rows(self, walk: Walk, edit: Edit, stop: str, *, is_random: bool) -> pd.DataFrame:
         return counterfactual_rows(
             self.images.tolist(),
             walk,
-            edit=source[name][0],
+            edit=edit,
             pair=self.pair,
             stop=stop,
             is_random=is_random,
             boxes=self.boxes,
         )
 
-    def stories(self, edits: PairEdits, image: int, view: np.ndarray, frames: int) -> list[Story]:
-        """The way of one picture by every edit, until the model names its decoded picture B.
+    def stories(
+        self, edits: PairEdits, image: int, view: np.ndarray, frames: int, *, recognised: bool = True
+    ) -> list[Story]:
+        """The way of one picture by every edit, until the model names the picture B.
 
         Args:
             edits: the edits of the pictures.
             image: the id of the picture.
             view: ``[H, W, 3]`` uint8, the picture.
-            frames: the number of decoded pictures on the way.
+            frames: the number of pictures on the way.
+            recognised: whether the model recognises the class in the decoded start; if not, nothing decoded is shown.
         """
         place = self.images.tolist().index(image)
+        steps = np.linspace(0, 1, frames).tolist()
+        stories = []
+        for one in self._pasted(edits)[0][place : place + 1]:
+            walk = pasted_walk(self.layer, [one], self.pair[1], fractions=steps, options=self.options)
+            stories.append(story_of(walk, one.edit, view, self.pair))
         kinds = [[of_pictures[place]] for of_pictures in edits.edits.values()]
-        if not kinds:
-            return []
-        walks = counterfactuals(
-            self.layer,
-            self.activations[place : place + 1],
-            kinds,
-            self.pair[1],
-            stop="picture",
-            fractions=np.linspace(0, 1, frames).tolist(),
-            options=self.options,
-        )
-        return [story_of(walk, edit, view, self.pair) for walk, [edit] in zip(walks, kinds, strict=True)]
+        if recognised and kinds:
+            walks = counterfactuals(
+                self.layer,
+                self.activations[place : place + 1],
+                kinds,
+                self.pair[1],
+                stop="picture",
+                fractions=steps,
+                options=self.options,
+            )
+            stories += [story_of(walk, edit, view, self.pair) for walk, [edit] in zip(walks, kinds, strict=True)]
+        return sorted(stories, key=lambda story: list(EDIT_KINDS).index(story.edit.kind))
 
 
 def recognised_images(rows: pd.DataFrame) -> np.ndarray:
@@ -120,11 +152,12 @@ def recognised_images(rows: pd.DataFrame) -> np.ndarray:
         rows: the rows of one pair, as :meth:`PairCounterfactuals.rows` gives.
 
     Example:
-        >>> rows = pd.DataFrame({"image": [4, 5], "fraction": 0.0, "predicted": [1, 1], "predicted_decoded": [1, 0]})
+        >>> rows = pd.DataFrame({"image": [4, 5], "edit": "swap", "fraction": 0.0, "predicted": [1, 1],
+        ...     "predicted_decoded": [1, 0]})
         >>> recognised_images(rows)
         array([4])
     """
-    starts = rows[rows["fraction"] == 0]
+    starts = rows[(rows["fraction"] == 0) & (rows["edit"] != PASTED[0])]
     kept: np.ndarray = starts.loc[starts["predicted_decoded"] == starts["predicted"], "image"].unique()
     return kept
 

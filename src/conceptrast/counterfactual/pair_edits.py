@@ -21,10 +21,11 @@ from conceptrast.counterfactual.latent_shift import latent_shift_gradients
 from conceptrast.counterfactual.log_probability import log_probability_gradients
 from conceptrast.counterfactual.search import DEFAULTS, SearchOptions
 from conceptrast.counterfactual.swap import ClassComponents, best_swap
-from conceptrast.counterfactual.transplant import NoEvidenceError, margin_evidence, transplant
+from conceptrast.counterfactual.transplant import NoEvidenceError, Transplant, margin_evidence, transplant
 
 Name = tuple[str, str]
 """Kind and direction of an edit."""
+TRANSPLANT: Name = ("transplant", NO_VECTOR)
 
 
 @dataclass(frozen=True)
@@ -60,11 +61,13 @@ class PairEdits:
         twins: for each of them a random edit of the same positions: along a random vector of the same length at every
             position, or, for transplants and swaps, what another picture has at these positions.
         missing: by kind and direction the reason why an edit is not there.
+        transplants: where the cells of the edits ``transplant`` come from, one for each picture, if there are any.
     """
 
     edits: dict[Name, list[Edit]] = field(default_factory=dict)
     twins: dict[Name, list[Edit]] = field(default_factory=dict)
     missing: dict[Name, str] = field(default_factory=dict)
+    transplants: Sequence[Transplant] = ()
 
     def add(self, edits: Sequence[Edit], twins: Sequence[Edit]) -> None:
         """Add edits of one kind, one for each picture, and their twins."""
@@ -82,8 +85,10 @@ class PairEdits:
             return kinds.index(kind), vectors.index(vector) if vector in vectors else len(vectors)
 
         names = sorted(self.edits, key=place)
-        return PairEdits(
-            {name: self.edits[name] for name in names}, {name: self.twins[name] for name in names}, self.missing
+        return replace(
+            self,
+            edits={name: self.edits[name] for name in names},
+            twins={name: self.twins[name] for name in names},
         )
 
 
@@ -139,7 +144,7 @@ class _Maker:
 
     def add_transplants(self, pair_edits: PairEdits) -> None:
         """Cells of pictures of the second class."""
-        name = ("transplant", NO_VECTOR)
+        name = TRANSPLANT
         if self.known.donors is None:
             pair_edits.missing[name] = self._few()
             return
@@ -161,6 +166,8 @@ class _Maker:
             pair_edits.missing[name] = str(error)
             return
         self._add_cells(pair_edits, name, f"cells of {self._class(1)}", [(one.change, one.order) for one in made])
+        if name in pair_edits.edits:
+            pair_edits.transplants = made
 
     def add_swaps(self, pair_edits: PairEdits) -> None:
         """A component of the second class in place of one of the first."""
@@ -280,7 +287,7 @@ class _Maker:
         for edit, image, values in zip(edits, self.images, self.activations, strict=True):
             change = torch.zeros(())
             if others is not None:
-                number = int(generator(Stream.RANDOM_DONOR, self.seed, int(image)).integers(len(others)))
+                number = random_donor(self.seed, int(image), len(others))
                 change = (others[number].cpu() - values.cpu()) * edit.change.any(dim=0)
             if change.any():
                 twins.append(replace(edit, origin=RANDOM_BASELINE, change=change))
@@ -329,6 +336,11 @@ class _Maker:
             "cav": "no significant concept of the second class speaks for it",
         }
         return reasons[direction]
+
+
+def random_donor(seed: int, image: int, count: int) -> int:
+    """The number of the picture, of ``count`` others, whose cells the random twins of a picture's edits hold."""
+    return int(generator(Stream.RANDOM_DONOR, seed, image).integers(count))
 
 
 def mean_where(activations: Tensor, weights: Tensor) -> Tensor | None:

@@ -7,6 +7,7 @@ pictures of class ``B``; ``z`` the logits by the rest of the network. The margin
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -38,13 +39,14 @@ class Transplant:
         donor: number of the donor.
         change: ``[C, h, w]``: the donor's cells minus the picture's, 0 elsewhere.
         order: ``[h, w]`` int: the order in which cells are replaced; positions that stay have 0 too.
-        cells: number of cells.
+        cells: the replaced positions in their order, each with the donor's position that goes there. Both are numbers
+            in a row-major grid.
     """
 
     donor: int
     change: Tensor
     order: Tensor
-    cells: int
+    cells: Sequence[tuple[int, int]]
 
 
 def margin_evidence(
@@ -158,11 +160,12 @@ def transplant(
     # The best of all.
     ends = torch.stack([_replaced(activations, donors[s.donor], s.sources(width)) for s in started])
     winner = started[int(margins(ends).argmax())]
-    change = _replaced(activations, donors[winner.donor], winner.sources(width)) - activations
+    replaced = winner.sources(width)
+    change = _replaced(activations, donors[winner.donor], replaced) - activations
     order = torch.zeros(height * width, dtype=torch.long)
     for number, place in enumerate(winner.places):
         order[place] = number
-    return Transplant(winner.donor, change, order.view(height, width), len(winner.places))
+    return Transplant(winner.donor, change, order.view(height, width), replaced)
 
 
 @dataclass(eq=False)

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
+import torch
 from torch import Tensor
 
 from conceptrast.base.progress import progress
@@ -51,6 +52,12 @@ class Pictures:
         rows = self._by_image.loc[np.asarray(images)]
         batches = views(self.dataset, rows, self.model.preprocess, batch_size=self.batch_size, workers=self.workers)
         return progress(batches, what, -(-len(rows) // self.batch_size), "batches") if what else batches
+
+    def stacked(self, images: np.ndarray) -> Tensor:
+        """Views uint8 ``[n, 3, H, W]`` in the order of ``images``."""
+        preprocess = self.model.preprocess
+        batches = [batch for _, batch in self.of(images)] if len(images) else []
+        return torch.cat([torch.empty((0, preprocess.channels, *preprocess.size), dtype=torch.uint8), *batches])
 
     @cached_property
     def _by_image(self) -> pd.DataFrame:

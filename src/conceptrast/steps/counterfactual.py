@@ -21,6 +21,7 @@ from conceptrast.counterfactual.decoder import read_decoder
 from conceptrast.counterfactual.known_boxes import boxes_that_tell
 from conceptrast.counterfactual.pair_counterfactuals import PairCounterfactuals, example_image, recognised_images
 from conceptrast.counterfactual.pair_edits import Name, PairEdits, edits_towards
+from conceptrast.counterfactual.pasted_cells import PairViews
 from conceptrast.counterfactual.search import SearchOptions
 from conceptrast.counterfactual.story import Story
 from conceptrast.counterfactual.study_knowledge import DONORS, StudyKnowledge, drawn_others
@@ -91,11 +92,12 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     images = images_of({first for first, _ in pairs}, options["images"])
     activations = activations_of(images, "moving")
     others, predicted = drawn_others(predictions, seed)
+    donors = images_of({second for _, second in pairs}, DONORS)
     known = StudyKnowledge(
         planes=inputs.read_planes(settings, pairs),
         components=inputs.read_components(settings),
         cavs=read_arrays(inputs.ace) if inputs.ace else None,
-        donors=activations_of(images_of({second for _, second in pairs}, DONORS), "donors"),
+        donors=activations_of(donors, "donors"),
         others=activations_of({0: others}, "other pictures")[0],
         predicted=predicted,
     )
@@ -112,6 +114,12 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
             pair=pair,
             options=search,
             boxes=boxes_that_tell(truth, pictures.table, pair, names=model.class_names, cell=CELL),
+            views=PairViews(
+                pictures=pictures.stacked(images[pair[0]]),
+                donors=pictures.stacked(donors.get(pair[1], images[pair[0]][:0])),
+                others=pictures.stacked(others[~np.isin(predicted, pair)]),
+            ),
+            seed=seed,
         )
         edits = edits_towards(
             layer,
@@ -156,15 +164,19 @@ def write_pictures(
     settings: Mapping[str, Any],
     folder: FigureFolder,
 ) -> None:
-    """Write the strip of a pair and an animation of each edit, of a picture whose reconstruction is recognised."""
+    """Write the strip of a pair and an animation of each edit, of a picture whose reconstruction is recognised.
+
+    Where no reconstruction is, only the pasted cells are shown: they are not decoded.
+    """
     recognised = recognised_images(rows)
-    if not len(recognised):
-        return
     pair = counterfactuals.pair
     names = pictures.model.class_names
-    image = example_image(rows[rows["image"].isin(recognised)])
+    frames = settings["counterfactual"]["frames"]
+    image = example_image(rows[rows["image"].isin(recognised)] if len(recognised) else rows)
     view = pixels(pictures.by_id(np.array([image]))[image])
-    stories = shown(counterfactuals.stories(edits, image, view, settings["counterfactual"]["frames"]))
+    stories = shown(counterfactuals.stories(edits, image, view, frames, recognised=len(recognised) > 0))
+    if not stories:
+        return
     ends = [names[target] for target in pair]
     stem = pair_stem(pair, names, "-to-")
     heading = f"{settings['study']}: image {image}, from {short(ends[0])} to {short(ends[1])}"

@@ -48,6 +48,7 @@ def test_pictures_of_the_class_give_cells_and_means():
     answer = study.counterfactual(pictures[0], "blue", probability=0.3, cells=3, frames=3)
     assert [story.edit.name for story in answer.stories] == [
         "transplant",
+        "pasted_cells",
         "located-means",
         "uniform-means",
         "gradient",

@@ -119,7 +119,7 @@ def test_a_cell_is_decoded_and_moved_to_the_other_class(fitted: tuple[Path, dict
     )
     rows = read_table(folder / "counterfactual.csv")
     edits = set(rows.loc[rows["status"] == "ok", "edit"])
-    assert edits == {"transplant", "swap", "uniform", "gradient", "latent_shift"}
+    assert edits == {"transplant", "pasted_cells", "swap", "uniform", "gradient", "latent_shift"}
     assert set(rows["baseline"].dropna()) == {"none", "random"}
     # A bias alone names one of the cells: no position speaks for it.
     skipped = rows[rows["status"] == "skipped"].set_index(["edit", "direction"])["reason"]
