@@ -60,6 +60,7 @@ def test_pictures_that_are_not_recognised_have_no_story():
     rows = pd.DataFrame(
         {
             "image": [4, 4, 5, 5],
+            "edit": "swap",
             "fraction": [0.0, 1.0, 0.0, 1.0],
             "predicted": [1, 2, 1, 2],
             "predicted_decoded": [1, 2, 0, 1],

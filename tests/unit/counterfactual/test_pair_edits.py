@@ -105,7 +105,7 @@ def test_a_study_gives_all_it_knows_in_the_order_of_tables():
         ("latent_shift", "none"),
     ]
     assert list(edits.twins) == list(edits.edits)
-    assert {kind for kind, _ in edits.edits} == set(EDIT_KINDS) - {"map"}
+    assert {kind for kind, _ in edits.edits} == set(EDIT_KINDS) - {"map", "pasted_cells"}
     assert {len(of_pictures) for of_pictures in (*edits.edits.values(), *edits.twins.values())} == {2}
     assert not edits.missing
     assert edits.edits["located", "component"][0].origin == "component 3 of blue"
