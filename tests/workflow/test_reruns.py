@@ -206,13 +206,14 @@ def test_counterfactuals_have_tables_with_chance_rows_strips_and_animations(fini
     assert ((probabilities >= 0) & (probabilities <= 1)).all()
     figures = finished.results / "figures" / "pairs-layer4"
     listed = pd.read_csv(figures / "counterfactuals.csv")["file"]
-    # So small a decoder draws what the model does not recognise: the table says so, and there is no story.
-    starts = rows[rows["fraction"] == 0]
-    if (starts["predicted_decoded"] == starts["predicted"]).any():
-        assert {name.rpartition(".")[2] for name in listed} == {"png", "gif"}
-    else:
-        assert listed.empty
-        assert ways["reason"].str.startswith("reconstruction not recognised").all()
+    assert {name.rpartition(".")[2] for name in listed} == {"png", "gif"}
+    # So small a decoder draws what the model does not recognise: the table says so, and only pasted cells are shown.
+    decoded = rows["edit"] != "pasted_cells"
+    starts = rows[(rows["fraction"] == 0) & decoded]
+    if not (starts["predicted_decoded"] == starts["predicted"]).any():
+        assert all(name.endswith((".png", "-pasted_cells.gif")) for name in listed)
+        of_edits = ways[ways["edit"] != "pasted_cells"]
+        assert of_edits["reason"].str.startswith("reconstruction not recognised").all()
     assert {path.name for path in (figures / "counterfactuals").glob("[!.]*")} == set(listed)
     assert all((figures / "counterfactuals" / name).stat().st_size < 1_000_000 for name in listed)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 EDIT_KINDS = {
     "transplant": "cells of a picture of the other class, as few as it takes, in place of the class's own",
-    "pasted_cells": "the cells of the transplant as pixels: rectangles of the other picture, pasted; nothing is decoded",
+    "pasted_cells": "the cells of the transplant as pixels: rectangles of the other picture, pasted",
     "swap": "what a component of the class holds becomes a component of the other class",
     "located": "a vector, added where the class's evidence lies",
     "uniform": "a vector, added at all positions",

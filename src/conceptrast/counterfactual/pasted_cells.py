@@ -10,7 +10,7 @@ donor's position that goes to ``p``:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -102,7 +102,7 @@ def pasted_cells(
         seed: the seed of the twins, which have the donors of the twins in activations.
 
     Returns:
-        Two lists, one entry for each picture; both are empty without transplants, the second one without other pictures.
+        Two lists with an entry for each picture. Without transplants both are empty, without other pictures the second.
     """
     pasted: list[PastedCells] = []
     twins: list[PastedCells] = []
@@ -167,7 +167,7 @@ def pasted_walk(
     reached = np.array([p[end, target] >= options.probability for (p, _), end in zip(answers, ends, strict=True)])
     # The numbers of cells on the way.
     counts = np.round(ends[:, None] * np.asarray(fractions)).astype(int)
-    shown = torch.stack([of_picture[row] for of_picture, row in zip(frames, counts, strict=True)])
+    seen = torch.stack([of_picture[row] for of_picture, row in zip(frames, counts, strict=True)])
     probabilities = np.stack([p[row] for (p, _), row in zip(answers, counts, strict=True)])
     return Walk(
         done=ends / most,
@@ -175,14 +175,15 @@ def pasted_walk(
         fractions=np.asarray(fractions, float),
         lambdas=np.stack([way[row] for (_, way), row in zip(answers, counts, strict=True)]),
         cells=counts,
-        probabilities={"suffix": probabilities, "decoded": probabilities} | _judged(layer, shown, options),
-        frames=shown,
+        probabilities={"suffix": probabilities, "decoded": probabilities} | _judged(layer, seen, options),
+        frames=seen,
     )
 
 
 def _answers(layer: DecodableLayer, frames: Tensor, options: SearchOptions) -> tuple[np.ndarray, np.ndarray]:
     """The model's probabilities ``[F, n_classes]`` of pictures, and how far their activations are from the first's."""
-    probabilities, activations = [], []
+    probabilities = []
+    activations = []
     for batch in frames.split(options.batch_size):
         inputs = network_input(layer.model, batch)
         with autocast(options.precision, inputs.device):
@@ -195,7 +196,7 @@ def _answers(layer: DecodableLayer, frames: Tensor, options: SearchOptions) -> t
     return torch.cat(probabilities).numpy(), lambdas.numpy()
 
 
-def _judged(layer: DecodableLayer, frames: Tensor, options: SearchOptions) -> Mapping[str, np.ndarray]:
+def _judged(layer: DecodableLayer, frames: Tensor, options: SearchOptions) -> dict[str, np.ndarray]:
     """The judge's probabilities ``[N, F, n_classes]`` of pictures ``[N, F, C, H, W]``, by its name."""
     answers: dict[str, list[Tensor]] = {}
     for batch in frames.flatten(0, 1).split(options.batch_size):

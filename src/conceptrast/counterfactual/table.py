@@ -186,11 +186,12 @@ def _group_row(group: pd.DataFrame) -> dict[str, Any]:
         "cells": float(group["cells"].median()),
         "found": float(group["found"].mean()),
     }
+    headlines = [name for name in ("reached", "judged") if name in kept]
     if kept.empty:
-        return row | {"status": "skipped", "reason": not_recognised(float(group["p_from_decoded_start"].mean()))}
-    row["reached"] = float(kept["reached"].mean())
-    headline = "judged" if "judged" in kept else "reached"
-    row[headline] = float(kept[headline].mean())
+        reason = not_recognised(float(group["p_from_decoded_start"].mean()))
+        return row | dict.fromkeys(headlines, float("nan")) | {"status": "skipped", "reason": reason}
+    row |= {name: float(kept[name].mean()) for name in headlines}
+    headline = headlines[-1]
     row["low"], row["high"] = wilson_interval(int(kept[headline].sum()), len(kept))
     row |= {"p_to_before": float(kept["p_to_decoded_start"].mean()), "p_to_after": float(kept["p_to_decoded"].mean())}
     row |= {"inside": float(kept["inside"].mean()), "area": float(kept["area"].mean())}

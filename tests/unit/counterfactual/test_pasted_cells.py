@@ -15,7 +15,9 @@ from conceptrast.models.inference import network_input
 
 from .toys import colours, subject_of_toy
 
-RED, GREEN, BLUE = 0, 1, 2
+RED = 0
+GREEN = 1
+BLUE = 2
 
 
 def plain(colour: int, value: int = 255) -> torch.Tensor:
@@ -89,7 +91,7 @@ def test_the_judge_sees_the_same_pictures():
 
 
 def test_the_transplants_of_a_pair_and_twins_of_neither_class_are_pasted():
-    layer, activations = subject_of_toy()
+    layer, _ = subject_of_toy()
     views = PairViews(plain(RED, 128)[None], plain(BLUE, 128)[None], others=plain(GREEN, 128)[None])
     with torch.inference_mode():
         pictures, donors, others = (
@@ -127,7 +129,7 @@ def test_the_transplants_of_a_pair_and_twins_of_neither_class_are_pasted():
 
 def test_a_pasted_picture_says_nothing_of_the_decoder():
     """Its start is the picture itself, which the model always recognises."""
-    layer, activations = subject_of_toy()
+    layer, _ = subject_of_toy()
     views = PairViews(plain(RED, 128)[None], plain(BLUE, 128)[None], others=plain(GREEN)[None][:0])
     with torch.inference_mode():
         pictures, donors = (layer.split.prefix(network_input(layer.model, of)) for of in (views.pictures, views.donors))
