@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from matplotlib.figure import Figure
 
 from conceptrast.api.evidence import Attributions, Evidence
@@ -18,8 +19,15 @@ from conceptrast.concepts.card_evidence import ClassEvidence, class_card
 from conceptrast.concepts.cards import ClassCard
 from conceptrast.concepts.class_factorization import factorize_classes
 from conceptrast.concepts.class_prototypes import class_prototypes
-from conceptrast.concepts.component_prediction import component_prediction, plan_assemblies
+from conceptrast.concepts.component_prediction import Assembly, component_prediction, plan_assemblies
 from conceptrast.concepts.recipes import RECIPES, Recipe
+from conceptrast.concepts.verdict_error import (
+    FEW_IMAGES,
+    chance_assemblies,
+    resampled_assemblies,
+    resampled_components,
+    verdict_errors,
+)
 from conceptrast.figures.class_card import draw_class_card
 
 LOGGER = logging.getLogger("conceptrast")
@@ -37,7 +45,8 @@ class Explanation(Result):
         n_images: images predicted as the class that were used.
         components: ``[k, C]`` float32, the concepts as directions among the layer's channels.
         prototypes: component, selection, rank, image, top, left, height, width, similarity, path.
-        prediction: selection, predicted, probability (of the class), match: what the model says of the combined images.
+        prediction: selection, predicted, probability (of the class), match: what the model says of the combined images;
+            beside it chance and resampled images, see :func:`~conceptrast.concepts.verdict_error.verdict_errors`.
         completeness_gap: relative, the median over the images; 0 if the attribution adds up exactly.
         reconstruction_error: the relative part of the attributed activations that the components miss.
         card: all that :meth:`plot` draws.
@@ -84,9 +93,14 @@ class Explanation(Result):
 
     def __str__(self) -> str:
         lines = [f"{self.class_name} (class {self.class_index}) at {self.layer}: {self.n_images} images"]
-        for row in self.prediction.itertuples():
-            mark = "match" if row.match else "no match"
-            lines.append(f"  {row.selection}: {row.predicted}, p({self.class_name}) = {row.probability:.2f}, {mark}")
+        if self.n_images < FEW_IMAGES:
+            lines.append(f"  fewer than {FEW_IMAGES} images: other images of the class may say something else")
+        for row in self.prediction.to_dict("records"):
+            answer = f"{row['selection']}: {row['predicted']}, p({self.class_name}) = {row['probability']:.2f}"
+            lines.append(f"  {answer}, {'match' if row['match'] else 'no match'}")
+            chance = f"chance: {100 * row['chance']:.0f} % of {row['chance_draws']} images of random patches match"
+            again = f"p {row['low']:.2f} to {row['high']:.2f}, {100 * row['stable']:.0f} % of {row['resamples']} match"
+            lines.append(f"    {chance}; images of the class resampled: {again}")
         return "\n".join(lines)
 
 
@@ -100,10 +114,16 @@ def explain(evidence: Evidence, target: int, recipe: Recipe) -> Explanation:
 
     Raises:
         LayerError: the layer's activations cannot be used.
-        ConceptrastError: no picture is predicted as the class, or the attribution leaves nothing to factorize.
+        ConceptrastError: no picture or only one is predicted as the class, or the attribution leaves nothing to
+            factorize.
     """
     # What the class is made of.
     images = evidence.class_images(target)
+    if len(images) == 1:
+        raise ConceptrastError(
+            f"only one of {len(evidence.predictions)} pictures is predicted as {evidence.model.class_names[target]!r}: "
+            f"what a class consists of needs 2 pictures of it, and {FEW_IMAGES} to rest on"
+        )
     attribution = evidence.attribution(images, target)
     factorized = components_of_class(evidence, attribution, recipe)
     components = factorized[f"components_{recipe.factors.key}"][0]
@@ -120,7 +140,7 @@ def explain(evidence: Evidence, target: int, recipe: Recipe) -> Explanation:
     )
 
     # What the model says of them.
-    verdicts = verdicts_of(evidence, prototypes, target, recipe)
+    verdicts = verdicts_of(evidence, prototypes, attribution, target, recipe)
     names = np.array(evidence.model.class_names, dtype=object)
     paths = evidence.pictures.table[["image", "path"]]
     return Explanation(
@@ -194,31 +214,58 @@ def components_of_class(evidence: Evidence, attribution: Attributions, recipe: R
     return factorized
 
 
-def verdicts_of(evidence: Evidence, prototypes: pd.DataFrame, target: int, recipe: Recipe) -> pd.DataFrame:
-    """What the model says of the combined images: selection, predicted (index), probability, match.
+def verdicts_of(
+    evidence: Evidence, prototypes: pd.DataFrame, attribution: Attributions, target: int, recipe: Recipe
+) -> pd.DataFrame:
+    """What the model says of the combined images, and how sure that is.
 
-    A selection in which there are too few patches is left out, with a warning.
+    Returns:
+        selection, predicted (index), probability, match, and the columns of
+        :func:`~conceptrast.concepts.verdict_error.verdict_errors`. A selection in which there are too few patches is
+        left out, with a warning.
     """
-    # Which patches are combined; chance rows are left out.
-    plan = plan_assemblies(
-        prototypes,
-        evidence.predictions,
-        classes=[target],
-        recipes=[recipe],
-        view=evidence.model.preprocess.size,
-        seed=0,
-    )
-    assemblies = [assembly for assembly in plan if assembly.baseline == "none"]
-    for assembly in assemblies:
-        if assembly.reason:
+    # Which patches are combined.
+    view = evidence.model.preprocess.size
+    seed = evidence.options.seed
+    plan = plan_assemblies(prototypes, evidence.predictions, classes=[target], recipes=[recipe], view=view, seed=seed)
+    own = []
+    for assembly in plan:
+        if assembly.baseline == "none" and assembly.reason:
             LOGGER.warning("nothing to combine for the selection %s: %s", assembly.selection, assembly.reason)
+        elif assembly.baseline == "none":
+            own.append(assembly)
     # What the model says of the combined images.
     rows = component_prediction(
-        evidence.model,
-        [assembly for assembly in assemblies if not assembly.reason],
-        views_of=evidence.pictures.of,
-        n_images={},
-        precision=evidence.options.precision,
+        evidence.model, own, views_of=evidence.pictures.of, n_images={}, precision=evidence.options.precision
     )
     columns = {"predicted": "int64", "probability": "float64", "match": "bool"}
-    return rows[["selection", *columns]].astype(columns)
+    verdicts = rows[["selection", *columns]].astype(columns)
+    # Chance, and resampled images of the class.
+    chance = chance_assemblies(own, evidence.predictions, view, seed)
+    again = resampled_verdicts(evidence, attribution, target, recipe)
+    selections = {assembly.selection for assembly in own}
+    errors = verdict_errors(
+        evidence.model,
+        [*chance, *(assembly for assembly in again if assembly.selection in selections)],
+        views_of=evidence.pictures.of,
+        precision=evidence.options.precision,
+    )
+    return verdicts.merge(errors, on="selection", how="left")
+
+
+def resampled_verdicts(evidence: Evidence, attribution: Attributions, target: int, recipe: Recipe) -> list[Assembly]:
+    """The combined images of resamples of the class's images."""
+    rectify = evidence.options.rectify
+    activations = torch.cat([values for _, values in evidence.activations(attribution["image"], "")])
+    components = resampled_components(
+        activations, attribution, recipe, target=target, seed=evidence.options.seed, rectify=rectify
+    )
+    return resampled_assemblies(
+        components,
+        evidence.all_activations("searching patches of resampled images"),
+        evidence.picture_set.predicted,
+        target=target,
+        recipe=recipe,
+        view=evidence.model.preprocess.size,
+        rectify=rectify,
+    )

@@ -67,6 +67,13 @@ class Stream(Enum):
         "the class whose patches the chance row shows",
     )
 
+    CHANCE_PATCHES = (
+        ("seed", "class", "recipe", "selection", 15),
+        "concepts/verdict_error.py",
+        "images and patches of many chance rows of one verdict",
+    )
+    RESAMPLED_IMAGES = (("seed", "class", 16), "concepts/verdict_error.py", "resamples of a class's images")
+
     # contrast
     HELD_OUT_FEATURES = (("seed", "class", 11), "contrast/features.py", "images whose features are held out")
     PLANE_START = (

@@ -35,8 +35,8 @@ from conceptrast.saliency.chance_maps import random_maps
 
 SOURCES = Path(conceptrast.__file__).parent
 
-# Sequence and first three draws of every stream. ATTRIBUTION_NOISE, SKETCH, COLLAGE, COLLAGE_DIGITS and those of
-# the six lines before the last are from default_rng of numpy; all others are from the code before the table.
+# Sequence and first three draws of every stream. ATTRIBUTION_NOISE, SKETCH, CHANCE_PATCHES, RESAMPLED_IMAGES, COLLAGE,
+# COLLAGE_DIGITS and those of the six lines before the last are from default_rng of numpy; all others are from the code before the table.
 DRAWN = {
     "RESAMPLED_MEANS": ([3], [3485385464, 367860371, 770692085]),
     "CLASS_IMAGES": ([3, 5], [102879343, 587007851, 243327257]),
@@ -55,6 +55,8 @@ DRAWN = {
     "SKETCH": ([3, 14], [2641011806, 4010697811, 1216262561]),
     "RANDOM_PATCHES": ([1, 3, 5, 99, 1], [2515897280, 1418961082, 2953521012]),
     "OTHER_CLASS": ([2, 3, 5, 99, 1], [4005327046, 260429871, 1124218514]),
+    "CHANCE_PATCHES": ([3, 5, 99, 1, 15], [2081720525, 3609013316, 2954584240]),
+    "RESAMPLED_IMAGES": ([3, 5, 16], [1064855363, 1175439508, 2945252898]),
     "HELD_OUT_FEATURES": ([3, 5, 11], [1457456068, 1001534123, 3563360008]),
     "PLANE_START": ([3, 5, 6, 21], [641199197, 3791817430, 535491605]),
     "RANDOM_NORMAL": ([3, 5, 6, 22], [1806297384, 4072264401, 212565023]),
