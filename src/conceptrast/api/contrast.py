@@ -16,6 +16,7 @@ from conceptrast.base.errors import ConceptrastError, ConfigError, unknown_name
 from conceptrast.concepts.attributed_images import by_class
 from conceptrast.concepts.class_prototypes import set_prototypes
 from conceptrast.concepts.recipes import Recipe
+from conceptrast.concepts.verdict_error import FEW_IMAGES
 from conceptrast.contrast.card_evidence import ContrastEvidence, contrast_card, facts_of
 from conceptrast.contrast.cards import ContrastCard
 from conceptrast.contrast.components import by_side, contrast_sets, patches_of_pair, set_names, set_owners
@@ -95,7 +96,7 @@ class Contrast(Result):
         """One row for each direction: images, the plane's accuracy and length, and the effect of the best shift.
 
         Columns from, to, layer, n_images (of ``from``), train_accuracy, heldout_accuracy, normal_length, baseline,
-        before and after (probability of ``to``), offset (the best), factor, swapped.
+        before and after (probability of ``to``), offset (the smallest that swaps), factor, swapped.
         """
         outcomes = pair_outcomes(self.shift.assign(draw=0, hyperplane=""))
         names = dict(zip(outcomes["from_class"].drop_duplicates(), self.class_names, strict=True))
@@ -116,10 +117,15 @@ class Contrast(Result):
         counts = " and ".join(f"{n} of {name}" for name, n in zip(self.class_names, self.n_images, strict=True))
         lines.append(f"  hyperplane from {counts} images: accuracy {', '.join(shares)}")
         table = self.table()
-        for row in table[table["baseline"] == "none"].to_dict("records"):
-            outcome = "swapped" if row["swapped"] else "not swapped"
+        for row in table.to_dict("records"):
+            outcome = f"swapped from offset {row['offset']:g} on" if row["swapped"] else "not swapped"
             change = f"p({row['to']}) {row['before']:.2g} → {row['after']:.2g}"
-            lines.append(f"  {row['from']} shifted by {row['offset']:g}: {change}, {outcome}")
+            if row["baseline"] == "none":
+                lines.append(f"  {row['from']} shifted: {change}, {outcome}")
+            else:
+                lines.append(f"    chance, in a random direction: {change}, {outcome}")
+        if min(self.n_images) < FEW_IMAGES:
+            lines.append(f"  fewer than {FEW_IMAGES} images of a class: other images may say something else")
         return "\n".join(lines)
 
 

@@ -140,7 +140,7 @@ def explain(evidence: Evidence, target: int, recipe: Recipe) -> Explanation:
     )
 
     # What the model says of them.
-    verdicts = verdicts_of(evidence, prototypes, attribution, target, recipe)
+    verdicts = verdicts_of(evidence, prototypes, attribution, target=target, recipe=recipe)
     names = np.array(evidence.model.class_names, dtype=object)
     paths = evidence.pictures.table[["image", "path"]]
     return Explanation(
@@ -228,22 +228,22 @@ def verdicts_of(
     view = evidence.model.preprocess.size
     seed = evidence.options.seed
     plan = plan_assemblies(prototypes, evidence.predictions, classes=[target], recipes=[recipe], view=view, seed=seed)
-    own = []
+    assemblies = []
     for assembly in plan:
         if assembly.baseline == "none" and assembly.reason:
             LOGGER.warning("nothing to combine for the selection %s: %s", assembly.selection, assembly.reason)
         elif assembly.baseline == "none":
-            own.append(assembly)
+            assemblies.append(assembly)
     # What the model says of the combined images.
     rows = component_prediction(
-        evidence.model, own, views_of=evidence.pictures.of, n_images={}, precision=evidence.options.precision
+        evidence.model, assemblies, views_of=evidence.pictures.of, n_images={}, precision=evidence.options.precision
     )
     columns = {"predicted": "int64", "probability": "float64", "match": "bool"}
     verdicts = rows[["selection", *columns]].astype(columns)
     # Chance, and resampled images of the class.
-    chance = chance_assemblies(own, evidence.predictions, view, seed)
+    chance = chance_assemblies(assemblies, evidence.predictions, view, seed)
     again = resampled_verdicts(evidence, attribution, target, recipe)
-    selections = {assembly.selection for assembly in own}
+    selections = {assembly.selection for assembly in assemblies}
     errors = verdict_errors(
         evidence.model,
         [*chance, *(assembly for assembly in again if assembly.selection in selections)],

@@ -279,28 +279,18 @@ def _row(assembly: Assembly, name: str, n_images: int, answer: _Answer | None) -
     return (*head, "ok", "", n_images, answer.probability, answer.predicted, match)
 
 
-def skipped_classes(
-    reasons: Mapping[int, tuple[int, str]], names: Sequence[str], recipes: Sequence[Recipe]
-) -> pd.DataFrame:
-    """Rows of classes that have no components, one for each recipe and selection.
+def skipped_classes(reasons: Mapping[int, tuple[int, str]], names: Sequence[str]) -> pd.DataFrame:
+    """Rows of classes that have no components, one for each: no recipe and no selection can be tried.
 
     Args:
         reasons: the number of images and the reason, by class.
         names: the names of the classes.
-        recipes: the recipes of the run.
     """
-    rows = []
-    for target, (n_images, reason) in sorted(reasons.items()):
-        for recipe, selection in product(recipes, SELECTIONS):
-            skipped = Assembly(
-                target=target,
-                recipe=recipe,
-                selection=selection,
-                baseline="none",
-                patches=pd.DataFrame(),
-                reason=reason,
-            )
-            rows.append(_row(skipped, names[target], n_images, None))
+    rows = [
+        {"class": target, "class_name": names[target], "recipe": "", "selection": "", "layout": "", "baseline": "none"}
+        | {"status": "skipped", "reason": reason, "n_images": n_images}
+        for target, (n_images, reason) in sorted(reasons.items())
+    ]
     return _typed(pd.DataFrame(rows, columns=list(COLUMNS)))
 
 

@@ -6,7 +6,7 @@ No cell is NaN. A value that cannot be known is left out; a cell is empty if a p
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,8 +26,9 @@ def component_prediction_table(classes: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         classes: one row per class and test: class, recipe, selection, layout, baseline, status, probability, match. A
-            skipped class has one row per recipe and selection, with ``status`` ``skipped`` and ``baseline`` ``none``. A
-            skipped chance row does not count if the class itself is not skipped.
+            skipped class has one row with ``status`` ``skipped``, ``baseline`` ``none`` and an empty recipe; one of
+            which a recipe cannot be tried has the recipe and the selection. A skipped chance row does not count if the
+            class itself is not skipped.
 
     Returns:
         Columns recipe, selection, layout, baseline, n_classes, n_skipped, matched, match_rate, low, high (95 % Wilson
@@ -43,7 +44,7 @@ def component_prediction_table(classes: pd.DataFrame) -> pd.DataFrame:
         [2.0, 1.0, 0.5, 0.6]
     """
     tested = classes[classes["status"] == "ok"]
-    skipped = _skipped(classes).groupby(["recipe", "selection"])["class"].nunique()
+    skipped = _skipped(classes)
     rows = []
     for key, group in tested.groupby(TEST_KEYS, sort=False):
         probability = group["probability"].to_numpy(dtype=float)
@@ -53,7 +54,7 @@ def component_prediction_table(classes: pd.DataFrame) -> pd.DataFrame:
         mean, sd = mean_sd(probability)
         # What was tested, on how many classes, how often it matched, and how probable the class was.
         row = dict(zip(TEST_KEYS, key, strict=True))
-        row |= {"n_classes": n, "n_skipped": int(skipped.get((row["recipe"], row["selection"]), 0))}
+        row |= {"n_classes": n, "n_skipped": _n_skipped(skipped, *key[:2])}
         row |= {"matched": matched, "match_rate": matched / n, "low": low, "high": high}
         row |= {"probability_mean": mean, "probability_sd": sd}
         row |= {f"above_{level}": float((probability > level).mean()) for level in PROBABILITY_LEVELS}
@@ -126,6 +127,13 @@ def study_summary(
         if re.fullmatch(r"(reconstruction_error|removed_mass)_\w+", name) and errors.size:
             row[name] = float(errors.mean())
     return row
+
+
+def _n_skipped(skipped: pd.DataFrame, recipe: Hashable, selection: Hashable) -> int:
+    """Number of classes that were skipped altogether, or of which this recipe and selection could not be tried."""
+    whole = skipped["recipe"].fillna("") == ""
+    tried = (skipped["recipe"] == recipe) & (skipped["selection"] == selection)
+    return int(skipped.loc[whole | tried, "class"].nunique())
 
 
 def _skipped(classes: pd.DataFrame) -> pd.DataFrame:

@@ -119,7 +119,7 @@ def resampled_assemblies(
     for (_, selection), group in prototypes.groupby(["set", "selection"]):
         patches = chosen_patches(group, recipe.distinct)
         if len(patches) == recipe.components:
-            assemblies.append(Assembly(target, recipe, str(selection), "resampled", patches))
+            assemblies.append(Assembly(target, recipe, str(selection), baseline="resampled", patches=patches))
     return assemblies
 
 
@@ -135,22 +135,22 @@ def chance_assemblies(
         seed: seed of the draws.
     """
     drawn = []
-    for own in assemblies:
+    for assembly in assemblies:
         pool = predictions
-        if own.selection != "all":
-            pool = predictions[predictions["predicted"] != own.target]
-        key = (own.target, crc32(own.recipe.name.encode()), SELECTIONS.index(own.selection))
+        if assembly.selection != "all":
+            pool = predictions[predictions["predicted"] != assembly.target]
+        key = (assembly.target, crc32(assembly.recipe.name.encode()), SELECTIONS.index(assembly.selection))
         draw = generator(Stream.CHANCE_PATCHES, seed, *key)
         images = pool["image"].to_numpy()
         images = draw.choice(images, min(len(images), CHANCE_IMAGES), replace=False)
-        box = (int(own.patches["height"].iloc[0]), int(own.patches["width"].iloc[0]))
+        box = (int(assembly.patches["height"].iloc[0]), int(assembly.patches["width"].iloc[0]))
         drawn += [
             Assembly(
-                target=own.target,
-                recipe=own.recipe,
-                selection=own.selection,
+                target=assembly.target,
+                recipe=assembly.recipe,
+                selection=assembly.selection,
                 baseline="random_patches",
-                patches=random_patches(images, own.recipe.components, box, view, draw),
+                patches=random_patches(images, assembly.recipe.components, box, view=view, generator=draw),
             )
             for _ in range(CHANCE_DRAWS)
         ]

@@ -239,16 +239,18 @@ def _typed(table: pd.DataFrame) -> pd.DataFrame:
 def pair_outcomes(shift: pd.DataFrame) -> pd.DataFrame:
     r"""Sum up what the shift did to each pair.
 
-    The best offset is the offset above 0 with the highest probability of B. A pair is swapped if :math:`p_B \ge p_A`
-    and :math:`p_B > 1/2` at this offset. The published script compares :math:`p_B` at its best offset with :math:`p_A`
-    one offset earlier; ``swapped_published`` does the same.
+    A pair is swapped if :math:`p_B \ge p_A` and :math:`p_B > 1/2` at the offset above 0 with the highest probability
+    of B. The published script compares :math:`p_B` at this offset with :math:`p_A` one offset earlier;
+    ``swapped_published`` does the same. The best offset is the smallest one at which the pair is swapped: a shift by
+    200 says little where one by 2 is enough.
 
     Args:
         shift: draw, hyperplane, baseline, from_class, to_class, offset, p_from, p_to; offset 0 must be among them.
 
     Returns:
-        draw, hyperplane, baseline, from_class, to_class, before (p of B at offset 0), after (at the best), offset,
-        factor (after / before; empty if before is 0 or nearly 0), swapped, swapped_published.
+        draw, hyperplane, baseline, from_class, to_class, before (p of B at offset 0), after (the highest), offset (the
+        best; where no offset swaps the pair, that with the highest p of B), factor (after / before; empty if before is
+        0 or nearly 0), swapped, swapped_published.
     """
     keys = ["draw", "hyperplane", "baseline", "from_class", "to_class"]
     rows = []
@@ -256,7 +258,9 @@ def pair_outcomes(shift: pd.DataFrame) -> pd.DataFrame:
         part = part.sort_values("offset")
         to, away, offsets = (part[name].to_numpy(float) for name in ("p_to", "p_from", "offset"))
         best = 1 + int(to[1:].argmax())
-        outcome = dict(zip(keys, key, strict=True)) | {"before": to[0], "after": to[best], "offset": offsets[best]}
+        enough = np.flatnonzero((to >= away) & (to > 0.5) & (offsets > 0))
+        smallest = enough[0] if len(enough) else best
+        outcome = dict(zip(keys, key, strict=True)) | {"before": to[0], "after": to[best], "offset": offsets[smallest]}
         outcome["factor"] = to[best] / to[0] if to[0] > SMALLEST else None
         outcome["swapped"] = bool(to[best] >= away[best] and to[best] > 0.5)
         outcome["swapped_published"] = bool(to[best] >= away[best - 1] and to[best] > 0.5)
@@ -268,14 +272,16 @@ def pair_outcomes(shift: pd.DataFrame) -> pd.DataFrame:
 def shift_summary(shift: pd.DataFrame) -> pd.DataFrame:
     """Table 3: the effect of shifting over all pairs, mean ± standard deviation over draws.
 
+    Draws of the same pairs differ by nothing, so they have no standard deviation.
+
     Args:
         shift: the table of :func:`shift_table`.
 
     Returns:
-        One row per hyperplane and baseline: runs, n_pairs and n_skipped (of all draws), n_factors (pairs that have a
-        factor), then with endings ``_mean`` and ``_sd`` (over draws): before, after (means over the pairs of a draw),
-        factor_of_means (after / before of a draw), mean_of_factors (over the pairs of a draw), swap_rate,
-        swap_rate_published.
+        One row per hyperplane and baseline: runs, n_pairs and n_skipped (of all draws), n_different (different pairs
+        among them), n_factors (pairs that have a factor), then with endings ``_mean`` and ``_sd`` (over draws): before,
+        after (means over the pairs of a draw), factor_of_means (after / before of a draw), mean_of_factors (over the
+        pairs of a draw), swap_rate, swap_rate_published.
     """
     outcomes = pair_outcomes(shift[shift["status"] == "ok"])
     rows: list[dict[str, Any]] = []
@@ -283,11 +289,14 @@ def shift_summary(shift: pd.DataFrame) -> pd.DataFrame:
         draws = [_of_draw(part) for _, part in group.groupby("draw")]
         row: dict[str, Any] = {"hyperplane": name, "baseline": baseline, "runs": len(draws)}
         lost = (shift["status"] == "skipped") & (shift["hyperplane"] == name)
-        row |= {"n_pairs": len(group), "n_skipped": int(lost.sum()), "n_factors": int(group["factor"].notna().sum())}
+        pairs = [set(zip(part["from_class"], part["to_class"], strict=True)) for _, part in group.groupby("draw")]
+        row |= {"n_pairs": len(group), "n_skipped": int(lost.sum()), "n_different": len(set.union(*pairs))}
+        row["n_factors"] = int(group["factor"].notna().sum())
         for key in ("before", "after", "factor_of_means", "mean_of_factors", "swap_rate", "swap_rate_published"):
             values = np.array([draw[key] for draw in draws if draw[key] is not None], float)
             if values.size:
-                row[f"{key}_mean"], row[f"{key}_sd"] = mean_sd(values)
+                mean, sd = mean_sd(values)
+                row |= {f"{key}_mean": mean, f"{key}_sd": sd if any(part != pairs[0] for part in pairs) else None}
         rows.append(row)
     return pd.DataFrame(rows)
 

@@ -141,12 +141,16 @@ class Sheet:
         """Thin line across the sheet."""
         self.axes.plot([left, right], [y, y], color="#CCCCCC", linewidth=0.8)
 
-    def probability_axes(self, x: float, y: float, width: float, height: float, ticks: Sequence[str]) -> Axes:
-        """Axes for probabilities at equally spaced steps, one for each tick, in the box at (x, y)."""
+    def probability_axes(
+        self, x: float, y: float, width: float, height: float, ticks: Sequence[str], at: Sequence[float] | None = None
+    ) -> Axes:
+        """Axes for probabilities in the box at (x, y), with a tick ``at`` each place; equally spaced without places."""
+        places = range(len(ticks)) if at is None else at
+        edge = 0.02 * (max(places) - min(places)) + 0.1
         box = (x / self.width, 1 - (y + height) / self.height, width / self.width, height / self.height)
         axes = self.figure.add_axes(box)
-        axes.set(xlim=(-0.2, len(ticks) - 0.8), ylim=(-0.02, 1.02))
-        axes.set_xticks(range(len(ticks)), ticks)
+        axes.set(xlim=(min(places) - edge, max(places) + edge), ylim=(-0.02, 1.02))
+        axes.set_xticks(places, ticks)
         axes.tick_params(labelsize=8, colors=INK)
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", color="#DDDDDD", linewidth=0.6)

@@ -11,6 +11,7 @@ from conceptrast.base.names import short
 from conceptrast.contrast.cards import IMAGES_PER_SIDE, PATCHES_PER_ROW, ContrastCard, Side
 from conceptrast.contrast.hyperplanes import RANDOM_DIRECTION
 from conceptrast.figures.canvas import FAINT, FIRST, INK, SECOND, Sheet, component_colour
+from conceptrast.figures.contrast_curves import at_the_end, offset_ticks
 
 WIDTH = 14.0
 MARGIN = 0.35
@@ -119,8 +120,9 @@ def _curve(sheet: Sheet, side: Side, other: str, name: str, x: float, y: float) 
     title = f"Images of {short(side.class_name, 18)} shifted towards {short(other, 18)}"
     sheet.text(title, x, y + 0.1, size=11, weight="bold")
     offsets = list(dict.fromkeys(side.curve["offset"]))
+    places = np.arcsinh(offsets)
     axes = sheet.probability_axes(
-        x + 0.45, y + 0.65, width=COLUMN - 0.6, height=CURVE, ticks=[f"{offset:g}" for offset in offsets]
+        x + 0.45, y + 0.65, width=COLUMN - 0.6, height=CURVE, ticks=offset_ticks(offsets), at=places.tolist()
     )
     colours = {"p_own": COLOURS[name], "p_other": next(c for key, c in COLOURS.items() if key != name)}
     names = {"p_own": side.class_name, "p_other": other}
@@ -128,8 +130,9 @@ def _curve(sheet: Sheet, side: Side, other: str, name: str, x: float, y: float) 
         part = side.curve[side.curve["baseline"] == baseline]
         for column, colour in colours.items():
             label = f"p({short(names[column], 16)})" if baseline == "none" else None
-            axes.plot(range(len(part)), part[column], style, color=colour, linewidth=1.8, label=label)
+            axes.plot(places, part[column], style, color=colour, linewidth=1.8, label=label)
     axes.plot([], [], ":", color=FAINT, label="random direction")
-    axes.set_xlabel("offset, in multiples of the normal", fontsize=8, color=INK)
+    end = at_the_end(side.curve.rename(columns={"p_other": "p_to"})).replace("p(B)", f"p({short(other, 16)})")
+    axes.set_xlabel(f"offset, in multiples of the normal (asinh); {end}", fontsize=8, color=INK)
     # Above the curves: they may start anywhere.
     axes.legend(fontsize=8, frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0.1)

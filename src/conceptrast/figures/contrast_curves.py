@@ -46,22 +46,57 @@ def draw_shift(shift: pd.DataFrame, study: str) -> Figure:
         part = pairs[pairs["hyperplane"] == solver]
         offsets = sorted(part["offset"].unique())
         x = MARGIN + place * PANEL
+        places = np.arcsinh(offsets)
         axes = sheet.probability_axes(
-            x, 1.05, width=PANEL - 0.5, height=HEIGHT, ticks=[f"{offset:g}" for offset in offsets]
+            x, 1.05, width=PANEL - 0.5, height=HEIGHT, ticks=offset_ticks(offsets), at=places.tolist()
         )
         axes.set_title(f"hyperplanes: {solver}", fontsize=10, loc="left")
-        axes.set_xlabel("offset, in multiples of the normal", fontsize=8)
+        axes.set_xlabel(f"offset, in multiples of the normal (asinh)\n{at_the_end(part)}", fontsize=8)
         for column, colour, label in CURVES:
             for _, pair in part[part["baseline"] == "none"].groupby(["from_class", "to_class"]):
-                axes.plot(
-                    range(len(offsets)), pair.sort_values("offset")[column], color=colour, alpha=0.12, linewidth=0.7
-                )
+                axes.plot(places, pair.sort_values("offset")[column], color=colour, alpha=0.12, linewidth=0.7)
             for baseline, style in (("none", "-"), (RANDOM_DIRECTION, ":")):
                 mean = part[part["baseline"] == baseline].groupby("offset")[column].mean()
                 name = label if baseline == "none" else None
-                axes.plot(range(len(mean)), mean, style, color=colour, linewidth=2.2, label=name)
+                axes.plot(places, mean, style, color=colour, linewidth=2.2, label=name)
         axes.legend(fontsize=9, frameon=False, loc="center left")
     return sheet.figure
+
+
+def offset_ticks(offsets: Sequence[float]) -> list[str]:
+    """Labels of offsets on an asinh axis; those that would run into the one before are left out, never the last.
+
+    Example:
+        >>> offset_ticks([0, 0.5, 1, 10, 15, 200])
+        ['0', '0.5', '', '10', '', '200']
+    """
+    places = np.arcsinh(offsets)
+    least = 0.07 * (places[-1] - places[0])
+    labels = [f"{offset:g}" for offset in offsets]
+    last = places[0]
+    for number in range(1, len(places) - 1):
+        if min(places[number] - last, places[-1] - places[number]) < least:
+            labels[number] = ""
+        else:
+            last = places[number]
+    return labels
+
+
+def at_the_end(shift: pd.DataFrame) -> str:
+    """What the furthest shift does, along the normal and in a random direction, in words.
+
+    Args:
+        shift: offset, baseline, p_to.
+
+    Example:
+        >>> at_the_end(pd.DataFrame({"offset": [0, 200, 200], "baseline": ["none", "none", "random_direction"],
+        ...     "p_to": [0.0, 1.0, 0.25]}))
+        'at 200: p(B) = 1.00, in a random direction 0.25'
+    """
+    last = shift["offset"].max()
+    ends = shift[shift["offset"] == last].groupby("baseline")["p_to"].mean()
+    random = f", in a random direction {ends[RANDOM_DIRECTION]:.2f}" if RANDOM_DIRECTION in ends else ""
+    return f"at {last:g}: p(B) = {ends['none']:.2f}{random}"
 
 
 def draw_mask(

@@ -62,7 +62,7 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
         classes=model.class_indices(settings["classes"]),
     )
     reasons = reasons_to_skip(few, settings["min_images"], components, counts)
-    skipped = skipped_classes(reasons, model.class_names, recipes)
+    skipped = skipped_classes(reasons, model.class_names)
     write_table(pd.concat([verdicts, skipped]).sort_values("class", kind="stable"), outputs.prediction)
 
 

@@ -36,7 +36,8 @@ from conceptrast.saliency.chance_maps import random_maps
 SOURCES = Path(conceptrast.__file__).parent
 
 # Sequence and first three draws of every stream. ATTRIBUTION_NOISE, SKETCH, CHANCE_PATCHES, RESAMPLED_IMAGES, COLLAGE,
-# COLLAGE_DIGITS and those of the six lines before the last are from default_rng of numpy; all others are from the code before the table.
+# COLLAGE_DIGITS and those of the six lines before the last are from numpy's default_rng; all others are from the code
+# before the table.
 DRAWN = {
     "RESAMPLED_MEANS": ([3], [3485385464, 367860371, 770692085]),
     "CLASS_IMAGES": ([3, 5], [102879343, 587007851, 243327257]),

@@ -223,7 +223,7 @@ def test_a_study_without_components_goes_through_to_its_tables(model: Model) -> 
     assert none.empty
     assert none.dtypes.to_dict() == some.dtypes.to_dict()
     asked = component_prediction(model, plan(none, ()), red_green_blue, {})
-    missing = skipped_classes({1: (3, "few"), 2: (0, "few")}, model.class_names, [STRIP, GRID])
+    missing = skipped_classes({1: (3, "few"), 2: (0, "few")}, model.class_names)
     table = pd.concat([asked, missing])
     assert table["status"].eq("skipped").all()
     summary_table = component_prediction_table(table)
@@ -266,12 +266,15 @@ def test_a_study_of_one_class_has_no_other(model: Model) -> None:
     assert other["reason"].eq("the study has no other class").all()
 
 
-def test_classes_without_components_have_one_row_for_recipe_and_selection() -> None:
-    table = skipped_classes({1: (3, "few")}, ["red", "green", "blue"], [STRIP, GRID])
-    assert table[["class_name", "n_images", "status"]].drop_duplicates().to_numpy().tolist() == [
-        ["green", 3, "skipped"]
+def test_classes_without_components_have_one_row_and_count_for_every_recipe_and_selection(model: Model) -> None:
+    skipped = skipped_classes({1: (3, "few")}, ["red", "green", "blue"])
+    assert skipped[["class_name", "n_images", "status", "reason"]].to_numpy().tolist() == [
+        ["green", 3, "skipped", "few"]
     ]
-    assert len(table) == 4
+    asked = component_prediction(model, plan(prototypes_of((0, 2)), (0, 2)), red_green_blue, {})
+    table = component_prediction_table(pd.concat([asked, skipped]))
+    assert len(table) > 1
+    assert set(table["n_skipped"]) == {1}
 
 
 def test_the_model_gets_the_size_that_the_recipe_says() -> None:

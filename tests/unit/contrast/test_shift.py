@@ -105,7 +105,7 @@ def test_fewer_than_two_classes_give_no_pairs(classes):
 def curve(draw: int, pair: tuple[int, int], p_from: list[float], p_to: list[float], **head: str) -> pd.DataFrame:
     names = {"hyperplane": "zero", "baseline": "none", "status": "ok", "reason": "", **head}
     ends = {"draw": draw, "from_class": pair[0], "to_class": pair[1]}
-    return pd.DataFrame({**names, **ends, "offset": [0.0, 1.0, 2.0], "p_from": p_from, "p_to": p_to})
+    return pd.DataFrame({**names, **ends, "offset": np.arange(len(p_to), dtype=float), "p_from": p_from, "p_to": p_to})
 
 
 def test_a_pair_is_swapped_where_its_best_offset_names_b():
@@ -127,6 +127,23 @@ def test_a_pair_is_swapped_where_its_best_offset_names_b():
     assert outcomes["factor"].tolist() == pytest.approx([8, 6, 45, 0.5])
 
 
+def test_the_best_offset_is_the_smallest_that_swaps():
+    """The probability of B grows up to offset 3, but at 2 it is above A's and above a half."""
+    outcomes = pair_outcomes(curve(0, (0, 1), [0.9, 0.6, 0.4, 0.1], [0.1, 0.4, 0.6, 0.9]))
+    assert outcomes[["after", "offset", "swapped"]].to_numpy().tolist() == [[0.9, 2, True]]
+    # Above a half from the start: offset 0 is no shift.
+    assert pair_outcomes(curve(0, (0, 1), [0.3, 0.2], [0.7, 0.8]))["offset"].tolist() == [1]
+
+
+def test_draws_of_the_same_pairs_have_no_standard_deviation():
+    """Two classes have two pairs: every draw has both."""
+    same = [curve(draw, pair, [0.9, 0.1], [0.1, 0.9]) for draw in (0, 1) for pair in ((0, 1), (1, 0))]
+    row = shift_summary(pd.concat(same)).iloc[0]
+    assert (row["n_pairs"], row["n_different"]) == (4, 2)
+    assert row["swap_rate_mean"] == 1
+    assert pd.isna(row["swap_rate_sd"])
+
+
 def test_the_summary_is_over_draws():
     table = pd.concat(
         [
@@ -139,6 +156,7 @@ def test_the_summary_is_over_draws():
     )
     row = shift_summary(table).iloc[0]
     assert (row["runs"], row["n_pairs"], row["n_skipped"], row["n_factors"]) == (2, 4, 3, 4)
+    assert row["n_different"] == 3
     assert row["swap_rate_mean"] == pytest.approx(0.75)
     assert row["swap_rate_sd"] == pytest.approx(np.std([0.5, 1], ddof=1))
     assert row["before_mean"] == pytest.approx((0.2 + 0.1) / 2)
