@@ -122,6 +122,36 @@ def test_table_and_text(explanation, target) -> None:
     assert NAMES[target] in str(explanation)
 
 
+def test_a_verdict_says_how_sure_it_is(explanation) -> None:
+    """Beside it: a hundred images of random patches, and resamples of the class's images."""
+    table = explanation.table()
+    assert table["chance_draws"].tolist() == [100, 100]
+    assert table["resamples"].tolist() == [20, 20]
+    rates = table[["chance", "chance_low", "chance_high", "chance_probability", "stable", "low", "high"]].to_numpy(float)
+    assert ((rates >= 0) & (rates <= 1)).all()
+    assert (table["low"] <= table["high"]).all()
+    text = str(explanation)
+    for row in table.itertuples():
+        assert f"chance: {100 * row.chance:.0f} % of 100 images of random patches match" in text
+        assert f"resampled: p {row.low:.2f} to {row.high:.2f}, {100 * row.stable:.0f} % of 20 match" in text
+
+
+def test_few_images_are_said_to_be_few_and_one_is_refused(model, images, predictions) -> None:
+    dataset, table = images
+    counts = predictions["predicted"].value_counts()
+    target = int(counts.index[0])
+    of_class = predictions.loc[predictions["predicted"] == target, "image"].tolist()
+    others = predictions.loc[predictions["predicted"] != target, "image"].tolist()[:6]
+
+    def study(count: int) -> cc.Study:
+        rows = table[table["image"].isin([*of_class[:count], *others])]
+        return cc.Study(model, (dataset, rows), layer="3", samples=0)
+
+    assert "fewer than 20 images: other images of the class" in str(study(5).explain(target, recipe=RECIPE))
+    with pytest.raises(ConceptrastError, match=r"only one of 7 pictures is predicted as .* needs 2 pictures of it"):
+        study(1).explain(target, recipe=RECIPE)
+
+
 def test_plot_is_the_class_card(explanation) -> None:
     drawn = explanation.plot()
     card = draw_class_card(explanation.card)
