@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
 
 from torch import nn
 
-from conceptrast.base.errors import ConfigError
+from conceptrast.base.errors import ConfigError, unknown_name
 from conceptrast.models.family import Family
 from conceptrast.models.model import Preprocess
 
-_SMALLEST = 12  # side in pixels that leaves one position after the second pooling
+PADDINGS = (0, 2)
 
 
 class LeNet(Family):
@@ -35,6 +37,13 @@ class LeNet(Family):
 
     Larger pictures get larger linear layers. Pictures with a side of fewer than 12 pixels are too small.
 
+    Args:
+        options: ``padding``, of the first convolution: 2 by default, or 0. Without padding ``relu2`` has 8×8 positions
+            and ``pool2`` 4×4, as in many tutorials, and the smallest pictures have 16 pixels a side.
+
+    Raises:
+        ConfigError: there is no such option, or another padding.
+
     Example:
         >>> module = LeNet("lenet").network(10, (28, 28))
         >>> module.fc1, sum(weight.numel() for weight in module.parameters())
@@ -43,18 +52,28 @@ class LeNet(Family):
 
     default_classes = 10
 
+    def __init__(self, name: str, weights: str | None = None, options: Mapping[str, Any] | None = None) -> None:
+        super().__init__(name, weights, options)
+        for option in self.options:
+            if option != "padding":
+                raise ConfigError(unknown_name(f"option of {name}", option, ["padding"]))
+        self.padding = self.options.get("padding", 2)
+        if self.padding not in PADDINGS or isinstance(self.padding, bool):
+            raise ConfigError(f"{name}: padding must be 0 or 2, got {self.padding!r}")
+
     def network(self, n_classes: int, size: tuple[int, int]) -> nn.Module:
         """A fresh network.
 
         Raises:
-            ConfigError: the pictures are smaller than 12 pixels a side.
+            ConfigError: the pictures are smaller than 12 pixels a side, or than 16 without padding.
         """
-        if min(size) < _SMALLEST:
+        smallest = 16 - 2 * self.padding  # leaves one position after the second pooling
+        if min(size) < smallest:
             got = f"{size[0]}×{size[1]}"
-            raise ConfigError(f"{self.name} needs pictures of {_SMALLEST} pixels a side or more; got {got}")
-        rows, columns = (_positions(side) for side in size)
+            raise ConfigError(f"{self.name} needs pictures of {smallest} pixels a side or more; got {got}")
+        rows, columns = (_positions(side, self.padding) for side in size)
         layers = {
-            "conv1": nn.Conv2d(1, 6, 5, padding=2),
+            "conv1": nn.Conv2d(1, 6, 5, padding=self.padding),
             "relu1": nn.ReLU(),
             "pool1": nn.MaxPool2d(2),
             "conv2": nn.Conv2d(6, 16, 5),
@@ -79,11 +98,11 @@ class LeNet(Family):
         return [str(digit) for digit in range(10)]
 
 
-def _positions(side: int) -> int:
+def _positions(side: int, padding: int) -> int:
     """Number of positions along a side after both convolutions and poolings.
 
     Example:
-        >>> _positions(28), _positions(12)
-        (5, 1)
+        >>> _positions(28, 2), _positions(28, 0), _positions(12, 2), _positions(16, 0)
+        (5, 4, 1, 1)
     """
-    return (side // 2 - 4) // 2
+    return ((side + 2 * padding - 4) // 2 - 4) // 2

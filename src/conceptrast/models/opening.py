@@ -55,7 +55,7 @@ def load_model(
             if there are 1000 and the given names do not fit, they are ImageNet's.
         input_size: side of the model's input in pixels; the family's usual side if ``None``.
         seed: seed of fresh weights; the global random state does not change.
-        options: keywords of a factory, or ``norm_eps`` of a detector.
+        options: keywords of a factory, ``norm_eps`` of a detector, or ``padding`` of LeNet.
         extract: the part to take from a detector's file, ``backbone.body``; the head is new.
         new_head: give the last linear layer fresh weights and one output per class name; its weights in ``weights``
             are not used.

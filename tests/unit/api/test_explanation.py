@@ -127,7 +127,9 @@ def test_a_verdict_says_how_sure_it_is(explanation) -> None:
     table = explanation.table()
     assert table["chance_draws"].tolist() == [100, 100]
     assert table["resamples"].tolist() == [20, 20]
-    rates = table[["chance", "chance_low", "chance_high", "chance_probability", "stable", "low", "high"]].to_numpy(float)
+    rates = table[["chance", "chance_low", "chance_high", "chance_probability", "stable", "low", "high"]].to_numpy(
+        float
+    )
     assert ((rates >= 0) & (rates <= 1)).all()
     assert (table["low"] <= table["high"]).all()
     text = str(explanation)

@@ -21,6 +21,9 @@ from conceptrast.models.weights import write_state
 CONFIG = yaml.safe_load((Path(__file__).resolve().parents[3] / "config" / "config.yaml").read_text())
 
 
+LAYERS = ("conv1", "pool1", "relu2", "pool2")
+
+
 @pytest.mark.parametrize(
     ("layer", "shape"),
     [
@@ -53,6 +56,30 @@ def test_other_sizes_and_numbers_of_classes_get_layers_that_fit(size):
     side = {"input_size": size} if isinstance(size, int) else {"resize": None, "crop": size}
     model = load_model("lenet", class_names=["a", "b", "c"], **side)
     assert model.module(torch.zeros(2, 1, *model.preprocess.size)).shape == (2, 3)
+
+
+def test_without_padding_the_layers_have_the_shapes_of_28_pixels():
+    """28 → 24 → 12 → 8 → 4: Grad-CAM at ``relu2`` has 8×8 positions."""
+    model = load_model("lenet", options={"padding": 0})
+    shapes = {layer: tuple(SplitModel(model, layer).prefix(torch.zeros(1, 1, 28, 28)).shape[1:]) for layer in LAYERS}
+    assert shapes == {"conv1": (6, 24, 24), "pool1": (6, 12, 12), "relu2": (16, 8, 8), "pool2": (16, 4, 4)}
+    assert model.module(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
+    # Inside, far from the edges, the padded network computes the same.
+    padded = load_model("lenet", seed=1).module
+    plain = load_model("lenet", seed=1, options={"padding": 0}).module
+    plain.conv1.load_state_dict(padded.conv1.state_dict())
+    images = torch.randn(1, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(plain.conv1(images), padded.conv1(images)[:, :, 2:-2, 2:-2])
+
+
+def test_other_paddings_and_options_are_refused():
+    for padding in (1, True, "2"):
+        with pytest.raises(ConfigError, match="lenet: padding must be 0 or 2, got"):
+            load_model("lenet", options={"padding": padding})
+    with pytest.raises(ConfigError, match="unknown option of lenet 'pading'; nearest: padding"):
+        load_model("lenet", options={"pading": 0})
+    with pytest.raises(ConfigError, match="lenet needs pictures of 16 pixels a side or more; got 15×15"):
+        load_model("lenet", options={"padding": 0}, input_size=15)
 
 
 def test_pictures_too_small_for_it_are_refused():
