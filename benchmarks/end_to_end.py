@@ -48,7 +48,7 @@ from conceptrast.contrast.hyperplane_shards import FitOptions, Planes, fit_shard
 from conceptrast.contrast.hyperplane_solvers import Solver
 from conceptrast.contrast.images import class_activations, images_by_class
 from conceptrast.contrast.pairs import Pair
-from conceptrast.contrast.shift import draw_pairs, shifted_probabilities
+from conceptrast.contrast.shift import ShiftOptions, draw_pairs, shifted_probabilities
 from conceptrast.data.loose_pictures import OpenPictures
 from conceptrast.data.photographs import Photographs
 from conceptrast.models.activations import activations_of
@@ -260,7 +260,9 @@ def ours(mini: Miniature, precision: str) -> Results:
             for first, activations in class_activations(pictures, split, images=images, precision=precision, what=""):
                 for pair in sorted(pair for pair in mini.pairs if pair[0] == first):
                     normal = by_pair[pair].normal
-                    shifted[pair] = shifted_probabilities(split, activations, normal, classes=pair, precision=precision)
+                    shifted[pair] = shifted_probabilities(
+                        split, activations, normal, classes=pair, options=ShiftOptions(precision=precision)
+                    )
         normals = Planes([planes], SOLVER.name, permutations(range(len(CLASSES)), 2))
 
     # The best patch of each component, by its place in the grid of cells.

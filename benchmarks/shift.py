@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from conceptrast.base.memory import keep_memory, restart_without_caches
 from conceptrast.base.torchvision_ops import torchvision
-from conceptrast.contrast.shift import OFFSETS, shifted_probabilities
+from conceptrast.contrast.shift import OFFSETS, ShiftOptions, shifted_probabilities
 from conceptrast.models.inference import autocast
 from conceptrast.models.split import SplitModel
 
@@ -53,7 +53,7 @@ def with_prefix(split: SplitModel, images: Tensor, normal: Tensor, precision: st
     """Ours with the pass that gives the activations."""
     with autocast(precision):
         activations = split.prefix(images).float()
-    return shifted_probabilities(split, activations, normal, CLASSES, precision=precision)
+    return shifted_probabilities(split, activations, normal, classes=CLASSES, options=ShiftOptions(precision=precision))
 
 
 def seconds(work: Callable[[], object]) -> float:

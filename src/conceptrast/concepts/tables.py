@@ -17,6 +17,9 @@ from conceptrast.base.statistics import mean_sd, wilson_interval
 TEST_KEYS = ["recipe", "selection", "layout", "baseline"]
 """Columns that tell one test of components from another."""
 
+Published = Mapping[str, Mapping[str, Mapping[str, Mapping[str, float]]]]
+"""A paper's values by study, recipe and selection."""
+
 PROBABILITY_LEVELS = (0.1, 0.2, 0.5)
 """For each of these levels, the table gives the share of classes whose probability lies above it."""
 
@@ -64,20 +67,19 @@ def component_prediction_table(classes: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def beside_published(table: pd.DataFrame, published: Mapping[str, Mapping[str, Mapping[str, float]]]) -> pd.DataFrame:
+def beside_published(table: pd.DataFrame, published: Published) -> pd.DataFrame:
     """The table of component predictions, with the paper's values beside ours where the paper gives any.
 
     Args:
         table: the table, with columns study, recipe, selection, baseline.
-        published: the paper's values by study and selection: ``match_rate``, ``probability``, ``above_0.5``. They are
-            put into the rows of the recipe ``published``.
+        published: the paper's values by study, recipe and selection: ``match_rate``, ``probability``, ``above_0.5``.
 
     Returns:
         The table with columns ``published_<value>``; without them if ``published`` is empty.
 
     Example:
         >>> row = {"study": "s", "recipe": "published", "selection": "all", "baseline": "none"}
-        >>> table = beside_published(pd.DataFrame([row]), {"s": {"all": {"match_rate": 0.71}}})
+        >>> table = beside_published(pd.DataFrame([row]), {"s": {"published": {"all": {"match_rate": 0.71}}}})
         >>> table["published_match_rate"].tolist()
         [0.71]
     """
@@ -85,8 +87,8 @@ def beside_published(table: pd.DataFrame, published: Mapping[str, Mapping[str, M
     if not published:
         return table
     values = [
-        published.get(str(row.study), {}).get(str(row.selection), {})
-        if row.recipe == "published" and row.baseline == "none"
+        published.get(str(row.study), {}).get(str(row.recipe), {}).get(str(row.selection), {})
+        if row.baseline == "none"
         else {}
         for row in table.itertuples()
     ]

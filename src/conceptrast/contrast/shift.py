@@ -1,7 +1,8 @@
 r"""The shift test: we move activations of A along the normal from A towards B; do they become B?
 
 Notation: ``a`` activations ``[N, C, h, w]`` of A's images, ``n`` a normal ``[C]`` pointing from A towards B, ``t``
-offsets ``[T]``. Only the suffix of the network runs, because the activations are known.
+offsets ``[T]``, ``m`` the positions that are shifted ``[N, h, w]``, 0 or 1. Only the suffix of the network runs: the
+activations are known.
 """
 
 from __future__ import annotations
@@ -37,6 +38,10 @@ COLUMNS = (
 )
 
 
+EVERYWHERE: Mapping[int, Tensor] = {}
+"""No class has positions of its own: all positions are shifted."""
+
+
 @dataclass(frozen=True)
 class ShiftOptions:
     """How activations are shifted.
@@ -52,6 +57,9 @@ class ShiftOptions:
     seed: int = 0
     precision: str = "float32"
     batch_size: int = 64
+
+
+DEFAULTS = ShiftOptions()
 
 
 def draw_pairs(classes: Sequence[int], pairs_per_draw: int, runs: int, seed: int) -> list[list[Pair]]:
@@ -84,13 +92,12 @@ def shifted_probabilities(
     activations: Tensor,
     normal: np.ndarray | Tensor,
     classes: Sequence[int],
-    offsets: Sequence[float] = OFFSETS,
-    precision: str = "float32",
-    batch_size: int = 64,
+    options: ShiftOptions = DEFAULTS,
+    positions: Tensor | None = None,
 ) -> Tensor:
     r"""The probabilities of classes while activations are shifted along a direction.
 
-    .. math:: p_{t n k} = \mathrm{softmax}\big(f(\max(a_n + t\, n, 0))\big)_k
+    .. math:: p_{t n k} = \mathrm{softmax}\big(f(\max(a_n + t\, m_n n, 0))\big)_k
 
     Negative values are set to zero only if the layer's own output cannot be negative.
 
@@ -99,10 +106,9 @@ def shifted_probabilities(
         activations: ``[N, C, h, w]``, on the device of the network.
         normal: ``[C]`` the direction that is added at every position. It is not normalised, as published.
         classes: the classes whose probabilities are wanted, ``[K]``.
-        offsets: ``[T]``.
-        precision: the precision of the suffix, ``float32`` or ``bfloat16``; the softmax is float64, because what is
-            compared may be as small as 1e-30.
-        batch_size: the number of shifted activations that run at once.
+        options: the offsets ``[T]``, the precision and the batch size. The softmax is float64, because what is compared
+            may be as small as 1e-30.
+        positions: ``m`` ``[N, h, w]`` bool, the positions that are shifted; without it, all.
 
     Returns:
         ``[T, N, K]`` float64 on the CPU.
@@ -116,7 +122,8 @@ def shifted_probabilities(
     Example:
         >>> network = torch.nn.Sequential(torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()).eval()
         >>> split, activations = SplitModel(network, "0"), torch.tensor([[2.0, 0.0]]).reshape(1, 2, 1, 1)
-        >>> probabilities = shifted_probabilities(split, activations, np.array([-1.0, 1.0]), [0, 1], [0.0, 1.0])
+        >>> probabilities = shifted_probabilities(split, activations, np.array([-1.0, 1.0]), [0, 1],
+        ...     ShiftOptions(offsets=[0.0, 1.0]))
         >>> probabilities[:, 0].round(decimals=2)
         tensor([[0.8800, 0.1200],
                 [0.5000, 0.5000]], dtype=torch.float64)
@@ -124,21 +131,24 @@ def shifted_probabilities(
     direction = torch.as_tensor(normal, dtype=activations.dtype, device=activations.device)
     if direction.shape != activations.shape[1:2]:
         raise ShapeError(f"a direction {list(direction.shape)} does not fit activations {list(activations.shape)}")
-    steps = torch.tensor(list(offsets), dtype=activations.dtype, device=activations.device)[:, None] * direction
+    steps = torch.tensor(list(options.offsets), dtype=activations.dtype, device=activations.device)[:, None] * direction
     # All offsets of an image come one after the other, so a batch reads few images and writes many copies.
     parts = []
-    for rows in torch.arange(len(activations) * len(steps), device=activations.device).split(batch_size):
+    for rows in torch.arange(len(activations) * len(steps), device=activations.device).split(options.batch_size):
         image = rows // len(steps)
         step = rows % len(steps)
-        moved = activations[image] + steps[step][:, :, None, None]
+        change = steps[step][:, :, None, None]
+        moved = activations[image] + (change if positions is None else change * positions[image][:, None])
         if split.rectified:
             moved.clamp_(min=0)
-        with autocast(precision, activations.device):
+        with autocast(options.precision, activations.device):
             logits = split.suffix(moved.contiguous(memory_format=torch.channels_last))
         parts.append(logits.double().softmax(1)[:, list(classes)].cpu())
     probabilities = torch.cat(parts).unflatten(0, (len(activations), len(steps))).transpose(0, 1)
     if not probabilities.isfinite().all():
-        raise ConceptrastError(f"shifting along the normal gives logits that are not finite, offsets {list(offsets)}")
+        raise ConceptrastError(
+            f"shifting along the normal gives logits that are not finite, offsets {list(options.offsets)}"
+        )
     return probabilities
 
 
@@ -148,6 +158,7 @@ def shift_rows(
     planes: Mapping[str, Mapping[Pair, Hyperplane]],
     pair: Pair,
     options: ShiftOptions,
+    positions: Tensor | None = None,
 ) -> pd.DataFrame:
     """The mean probability of both classes along each solver's normal, and along a random direction as long.
 
@@ -157,6 +168,7 @@ def shift_rows(
         planes: the hyperplanes by solver and pair; a solver without a plane for the pair has no rows.
         pair: the class that is shifted, and the class that it is shifted towards.
         options: the offsets, the seed, the precision and the batch size.
+        positions: ``[N, h, w]`` bool, the positions that are shifted; without it, all.
 
     Returns:
         hyperplane (name of the solver), baseline (``none`` or ``random_direction``), from_class, to_class, offset,
@@ -175,9 +187,8 @@ def shift_rows(
                 activations,
                 direction.normal,
                 pair,
-                offsets=options.offsets,
-                precision=options.precision,
-                batch_size=options.batch_size,
+                options=options,
+                positions=positions,
             )
             # The means over the images, one row for each offset.
             means = probabilities.mean(1)
@@ -195,6 +206,7 @@ def shift_table(
     draws: Sequence[Sequence[Pair]],
     options: ShiftOptions,
     names: Sequence[str] = (),
+    positions: Mapping[int, Tensor] = EVERYWHERE,
 ) -> pd.DataFrame:
     """The shift test of all drawn pairs that start from the given classes.
 
@@ -205,6 +217,7 @@ def shift_table(
         draws: the pairs of every draw; a pair that is drawn twice is computed once.
         options: the offsets, the seed, the precision and the batch size.
         names: the names of the model's classes, for the progress display.
+        positions: by class the positions ``[N, h, w]`` that are shifted; of a class that is not there, all.
 
     Returns:
         draw, hyperplane, baseline, from_class, to_class, status (``ok`` or ``skipped``), reason, offset, p_from, p_to.
@@ -215,7 +228,9 @@ def shift_table(
         pairs_from = sorted({pair for pairs in draws for pair in pairs if pair[0] == target})
         name = names[target] if names else f"class {target}"
         for pair in progress(pairs_from, f"shifting {name} towards other classes", len(pairs_from), "pairs"):
-            rows = shift_rows(split, activations, planes, pair, options=options).assign(status="ok", reason="")
+            rows = shift_rows(
+                split, activations, planes, pair, options=options, positions=positions.get(target)
+            ).assign(status="ok", reason="")
             rows = pd.concat([rows, _skipped(planes, pair)], ignore_index=True)
             parts += [rows.assign(draw=number) for number, pairs in enumerate(draws) if pair in pairs]
     return _typed(pd.concat([part for part in parts if len(part)] or parts).reindex(columns=list(COLUMNS)))
@@ -296,7 +311,7 @@ def shift_summary(shift: pd.DataFrame) -> pd.DataFrame:
             values = np.array([draw[key] for draw in draws if draw[key] is not None], float)
             if values.size:
                 mean, sd = mean_sd(values)
-                row |= {f"{key}_mean": mean, f"{key}_sd": sd if any(part != pairs[0] for part in pairs) else None}
+                row |= {f"{key}_mean": mean, f"{key}_sd": sd if any(part != pairs[0] for part in pairs) else np.nan}
         rows.append(row)
     return pd.DataFrame(rows)
 

@@ -237,7 +237,9 @@ def test_a_study_without_components_goes_through_to_its_tables(model: Model) -> 
         gaps=[np.empty(0, np.float32)],
     )
     assert (summary["n_classes"], summary["n_skipped"], summary["n_attributions"]) == (0, 2, 0)
-    built = {"component_prediction": beside_published(summary_table, {"pairs": {"all": {"match_rate": 1.0}}})}
+    built = {
+        "component_prediction": beside_published(summary_table, {"pairs": {"published": {"all": {"match_rate": 1.0}}}})
+    }
     metrics = headline_metrics_of({**built, "studies": pd.DataFrame([{"study": "pairs", **summary}])})
     assert metrics["pairs/n_skipped"] == 2
 

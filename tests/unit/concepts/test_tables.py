@@ -45,10 +45,10 @@ def test_a_study_without_tested_classes_has_no_rows() -> None:
     assert component_prediction_table(classes().query("status == 'skipped'")).empty
 
 
-def test_published_values_stand_beside_the_published_recipe_only() -> None:
+def test_published_values_stand_beside_the_recipe_that_they_are_of() -> None:
     table = component_prediction_table(classes()).assign(study="s")
     both = pd.concat([table, table.assign(recipe="recommended")], ignore_index=True)
-    table = beside_published(both, {"s": {"all": {"match_rate": 0.5}}})
+    table = beside_published(both, {"s": {"published": {"all": {"match_rate": 0.5}}}})
     known = table[table["published_match_rate"].notna()]
     assert known[["recipe", "baseline", "published_match_rate"]].to_numpy().tolist() == [["published", "none", 0.5]]
     assert "published_match_rate" not in beside_published(both, {})

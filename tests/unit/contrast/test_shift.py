@@ -57,7 +57,7 @@ def test_it_is_what_the_whole_network_says_of_replaced_activations(network, laye
     before = activations.clone()
     normal = torch.randn(activations.shape[1], generator=torch.Generator().manual_seed(2))
     probabilities = shifted_probabilities(
-        split, activations, normal.numpy(), [2, 0], offsets=OFFSETS, batch_size=batch_size
+        split, activations, normal.numpy(), [2, 0], options=ShiftOptions(offsets=OFFSETS, batch_size=batch_size)
     )
     assert torch.equal(activations, before)
     assert probabilities.shape == (len(OFFSETS), 7, 2)
@@ -80,7 +80,7 @@ def test_a_direction_of_other_channels_and_logits_that_overflow_are_named(networ
     with pytest.raises(ShapeError, match=r"a direction \[3\] does not fit activations \[7, 4, 6, 6\]"):
         shifted_probabilities(split, activations, np.ones(3), [0])
     with pytest.raises(ConceptrastError, match="not finite"):
-        shifted_probabilities(split, activations, NORMAL.numpy(), [0], offsets=[0.0, 1e39])
+        shifted_probabilities(split, activations, NORMAL.numpy(), [0], options=ShiftOptions(offsets=[0.0, 1e39]))
 
 
 def test_all_classes_are_drawn_on_both_sides_and_none_with_itself():
@@ -100,6 +100,25 @@ def test_draws_depend_on_the_seed_and_their_number():
 @pytest.mark.parametrize("classes", [[], [4]])
 def test_fewer_than_two_classes_give_no_pairs(classes):
     assert draw_pairs(classes, 20, 2, seed=0) == [[], []]
+
+
+def test_only_the_positions_that_are_named_are_shifted(network):
+    """Shifting one position of four is, for a mean over positions, a quarter of the way."""
+    mean = nn.Sequential(nn.Identity(), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
+    split = SplitModel(mean, "0")
+    activations = torch.tensor([3.0, 1.0]).view(1, 2, 1, 1).expand(2, 2, 2, 2).contiguous()
+    one = torch.zeros(2, 2, 2, dtype=torch.bool)
+    one[:, 1, 0] = True
+    normal = np.array([-1.0, 1.0])
+    some = shifted_probabilities(
+        split, activations, normal, [0, 1], options=ShiftOptions(offsets=[0.0, 4.0]), positions=one
+    )
+    everywhere = shifted_probabilities(split, activations, normal, [0, 1], options=ShiftOptions(offsets=[0.0, 1.0]))
+    torch.testing.assert_close(some, everywhere)
+    none = shifted_probabilities(
+        split, activations, normal, [0, 1], options=ShiftOptions(offsets=[0.0, 4.0]), positions=~(one | ~one)
+    )
+    assert torch.equal(none[0], none[1])
 
 
 def curve(draw: int, pair: tuple[int, int], p_from: list[float], p_to: list[float], **head: str) -> pd.DataFrame:
@@ -207,7 +226,9 @@ def test_both_the_normal_and_a_random_direction_as_long_are_shifted_along(networ
     planes = {"zero": {(1, 3): Hyperplane(NORMAL.numpy(), 0.5)}, "other": {}}
     curves = shift_rows(split, activations, planes, (1, 3), options=SETTINGS)
     assert curves["baseline"].tolist() == ["none", "none", "random_direction", "random_direction"]
-    along_normal = shifted_probabilities(split, activations, NORMAL, (1, 3), offsets=[0.0, 4.0]).mean(1)
+    along_normal = shifted_probabilities(
+        split, activations, NORMAL, (1, 3), options=ShiftOptions(offsets=[0.0, 4.0])
+    ).mean(1)
     np.testing.assert_allclose(curves[["p_from", "p_to"]].to_numpy()[:2], along_normal.numpy())
     assert curves["p_to"][0] == curves["p_to"][2]
     assert curves["p_to"][1] != curves["p_to"][3]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
 from conceptrast.base.files import read_table, write_table
@@ -46,6 +47,7 @@ SETTINGS: dict[str, Any] = {
     "hyperplane": "zero",
     "heldout": 0.25,
     "offsets": [0, 10, 50],
+    "shift_at": "everywhere",
     "pairs_per_draw": 3,
     "runs": 2,
     "images_per_pair": 3,
@@ -169,3 +171,17 @@ def test_two_classes_in_two_shards_have_all_tables_and_figures(tmp_path):
     for name in ("hyperplanes", "shift", "mask", "contrast_recovery", "contrast_pairs"):
         numbers = tables[name].drop(columns="reason", errors="ignore").select_dtypes("number")
         assert np.isfinite(numbers.to_numpy()).all(), name
+
+
+def test_attributed_positions_are_those_of_the_images_that_are_shifted():
+    """Image 9 comes before image 4: its map is the second one of the class in the file."""
+    raw = np.zeros((3, 1, 2), np.float32)
+    raw[0, 0, 0] = 1.0  # another class
+    raw[1, 0] = (0.2, 1.0)  # a fifth of the largest is not above a quarter
+    raw[2, 0] = (0.5, 1.0)
+    attribution = {"target": np.array([0, 5, 5]), "image": np.array([1, 4, 9]), "raw": raw}
+    settings = {"attribution": "raw", "threshold": 0.25}
+    positions = shift.telling_of_images(attribution, {5: np.array([9, 4])}, settings, torch.device("cpu"))
+    assert {target: values.tolist() for target, values in positions.items()} == {
+        5: [[[True, True]], [[False, True]]],
+    }

@@ -106,8 +106,9 @@ class Study(Section):
     predicted_by: ModelName | None = key(
         "another model: a class's images are those that it predicts as the class", None
     )
-    published: dict[Literal["all", "exclude_target"], Published] | None = key(
-        "numbers from a paper, by selection of images: all, or exclude_target (none predicted as the class)", None
+    published: dict[EntryName, dict[Literal["all", "exclude_target"], Published]] | None = key(
+        "numbers from a paper, by recipe and selection of images: all, or exclude_target (none predicted as the class)",
+        None,
     )
 
 

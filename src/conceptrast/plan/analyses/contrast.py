@@ -56,6 +56,12 @@ class Contrast(Section):
     offsets: Annotated[list[Annotated[Number, Field(ge=0)]], Field(min_length=2), Unique] = key(
         "how far activations are shifted, in multiples of the normal; they start with 0 and rise", OFFSETS
     )
+    shift_at: Literal["everywhere", "attributed"] = key(
+        "positions that are shifted: everywhere, or attributed, those alone that give features", "everywhere"
+    )
+    fill: Number | None = key(
+        "value of hidden places in the mask test, in normalised units; null: the baseline of the attribution", None
+    )
     pairs_per_draw: int = key("number of pairs of classes in a draw of the shift test", 20, ge=1)
     runs: int = key("number of draws of the shift test", 5, ge=1)
     images_per_pair: int = key("highest number of images of A that are shifted or masked", 60, ge=1)
@@ -82,9 +88,17 @@ def shift(plan: Plan, study: str, shard: str) -> Config:  # noqa: ARG001 - the s
     """Settings of the step for one shard of a study's classes."""
     return {
         **study_settings(plan, study),
-        **section_settings(plan, "contrast", "offsets", "pairs_per_draw", "runs", "images_per_pair"),
+        **section_settings(plan, "contrast", "offsets", "shift_at", "pairs_per_draw", "runs", "images_per_pair"),
         "hyperplanes": list(plan.config["contrast"]["hyperplanes"]),
+        "contrast": section_settings(plan, "contrast", "attribution", "threshold"),
     }
+
+
+def fill(plan: Plan) -> float:
+    """The value of hidden places."""
+    given: float | None = plan.config["contrast"].get("fill")
+    baseline: float = plan.config["attribution"]["baseline"]
+    return baseline if given is None else given
 
 
 def mask(plan: Plan, study: str) -> Config:
@@ -93,7 +107,7 @@ def mask(plan: Plan, study: str) -> Config:
         **study_settings(plan, study),
         **section_settings(plan, "contrast", "pairs_per_draw", "mask_pairs", "images_per_pair"),
         **pair_settings(plan, study),
-        "fill": plan.config["attribution"]["baseline"],
+        "fill": fill(plan),
     }
 
 
@@ -122,7 +136,7 @@ def contrast_figures(plan: Plan, study: str) -> Config:
         **pair_settings(plan, study),
         **section_settings(plan, "contrast", "offsets"),
         "study": study,
-        "fill": plan.config["attribution"]["baseline"],
+        "fill": fill(plan),
     }
 
 
