@@ -44,6 +44,9 @@ from conceptrast.steps.runner import run
 
 FEW = "fewer than min_images images are predicted as the first class"
 NOTE = "of all pictures, the one whose mean way is the median; activations change until the model names the picture B"
+INJECTED = (
+    "the one whose mean way is the median; values of {} change, and {} is decoded, until the model names the picture B"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,9 +206,8 @@ def write_pictures(
     ends = [names[target] for target in pair]
     stem = pair_stem(pair, names, "-to-")
     heading = f"{settings['study']}: image {image}, from {short(ends[0])} to {short(ends[1])}"
-    note = NOTE
-    if settings["inject"] != settings["decode"]:
-        note += f"; values are added at {settings['inject']} and decoded at {settings['decode']}"
+    layers = (settings["inject"], settings["decode"])
+    note = NOTE if layers[0] == layers[1] else INJECTED.format(*layers)
     save_png(draw_counterfactual(stories, ends, heading, note), folder.add(*pair, f"{stem}.png"))
     for story in stories:
         save_gif(animation(story, ends), folder.add(*pair, f"{stem}-{story.edit.name}.gif"))
