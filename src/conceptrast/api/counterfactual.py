@@ -37,6 +37,7 @@ from conceptrast.figures.counterfactual import draw_counterfactual
 from conceptrast.figures.counterfactual_animation import animation, save_gif
 from conceptrast.models.activations import activations_of
 from conceptrast.models.inference import autocast, device_of, network_input
+from conceptrast.models.injection import Injection, LayerValues, layer_values
 from conceptrast.models.model import Model
 from conceptrast.models.split import SplitModel
 from conceptrast.models.training_pictures import TrainingPictures
@@ -53,7 +54,8 @@ class Counterfactual(Result):
 
     Attributes:
         names: the names of the class that the model gives the picture, and of the one that it is moved towards.
-        layer: the layer whose activations are moved.
+        layer: the layer whose activations are decoded.
+        inject: the layer whose values are moved: the same one, or an earlier one.
         rows: edit, direction, stop, baseline, lambda, cells, and what the suffix, the whole model (of the decoded
             picture) and the judge, if there is one, say.
         stories: by edit, the pictures on the way; if the reconstruction is not recognised, nothing that is decoded.
@@ -63,6 +65,7 @@ class Counterfactual(Result):
 
     names: tuple[str, str]
     layer: str
+    inject: str
     rows: pd.DataFrame
     stories: Sequence[Story]
     kept: bool
@@ -81,6 +84,8 @@ class Counterfactual(Result):
             raise ConceptrastError(self.weakness)
         title = f"from {short(self.names[0])} to {short(self.names[1])}"
         note = f"activations of {self.layer} are edited and decoded"
+        if self.inject != self.layer:
+            note = f"values of {self.inject} are edited, and activations of {self.layer} are decoded"
         return draw_counterfactual(self.stories, self.names, title, note)
 
     def _figure(self) -> str:
@@ -113,7 +118,8 @@ class Counterfactual(Result):
         save_gif(animation(stories[name], self.names), path)
 
     def __str__(self) -> str:
-        lines = [f"{self.names[0]} to {self.names[1]} at {self.layer}"]
+        way = self.layer if self.inject == self.layer else f"{self.inject}, decoded at {self.layer}"
+        lines = [f"{self.names[0]} to {self.names[1]} at {way}"]
         if not self.kept:
             lines.append(f"  {self.weakness}")
         for story in self.stories:
@@ -201,41 +207,36 @@ def no_decoder(evidence: Evidence) -> ConfigError:
 
 def move(
     evidence: Evidence,
-    decoder: Decoder,
+    layer: DecodableLayer,
     picture: Image.Image | Path | str,
     target: int,
     directions: Sequence[Direction],
     way: Way,
-    judge: Model | None = None,
 ) -> Counterfactual:
     """Edit one picture towards a class: what would have to be different, and does the model see this in the picture?
 
     Args:
         evidence: the evidence of the study.
-        decoder: the decoder of the layer in which the picture is edited.
+        layer: the layer in which the picture is edited, and the one that is decoded.
         picture: a file, or a PIL image.
         target: class index.
         directions: further directions, beside what the pictures of the study and the gradients give.
         way: how far it goes.
-        judge: another model of the same classes that looks at the decoded pictures.
 
     Raises:
-        LayerError: a direction belongs to another layer than the decoder.
+        LayerError: a direction belongs to another layer than the one that is edited.
         ConfigError: two directions of one name (``means`` is the study's own), or the model gives the picture the class
             already.
-        ModelError: the judge has other classes.
         DataError: the file is no picture.
     """
     # What the model says of the picture.
     model = evidence.model
     names = model.class_names
     precision = evidence.options.precision
-    split = evidence.split if decoder.layer == evidence.layer else SplitModel(model, decoder.layer)
-    layer = DecodableLayer(model, split, decoder, judge)
     view = model.preprocess.view(picture if isinstance(picture, Image.Image) else open_rgb(picture))
-    with torch.inference_mode(), autocast(precision, device_of(model)):
-        activations = split.prefix(network_input(model, view[None])).float()
-        predicted = int(split.suffix(activations).argmax())
+    with torch.no_grad(), autocast(precision, device_of(model)):
+        seen = layer.values(network_input(model, view[None]))
+        predicted = int(layer.edited.suffix(seen.activations, *seen.around).argmax())
     if predicted == target:
         raise ConfigError(f"the model says {names[target]!r} of this picture already: name another class")
     taken = {"means", NO_VECTOR}
@@ -249,11 +250,11 @@ def move(
     options = SearchOptions(way.probability, way.limit, way.cells, precision)
     donors = _donors(evidence, layer, target)
     known = PairKnowledge(donors=None if donors is None else donors.activations, directions=directions)
-    edits = edits_towards(layer, [0], activations, pair=pair, known=known, seed=evidence.options.seed, options=options)
+    edits = edits_towards(layer, [0], seen, pair=pair, known=known, seed=evidence.options.seed, options=options)
     subject = PairCounterfactuals(
         layer,
         np.zeros(1, np.int64),
-        activations,
+        seen.activations,
         pair=pair,
         options=options,
         views=None if donors is None else PairViews(view[None], donors.views, others=view[None][:0]),
@@ -263,18 +264,42 @@ def move(
     kept = bool(len(recognised_images(rows)))
     return Counterfactual(
         names=(names[predicted], names[target]),
-        layer=decoder.layer,
+        layer=layer.decoder.layer,
+        inject=layer.edited.layer,
         rows=rows,
         stories=subject.stories(edits, 0, pixels(view), way.frames, recognised=kept),
         kept=kept,
     )
 
 
+def decodable_layer(
+    evidence: Evidence, decoder: Decoder, judge: Model | None = None, inject: str | None = None
+) -> DecodableLayer:
+    """The decoder's layer, and the way there from the layer that is edited.
+
+    Args:
+        evidence: the evidence of the study.
+        decoder: the decoder of the layer in which pictures are edited, or of a later one.
+        judge: another model of the same classes that looks at the decoded pictures.
+        inject: the layer in which pictures are edited; ``None`` means the decoder's.
+
+    Raises:
+        LayerError: there is no such layer, or no way from it to the decoder's.
+        ModelError: the judge has other classes.
+    """
+    model = evidence.model
+    if inject is not None and inject != decoder.layer:
+        injection = Injection(model, inject, decoder.layer)
+        return DecodableLayer(model, injection.split, decoder, judge=judge, injection=injection)
+    split = evidence.split if decoder.layer == evidence.layer else SplitModel(model, decoder.layer)
+    return DecodableLayer(model, split, decoder, judge)
+
+
 @dataclass(frozen=True)
 class _Donors:
-    """Pictures of the study that the model gives a class: activations ``[D, C, h, w]`` and views ``[D, 3, H, W]``."""
+    """Pictures of the study that the model gives a class: what they give at the layer, and views ``[D, 3, H, W]``."""
 
-    activations: Tensor
+    activations: LayerValues
     views: Tensor
 
 
@@ -287,5 +312,8 @@ def _donors(evidence: Evidence, layer: DecodableLayer, target: int) -> _Donors |
     if not len(images):
         return None
     views = evidence.pictures.stacked(images)
-    arrays = activations_of(layer.model, layer.split, [(images, views)], evidence.options.precision)
-    return _Donors(torch.cat([values for _, values in arrays]).to(device_of(layer.model)), views)
+    precision = evidence.options.precision
+    if layer.injection is not None:
+        return _Donors(layer_values(layer.model, layer.injection, [(images, views)], precision), views)
+    arrays = activations_of(layer.model, layer.split, [(images, views)], precision)
+    return _Donors(LayerValues(torch.cat([values for _, values in arrays]).to(device_of(layer.model))), views)

@@ -15,7 +15,14 @@ from torch import nn
 from conceptrast.ace.options import AceOptions
 from conceptrast.api.concepts import PUBLISHED, Discovery, discover
 from conceptrast.api.contrast import ZERO, Contrast, ContrastOptions, contrast, pair_of
-from conceptrast.api.counterfactual import Counterfactual, Way, move, no_decoder, trained_decoder
+from conceptrast.api.counterfactual import (
+    Counterfactual,
+    Way,
+    decodable_layer,
+    move,
+    no_decoder,
+    trained_decoder,
+)
 from conceptrast.api.dff import Factorization, factorize
 from conceptrast.api.evidence import Evidence, PictureSet
 from conceptrast.api.explanation import Explanation, explain, recipe_named
@@ -400,6 +407,7 @@ class Study:
         directions: Sequence[Direction] = (),
         *,
         decoder: Decoder | Path | str | None = None,
+        inject: str | None = None,
         judge: Model | None = None,
         probability: float = 0.9,
         limit: float = 1.5,
@@ -416,6 +424,8 @@ class Study:
                 of the study's pictures the class, so are a transplant of their cells and the difference of means.
             decoder: the decoder of the layer in which the picture is moved, or its file; ``None`` means the decoder of
                 :meth:`decoder`.
+            inject: the layer in which the picture is moved, if it is not the decoder's: an earlier one, which may lie
+                inside a residual block. The network's own forward pass leads from there to the decoder's layer.
             judge: another model of the same classes, which says what the decoded pictures show.
             probability: the probability of the class at which a way ends.
             limit: longest way along a direction, relative to the length of the activations.
@@ -427,7 +437,8 @@ class Study:
             ConfigError: there is no decoder yet (the message says how to train one, and how long that takes); a number
                 that cannot be, an unknown class, two directions of one name, or the model gives the picture the class
                 already.
-            LayerError: a direction belongs to another layer than the decoder.
+            LayerError: a direction belongs to another layer than the one in which the picture is moved, or values of
+                this layer do not reach the decoder's.
             DataError: the file is no picture.
 
         Source: see :mod:`conceptrast.counterfactual.search`.
@@ -451,12 +462,11 @@ class Study:
             raise no_decoder(self._evidence)
         return move(
             self._evidence,
-            decoder=self._decoder,
+            layer=decodable_layer(self._evidence, self._decoder, judge=judge, inject=inject),
             picture=picture,
             target=index,
             directions=directions,
             way=way,
-            judge=judge,
         )
 
     @explains_memory

@@ -31,6 +31,11 @@ def add(command: argparse.ArgumentParser) -> None:
     decoder = command.add_mutually_exclusive_group()
     decoder.add_argument("--decoder", type=Path, metavar="FILE", help="decoder of the layer, a .safetensors file")
     decoder.add_argument("--train", action="store_true", help="train a decoder on --images and write it, too")
+    command.add_argument(
+        "--inject",
+        metavar="LAYER",
+        help="layer at which the picture is moved, if it is not the decoder's: an earlier one",
+    )
     add_folder(command, required=False)
     command.add_argument("--epochs", type=int, default=2, help="of --train (default 2)")
     command.add_argument("--frames", type=int, default=13, help="decoded pictures on the way (default 13)")
@@ -49,11 +54,12 @@ def run(options: argparse.Namespace) -> None:
     study = open_study_of_decoder(options)
     target = class_of(options.target, study.model.class_names)
     refuse_target(study, options.image[0], target)
+    refuse_layer(study, options.inject)
     written = train_decoder(study, options) if options.train else []
     if not (options.train or options.decoder):
         raise without_decoder(study, options)
     # The counterfactual, with an animation of one edit.
-    counterfactual = study.counterfactual(options.image[0], target, frames=options.frames)
+    counterfactual = study.counterfactual(options.image[0], target, inject=options.inject, frames=options.frames)
     if not counterfactual.kept:
         raise ConceptrastError(counterfactual.weakness)
     written.append(options.out / "counterfactual.gif")
@@ -72,6 +78,18 @@ def refuse_target(study: Any, image: Path, target: str | int) -> None:
     predicted, _ = study.predict(image)
     if predicted == name:
         raise ConfigError(f"the model says {name!r} of this picture already: name another class")
+
+
+def refuse_layer(study: Any, inject: str | None) -> None:
+    """Refuse a layer whose values do not reach the decoder's, before hours of training.
+
+    Raises:
+        LayerError: there is no such layer, or no way from it to the decoder's.
+    """
+    from conceptrast.models.injection import Injection
+
+    if inject is not None:
+        Injection(study.model, inject, study.layer)
 
 
 def open_study_of_decoder(options: argparse.Namespace) -> Any:

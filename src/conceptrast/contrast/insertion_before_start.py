@@ -6,19 +6,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from conceptrast.contrast.crops import corner_box, crop_of
+from conceptrast.models.opening import preprocess_of
 
 
-def check_entry(entry: Mapping[str, Any], shape: tuple[int, ...], view: tuple[int, int]) -> None:  # noqa: ARG001
+def check_entry(entry: Mapping[str, Any], shape: tuple[int, ...], model: Mapping[str, Any]) -> None:  # noqa: ARG001
     """Refuse a crop that cannot be read or that is larger than the view.
 
     Args:
         entry: the insertion test.
         shape: not used, since an insertion test has no layer.
-        view: the height and width of the model's input.
+        model: the entry of the model that is asked.
 
     Raises:
         DataError: the picture cannot be read, or the box reaches beyond it.
         ConfigError: the crop is larger than the view.
     """
     height, width, _ = crop_of(entry["crop"]).pixels().shape
-    corner_box((height, width), view, entry["corner"])
+    corner_box((height, width), preprocess_of(model).size, entry["corner"])

@@ -169,7 +169,7 @@ def concept_picture(
     like the background: elsewhere it would replace something.
 
     Args:
-        layer: the layer with its decoder.
+        layer: the layer that holds the concepts, and the one that is decoded. The network can be cut at both.
         concept: the concept.
         activations: ``[N, C, h, w]`` of the class's pictures.
         views: ``[N, 3, H, W]`` uint8, these pictures.
@@ -185,7 +185,8 @@ def concept_picture(
     corner = middle(side, shape)
     empty = background(activations)
     with autocast(precision, activations.device):
-        pictures, _ = layer.decoded_logits(torch.stack([empty, put_in(empty, part, corner)]))
+        decodable = layer.activations(torch.stack([empty, put_in(empty, part, corner)]))
+        pictures, _ = layer.decoded_logits(decodable)
     without, alone = (_as_image(picture) for picture in pictures)
     # In a picture that lacks it.
     host = int(concept.strength(others).flatten(1).amax(dim=1).argmin())
@@ -203,7 +204,7 @@ def concept_picture(
             "concept",
             concept.kind,
             origin=f"{concept.kind} {concept.name}",
-            layer=layer.split.layer,
+            layer=layer.edited.layer,
             change=change.cpu(),
         ),
     )

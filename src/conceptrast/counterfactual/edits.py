@@ -20,7 +20,7 @@ from torch import Tensor
 
 from conceptrast.base.errors import ShapeError
 from conceptrast.base.streams import Stream, generator
-from conceptrast.models.split import SplitModel
+from conceptrast.counterfactual.editable_layer import EditableLayer
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Edit:
         change: ``δ`` ``[C, h, w]``: what is added in the end.
         order: ``r`` ``[h, w]`` int: 0 for the positions that change first, 1 for the next ones, …; without it all
             positions change together.
+        around: what goes around the layer in the picture, tensors ``[1, …]``; none where the network can be cut there.
 
     Raises:
         ShapeError: the change or the order has another shape than activations have, or the change is zero throughout.
@@ -50,6 +51,7 @@ class Edit:
     layer: str
     change: Tensor
     order: Tensor | None = None
+    around: tuple[Tensor, ...] = ()
 
     def __post_init__(self) -> None:
         if self.change.ndim != 3:
@@ -93,6 +95,8 @@ class Edits:
         orders: ``r`` ``[M, h, w]``.
         places: ``n`` ``[M]``.
         rectified: whether negative values become zero.
+        around: for each of the pictures the tensors that go around the layer, each ``[1, …]``; may be left out where
+            the network can be cut there.
     """
 
     starts: Tensor
@@ -100,13 +104,14 @@ class Edits:
     orders: Tensor
     places: Tensor
     rectified: bool
+    around: Sequence[tuple[Tensor, ...]] = ()
 
     @classmethod
-    def of(cls, split: SplitModel, starts: Tensor, edits: Sequence[Edit]) -> Edits:
+    def of(cls, layer: EditableLayer, starts: Tensor, edits: Sequence[Edit]) -> Edits:
         """Put edits together.
 
         Args:
-            split: the model, cut at the layer.
+            layer: the model, cut at the layer, or an injection.
             starts: ``[M, C, h, w]``.
             edits: one for each of the pictures.
 
@@ -124,7 +129,8 @@ class Edits:
             changes=changes.contiguous(memory_format=torch.channels_last),
             orders=orders.to(starts),
             places=(orders.flatten(1).amax(dim=1) + 1).to(starts),
-            rectified=split.rectified,
+            rectified=layer.rectified,
+            around=[edit.around for edit in edits],
         )
 
     def at(self, way: Tensor, numbers: Tensor | None = None) -> Tensor:
@@ -140,8 +146,32 @@ class Edits:
         moved = self.starts[rows] + weights[:, None] * self.changes[rows]
         return moved.clamp_(min=0) if self.rectified else moved
 
+    def around_of(self, numbers: Tensor) -> tuple[Tensor, ...]:
+        """What goes around the layer in some of the pictures, tensors ``[n, …]``.
+
+        Args:
+            numbers: which of the pictures ``[n]``.
+        """
+        return together([self.around[number] for number in numbers.tolist()] if self.around else [])
+
     def __len__(self) -> int:
         return len(self.starts)
+
+
+def together(around: Sequence[Sequence[Tensor]]) -> tuple[Tensor, ...]:
+    """What goes around a layer in several pictures.
+
+    Args:
+        around: for each picture tensors ``[1, …]``, or none.
+
+    Returns:
+        Tensors ``[n, …]``, or none.
+
+    Example:
+        >>> [tensor.tolist() for tensor in together([[torch.tensor([1])], [torch.tensor([2])]])], together([[], []])
+        ([[1, 2]], ())
+    """
+    return tuple(torch.cat(tensors) for tensors in zip(*around, strict=True))
 
 
 def uniform(activations: Tensor, vector: Tensor, limit: float) -> Tensor:

@@ -1,37 +1,39 @@
 """The original latent shift: activations move until the decoded picture becomes another class.
 
 Notation: ``a`` activations ``[N, C, h, w]`` of a layer, ``D`` a decoder of the layer, ``c`` the class towards which
-they are moved.
+they are moved. Where another layer is decoded, ``D`` includes the way there.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor
 
-from conceptrast.counterfactual.decoder import Decoder, decoded_input
+from conceptrast.counterfactual.decodable_layer import DecodableLayer
+from conceptrast.counterfactual.decoder import decoded_input
 from conceptrast.counterfactual.log_probability import gradients_through
-from conceptrast.models.model import Model
 
 
 def latent_shift_gradients(
-    model: Model,
-    decoder: Decoder,
+    layer: DecodableLayer,
     activations: Tensor,
     target: int,
     precision: str = "float32",
     batch_size: int = 64,
+    around: Sequence[Tensor] = (),
 ) -> Tensor:
     r"""The gradient of the class's log probability for the *decoded* picture: the original latent shift.
 
     .. math:: g_n = \nabla_a \log \mathrm{softmax}(\mathrm{model}(D(a_n)))_c
 
     Args:
-        model: the whole classifier.
-        decoder: the decoder of the layer.
+        layer: the whole classifier, the decoder, and the layer that is edited.
         activations: ``[N, C, h, w]``.
         target: ``c``.
         precision: the precision of both networks.
         batch_size: the number of images whose gradients are computed at once.
+        around: tensors that go around the layer, each ``[N, …]``.
 
     Returns:
         ``[N, C, h, w]``.
@@ -39,8 +41,9 @@ def latent_shift_gradients(
     Source: Cohen et al. 2021, arXiv 2102.09475, equation 1, with the logarithm as above.
     """
 
-    def network(batch: Tensor) -> Tensor:
-        logits: Tensor = model.module(decoded_input(model, decoder(batch).float()))
+    def network(batch: Tensor, *around_batch: Tensor) -> Tensor:
+        decoded = layer.decoder(layer.activations(batch, *around_batch)).float()
+        logits: Tensor = layer.model.module(decoded_input(layer.model, decoded))
         return logits
 
     return gradients_through(
@@ -49,4 +52,5 @@ def latent_shift_gradients(
         target,
         precision=precision,
         batch_size=batch_size,
+        around=around,
     )

@@ -25,7 +25,7 @@ class PairCounterfactuals:
     """Pictures of A, and how they are moved towards B.
 
     Args:
-        layer: the layer whose activations are edited, in its form for inference.
+        layer: the layer whose activations are edited, and the one that is decoded, in their form for inference.
         images: the ids ``[N]`` of the pictures.
         activations: ``[N, C, h, w]``, on the model's device.
         pair: A and B.

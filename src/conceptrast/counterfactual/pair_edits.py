@@ -16,12 +16,14 @@ from conceptrast.contrast.hyperplanes import Hyperplane
 from conceptrast.counterfactual.decodable_layer import DecodableLayer
 from conceptrast.counterfactual.directions import Direction, strongest_component
 from conceptrast.counterfactual.edit_kinds import EDIT_KINDS, NO_VECTOR, RANDOM_BASELINE, VECTORS
+from conceptrast.counterfactual.editable_layer import LayerOfPicture
 from conceptrast.counterfactual.edits import Edit, along, located, random_twin, uniform
 from conceptrast.counterfactual.latent_shift import latent_shift_gradients
 from conceptrast.counterfactual.log_probability import log_probability_gradients
 from conceptrast.counterfactual.search import DEFAULTS, SearchOptions
 from conceptrast.counterfactual.swap import ClassComponents, best_swap
 from conceptrast.counterfactual.transplant import NoEvidenceError, Transplant, margin_evidence, transplant
+from conceptrast.models.injection import LayerValues
 
 Name = tuple[str, str]
 """Kind and direction of an edit."""
@@ -36,7 +38,8 @@ class PairKnowledge:
         plane: the hyperplane whose normal points from the first class to the second.
         components: of the first class and of the second.
         cav: the name and the concept activation vector ``[C]`` of a concept of the second class.
-        donors: activations ``[D, C, h, w]`` of pictures that the model gives the second class.
+        donors: activations ``[D, C, h, w]`` of pictures that the model gives the second class, and what goes around the
+            layer in them.
         others: activations of pictures of neither class, for random edits.
         directions: further directions, which are the caller's own.
     """
@@ -44,7 +47,7 @@ class PairKnowledge:
     plane: Hyperplane | None = None
     components: tuple[ClassComponents, ClassComponents] | None = None
     cav: tuple[str, np.ndarray] | None = None
-    donors: Tensor | None = None
+    donors: LayerValues | None = None
     others: Tensor | None = None
     directions: Sequence[Direction] = ()
 
@@ -95,7 +98,7 @@ class PairEdits:
 def edits_towards(
     layer: DecodableLayer,
     images: Sequence[int],
-    activations: Tensor,
+    pictures: LayerValues,
     pair: tuple[int, int],
     known: PairKnowledge = NOTHING,
     *,
@@ -105,9 +108,10 @@ def edits_towards(
     """Every edit that can be made of what is known, one for each picture.
 
     Args:
-        layer: the layer whose activations are edited.
+        layer: the layer whose activations are edited, and the one that is decoded.
         images: ids ``[N]`` of the pictures: each has its own random edits.
-        activations: ``[N, C, h, w]`` of the pictures, of the first class of the pair.
+        pictures: activations ``[N, C, h, w]`` of the pictures, of the first class of the pair, and what goes around the
+            layer in them.
         pair: the class of the pictures, and the class that they are moved towards.
         known: what the study knows.
         seed: the seed of random edits.
@@ -116,7 +120,7 @@ def edits_towards(
     maker = _Maker(
         layer=layer,
         images=images,
-        activations=activations,
+        pictures=pictures,
         pair=pair,
         known=known,
         seed=seed,
@@ -136,11 +140,16 @@ class _Maker:
 
     layer: DecodableLayer
     images: Sequence[int]
-    activations: Tensor
+    pictures: LayerValues
     pair: tuple[int, int]
     known: PairKnowledge
     seed: int
     options: SearchOptions
+
+    @property
+    def activations(self) -> Tensor:
+        """``[N, C, h, w]`` of the pictures."""
+        return self.pictures.activations
 
     def add_transplants(self, pair_edits: PairEdits) -> None:
         """Cells of pictures of the second class."""
@@ -148,19 +157,20 @@ class _Maker:
         if self.known.donors is None:
             pair_edits.missing[name] = self._few()
             return
-        evidence = (self._evidence(self.activations, self.pair), self._evidence(self.known.donors, self.pair[::-1]))
+        evidence = self._evidence_for_first()
+        of_donors = self._evidence_for_second(self.known.donors)
         try:
             made = [
                 transplant(
-                    self.layer.split,
+                    LayerOfPicture(self.layer.edited, self._around(number)),
                     values,
-                    self.known.donors,
-                    evidence=(of_picture, evidence[1]),
+                    self.known.donors.activations,
+                    evidence=(evidence[number], of_donors),
                     pair=self.pair,
                     cells=self.options.cells,
                     precision=self.options.precision,
                 )
-                for values, of_picture in zip(self.activations, evidence[0], strict=True)
+                for number, values in enumerate(self.activations)
             ]
         except NoEvidenceError as error:
             pair_edits.missing[name] = str(error)
@@ -178,9 +188,9 @@ class _Maker:
             )
             return
         swap = best_swap(
-            self.layer.split,
-            self.activations,
-            self.known.donors,
+            self.layer.edited,
+            self.pictures,
+            self.known.donors.activations,
             components=self.known.components,
             target=self.pair[1],
             precision=self.options.precision,
@@ -193,7 +203,7 @@ class _Maker:
         """A vector at all positions, or where the evidence lies, or along the gradient."""
         for given in self.known.directions:
             self._check(given)
-        evidence = self._evidence(self.activations, self.pair)
+        evidence = self._evidence_for_first()
         gradients = self._gradients()
         limit = self.options.limit
         vectors = self._vectors(gradients, evidence)
@@ -219,12 +229,12 @@ class _Maker:
     def add_gradients(self, pair_edits: PairEdits) -> None:
         """Gradients of the log probability: by the rest of the network, and through the decoder."""
         shifts = latent_shift_gradients(
-            self.layer.model,
-            self.layer.decoder,
+            self.layer,
             self.activations,
             self.pair[1],
             precision=self.options.precision,
             batch_size=self.options.batch_size,
+            around=self.pictures.around,
         )
         target = self._class(1)
         for kind, origin, maps in (
@@ -241,7 +251,7 @@ class _Maker:
         named: dict[str, tuple[str, np.ndarray]] = {}
         if known.donors is not None:
             start = mean_where(self.activations, evidence)
-            end = mean_where(known.donors, self._evidence(known.donors, self.pair[::-1]))
+            end = mean_where(known.donors.activations, self._evidence_for_second(known.donors))
             if start is not None and end is not None:
                 named["means"] = (f"evidence of {second} minus that of {first}", (end - start).cpu().numpy())
         if known.plane is not None:
@@ -264,7 +274,10 @@ class _Maker:
         if not all(bool(change.any()) for change, _ in changes):
             pair_edits.missing[name] = "what would be put into a picture is there already"
             return
-        edits = [self._edit(*name, origin, change, order) for change, order in changes]
+        edits = [
+            self._edit(name, origin, number=number, change=change, order=order)
+            for number, (change, order) in enumerate(changes)
+        ]
         pair_edits.add(edits, self._twins_of_pictures(edits))
 
     def _add_changes(
@@ -274,7 +287,7 @@ class _Maker:
         if not all(bool(change.any()) for change in changes):
             pair_edits.missing[name] = "the gradient of a picture is zero throughout, or its evidence"
             return
-        edits = [self._edit(*name, origin, change) for change in changes]
+        edits = [self._edit(name, origin, number=number, change=change) for number, change in enumerate(changes)]
         twins = [
             random_twin(edit, self.seed, int(image), random) for edit, image in zip(edits, self.images, strict=True)
         ]
@@ -297,7 +310,7 @@ class _Maker:
 
     def _check(self, given: Direction) -> None:
         """Refuse a direction of another layer, or of another shape than activations have."""
-        self.layer.decoder.check_layer(given.layer)
+        self.layer.check_edited(given.layer)
         shape = self.activations.shape[1:]
         if given.values.shape not in (shape[:1], shape):
             raise ShapeError(
@@ -305,22 +318,54 @@ class _Maker:
                 f"of {given.layer}"
             )
 
-    def _evidence(self, activations: Tensor, pair: tuple[int, int]) -> Tensor:
+    def _evidence_for_first(self) -> Tensor:
+        """Evidence of the pictures for the first class and against the second ``[N, h, w]``."""
         return margin_evidence(
-            self.layer.split, activations, pair, precision=self.options.precision, batch_size=self.options.batch_size
+            self.layer.edited,
+            self.activations,
+            self.pair,
+            precision=self.options.precision,
+            batch_size=self.options.batch_size,
+            around=self.pictures.around,
+        )
+
+    def _evidence_for_second(self, donors: LayerValues) -> Tensor:
+        """Evidence of the donors for the second class and against the first ``[D, h, w]``."""
+        return margin_evidence(
+            self.layer.edited,
+            donors.activations,
+            self.pair[::-1],
+            precision=self.options.precision,
+            batch_size=self.options.batch_size,
+            around=donors.around,
         )
 
     def _gradients(self) -> Tensor:
         return log_probability_gradients(
-            self.layer.split,
+            self.layer.edited,
             self.activations,
             self.pair[1],
             precision=self.options.precision,
             batch_size=self.options.batch_size,
+            around=self.pictures.around,
         )
 
-    def _edit(self, kind: str, direction: str, origin: str, change: Tensor, order: Tensor | None = None) -> Edit:
-        return Edit(kind, direction, origin=origin, layer=self.layer.split.layer, change=change.cpu(), order=order)
+    def _edit(self, name: Name, origin: str, number: int, change: Tensor, order: Tensor | None = None) -> Edit:
+        """The edit of one of the pictures."""
+        kind, direction = name
+        return Edit(
+            kind,
+            direction,
+            origin=origin,
+            layer=self.layer.edited.layer,
+            change=change.cpu(),
+            order=order,
+            around=self._around(number),
+        )
+
+    def _around(self, number: int) -> tuple[Tensor, ...]:
+        """What goes around the layer in one of the pictures."""
+        return tuple(tensor[number : number + 1] for tensor in self.pictures.around)
 
     def _class(self, place: int) -> str:
         return short(self.layer.model.class_names[self.pair[place]])

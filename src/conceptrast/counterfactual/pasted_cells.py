@@ -187,10 +187,10 @@ def _answers(layer: DecodableLayer, frames: Tensor, options: SearchOptions) -> t
     for batch in frames.split(options.batch_size):
         inputs = network_input(layer.model, batch)
         with autocast(options.precision, inputs.device):
-            values = layer.split.prefix(inputs)
-            logits = layer.split.suffix(values)
+            values, around = layer.values(inputs)
+            logits = layer.split.suffix(layer.activations(values, *around))
         probabilities.append(logits.double().softmax(dim=1).cpu())
-        activations.append(values.float().flatten(1).cpu())
+        activations.append(values.flatten(1).cpu())
     values = torch.cat(activations).double()
     lambdas = (values - values[:1]).norm(dim=1) / values[0].norm().clamp(min=1e-30)
     return torch.cat(probabilities).numpy(), lambdas.numpy()

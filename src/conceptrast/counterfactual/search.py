@@ -18,7 +18,7 @@ from torch import Tensor
 from conceptrast.base.errors import ConfigError, unknown_name
 from conceptrast.counterfactual.decodable_layer import DecodableLayer
 from conceptrast.counterfactual.edit_kinds import STOPS
-from conceptrast.counterfactual.edits import Edit, Edits
+from conceptrast.counterfactual.edits import Edit, Edits, together
 from conceptrast.models.inference import autocast
 
 DOUBLINGS = 6
@@ -76,7 +76,8 @@ def stop_test(
         for batch in torch.arange(len(ways)).split(options.batch_size):
             with autocast(options.precision, edits.starts.device):
                 moved = edits.at(done[batch], ways[batch])
-                logits = layer.split.suffix(moved) if stop == "suffix" else layer.decoded_logits(moved)[1]
+                activations = layer.activations(moved, *edits.around_of(ways[batch]))
+                logits = layer.split.suffix(activations) if stop == "suffix" else layer.decoded_logits(activations)[1]
             answers.append(logits.double().softmax(dim=1)[:, target] >= options.probability)
         return torch.cat(answers)
 
@@ -188,7 +189,7 @@ def counterfactuals(
     All ways are searched together, so that batches are full. Where they start is decoded once.
 
     Args:
-        layer: the layer whose activations are edited.
+        layer: the layer whose activations are edited, and the one that is decoded.
         activations: ``[N, C, h, w]`` of the pictures, on the model's device.
         edits: ``K`` kinds of edit, each with one edit for each picture.
         target: the class that the pictures are moved towards.
@@ -208,10 +209,10 @@ def counterfactuals(
 
     Example: see :func:`conceptrast.api.study.Study.counterfactual`, which takes a picture.
     """
-    together = _together(layer, activations, edits)
-    test = stop_test(layer, together, target, stop=stop, options=options)
-    done, reached = search(test, len(together), together.starts.device)
-    return _walks(layer, together, ends=(done, reached), fractions=fractions, count=len(activations), options=options)
+    whole = _together(layer, activations, edits)
+    test = stop_test(layer, whole, target, stop=stop, options=options)
+    done, reached = search(test, len(whole), whole.starts.device)
+    return _walks(layer, whole, ends=(done, reached), fractions=fractions, count=len(activations), options=options)
 
 
 def walks_of_length(
@@ -236,18 +237,18 @@ def walks_of_length(
     Returns:
         For each kind of edit a walk, whose ``reached`` is false: nothing was looked for, see :meth:`Walk.judged`.
     """
-    together = _together(layer, activations, edits)
-    ends = torch.from_numpy(np.concatenate(done)).to(together.starts)
+    whole = _together(layer, activations, edits)
+    ends = torch.from_numpy(np.concatenate(done)).to(whole.starts)
     nowhere = torch.zeros_like(ends, dtype=torch.bool)
-    return _walks(layer, together, ends=(ends, nowhere), fractions=fractions, count=len(activations), options=options)
+    return _walks(layer, whole, ends=(ends, nowhere), fractions=fractions, count=len(activations), options=options)
 
 
 def _together(layer: DecodableLayer, activations: Tensor, edits: Sequence[Sequence[Edit]]) -> Edits:
     """The edits of one kind follow those of another."""
     flat = [edit for kind in edits for edit in kind]
     for name in dict.fromkeys(edit.layer for edit in flat):
-        layer.decoder.check_layer(name)
-    return Edits.of(layer.split, torch.cat([activations] * len(edits)), flat)
+        layer.check_edited(name)
+    return Edits.of(layer.edited, torch.cat([activations] * len(edits)), flat)
 
 
 @torch.inference_mode()
@@ -262,7 +263,7 @@ def _walks(
     """What all networks say at every fraction. All ways of a picture start in the same place."""
     done, reached = ends
     kinds = len(edits) // count
-    start = views_of(layer, edits.starts[:count], options) if 0.0 in fractions else None
+    start = views_of(layer, edits.starts[:count], options, edits.around[:count]) if 0.0 in fractions else None
     on_the_way = []
     lambdas = []
     cells = []
@@ -274,7 +275,7 @@ def _walks(
         if start is not None and fraction == 0:
             on_the_way.append(start.repeated(kinds))
         else:
-            on_the_way.append(views_of(layer, moved, options))
+            on_the_way.append(views_of(layer, moved, options, edits.around))
     whole = Walk(
         done=done.cpu().numpy(),
         reached=reached.cpu().numpy(),
@@ -309,20 +310,29 @@ class Views:
 
 
 @torch.inference_mode()
-def views_of(layer: DecodableLayer, activations: Tensor, options: SearchOptions = DEFAULTS) -> Views:
-    """Ask all networks about activations, batch by batch.
+def views_of(
+    layer: DecodableLayer,
+    values: Tensor,
+    options: SearchOptions = DEFAULTS,
+    around: Sequence[tuple[Tensor, ...]] = (),
+) -> Views:
+    """Ask all networks about values of the edited layer, batch by batch.
 
     Args:
-        layer: the layer of the activations.
-        activations: ``[N, C, h, w]``.
+        layer: the layer that is edited, and the one that is decoded.
+        values: ``[N, C, h, w]``.
         options: the precision, and the batch size; the softmax is float64.
+        around: for each picture the tensors that go around the edited layer, each ``[1, …]``; may be left out where the
+            network can be cut there.
     """
     answers: dict[str, list[Tensor]] = {}
     frames = []
-    for batch in activations.split(options.batch_size):
+    for number, batch in enumerate(values.split(options.batch_size)):
+        first = number * options.batch_size
         with autocast(options.precision, batch.device):
-            pictures, decoded = layer.decoded_logits(batch)
-            logits = {"suffix": layer.split.suffix(batch), "decoded": decoded} | layer.judged_logits(pictures)
+            activations = layer.activations(batch, *together(around[first : first + len(batch)]))
+            pictures, decoded = layer.decoded_logits(activations)
+            logits = {"suffix": layer.split.suffix(activations), "decoded": decoded} | layer.judged_logits(pictures)
         for name, values in logits.items():
             answers.setdefault(name, []).append(values.double().softmax(dim=1).cpu())
         frames.append(pictures.cpu())

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from conceptrast.concepts.nmf_codes import codes_of
+from conceptrast.counterfactual.editable_layer import EditableLayer, batches_of
 from conceptrast.models.inference import autocast
-from conceptrast.models.split import SplitModel
+from conceptrast.models.injection import LayerValues
 
 LEAST_WINDOW = 3
 """Positions a side that a component is shown in at least, where its factorization does not pool."""
@@ -168,8 +169,8 @@ class Swap:
 
 @torch.inference_mode()
 def best_swap(
-    split: SplitModel,
-    activations: Tensor,
+    layer: EditableLayer,
+    pictures: LayerValues,
     donors: Tensor,
     components: tuple[ClassComponents, ClassComponents],
     target: int,
@@ -182,8 +183,8 @@ def best_swap(
     .. math:: \arg\max_{k, l} \sum_n \log \mathrm{softmax}(f(a_n^{k \to l}))_B
 
     Args:
-        split: the model, cut at the layer.
-        activations: ``[N, C, h, w]`` of pictures of ``A``.
+        layer: the model, cut at the layer, or an injection.
+        pictures: ``a`` ``[N, C, h, w]`` of pictures of ``A``, and what goes around the layer in them.
         donors: ``[D, C, h, w]`` of pictures of ``B``.
         components: of ``A`` and of ``B``.
         target: ``B``.
@@ -191,6 +192,7 @@ def best_swap(
         batch_size: activations that go through it at once.
     """
     # Where the components of both classes lie, and what those of the other class look like there.
+    activations = pictures.activations
     shape = (activations.shape[2], activations.shape[3])
     first, second = components
     codes = first.codes(activations)
@@ -206,9 +208,9 @@ def best_swap(
                 [put_in(values, part, corner) for values, (corner, _) in zip(activations, blocks, strict=True)]
             )
             gained = 0.0
-            for batch in moved.split(batch_size):
+            for batch, around_batch in batches_of(moved, pictures.around, batch_size):
                 with autocast(precision, batch.device):
-                    logits = split.suffix(batch.contiguous(memory_format=torch.channels_last))
+                    logits = layer.suffix(batch.contiguous(memory_format=torch.channels_last), *around_batch)
                 gained += float(logits.double().log_softmax(dim=1)[:, target].sum())
             if best is None or gained > best[0]:
                 best = (gained, Swap(component, number, moved - activations))

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from conceptrast.base.errors import ConceptrastError
+from conceptrast.counterfactual.editable_layer import EditableLayer, batches_of
 from conceptrast.models.inference import autocast
-from conceptrast.models.split import SplitModel
 
 FIRST_CELLS = 4
 """Positions of the picture that are tried as the first one, those with most evidence."""
@@ -24,7 +24,9 @@ DONOR_CELLS = 4
 BEAM = 6
 """Transplants that are carried on after their first cell."""
 AT_ONCE = 256
-"""Activations that go through the rest of the network at once."""
+"""Pictures whose activations go through the rest of the network at once, at most."""
+VALUES_AT_ONCE = 2**26
+"""Numbers in these activations, at most: 256 MiB in float32."""
 
 
 class NoEvidenceError(ConceptrastError):
@@ -50,18 +52,24 @@ class Transplant:
 
 
 def margin_evidence(
-    split: SplitModel, activations: Tensor, pair: tuple[int, int], precision: str = "float32", batch_size: int = 64
+    layer: EditableLayer,
+    activations: Tensor,
+    pair: tuple[int, int],
+    precision: str = "float32",
+    batch_size: int = 64,
+    around: Sequence[Tensor] = (),
 ) -> Tensor:
     r"""How much each position speaks for the first class of a pair and against the second.
 
     .. math:: e_p = \max(\langle \nabla_{a_p} (z_A - z_B),\, a_p \rangle,\, 0)
 
     Args:
-        split: the model, cut at the layer.
+        layer: the model, cut at the layer, or an injection.
         activations: ``[N, C, h, w]``.
         pair: ``A`` and ``B``.
         precision: precision of the rest of the network.
         batch_size: pictures whose gradients are computed at once.
+        around: tensors that go around the layer, each ``[N, …]``.
 
     Returns:
         ``[N, h, w]``.
@@ -69,16 +77,17 @@ def margin_evidence(
     Source: the positive part of HiResCAM (Draelos and Carin 2020), of the difference of two logits.
 
     Example:
+        >>> from conceptrast.models.split import SplitModel
         >>> network = torch.nn.Sequential(torch.nn.ReLU(), torch.nn.Flatten()).eval()
         >>> margin_evidence(SplitModel(network, "0"), torch.tensor([[[[3.0]], [[4.0]]]]), (0, 1)).flatten()
         tensor([0.])
     """
     first, second = pair
     evidence = []
-    for batch in activations.split(batch_size):
+    for batch, around_batch in batches_of(activations, around, batch_size):
         with torch.enable_grad(), autocast(precision, batch.device):
             leaf = batch.detach().clone().requires_grad_()
-            logits = split.suffix(leaf).double()
+            logits = layer.suffix(leaf, *around_batch).double()
             gradient = torch.autograd.grad((logits[:, first] - logits[:, second]).sum(), leaf)[0]
         evidence.append((gradient * batch).sum(dim=1).clamp(min=0))
     return torch.cat(evidence)
@@ -86,7 +95,7 @@ def margin_evidence(
 
 @torch.inference_mode()
 def transplant(
-    split: SplitModel,
+    layer: EditableLayer,
     activations: Tensor,
     donors: Tensor,
     evidence: tuple[Tensor, Tensor],
@@ -105,7 +114,7 @@ def transplant(
     .. math:: \arg\max_p\; m\big(a + \textstyle\sum_{p' \in S \cup \{p\}} (b_{p' + s} - a_{p'})\big)
 
     Args:
-        split: the model, cut at the layer.
+        layer: the model, cut at the layer, or an injection for the picture.
         activations: ``a`` ``[C, h, w]``.
         donors: ``b`` ``[D, C, h, w]``.
         evidence: of the picture for its class ``[h, w]``, and of the donors for theirs ``[D, h, w]``.
@@ -119,11 +128,16 @@ def transplant(
     Source: Goyal et al. 2019 (arXiv 1904.07451), section 3.2, with one donor and one shift for all cells.
     """
 
-    def margins(candidates: Tensor) -> Tensor:
+    at_once = max(1, min(AT_ONCE, VALUES_AT_ONCE // activations.numel()))
+
+    def margins(candidates: Sequence[tuple[int, list[tuple[int, int]]]]) -> Tensor:
+        """Margins of transplants: the donor of each, and its cells."""
         answers = []
-        for batch in candidates.split(AT_ONCE):
+        for first in range(0, len(candidates), at_once):
+            part = candidates[first : first + at_once]
+            batch = torch.stack([_replaced(activations, donors[donor], cells) for donor, cells in part])
             with autocast(precision, batch.device):
-                logits = split.suffix(batch.contiguous(memory_format=torch.channels_last)).float()
+                logits = layer.suffix(batch.contiguous(memory_format=torch.channels_last)).float()
             answers.append(logits[:, pair[1]] - logits[:, pair[0]])
         return torch.cat(answers)
 
@@ -137,7 +151,7 @@ def transplant(
     firsts = [
         (int(place), donor, int(source)) for place in places for donor, row in enumerate(sources) for source in row
     ]
-    tried = torch.stack([_replaced(activations, donors[donor], [(place, source)]) for place, donor, source in firsts])
+    tried = [(donor, [(place, source)]) for place, donor, source in firsts]
     best = margins(tried).topk(min(BEAM, len(firsts))).indices.tolist()
 
     # The other cells, one by one.
@@ -150,16 +164,15 @@ def transplant(
         options = [(start, place) for start in started for place in start.neighbours(height, width)]
         if not options:
             break
-        tried = torch.stack([_replaced(activations, donors[s.donor], s.sources(width, place)) for s, place in options])
-        gained = margins(tried).tolist()
+        gained = margins([(start.donor, start.sources(width, place)) for start, place in options]).tolist()
         for start in started:
             margins_here = [(margin, place) for margin, (s, place) in zip(gained, options, strict=True) if s is start]
             if margins_here:
                 start.places.append(max(margins_here)[1])
 
     # The best of all.
-    ends = torch.stack([_replaced(activations, donors[s.donor], s.sources(width)) for s in started])
-    winner = started[int(margins(ends).argmax())]
+    ends = margins([(start.donor, start.sources(width)) for start in started])
+    winner = started[int(ends.argmax())]
     replaced = winner.sources(width)
     change = _replaced(activations, donors[winner.donor], replaced) - activations
     order = torch.zeros(height * width, dtype=torch.long)

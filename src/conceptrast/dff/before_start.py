@@ -8,7 +8,7 @@ from typing import Any
 from conceptrast.dff.factorization import check_maps
 
 
-def check_entry(entry: Mapping[str, Any], shape: tuple[int, ...], view: tuple[int, int]) -> None:  # noqa: ARG001
+def check_entry(entry: Mapping[str, Any], shape: tuple[int, ...], model: Mapping[str, Any]) -> None:  # noqa: ARG001
     """Refuse more concepts than the layer has positions or channels.
 
     A class may get fewer pictures than the configuration asks for. So this only refuses what is too much for all of
@@ -17,7 +17,7 @@ def check_entry(entry: Mapping[str, Any], shape: tuple[int, ...], view: tuple[in
     Args:
         entry: the factorization.
         shape: the shape of the layer's activations for one image, ``(C, h, w)``.
-        view: height and width of the model's input.
+        model: the entry of the model that has the layer.
 
     Raises:
         LayerError: the layer has no positions.

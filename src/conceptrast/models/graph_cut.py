@@ -3,6 +3,7 @@
 Notation:
     cut: the graph node whose value is the layer's output.
     prefix: the graph from the image up to ``cut``; suffix: from ``cut`` to the logits.
+    end: a later node at which the suffix stops in place of the logits.
     crossing: a value that is computed from the image and not from ``cut``, but is used after ``cut``.
 """
 
@@ -43,26 +44,34 @@ class Cut:
 
     Attributes:
         node: the layer's output.
+        end: the node at which the suffix stops; ``None`` for the logits.
         after: nodes that the suffix computes.
         batch_sizes: crossing numbers that equal the batch size; the suffix takes them from the activations.
         around: crossing values that the activations cannot give; the cut is clean if there are none.
     """
 
     node: fx.Node
+    end: fx.Node | None = None
     after: set[fx.Node] = field(default_factory=set)
     batch_sizes: set[fx.Node] = field(default_factory=set)
     around: list[fx.Node] = field(default_factory=list)
 
 
-def cut_at(traced: Trace, node: fx.Node) -> Cut:
-    """Walk back from the logits to ``node``, and sort the nodes on the way."""
-    image = next(input_node for input_node in traced.graph.nodes if input_node.op == "placeholder")
-    from_image = _descendants(image)
-    from_layer = _descendants(node)
-    cut = Cut(node)
+def cut_at(traced: Trace, node: fx.Node, end: fx.Node | None = None) -> Cut:
+    """Walk back from the logits, or from ``end``, to ``node``, and sort the nodes on the way."""
+    nodes = list(traced.graph.nodes)
+    image = next(input_node for input_node in nodes if input_node.op == "placeholder")
+    from_image = descendants(image)
+    from_layer = descendants(node)
+    cut = Cut(node, end)
     # A write in place changes what other nodes read, even if no node reads its result.
-    waiting = [last for last in traced.graph.nodes if last.op == "output"]
-    waiting += [later for later in from_layer if later is not node and writes_in_place(later, traced.targets)]
+    waiting = [last for last in nodes if last.op == "output"] if end is None else [end]
+    until_end = nodes if end is None else nodes[: nodes.index(end)]
+    waiting += [
+        later
+        for later in until_end
+        if later in from_layer and later is not node and writes_in_place(later, traced.targets)
+    ]
     while waiting:
         current = waiting.pop()
         if current is node or current in cut.after:
@@ -77,15 +86,16 @@ def cut_at(traced: Trace, node: fx.Node) -> Cut:
     return cut
 
 
-def _descendants(node: fx.Node) -> set[fx.Node]:
-    descendants = {node}
+def descendants(node: fx.Node) -> set[fx.Node]:
+    """The node, and all nodes that its value reaches."""
+    reached = {node}
     waiting = [node]
     while waiting:
         for user in waiting.pop().users:
-            if user not in descendants:
-                descendants.add(user)
+            if user not in reached:
+                reached.add(user)
                 waiting.append(user)
-    return descendants
+    return reached
 
 
 def cuttable_names(traced: Trace) -> list[str]:
@@ -132,7 +142,10 @@ def refusal(traced: Trace, layer: str, cut: Cut) -> LayerError:
     near = sorted(others, key=lambda node: abs(order[node] - order[cut.node]))
     suggestions = [f"{name} (the whole block)" for name in block] + [_label(traced, node) for node in near]
     listed = ", ".join(suggestions[:3]) or "none"
-    return LayerError(f"cannot cut at layer {layer!r}: {reason}; nearest layers that can be cut: {listed}")
+    return LayerError(
+        f"cannot cut at layer {layer!r}: {reason}; nearest layers that can be cut: {listed}; "
+        f"counterfactuals can still add values there, by the study's key 'inject: {layer}'"
+    )
 
 
 def _around(layer: str) -> Iterator[str]:
@@ -147,29 +160,36 @@ def _label(traced: Trace, node: fx.Node) -> str:
 
 
 def prefix_graph(traced: Trace, cut: Cut) -> fx.GraphModule:
-    """The network from the image to the layer's output."""
+    """The network from the image to the layer's output; to a tuple of it and all that goes around it, if anything."""
     graph = fx.Graph()
     copies: dict[fx.Node, fx.Node] = {}
+    outputs = (cut.node, *cut.around)
+    later = descendants(cut.node) - {cut.node}
     for node in traced.graph.nodes:
-        copies[node] = graph.node_copy(node, copies.__getitem__)
-        if node is cut.node:
+        if node not in later:
+            copies[node] = graph.node_copy(node, copies.__getitem__)
+        if all(output in copies for output in outputs):
             break
-    graph.output(copies[cut.node])
+    graph.output(tuple(copies[output] for output in outputs) if cut.around else copies[cut.node])
     return _module(traced, graph, "Prefix")
 
 
 def suffix_graph(traced: Trace, cut: Cut) -> fx.GraphModule:
-    """The network from the layer's output to the logits."""
+    """The network from the layer's output, and from what goes around it, to the logits or to the cut's end."""
     graph = fx.Graph()
     activations = graph.placeholder("activations", type_expr=Tensor)
-    copies = {cut.node: activations}
+    around = {node: graph.placeholder(f"around_{number}", type_expr=Tensor) for number, node in enumerate(cut.around)}
+    copies = {cut.node: activations} | around
     if any(writes_in_place(node, traced.targets) for node in cut.after):
-        copies[cut.node] = graph.call_method("clone", (activations,))  # do not change the caller's activations
+        # Do not change the caller's tensors.
+        copies = {node: graph.call_method("clone", (given,)) for node, given in copies.items()}
     for node in cut.batch_sizes:
         copies[node] = graph.call_method("size", (activations, 0))
     for node in traced.graph.nodes:
         if node in cut.after:
             copies[node] = graph.node_copy(node, copies.__getitem__)
+    if cut.end is not None:
+        graph.output(copies[cut.end])
     return _module(traced, graph, "Suffix")
 
 
@@ -186,6 +206,7 @@ __all__ = [
     "Trace",
     "cut_at",
     "cuttable_names",
+    "descendants",
     "find",
     "is_rectified",
     "names_from_output",

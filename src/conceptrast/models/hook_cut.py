@@ -1,7 +1,8 @@
 """Cut a network that cannot be traced: a forward hook reads the layer's output, or replaces it.
 
 The prefix stops the network at the layer. The suffix has to run the whole network on a blank image, so this way is
-slower.
+slower. Where other tensors go around the layer, a blank image gives wrong ones; :class:`HookInjection` runs the image
+itself.
 """
 
 from __future__ import annotations
@@ -92,3 +93,47 @@ class HookCut:
         images = self.blank.to(activations.device).expand(len(activations), -1, -1, -1).contiguous()
         with _at_call(self.part, self.position, lambda _: activations.clone()):
             return self.module(images)
+
+
+def unreached(layer: str, decode: str) -> LayerError:
+    """The error for a layer whose values do not reach the one that is decoded.
+
+    Example:
+        >>> print(unreached("layer4", "layer3"))
+        values added at layer 'layer4' do not reach layer 'layer3': decode at the same layer or at a later one
+    """
+    return LayerError(
+        f"values added at layer {layer!r} do not reach layer {decode!r}: decode at the same layer or at a later one"
+    )
+
+
+class HookInjection:
+    """The part of a network between a layer whose output is replaced and a later one, by forward hooks.
+
+    Args:
+        module: the network, in evaluation mode.
+        layer: name of the layer whose output is replaced.
+        decode: name of the layer at which the network stops.
+        example: ``[N, C, H, W]``.
+
+    Raises:
+        LayerError: there is no such layer, the network never calls it, or it calls ``decode`` before it.
+    """
+
+    def __init__(self, module: nn.Module, layer: str, decode: str, example: Tensor) -> None:
+        self.start = HookCut(module, layer, example)
+        self.end = HookCut(module, decode, example)
+        calls: list[Tensor] = []
+        with torch.no_grad(), _at_call(self.start.part, self.start.position, calls.append):
+            self.end.prefix(example)
+        if not calls:
+            raise unreached(layer, decode)
+
+    def prefix(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """The layer's output for images ``[N, C, H, W]``, and the images, which go around it."""
+        return self.start.prefix(images), images
+
+    def between(self, values: Tensor, images: Tensor) -> Tensor:
+        """The output of ``decode`` for the images, with other values in place of the layer's output."""
+        with _at_call(self.start.part, self.start.position, lambda _: values.clone()):
+            return self.end.prefix(images)

@@ -121,6 +121,16 @@ def module_for_inference(module: nn.Module, precision: str = "float32") -> nn.Mo
         return module
     network = fx.GraphModule(traced.targets, traced.graph)
     network.training = False
+    return graph_for_inference(network, precision)
+
+
+def graph_for_inference(network: fx.GraphModule, precision: str = "float32") -> fx.GraphModule:
+    """A traced network, or a part of one, in the fastest form for many passes without gradients.
+
+    Args:
+        network: in evaluation mode; it is not changed.
+        precision: ``float32`` or ``bfloat16``.
+    """
     folded = fold_batch_norms(network) or network
     return fuse_convolutions(folded, torch.bfloat16 if precision == "bfloat16" else torch.float32) or folded
 

@@ -69,7 +69,7 @@ class SplitModel:
         module = model if isinstance(model, nn.Module) else model.module
         _refuse_training(module)
         if example is None and not isinstance(model, nn.Module):
-            example = _noise(model.preprocess, module)
+            example = noise_for(model.preprocess, module)
         self.layer = layer
         self.network = module
         self._prepared_for = ""
@@ -250,7 +250,7 @@ def layer_shapes(model: Model | nn.Module, example: Tensor | None = None) -> dic
     if example is None:
         if isinstance(model, nn.Module):
             raise ModelError("a bare network has no size of its own: give an example image")
-        example = _noise(model.preprocess, model.module)
+        example = noise_for(model.preprocess, model.module)
     traced = _traced(model)
     network = fx.GraphModule(traced.targets, traced.graph)
     network.training = False
@@ -295,7 +295,7 @@ def last_spatial_layer(model: Model | nn.Module, example: Tensor | None = None) 
     if example is None:
         if isinstance(model, nn.Module):
             raise ModelError("a bare network has no size of its own: name the layer, or give an example image")
-        example = _noise(model.preprocess, model.module)
+        example = noise_for(model.preprocess, model.module)
     names = cuttable_layers(model)
     for last in reversed(names):
         with torch.no_grad():
@@ -326,7 +326,7 @@ def _refuse_training(module: nn.Module) -> None:
         )
 
 
-def _noise(preprocess: Preprocess, module: nn.Module) -> Tensor:
+def noise_for(preprocess: Preprocess, module: nn.Module) -> Tensor:
     """Two images of noise, on the device and in the number format of the network."""
     like = next((weight for weight in module.parameters() if weight.is_floating_point()), torch.zeros(()))
     noise = torch.randn(2, preprocess.channels, *preprocess.size, generator=torch.Generator().manual_seed(0))

@@ -98,6 +98,8 @@ class Analysis:
         entries: the key that holds its named entries; each entry has its own jobs.
         study_key: only if ``entries`` is ``studies``: the key of a study that switches the analysis on, with its type
             and :func:`~conceptrast.plan.key_types.key`. Without such a key, every study has the analysis.
+        study_options: further keys of a study, which go with ``study_key``; each with its type and
+            :func:`~conceptrast.plan.key_types.key`.
         wildcard: the wildcard that stands for the names of its entries in the names of files.
         names: names of its entries, if they are not the names in the configuration.
         steps: its steps by name.
@@ -124,6 +126,7 @@ class Analysis:
     sections: Mapping[str, tuple[Any, FieldInfo]] = field(default_factory=dict)
     entries: str = ""
     study_key: tuple[str, tuple[Any, FieldInfo]] | None = None
+    study_options: Mapping[str, tuple[Any, FieldInfo]] = field(default_factory=dict)
     wildcard: str = ""
     names: Callable[[Plan], list[str]] | None = None
     steps: Mapping[str, Step] = field(default_factory=dict)

@@ -239,8 +239,8 @@ class Plan:
 
     def due(
         self, jobs: Iterable[Mapping[str, str]], with_training: bool = False
-    ) -> Iterator[tuple[str, str, Config, str]]:
-        """The entries of jobs with these wildcards: key in the configuration, name, entry, check of its analysis.
+    ) -> Iterator[tuple[str, str, Config, list[str]]]:
+        """The entries of jobs with these wildcards: key in the configuration, name, entry, checks of its analyses.
 
         Args:
             jobs: the wildcards of each job.
@@ -251,7 +251,7 @@ class Plan:
         for analysis, name, entry in self._all_entries():
             is_named = any(wildcards.get(analysis.wildcard) == name for wildcards in named)
             if is_named or entry.get("model", "") in trained:
-                yield analysis.entries, name, entry, analysis.check
+                yield analysis.entries, name, entry, _checks(analysis, entry)
 
     # The settings of a step, and the hashes of what a result was made from.
 
@@ -377,6 +377,16 @@ class Plan:
         """Module of a model's family; empty for torchvision's classifiers and for factories."""
         architecture = self.models[model].get("architecture", "")
         return registry(self.source, "models", "ARCHITECTURES").get(architecture, "").partition(":")[0]
+
+
+def _checks(owner: Analysis, entry: Config) -> list[str]:
+    """The functions that check an entry: that of the analysis whose key holds it, and of those that it switches on."""
+    switched_on = [
+        analysis
+        for analysis in analyses().values()
+        if analysis.entries == owner.entries and analysis.study_key is not None and analysis.study_key[0] in entry
+    ]
+    return [analysis.check for analysis in (owner, *switched_on) if analysis.check]
 
 
 def _modules(implementations: Iterable[str]) -> set[str]:

@@ -8,13 +8,13 @@ from typing import Any
 from conceptrast.models.activations import refuse_nowhere_to_look
 
 
-def check_entry(entry: Mapping[str, Any], shape: tuple[int, ...], view: tuple[int, int]) -> None:  # noqa: ARG001
+def check_entry(entry: Mapping[str, Any], shape: tuple[int, ...], model: Mapping[str, Any]) -> None:  # noqa: ARG001
     """Refuse a layer with fewer than two positions.
 
     Args:
         entry: the view.
         shape: the shape of the layer's activations for one image, ``(C, h, w)``.
-        view: height and width of the model's input.
+        model: the entry of the model that has the layer.
 
     Raises:
         LayerError: the layer has no positions, or only one.

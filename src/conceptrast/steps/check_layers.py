@@ -11,7 +11,6 @@ from conceptrast.base.errors import ConceptrastError, ConfigError, LayerError
 from conceptrast.base.registry import implementation
 from conceptrast.models.inference import default_device
 from conceptrast.models.layer_shape import layer_shape
-from conceptrast.models.opening import preprocess_of
 from conceptrast.steps.runner import LOGGER, run
 
 
@@ -19,8 +18,8 @@ def main(settings: dict[str, Any]) -> None:
     """Log the shape of each layer.
 
     Settings: ``models`` has the entries of models by name. Each of ``checks`` has its place (``where``), its ``entry``
-    and, if its analysis has one, the function that checks it (``check``). If ``device`` is true, the device that the
-    run asks for has to be there.
+    and the functions of its analyses that check it (``functions``). If ``device`` is true, the device that the run asks
+    for has to be there.
     """
     if settings.get("device"):
         LOGGER.info(f"the models run on: {default_device()}")
@@ -33,10 +32,10 @@ def main(settings: dict[str, Any]) -> None:
             shape = _shape(model, entry["layer"], where) if "layer" in entry else ()
         except ConceptrastError as error:
             raise LayerError(f"'{where}': {error}") from error
-        # The check of its analysis
+        # The checks of its analyses
         try:
-            if due["check"]:
-                implementation(due["check"])(entry, shape, preprocess_of(model).size)
+            for function in due["functions"]:
+                implementation(function)(entry, shape, model)
         except LayerError as error:
             raise LayerError(f"'{where}': {error}") from error
         except ConceptrastError as error:

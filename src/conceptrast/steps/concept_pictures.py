@@ -40,6 +40,7 @@ from conceptrast.figures.concept_pictures import draw_concept_pictures
 from conceptrast.figures.counterfactual_animation import animation, save_gif
 from conceptrast.models.activations import activations_of
 from conceptrast.models.inference import device_of
+from conceptrast.models.injection import Injection
 from conceptrast.models.opening import open_model
 from conceptrast.models.pictures import Pictures
 from conceptrast.models.split import SplitModel
@@ -104,7 +105,8 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
             concept_picture(study.layer, concept, of_class.activations, views=of_class.views, others=hosts.activations)
             for concept in concepts.of_class(target, of_class.activations)
         ]
-        things = things_in_blocks(truth, ids, model.preprocess.size, study.positions)
+        positions = (of_class.activations.shape[2], of_class.activations.shape[3])
+        things = things_in_blocks(truth, ids, model.preprocess.size, positions)
         captions = []
         for picture in shown_concepts:
             shows, share = shown_thing(picture.blocks, ids.tolist(), things)
@@ -150,24 +152,26 @@ class _Concepts:
 
 
 class _Study:
-    """The study's layer, and its pictures as the layer sees them."""
+    """The study's layer, its pictures as the layer sees them, and the layer that is decoded."""
 
     def __init__(self, settings: Mapping[str, Any], pictures: Pictures, decoder: Decoder) -> None:
+        model = pictures.model
+        layer = settings["layer"]
+        decode = settings["decode"]
         self.settings = settings
         self.pictures = pictures
-        self.layer = DecodableLayer(pictures.model, SplitModel(pictures.model, settings["layer"]), decoder)
-
-    @property
-    def positions(self) -> tuple[int, int]:
-        """(h, w) of the layer."""
-        _, height, width = self.layer.decoder.shape
-        return height, width
+        self.split = SplitModel(model, layer)
+        self.layer = (
+            DecodableLayer(model, self.split, decoder)
+            if layer == decode
+            else DecodableLayer(model, SplitModel(model, decode), decoder, injection=Injection(model, layer, decode))
+        )
 
     def seen(self, ids: np.ndarray) -> _Seen:
         """Views and activations of some pictures."""
         by_id = self.pictures.by_id(ids)
         views = torch.stack([by_id[image] for image in ids.tolist()])
-        batches = activations_of(self.layer.model, self.layer.split, [(ids, views)], self.settings["precision"])
+        batches = activations_of(self.layer.model, self.split, [(ids, views)], self.settings["precision"])
         return _Seen(views, torch.cat([values for _, values in batches]).float())
 
     def concepts(self, inputs: Inputs, pairs: Sequence[tuple[int, int]]) -> _Concepts:

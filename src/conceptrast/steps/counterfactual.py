@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from torch import Tensor
 
 from conceptrast.base.files import read_arrays, read_table, write_table
 from conceptrast.base.names import short
@@ -33,6 +32,8 @@ from conceptrast.figures.canvas import save_png
 from conceptrast.figures.counterfactual import draw_counterfactual
 from conceptrast.figures.counterfactual_animation import animation, save_gif
 from conceptrast.models.inference import default_device, device_of
+from conceptrast.models.injection import Injection, LayerValues, layer_values, same_place
+from conceptrast.models.model import Model
 from conceptrast.models.opening import open_model
 from conceptrast.models.pictures import Pictures
 from conceptrast.models.split import SplitModel
@@ -43,6 +44,9 @@ from conceptrast.steps.runner import run
 
 FEW = "fewer than min_images images are predicted as the first class"
 NOTE = "of all pictures, the one whose mean way is the median; activations change until the model names the picture B"
+INJECTED = (
+    "the one whose mean way is the median; values of {} change, and {} is decoded, until the model names the picture B"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,22 +88,19 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
         )[0]
 
     layer = open_layer(settings, inputs, pictures)
-
-    def activations_of(images: Mapping[int, np.ndarray], what: str) -> dict[int, Tensor]:
-        arrays = class_activations(pictures, layer.split, images, settings["precision"], what=what)
-        return {target: values.to(device_of(model)) for target, values in arrays}
-
     images = images_of({first for first, _ in pairs}, options["images"])
-    activations = activations_of(images, "moving")
+    values = values_by_class(pictures, layer, images, settings["precision"], what="moving")
+    donor_images = images_of({second for _, second in pairs}, DONORS)
     others, predicted = drawn_others(predictions, seed)
-    donors = images_of({second for _, second in pairs}, DONORS)
+    other_values = values_by_class(pictures, layer, {0: others}, settings["precision"], what="other pictures")[0]
     known = StudyKnowledge(
         planes=inputs.read_planes(settings, pairs),
         components=inputs.read_components(settings),
         cavs=read_arrays(inputs.ace) if inputs.ace else None,
-        donors=activations_of(donors, "donors"),
-        others=activations_of({0: others}, "other pictures")[0],
+        donors=values_by_class(pictures, layer, donor_images, settings["precision"], what="donors"),
+        others=other_values.activations,
         predicted=predicted,
+        elsewhere=why_elsewhere(model, settings),
     )
     # Every pair
     fast = layer.for_inference(settings["precision"])
@@ -110,13 +111,13 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
         counterfactuals = PairCounterfactuals(
             layer=fast,
             images=images[pair[0]],
-            activations=activations[pair[0]],
+            activations=values[pair[0]].activations,
             pair=pair,
             options=search,
             boxes=boxes_that_tell(truth, pictures.table, pair, names=model.class_names, cell=CELL),
             views=PairViews(
                 pictures=pictures.stacked(images[pair[0]]),
-                donors=pictures.stacked(donors.get(pair[1], images[pair[0]][:0])),
+                donors=pictures.stacked(donor_images.get(pair[1], images[pair[0]][:0])),
                 others=pictures.stacked(others[~np.isin(predicted, pair)]),
             ),
             seed=seed,
@@ -124,7 +125,7 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
         edits = edits_towards(
             layer,
             counterfactuals.images.tolist(),
-            counterfactuals.activations,
+            values[pair[0]],
             pair=pair,
             known=known.of_pair(pair),
             seed=seed,
@@ -138,14 +139,39 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
 
 
 def open_layer(settings: Mapping[str, Any], inputs: Inputs, pictures: Pictures) -> DecodableLayer:
-    """The layer with its decoder and, if the study has one, the judge."""
+    """The layer with its decoder, the way there from another layer that is edited, and the judge, if there are any."""
     model = pictures.model
     judge = None
     if settings["judge"]:
         judge = open_model(settings["judge"], inputs.judge, model.class_names)
         judge.module.to(default_device())
     decoder = read_decoder(inputs.decoder).to(device_of(model))
-    return DecodableLayer(model, SplitModel(model, settings["layer"]), decoder, judge)
+    inject = settings["inject"]
+    decode = settings["decode"]
+    injection = None if inject == decode else Injection(model, inject, decode)
+    split = SplitModel(model, decode) if injection is None else injection.split
+    return DecodableLayer(model, split, decoder, judge=judge, injection=injection)
+
+
+def values_by_class(
+    pictures: Pictures, layer: DecodableLayer, images: Mapping[int, np.ndarray], precision: str, what: str
+) -> dict[int, LayerValues]:
+    """What pictures of every class give at the layer that is edited, on the model's device."""
+    model = pictures.model
+    if layer.injection is None:
+        arrays = class_activations(pictures, layer.split, images, precision, what=what)
+        return {target: LayerValues(values.to(device_of(model))) for target, values in arrays}
+    return {
+        target: layer_values(model, layer.injection, pictures.of(ids, what), precision)
+        for target, ids in images.items()
+    }
+
+
+def why_elsewhere(model: Model, settings: Mapping[str, Any]) -> str:
+    """Why what the study has found at its layer cannot be added where the edits are made; empty if it can."""
+    layer = settings["layer"]
+    inject = settings["inject"]
+    return "" if same_place(model, layer, inject) else f"the study's is of {layer}, and values are added at {inject}"
 
 
 def missing_rows(reasons: Mapping[Name, str], pair: tuple[int, int]) -> list[pd.DataFrame]:
@@ -180,7 +206,9 @@ def write_pictures(
     ends = [names[target] for target in pair]
     stem = pair_stem(pair, names, "-to-")
     heading = f"{settings['study']}: image {image}, from {short(ends[0])} to {short(ends[1])}"
-    save_png(draw_counterfactual(stories, ends, heading, NOTE), folder.add(*pair, f"{stem}.png"))
+    layers = (settings["inject"], settings["decode"])
+    note = NOTE if layers[0] == layers[1] else INJECTED.format(*layers)
+    save_png(draw_counterfactual(stories, ends, heading, note), folder.add(*pair, f"{stem}.png"))
     for story in stories:
         save_gif(animation(story, ends), folder.add(*pair, f"{stem}-{story.edit.name}.gif"))
 

@@ -321,6 +321,29 @@ def test_a_decoder_is_trained_once_read_from_a_file_and_belongs_to_its_layer(pic
         study.at("0").counterfactual(pictures[0], 2)
 
 
+def test_a_picture_is_moved_at_an_earlier_layer_than_the_decoders(pictures) -> None:
+    """Before the ReLU, values may become negative; after it, they are what they were at most."""
+    study = study_of(pictures)
+    study.decoder(cc.DecoderOptions(epochs=1, batch_size=10, width=16, precision="float32"))
+    answer = study.counterfactual(pictures[0], 2, inject="0", frames=2)
+    assert (answer.inject, answer.layer) == ("0", "1")
+    assert " at 0, decoded at 1" in str(answer)
+    assert set(answer.table()["edit"]) == {
+        "transplant",
+        "pasted_cells",
+        "located",
+        "uniform",
+        "gradient",
+        "latent_shift",
+    }
+    assert study.counterfactual(pictures[0], 2, frames=2).inject == "1"
+    with pytest.raises(LayerError, match="values added at layer '2' do not reach layer '1'"):
+        study.counterfactual(pictures[0], 2, inject="2", frames=2)
+    direction = cc.Direction("mine", "one", "1", torch.ones(3))
+    with pytest.raises(LayerError, match="a direction in '1' cannot be added at '0'"):
+        study.counterfactual(pictures[0], 2, [direction], inject="0", frames=2)
+
+
 def test_without_a_decoder_the_message_says_how_to_train_one_and_how_long_it_takes(pictures) -> None:
     with pytest.raises(ConfigError) as caught:
         study_of(pictures).counterfactual(pictures[0], 2)

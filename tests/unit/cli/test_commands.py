@@ -112,6 +112,7 @@ def test_counterfactual_trains_a_decoder_writes_it_and_reads_it_again(here: Path
         (["--train", "--images", "photos", "--class", "bleu"], "unknown class 'bleu'; nearest: blue"),
         (["--train", "--images", "photos", "--class", "red"], "the model says 'red' of this picture already"),
         (["--train", "--images", "photos", "--epochs", "0"], "--epochs must be at least 1, got 0"),
+        (["--train", "--images", "photos", "--inject", "laye"], "unknown layer 'laye'"),
         (["--frames", "1"], "--frames must be at least 2, got 1"),
         (["--image", "nowhere.png"], "--image nowhere.png: there is no such file"),
         (["--figure", "jpg"], "unknown kind of figure 'jpg'"),

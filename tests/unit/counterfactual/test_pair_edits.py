@@ -19,6 +19,7 @@ from conceptrast.counterfactual.log_probability import log_probability_gradients
 from conceptrast.counterfactual.pair_edits import PairEdits, PairKnowledge, edits_towards, mean_where
 from conceptrast.counterfactual.search import SearchOptions
 from conceptrast.counterfactual.swap import ClassComponents, Windows
+from conceptrast.models.injection import LayerValues
 
 from .toys import subject_of_toy, toy
 
@@ -36,7 +37,7 @@ def everything() -> PairKnowledge:
         plane=Hyperplane(np.array([-1.0, 0.0, 1.0]), 0.0),
         components=(COMPONENTS, COMPONENTS),
         cav=("concept 4 of blue", np.array([0.0, 0.0, 1.0])),
-        donors=DONORS,
+        donors=LayerValues(DONORS),
         others=OTHERS,
     )
 
@@ -45,7 +46,8 @@ def made(known: PairKnowledge, activations: Tensor | None = None, **options: flo
     layer, plain = subject_of_toy()
     # Off the ReLU's zero, where its gradient is 0.
     values = plain[:1].repeat(2, 1, 1, 1) + 1 if activations is None else activations
-    return edits_towards(layer, [7, 9][: len(values)], values, PAIR, known, options=SearchOptions(**options))
+    images = [7, 9][: len(values)]
+    return edits_towards(layer, images, LayerValues(values), PAIR, known, options=SearchOptions(**options))
 
 
 def test_a_direction_that_is_no_vector_or_map_or_zero_is_named():
@@ -75,11 +77,11 @@ def test_the_gradient_is_that_of_softmax_regression():
 
 
 def test_the_latent_shift_is_the_same_where_the_decoder_is_exact():
-    model, split, decoder, activations = toy()
+    layer, activations = subject_of_toy()
     inside = activations + 1  # colours strictly between 0 and 1, where the decoder does not clamp
-    plain = log_probability_gradients(split, inside, target=2)
-    assert torch.allclose(latent_shift_gradients(model, decoder, inside, target=2), plain, atol=1e-6)
-    assert torch.equal(log_probability_gradients(split, inside, target=2, batch_size=1), plain)
+    plain = log_probability_gradients(layer.split, inside, target=2)
+    assert torch.allclose(latent_shift_gradients(layer, inside, target=2), plain, atol=1e-6)
+    assert torch.equal(log_probability_gradients(layer.split, inside, target=2, batch_size=1), plain)
 
 
 def test_gradients_do_not_vanish_where_the_probability_does():
@@ -132,7 +134,7 @@ def test_the_vector_between_means_is_that_of_the_cells_with_evidence():
     activations[0, 0, 2, 1] = 16.0
     donors = torch.zeros(1, 3, 4, 4)
     donors[0, 2] = 5.0
-    [edit] = made(PairKnowledge(donors=donors), activations).edits["uniform", "means"]
+    [edit] = made(PairKnowledge(donors=LayerValues(donors)), activations).edits["uniform", "means"]
     vector = edit.change[:, 0, 0]
     torch.testing.assert_close(vector / vector.norm(), torch.tensor([-16.0, 0.0, 5.0]) / 281**0.5)
 
@@ -159,7 +161,7 @@ def test_what_is_not_known_has_a_reason():
 
 def test_donors_that_nothing_speaks_for_have_a_reason():
     """Donors whose activations are zero: no cell speaks for blue, so nothing is transplanted, and there is no mean."""
-    edits = made(dataclasses.replace(everything(), donors=torch.zeros(2, 3, 4, 4)))
+    edits = made(dataclasses.replace(everything(), donors=LayerValues(torch.zeros(2, 3, 4, 4))))
     assert ("transplant", "none") not in edits.edits
     assert "speaks for it: nothing to transplant" in edits.missing["transplant", "none"]
     assert edits.missing["located", "means"] == "no position speaks for one of the classes"
@@ -178,7 +180,7 @@ def test_a_gradient_that_is_zero_is_no_edit_and_the_reason_is_given():
 def test_what_is_there_already_is_not_put_in():
     """Donor and picture are grey throughout: a part of the one changes nothing in the other."""
     same = torch.ones(1, 3, 4, 4)
-    edits = made(PairKnowledge(donors=same, components=(COMPONENTS, COMPONENTS)), same)
+    edits = made(PairKnowledge(donors=LayerValues(same), components=(COMPONENTS, COMPONENTS)), same)
     assert edits.missing["swap", "component"] == "what would be put into a picture is there already"
 
 

@@ -12,6 +12,7 @@ from conceptrast.counterfactual.pair_edits import PairKnowledge, edits_towards
 from conceptrast.counterfactual.pasted_cells import PASTED, PairViews, PastedCells, pasted_cells, pasted_walk
 from conceptrast.counterfactual.search import SearchOptions
 from conceptrast.models.inference import network_input
+from conceptrast.models.injection import LayerValues
 
 from .toys import colours, subject_of_toy
 
@@ -98,8 +99,8 @@ def test_the_transplants_of_a_pair_and_twins_of_neither_class_are_pasted():
             layer.split.prefix(network_input(layer.model, of)) for of in (views.pictures, views.donors, views.others)
         )
     options = SearchOptions(cells=16)
-    known = PairKnowledge(donors=donors, others=others)
-    edits = edits_towards(layer, [7], pictures, (RED, BLUE), known, options=options)
+    known = PairKnowledge(donors=LayerValues(donors), others=others)
+    edits = edits_towards(layer, [7], LayerValues(pictures), (RED, BLUE), known, options=options)
     [one], [twin] = pasted_cells(edits, views, [7], seed=0)
     assert {place for place, _ in one.cells} == {place for place, _ in twin.cells}
     assert all(place == source for place, source in twin.cells)
@@ -133,7 +134,7 @@ def test_a_pasted_picture_says_nothing_of_the_decoder():
     views = PairViews(plain(RED, 128)[None], plain(BLUE, 128)[None], others=plain(GREEN)[None][:0])
     with torch.inference_mode():
         pictures, donors = (layer.split.prefix(network_input(layer.model, of)) for of in (views.pictures, views.donors))
-    edits = edits_towards(layer, [7], pictures, (RED, BLUE), PairKnowledge(donors=donors))
+    edits = edits_towards(layer, [7], LayerValues(pictures), (RED, BLUE), PairKnowledge(donors=LayerValues(donors)))
     assert pasted_cells(edits, views, [7], seed=0)[1] == []
     rows = PairCounterfactuals(layer, np.array([7]), pictures, (RED, BLUE), views=views).rows(edits)
     rows.loc[rows["edit"] != "pasted_cells", "predicted_decoded"] = GREEN
@@ -142,7 +143,7 @@ def test_a_pasted_picture_says_nothing_of_the_decoder():
 
 def test_without_transplants_or_views_nothing_is_pasted():
     layer, activations = subject_of_toy()
-    edits = edits_towards(layer, [7], activations[:1], (RED, BLUE))
+    edits = edits_towards(layer, [7], LayerValues(activations[:1]), (RED, BLUE))
     views = PairViews(plain(RED)[None], plain(BLUE)[None], others=plain(GREEN)[None])
     assert pasted_cells(edits, views, [7], seed=0) == ([], [])
     subject = PairCounterfactuals(layer, np.array([7]), activations[:1], (RED, BLUE))

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import torch
 
-from conceptrast.counterfactual.study_knowledge import OTHERS, StudyKnowledge, class_components, drawn_others
+from conceptrast.counterfactual.study_knowledge import (
+    NO_CLASS_CAV,
+    OTHERS,
+    StudyKnowledge,
+    class_components,
+    drawn_others,
+)
 from conceptrast.counterfactual.swap import ClassComponents, Windows
+from conceptrast.models.injection import LayerValues
 
 FEW = "fewer than min_images"
 
@@ -21,7 +29,7 @@ def knowledge(planes=None, cavs=None) -> StudyKnowledge:
         planes=planes,
         components=components,
         cavs=cavs,
-        donors={1: torch.ones(3, 2, 1, 1)},
+        donors={1: LayerValues(torch.ones(3, 2, 1, 1))},
         others=others,
         predicted=np.array([0, 1, 2, 3]),
     )
@@ -77,3 +85,42 @@ def test_others_are_drawn_by_the_seed_and_each_once():
     assert (classes == ids % 2).all()
     assert ids.tolist() == drawn_others(predictions, seed=1)[0].tolist()
     assert ids.tolist() != drawn_others(predictions, seed=2)[0].tolist()
+
+
+def test_what_the_study_found_elsewhere_is_not_used_and_a_vector_of_the_class_stands_in():
+    """Class 1's pictures hold channel 0, the others channel 1: the vector is (1, −1) / √2."""
+    others = torch.zeros(4, 2, 1, 2)
+    others[:, 1] = 2.0
+    donors = torch.zeros(3, 2, 1, 2)
+    donors[:, 0] = 2.0
+    known = replace(
+        knowledge(SimpleNamespace(skipped={}, get=lambda _: "a plane"), cavs={}),
+        donors={1: LayerValues(donors, (torch.ones(3, 1),))},
+        others=others,
+        elsewhere="that is at another layer",
+    )
+    pair = known.of_pair((0, 1))
+    assert pair.plane is None
+    assert pair.components is None
+    assert pair.donors.around[0].shape == (3, 1)
+    origin, vector = pair.cav
+    assert origin == "its pictures against others"
+    np.testing.assert_allclose(vector, np.array([1, -1]) / 2**0.5)
+    missing = {
+        ("swap", "component"): "x",
+        ("located", "hyperplane"): "x",
+        ("located", "cav"): "x",
+        ("map", "none"): "x",
+    }
+    assert known.reasons(missing, (0, 1)) == {
+        ("swap", "component"): "that is at another layer",
+        ("located", "hyperplane"): "that is at another layer",
+        ("located", "cav"): "x",
+        ("map", "none"): "x",
+    }
+    # There are no pictures of class 0 to fit a vector to.
+    assert known.of_pair((1, 0)).cav is None
+    assert known.reasons(missing, (1, 0))["located", "cav"] == NO_CLASS_CAV
+    # A study without hyperplanes has no row of them, but the class has a vector all the same.
+    assert ("located", "hyperplane") not in replace(known, planes=None, cavs=None).reasons(missing, (0, 1))
+    assert replace(known, planes=None, cavs=None).of_pair((0, 1)).cav is not None

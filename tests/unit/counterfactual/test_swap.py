@@ -15,6 +15,7 @@ from conceptrast.counterfactual.swap import (
     strongest_blocks,
     template,
 )
+from conceptrast.models.injection import LayerValues
 
 from .test_transplant import planted
 from .toys import one_cell
@@ -78,7 +79,7 @@ def test_the_component_that_decides_is_swapped_for_the_one_that_decides_there():
     weak = planted(2, (0, 0), value=0.1)
     pictures = torch.stack([planted(0, (0, 2)) + weak, planted(0, (3, 0)) + weak])
     donors = torch.stack([planted(1, (0, 1)) + weak, planted(1, (2, 3)) + weak])
-    swap = best_swap(one_cell(), pictures, donors, (of_class(2, 0), of_class(2, 1)), target=1)
+    swap = best_swap(one_cell(), LayerValues(pictures), donors, (of_class(2, 0), of_class(2, 1)), target=1)
     assert (swap.component, swap.other) == (1, 1)
     moved = pictures + swap.changes
     assert one_cell().suffix(moved).argmax(dim=1).tolist() == [1, 1]
@@ -94,7 +95,8 @@ def test_batches_change_nothing():
     pictures = torch.rand(3, 3, 4, 4)
     donors = torch.rand(4, 3, 4, 4)
     components = (of_class(0, 1), of_class(1, 2))
-    one, other = (best_swap(one_cell(), pictures, donors, components, 1, batch_size=size) for size in (1, 64))
+    subject = LayerValues(pictures)
+    one, other = (best_swap(one_cell(), subject, donors, components, 1, batch_size=size) for size in (1, 64))
     assert (one.component, one.other) == (other.component, other.other)
     assert torch.equal(one.changes, other.changes)
 
@@ -103,5 +105,5 @@ def test_nothing_is_negative_after_a_swap_of_rectified_activations():
     torch.manual_seed(2)
     pictures = torch.rand(3, 3, 4, 4)
     donors = torch.rand(4, 3, 4, 4)
-    swap = best_swap(one_cell(), pictures, donors, (of_class(0), of_class(1)), 1)
+    swap = best_swap(one_cell(), LayerValues(pictures), donors, (of_class(0), of_class(1)), 1)
     assert float((pictures + swap.changes).min()) > -1e-6

@@ -191,6 +191,10 @@ def refused(config: dict[str, Any]) -> list[str]:
         ),
         ("studies/first/classes", [1.5], "key 'studies.first.classes.0' got 1.5 (float); expected string or integer"),
         ("studies/first/ace", ["a", "a"], "key 'studies.first.ace': ['a', 'a'] has non-unique elements"),
+        ("studies/first/inject", 3, "key 'studies.first.inject' got 3 (int); expected string"),
+        ("studies/first/decode", "", "key 'studies.first.decode': '' is too short"),
+        ("studies/first/injekt", "layer3", "unknown key 'injekt'; nearest: inject"),
+        ("studies/first/inject", "layer2", "'studies.first.inject' is for counterfactuals, and the study has none"),
         ("models/other", {"weights": "a"}, "key 'models.other' needs either 'architecture' or 'factory'"),
     ],
 )

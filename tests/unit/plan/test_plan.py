@@ -310,7 +310,7 @@ def test_settings_of_a_factorization_are_its_own(inside: Path) -> None:
         due = plan.settings("check_layers", jobs=[job])
         [check] = due["checks"]
         assert (check["where"], check["entry"]) == ("dff.parts", plan.entries("dff")["parts"])
-        assert check["check"] == "conceptrast.dff.before_start:check_entry"
+        assert check["functions"] == ["conceptrast.dff.before_start:check_entry"]
         assert list(due["models"]) == ["net"]
     assert plan.settings("check_layers", jobs=[{"dataset": "pairs"}])["checks"] == []
     assert plan.settings("dff_tables") == {"dffs": ["parts"], "seed": 0}
@@ -493,7 +493,7 @@ def test_tables_and_settings_of_a_view(inside: Path) -> None:
         due = plan.settings("check_layers", jobs=[job])
         [check] = due["checks"]
         assert (check["where"], check["entry"]["model"], check["entry"]["layer"]) == ("saliency.maps", "net", "layer3")
-        assert check["check"] == "conceptrast.saliency.before_start:check_entry"
+        assert check["functions"] == ["conceptrast.saliency.before_start:check_entry"]
     assert plan.settings("check_layers", jobs=[{"dataset": "pairs"}])["checks"] == []
 
 
@@ -573,3 +573,22 @@ def test_without_counterfactuals_nobody_is_asked(inside: Path) -> None:
     assert (settings["judge"], settings["judge_name"]) == (None, "")
     assert plan.settings("concept_pictures", study="first")["reader"] is None
     assert judges_of_other_classes(plan, JOB) == []
+
+
+def test_a_study_edits_and_decodes_its_own_layer_unless_it_names_others(inside: Path) -> None:
+    plain = plan_of({"architecture": "resnet10"}, layer="layer3", counterfactual=[["3+7", "3+8"]])
+    others = plan_of(
+        {"architecture": "resnet10"}, layer="layer3", inject="layer2", decode="layer4", counterfactual=[["3+7", "3+8"]]
+    )
+    for plan, inject, decode in ((plain, "layer3", "layer3"), (others, "layer2", "layer4")):
+        settings = plan.settings("counterfactual", study="first")
+        assert (settings["layer"], settings["inject"], settings["decode"]) == ("layer3", inject, decode)
+        assert plan.settings("decoder", study="first")["layer"] == decode
+        concepts = plan.settings("concept_pictures", study="first")
+        assert (concepts["layer"], concepts["decode"]) == ("layer3", decode)
+        assert plan.settings("attribute", study="first", shard="0")["layer"] == "layer3"
+        [check] = plan.settings("check_layers", jobs=[{"study": "first"}])["checks"]
+        assert check["functions"] == ["conceptrast.counterfactual.before_start:check_entry"]
+    without = plan_of({"architecture": "resnet10"}, layer="layer3")
+    [check] = without.settings("check_layers", jobs=[{"study": "first"}])["checks"]
+    assert check["functions"] == []

@@ -16,13 +16,13 @@ FACTORIZATION = {"model": "net", "layer": "layer4", "components": [2, 9], "share
 def check_view(layer: str) -> None:
     entry: dict[str, Any] = {"model": "net", "layer": layer}
     models = {"net": {"architecture": "resnet10"}}
-    view = {"where": "saliency.mine", "entry": entry, "check": analyses()["saliency"].check}
+    view = {"where": "saliency.mine", "entry": entry, "functions": [analyses()["saliency"].check]}
     check_layers.main({"models": models, "checks": [view]})
 
 
 def check_factorization(**changed: Any) -> None:
     models = {"net": {"architecture": "resnet10"}}
-    factorization = {"where": "dff.pairs", "entry": FACTORIZATION | changed, "check": analyses()["dff"].check}
+    factorization = {"where": "dff.pairs", "entry": FACTORIZATION | changed, "functions": [analyses()["dff"].check]}
     check_layers.main({"models": models, "checks": [factorization]})
 
 
@@ -51,7 +51,7 @@ def test_layers_and_numbers_of_concepts_are_checked_before_the_run() -> None:
 
 def test_layers_of_grey_models_are_checked_before_a_run(caplog):
     def due(entry: dict[str, Any]) -> dict[str, Any]:
-        study = {"where": "studies.one", "entry": {"model": "net", "layer": "relu2"}, "check": ""}
+        study = {"where": "studies.one", "entry": {"model": "net", "layer": "relu2"}, "functions": []}
         return {"models": {"net": entry}, "checks": [study]}
 
     with caplog.at_level("INFO"):
@@ -61,3 +61,50 @@ def test_layers_of_grey_models_are_checked_before_a_run(caplog):
         check_layers.main(due({"architecture": "lenet", "mean": [0.5] * 3, "std": [0.5] * 3}))
     with pytest.raises(LayerError, match=r"'studies.one': mean and std need one value each, or three"):
         check_layers.main(due({"architecture": "lenet", "mean": [0.5] * 3}))
+
+
+def check_counterfactuals(**changed: Any) -> None:
+    entry = {"model": "net", "layer": "layer3", "counterfactual": [["a", "b"]]} | changed
+    study = {"where": "studies.mine", "entry": entry, "functions": [analyses()["counterfactual"].check]}
+    check_layers.main({"models": {"net": {"architecture": "resnet10"}}, "checks": [study]})
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"decode": "layer4"},
+        {"inject": "layer3", "decode": "layer4"},
+        {"inject": "layer2", "decode": "layer4"},
+        {"inject": "layer3.0.conv1"},
+        {"inject": "layer4.0.conv1", "decode": "layer4"},
+    ],
+)
+def test_layers_of_counterfactuals_that_can_be_pass(changed: dict[str, Any]) -> None:
+    check_counterfactuals(**changed)
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        (
+            {"inject": "layer4"},
+            "inject 'layer4', decode 'layer3': values added at layer 'layer4' do not reach layer 'la",
+        ),
+        ({"decode": "layer2"}, "layer 'layer3', decode 'layer2': values added at layer 'layer3' do not reach"),
+        (
+            {"inject": "layer2", "decode": "layer2"},
+            "layer 'layer3', decode 'layer2': values added at layer 'layer3' do",
+        ),
+        ({"inject": "layr2"}, "inject 'layr2', decode 'layer3': unknown layer 'layr2'; nearest: layer2"),
+        ({"decode": "layer44"}, "decode 'layer44': unknown layer 'layer44'; nearest: layer4"),
+        ({"decode": "layer4.0.conv1"}, "cannot cut at layer 'layer4.0.conv1'.*inject: layer4.0.conv1'"),
+        ({"decode": "fc"}, r"layer 'fc' gives activations \[1, 2\] without positions"),
+        ({"inject": "fc", "decode": "fc"}, r"layer 'fc' gives activations \[1, 2\] without positions"),
+    ],
+)
+def test_layers_of_counterfactuals_that_cannot_be_are_refused_before_the_run(
+    changed: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(LayerError, match=f"'studies.mine': .*{words}"):
+        check_counterfactuals(**changed)

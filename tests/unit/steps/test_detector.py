@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from conceptrast.base.files import read_json, read_table, write_arrays
+from conceptrast.counterfactual.decoder import read_decoder
 from conceptrast.models.opening import open_model
 from conceptrast.models.split import SplitModel
 from conceptrast.steps import concept_pictures, counterfactual, counterfactual_tables, decoder, index, predict, train
@@ -51,14 +53,23 @@ def test_a_head_on_the_body_tells_cells_apart(fitted: tuple[Path, dict[str, Any]
     assert SplitModel(model, "layer4.2").rectified
 
 
-def test_a_cell_is_decoded_and_moved_to_the_other_class(fitted: tuple[Path, dict[str, Any]]) -> None:
-    """From MIDOG's tiles to a decoder of the detector's body, counterfactuals, their tables and pictures."""
-    folder, settings = fitted
-    opened = {"index": folder / "index.parquet", "class_names": folder / "class_names.json"}
-    opened["weights"] = folder / "net.safetensors"
+def moved(
+    fitted: tuple[Path, dict[str, Any]], layer: str, inject: str, decode: str
+) -> tuple[Path, pd.DataFrame, list[Path]]:
+    """From MIDOG's tiles to a decoder of the detector's body, counterfactuals, their tables and pictures.
+
+    Returns:
+        The folder, the rows of the counterfactuals, and the files of the tables.
+    """
+    whole, settings = fitted
+    folder = whole / f"{layer}-{inject}-{decode}"
+    opened = {"index": whole / "index.parquet", "class_names": whole / "class_names.json"}
+    opened["weights"] = whole / "net.safetensors"
     size = {"images": 12, "validation_images": 4, "epochs": 1, "batch_size": 6, "learning_rate": 0.003}
     settings = settings | {
-        "layer": "layer4.2",
+        "layer": layer,
+        "inject": inject,
+        "decode": decode,
         "batch_size": 6,
         "min_images": 2,
         "study": "cells",
@@ -77,8 +88,9 @@ def test_a_cell_is_decoded_and_moved_to_the_other_class(fitted: tuple[Path, dict
     made = {name: folder / name for name in ("decoder.safetensors", "decoder.csv", "reconstruction.csv")}
     call(predict.main, settings, **opened, predictions=folder / "predictions.parquet")
     files = dict(zip(("decoder", "history", "reconstruction"), made.values(), strict=True))
-    call(decoder.main, settings, **files, **opened)
-    components = np.random.default_rng(0).random((2, 1, 2048), np.float32)
+    call(decoder.main, settings | {"layer": decode}, **files, **opened)
+    channels = 1024 if layer == "layer3" else 2048
+    components = np.random.default_rng(0).random((2, 1, channels), np.float32)
     write_arrays(folder / "components.npz", {"classes": np.arange(2), "components_position_k1": components})
     nothing = {name: np.zeros(0, np.float32) for name in ("raw", "rectified", "multiplier")}
     write_arrays(folder / "attribution.npz", {name: np.zeros(0, np.int64) for name in ("image", "target")} | nothing)
@@ -117,19 +129,56 @@ def test_a_cell_is_decoded_and_moved_to_the_other_class(fitted: tuple[Path, dict
         concepts=[folder / "concepts.csv"],
         tables=tables,
     )
-    rows = read_table(folder / "counterfactual.csv")
+    return folder, read_table(folder / "counterfactual.csv"), tables
+
+
+def reasons(rows: pd.DataFrame) -> dict[tuple[str, str], str]:
+    """Why edits are missing, by kind and direction."""
+    skipped = rows[rows["status"] == "skipped"].set_index(["edit", "direction"])["reason"]
+    return {(str(kind), str(direction)): str(reason) for (kind, direction), reason in skipped.items()}
+
+
+def test_a_cell_is_decoded_and_moved_to_the_other_class(fitted: tuple[Path, dict[str, Any]]) -> None:
+    folder, rows, tables = moved(fitted, "layer4.2", "layer4.2", "layer4.2")
     edits = set(rows.loc[rows["status"] == "ok", "edit"])
     assert edits == {"transplant", "pasted_cells", "swap", "uniform", "gradient", "latent_shift"}
     assert set(rows["baseline"].dropna()) == {"none", "random"}
     # A bias alone names one of the cells: no position speaks for it.
-    skipped = rows[rows["status"] == "skipped"].set_index(["edit", "direction"])["reason"]
-    assert skipped["located", "component"] == "the gradient of a picture is zero throughout, or its evidence"
+    reason = "the gradient of a picture is zero throughout, or its evidence"
+    assert reasons(rows)["located", "component"] == reason
     assert rows.query("edit == 'transplant'")["cells"].dropna().between(0, 2).all()
     assert rows["inside"].isna().all()
     assert set(rows["from_name"].dropna()) == {"hard negative"}
-    assert rows[["p_from", "p_to", "p_from_decoded", "p_to_decoded"]].dropna().stack().between(0, 1).all()
+    assert rows[["p_from", "p_to", "p_from_decoded", "p_to_decoded"]].melt()["value"].dropna().between(0, 1).all()
     files = read_table(folder / "pictures.csv")["file"].tolist()
     assert sorted(path.name for path in (folder / "pictures").iterdir()) == sorted(files)
     assert all((folder / "pictures" / name).stat().st_size < 2**20 for name in files if name.endswith(".gif"))
     assert read_table(tables[0])["baseline"].tolist() == ["none", "mean_picture"]
     assert set(read_table(tables[1])["to_name"]) == {"mitotic figure", "all"}
+
+
+def test_values_of_layer3_are_moved_and_layer4_is_decoded(fitted: tuple[Path, dict[str, Any]]) -> None:
+    """64 pixels are 4×4 positions at layer3 and 2×2 at layer4, which is all that the decoder sees."""
+    folder, rows, tables = moved(fitted, "layer3", "layer3", "layer4")
+    made = read_decoder(folder / "decoder.safetensors")
+    assert (made.layer, made.shape) == ("layer4", (2048, 2, 2))
+    ends = rows[(rows["status"] == "ok") & (rows["fraction"] == 1) & (rows["baseline"] == "none")]
+    assert {"transplant", "swap", "uniform", "gradient", "latent_shift"} <= set(ends["edit"])
+    assert ends.loc[ends["edit"] == "uniform", "cells"].eq(16).all()
+    assert read_table(tables[1])["status"].isin(["ok", "skipped"]).all()
+    assert set(read_table(tables[2])["kind"]) == {"component"}
+
+
+def test_values_are_added_inside_a_residual_block(fitted: tuple[Path, dict[str, Any]]) -> None:
+    """512 channels of conv1, which are not rectified. What the study found in its layer's 2048 does not fit there."""
+    _, rows, tables = moved(fitted, "layer4.2", "layer4.2.conv1", "layer4.2")
+    ends = rows[(rows["status"] == "ok") & (rows["fraction"] == 1) & (rows["baseline"] == "none")]
+    kinds = set(zip(ends["edit"], ends["direction"], strict=True))
+    assert {("gradient", "none"), ("latent_shift", "none"), ("uniform", "cav"), ("gradient_times", "cav")} <= kinds
+    assert not {"component", "hyperplane"} & set(ends["direction"])
+    elsewhere = "the study's is of layer4.2, and values are added at layer4.2.conv1"
+    assert reasons(rows)["swap", "component"] == elsewhere
+    assert reasons(rows)["located", "component"] == elsewhere
+    origins = ends.loc[ends["direction"] == "cav", "origin"]
+    assert set(origins) == {"its pictures against others"}
+    assert set(read_table(tables[2])["kind"]) == {"component"}  # concepts are put in at the study's own layer

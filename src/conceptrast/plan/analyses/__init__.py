@@ -60,7 +60,7 @@ def by_name(descriptors: Mapping[str, Analysis]) -> dict[str, Analysis]:
     listed = list(descriptors.values())
     _refuse_twice("name", [analysis.name for analysis in listed])
     _refuse_twice("key of a configuration", [name for analysis in listed for name in analysis.sections])
-    _refuse_twice("key of a study", [analysis.study_key[0] for analysis in listed if analysis.study_key])
+    _refuse_twice("key of a study", [name for analysis in listed for name in keys_of_study(analysis)])
     _refuse_twice("step", [name for analysis in listed for name in analysis.steps])
     _refuse_twice("table", [table.name for analysis in listed for table in analysis.tables])
     return {analysis.name: analysis for analysis in listed}
@@ -88,8 +88,15 @@ def study() -> type[Section]:
     """The keys of a study: its own keys, and the keys that switch an analysis on."""
     from conceptrast.plan.analyses.concepts import Study
 
-    keys: dict[str, Any] = dict(analysis.study_key for analysis in analyses().values() if analysis.study_key)
+    keys: dict[str, Any] = {}
+    for analysis in analyses().values():
+        keys |= keys_of_study(analysis)
     return create_model("Study", __base__=Study, __doc__=Study.__doc__, **keys)
+
+
+def keys_of_study(analysis: Analysis) -> dict[str, Any]:
+    """The keys that an analysis gives a study: the one that switches it on, then its further ones."""
+    return dict([analysis.study_key] if analysis.study_key else []) | dict(analysis.study_options)
 
 
 def headlines(tables: Iterable[str]) -> list[Config]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from conceptrast.plan.analysis import Analysis, Step, Table
-from conceptrast.plan.key_types import Config, ModelName, Number, Pairs, Section, key
+from conceptrast.plan.key_types import Config, LayerName, ModelName, Number, Pairs, Section, key
 from conceptrast.plan.keys import Precision
 from conceptrast.plan.provenance import registry
 from conceptrast.plan.settings import card_recipe, pair_settings, recipe_settings, run_settings, study_settings
@@ -50,8 +50,15 @@ class Counterfactual(Section):
 
 
 def decoder(plan: Plan, study: str) -> Config:
-    """Settings of the step for one study."""
-    return {**study_settings(plan, study), **run_settings(plan, "decoder")}
+    """Settings of the step for one study. Its layer is the one that is decoded."""
+    whole = study_settings(plan, study)
+    return {**whole, "layer": decoded_layer(plan, study), **run_settings(plan, "decoder")}
+
+
+def decoded_layer(plan: Plan, study: str) -> str:
+    """The layer whose activations are decoded: the study's, unless it names another one."""
+    entry = plan.studies[study]
+    return str(entry.get("decode", entry["layer"]))
 
 
 def counterfactual(plan: Plan, study: str) -> Config:
@@ -66,6 +73,8 @@ def counterfactual(plan: Plan, study: str) -> Config:
         "components": f"components_{recipe['weighting']}_k{recipe['components']}",
         "weighting": recipe["weighting"],
         "pooling": recipe["pooling"],
+        "inject": plan.studies[study].get("inject", plan.studies[study]["layer"]),
+        "decode": decoded_layer(plan, study),
         "judge": plan.models[judge] if judge else None,
         "judge_name": judge or "",
         "study": study,
@@ -75,7 +84,7 @@ def counterfactual(plan: Plan, study: str) -> Config:
 def concept_pictures(plan: Plan, study: str) -> Config:
     """Settings of the step for one study."""
     whole = counterfactual(plan, study)
-    shared = ("components", "weighting", "pooling", "pairs", "hyperplane", "study")
+    shared = ("components", "weighting", "pooling", "pairs", "hyperplane", "decode", "study")
     reader = reader_of(plan)
     return {
         **study_settings(plan, study),
@@ -128,9 +137,15 @@ def counterfactual_tables(plan: Plan) -> Config:
 
 
 def problems(config: Config, _source: Path) -> Iterator[str]:
-    """Refuse a judge that is the explained model of a study."""
+    """Refuse a judge that is the explained model of a study, and layers of counterfactuals that there are not."""
     judge = config["counterfactual"].get("judge")
     for name, entry in config["studies"].items():
+        for key_of_layer in ("inject", "decode"):
+            if key_of_layer in entry and not entry.get("counterfactual"):
+                yield (
+                    f"'studies.{name}.{key_of_layer}' is for counterfactuals, and the study has none: "
+                    "name pairs of classes under 'counterfactual', too"
+                )
         if judge is not None and entry.get("counterfactual") and entry["model"] == judge:
             yield f"'counterfactual.judge': {judge!r} is the explained model of 'studies.{name}': name another model"
 
@@ -147,6 +162,20 @@ ANALYSIS = Analysis(
         "counterfactual",
         (Annotated[Pairs, Field(min_length=1)] | None, key("pairs [A, B]: pictures of A are moved towards B", None)),
     ),
+    study_options={
+        "inject": (
+            LayerName | None,
+            key(
+                "layer at which counterfactuals change values; it may lie inside a residual block; if left out, the "
+                "study's",
+                None,
+            ),
+        ),
+        "decode": (
+            LayerName | None,
+            key("layer whose activations are decoded: the same or a later one; if left out, the study's", None),
+        ),
+    },
     wildcard="study",
     steps={
         "decoder": Step(settings=decoder, dataset=True, model=True),
@@ -183,6 +212,7 @@ ANALYSIS = Analysis(
     folders=("studies",),
     models=onlookers,
     problems=problems,
+    check="conceptrast.counterfactual.before_start:check_entry",
     report={
         "decoder": ("Models", None, {"model": "decoder of {study}", "table": "training"}),
         "counterfactual": ("Counterfactuals", "{study}", {"from A to B": "{name}"}),

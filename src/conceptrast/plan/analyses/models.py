@@ -78,9 +78,9 @@ def check_layers(plan: Plan, jobs: Iterable[Mapping[str, str]]) -> Config:
     named = [dict(wildcards.items()) for wildcards in jobs]
     due = [*plan.due(named), *(entry for entry in plan.due(named, with_training=True) if "layer" in entry[2])]
     checks: dict[str, Config] = {}
-    for section, name, entry, check in due:
-        if "layer" in entry or check:
-            checks[f"{section}.{name}"] = {"where": f"{section}.{name}", "check": check, "entry": entry}
+    for section, name, entry, functions in due:
+        if "layer" in entry or functions:
+            checks[f"{section}.{name}"] = {"where": f"{section}.{name}", "functions": functions, "entry": entry}
     models = sorted({check["entry"]["model"] for check in checks.values()})
     return {"models": {name: plan.models[name] for name in models}, "checks": list(checks.values())}
 
