@@ -68,6 +68,12 @@ def all_cores():
     return workflow.cores or 1
 
 
+def shared_cores(jobs):
+    """Number of cores for each of so many jobs that can run side by side: two trainings of one core each take less
+    time than one after the other on two."""
+    return max(1, all_cores() // max(1, len(jobs)))
+
+
 def names(analysis):
     """Names of an analysis's entries: its own, or those of the studies that it is switched on for."""
     return PLAN.names(analysis)

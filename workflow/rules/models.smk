@@ -9,8 +9,8 @@ rule train:
         history=in_report("models/{model}.training.csv", "training"),
     log:
         "logs/train/{model}.log",
-    priority: 10  # it takes all cores: early, so that no core waits for the other later
-    threads: all_cores()
+    priority: 10  # nearly everything waits for it
+    threads: shared_cores(names("models"))
     resources:
         **needs(3000),
     params:

@@ -9,6 +9,7 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 from conceptrast.base.names import short
+from conceptrast.base.progress import counted
 from conceptrast.counterfactual.edit_kinds import NO_VECTOR
 from conceptrast.counterfactual.story import Story
 from conceptrast.figures.canvas import FAINT, FIRST, INK, SECOND, Sheet
@@ -47,7 +48,7 @@ def draw_counterfactual(stories: Sequence[Story], names: Sequence[str], title: s
         sheet.text(story.edit.kind.replace("_", " "), MARGIN, y + 0.05, size=11, weight="bold")
         vector = [] if story.edit.direction == NO_VECTOR else [story.edit.direction]
         sheet.text(_wrapped(": ".join([*vector, story.edit.origin])), MARGIN, y + 0.3, size=8, colour=FAINT)
-        end = f"p(B) = {story.decoded[-1, 1]:.2f} at λ = {story.lambdas[-1]:.2f}\n{story.cells[-1]} positions"
+        end = f"p(B) = {story.decoded[-1, 1]:.2f} at λ = {story.lambdas[-1]:.2f}\n{counted(int(story.cells[-1]), 'positions')}"
         sheet.text(end, MARGIN, y + 0.85, size=8, colour=SECOND if story.reached else INK)
         _strip(sheet, story, MARGIN + LABEL, y)
     return sheet.figure
@@ -91,7 +92,7 @@ def _legend(sheet: Sheet, names: Sequence[str], y: float) -> None:
     sheet.bar(MARGIN, y + 0.08, width=0.25, height=0.07, colour=FIRST)
     sheet.text(f"p(A), A = {short(names[0])}", MARGIN + 0.32, y, size=9)
     sheet.bar(MARGIN + 2.6, y + 0.08, width=0.25, height=0.07, colour=SECOND)
-    sheet.text(f"p(B), B = {short(names[1])}: the whole model on the decoded picture", MARGIN + 2.92, y, size=9)
+    sheet.text(f"p(B), B = {short(names[1])}: the whole model on the picture shown", MARGIN + 2.92, y, size=9)
 
 
 def _wrapped(text: str, limit: int = 30) -> str:
