@@ -182,9 +182,9 @@ def truth_of(wildcards):
 
 
 def dff_inputs(wildcards):
-    """Pictures and model of a factorization, and predictions where they choose its pictures."""
+    """Pictures and model of a factorization, what is known of them, and predictions where they choose its pictures."""
     chosen_by_class = "class" in PLAN.entry_of(**wildcards)
-    return predicted_inputs(wildcards) if chosen_by_class else picture_inputs(wildcards)
+    return known_predicted_inputs(wildcards) if chosen_by_class else known_inputs(wildcards)
 
 
 def counterfactual_inputs(wildcards):

@@ -11,6 +11,7 @@ DATASET_KINDS = {
     "imagenette": "conceptrast.data.imagenette:Imagenette",
     "midog": "conceptrast.data.midog:Midog",
     "pets": "conceptrast.data.pets:Pets",
+    "photograph_pairs": "conceptrast.data.photograph_pairs:PhotographPairs",
     "photographs": "conceptrast.data.photographs:Photographs",
     "rotated_pair": "conceptrast.data.rotated_pair:RotatedPair",
 }
@@ -18,4 +19,5 @@ DATASET_KINDS = {
 #: Kinds that know which objects lie where in their pictures. Concept recovery is measured on them.
 KINDS_WITH_TRUTH = {
     "digit_pairs": "digits and portrait, with their boxes",
+    "photograph_pairs": "two photographs, with their halves",
 }

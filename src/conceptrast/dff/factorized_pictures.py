@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,9 +15,12 @@ from torch import Tensor
 from conceptrast.base.errors import ConfigError
 from conceptrast.dff.cards import GroupView, group_view
 from conceptrast.dff.concept_rows import ALL_PICTURES, concept_rows, picture_names
+from conceptrast.dff.known_things import COLUMNS, KnownThings
 from conceptrast.dff.picture_groups import FactorizationOptions, PictureGroup, arrays_of, factorize_pictures
 from conceptrast.models.pictures import Pictures
 from conceptrast.models.split import SplitModel
+
+KEYS = ["picture", "n_components", "concept", "rank"]
 
 
 @dataclass(frozen=True)
@@ -75,10 +78,29 @@ class FactorizedPictures:
         """The name of each figure: that of its only picture, or :data:`~conceptrast.dff.concept_rows.ALL_PICTURES`."""
         return picture_names(self.groups, self.captions.names)
 
-    def table(self) -> pd.DataFrame:
+    def table(self, things: KnownThings | None = None) -> pd.DataFrame:
         """One row for each concept and rank: picture, and the columns of
-        :func:`~conceptrast.dff.concept_scores.concept_scores`."""
-        return concept_rows(self.groups, self.captions.names)
+        :func:`~conceptrast.dff.concept_scores.concept_scores`.
+
+        Args:
+            things: what is known of the pictures; it gives the columns of
+                :meth:`~conceptrast.dff.known_things.KnownThings.rows` to the first rank.
+        """
+        table = concept_rows(self.groups, self.captions.names)
+        if things is None:
+            return table
+        parts = []
+        first = 0
+        for name, group in zip(self.figures, self.groups, strict=True):
+            place = slice(first, first + len(group.images))
+            first += len(group.images)
+            of_group = replace(things, boxes=things.boxes[place])
+            for k, features in group.features.items():
+                best = group.table[(group.table["n_components"] == k) & (group.table["rank"] == 1)]
+                rows = of_group.rows(features.heatmaps, best.sort_values("concept")["suffix_class"].tolist())
+                parts.append(rows.assign(picture=name, n_components=k, rank=1))
+        known = pd.concat(parts) if parts else pd.DataFrame(columns=[*KEYS, *COLUMNS])
+        return table.merge(known, on=KEYS, how="left")
 
     def view(self, number: int = 0) -> GroupView:
         """What the figure of a group shows.

@@ -8,6 +8,8 @@ import pandas as pd
 
 from conceptrast.base.statistics import bootstrap_interval, wilson_interval
 
+THINGS = ("thing_share", "thing_area", "own_class", "other_class")
+
 
 def dff_summary(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     r"""Sum up the concepts of some pictures, for every number of concepts.
@@ -21,7 +23,10 @@ def dff_summary(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
         reconstruction_error (mean over groups), agree (share of concepts whose top class is the same for all ways that
         could be asked, with its 95 % Wilson interval low and high), blur (mean drop of the class that falls most),
         blur_chance (mean drop of the same class when a region elsewhere is blurred) and beyond_chance, their mean
-        difference with its 95 % bootstrap interval (beyond_low, beyond_high).
+        difference with its 95 % bootstrap interval (beyond_low, beyond_high). Where the things in the pictures are
+        known: thing_share and thing_area (mean share of a concept's heat in the thing that has most of it, and of a
+        heat that is everywhere alike), own_class and other_class (shares of concepts whose class the model gives that
+        thing alone, or another one).
 
     Example:
         >>> rows = pd.DataFrame({"picture": "a", "n_components": 2, "concept": [1, 2], "rank": 1, "status": "ok",
@@ -61,4 +66,5 @@ def _summary_row(k: int, rows: pd.DataFrame, seed: int) -> dict[str, Any]:
         "beyond_chance": float(beyond.mean()),
         "beyond_low": beyond_low,
         "beyond_high": beyond_high,
+        **{name: float(first[name].astype(float).mean()) for name in THINGS if name in first},
     }

@@ -48,7 +48,8 @@ def draw_counterfactual(stories: Sequence[Story], names: Sequence[str], title: s
         sheet.text(story.edit.kind.replace("_", " "), MARGIN, y + 0.05, size=11, weight="bold")
         vector = [] if story.edit.direction == NO_VECTOR else [story.edit.direction]
         sheet.text(_wrapped(": ".join([*vector, story.edit.origin])), MARGIN, y + 0.3, size=8, colour=FAINT)
-        end = f"p(B) = {story.decoded[-1, 1]:.2f} at λ = {story.lambdas[-1]:.2f}\n{counted(int(story.cells[-1]), 'positions')}"
+        positions = counted(int(story.cells[-1]), "positions")
+        end = f"p(B) = {story.decoded[-1, 1]:.2f} at λ = {story.lambdas[-1]:.2f}\n{positions}"
         sheet.text(end, MARGIN, y + 0.85, size=8, colour=SECOND if story.reached else INK)
         _strip(sheet, story, MARGIN + LABEL, y)
     return sheet.figure

@@ -12,6 +12,7 @@ from conceptrast.base.files import read_table, write_arrays, write_table
 from conceptrast.base.names import slug
 from conceptrast.dff.concept_rows import skipped_rows
 from conceptrast.dff.factorized_pictures import PictureCaptions, factorized_pictures
+from conceptrast.dff.known_things import KnownThings
 from conceptrast.dff.picture_choice import labelled_pictures, predicted_pictures
 from conceptrast.dff.picture_groups import FactorizationOptions, arrays_of
 from conceptrast.figures.canvas import save_full_png
@@ -24,9 +25,10 @@ from conceptrast.steps.runner import LOGGER, run
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs(PictureInputs):
-    """Also the model's predictions for all pictures, if they choose the pictures."""
+    """Also the model's predictions for all pictures, if they choose the pictures, and what lies where, if known."""
 
     predictions: Path | None = None
+    truth: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +62,11 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
         for number, name in enumerate(concepts.figures):
             save_full_png(draw_dff(dff_sheet(concepts.view(number))), folder.add(name, f"{name}.png"))
         arrays = concepts.arrays
-        table = concepts.table()
+        things = None
+        if inputs.truth is not None:
+            truth = read_table(inputs.truth)
+            things = KnownThings.of(pictures, images, concepts.views, truth, precision=settings["precision"])
+        table = concepts.table(things)
     else:
         LOGGER.warning("%s: there are no %s", settings["dff"], title)
         arrays = arrays_of([])

@@ -80,7 +80,10 @@ ANALYSIS = Analysis(
             name="dff_summary",
             step="dff_tables",
             words=("k{n_components}",),
-            headlines=("agree", "blur", "blur_chance", "beyond_chance", "reconstruction_error"),
+            headlines=(
+                *("agree", "blur", "blur_chance", "beyond_chance", "reconstruction_error"),
+                *("thing_share", "thing_area", "own_class", "other_class"),
+            ),
             intervals={"agree": ("low", "high"), "beyond_chance": ("beyond_low", "beyond_high")},
         ),
     ),
