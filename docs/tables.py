@@ -370,6 +370,23 @@ def factorizations(run: str) -> str:
     return markdown(pd.DataFrame(rows))
 
 
+def things() -> str:
+    """Where the concepts of two photographs side by side lie, and whose class they have."""
+    rows = table("default", "dff_summary")
+    return markdown(
+        pd.DataFrame(
+            {
+                "k": row["n_components"],
+                "heat in the thing that has most of it": f"{100 * row['thing_share']:.0f} %",
+                "the same of even heat": f"{100 * row['thing_area']:.0f} %",
+                "class of that thing": f"{100 * row['own_class']:.0f} %",
+                "class of the other thing": f"{100 * row['other_class']:.0f} %",
+            }
+            for row in rows[rows["dff"] == "two_things"].to_dict("records")
+        )
+    )
+
+
 def _beyond(row: Mapping[str, float]) -> str:
     return f"{row['beyond_chance']:+.2f} ({row['beyond_low']:+.2f} to {row['beyond_high']:+.2f})"
 
@@ -638,6 +655,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "maps": lambda: maps("default"),
     "pointing": lambda: pointing("default"),
     "dff": lambda: factorizations("default"),
+    "dff-things": things,
     "imagenette-dff": lambda: factorizations("imagenette"),
     "imagenette-maps": lambda: maps("imagenette"),
     "bias": lambda: biases("default"),
