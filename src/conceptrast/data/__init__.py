@@ -6,6 +6,7 @@ DATASET_KINDS = {
     "collages": "conceptrast.data.collages:Collages",
     "digit_pairs": "conceptrast.data.digit_pairs:DigitPairs",
     "digits": "conceptrast.data.digits:Digits",
+    "huskies": "conceptrast.data.huskies:Huskies",
     "image_folder": "conceptrast.data.image_folder:ImageFolder",
     "imagenet": "conceptrast.data.imagenet:ImageNet",
     "imagenette": "conceptrast.data.imagenette:Imagenette",
