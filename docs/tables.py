@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from conceptrast.base.names import ALL_CLASSES
 from conceptrast.base.statistics import wilson_interval
 from conceptrast.models.confusion import right_of
 from conceptrast.verification.claims import Metric
@@ -77,6 +78,72 @@ def recovery() -> str:
 
 def _recovered(row: Mapping[str, float]) -> str:
     return f"{row['found']:.0f} of {row['n_concepts']:.0f} ({_percent(row, 'low', 'high')})"
+
+
+def importance() -> str:
+    """What the class's logit loses without a component that holds a true digit, and without one of texture."""
+    rows = []
+    for row in table("default", "importance_truth").to_dict("records"):
+        if row["class_name"] != ALL_CLASSES:
+            continue
+        known = row["status"] == "ok"
+        rows.append(
+            {
+                "study": row["study"],
+                "recipe": row["recipe"],
+                "components: digits, texture, other": "{n_true}, {n_texture}, {n_other}".format(**row),
+                "without a digit": _mean(row, "true") if known else "unknown",
+                "without texture": _mean(row, "texture") if known else "unknown",
+                "difference": _mean(row, "difference", sign="+") if known else "unknown",
+            }
+        )
+    return markdown(pd.DataFrame(rows))
+
+
+def _mean(row: Mapping[str, float], name: str, sign: str = "") -> str:
+    ends = f"{row[f'{name}_low']:{sign}.2f} to {row[f'{name}_high']:{sign}.2f}"
+    return f"{row[name]:{sign}.2f} ({ends})"
+
+
+def fidelity() -> str:
+    """Areas under the curves of C-deletion and C-insertion beside random orders, and accuracy on components alone."""
+    areas = table("default", "fidelity").set_index(["study", "recipe", "rest", "baseline"])
+    accuracy = table("default", "reconstructed").set_index(["study", "recipe", "baseline"])
+    rows = []
+    for study, recipe in areas.index.droplevel(["rest", "baseline"]).unique():
+        ordered = areas.loc[(study, recipe, "left_out", "none")]
+        random = areas.loc[(study, recipe, "left_out", "random_order")]
+        row = {"study": study, "recipe": recipe}
+        for name in ("deletion", "insertion"):
+            row |= {name: f"{ordered[name]:.2f}", f"{name}, random orders": f"{random[name]:.2f}"}
+        for baseline, title in (("none", "named so"), ("other_class", "named so, another class's components")):
+            part = accuracy.loc[(study, recipe, baseline)]
+            row[title] = f"{100 * part['accuracy']:.0f} % ({_percent(part, 'low', 'high')})"
+        rows.append(row)
+    return markdown(pd.DataFrame(rows))
+
+
+def stability() -> str:
+    """Whether components come back in other images, beside the components of other classes."""
+    everything = table("default", "stability")
+    everything = everything[everything["class_name"] == ALL_CLASSES]
+    rows = everything.set_index(["study", "recipe", "sample", "baseline"])
+    lines = []
+    for study, recipe in rows.index.droplevel(["sample", "baseline"]).unique():
+        chance = rows.loc[(study, recipe, "draws", "other_class")]
+        halves, draws = (rows.loc[(study, recipe, sample, "none")] for sample in ("halves", "draws"))
+        lines.append(
+            {
+                "study": study,
+                "recipe": recipe,
+                "cosine, other pictures": f"{draws['cosine']:.2f} ({draws['low']:.2f} to {draws['high']:.2f})",
+                "cosine, halves": f"{halves['cosine']:.2f} ({halves['low']:.2f} to {halves['high']:.2f})",
+                "cosine, other classes": f"{chance['cosine']:.2f} ({chance['low']:.2f} to {chance['high']:.2f})",
+                "comes back": f"{100 * draws['back']:.0f} %",
+                "comes back, other classes": f"{100 * chance['back']:.0f} %",
+            }
+        )
+    return markdown(pd.DataFrame(lines))
 
 
 # Why A, and why not B
@@ -639,6 +706,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "readme-bias": readme_bias,
     "default": lambda: prediction("default"),
     "recovery": recovery,
+    "importance": importance,
+    "fidelity": fidelity,
+    "stability": stability,
     "imagenette": lambda: prediction("imagenette"),
     "recipes": lambda: prediction("recipes"),
     "shift": lambda: shifts("default"),

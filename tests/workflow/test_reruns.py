@@ -18,13 +18,14 @@ CONCEPTS = {"ace", "ace_recovery"}
 SALIENCY = {"saliency_faithfulness", "saliency_randomisation", "saliency_truth"}
 FACTORIZATIONS = {"dff_concepts", "dff_summary"}
 COUNTERFACTUALS = {"decoder", "counterfactual", "concept_pictures", "concept_reading"}
+COMPONENTS = {"importance", "importance_truth", "fidelity", "reconstructed", "stability"}
 AFTER_PROTOTYPES = {"prototypes": 2, "component_prediction": 2, "concept_recovery": 2, "figures": 2}
 
 
 def test_the_run_gives_its_tables_figures_and_record(finished: Copy) -> None:
     tables = {path.stem: pd.read_csv(path) for path in (finished.results / "tables").glob("*.csv")}
     studies = {"component_prediction", "studies", "concept_recovery", "models", "confusion"}
-    assert set(tables) == {*studies, *CONTRASTS, *CONCEPTS, *COUNTERFACTUALS, *FACTORIZATIONS, *SALIENCY}
+    assert set(tables) == {*studies, *COMPONENTS, *CONTRASTS, *CONCEPTS, *COUNTERFACTUALS, *FACTORIZATIONS, *SALIENCY}
     tested = tables["component_prediction"]
     assert set(tested["study"]) == {"pairs-layer3", "pairs-layer4"}
     assert set(tested["recipe"]) == {"published", "recommended"}
@@ -50,6 +51,38 @@ def test_the_run_gives_its_tables_figures_and_record(finished: Copy) -> None:
         assert all((finished.results / "figures" / study / "cards" / name).is_file() for name in cards["file"])
     assert json.loads((finished.results / "tracked.json").read_text())["run_id"]
     assert (finished.folder / "mlflow.db").is_file()
+
+
+def test_components_have_importance_fidelity_and_stability_beside_chance(finished: Copy) -> None:
+    tables = {name: pd.read_csv(finished.results / "tables" / f"{name}.csv") for name in COMPONENTS}
+    for name, table in tables.items():
+        assert set(table["study"]) == {"pairs-layer3", "pairs-layer4"}, name
+    importance = tables["importance"]
+    assert importance.groupby(["study", "recipe", "class"])["component"].apply(len).eq(3).all()
+    assert importance[["logit_drop", "low", "high", "logit_drop_random", "sobol_total"]].notna().all(axis=None)
+    assert set(tables["fidelity"]["baseline"]) == {"none", "random_order"}
+    assert set(tables["fidelity"]["rest"]) == {"left_out", "kept"}
+    assert set(tables["reconstructed"]["baseline"]) == {"none", "other_class"}
+    assert set(tables["stability"]["sample"]) == {"halves", "draws"}
+    metrics = json.loads((finished.results / "metrics.json").read_text())
+    everything = (
+        tables["stability"]
+        .query(
+            "study == 'pairs-layer3' and class_name == 'all classes' and recipe == 'published' and sample == 'draws'"
+        )
+        .set_index("baseline")
+    )
+    assert metrics["pairs-layer3/cosine_published_draws"] == pytest.approx(everything.loc["none", "cosine"])
+    assert metrics["pairs-layer3/back_published_draws_other_class"] == everything.loc["other_class", "back"]
+    for study in ("pairs-layer3", "pairs-layer4"):
+        assert (finished.results / "figures" / study / "fidelity.png").is_file()
+
+
+def test_another_number_of_draws_reruns_stability_and_what_shows_it(copy: Copy) -> None:
+    copy.edit("config/config.yaml", "stability: {draws: 2}", "stability: {draws: 1}")
+    jobs = copy.planned()
+    assert (jobs["stability"], jobs["figures"], jobs["component_tables"]) == (2, 2, 1)
+    assert not {"importance", "attribute", "factorize", "prototypes"} & set(jobs)
 
 
 def test_contrasts_have_tables_with_chance_rows_and_figures(finished: Copy) -> None:

@@ -278,6 +278,12 @@ def of_studies(studies, **files):
     }
 
 
+def dataset_files(studies, **files):
+    """Files of the datasets of some studies by name, one study after the other."""
+    datasets = [PLAN.dataset_of(study=study) for study in studies]
+    return {name: [f"datasets/{dataset}/{file}" for dataset in datasets] for name, file in files.items()}
+
+
 # What the steps of a study's contrasts have written, for its figures.
 CONTRAST_FILES = of_study(
     components="contrastive_components.npz",

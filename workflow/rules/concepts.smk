@@ -1,6 +1,7 @@
 """Studies. From a model's predictions to what its classes consist of, and whether the model agrees.
 
 attribute (per shard of classes) → factorize → prototypes → component_prediction, concept_recovery, figures.
+factorize → importance, stability → component_tables, figures.
 """
 
 
@@ -33,6 +34,59 @@ rule factorize:
         **needs(2000),
     params:
         **of_pictures("factorize"),
+    shell:
+        STEP
+
+
+rule importance:
+    input:
+        unpack(picture_inputs),
+        **of_study(attributions="attribution/*.npz", components="components.npz"),
+    output:
+        importance="studies/{study}/importance.parquet",
+        curves="studies/{study}/fidelity.parquet",
+        answers="studies/{study}/reconstructed.parquet",
+        figure=in_report("figures/{study}/fidelity.png", "fidelity"),
+    log:
+        "logs/{study}/importance.log",
+    resources:
+        **needs(2000),
+    params:
+        **of_pictures("importance"),
+    shell:
+        STEP
+
+
+rule stability:
+    input:
+        unpack(predicted_inputs),
+        **of_study(attributions="attribution/*.npz", components="components.npz"),
+    output:
+        stability="studies/{study}/stability.csv",
+    log:
+        "logs/{study}/stability.log",
+    resources:
+        **needs(2000),
+    params:
+        **of_pictures("stability"),
+    shell:
+        STEP
+
+
+rule component_tables:
+    input:
+        **of_studies(names("concepts"), importance="importance.parquet", curves="fidelity.parquet"),
+        **of_studies(names("concepts"), answers="reconstructed.parquet", stability="stability.csv"),
+        **of_studies(with_truth("concepts"), prototypes="prototypes.parquet"),
+        **dataset_files(with_truth("concepts"), indices="index.parquet", truths="truth.parquet"),
+    output:
+        tables=tables("component_tables", caption="component_table"),
+    log:
+        "logs/component_tables.log",
+    resources:
+        **needs(1000, gpu=0),
+    params:
+        **of_run("component_tables"),
     shell:
         STEP
 
@@ -90,6 +144,7 @@ rule figures:
     input:
         unpack(predicted_inputs),
         **of_study(attributions="attribution/*.npz", components="components.npz", prototypes="prototypes.parquet"),
+        **of_study(importance="importance.parquet", stability="stability.csv"),
         prediction="studies/{study}/component_prediction.csv",
     output:
         cards=figures_in_report("figures/{study}/cards", "class_card"),

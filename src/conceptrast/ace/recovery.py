@@ -16,7 +16,8 @@ import pandas as pd
 
 from conceptrast.ace.concepts import AGAINST, FOR, Concepts
 from conceptrast.ace.segments import Labels, Segments
-from conceptrast.base.statistics import ALL_CLASSES, wilson_interval
+from conceptrast.base.names import ALL_CLASSES
+from conceptrast.base.statistics import wilson_interval
 from conceptrast.concepts.patches import BOX
 from conceptrast.concepts.recovery import OVERLAP
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -98,6 +98,7 @@ class Evidence:
         self.layer = last_spatial_layer(self.model) if layer is None else layer
         self.split = SplitModel(self.model, self.layer)
         self._attributions: dict[tuple[int, bytes], Attributions] = {}
+        self._tables: dict[tuple[Hashable, ...], pd.DataFrame] = {}
 
     @property
     def pictures(self) -> KeptPictures:
@@ -181,6 +182,17 @@ class Evidence:
                 batch_size=self.options.batch_size,
             )
         return self._attributions[key]
+
+    def table(self, key: tuple[Hashable, ...], compute: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+        """A small table that several questions need: computed once, and kept.
+
+        Args:
+            key: what it depends on.
+            compute: makes it.
+        """
+        if key not in self._tables:
+            self._tables[key] = compute()
+        return self._tables[key].copy()
 
     def joint_attribution(self, images: dict[int, np.ndarray]) -> Attributions:
         """Attribution of the pictures of several classes, each towards its own, class after class."""

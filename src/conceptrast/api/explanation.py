@@ -11,16 +11,20 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
+from conceptrast.api.components import factorization_of_class
 from conceptrast.api.evidence import Attributions, Evidence
+from conceptrast.api.importance import image_importance
 from conceptrast.api.result import Result
-from conceptrast.base.errors import ConceptrastError, ConfigError, unknown_name
-from conceptrast.concepts.attributed_images import by_class
-from conceptrast.concepts.card_evidence import ClassEvidence, class_card
+from conceptrast.api.stability import match_samples
+from conceptrast.base.errors import ConceptrastError
+from conceptrast.concepts.card_evidence import ClassEvidence, class_card, component_facts
 from conceptrast.concepts.cards import ClassCard
-from conceptrast.concepts.class_factorization import factorize_classes
 from conceptrast.concepts.class_prototypes import class_prototypes
 from conceptrast.concepts.component_prediction import Assembly, component_prediction, plan_assemblies
-from conceptrast.concepts.recipes import RECIPES, Recipe
+from conceptrast.concepts.importance import importance_table
+from conceptrast.concepts.recipes import Recipe
+from conceptrast.concepts.removals import RemovalOptions
+from conceptrast.concepts.stability import comes_back
 from conceptrast.concepts.verdict_error import (
     FEW_IMAGES,
     chance_assemblies,
@@ -44,6 +48,9 @@ class Explanation(Result):
         recipe: how patches were cut and combined.
         n_images: images predicted as the class that were used.
         components: ``[k, C]`` float32, the concepts as directions among the layer's channels.
+        importance: of each component, as :func:`~conceptrast.concepts.importance.importance_table` gives.
+        stability: whether each comes back, as :func:`~conceptrast.concepts.stability.comes_back` gives; no rows if the
+            class has one image.
         prototypes: component, selection, rank, image, top, left, height, width, similarity, path.
         prediction: selection, predicted, probability (of the class), match: what the model says of the combined images;
             beside it chance and resampled images, see :func:`~conceptrast.concepts.verdict_error.verdict_errors`.
@@ -58,6 +65,8 @@ class Explanation(Result):
     recipe: Recipe
     n_images: int
     components: np.ndarray
+    importance: pd.DataFrame
+    stability: pd.DataFrame
     prototypes: pd.DataFrame
     prediction: pd.DataFrame
     completeness_gap: float
@@ -73,6 +82,15 @@ class Explanation(Result):
     def assembled(self) -> dict[str, np.ndarray]:
         """By selection the combined image ``[H, W, 3]`` uint8."""
         return {name: verdict.picture for name, verdict in self.card.verdicts.items()}
+
+    def _stability(self) -> str:
+        """Which components come back in other images, in words."""
+        if self.stability.empty:
+            return "one image: whether components come back in other images is not known"
+        lost = [str(component + 1) for component in self.stability.loc[~self.stability["returns"], "component"]]
+        return (
+            f"not in other images: component {', '.join(lost)}" if lost else "all components come back in other images"
+        )
 
     def plot(self) -> Figure:
         """The card of the class, as the workflow draws it."""
@@ -91,6 +109,14 @@ class Explanation(Result):
         table = self.prediction.assign(**facts, **errors)
         return table[[*facts, *self.prediction.columns, *errors]]
 
+    def components_table(self) -> pd.DataFrame:
+        """Importance and stability, one row per component, the most important first.
+
+        The cells of stability are empty if the class has one image.
+        """
+        table = self.importance.merge(self.stability.drop(columns=["class", "recipe"]), on="component", how="left")
+        return table.sort_values("rank").reset_index(drop=True)
+
     def __str__(self) -> str:
         lines = [f"{self.class_name} (class {self.class_index}) at {self.layer}: {self.n_images} images"]
         if self.n_images < FEW_IMAGES:
@@ -101,16 +127,23 @@ class Explanation(Result):
             chance = f"chance: {100 * row['chance']:.0f} % of {row['chance_draws']} images of random patches match"
             again = f"p {row['low']:.2f} to {row['high']:.2f}, {100 * row['stable']:.0f} % of {row['resamples']} match"
             lines.append(f"    {chance}; images of the class resampled: {again}")
+        first = self.importance.sort_values("rank").iloc[0]
+        share = f", {100 * first['share']:.0f} % of what all carry" if pd.notna(first["share"]) else ""
+        lines.append(
+            f"  component {first['component'] + 1} matters most: its logit loses {first['logit_drop']:.1f}{share}"
+        )
+        lines.append(f"  {self._stability()}")
         return "\n".join(lines)
 
 
-def explain(evidence: Evidence, target: int, recipe: Recipe) -> Explanation:
+def explain(evidence: Evidence, target: int, recipe: Recipe, draws: int) -> Explanation:
     """Find the concepts by which a model recognises a class, their best patches, and test them combined.
 
     Args:
         evidence: the evidence of the study.
         target: class index.
         recipe: how patches are cut and combined.
+        draws: draws of other pictures with which its components are compared, see :mod:`conceptrast.api.stability`.
 
     Raises:
         LayerError: the layer's activations cannot be used.
@@ -118,29 +151,32 @@ def explain(evidence: Evidence, target: int, recipe: Recipe) -> Explanation:
             factorize.
     """
     # What the class is made of.
-    images = evidence.class_images(target)
-    if len(images) == 1:
+    if len(evidence.class_images(target)) == 1:
         raise ConceptrastError(
             f"only one of {len(evidence.predictions)} pictures is predicted as {evidence.model.class_names[target]!r}: "
             f"what a class consists of needs 2 pictures of it, and {FEW_IMAGES} to rest on"
         )
-    attribution = evidence.attribution(images, target)
-    factorized = components_of_class(evidence, attribution, recipe)
-    components = factorized[f"components_{recipe.factors.key}"][0]
-    errors = factorized[f"reconstruction_error_{recipe.factors.key}"]
+    of_class = factorization_of_class(evidence, target, recipe)
+    components = of_class.components
+    n_images = len(of_class.attribution["image"])
 
     # The patches of all pictures that show it.
     prototypes = class_prototypes(
         evidence.all_activations("searching patches"),
         evidence.picture_set.predicted,
-        factorized,
+        of_class.sets,
         [recipe],
         view=evidence.model.preprocess.size,
         rectify=evidence.options.rectify,
     )
 
+    # How far they can be trusted.
+    options = RemovalOptions(fidelity=False, seed=evidence.options.seed)
+    importance = importance_table(image_importance(evidence, of_class, options))
+    stability = comes_back(match_samples(evidence, of_class, draws))
+
     # What the model says of them.
-    verdicts = verdicts_of(evidence, prototypes, attribution, target=target, recipe=recipe)
+    verdicts = verdicts_of(evidence, prototypes, of_class.attribution, target=target, recipe=recipe)
     names = np.array(evidence.model.class_names, dtype=object)
     paths = evidence.pictures.table[["image", "path"]]
     return Explanation(
@@ -148,22 +184,25 @@ def explain(evidence: Evidence, target: int, recipe: Recipe) -> Explanation:
         class_index=target,
         layer=evidence.layer,
         recipe=recipe,
-        n_images=len(images),
+        n_images=n_images,
         components=components,
+        importance=importance,
+        stability=stability,
         prototypes=prototypes.drop(columns=["class", "recipe"]).merge(paths, on="image"),
         prediction=verdicts.assign(predicted=names[verdicts["predicted"].to_numpy()].tolist()),
-        completeness_gap=float(np.median(attribution["completeness_gap"])),
-        reconstruction_error=float(errors[0]),
+        completeness_gap=float(np.median(of_class.attribution["completeness_gap"])),
+        reconstruction_error=of_class.reconstruction_error,
         card=class_card(
             evidence.pictures,
             evidence.split,
             ClassEvidence(
                 target=target,
-                n_images=len(images),
-                attribution=attribution,
+                n_images=n_images,
+                attribution=of_class.attribution,
                 components=components,
                 prototypes=prototypes,
                 verdicts=verdicts,
+                facts=component_facts(recipe.components, importance, stability),
             ),
             recipe,
             predictions=evidence.predictions,
@@ -171,47 +210,6 @@ def explain(evidence: Evidence, target: int, recipe: Recipe) -> Explanation:
             precision=evidence.options.precision,
         ),
     )
-
-
-def recipe_named(recipe: str | Recipe) -> Recipe:
-    """A recipe by name, or the recipe itself.
-
-    Raises:
-        ConfigError: there is no recipe of that name; the message lists the nearest.
-
-    Example:
-        >>> recipe_named("published").layout
-        'strip'
-    """
-    if isinstance(recipe, Recipe):
-        return recipe
-    if recipe not in RECIPES:
-        raise ConfigError(unknown_name("recipe", recipe, RECIPES))
-    return RECIPES[recipe]
-
-
-def components_of_class(evidence: Evidence, attribution: Attributions, recipe: Recipe) -> dict[str, np.ndarray]:
-    """Components of one class, as :func:`~conceptrast.concepts.class_factorization.factorize_classes` gives them.
-
-    Args:
-        evidence: the evidence of the study.
-        attribution: the attribution of the class's pictures.
-        recipe: how they are factorized.
-
-    Raises:
-        ConceptrastError: the attribution leaves nothing to factorize.
-    """
-    activations = evidence.activations(attribution["image"], "factorizing")
-    factorized = factorize_classes(
-        by_class(activations, attribution["target"]),
-        attribution,
-        [recipe.factors],
-        seed=evidence.options.seed,
-        rectify=evidence.options.rectify,
-    )
-    if not len(factorized["classes"]):
-        raise ConceptrastError(f"no concepts at layer {evidence.layer!r}: {factorized['skipped_reason'][0]}")
-    return factorized
 
 
 def verdicts_of(

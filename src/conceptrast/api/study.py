@@ -13,6 +13,7 @@ from PIL import Image
 from torch import nn
 
 from conceptrast.ace.options import AceOptions
+from conceptrast.api.components import ClassFactorization, factorization_of_class, recipe_named
 from conceptrast.api.concepts import PUBLISHED, Discovery, discover
 from conceptrast.api.contrast import ZERO, Contrast, ContrastOptions, contrast, pair_of
 from conceptrast.api.counterfactual import (
@@ -25,13 +26,17 @@ from conceptrast.api.counterfactual import (
 )
 from conceptrast.api.dff import Factorization, factorize
 from conceptrast.api.evidence import Evidence, PictureSet
-from conceptrast.api.explanation import Explanation, explain, recipe_named
+from conceptrast.api.explanation import Explanation, explain
+from conceptrast.api.importance import Fidelity, Importance, fidelity, importance
 from conceptrast.api.layers import layers_of
 from conceptrast.api.options import CACHE_BYTES, StudyOptions, refuse_options
 from conceptrast.api.saliency import MapTarget, Saliency, look, methods_named
+from conceptrast.api.stability import Stability, stability
+from conceptrast.base.errors import ConfigError
 from conceptrast.base.out_of_memory import memory_explained
 from conceptrast.base.progress import show_progress
 from conceptrast.concepts.recipes import Recipe
+from conceptrast.concepts.removals import RemovalOptions
 from conceptrast.contrast.features import THRESHOLD
 from conceptrast.contrast.hyperplane_solvers import Solver
 from conceptrast.counterfactual.decoder import Decoder, read_decoder
@@ -56,6 +61,12 @@ def explains_memory(
             return question(study, *args, **options)
 
     return answer
+
+
+def _at_least(name: str, value: int, least: int) -> None:
+    """Refuse a number that is too small."""
+    if value < least:
+        raise ConfigError(f"{name} must be at least {least}, got {value}")
 
 
 class Study:
@@ -215,7 +226,7 @@ class Study:
         return self.model.class_names[int(row["predicted"])], float(row["probability"])
 
     @explains_memory
-    def explain(self, target: str | int, *, recipe: str | Recipe = "recommended") -> Explanation:
+    def explain(self, target: str | int, *, recipe: str | Recipe = "recommended", draws: int = 5) -> Explanation:
         """What does a class consist of? Its concepts, their best patches, and what the model says of them combined.
 
         Patches are searched in all pictures; the concepts come from those that the model predicts as the class.
@@ -223,9 +234,11 @@ class Study:
         Args:
             target: the class, by name or index.
             recipe: ``recommended``, ``published``, or a :class:`~conceptrast.concepts.recipes.Recipe` of your own.
+            draws: draws of other pictures, to see whether the concepts come back, as for :meth:`stability`; 0 is
+                fastest, and compares halves of the same pictures.
 
         Raises:
-            ConfigError: an unknown class or recipe, or a study without pictures.
+            ConfigError: an unknown class or recipe, a negative number of draws, or a study without pictures.
             LayerError: the layer's activations cannot be used.
             DataError: no picture can be used.
             ConceptrastError: no picture is predicted as the class; the message says which classes are.
@@ -245,7 +258,103 @@ class Study:
             1  exclude_target      blue  False
         """
         named_recipe = recipe_named(recipe)
-        return explain(self._evidence, self.model.class_index(target), named_recipe)
+        _at_least("draws", draws, 0)
+        return explain(self._evidence, self.model.class_index(target), named_recipe, draws)
+
+    @explains_memory
+    def importance(
+        self, target: str | int, *, recipe: str | Recipe = "recommended", images: int = 8, sobol: int = 0
+    ) -> Importance:
+        """How much does each concept of a class matter? What the class's logit loses without it.
+
+        Args:
+            target: the class, by name or index.
+            recipe: as for :meth:`explain`.
+            images: pictures of the class from which concepts are taken out, at most.
+            sobol: designs of Sobol's total effects, best a power of two such as 32; 0 leaves them out.
+
+        Raises:
+            ConfigError, LayerError, DataError, ConceptrastError: as :meth:`explain`; a number is too small.
+
+        Source: see :mod:`conceptrast.concepts.importance` and :mod:`conceptrast.concepts.sobol`.
+
+        Example:
+            >>> from PIL import Image
+            >>> network = nn.Sequential(nn.AvgPool2d(2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+            >>> pictures = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue", "red")]
+            >>> study = Study(network, pictures, preprocess=Preprocess(8, 8, (0.5,) * 3, (0.25,) * 3),
+            ...     class_names=["red", "green", "blue"], samples=0)
+            >>> print(study.importance("red", recipe=Recipe("one", components=1)))
+            red at 1: what its logit (2.0) loses
+              without component 1: 2.00 (2.00 to 2.00), 100 %
+        """
+        _at_least("images", images, 1)
+        _at_least("sobol", sobol, 0)
+        options = RemovalOptions(images=images, sobol=sobol, fidelity=False, seed=self.options.seed)
+        return importance(self._evidence, self._factorization(target, recipe), options)
+
+    @explains_memory
+    def fidelity(
+        self, target: str | int, *, recipe: str | Recipe = "recommended", images: int = 8, orders: int = 5
+    ) -> Fidelity:
+        """Do the concepts carry the class? It is asked again while they are taken out of its pictures, and put in.
+
+        Args:
+            target: the class, by name or index.
+            recipe: as for :meth:`explain`.
+            images: pictures of the class from which concepts are taken out, at most.
+            orders: random orders, for comparison with the order of importance.
+
+        Raises:
+            ConfigError, LayerError, DataError, ConceptrastError: as :meth:`explain`; a number is too small.
+
+        Source: see :mod:`conceptrast.concepts.fidelity`.
+
+        Example:
+            >>> from PIL import Image
+            >>> network = nn.Sequential(nn.AvgPool2d(2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+            >>> pictures = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue", "red")]
+            >>> study = Study(network, pictures, preprocess=Preprocess(8, 8, (0.5,) * 3, (0.25,) * 3),
+            ...     class_names=["red", "green", "blue"], samples=0)
+            >>> study.fidelity("red", recipe=Recipe("one", components=1)).reconstructed["accuracy"].tolist()
+            [1.0]
+        """
+        _at_least("images", images, 1)
+        _at_least("orders", orders, 1)
+        options = RemovalOptions(images=images, orders=orders, seed=self.options.seed)
+        return fidelity(self._evidence, self._factorization(target, recipe), options)
+
+    @explains_memory
+    def stability(self, target: str | int, *, recipe: str | Recipe = "recommended", draws: int = 5) -> Stability:
+        """Do the concepts of a class come back in other pictures? It is factorized again, and they are matched.
+
+        Args:
+            target: the class, by name or index.
+            recipe: as for :meth:`explain`.
+            draws: draws of other pictures of the class with other noise; 0 compares halves of the same pictures alone.
+
+        Raises:
+            ConfigError, LayerError, DataError, ConceptrastError: as :meth:`explain`; a number is too small.
+
+        Source: see :mod:`conceptrast.concepts.stability`.
+
+        Example:
+            >>> from PIL import Image
+            >>> network = nn.Sequential(nn.AvgPool2d(2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+            >>> pictures = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue", "red")]
+            >>> study = Study(network, pictures, preprocess=Preprocess(8, 8, (0.5,) * 3, (0.25,) * 3),
+            ...     class_names=["red", "green", "blue"], samples=0)
+            >>> print(study.stability("red", recipe=Recipe("one", components=1)))
+            red at 1: do its components come back in other images?
+              component 1: yes (cosine 1.00, 100 % of samples)
+        """
+        _at_least("draws", draws, 0)
+        return stability(self._evidence, self._factorization(target, recipe), draws)
+
+    def _factorization(self, target: str | int, recipe: str | Recipe) -> ClassFactorization:
+        """The components of a class, by name or index."""
+        named_recipe = recipe_named(recipe)
+        return factorization_of_class(self._evidence, self.model.class_index(target), named_recipe)
 
     @explains_memory
     def contrast(

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 
+ALL_CLASSES = "all classes"
+"""Name of the rows of a table that sum up all classes."""
+
 
 def short(name: str, limit: int = 28) -> str:
     """First of the synonyms of a class, cut to ``limit`` characters.

@@ -66,6 +66,19 @@ class Stream(Enum):
         "concepts/component_prediction.py",
         "the class whose patches the chance row shows",
     )
+    REMOVAL_IMAGES = (("seed", "class", 27), "concepts/removals.py", "images whose components are taken out")
+    RANDOM_REMOVAL = (("seed", "image", 28), "concepts/removals.py", "activations that chance takes out")
+    COMPONENT_ORDERS = (
+        ("seed", "image", 17),
+        "concepts/removals.py",
+        "orders of components of the chance row",
+    )
+    OTHER_COMPONENTS = (("seed", "class", 18), "concepts/removals.py", "the class whose components the chance row has")
+    SOBOL_DESIGNS = (("seed", 19), "concepts/sobol.py", "the scrambling of the shares for total effects")
+    HALVES = (("seed", "class", 23), "concepts/stability_samples.py", "which half an image of a class is in")
+    REDRAWN_IMAGES = (("seed", "class", 24), "concepts/stability_samples.py", "other images of a class")
+    REDRAWN_NOISE = (("seed", "draw", 25), "concepts/stability_samples.py", "the seed of their noise")
+    COMPARED_CLASSES = (("seed", "class", 26), "concepts/stability.py", "classes of the chance row")
 
     CHANCE_PATCHES = (
         ("seed", "class", "recipe", "selection", 15),

@@ -30,10 +30,14 @@ def add(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Explain one class and write ``explanation.png``, ``explanation.csv`` and ``prototypes.csv``."""
+    """Explain one class and write its card, ``explanation.csv``, ``components.csv`` and ``prototypes.csv``."""
     check_numbers(options)
     prepare_output(options)
     study = open_study(options)
     explanation = study.explain(class_of(options.target, study.model.class_names), recipe=options.recipe)
-    tables = {"explanation.csv": explanation.table(), "prototypes.csv": explanation.prototypes}
+    tables = {
+        "explanation.csv": explanation.table(),
+        "components.csv": explanation.components_table(),
+        "prototypes.csv": explanation.prototypes,
+    }
     write_result(explanation, options, "explanation", tables)

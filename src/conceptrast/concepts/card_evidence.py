@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
-from conceptrast.concepts.cards import PATCHES_PER_ROW, Box, ClassCard, Heatmap, PatchRow, Verdict
+from conceptrast.concepts.cards import PATCHES_PER_ROW, Box, ClassCard, ComponentFacts, Heatmap, PatchRow, Verdict
 from conceptrast.concepts.class_factorization import class_weights, weighted_rows
 from conceptrast.concepts.combined_image import assemble, chosen_patches
 from conceptrast.concepts.nmf_codes import codes_of
@@ -39,6 +40,7 @@ class ClassEvidence:
         components: ``[k, C]``.
         prototypes: component, selection, rank, image, top, left, height, width.
         verdicts: selection, predicted, probability, match; chance rows and skipped rows are left out.
+        facts: how far each component can be trusted; empty where that was not measured.
     """
 
     target: int
@@ -47,6 +49,7 @@ class ClassEvidence:
     components: np.ndarray
     prototypes: pd.DataFrame
     verdicts: pd.DataFrame
+    facts: Sequence[ComponentFacts] = ()
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ class StudyEvidence:
         prototypes: the prototypes of all classes and recipes.
         predictions: image, predicted, probability of all images.
         verdicts: the component predictions of all classes and recipes.
+        importance: as :func:`~conceptrast.concepts.importance.importance_table` gives.
+        stability: as :func:`~conceptrast.concepts.stability.comes_back` gives.
     """
 
     attribution: Mapping[str, np.ndarray]
@@ -66,6 +71,8 @@ class StudyEvidence:
     prototypes: pd.DataFrame
     predictions: pd.DataFrame
     verdicts: pd.DataFrame
+    importance: pd.DataFrame
+    stability: pd.DataFrame
 
     def classes(self, recipe: Recipe) -> list[int]:
         """The classes that have components and prototypes by a recipe."""
@@ -81,10 +88,19 @@ class StudyEvidence:
         """The results for those of some classes that have components and prototypes by a recipe."""
         prototypes = dict(iter(self.prototypes[self.prototypes["recipe"] == recipe.name].groupby("class")))
         verdicts = self._verdicts(recipe)
+        importance, stability = (
+            dict(iter(table[table["recipe"] == recipe.name].groupby("class")))
+            for table in (self.importance, self.stability)
+        )
         for row, target in enumerate(self.components["classes"].tolist()):
             if target not in targets or target not in prototypes:
                 continue
             patches = prototypes[target]
+            facts = component_facts(
+                recipe.components,
+                importance.get(target, self.importance[:0]),
+                stability.get(target, self.stability[:0]),
+            )
             yield ClassEvidence(
                 target=target,
                 n_images=int(self.components["n_images"][row]),
@@ -92,12 +108,38 @@ class StudyEvidence:
                 components=self.components[f"components_{recipe.factors.key}"][row],
                 prototypes=patches,
                 verdicts=verdicts[verdicts["class"] == target],
+                facts=facts,
             )
 
     def _verdicts(self, recipe: Recipe) -> pd.DataFrame:
         """The verdicts by a recipe. A card shows no chance rows and no skipped rows."""
         of_recipe = self.verdicts["recipe"] == recipe.name
         return self.verdicts[of_recipe & (self.verdicts["baseline"] == "none") & (self.verdicts["status"] == "ok")]
+
+
+def component_facts(k: int, importance: pd.DataFrame, stability: pd.DataFrame) -> list[ComponentFacts]:
+    """How far each component of a class can be trusted.
+
+    Args:
+        k: number of components.
+        importance: component, logit_drop, low, high, share; rows of one class and recipe.
+        stability: component, cosine, returns; likewise.
+
+    Example:
+        >>> importance = pd.DataFrame({"component": [0], "logit_drop": 2.0, "low": 1.0, "high": 3.0, "share": 0.5})
+        >>> stability = pd.DataFrame({"component": [1], "cosine": 0.5, "returns": False})
+        >>> facts = component_facts(2, importance, stability)
+        >>> facts[0].drop, facts[0].cosine, facts[1].drop, facts[1].returns
+        (2.0, None, None, False)
+    """
+    values: list[dict[str, Any]] = [{} for _ in range(k)]
+    for row in importance.to_dict("records"):
+        share = None if pd.isna(row["share"]) else float(row["share"])
+        drop = {"drop": float(row["logit_drop"]), "low": float(row["low"]), "high": float(row["high"])}
+        values[int(row["component"])] |= drop | {"share": share}
+    for row in stability.to_dict("records"):
+        values[int(row["component"])] |= {"cosine": float(row["cosine"]), "returns": bool(row["returns"])}
+    return [ComponentFacts(**known) for known in values]
 
 
 def study_cards(
@@ -183,6 +225,7 @@ def class_card(
         rows=rows,
         verdicts=verdicts,
         heatmaps=heatmaps,
+        facts=evidence.facts,
     )
 
 

@@ -63,8 +63,33 @@ class Heatmap:
 
 
 @dataclass(frozen=True)
+class ComponentFacts:
+    """How far a component can be trusted.
+
+    Attributes:
+        drop: what the class's logit loses without it, the mean over images; ``None`` if that was not measured.
+        low: the lower end of its 95 % interval.
+        high: the upper end.
+        share: its share of what all components carry; ``None`` if they carry nothing.
+        cosine: how near it is to its match in other images; ``None`` if that was not measured.
+        returns: whether it comes back in other images; ``None`` likewise.
+    """
+
+    drop: float | None = None
+    low: float = 0.0
+    high: float = 0.0
+    share: float | None = None
+    cosine: float | None = None
+    returns: bool | None = None
+
+
+@dataclass(frozen=True)
 class ClassCard:
-    """All that a class card shows; ``rows`` and ``verdicts`` are by selection, rows in the order of components."""
+    """All that a class card shows.
+
+    ``rows`` and ``verdicts`` are by selection; rows and ``facts`` are in the order of components. ``facts`` is empty
+    where nothing was measured.
+    """
 
     class_index: int
     class_name: str
@@ -74,6 +99,16 @@ class ClassCard:
     rows: Mapping[str, Sequence[PatchRow]]
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
     heatmaps: Sequence[Heatmap] = ()
+    facts: Sequence[ComponentFacts] = ()
+
+    @property
+    def order(self) -> list[int]:
+        """Numbers of components, the most important first; as they are where importance was not measured."""
+        numbers = range(self.n_components)
+        drops = [facts.drop for facts in self.facts]
+        if len(drops) != self.n_components:
+            return list(numbers)
+        return sorted(numbers, key=lambda number: -(drops[number] or 0.0))
 
     @property
     def n_components(self) -> int:

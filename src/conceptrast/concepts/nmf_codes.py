@@ -24,7 +24,7 @@ def codes_of(rows: np.ndarray | Tensor, components: np.ndarray, max_iter: int = 
         max_iter: largest number of passes of coordinate descent.
 
     Returns:
-        ``[n, k]`` float32; all codes of a row of zeros are zero.
+        ``[n, k]`` float32; all codes of a row of zeros are zero, and so are all codes of a component of zeros.
 
     Raises:
         ShapeError: ``rows`` and ``components`` differ in their channels.
@@ -45,6 +45,8 @@ def codes_of(rows: np.ndarray | Tensor, components: np.ndarray, max_iter: int = 
     try:
         values = as_rows(rows)
     except NothingToFactorizeError:
+        return np.zeros((len(rows), len(components)), np.float32)
+    if not components.any():
         return np.zeros((len(rows), len(components)), np.float32)
     # The solver treats tiny values as zero, and attributions may be that small. So both get a mean near 1, as in nmf.
     scale = values.mean(dtype=np.float64)

@@ -17,7 +17,11 @@ Item = TypeVar("Item")
 
 
 def factorizations(
-    matrices: Sequence[np.ndarray], n_components: int = 6, seed: int = 0, solver: str = "batched"
+    matrices: Sequence[np.ndarray],
+    n_components: int = 6,
+    seed: int = 0,
+    solver: str = "batched",
+    tolerance: float = 1e-4,
 ) -> list[Factorization]:
     """Factorize each of several matrices.
 
@@ -27,6 +31,7 @@ def factorizations(
         seed: the seed of the start.
         solver: ``batched`` takes all at once (:func:`~conceptrast.concepts.nmf_batched.batched_nmf`); ``sklearn`` takes
             one after the other (:func:`~conceptrast.concepts.nmf.nmf`).
+        tolerance: the share of the first pass's change at which a class has finished.
 
     Raises:
         ConfigError: there is no such solver, or a number of components that is not possible.
@@ -40,8 +45,8 @@ def factorizations(
     if solver not in SOLVERS:
         raise ConfigError(unknown_name("solver", solver, SOLVERS))
     if solver == "sklearn":
-        return [nmf(rows, n_components, seed) for rows in matrices]
-    return batched_nmf(matrices, n_components, seed)
+        return [nmf(rows, n_components, seed, tolerance=tolerance) for rows in matrices]
+    return batched_nmf(matrices, n_components, seed, tolerance=tolerance)
 
 
 def in_batches(items: Iterable[Item], size: Callable[[Item], int], most: int) -> Iterator[list[Item]]:

@@ -96,19 +96,22 @@ def concepts_by_class(index: pd.DataFrame, truth: pd.DataFrame, names: Sequence[
     return {number_of[name]: concepts for name, concepts in known.items() if name in number_of}
 
 
-def best_patches(prototypes: pd.DataFrame, truth: pd.DataFrame, n: int = COUNTED_PATCHES) -> pd.DataFrame:
-    """The ``n`` best patches of each component outside its class's images, from pictures without a faint concept.
+def best_patches(
+    prototypes: pd.DataFrame, truth: pd.DataFrame, n: int = COUNTED_PATCHES, selection: str = "exclude_target"
+) -> pd.DataFrame:
+    """The ``n`` best patches of each component, from pictures without a faint concept.
 
     Args:
         prototypes: as :func:`conceptrast.concepts.class_prototypes.class_prototypes` gives.
         truth: image, faint.
         n: the number of patches of each component.
+        selection: ``exclude_target``: none from the class's images; or ``all``.
 
     Returns:
         Rows of ``prototypes``, by class, recipe, component and rank.
     """
     faint = set(truth.loc[truth["faint"].astype(bool), "image"])
-    kept = prototypes[(prototypes["selection"] == "exclude_target") & ~prototypes["image"].isin(faint)]
+    kept = prototypes[(prototypes["selection"] == selection) & ~prototypes["image"].isin(faint)]
     kept = kept.sort_values(["class", "recipe", "component", "rank"], kind="stable")
     return kept.groupby(["class", "recipe", "component"], sort=False).head(n).reset_index(drop=True)
 

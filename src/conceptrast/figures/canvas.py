@@ -137,6 +137,10 @@ class Sheet:
         """Filled bar that starts at ``x``, centred on ``y``."""
         self._add(Rectangle((x, y - height / 2), width, height, color=colour, linewidth=0))
 
+    def line(self, left: float, right: float, y: float, colour: str) -> None:
+        """Thin horizontal line."""
+        self.axes.plot([left, right], [y, y], color=colour, linewidth=1.2)
+
     def rule(self, y: float, left: float, right: float) -> None:
         """Thin line across the sheet."""
         self.axes.plot([left, right], [y, y], color="#CCCCCC", linewidth=0.8)

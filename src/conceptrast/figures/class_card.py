@@ -22,8 +22,10 @@ ROW = 0.92  # height of a row of patches
 SOURCE = 0.92
 CAPTION = 1.3
 COMBINED = 2.6
+# Width of the bar of a component's importance.
+BAR = 0.72
 # Where pictures start, and where the combined image does.
-LEFT = MARGIN + 0.4
+LEFT = MARGIN + 0.4 + BAR + 0.12
 RIGHT = WIDTH - MARGIN - COMBINED
 HEADINGS = {
     "all": "Nearest patches among all images",
@@ -144,16 +146,39 @@ def _selection(sheet: Sheet, card: ClassCard, selection: str, y: float) -> None:
         f"{PATCHES_PER_ROW} best patches (framed: the one that was combined)", start, y + 0.4, size=8, colour=FAINT
     )
 
-    # A row for each component, then the combined image.
-    for component, row in enumerate(rows):
-        top = y + 0.62 + component * (ROW + GAP)
+    # A row for each component, the most important first; then the combined image.
+    if any(facts.drop is not None for facts in card.facts):
+        sheet.text("logit lost without it", MARGIN, y + 0.4, size=8, colour=FAINT)
+    for place, component in enumerate(number for number in card.order if number < len(rows)):
+        row = rows[component]
+        top = y + 0.62 + place * (ROW + GAP)
         sheet.chip(component, MARGIN + 0.16, top + ROW / 2)
+        _facts(sheet, card, component=component, top=top)
         _source(sheet, card, component=component, row=row, top=top)
         for rank, patch in enumerate(row.patches[:PATCHES_PER_ROW]):
             frame = component_colour(component) if rank == row.chosen else ""
             sheet.picture(patch, start + rank * step, top, width=step - GAP, height=ROW, frame=frame, line=3)
     if selection in card.verdicts:
         _verdict(sheet, card, verdict=card.verdicts[selection], y=y, n_rows=len(rows))
+
+
+def _facts(sheet: Sheet, card: ClassCard, component: int, top: float) -> None:
+    """How much a component matters, as a bar with its interval; and a mark if it does not come back."""
+    if component >= len(card.facts):
+        return
+    facts = card.facts[component]
+    left = MARGIN + 0.4
+    middle = top + ROW / 2
+    if facts.drop is not None:
+        # One scale for the card: the longest interval fills the column. What lowers the logit has no bar.
+        longest = max(max(other.high for other in card.facts), 1e-12)
+        ends = [left + BAR * min(max(value / longest, 0.0), 1.0) for value in (facts.drop, facts.low, facts.high)]
+        sheet.bar(left, middle, width=ends[0] - left, height=0.13, colour=component_colour(component))
+        sheet.line(ends[1], ends[2], middle, INK)
+        share = "" if facts.share is None else f" ({100 * facts.share:.0f} %)"
+        sheet.text(f"{facts.drop:.1f}{share}", left, middle + 0.1, size=8)
+    if facts.returns is False:
+        sheet.text("not in other\nimages", left, middle - 0.1, size=8, colour=MISMATCH, weight="bold", va="bottom")
 
 
 def _source(sheet: Sheet, card: ClassCard, component: int, row: PatchRow, top: float) -> None:
@@ -191,15 +216,15 @@ def _heatmaps(sheet: Sheet, card: ClassCard, y: float, cell: float) -> None:
     step = cell + GAP
     sheet.rule(y, MARGIN, WIDTH - MARGIN)
     sheet.text("Where each component is found in images of the class", MARGIN, y + 0.1, size=11, weight="bold")
-    for component in range(k):
-        sheet.chip(component, LEFT + (component + 1) * step + cell / 2, y + 0.53)
+    for place, component in enumerate(card.order):
+        sheet.chip(component, LEFT + (place + 1) * step + cell / 2, y + 0.53)
     sheet.text(HEATMAP_NOTE, RIGHT, y + 0.75, size=8, colour=FAINT)
     # One scale per component over the images, so that a component that is absent from one looks absent.
     highest = np.max([heatmap.maps.reshape(k, -1).max(axis=1) for heatmap in card.heatmaps], axis=0)
     for line, heatmap in enumerate(card.heatmaps):
         top = y + 0.75 + line * step
         sheet.picture(heatmap.picture, LEFT, top, width=cell, height=cell)
-        for component in range(k):
+        for place, component in enumerate(card.order):
             strength = heatmap.maps[component] / max(float(highest[component]), 1e-12)
             painted = overlay(heatmap.picture, strength, component_colour(component))
-            sheet.picture(painted, LEFT + (component + 1) * step, top, width=cell, height=cell)
+            sheet.picture(painted, LEFT + (place + 1) * step, top, width=cell, height=cell)

@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from conceptrast.base.files import read_arrays, read_table
 from conceptrast.base.names import file_name
 from conceptrast.base.progress import progress
 from conceptrast.concepts.attributed_images import read_attributions
 from conceptrast.concepts.card_evidence import StudyEvidence, study_cards
+from conceptrast.concepts.importance import importance_table
 from conceptrast.concepts.recipes import Recipe
+from conceptrast.concepts.stability import comes_back
 from conceptrast.figures.canvas import save_png
 from conceptrast.figures.class_card import draw_class_card
 from conceptrast.figures.overview import Overview
@@ -29,6 +33,8 @@ class Inputs(PictureInputs):
     components: Path
     prototypes: Path
     prediction: Path
+    importance: Path
+    stability: Path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +60,8 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
         prototypes=read_table(inputs.prototypes),
         predictions=read_table(inputs.predictions),
         verdicts=read_table(inputs.prediction),
+        importance=importance_table(_of_recipe(read_table(inputs.importance), recipe)),
+        stability=comes_back(_of_recipe(read_table(inputs.stability), recipe)),
     )
     pictures = open_pictures(settings, inputs)
     classes = evidence.classes(recipe)
@@ -77,6 +85,11 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
         overview.add(card)
     save_png(overview.draw(), outputs.overview)
     folder.finish(outputs.manifest)
+
+
+def _of_recipe(rows: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
+    """The rows of the recipe that cards show."""
+    return rows[rows["recipe"] == recipe.name]
 
 
 if __name__ == "__main__":

@@ -154,6 +154,65 @@ def test_few_images_are_said_to_be_few_and_one_is_refused(model, images, predict
         study(1).explain(target, recipe=RECIPE)
 
 
+def test_components_are_weighed_and_matched(explanation) -> None:
+    table = explanation.components_table()
+    assert table["rank"].tolist() == [0, 1, 2]
+    assert table["logit_drop"].is_monotonic_decreasing
+    assert table[["cosine", "back", "returns"]].notna().all(axis=None)
+    assert [facts.drop for facts in explanation.card.facts] == pytest.approx(
+        explanation.importance["logit_drop"].tolist()
+    )
+    assert [facts.returns for facts in explanation.card.facts] == explanation.stability["returns"].tolist()
+    assert f"component {table['component'].iloc[0] + 1} matters most" in str(explanation)
+
+
+def test_a_class_with_one_image_has_importance_and_no_stability(model, images, predictions, target) -> None:
+    dataset, table = images
+    one = predictions.loc[predictions["predicted"] == target, "image"].iloc[:1]
+    others = predictions.loc[predictions["predicted"] != target, "image"]
+    kept = table[table["image"].isin([*one, *others])]
+    study = cc.Study(model, (dataset, kept), layer="3", samples=0)
+    assert study.importance(target, recipe=RECIPE).means["n_images"].tolist() == [1] * 3
+    stability = study.stability(target, recipe=RECIPE)
+    assert stability.reason == "one image: there is nothing to compare"
+    assert set(stability.table()["status"]) == {"skipped"}
+    assert stability.reason in str(stability)
+    stability.plot()
+
+
+def test_importance_fidelity_and_stability_are_answers_of_their_own(model, images, target, explanation) -> None:
+    study = cc.Study(model, images, layer="3", samples=2)
+    importance = study.importance(target, recipe=RECIPE, sobol=4)
+    pd.testing.assert_series_equal(
+        importance.means["logit_drop"], explanation.importance["logit_drop"], check_exact=False, rtol=1e-4
+    )
+    assert importance.table()["rank"].tolist() == [0, 1, 2]
+    assert "sobol_total" in importance.table().columns
+    fidelity = study.fidelity(target, recipe=RECIPE, images=3, orders=2)
+    assert fidelity.table()["n_images"].tolist() == [3] * 4
+    stability = study.stability(target, recipe=RECIPE)
+    pd.testing.assert_frame_equal(stability.components, explanation.stability, check_exact=False, rtol=1e-3)
+    for answer in (importance, fidelity, stability):
+        answer.plot()
+        assert NAMES[target] in str(answer)
+        assert "<table" in answer._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("question", "options", "message"),
+    [
+        ("importance", {"images": 0}, "images must be at least 1, got 0"),
+        ("importance", {"sobol": -1}, "sobol must be at least 0, got -1"),
+        ("fidelity", {"orders": 0}, "orders must be at least 1, got 0"),
+        ("stability", {"draws": -1}, "draws must be at least 0, got -1"),
+        ("explain", {"draws": -1}, "draws must be at least 0, got -1"),
+    ],
+)
+def test_numbers_that_are_too_small_are_refused(model, images, target, question, options, message) -> None:
+    with pytest.raises(ConfigError, match=message):
+        getattr(cc.Study(model, images, layer="3"), question)(target, recipe=RECIPE, **options)
+
+
 def test_plot_is_the_class_card(explanation) -> None:
     drawn = explanation.plot()
     card = draw_class_card(explanation.card)

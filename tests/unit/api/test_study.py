@@ -105,7 +105,7 @@ CLASS = [8, 2]
 def test_the_first_question_looks_at_every_picture_twice_and_the_second_at_none(pictures) -> None:
     study = study_of(pictures)
     seen(study)
-    first = study.explain("red", recipe=RECIPE)
+    first = study.explain("red", recipe=RECIPE, draws=0)
     passes = seen(study)
     # All are predicted, and all are searched; the class is cut to be attributed (a check on noise of two pictures and
     # the baseline), factorized and, three of it, drawn.
@@ -113,18 +113,37 @@ def test_the_first_question_looks_at_every_picture_twice_and_the_second_at_none(
         passes.remove(batch)
     combined = 2 * (CHANCE_DRAWS + RESAMPLES)  # for each selection; they are pictures of their own
     assert sum(passes) < 12 + combined
-    again = study.explain("red", recipe=RECIPE)
+    again = study.explain("red", recipe=RECIPE, draws=0)
     verdicts, *others, drawn = seen(study)
     assert (verdicts, sum(others), drawn) == (2, combined, 3)  # the card shows three pictures
     pd.testing.assert_frame_equal(first.prototypes, again.prototypes, check_exact=True)
     pd.testing.assert_frame_equal(first.table(), again.table(), check_exact=True)
 
 
+def test_draws_of_other_pictures_are_attributed_and_factorized_once(pictures) -> None:
+    study = study_of(pictures)
+    study.explain("red", recipe=RECIPE, draws=0)
+    seen(study)
+    stability = study.stability("red", recipe=RECIPE, draws=3)
+    passes = seen(study)
+    assert sum(passes) >= 3 * 5
+    assert 4 not in passes  # the last batch of a pass over all pictures
+    first = study.explain("red", recipe=RECIPE, draws=3)
+    again = study.explain("red", recipe=RECIPE, draws=3)
+    # Verdicts with their chance and resamples, and the three pictures that the card shows; no picture of a draw.
+    assert sum(seen(study)) == 2 * (2 + 2 * (CHANCE_DRAWS + RESAMPLES) + 3)
+    for explanation in (first, again):
+        pd.testing.assert_frame_equal(explanation.stability, stability.components, check_exact=True)
+    study.importance("red", recipe=RECIPE)
+    study.fidelity("red", recipe=RECIPE)
+    assert seen(study) == []
+
+
 def test_another_class_costs_only_the_pictures_of_that_class(pictures) -> None:
     study = study_of(pictures)
-    study.explain("red", recipe=RECIPE)
+    study.explain("red", recipe=RECIPE, draws=0)
     seen(study)
-    study.explain(2, recipe=RECIPE)
+    study.explain(2, recipe=RECIPE, draws=0)
     passes = seen(study)
     assert 4 not in passes  # the last batch of a pass over all pictures
     assert passes.count(8) == CLASS.count(8) * 2  # attributed and factorized

@@ -5,7 +5,13 @@ import pytest
 from scipy.stats import binomtest
 
 from conceptrast.base.errors import ConceptrastError
-from conceptrast.base.statistics import mean_sd, wilson_interval
+from conceptrast.base.statistics import (
+    bootstrap_interval,
+    bootstrap_intervals,
+    bootstrap_ratio_intervals,
+    mean_sd,
+    wilson_interval,
+)
 
 
 def test_known_interval() -> None:
@@ -42,3 +48,24 @@ def test_mean_and_standard_deviation() -> None:
     assert mean_sd(np.array([0.3])) == (0.3, 0.0)
     with pytest.raises(ConceptrastError, match="no values"):
         mean_sd(np.array([]))
+
+
+@pytest.mark.parametrize("n", [1, 5, 40])
+def test_intervals_of_several_means_are_those_of_each_alone(n: int) -> None:
+    values = np.random.default_rng(0).normal(size=(n, 3))
+    low, high = bootstrap_intervals(values)
+    for column in range(3):
+        alone = bootstrap_interval(values[:, column])
+        assert (low[column], high[column]) == pytest.approx(alone, abs=0.03)
+
+
+def test_a_ratio_whose_whole_may_vanish_has_no_interval() -> None:
+    values = np.array([[1.0], [1.0]])
+    assert bootstrap_ratio_intervals(values, np.array([1.0, -1.0])) is None
+    low, high = bootstrap_ratio_intervals(values, np.array([1.0, 2.0]))
+    assert (low[0], high[0]) == (0.5, 1.0)
+
+
+def test_no_units_are_refused() -> None:
+    with pytest.raises(ConceptrastError, match="no values"):
+        bootstrap_intervals(np.empty((0, 2)))

@@ -35,9 +35,9 @@ from conceptrast.saliency.chance_maps import random_maps
 
 SOURCES = Path(conceptrast.__file__).parent
 
-# Sequence and first three draws of every stream. ATTRIBUTION_NOISE, SKETCH, CHANCE_PATCHES, RESAMPLED_IMAGES, COLLAGE,
-# COLLAGE_DIGITS and those of the six lines before the last are from numpy's default_rng; all others are from the code
-# before the table.
+# Sequence and first three draws of every stream. ATTRIBUTION_NOISE, SKETCH, COLLAGE, COLLAGE_DIGITS, those from
+# CHANCE_PATCHES to COMPARED_CLASSES, and those of the six lines before the last are from numpy's default_rng; all
+# others are from the code before the table.
 DRAWN = {
     "RESAMPLED_MEANS": ([3], [3485385464, 367860371, 770692085]),
     "CLASS_IMAGES": ([3, 5], [102879343, 587007851, 243327257]),
@@ -58,6 +58,15 @@ DRAWN = {
     "OTHER_CLASS": ([2, 3, 5, 99, 1], [4005327046, 260429871, 1124218514]),
     "CHANCE_PATCHES": ([3, 5, 99, 1, 15], [2081720525, 3609013316, 2954584240]),
     "RESAMPLED_IMAGES": ([3, 5, 16], [1064855363, 1175439508, 2945252898]),
+    "REMOVAL_IMAGES": ([3, 5, 27], [1432216663, 3419924825, 2102259681]),
+    "RANDOM_REMOVAL": ([3, 7, 28], [872433302, 2523558220, 348218407]),
+    "COMPONENT_ORDERS": ([3, 7, 17], [4152051819, 1134920971, 277500086]),
+    "OTHER_COMPONENTS": ([3, 5, 18], [3692011951, 3263625818, 3888531761]),
+    "SOBOL_DESIGNS": ([3, 19], [2916813781, 657486693, 103151077]),
+    "HALVES": ([3, 5, 23], [1695665390, 3072148858, 2667256550]),
+    "REDRAWN_IMAGES": ([3, 5, 24], [389416247, 2328839195, 479722557]),
+    "REDRAWN_NOISE": ([3, 2, 25], [3576630874, 1411695569, 43282481]),
+    "COMPARED_CLASSES": ([3, 5, 26], [695784393, 1738925199, 3161128777]),
     "HELD_OUT_FEATURES": ([3, 5, 11], [1457456068, 1001534123, 3563360008]),
     "PLANE_START": ([3, 5, 6, 21], [641199197, 3791817430, 535491605]),
     "RANDOM_NORMAL": ([3, 5, 6, 22], [1806297384, 4072264401, 212565023]),
@@ -106,6 +115,7 @@ SEED_AND_NUMBER = {
     "DIGIT_PAIRS_SPLIT", "DECODER_ROWS", "SLIDE_SPLIT", "DIGITS_SPLIT", "ROTATED_DIGITS_SPLIT", "COLLAGE_DIGITS",
     "OTHER_IMAGES", "WATCHED_PICTURES", "STRATIFIED_RESAMPLES", "LATENT_MAP", "SKETCH", "RESAMPLED_ENDS",
     "SHUFFLED_ROTATIONS", "RESAMPLED_CURVES", "SHORTCUT_CHANCE", "OTHER_PICTURES",
+    "SOBOL_DESIGNS",
 }  # fmt: skip
 # [seed, class, 72 or 74, concept] is [seed, first, second, number] where second is 72 or 74 and concept is the number.
 # That takes 75 classes and 22 concepts of one class. Other numbers would change the committed scores of ACE.

@@ -54,7 +54,8 @@ def test_explain_writes_figure_and_tables_and_says_where(photos, tmp_path, capsy
     out = tmp_path / "new" / "folder"
     target = predicted_class(photos)
     main(words(photos, out, **{"class": str(target)}))
-    assert sorted(path.name for path in out.iterdir()) == ["explanation.csv", "explanation.png", "prototypes.csv"]
+    names = ["components.csv", "explanation.csv", "explanation.png", "prototypes.csv"]
+    assert sorted(path.name for path in out.iterdir()) == names
     with Image.open(out / "explanation.png") as image:
         assert image.width == 1400
     table = pd.read_csv(out / "explanation.csv")
@@ -63,6 +64,9 @@ def test_explain_writes_figure_and_tables_and_says_where(photos, tmp_path, capsy
     prototypes = pd.read_csv(out / "prototypes.csv")
     assert (prototypes["component"].nunique(), prototypes["rank"].max() + 1) == (6, 16)
     assert all((photos / path).is_file() for path in prototypes["path"])
+    components = pd.read_csv(out / "components.csv")
+    assert components["rank"].tolist() == list(range(6))
+    assert components[["logit_drop", "low", "high"]].notna().all(axis=None)
     assert str(out / "explanation.png") in capsys.readouterr().out
 
 

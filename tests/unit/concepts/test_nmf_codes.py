@@ -30,6 +30,12 @@ def test_nothing_has_codes_of_zero() -> None:
     assert codes_of(np.zeros((3, 2)), np.ones((4, 2))).tolist() == np.zeros((3, 4)).tolist()
 
 
+def test_components_of_zeros_have_codes_of_zero() -> None:
+    assert codes_of(np.ones((3, 2)), np.zeros((4, 2))).tolist() == np.zeros((3, 4)).tolist()
+    codes = codes_of(np.ones((3, 2)), np.array([[0.0, 0.0], [1.0, 1.0]]))
+    assert codes == pytest.approx(np.array([[0.0, 1.0]] * 3), abs=1e-3)
+
+
 def test_refusals() -> None:
     with pytest.raises(ShapeError, match="rows have 3 channels, components 2"):
         codes_of(np.ones((1, 3)), np.ones((1, 2)))

@@ -16,7 +16,7 @@ from PIL import Image
 
 from conceptrast.base.errors import ShapeError
 from conceptrast.base.names import short
-from conceptrast.concepts.cards import ClassCard, Heatmap, PatchRow, Verdict
+from conceptrast.concepts.cards import ClassCard, ComponentFacts, Heatmap, PatchRow, Verdict
 from conceptrast.figures.canvas import (
     COMPONENT_COLOURS,
     MATCH,
@@ -155,6 +155,49 @@ def test_card_without_verdict_and_heatmaps() -> None:
     figure = draw_class_card(bare)
     assert len(figure.axes[0].images) == K * 6
     assert "1 image predicted" in "\n".join(words(figure))
+
+
+def with_facts(*facts: ComponentFacts) -> ClassCard:
+    return ClassCard(**{**card().__dict__, "facts": facts})
+
+
+FACTS = (
+    ComponentFacts(drop=1.0, low=0.5, high=1.5, share=0.25, cosine=0.95, returns=True),
+    ComponentFacts(drop=3.0, low=2.0, high=4.0, share=0.75, cosine=0.4, returns=False),
+    ComponentFacts(drop=-0.5, low=-1.0, high=0.0, share=-0.125, cosine=0.9, returns=True),
+)
+
+
+def test_rows_and_heatmaps_are_sorted_by_importance() -> None:
+    figure = draw_class_card(with_facts(*FACTS))
+    chips = [to_hex(patch.get_facecolor()) for patch in figure.axes[0].patches if isinstance(patch, Circle)]
+    order = [COMPONENT_COLOURS[component].lower() for component in (1, 0, 2)]
+    assert chips == 3 * order
+    assert with_facts(*FACTS).order == [1, 0, 2]
+    assert card().order == [0, 1, 2]
+
+
+def test_bars_are_to_scale_and_what_raises_the_logit_has_none() -> None:
+    figure = draw_class_card(with_facts(*FACTS))
+    bars = [patch for patch in figure.axes[0].patches if isinstance(patch, Rectangle) and patch.get_fill()]
+    widths = [bar.get_width() for bar in bars[:K]]
+    assert widths == pytest.approx([0.72 * 3 / 4, 0.72 * 1 / 4, 0.0])
+    text = "\n".join(words(figure))
+    for expected in ("3.0 (75 %)", "1.0 (25 %)", "-0.5 (-12 %)", "logit lost without it"):
+        assert text.count(expected) == 2
+
+
+def test_a_component_that_does_not_come_back_is_marked() -> None:
+    figure = draw_class_card(with_facts(*FACTS))
+    assert "\n".join(words(figure)).count("not in other\nimages") == 2
+
+
+def test_a_card_without_shares_or_stability_says_what_it_knows() -> None:
+    text = "\n".join(words(draw_class_card(with_facts(*[ComponentFacts(drop=0.0)] * K))))
+    assert "0.0" in text
+    assert "%" not in text
+    assert "not in other" not in text
+    assert "logit lost" not in "\n".join(words(draw_class_card(with_facts(*[ComponentFacts()] * K))))
 
 
 def test_heatmaps_must_have_a_map_per_component() -> None:

@@ -8,7 +8,18 @@ from PIL import Image
 
 from conceptrast.base.errors import ConfigError
 from conceptrast.base.names import file_name
-from conceptrast.steps import attribute, component_prediction, factorize, figures, index, predict, prototypes
+from conceptrast.steps import (
+    attribute,
+    component_prediction,
+    component_tables,
+    factorize,
+    figures,
+    importance,
+    index,
+    predict,
+    prototypes,
+    stability,
+)
 from conceptrast.steps.runner import call
 
 
@@ -41,6 +52,8 @@ def study(tmp_path_factory) -> tuple[dict, object]:
             },
         },
         "attribution": {"method": "deeplift", "samples": 0, "noise": 0.0, "baseline": 1.0},
+        "importance": {"images": 2, "orders": 2, "sobol": 2},
+        "stability": {"draws": 1},
         "images_per_class": 6,
         "min_images": 2,
         "classes": None,
@@ -50,11 +63,11 @@ def study(tmp_path_factory) -> tuple[dict, object]:
     file = {
         name: folder / f"{name}.{suffix}"
         for suffix, names in {
-            "parquet": ("index", "truth", "predictions", "prototypes"),
-            "csv": ("rejected", "prediction", "manifest"),
+            "parquet": ("index", "truth", "predictions", "prototypes", "importance", "curves", "answers"),
+            "csv": ("rejected", "prediction", "manifest", "stability"),
             "npz": ("attribution", "components"),
             "json": ("class_names",),
-            "png": ("overview",),
+            "png": ("overview", "figure"),
         }.items()
         for name in names
     }
@@ -68,9 +81,14 @@ def study(tmp_path_factory) -> tuple[dict, object]:
     run(factorize, "index", "class_names", "components", attributions=[file["attribution"]])
     run(prototypes, "index", "class_names", "predictions", "components", "prototypes")
     run(component_prediction, "index", "class_names", "predictions", "components", "prototypes", "prediction")
+    names = ("index", "class_names", "components", "importance", "curves", "answers", "figure")
+    run(importance, *names, attributions=[file["attribution"]])
+    names = ("index", "class_names", "predictions", "components", "stability")
+    run(stability, *names, attributions=[file["attribution"]])
     (folder / "cards").mkdir()
     (folder / "cards" / "99-from-an-earlier-run.png").write_bytes(b"old")
     names = ("index", "class_names", "predictions", "components", "prototypes", "prediction", "overview", "manifest")
+    names += ("importance", "stability")
     run(figures, *names, attributions=[file["attribution"]], cards=folder / "cards")
     return settings, folder
 
@@ -104,6 +122,8 @@ def test_only_the_classes_that_are_named_get_a_card(study, tmp_path) -> None:
         class_names=folder / "class_names.json",
         components=folder / "components.npz",
         prediction=folder / "prediction.csv",
+        importance=folder / "importance.parquet",
+        stability=folder / "stability.csv",
         attributions=[folder / "attribution.npz"],
         cards=tmp_path / "cards",
         overview=tmp_path / "overview.png",
@@ -112,6 +132,39 @@ def test_only_the_classes_that_are_named_get_a_card(study, tmp_path) -> None:
     assert pd.read_csv(tmp_path / "manifest.csv")["class"].tolist() == [wanted]
     assert len(list((tmp_path / "cards").iterdir())) == 1
     assert (tmp_path / "overview.png").exists()
+
+
+def test_tables_of_components_have_no_number_that_is_not_known(study, tmp_path) -> None:
+    _, folder = study
+    names = ("importance", "fidelity", "reconstructed", "stability", "importance_truth")
+    tables = {name: tmp_path / f"{name}.csv" for name in names}
+    call(
+        component_tables.main,
+        {"studies": ["pairs"], "studies_with_truth": ["pairs"]},
+        importance=[folder / "importance.parquet"],
+        curves=[folder / "curves.parquet"],
+        answers=[folder / "answers.parquet"],
+        stability=[folder / "stability.csv"],
+        prototypes=[folder / "prototypes.parquet"],
+        indices=[folder / "index.parquet"],
+        truths=[folder / "truth.parquet"],
+        tables=list(tables.values()),
+    )
+    rows = {name: pd.read_csv(path) for name, path in tables.items()}
+    assert all((table["study"] == "pairs").all() for table in rows.values())
+    importance_rows = rows["importance"]
+    assert (
+        importance_rows.groupby(["recipe", "class"])["rank"].apply(sorted).map(lambda ranks: ranks == [0, 1, 2]).all()
+    )
+    known = ["logit", "logit_drop", "low", "high", "logit_drop_random", "p_drop"]
+    assert importance_rows[known].notna().all(axis=None)
+    assert rows["fidelity"].notna().all(axis=None)
+    assert set(rows["fidelity"]["baseline"]) == {"none", "random_order"}
+    assert "none" in rows["reconstructed"]["baseline"].tolist()
+    assert rows["reconstructed"].notna().all(axis=None)
+    tested = rows["stability"][rows["stability"]["status"] == "ok"]
+    assert tested[["cosine", "low", "high", "back"]].notna().all(axis=None)
+    assert (rows["importance_truth"]["class_name"] == "all classes").sum() == 2
 
 
 def test_more_shards_than_classes_are_refused_by_the_step_that_opens_the_model(study, tmp_path) -> None:

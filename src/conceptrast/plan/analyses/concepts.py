@@ -10,6 +10,7 @@ from pydantic import Field, PlainValidator
 from pydantic_core import PydanticCustomError
 
 from conceptrast.base.errors import unknown_name
+from conceptrast.base.names import ALL_CLASSES
 from conceptrast.plan.analysis import Analysis, Step, Table
 from conceptrast.plan.key_types import (
     Classes,
@@ -58,6 +59,25 @@ class Factorization(Section):
         "the other",
         "batched",
     )
+
+
+class Importance(Section):
+    """How the components of a class are taken out of its images: importance and fidelity."""
+
+    images: int = key("images of a class from which components are taken out, one after the other, at most", 8, ge=1)
+    orders: int = key("random orders of components, for the chance row of fidelity", 5, ge=1)
+    sobol: int = key(
+        "designs of Sobol's total effects, best a power of two; each costs as many passes of the rest of the network "
+        "as a class has components, and two more; 0: no total effects",
+        0,
+        ge=0,
+    )
+
+
+class Stability(Section):
+    """How often a class is factorized from other images, to see whether its components come back."""
+
+    draws: int = key("draws of other images and other noise; 0: halves of the same images alone", 5, ge=0)
 
 
 class Pooling(Section):
@@ -157,6 +177,26 @@ def prototypes(plan: Plan, study: str) -> Config:
     return {**study_settings(plan, study), "rectify": rectify, "recipes": recipe_settings(plan, study, *keys)}
 
 
+def importance(plan: Plan, study: str) -> Config:
+    """Settings of the step for one study."""
+    return {
+        **study_settings(plan, study),
+        **run_settings(plan, "importance"),
+        "study": study,
+        "recipes": recipe_settings(plan, study, "components", "weighting"),
+    }
+
+
+def stability(plan: Plan, study: str) -> Config:
+    """Settings of the step for one study."""
+    return {**factorize(plan, study), **run_settings(plan, "attribution", "stability")}
+
+
+def component_tables(plan: Plan) -> Config:
+    """Settings of the step for the run."""
+    return {"studies": list(plan.studies), "studies_with_truth": plan.with_truth("concepts")}
+
+
 def component_prediction(plan: Plan, study: str) -> Config:
     """Settings of the step for one study."""
     return {
@@ -209,6 +249,8 @@ ANALYSIS = Analysis(
     sections={
         "attribution": (Attribution, key("how much each activation speaks for a class", {})),
         "factorization": (Factorization, key("how the components of a class are computed", {})),
+        "importance": (Importance, key("what a class loses without its components", {})),
+        "stability": (Stability, key("whether components come back in other images", {})),
         "recipes": (
             Annotated[dict[EntryName, Recipe], Field(min_length=1)],
             key(
@@ -223,6 +265,9 @@ ANALYSIS = Analysis(
         "attribute": Step(settings=attribute, dataset=True, model=True, implementations=implementations),
         "factorize": Step(settings=factorize, dataset=True, model=True),
         "prototypes": Step(settings=prototypes, dataset=True, model=True),
+        "importance": Step(settings=importance, dataset=True, model=True),
+        "stability": Step(settings=stability, dataset=True, model=True, implementations=implementations),
+        "component_tables": Step(settings=component_tables),
         "component_prediction": Step(settings=component_prediction, dataset=True, model=True),
         "concept_recovery": Step(settings=concept_recovery, dataset=True, model=True),
         "figures": Step(settings=figures, dataset=True, model=True),
@@ -244,13 +289,44 @@ ANALYSIS = Analysis(
             headlines=None,
             intervals={"recall": ("low", "high")},
         ),
+        Table(name="importance", step="component_tables"),
+        Table(
+            name="importance_truth",
+            step="component_tables",
+            when=lambda plan: bool(plan.with_truth("concepts")),
+            words=("{recipe}",),
+            headlines=("true", "texture", "difference"),
+            rows={"class_name": ALL_CLASSES},
+        ),
+        Table(
+            name="fidelity",
+            step="component_tables",
+            words=("{recipe}", "{rest}", "{baseline}"),
+            headlines=("deletion", "insertion"),
+        ),
+        Table(
+            name="reconstructed",
+            step="component_tables",
+            words=("reconstructed", "{recipe}", "{baseline}"),
+            headlines=("accuracy", "hoyer", "gini"),
+            intervals={"accuracy": ("low", "high")},
+        ),
+        Table(
+            name="stability",
+            step="component_tables",
+            words=("{recipe}", "{sample}", "{baseline}"),
+            headlines=("cosine", "back", "returned"),
+            rows={"class_name": ALL_CLASSES},
+            intervals={"cosine": ("low", "high")},
+        ),
     ),
-    figures=("figures/{study}/overview.png",),
+    figures=("figures/{study}/overview.png", "figures/{study}/fidelity.png"),
     manifests=("figures/{study}/cards.csv",),
     folders=("studies",),
     problems=problems,
     report={
         "classes": ("Component prediction", "Classes", {"study": "{study}", "table": "one row per class"}),
+        "fidelity": ("Fidelity of components", None, {"study": "{study}"}),
         "overview": ("Overview", None, {"study": "{study}", "figure": "all classes"}),
         "class_card": ("Class cards", "{study}", {"class": "{name}"}),
     },
