@@ -163,6 +163,7 @@ def importance_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _class_table(rows: pd.DataFrame, with_effects: bool) -> pd.DataFrame:
     """The rows of one class and recipe."""
+    rows = rows.sort_values(["image", "component"], kind="stable")
     values = {name: _by_image(rows, name) for name in ("logit", "logit_drop", "logit_drop_random", "p_drop")}
     drops = values["logit_drop"]
     low, high = bootstrap_intervals(drops)
@@ -190,8 +191,6 @@ def _class_table(rows: pd.DataFrame, with_effects: bool) -> pd.DataFrame:
     return table.assign(**{name: pd.array(list(values), dtype="Float64") for name, values in columns.items()})
 
 
-def _by_image(rows: pd.DataFrame, column: str) -> np.ndarray:
+def _by_image(ordered: pd.DataFrame, column: str) -> np.ndarray:
     """A column as ``[n, k]``, a row for each image."""
-    k = rows["component"].nunique()
-    ordered = rows.sort_values(["image", "component"], kind="stable")
-    return ordered[column].to_numpy(np.float64).reshape(-1, k)
+    return ordered[column].to_numpy(np.float64).reshape(-1, ordered["component"].nunique())

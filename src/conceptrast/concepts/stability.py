@@ -257,44 +257,51 @@ def stability_table(rows: pd.DataFrame) -> pd.DataFrame:
         >>> table = stability_table(rows)
         >>> table.loc[table["class_name"] == "all classes", ["baseline", "cosine", "back", "returned"]].round(2)
               baseline  cosine  back  returned
-        2         none    0.80   0.5       0.5
+        1         none    0.80   0.5       0.5
         3  other_class    0.65   0.1       NaN
     """
     columns = ["recipe", "sample", "class_name", "baseline", "status", "reason", "n_images", "n_components"]
     columns += ["cosine", "low", "high", "back", "returned"]
     numbers = ["cosine", "back", "cosine_chance", "back_chance"]
     facts = comes_back(rows)[["class", "recipe", "component", "returns"]]
-    lines: list[dict[str, object]] = []
+    parts = []
     for (recipe, sample), part in rows.groupby(["recipe", "sample"], sort=False):
-        head: dict[str, object] = {"recipe": recipe, "sample": sample}
-        keys = ["class", "class_name", "component", "n_images"]
+        # Means over the draws of each component.
+        keys = ["class", "class_name", "n_images", "component"]
         tested = part[part["status"] == "ok"].astype(dict.fromkeys(numbers, float))
         tested = tested.groupby(keys, sort=False)[numbers].mean().reset_index()
         tested = tested.merge(facts[facts["recipe"] == recipe], on=["class", "component"])
-        for _, of_class in tested.groupby("class", sort=False):
-            name = of_class["class_name"].iloc[0]
-            lines += [head | {"class_name": name} | line for line in _lines(of_class, by="component")]
-        lines += [head | {"class_name": ALL_CLASSES} | line for line in _lines(tested, by="class")]
-        lines += [
-            head
-            | {"class_name": row["class_name"], "baseline": "none", "n_components": 0}
-            | {name: row[name] for name in ("status", "reason", "n_images")}
-            for row in part[part["status"] != "ok"].to_dict("records")
+        tables = [
+            _rows_of_baseline(tested.rename(columns={f"cosine{end}": "value", f"back{end}": "share"}), baseline)
+            for baseline, end in (("none", ""), (OTHER_CLASS, "_chance"))
+            if tested[f"cosine{end}"].notna().any()
         ]
-    return pd.DataFrame(lines).reindex(columns=columns)
+        skipped = part.loc[part["status"] != "ok", ["class_name", "status", "reason", "n_images"]]
+        tables.append(skipped.assign(baseline="none", n_components=0))
+        parts.append(pd.concat(tables).assign(recipe=str(recipe), sample=str(sample)))
+    return pd.concat(parts, ignore_index=True).reindex(columns=columns) if parts else pd.DataFrame(columns=columns)
 
 
-def _lines(tested: pd.DataFrame, by: str) -> list[dict[str, object]]:
-    """The mean cosine of components, and that of the chance row where it is known; ``by`` names what is resampled."""
-    lines = []
-    for baseline, ending in (("none", ""), (OTHER_CLASS, "_chance")):
-        known = tested.dropna(subset=[f"cosine{ending}"])
-        if known.empty:
-            continue
-        values = known.groupby(by)[f"cosine{ending}"].mean().to_numpy()
-        low, high = bootstrap_intervals(values[:, None])
-        line: dict[str, object] = {"baseline": baseline, "status": "ok", "reason": ""}
-        line |= {"n_images": int(known.drop_duplicates("class")["n_images"].sum()), "n_components": len(known)}
-        line |= {"cosine": values.mean(), "low": low[0], "high": high[0], "back": float(known[f"back{ending}"].mean())}
-        lines.append(line | ({"returned": float(known["returns"].mean())} if baseline == "none" else {}))
-    return lines
+def _rows_of_baseline(tested: pd.DataFrame, baseline: str) -> pd.DataFrame:
+    """A row for each class, and one for all classes.
+
+    Args:
+        tested: class, class_name, n_images, component, value (cosine), share (of samples in which it comes back),
+            returns; as many components of every class.
+        baseline: which cosines these are.
+    """
+    groups = tested.groupby(["class", "class_name", "n_images"], sort=False)
+    of_classes = groups.agg(
+        n_components=("value", "size"), cosine=("value", "mean"), back=("share", "mean"), returned=("returns", "mean")
+    ).reset_index()
+    # All classes have as many components, so one set of resamples gives the intervals of all.
+    by_component = tested["value"].to_numpy().reshape(len(of_classes), -1).T
+    of_classes["low"], of_classes["high"] = bootstrap_intervals(by_component)
+    low, high = bootstrap_intervals(of_classes[["cosine"]].to_numpy())
+    everything: dict[str, object] = {"class_name": ALL_CLASSES, "low": low[0], "high": high[0]}
+    everything |= {name: of_classes[name].sum() for name in ("n_images", "n_components")}
+    everything |= {name: of_classes[name].mean() for name in ("cosine", "back", "returned")}
+    table = pd.concat([of_classes, pd.DataFrame([everything])])
+    if baseline != "none":
+        table["returned"] = np.nan
+    return table.assign(baseline=baseline, status="ok", reason="")
