@@ -38,7 +38,7 @@ def draw_component_bars(rows: pd.DataFrame, title: str, note: str, label: str) -
         axes.barh(place, row["value"], height=0.6, color=component_colour(component))
         axes.plot([row["low"], row["high"]], [place, place], color=INK, linewidth=1.2)
         if pd.notna(row["chance"]):
-            axes.plot([row["chance"]] * 2, [place - 0.36, place + 0.36], color=FAINT, linestyle=":", linewidth=1.8)
+            axes.plot([row["chance"]] * 2, [place - 0.36, place + 0.36], color=INK, linestyle=":", linewidth=1.8)
         sheet.text(str(row["words"]), WIDTH - 1.8, HEAD + (place + 0.5) * ROW, size=8, va="center")
     axes.set_ylim(max(len(rows), 1) - 0.5, -0.5)
     axes.set_yticks(range(len(rows)), _names(rows["component"].tolist()))
@@ -47,6 +47,7 @@ def draw_component_bars(rows: pd.DataFrame, title: str, note: str, label: str) -
     axes.tick_params(labelsize=8, colors=INK)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.grid(axis="x", color="#DDDDDD", linewidth=0.6)
+    axes.set_axisbelow(True)
     return sheet.figure
 
 
