@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
+from PIL import Image
 
+from conceptrast.api.application import Applicable, Application
 from conceptrast.api.components import factorization_of_class
 from conceptrast.api.evidence import Attributions, Evidence
 from conceptrast.api.importance import image_importance
@@ -57,6 +60,7 @@ class Explanation(Result):
         completeness_gap: relative, the median over the images; 0 if the attribution adds up exactly.
         reconstruction_error: the relative part of the attributed activations that the components miss.
         card: all that :meth:`plot` draws.
+        applicable: what :meth:`apply` looks at new pictures with.
     """
 
     class_name: str
@@ -72,6 +76,22 @@ class Explanation(Result):
     completeness_gap: float
     reconstruction_error: float
     card: ClassCard
+    applicable: Applicable
+
+    def apply(self, picture: Image.Image | Path | str) -> Application:
+        """Look at a new picture with the components of the class.
+
+        Args:
+            picture: a file, or a PIL image.
+
+        Returns:
+            Where each component is in it, what the class loses without it there, and how unlike the class's images the
+            picture is: see :mod:`conceptrast.concepts.outliers`.
+
+        Raises:
+            DataError: the file is no picture.
+        """
+        return self.applicable.apply(picture)
 
     @property
     def patches(self) -> dict[str, list[list[np.ndarray]]]:
@@ -209,6 +229,7 @@ def explain(evidence: Evidence, target: int, recipe: Recipe, draws: int) -> Expl
             study=evidence.source,
             precision=evidence.options.precision,
         ),
+        applicable=Applicable.of(evidence, of_class),
     )
 
 

@@ -86,6 +86,7 @@ class Stream(Enum):
         "images and patches of many chance rows of one verdict",
     )
     RESAMPLED_IMAGES = (("seed", "class", 16), "concepts/verdict_error.py", "resamples of a class's images")
+    OUTLIER_HALVES = (("seed", "class", 29), "concepts/outliers.py", "halves of a class's images")
 
     # contrast
     HELD_OUT_FEATURES = (("seed", "class", 11), "contrast/features.py", "images whose features are held out")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -171,17 +171,17 @@ def check_numbers(options: argparse.Namespace) -> None:
             raise ConfigError(f"--{name.replace('_', '-')} must be at least {least}, got {value}")
 
 
-def check_files(options: argparse.Namespace) -> None:
+def check_files(files: Iterable[Path], option: str = "--image") -> None:
     """Refuse pictures that are not there.
 
     Raises:
         ConfigError: the message names the first of them.
     """
-    for file in options.image:
+    for file in files:
         if file.is_dir():
-            raise ConfigError(f"--image {file} is a folder: name the pictures in it, e.g. {file}/*.jpg")
+            raise ConfigError(f"{option} {file} is a folder: name the pictures in it, e.g. {file}/*.jpg")
         if not file.is_file():
-            raise ConfigError(f"--image {file}: there is no such file")
+            raise ConfigError(f"{option} {file}: there is no such file")
 
 
 def class_of(text: str, class_names: Sequence[str]) -> str | int:

@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> None:
     """Move the picture; write ``counterfactual.png``, ``.csv``, ``.gif`` and, if trained, ``decoder.safetensors``."""
     # Refuse what cannot be asked.
     check_numbers(options)
-    check_files(options)
+    check_files(options.image)
     if options.train and options.images is None:
         raise ConfigError("--train needs --images, a folder of pictures that the decoder learns from")
     prepare_output(options)

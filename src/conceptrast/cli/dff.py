@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> None:
     check_numbers(options)
     if min(options.components) < 1:
         raise ConfigError(f"--components must be at least 1, got {min(options.components)}")
-    check_files(options)
+    check_files(options.image)
     prepare_output(options)
     factorization = open_study(options).dff(options.image, options.components)
     tables = {"dff_concepts.csv": factorization.table()}

@@ -32,7 +32,7 @@ def add(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Look into the pictures and write ``saliency.png``, ``saliency.csv`` and the maps, ``saliency.npz``."""
     check_numbers(options)
-    check_files(options)
+    check_files(options.image)
     prepare_output(options)
     from conceptrast.api.saliency import methods_named
 

@@ -240,3 +240,20 @@ class ClassRemovals:
             row = head | {"baseline": baseline, "named": int(answers.predicted[place]) == self.suffix.target}
             row |= {"probability": float(answers.probability[place]), "hoyer": sparseness[0], "gini": sparseness[1]}
             self.answers.append(row)
+
+
+def picture_importance(
+    suffix: ClassSuffix, activations: Tensor, components: ComponentParts, codes: Tensor, seed: int
+) -> ImageImportance:
+    """What a class loses in a picture that is none of its study's, see
+    :func:`~conceptrast.concepts.importance.image_importance`.
+
+    Args:
+        suffix: the rest of the network and the class.
+        activations: ``[C, h, w]`` of the picture.
+        components: the components of the class.
+        codes: ``[k, h, w]``, theirs in the picture.
+        seed: the seed of what chance takes out.
+    """
+    drawn = generator(Stream.RANDOM_REMOVAL, seed, 0).random(tuple(activations.shape), np.float32)
+    return image_importance(suffix, activations, components.parts(codes[None])[0], torch.from_numpy(drawn))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from conceptrast.base.names import slug
 from conceptrast.cli import main, parser
 from conceptrast.data.dataset import open_dataset
 from conceptrast.data.loading import views
@@ -68,6 +70,28 @@ def test_explain_writes_figure_and_tables_and_says_where(photos, tmp_path, capsy
     assert components["rank"].tolist() == list(range(6))
     assert components[["logit_drop", "low", "high"]].notna().all(axis=None)
     assert str(out / "explanation.png") in capsys.readouterr().out
+
+
+def test_new_pictures_get_a_figure_each_and_a_table(photos, tmp_path, capsys) -> None:
+    target = predicted_class(photos)
+    new = sorted(photos.rglob("*.png"))[:2]
+    main([*words(photos, tmp_path / "out", **{"class": str(target)}), "--apply", *map(str, new)])
+    figures = sorted(path.name for path in (tmp_path / "out").glob("applied-*.png"))
+    assert figures == [f"applied-{number}-{slug(path.stem)}.png" for number, path in enumerate(new, start=1)]
+    table = pd.read_csv(tmp_path / "out" / "applied.csv")
+    assert table["picture"].unique().tolist() == list(map(str, new))
+    assert table["outlier_quantile"].between(0, 1).all()
+    assert table.groupby("picture")["component"].nunique().tolist() == [6, 6]
+    assert f"{new[0]}: " in capsys.readouterr().out
+
+
+def test_what_is_no_picture_is_said_before_the_class_is_explained(photos, tmp_path, capsys) -> None:
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    for file, message in (("bad.png", "not a picture"), ("none.png", "--apply .* there is no such file")):
+        with pytest.raises(SystemExit):
+            main([*words(photos, tmp_path / "out"), "--apply", str(tmp_path / file)])
+        assert re.search(message, capsys.readouterr().err)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
