@@ -4,6 +4,7 @@
 rule train_autoencoder:
     input:
         index=bias_index,
+        backbone=backbone_weights,
     output:
         weights="latent_bias/{bias}/{condition}/autoencoder-{seed}.safetensors",
         history="latent_bias/{bias}/{condition}/autoencoder-{seed}.training.csv",
@@ -13,7 +14,7 @@ rule train_autoencoder:
     resources:
         **needs(3000),
     params:
-        **of_training("train_autoencoder"),
+        **of_training("train_autoencoder", digest=backbone_digest),
     shell:
         STEP
 

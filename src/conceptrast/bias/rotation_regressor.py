@@ -21,8 +21,9 @@ from torch import Tensor, nn
 
 from conceptrast.base.errors import ModelError
 from conceptrast.base.streams import LibrarySeed, Stream, generator, library_seed
-from conceptrast.bias.autoencoder import CODE, as_input, encoder_of, plain_preprocess
+from conceptrast.bias.autoencoder import as_input, plain_preprocess
 from conceptrast.bias.comparison import check_size
+from conceptrast.bias.encoders import CODE, encoder_of
 from conceptrast.data.dataset import Dataset
 from conceptrast.models.training import learning_rate_at
 from conceptrast.models.training_pictures import TrainingPictures

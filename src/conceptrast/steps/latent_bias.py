@@ -66,11 +66,12 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     networks = open_networks(
         dict(zip(trained_networks(settings["seeds"]), inputs.weights, strict=True)),
         settings["resnet"],
-        settings["size"],
+        settings["network"],
         read_json(inputs.class_names),
         device=default_device(),
     )
-    regressor = RotationRegressor(settings["size"])
+    size = settings["network"]["size"]
+    regressor = RotationRegressor(size)
     fit(regressor, read_state(inputs.regressor), "the regressor of rotations", str(inputs.regressor))
     regressor.to(default_device()).eval()
     # Latent spaces
@@ -95,7 +96,7 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
         draw_visibility(first, readings, bias),
         draw_maps(
             {
-                key: latent_map(space, sources[key[0]], settings["size"], settings["seed"])
+                key: latent_map(space, sources[key[0]], size, settings["seed"])
                 for key, space in first.items()
             },
             bias,

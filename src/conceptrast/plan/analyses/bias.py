@@ -12,13 +12,27 @@ from conceptrast.base.errors import ConfigError, unknown_name
 from conceptrast.bias.comparison import CONDITIONS, FIGURES, check_size, trained_networks
 from conceptrast.models.published import torchvision_classifiers, weights_fingerprint
 from conceptrast.plan.analysis import Analysis, Step, Table
-from conceptrast.plan.key_types import Config, DatasetName, EntryName, Names, Number, Section, Unique, key
+from conceptrast.plan.key_types import (
+    Config,
+    DatasetName,
+    EntryName,
+    LayerName,
+    ModelName,
+    Names,
+    Number,
+    Section,
+    Unique,
+    key,
+)
 from conceptrast.plan.keys import Precision
 from conceptrast.plan.provenance import registry
 from conceptrast.plan.settings import run_settings
 
 if TYPE_CHECKING:
     from conceptrast.plan.plan import Plan
+
+NETWORK_KEYS = ("encoder", "decoder")
+"""Keys of ``autoencoder`` that say what it consists of. The others say how it is trained."""
 
 CLASSIFIERS = ("resnet", "resnext", "wide_resnet", "efficientnet")
 """Networks whose names start like this end in one linear layer, whose inputs are a latent space."""
@@ -32,9 +46,23 @@ class Epochs(Section):
     classification: int = key("epochs of the phase that learns the classes", 10, ge=1)
 
 
-class Autoencoder(Section):
-    """How the adversarial autoencoder is trained."""
+class Encoder(Section):
+    """Where the encoder starts from: the first layers of a model, with its weights, input size and normalisation."""
 
+    model: ModelName = key("model whose first layers the encoder takes over and trains further")
+    layer: LayerName = key("last of these layers; it must have positions")
+
+
+class Autoencoder(Section):
+    """What the adversarial autoencoder consists of, and how it is trained."""
+
+    encoder: Encoder | None = key(
+        "layers of a model that the encoder starts from; if left out, it starts from random weights of its own", None
+    )
+    decoder: Literal["mirrored", "published"] = key(
+        "the mirror image of the encoder with random weights, or the published one, whose channels grow with the picture",
+        "mirrored",
+    )
     epochs: Epochs = key("highest number of epochs in each phase", {})
     patience: int = key("the first and the third phase end after so many epochs without progress", 3, ge=1)
     batch_size: int = key("pictures in a step", 64, ge=2)
@@ -95,10 +123,10 @@ def train_autoencoder(plan: Plan, bias: str, condition: str, seed: str) -> Confi
     entry = plan.entries("bias")[bias]
     return {
         "dataset": plan.datasets[entry[condition]],
-        "size": entry["size"],
+        "network": autoencoder_network(plan, bias),
         "redraw": entry["redraw"],
         **run_settings(plan, "seed"),
-        "autoencoder": entry["autoencoder"],
+        "autoencoder": {key: value for key, value in entry["autoencoder"].items() if key not in NETWORK_KEYS},
         "network_seed": int(seed),
     }
 
@@ -130,7 +158,7 @@ def latent_bias(plan: Plan, bias: str) -> Config:
     entry = plan.entries("bias")[bias]
     return {
         "bias": bias,
-        "size": entry["size"],
+        "network": autoencoder_network(plan, bias),
         "seeds": entry["seeds"],
         "resnet": resnet_model(plan, bias, 0),
         "datasets": {condition: plan.datasets[entry[condition]] for condition in CONDITIONS},
@@ -152,6 +180,29 @@ def latent_bias_tables(plan: Plan) -> Config:
         for name, entry in plan.entries("bias").items()
     ]
     return {"biases": biases, **run_settings(plan, "seed")}
+
+
+def autoencoder_network(plan: Plan, bias: str) -> Config:
+    """What the autoencoder of a comparison consists of."""
+    entry = plan.entries("bias")[bias]
+    encoder = entry["autoencoder"].get("encoder")
+    return {
+        "size": entry["size"],
+        "decoder": entry["autoencoder"]["decoder"],
+        "backbone": encoder and {"model": plan.models[encoder["model"]], "layer": encoder["layer"]},
+    }
+
+
+def backbone_of(plan: Plan, bias: str) -> str | None:
+    """Name of the model that the encoder of a comparison starts from, if it starts from one."""
+    encoder = plan.entries("bias")[bias]["autoencoder"].get("encoder")
+    return None if encoder is None else str(encoder["model"])
+
+
+def backbones(plan: Plan) -> list[str]:
+    """The models that encoders start from."""
+    named = [backbone_of(plan, bias) for bias in plan.entries("bias")]
+    return [model for model in named if model is not None]
 
 
 def resnet_model(plan: Plan, bias: str, seed: int) -> Config:
@@ -183,6 +234,20 @@ def resnet(plan: Plan, bias: str, **_: str) -> list[str]:
     """Module of the plain classifier's architecture, if it is ours."""
     architectures = registry(plan.source, "models", "ARCHITECTURES")
     return [architectures.get(plan.entries("bias")[bias]["resnet"]["architecture"], "")]
+
+
+def backbone(plan: Plan, bias: str, **_: str) -> list[str]:
+    """Module of the architecture that the encoder starts from, if it is ours."""
+    model = backbone_of(plan, bias)
+    if model is None:
+        return []
+    architectures = registry(plan.source, "models", "ARCHITECTURES")
+    return [architectures.get(plan.models[model].get("architecture", ""), "")]
+
+
+def both_networks(plan: Plan, bias: str, **_: str) -> list[str]:
+    """Modules of both architectures that a comparison chooses."""
+    return [*resnet(plan, bias), *backbone(plan, bias)]
 
 
 def entry_problems(entry: Config, config: Config, source: Path) -> Iterator[str]:
@@ -217,10 +282,10 @@ ANALYSIS = Analysis(
     entries="latent_bias",
     wildcard="bias",
     steps={
-        "train_autoencoder": Step(settings=train_autoencoder, dataset=True),
+        "train_autoencoder": Step(settings=train_autoencoder, dataset=True, implementations=backbone),
         "train_rotation_regressor": Step(settings=train_rotation_regressor, dataset=True),
         "train_latent_resnet": Step(settings=train_latent_resnet, dataset=True, implementations=resnet),
-        "latent_bias": Step(settings=latent_bias, dataset=True, implementations=resnet),
+        "latent_bias": Step(settings=latent_bias, dataset=True, implementations=both_networks),
         "latent_bias_tables": Step(settings=latent_bias_tables),
     },
     tables=(
@@ -239,6 +304,8 @@ ANALYSIS = Analysis(
     figures=tuple(f"figures/latent_bias/{{bias}}/{figure}.png" for figure in FIGURES),
     folders=("latent_bias",),
     datasets=datasets,
+    models=backbones,
+    check="conceptrast.bias.before_start:check_entry",
     entry_problems=entry_problems,
     report={
         "latent_bias_cause": ("Latent bias", None, {"bias": "{bias}"}),
