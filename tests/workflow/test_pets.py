@@ -16,12 +16,18 @@ from .copies import Copy
 
 
 def miniature(copy: Copy) -> None:
-    """config/pets.yaml on forty coloured squares, one epoch of everything, one seed."""
+    """config/pets.yaml on forty coloured squares, one epoch of everything, one seed.
+
+    The encoder starts from a model that the workflow trains, and the decoder is the published one.
+    """
     config = yaml.safe_load((copy.folder / "config" / "pets.yaml").read_text())
     config["run"] = "miniature"
+    training = {"dataset": "pets_control", "epochs": 1, "batch_size": 8}
+    config["models"] = {"start": {"architecture": "resnet10", "input_size": 16, "train": training}}
     entry = config["latent_bias"]["pets"]
     entry |= {"size": 8, "seeds": [0]}
     entry["autoencoder"] |= {"epochs": dict.fromkeys(entry["autoencoder"]["epochs"], 1), "batch_size": 8}
+    entry["autoencoder"] |= {"encoder": {"model": "start", "layer": "layer2"}, "decoder": "published"}
     entry["resnet"] = {"architecture": "resnet10", "epochs": 1, "batch_size": 8}
     (copy.folder / "config" / "miniature.yaml").write_text(yaml.safe_dump(config))
     rng = np.random.default_rng(0)

@@ -62,9 +62,7 @@ class Autoencoder(nn.Module):
         (torch.Size([2, 128]), torch.Size([2, 3, 32, 32]), torch.Size([2]), True)
     """
 
-    def __init__(
-        self, size: int, seed: int = 0, decoder: str = "mirrored", backbone: Backbone | None = None
-    ) -> None:
+    def __init__(self, size: int, seed: int = 0, decoder: str = "mirrored", backbone: Backbone | None = None) -> None:
         super().__init__()
         check_size(size)
         self.size = size

@@ -1,7 +1,7 @@
 r"""An encoder that starts from the first layers of a classifier.
 
-Notation: ``x`` pictures ``[N, 3, s, s]`` in 0 to 1, ``μ`` and ``σ`` the classifier's mean and standard deviation of each
-channel, ``p`` its layers up to the named one, ``K`` a 1×1 convolution to 64 channels, ``W`` a linear layer.
+Notation: ``x`` pictures ``[N, 3, s, s]`` in 0 to 1, ``μ`` and ``σ`` the classifier's mean and standard deviation of
+each channel, ``p`` its layers up to the named one, ``K`` a 1×1 convolution to 64 channels, ``W`` a linear layer.
 
 .. math:: c = \mathrm{relu}(\mathrm{bn}(W \, \mathrm{flatten}(
           \mathrm{relu}(\mathrm{bn}(K * p((x - \mu) / \sigma))))))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import nn
 
 CODE = 128
@@ -30,6 +29,7 @@ def encoder_of(size: int) -> nn.Sequential:
     """An encoder of pictures ``[N, 3, size, size]`` into codes ``[N, 128]``, with torch's random weights.
 
     Example:
+        >>> import torch
         >>> encoder_of(8).eval()(torch.zeros(2, 3, 8, 8)).shape
         torch.Size([2, 128])
     """

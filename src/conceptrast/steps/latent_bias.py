@@ -95,10 +95,7 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
         draw_cause(first, bias, settings["seed"]),
         draw_visibility(first, readings, bias),
         draw_maps(
-            {
-                key: latent_map(space, sources[key[0]], size, settings["seed"])
-                for key, space in first.items()
-            },
+            {key: latent_map(space, sources[key[0]], size, settings["seed"]) for key, space in first.items()},
             bias,
         ),
     ]

@@ -100,7 +100,9 @@ def test_weights_come_from_the_file_of_a_trained_model(tmp_path: Path):
     entry = ENTRY | {"train": {"dataset": "pairs"}}
     by_workflow = open_backbone({"model": entry, "layer": LAYER}, tmp_path / "trained.safetensors")
     by_user = backbone(weights=str(tmp_path / "trained.safetensors"))
-    assert all(torch.equal(start.model.module.state_dict()["conv1.weight"], expected) for start in (by_workflow, by_user))
+    assert all(
+        torch.equal(start.model.module.state_dict()["conv1.weight"], expected) for start in (by_workflow, by_user)
+    )
 
 
 def test_where_the_head_alone_was_fitted_the_weights_are_those_below_it(tmp_path: Path):

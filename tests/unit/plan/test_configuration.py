@@ -322,7 +322,10 @@ RESNET = "'latent_bias.digits.resnet.architecture': unknown ResNet or EfficientN
         ),
         ({"resnet": {"weights": ""}}, "latent_bias.digits.resnet.weights"),
         ({"autoencoder": {"keep": "first"}}, "latent_bias.digits.autoencoder.keep"),
-        ({"autoencoder": {"decoder": "publishd"}}, "'latent_bias.digits.autoencoder.decoder' 'publishd'; nearest: published"),
+        (
+            {"autoencoder": {"decoder": "publishd"}},
+            "'latent_bias.digits.autoencoder.decoder' 'publishd'; nearest: published",
+        ),
         (
             {"autoencoder": {"encoder": {"model": "nett", "layer": "layer3"}}},
             "'latent_bias.digits.autoencoder.encoder.model': unknown model 'nett'; nearest: net",

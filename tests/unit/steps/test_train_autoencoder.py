@@ -25,7 +25,14 @@ def test_the_step_writes_weights_and_history_and_clears_its_checkpoint(tmp_path)
     epochs = {"reconstruction": 2, "adversarial": 1, "classification": 2}
     entry = {"epochs": epochs, "batch_size": 16, "patience": 3, "learning_rate": 0.001, "precision": "float32"}
     network = {"size": 8, "decoder": "mirrored", "backbone": None}
-    settings = {"dataset": ENTRY, "network": network, "seed": 0, "network_seed": 0, "redraw": False, "autoencoder": entry}
+    settings = {
+        "dataset": ENTRY,
+        "network": network,
+        "seed": 0,
+        "network_seed": 0,
+        "redraw": False,
+        "autoencoder": entry,
+    }
     weights = tmp_path / "w.safetensors"
     history = tmp_path / "h.csv"
     call(train_step.main, settings, index=index, weights=weights, history=history)
@@ -46,7 +53,14 @@ def test_the_encoder_starts_from_the_weights_of_a_trained_model_in_its_size(tmp_
     entry = {"epochs": epochs, "batch_size": 16, "learning_rate": 1e-12}
     model = {"architecture": "resnet10", "input_size": 32, "train": {"dataset": "pairs"}}
     network = {"size": 8, "decoder": "published", "backbone": {"model": model, "layer": "layer2"}}
-    settings = {"dataset": ENTRY, "network": network, "seed": 0, "network_seed": 0, "redraw": True, "autoencoder": entry}
+    settings = {
+        "dataset": ENTRY,
+        "network": network,
+        "seed": 0,
+        "network_seed": 0,
+        "redraw": True,
+        "autoencoder": entry,
+    }
     call(
         train_step.main,
         settings,

@@ -60,7 +60,7 @@ class Autoencoder(Section):
         "layers of a model that the encoder starts from; if left out, it starts from random weights of its own", None
     )
     decoder: Literal["mirrored", "published"] = key(
-        "the mirror image of the encoder with random weights, or the published one, whose channels grow with the picture",
+        "mirrored: channels become fewer as the picture grows, as in the encoder; published: they become more",
         "mirrored",
     )
     epochs: Epochs = key("highest number of epochs in each phase", {})
