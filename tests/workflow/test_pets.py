@@ -28,6 +28,7 @@ def miniature(copy: Copy) -> None:
     entry |= {"size": 8, "seeds": [0]}
     entry["autoencoder"] |= {"epochs": dict.fromkeys(entry["autoencoder"]["epochs"], 1), "batch_size": 8}
     entry["autoencoder"] |= {"encoder": {"model": "start", "layer": "layer2"}, "decoder": "published"}
+    entry["regressor"] = {"encoder": {"model": "start", "layer": "layer2"}, "epochs": 1, "batch_size": 8}
     entry["resnet"] = {"architecture": "resnet10", "epochs": 1, "batch_size": 8}
     (copy.folder / "config" / "miniature.yaml").write_text(yaml.safe_dump(config))
     rng = np.random.default_rng(0)

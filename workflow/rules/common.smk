@@ -228,14 +228,14 @@ def bias_index(wildcards):
     return index_of(wildcards)["index"]
 
 
-def backbone_weights(wildcards):
-    """Weights of the model that an encoder starts from, where there is one and the workflow trains it."""
-    return trained_weights(backbone_of(PLAN, wildcards.bias))
+def backbone_weights(network):
+    """Function that gives the weights of the model that a network starts from, if the workflow trains it."""
+    return lambda wildcards: trained_weights(backbone_of(PLAN, wildcards.bias, network))
 
 
-def backbone_digest(wildcards):
-    """Fingerprint of the weights, class names and code that this model brings along; nothing where it does not."""
-    return PLAN.model_fingerprints.get(backbone_of(PLAN, wildcards.bias), "")
+def backbone_digest(network):
+    """Function that gives the fingerprint of the weights, class names and code that this model brings along."""
+    return lambda wildcards: PLAN.model_fingerprints.get(backbone_of(PLAN, wildcards.bias, network), "")
 
 
 def shortcut_inputs(wildcards):

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
 from conceptrast.base.errors import ConfigError, LayerError
 from conceptrast.bias.encoders import code_layers
@@ -43,7 +44,9 @@ class Backbone(NamedTuple):
 
 
 class BackboneEncoder(nn.Module):
-    """Pictures ``[N, 3, s, s]`` in 0 to 1, in the size of a classifier, to codes ``[N, 128]``.
+    """Pictures ``[N, 3, s, s]`` in 0 to 1 to codes ``[N, 128]``.
+
+    Pictures of another size than the classifier's are resized, bilinearly.
 
     Args:
         backbone: the classifier and its layer. Its weights are copied, and it is not changed itself.
@@ -71,6 +74,7 @@ class BackboneEncoder(nn.Module):
         preprocess = backbone.model.preprocess
         check_pictures(preprocess)
         split = SplitModel(backbone.model, backbone.layer)
+        self.size = preprocess.size
         self.trunk = split.prefix_copy().requires_grad_(True)
         with torch.no_grad():
             shape = tuple(split.prefix(torch.zeros(1, 3, *preprocess.size)).shape[1:])
@@ -86,6 +90,8 @@ class BackboneEncoder(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Codes of pictures."""
+        if tuple(pictures.shape[2:]) != self.size:
+            pictures = interpolate(pictures, self.size, mode="bilinear", antialias=True)
         return self.head(self.trunk((pictures - self.mean) / self.std))
 
 

@@ -60,6 +60,20 @@ def open_networks(
     return networks
 
 
+def open_regressor(weights: Path, settings: Mapping[str, Any], device: torch.device) -> RotationRegressor:
+    """The trained regressor of rotations.
+
+    Args:
+        weights: its file.
+        settings: its ``size`` and ``backbone``, as for the autoencoder.
+        device: the device where it runs.
+    """
+    backbone = None if settings["backbone"] is None else blank_backbone(settings["backbone"])
+    regressor = RotationRegressor(settings["size"], backbone=backbone)
+    fit(regressor, read_state(weights), "the regressor of rotations", str(weights))
+    return regressor.to(device).eval()
+
+
 def _blank_autoencoder(settings: Mapping[str, Any]) -> Autoencoder:
     """An autoencoder whose weights are still to be read."""
     backbone = None if settings["backbone"] is None else blank_backbone(settings["backbone"])

@@ -18,18 +18,17 @@ from conceptrast.bias.network_spaces import (
     keyed_table,
     networks_of_seed,
     open_networks,
+    open_regressor,
     readings_of_seed,
     space_arrays,
     spaces_of,
     turned_table,
 )
-from conceptrast.bias.rotation_regressor import RotationRegressor
 from conceptrast.data.dataset import open_dataset
 from conceptrast.figures.canvas import save_png
 from conceptrast.figures.latent_bias import draw_cause, draw_maps, draw_visibility
 from conceptrast.figures.latent_navigation import draw_navigation
 from conceptrast.models.inference import default_device
-from conceptrast.models.weights import fit, read_state
 from conceptrast.steps.runner import run
 
 
@@ -71,9 +70,7 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
         device=default_device(),
     )
     size = settings["network"]["size"]
-    regressor = RotationRegressor(size)
-    fit(regressor, read_state(inputs.regressor), "the regressor of rotations", str(inputs.regressor))
-    regressor.to(default_device()).eval()
+    regressor = open_regressor(inputs.regressor, settings["regressor"], default_device())
     # Latent spaces
     spaces = spaces_of(networks, sources, settings["precision"])
     turned = turned_table(spaces, sources, regressor)

@@ -438,6 +438,7 @@ def starting_from(model: dict[str, Any]) -> Plan:
         "latent_bias": {
             "digits": {"biased": "turned", "control": "free", "autoencoder": {"encoder": ENCODER}},
             "plain": {"biased": "turned", "control": "free"},
+            "read": {"biased": "turned", "control": "free", "regressor": {"encoder": ENCODER}},
         },
     }
     return Plan.read(config, SOURCE)
@@ -451,12 +452,17 @@ def test_a_model_that_an_encoder_starts_from_is_trained_checked_and_part_of_the_
     assert network == {"size": 32, "decoder": "mirrored", "backbone": {"model": plan.models["net"], "layer": "layer3"}}
     assert plan.settings("latent_bias", bias="digits")["network"] == network
     assert plan.settings("train_autoencoder", **{**job, "bias": "plain"})["network"]["backbone"] is None
-    assert backbone_of(plan, "digits") == "net"
-    assert backbone_of(plan, "plain") is None
+    assert backbone_of(plan, "digits", "autoencoder") == "net"
+    assert backbone_of(plan, "digits", "regressor") is backbone_of(plan, "plain", "autoencoder") is None
     [check] = plan.settings("check_layers", jobs=[job])["checks"]
     assert check["where"] == "latent_bias.digits.autoencoder.encoder"
     assert (check["entry"]["model"], check["entry"]["layer"], check["entry"]["size"]) == ("net", "layer3", 32)
     assert plan.settings("check_layers", jobs=[{**job, "bias": "plain"}])["checks"] == []
+    regressor = plan.settings("train_rotation_regressor", bias="read")
+    assert regressor["network"] == {"size": 32, "backbone": network["backbone"]}
+    assert "encoder" not in regressor["regressor"]
+    [check] = plan.settings("check_layers", jobs=[{**job, "bias": "read"}])["checks"]
+    assert check["where"] == "latent_bias.read.regressor.encoder"
 
 
 def test_missing_weights_of_a_model_that_an_encoder_starts_from_are_named(inside: Path) -> None:

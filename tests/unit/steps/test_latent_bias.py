@@ -38,6 +38,7 @@ def test_the_step_writes_codes_positions_and_figures(tmp_path):
     settings = {
         "bias": "digits",
         "network": {"size": 8, "decoder": "mirrored", "backbone": None},
+        "regressor": {"size": 8, "backbone": None},
         "seeds": [0, 1],
         "resnet": resnet,
         "datasets": ENTRIES,
