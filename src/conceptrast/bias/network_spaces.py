@@ -141,9 +141,16 @@ def readings_of_seed(turned: pd.DataFrame, seed: int) -> dict[tuple[str, str], n
 
 def _readings(pictures: ConditionPictures, regressor: RotationRegressor) -> np.ndarray:
     device = next(regressor.parameters()).device
-    batches = pictures.batches("turned", plain_preprocess(regressor.size))
-    angles = read_rotations(regressor, (as_input(views, device) for _, views in batches))
-    return np.where(pictures.part("turned")["turned"] == "unbiased", angles, np.nan)
+    unbiased = (pictures.part("turned")["turned"] == "unbiased").to_numpy()
+    angles = np.full(len(unbiased), np.nan)
+    start = 0
+    for _, views in pictures.batches("turned", plain_preprocess(regressor.size)):
+        rows = slice(start, start + len(views))
+        start = rows.stop
+        # Most batches have no unbiased picture, and reading takes long where the regressor is large.
+        if unbiased[rows].any():
+            angles[rows] = read_rotations(regressor, [as_input(views, device)])
+    return np.where(unbiased, angles, np.nan)
 
 
 def directions_table(
