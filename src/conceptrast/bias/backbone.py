@@ -9,6 +9,7 @@ each channel, ``p`` its layers up to the named one, ``K`` a 1×1 convolution to 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -39,8 +40,8 @@ class Backbone(NamedTuple):
 
         Nothing is cropped, since the whole picture is to be decoded. The encoder itself normalises.
         """
-        size = self.model.preprocess.size[0]
-        return Preprocess(size, size, (0.0,) * 3, (1.0,) * 3, self.model.preprocess.interpolation)
+        side = self.model.preprocess.size[0]
+        return dataclasses.replace(self.model.preprocess, resize=side, crop=side, mean=(0.0,) * 3, std=(1.0,) * 3)
 
 
 class BackboneEncoder(nn.Module):
