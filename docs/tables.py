@@ -473,11 +473,9 @@ def accuracies(run: str) -> str:
 
 def biases(run: str) -> str:
     """Does each network rely on the planted rotation, and what is seen of it; means over seeds."""
-    trainings = table(run, "latent_bias")
     rows = []
     for means in table(run, "latent_bias_summary").to_dict("records"):
-        same = (trainings["condition"] == means["condition"]) & (trainings["network"] == means["network"])
-        part = trainings[same]
+        part = _trainings(run, means)
         epochs = "–".join(str(number) for number in sorted(set(part["epochs"])))
         decoded = means["decoded_turn_mean"]
         rows.append(
@@ -495,6 +493,43 @@ def biases(run: str) -> str:
             }
         )
     return markdown(pd.DataFrame(rows))
+
+
+def bias_steps(run: str) -> str:
+    """What each step of a comparison gained: both networks on biased pictures, and what they know of the control."""
+    summary = table(run, "latent_bias_summary")
+    control = summary[summary["condition"] == "control"].set_index(["bias", "network"])
+    rows = []
+    for network in summary["network"].unique():
+        biased = summary[(summary["condition"] == "biased") & (summary["network"] == network)]
+        for means in biased.to_dict("records"):
+            of_control = control.loc[(means["bias"], network)]
+            rows.append(
+                {
+                    "network": network,
+                    "step": means["bias"],
+                    "biased angles": _with_interval(run, means, "accuracy_biased"),
+                    "counter-biased angles": _with_interval(run, means, "accuracy_counter_biased"),
+                    "reliance": _with_interval(run, means, "reliance"),
+                    "turn along the direction": f"{means['turn_mean']:+.0f}°",
+                    "accuracy of the control": f"{of_control['accuracy_mean']:.2f}",
+                    "relies": f"{means['relies']} (control: {of_control['relies']})",
+                    "shows": f"{means['shows']} (control: {of_control['shows']})",
+                }
+            )
+    return markdown(pd.DataFrame(rows))
+
+
+def _with_interval(run: str, means: Mapping[str, float], name: str) -> str:
+    """A measure over seeds; of a single training with its interval over pictures."""
+    return _over_seeds(means, _trainings(run, means).iloc[0], name, "+.2f" if name == "reliance" else ".2f")
+
+
+def _trainings(run: str, means: Mapping[str, float]) -> pd.DataFrame:
+    """The trainings that a row of the summary stands for."""
+    trainings = table(run, "latent_bias")
+    keys = ["bias", "condition", "network"]
+    return trainings[(trainings[keys] == [means[key] for key in keys]).all(axis=1)]
 
 
 def _at_angles(means: Mapping[str, float]) -> dict[str, str]:
@@ -729,6 +764,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "imagenette-dff": lambda: factorizations("imagenette"),
     "imagenette-maps": lambda: maps("imagenette"),
     "bias": lambda: biases("default"),
+    "pets": lambda: biases("pets"),
+    "pets-steps": lambda: bias_steps("pets-steps"),
     "imagenette-shift": lambda: shifts("imagenette"),
     "imagenette-mask": lambda: masks("imagenette"),
     "imagenette-insertion": lambda: insertions("imagenette"),

@@ -4,6 +4,7 @@
 rule train_autoencoder:
     input:
         index=bias_index,
+        backbone=backbone_weights("autoencoder"),
     output:
         weights="latent_bias/{bias}/{condition}/autoencoder-{seed}.safetensors",
         history="latent_bias/{bias}/{condition}/autoencoder-{seed}.training.csv",
@@ -13,7 +14,7 @@ rule train_autoencoder:
     resources:
         **needs(3000),
     params:
-        **of_training("train_autoencoder"),
+        **of_training("train_autoencoder", digest=backbone_digest("autoencoder")),
     shell:
         STEP
 
@@ -38,6 +39,7 @@ rule train_latent_resnet:
 rule train_rotation_regressor:
     input:
         index=control_index,
+        backbone=backbone_weights("regressor"),
     output:
         weights="latent_bias/{bias}/regressor.safetensors",
         history="latent_bias/{bias}/regressor.training.csv",
@@ -47,7 +49,7 @@ rule train_rotation_regressor:
     resources:
         **needs(3000),
     params:
-        **of_pictures("train_rotation_regressor"),
+        **of_pictures("train_rotation_regressor", digest=backbone_digest("regressor")),
     shell:
         STEP
 

@@ -15,7 +15,7 @@ sys.path.insert(0, str(SOURCE.parent))
 from conceptrast.base.device import ask_for
 from conceptrast.base.errors import ConceptrastError
 from conceptrast.bias.comparison import FIGURES as BIAS_FIGURES
-from conceptrast.plan.analyses.bias import networks
+from conceptrast.plan.analyses.bias import backbone_of, networks
 from conceptrast.plan.analyses.counterfactual import judge_of, reader_of
 from conceptrast.plan.analyses.seeds import repeated_runs
 from conceptrast.plan.before_start import judges_of_other_classes, missing, too_many_shards, unknown_classes
@@ -89,6 +89,17 @@ def needs(mem_mb, gpu=GPU):
     return {"mem_mb": mem_mb, "workers": WORKERS, "gpu": gpu}
 
 
+def data_of(wildcards):
+    """Fingerprint of the pictures a job reads, and of other files that its entry names."""
+    fingerprints = [PLAN.data_fingerprints[name] for name in PLAN.datasets_of(**wildcards)]
+    return " ".join(filter(None, [*fingerprints, PLAN.file_fingerprints(**wildcards)]))
+
+
+def weights_of(wildcards):
+    """Fingerprint of the weights, class names and code that a job's model brings along; nothing where it does not."""
+    return PLAN.model_fingerprints.get(PLAN.model_of(**wildcards), "")
+
+
 def of_run(step, files=None):
     """Parameters of a step that reads files of the run alone: its settings, the hash of its code, its files."""
     return {
@@ -99,19 +110,19 @@ def of_run(step, files=None):
     }
 
 
-def of_pictures(step, key=None):
+def of_pictures(step, key=None, digest=weights_of):
     """Parameters of a step that opens pictures: fingerprints of these and of its model too. `key` becomes `--key`."""
     files = with_key(key) if key else options
-    return of_run(step, files) | {"data": data_of, "digest": weights_of}
+    return of_run(step, files) | {"data": data_of, "digest": digest}
 
 
-def of_training(step):
+def of_training(step, digest=weights_of):
     """Parameters of a step that trains. Its key says what a training that was killed was made of."""
 
     def key(wildcards):
-        return "/".join((PLAN.code(step, **wildcards), data_of(wildcards), weights_of(wildcards)))
+        return "/".join((PLAN.code(step, **wildcards), data_of(wildcards), digest(wildcards)))
 
-    return of_pictures(step, key)
+    return of_pictures(step, key, digest)
 
 
 def settings(step):
@@ -132,17 +143,6 @@ def options(wildcards, input, output):
 def with_key(key):
     """The files of a job as options, and a key that depends on its wildcards."""
     return lambda wildcards, input, output: f"{options(wildcards, input, output)} --key {shlex.quote(key(wildcards))}"
-
-
-def data_of(wildcards):
-    """Fingerprint of the pictures a job reads, and of other files that its entry names."""
-    fingerprints = [PLAN.data_fingerprints[name] for name in PLAN.datasets_of(**wildcards)]
-    return " ".join(filter(None, [*fingerprints, PLAN.file_fingerprints(**wildcards)]))
-
-
-def weights_of(wildcards):
-    """Fingerprint of the weights, class names and code that a job's model brings along; nothing where it does not."""
-    return PLAN.model_fingerprints.get(PLAN.model_of(**wildcards), "")
 
 
 def index_of(wildcards):
@@ -226,6 +226,16 @@ def reader_digest(wildcards):
 def bias_index(wildcards):
     """Index of the pictures that an autoencoder is trained on."""
     return index_of(wildcards)["index"]
+
+
+def backbone_weights(network):
+    """Function that gives the weights of the model that a network starts from, if the workflow trains it."""
+    return lambda wildcards: trained_weights(backbone_of(PLAN, wildcards.bias, network))
+
+
+def backbone_digest(network):
+    """Function that gives the fingerprint of the weights, class names and code that this model brings along."""
+    return lambda wildcards: PLAN.model_fingerprints.get(backbone_of(PLAN, wildcards.bias, network), "")
 
 
 def shortcut_inputs(wildcards):

@@ -1,24 +1,25 @@
 r"""The adversarial autoencoder with a classification head: its networks, and the statistics that its critic sees.
 
 Notation: ``x`` pictures ``[N, 3, s, s]`` in 0 to 1, ``c = e(x)`` codes ``[N, 128]``, ``x̂ = g(c)`` the decoded
-pictures, ``l = h(c)`` the logit ``[N]`` of class 2, ``d`` the critic.
+pictures, ``l = h(c)`` the logit ``[N]`` of class 2, ``d`` the critic. An encoder that starts from a backbone sees
+pictures of the backbone's size ``S ≥ s``.
 """
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool2d
 
+from conceptrast.base.errors import ConfigError
 from conceptrast.base.streams import LibrarySeed, library_seed
+from conceptrast.bias.backbone import Backbone, BackboneEncoder
 from conceptrast.bias.comparison import check_size
+from conceptrast.bias.decoders import DECODER_KINDS
+from conceptrast.bias.encoders import CODE, encoder_of
 from conceptrast.models.model import Preprocess
-
-CODE = 128
-FIRST_CHANNELS = 16
-KERNEL = 5
 
 
 class Passed(NamedTuple):
@@ -34,17 +35,26 @@ class Autoencoder(nn.Module):
 
     The encoder is a chain of 5×5 convolutions, with batch norm and ReLU after each. The first has stride 2 and 16
     channels. Each further one has stride 4 and four times the channels, until one position is left. A linear layer with
-    batch norm and ReLU gives the code. The decoder is the mirror image of the encoder and ends with a sigmoid.
+    batch norm and ReLU gives the code. With a backbone, layers of a classifier take the place of the convolutions. The
+    decoder is the mirror image of the encoder and ends with a sigmoid, or it is the published one.
 
     Args:
-        size: side of the pictures in pixels, one of :data:`~conceptrast.bias.comparison.SIZES`.
+        size: side of the decoded pictures in pixels, one of :data:`~conceptrast.bias.comparison.SIZES`.
         seed: the seed of the weights; the global random state is left alone.
+        decoder: ``mirrored`` or ``published``.
+        backbone: where the encoder starts from, if it does not start from scratch.
+
+    Attributes:
+        preprocess: how pictures become the encoder's views.
 
     Raises:
-        ConfigError: another size; the message lists the right ones.
+        ConfigError: another size, and the message lists the right ones; or the backbone takes smaller pictures than are
+            decoded, or pictures of another kind.
+        LayerError: the backbone cannot be cut at its layer, or the layer has no positions.
 
     Source: adversarial autoencoders, Makhzani et al. 2015, with the class supervised. Deviation from the published
-    code: there, the decoder grows from 16 to 1,024 channels as the picture grows, which costs thirty times as much.
+    code: there, the decoder grows from 16 to 1,024 channels as the picture grows, which costs thirty times as much at
+    128 pixels; ``published`` is this one.
 
     Example:
         >>> passed = Autoencoder(32).eval()(torch.zeros(2, 3, 32, 32))
@@ -52,14 +62,16 @@ class Autoencoder(nn.Module):
         (torch.Size([2, 128]), torch.Size([2, 3, 32, 32]), torch.Size([2]), True)
     """
 
-    def __init__(self, size: int, seed: int = 0) -> None:
+    def __init__(self, size: int, seed: int = 0, decoder: str = "mirrored", backbone: Backbone | None = None) -> None:
         super().__init__()
         check_size(size)
         self.size = size
+        self.preprocess = plain_preprocess(size) if backbone is None else backbone.preprocess
+        check_input(self.preprocess.size[0], size)
         with torch.random.fork_rng(devices=[]):
             torch.random.default_generator.manual_seed(library_seed(LibrarySeed.AUTOENCODER_WEIGHTS, seed))
-            self.encoder = encoder_of(size)
-            self.decoder = _decoder(size)
+            self.encoder = encoder_of(size) if backbone is None else BackboneEncoder(backbone)
+            self.decoder = DECODER_KINDS[decoder](size)
             self.classifier = nn.Linear(CODE, 1)
         # In this memory format convolutions run faster, above all in bfloat16. Values and names stay the same.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -73,6 +85,13 @@ class Autoencoder(nn.Module):
         """Pictures ``[N, 3, s, s]`` in 0 to 1 of codes ``[N, 128]``."""
         return self.decoder(codes)
 
+    def target(self, pictures: Tensor) -> Tensor:
+        """What is to be decoded, ``[N, 3, s, s]``, of the pictures ``[N, 3, S, S]`` that the encoder sees.
+
+        Where these are larger, a pixel is the mean of those that it covers.
+        """
+        return pictures if pictures.shape[-1] == self.size else adaptive_avg_pool2d(pictures, self.size)
+
 
 def plain_preprocess(size: int) -> Preprocess:
     """How pictures become views for the autoencoder. They are resized, and their values stay in 0 to 1.
@@ -82,6 +101,29 @@ def plain_preprocess(size: int) -> Preprocess:
         (32, 32)
     """
     return Preprocess(size, size, (0.0,) * 3, (1.0,) * 3)
+
+
+def check_input(input_size: int, size: int) -> None:
+    """Refuse an encoder that sees smaller pictures than are to be decoded.
+
+    Args:
+        input_size: side of the encoder's pictures in pixels.
+        size: side of the decoded pictures in pixels.
+
+    Raises:
+        ConfigError: the message names both.
+
+    Example:
+        >>> check_input(96, 128)
+        Traceback (most recent call last):
+        conceptrast.base.errors.ConfigError: the encoder sees pictures of 96 pixels, fewer than the 128 that are \
+decoded: raise the model's input_size to 128 or more, or lower size
+    """
+    if input_size < size:
+        raise ConfigError(
+            f"the encoder sees pictures of {input_size} pixels, fewer than the {size} that are decoded: raise the "
+            f"model's input_size to {size} or more, or lower size"
+        )
 
 
 def as_input(views: Tensor, device: torch.device | str = "cpu") -> Tensor:
@@ -128,42 +170,3 @@ def batch_statistics(codes: Tensor) -> Tensor:
     # The small number keeps the root's gradient finite, so that a place whose codes are all zero can come back.
     spread = (codes.var(dim=0, unbiased=False) + 1e-6).sqrt()
     return torch.cat([codes.mean(dim=0), spread])[None]
-
-
-def _channels(size: int) -> list[int]:
-    """Channels after each convolution: 16 at half the size, then four times as many whenever the size is quartered."""
-    widths = [FIRST_CHANNELS]
-    side = size // 2
-    while side > 1:
-        widths.append(4 * widths[-1])
-        side //= 4
-    return widths
-
-
-def encoder_of(size: int) -> nn.Sequential:
-    """An encoder of pictures ``[N, 3, size, size]`` into codes ``[N, 128]``, with torch's random weights.
-
-    Example:
-        >>> encoder_of(8).eval()(torch.zeros(2, 3, 8, 8)).shape
-        torch.Size([2, 128])
-    """
-    layers: list[nn.Module] = []
-    before = 3
-    for number, width in enumerate(_channels(size)):
-        stride, padding = (4, 1) if number else (2, 2)  # so that every row and column of pixels is seen
-        shrink = nn.Conv2d(before, width, KERNEL, stride=stride, padding=padding, bias=False)
-        layers += [shrink, nn.BatchNorm2d(width), nn.ReLU()]
-        before = width
-    code = [nn.Flatten(), nn.Linear(before, CODE, bias=False), nn.BatchNorm1d(CODE), nn.ReLU()]
-    return nn.Sequential(*layers, *code)
-
-
-def _decoder(size: int) -> nn.Sequential:
-    widths = _channels(size)[::-1]
-    layers: list[nn.Module] = [nn.Linear(CODE, widths[0], bias=False), nn.BatchNorm1d(widths[0]), nn.ReLU()]
-    layers.append(nn.Unflatten(1, (widths[0], 1, 1)))
-    for before, width in pairwise(widths):
-        grow = nn.ConvTranspose2d(before, width, KERNEL, stride=4, padding=1, output_padding=1, bias=False)
-        layers += [grow, nn.BatchNorm2d(width), nn.ReLU()]
-    last = nn.ConvTranspose2d(widths[-1], 3, KERNEL, stride=2, padding=2, output_padding=1)
-    return nn.Sequential(*layers, last, nn.Sigmoid())

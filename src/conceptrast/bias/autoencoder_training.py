@@ -23,8 +23,9 @@ from conceptrast.base.errors import ModelError
 from conceptrast.base.progress import progress
 from conceptrast.base.streams import Stream, generator
 from conceptrast.bias.adversarial_losses import Balance, critic_loss, losses, weighted
-from conceptrast.bias.autoencoder import CODE, Autoencoder, as_input, critic
+from conceptrast.bias.autoencoder import Autoencoder, as_input, critic
 from conceptrast.bias.autoencoder_phases import AutoencoderOptions, Phase, best_epoch, next_phase
+from conceptrast.bias.encoders import CODE
 from conceptrast.models.checkpoints import Checkpoint
 from conceptrast.models.inference import autocast
 from conceptrast.models.training_pictures import TrainingPictures
@@ -227,7 +228,7 @@ def _step(
     if game:
         normal = torch.randn(len(labels), CODE, generator=normal_samples).to(device)
         critic_step_loss = _critics_step(players, passed.codes.float(), normal, critic_rests)
-    by_name = losses(passed, pictures, labels, players.critic if game else None)
+    by_name = losses(passed, players.autoencoder.target(pictures), labels, players.critic if game else None)
     aims = {name: loss for name, loss in by_name.items() if name != "adversarial" or not encoder_rests}
     loss = weighted(aims, phase)
     players.optimiser.zero_grad()
@@ -269,6 +270,7 @@ def _held_out(
         targets = labels.to(device)
         with autocast(precision, device):
             passed = players.autoencoder(inputs)
-        total += float(weighted(losses(passed, inputs, targets, judge), phase)) * len(labels)
+        by_name = losses(passed, players.autoencoder.target(inputs), targets, judge)
+        total += float(weighted(by_name, phase)) * len(labels)
         hits += int(((passed.logits > 0) == (targets > 0)).sum())
     return total / len(rows), hits / len(rows)

@@ -11,6 +11,9 @@ CONDITIONS = ("biased", "control")
 
 NETWORKS = ("autoencoder", "resnet")
 
+DECODERS = ("mirrored", "published")
+"""Decoders of the autoencoder: the mirror image of its encoder, or the published one."""
+
 DIRECTIONS = ("means", "regression")
 """Directions of a latent space: the difference of the class means, as published, and a regression of the label."""
 

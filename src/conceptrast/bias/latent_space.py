@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from conceptrast.bias.autoencoder import Autoencoder, plain_preprocess
+from conceptrast.bias.autoencoder import Autoencoder
 from conceptrast.bias.comparison import DIRECTIONS
 from conceptrast.bias.discriminant import Discriminant, discriminant_direction, mean_difference
 from conceptrast.bias.encoding import Encoding, encode_autoencoder, encode_classifier
@@ -149,6 +149,7 @@ def _placed(table: pd.DataFrame, encoding: Encoding, directions: Mapping[str, Di
 
 
 def _encoding(network: Autoencoder | Model, pictures: ConditionPictures, part: str, precision: str) -> Encoding:
+    batches = pictures.batches(part, network.preprocess)
     if isinstance(network, Autoencoder):
-        return encode_autoencoder(network, pictures.batches(part, plain_preprocess(network.size)), precision)
-    return encode_classifier(network, pictures.batches(part, network.preprocess), precision)
+        return encode_autoencoder(network, batches, precision)
+    return encode_classifier(network, batches, precision)

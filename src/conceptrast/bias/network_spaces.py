@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 
 from conceptrast.bias.autoencoder import Autoencoder, as_input, plain_preprocess
+from conceptrast.bias.backbone import blank_backbone
 from conceptrast.bias.latent_space import ConditionPictures, LatentSpace, latent_space
 from conceptrast.bias.rotation_content import rotation_content
 from conceptrast.bias.rotation_regressor import RotationRegressor, read_rotations
@@ -32,7 +33,7 @@ Anything = TypeVar("Anything")
 def open_networks(
     weights: Mapping[Key, Path],
     resnet: Mapping[str, Any],
-    size: int,
+    autoencoder: Mapping[str, Any],
     class_names: Sequence[str],
     device: torch.device,
 ) -> dict[Key, Autoencoder | Model]:
@@ -41,7 +42,8 @@ def open_networks(
     Args:
         weights: file of each network.
         resnet: the entry of the plain classifier in ``models``; the seed is taken from the key.
-        size: side of the autoencoder's pictures in pixels.
+        autoencoder: ``size``, ``decoder`` and ``backbone`` (``model``, an entry of ``models``, and ``layer``, or
+            ``None``) of the autoencoder.
         class_names: the names of the plain classifier's outputs.
         device: the device where the networks run.
     """
@@ -52,10 +54,30 @@ def open_networks(
             model.module.to(device)
             networks[condition, network, seed] = model
         else:
-            autoencoder = Autoencoder(size)
-            fit(autoencoder, read_state(path), "the autoencoder", str(path))
-            networks[condition, network, seed] = autoencoder.to(device).eval()
+            blank = _blank_autoencoder(autoencoder)
+            fit(blank, read_state(path), "the autoencoder", str(path))
+            networks[condition, network, seed] = blank.to(device).eval()
     return networks
+
+
+def open_regressor(weights: Path, settings: Mapping[str, Any], device: torch.device) -> RotationRegressor:
+    """The trained regressor of rotations.
+
+    Args:
+        weights: its file.
+        settings: its ``size`` and ``backbone``, as for the autoencoder.
+        device: the device where it runs.
+    """
+    backbone = None if settings["backbone"] is None else blank_backbone(settings["backbone"])
+    regressor = RotationRegressor(settings["size"], backbone=backbone)
+    fit(regressor, read_state(weights), "the regressor of rotations", str(weights))
+    return regressor.to(device).eval()
+
+
+def _blank_autoencoder(settings: Mapping[str, Any]) -> Autoencoder:
+    """An autoencoder whose weights are still to be read."""
+    backbone = None if settings["backbone"] is None else blank_backbone(settings["backbone"])
+    return Autoencoder(settings["size"], decoder=settings["decoder"], backbone=backbone)
 
 
 def spaces_of(
@@ -119,9 +141,16 @@ def readings_of_seed(turned: pd.DataFrame, seed: int) -> dict[tuple[str, str], n
 
 def _readings(pictures: ConditionPictures, regressor: RotationRegressor) -> np.ndarray:
     device = next(regressor.parameters()).device
-    batches = pictures.batches("turned", plain_preprocess(regressor.size))
-    angles = read_rotations(regressor, (as_input(views, device) for _, views in batches))
-    return np.where(pictures.part("turned")["turned"] == "unbiased", angles, np.nan)
+    unbiased = (pictures.part("turned")["turned"] == "unbiased").to_numpy()
+    angles = np.full(len(unbiased), np.nan)
+    start = 0
+    for _, views in pictures.batches("turned", plain_preprocess(regressor.size)):
+        rows = slice(start, start + len(views))
+        start = rows.stop
+        # Most batches have no unbiased picture, and reading takes long where the regressor is large.
+        if unbiased[rows].any():
+            angles[rows] = read_rotations(regressor, [as_input(views, device)])
+    return np.where(unbiased, angles, np.nan)
 
 
 def directions_table(

@@ -1,7 +1,8 @@
 r"""A network of its own that reads how far a picture is turned.
 
 It is trained on the control's pictures, at other angles in every epoch, and knows nothing of the networks that are
-compared. So it can say what a person would see in a picture that one of them decodes.
+compared. So it can say what a person would see in a picture that one of them decodes. Photographs are too few to learn
+it from scratch, so it may start from a classifier.
 
 .. math:: L = \frac{1}{2N} \sum_i \lVert r(x_i) - (\cos \theta_i, \sin \theta_i) \rVert^2, \qquad
           \hat\theta = \operatorname{atan2}(r_2, r_1)
@@ -21,8 +22,10 @@ from torch import Tensor, nn
 
 from conceptrast.base.errors import ModelError
 from conceptrast.base.streams import LibrarySeed, Stream, generator, library_seed
-from conceptrast.bias.autoencoder import CODE, as_input, encoder_of, plain_preprocess
+from conceptrast.bias.autoencoder import as_input, check_input, plain_preprocess
+from conceptrast.bias.backbone import Backbone, BackboneEncoder
 from conceptrast.bias.comparison import check_size
+from conceptrast.bias.encoders import CODE, encoder_of
 from conceptrast.data.dataset import Dataset
 from conceptrast.models.training import learning_rate_at
 from conceptrast.models.training_pictures import TrainingPictures
@@ -51,19 +54,26 @@ class RotationRegressor(nn.Module):
     Args:
         size: side of the pictures in pixels, as for the autoencoder.
         seed: the seed of the weights; the global random state is left alone.
+        backbone: where it starts from, if it does not start from scratch. It enlarges the pictures to the backbone's
+            size.
+
+    Raises:
+        ConfigError, LayerError: as for the autoencoder.
 
     Example:
         >>> RotationRegressor(8).eval()(torch.zeros(2, 3, 8, 8)).shape
         torch.Size([2, 2])
     """
 
-    def __init__(self, size: int, seed: int = 0) -> None:
+    def __init__(self, size: int, seed: int = 0, backbone: Backbone | None = None) -> None:
         super().__init__()
         check_size(size)
         self.size = size
+        if backbone is not None:
+            check_input(backbone.preprocess.size[0], size)
         with torch.random.fork_rng(devices=[]):
             torch.random.default_generator.manual_seed(library_seed(LibrarySeed.REGRESSOR_WEIGHTS, seed))
-            self.encoder = encoder_of(size)
+            self.encoder = encoder_of(size) if backbone is None else BackboneEncoder(backbone)
             self.head = nn.Linear(CODE, 2)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 

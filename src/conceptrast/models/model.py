@@ -13,6 +13,9 @@ from torch import Tensor, nn
 
 from conceptrast.base.errors import ConfigError, ModelError, ShapeError, unknown_name
 
+_TOO_SMALL = ("Output size is too small", "Kernel size can't be greater than actual input size")
+"""What torch says if nothing is left of an image before the last convolution or pooling."""
+
 _FILTERS = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
@@ -221,7 +224,7 @@ def refuse_channels(model: Model | nn.Module, images: Tensor) -> None:
 
 @contextmanager
 def shapes_explained(model: Model | nn.Module, images: Tensor) -> Iterator[None]:
-    """If the block fails because the network cannot take the images, raise the error of :func:`refuse_channels`.
+    """If the block fails because the network cannot take the images, raise an error that says so.
 
     The images are not checked before, because a network may prepare them itself before its first convolution.
 
@@ -230,7 +233,7 @@ def shapes_explained(model: Model | nn.Module, images: Tensor) -> Iterator[None]
         images: ``[N, C, H, W]``, normalised.
 
     Raises:
-        ShapeError: see :func:`refuse_channels`.
+        ShapeError: see :func:`refuse_channels`; or the images are too small for a later layer.
 
     Example:
         >>> with shapes_explained(network := nn.Conv2d(1, 6, 5), images := torch.zeros(2, 1, 3, 3)):
@@ -245,6 +248,9 @@ def shapes_explained(model: Model | nn.Module, images: Tensor) -> Iterator[None]
             refuse_channels(model, images)
         except ShapeError as explained:
             raise explained from error
+        if any(words in str(error) for words in _TOO_SMALL):
+            height, width = images.shape[-2:]
+            raise ShapeError(f"a picture of {height}×{width} pixels is too small for the network") from error
         raise
 
 

@@ -129,6 +129,23 @@ class SplitModel:
         with shapes_explained(self.network, images):
             return self._prefix(images)
 
+    def prefix_copy(self) -> nn.Module:
+        """The prefix as a network of its own, from images to activations; it can be trained and saved.
+
+        Its weights are copies that have the model's names.
+
+        Raises:
+            ModelError: the network was cut by a hook, so its first layers have no network of their own.
+
+        Example:
+            >>> network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2)).eval()
+            >>> list(SplitModel(network, "1").prefix_copy().state_dict())
+            ['0.weight', '0.bias']
+        """
+        if not isinstance(self._prefix, nn.Module):
+            raise ModelError("the network cannot be traced, so its first layers cannot become a network of their own")
+        return copy.deepcopy(self._prefix)
+
     def suffix(self, activations: Tensor) -> Tensor:
         """Logits ``[N, n_classes]`` of ``activations`` ``[N, C, h, w]``, which are not changed."""
         return self._suffix(activations)

@@ -18,18 +18,17 @@ from conceptrast.bias.network_spaces import (
     keyed_table,
     networks_of_seed,
     open_networks,
+    open_regressor,
     readings_of_seed,
     space_arrays,
     spaces_of,
     turned_table,
 )
-from conceptrast.bias.rotation_regressor import RotationRegressor
 from conceptrast.data.dataset import open_dataset
 from conceptrast.figures.canvas import save_png
 from conceptrast.figures.latent_bias import draw_cause, draw_maps, draw_visibility
 from conceptrast.figures.latent_navigation import draw_navigation
 from conceptrast.models.inference import default_device
-from conceptrast.models.weights import fit, read_state
 from conceptrast.steps.runner import run
 
 
@@ -66,13 +65,12 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     networks = open_networks(
         dict(zip(trained_networks(settings["seeds"]), inputs.weights, strict=True)),
         settings["resnet"],
-        settings["size"],
+        settings["network"],
         read_json(inputs.class_names),
         device=default_device(),
     )
-    regressor = RotationRegressor(settings["size"])
-    fit(regressor, read_state(inputs.regressor), "the regressor of rotations", str(inputs.regressor))
-    regressor.to(default_device()).eval()
+    size = settings["network"]["size"]
+    regressor = open_regressor(inputs.regressor, settings["regressor"], default_device())
     # Latent spaces
     spaces = spaces_of(networks, sources, settings["precision"])
     turned = turned_table(spaces, sources, regressor)
@@ -94,10 +92,7 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
         draw_cause(first, bias, settings["seed"]),
         draw_visibility(first, readings, bias),
         draw_maps(
-            {
-                key: latent_map(space, sources[key[0]], settings["size"], settings["seed"])
-                for key, space in first.items()
-            },
+            {key: latent_map(space, sources[key[0]], size, settings["seed"]) for key, space in first.items()},
             bias,
         ),
     ]

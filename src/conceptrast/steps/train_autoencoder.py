@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from conceptrast.base.files import read_table, write_table
-from conceptrast.bias.autoencoder import Autoencoder, plain_preprocess
+from conceptrast.bias.autoencoder import Autoencoder
 from conceptrast.bias.autoencoder_phases import AutoencoderOptions
 from conceptrast.bias.autoencoder_training import train_autoencoder
+from conceptrast.bias.backbone import open_backbone
 from conceptrast.bias.redrawn_pictures import training_pictures
 from conceptrast.data.dataset import open_dataset
 from conceptrast.models.inference import default_device
@@ -21,9 +22,13 @@ from conceptrast.steps.runner import run
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """``key`` names the code and data that the training uses; a checkpoint with another key is ignored."""
+    """Index of the pictures, and weights of the backbone if the workflow trains it.
+
+    ``key`` names the code and data that the training uses; a checkpoint with another key is ignored.
+    """
 
     index: Path
+    backbone: Path | None = None
     key: str = ""
     workers: int = 0
 
@@ -42,11 +47,14 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     table = read_table(inputs.index)
     entry = dict(settings["autoencoder"])
     options = AutoencoderOptions(**entry.pop("epochs"), **entry)
-    autoencoder = Autoencoder(settings["size"], settings["network_seed"]).to(default_device())
+    network = settings["network"]
+    backbone = None if network["backbone"] is None else open_backbone(network["backbone"], inputs.backbone)
+    autoencoder = Autoencoder(network["size"], settings["network_seed"], network["decoder"], backbone)
+    autoencoder.to(default_device())
     pictures = training_pictures(
         open_dataset(settings["dataset"], settings["seed"]),
         table[table["split"] == "train"],
-        plain_preprocess(settings["size"]),
+        autoencoder.preprocess,
         options.batch_size,
         workers=inputs.workers,
         redraw_seed=settings["network_seed"] if settings["redraw"] else None,

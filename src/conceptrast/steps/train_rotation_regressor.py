@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from conceptrast.base.files import read_table, write_table
+from conceptrast.bias.backbone import open_backbone
 from conceptrast.bias.rotation_regressor import RegressorOptions, RotationRegressor, train_rotation_regressor
 from conceptrast.data.dataset import open_dataset
 from conceptrast.models.inference import default_device
@@ -16,9 +17,10 @@ from conceptrast.steps.runner import run
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """The index of the control's pictures."""
+    """The index of the control's pictures, and weights of the backbone if the workflow trains it."""
 
     index: Path
+    backbone: Path | None = None
     workers: int = 0
 
 
@@ -32,7 +34,9 @@ class Outputs:
 
 def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     """Train on the ``train`` rows of the index."""
-    regressor = RotationRegressor(settings["size"], settings["seed"]).to(default_device())
+    network = settings["network"]
+    backbone = None if network["backbone"] is None else open_backbone(network["backbone"], inputs.backbone)
+    regressor = RotationRegressor(network["size"], settings["seed"], backbone).to(default_device())
     epochs = train_rotation_regressor(
         regressor,
         open_dataset(settings["dataset"], settings["seed"]),

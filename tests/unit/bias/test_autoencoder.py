@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from conceptrast.base.errors import ConfigError
-from conceptrast.bias.autoencoder import CODE, Autoencoder, batch_statistics, critic
+from conceptrast.bias.autoencoder import Autoencoder, batch_statistics, critic
 from conceptrast.bias.comparison import SIZES
+from conceptrast.bias.encoders import CODE
 
 
 @pytest.mark.parametrize(("size", "channels"), [(8, [16, 64]), (32, [16, 64, 256]), (128, [16, 64, 256, 1024])])

@@ -322,6 +322,18 @@ RESNET = "'latent_bias.digits.resnet.architecture': unknown ResNet or EfficientN
         ),
         ({"resnet": {"weights": ""}}, "latent_bias.digits.resnet.weights"),
         ({"autoencoder": {"keep": "first"}}, "latent_bias.digits.autoencoder.keep"),
+        (
+            {"autoencoder": {"decoder": "publishd"}},
+            "'latent_bias.digits.autoencoder.decoder' 'publishd'; nearest: published",
+        ),
+        (
+            {"autoencoder": {"encoder": {"model": "nett", "layer": "layer3"}}},
+            "'latent_bias.digits.autoencoder.encoder.model': unknown model 'nett'; nearest: net",
+        ),
+        (
+            {"autoencoder": {"encoder": {"model": "net"}}},
+            "key 'layer' is missing in 'latent_bias.digits.autoencoder.encoder'",
+        ),
         ({"redraw": "often"}, "latent_bias.digits.redraw"),
         ({"resnet": {"architecture": "fasterrcnn_resnet50_fpn"}}, f"{RESNET} 'fasterrcnn_resnet50_fpn'; nearest: wide"),
         ({"seeds": []}, "key 'latent_bias.digits.seeds': [] "),
@@ -331,7 +343,7 @@ RESNET = "'latent_bias.digits.resnet.architecture': unknown ResNet or EfficientN
 def test_mistakes_in_a_comparison_of_latent_spaces_are_named(change, message):
     entry = {**ROTATED["latent_bias"]["digits"], **change}
     with pytest.raises(ConfigError) as error:
-        checked({**ROTATED, "latent_bias": {"digits": entry}}, SOURCE)
+        checked({**ROTATED, "models": CONFIG["models"], "latent_bias": {"digits": entry}}, SOURCE)
     assert message in str(error.value)
 
 

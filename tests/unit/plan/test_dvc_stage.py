@@ -20,6 +20,7 @@ FOLDERS = {
     "imagenet": ["datasets", "predictions", "studies", "insertion"],
     "midog": ["datasets", "models", "predictions", "studies"],
     "pets": ["datasets", "latent_bias"],
+    "pets-steps": ["datasets", "latent_bias"],
     "seeds": ["seeds"],
 }
 

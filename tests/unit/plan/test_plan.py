@@ -16,7 +16,7 @@ import yaml
 
 from conceptrast.base.errors import ConfigError
 from conceptrast.models.published import torchvision_classifiers
-from conceptrast.plan.analyses.bias import networks
+from conceptrast.plan.analyses.bias import backbone_of, networks
 from conceptrast.plan.before_start import judges_of_other_classes, missing, too_many_shards, unknown_classes
 from conceptrast.plan.plan import Plan, prepare_environment
 
@@ -420,6 +420,56 @@ def test_seeds_of_a_comparison_vary_the_training_and_not_the_pictures(inside: Pa
     autoencoder = plan.settings("train_autoencoder", **job)
     assert (resnet["seed"], resnet["model"]["seed"], resnet["model"]["input_size"]) == (3, 1, 32)
     assert (autoencoder["seed"], autoencoder["network_seed"]) == (3, 1)
+
+
+ENCODER = {"model": "net", "layer": "layer3"}
+
+
+def starting_from(model: dict[str, Any]) -> Plan:
+    """The same with digits, whose autoencoder's encoder starts from a model."""
+    config = {
+        "run": "small",
+        "datasets": {
+            "turned": {"kind": "rotated_pair"},
+            "free": {"kind": "rotated_pair", "biased": False},
+            "pairs": {"kind": "digit_pairs"},
+        },
+        "models": {"net": model},
+        "latent_bias": {
+            "digits": {"biased": "turned", "control": "free", "autoencoder": {"encoder": ENCODER}},
+            "plain": {"biased": "turned", "control": "free"},
+            "read": {"biased": "turned", "control": "free", "regressor": {"encoder": ENCODER}},
+        },
+    }
+    return Plan.read(config, SOURCE)
+
+
+def test_a_model_that_an_encoder_starts_from_is_trained_checked_and_part_of_the_code(inside: Path) -> None:
+    plan = starting_from({"architecture": "resnet10", "train": {"dataset": "pairs"}})
+    job = {"bias": "digits", "condition": "biased", "seed": "0"}
+    network = plan.settings("train_autoencoder", **job)["network"]
+    assert plan.trained_models == ["net"]
+    assert network == {"size": 32, "decoder": "mirrored", "backbone": {"model": plan.models["net"], "layer": "layer3"}}
+    assert plan.settings("latent_bias", bias="digits")["network"] == network
+    assert plan.settings("train_autoencoder", **{**job, "bias": "plain"})["network"]["backbone"] is None
+    assert backbone_of(plan, "digits", "autoencoder") == "net"
+    assert backbone_of(plan, "digits", "regressor") is backbone_of(plan, "plain", "autoencoder") is None
+    [check] = plan.settings("check_layers", jobs=[job])["checks"]
+    assert check["where"] == "latent_bias.digits.autoencoder.encoder"
+    assert (check["entry"]["model"], check["entry"]["layer"], check["entry"]["size"]) == ("net", "layer3", 32)
+    assert plan.settings("check_layers", jobs=[{**job, "bias": "plain"}])["checks"] == []
+    regressor = plan.settings("train_rotation_regressor", bias="read")
+    assert regressor["network"] == {"size": 32, "backbone": network["backbone"]}
+    assert "encoder" not in regressor["regressor"]
+    [check] = plan.settings("check_layers", jobs=[{**job, "bias": "read"}])["checks"]
+    assert check["where"] == "latent_bias.read.regressor.encoder"
+
+
+def test_missing_weights_of_a_model_that_an_encoder_starts_from_are_named(inside: Path) -> None:
+    plan = starting_from({"architecture": "resnet10", "weights": "net.safetensors"})
+    [line] = missing(plan, [{"bias": "digits", "condition": "biased", "seed": "0"}])
+    assert line.startswith("model 'net': resnet10: weights file ")
+    assert line.endswith("net.safetensors does not exist")
 
 
 def test_an_edit_of_the_kind_inside_another_reruns_what_shows_its_pictures(inside: Path) -> None:

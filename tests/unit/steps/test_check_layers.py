@@ -49,6 +49,29 @@ def test_layers_and_numbers_of_concepts_are_checked_before_the_run() -> None:
         check_factorization(layer="avgpool")
 
 
+def check_comparison(model: dict[str, Any], layer: str = "layer3", size: int = 32) -> None:
+    entry = {"size": size, "model": "net", "layer": layer}
+    encoder = {"where": "latent_bias.mine.autoencoder.encoder", "entry": entry, "functions": [analyses()["bias"].check]}
+    check_layers.main({"models": {"net": model}, "checks": [encoder]})
+
+
+def test_models_that_no_encoder_can_start_from_are_refused_before_the_run() -> None:
+    where = "'latent_bias.mine.autoencoder.encoder': "
+    check_comparison({"architecture": "resnet10"})
+    with pytest.raises(ConfigError, match=where + "the encoder sees pictures of 96 pixels, fewer than the 128"):
+        check_comparison({"architecture": "resnet10"}, size=128)
+    with pytest.raises(ConfigError, match=where + "the model takes grey pictures"):
+        check_comparison({"architecture": "lenet"}, layer="relu2", size=8)
+    with pytest.raises(ConfigError, match=where + "the model takes pictures of 64×96 pixels"):
+        check_comparison({"architecture": "resnet10", "crop": [64, 96]})
+    with pytest.raises(LayerError, match=where + r"layer 'fc' gives activations \[2\] without positions"):
+        check_comparison({"architecture": "resnet10"}, layer="fc")
+    with pytest.raises(LayerError, match=where + "unknown layer 'layer44'; nearest: layer4"):
+        check_comparison({"architecture": "resnet10"}, layer="layer44")
+    with pytest.raises(LayerError, match=where + "a picture of 32×32 pixels is too small"):
+        check_comparison({"architecture": "alexnet", "input_size": 32}, layer="features.12")
+
+
 def test_layers_of_grey_models_are_checked_before_a_run(caplog):
     def due(entry: dict[str, Any]) -> dict[str, Any]:
         study = {"where": "studies.one", "entry": {"model": "net", "layer": "relu2"}, "functions": []}

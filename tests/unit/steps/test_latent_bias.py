@@ -37,7 +37,8 @@ def test_the_step_writes_codes_positions_and_figures(tmp_path):
     write_json(["3", "4"], names := tmp_path / "names.json")
     settings = {
         "bias": "digits",
-        "size": 8,
+        "network": {"size": 8, "decoder": "mirrored", "backbone": None},
+        "regressor": {"size": 8, "backbone": None},
         "seeds": [0, 1],
         "resnet": resnet,
         "datasets": ENTRIES,

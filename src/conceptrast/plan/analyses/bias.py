@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -12,13 +12,30 @@ from conceptrast.base.errors import ConfigError, unknown_name
 from conceptrast.bias.comparison import CONDITIONS, FIGURES, check_size, trained_networks
 from conceptrast.models.published import torchvision_classifiers, weights_fingerprint
 from conceptrast.plan.analysis import Analysis, Step, Table
-from conceptrast.plan.key_types import Config, DatasetName, EntryName, Names, Number, Section, Unique, key
+from conceptrast.plan.key_types import (
+    Config,
+    DatasetName,
+    EntryName,
+    LayerName,
+    ModelName,
+    Names,
+    Number,
+    Section,
+    Unique,
+    key,
+)
 from conceptrast.plan.keys import Precision
 from conceptrast.plan.provenance import registry
 from conceptrast.plan.settings import run_settings
 
 if TYPE_CHECKING:
     from conceptrast.plan.plan import Plan
+
+NETWORK_KEYS = ("encoder", "decoder")
+"""Keys of ``autoencoder`` and ``regressor`` that say what they consist of. The others say how they are trained."""
+
+STARTING = ("autoencoder", "regressor")
+"""Networks of a comparison that may start from a model of the configuration."""
 
 CLASSIFIERS = ("resnet", "resnext", "wide_resnet", "efficientnet")
 """Networks whose names start like this end in one linear layer, whose inputs are a latent space."""
@@ -32,9 +49,23 @@ class Epochs(Section):
     classification: int = key("epochs of the phase that learns the classes", 10, ge=1)
 
 
-class Autoencoder(Section):
-    """How the adversarial autoencoder is trained."""
+class Backbone(Section):
+    """Where a network starts from: the first layers of a model, with its weights, input size and normalisation."""
 
+    model: ModelName = key("model whose first layers are taken over and trained further")
+    layer: LayerName = key("last of these layers; it must have positions")
+
+
+class Autoencoder(Section):
+    """What the adversarial autoencoder consists of, and how it is trained."""
+
+    encoder: Backbone | None = key(
+        "layers of a model that the encoder starts from; if left out, it starts from random weights of its own", None
+    )
+    decoder: Literal["mirrored", "published"] = key(
+        "mirrored: channels become fewer as the picture grows, as in the encoder; published: they become more",
+        "mirrored",
+    )
     epochs: Epochs = key("highest number of epochs in each phase", {})
     patience: int = key("the first and the third phase end after so many epochs without progress", 3, ge=1)
     batch_size: int = key("pictures in a step", 64, ge=2)
@@ -66,6 +97,9 @@ class ResNet(Section):
 class Regressor(Section):
     """How the network is trained that reads the rotation off pictures."""
 
+    encoder: Backbone | None = key(
+        "layers of a model that it starts from; if left out, it starts from random weights of its own", None
+    )
     epochs: int = key("passes over the control's training pictures, each at new angles", 6, ge=1)
     batch_size: int = key("pictures in a step", 32, ge=2)
     learning_rate: Number = key(
@@ -95,10 +129,10 @@ def train_autoencoder(plan: Plan, bias: str, condition: str, seed: str) -> Confi
     entry = plan.entries("bias")[bias]
     return {
         "dataset": plan.datasets[entry[condition]],
-        "size": entry["size"],
+        "network": autoencoder_network(plan, bias),
         "redraw": entry["redraw"],
         **run_settings(plan, "seed"),
-        "autoencoder": entry["autoencoder"],
+        "autoencoder": {key: value for key, value in entry["autoencoder"].items() if key not in NETWORK_KEYS},
         "network_seed": int(seed),
     }
 
@@ -119,8 +153,8 @@ def train_rotation_regressor(plan: Plan, bias: str) -> Config:
     entry = plan.entries("bias")[bias]
     return {
         "dataset": plan.datasets[entry["control"]],
-        "size": entry["size"],
-        "regressor": entry["regressor"],
+        "network": regressor_network(plan, bias),
+        "regressor": {key: value for key, value in entry["regressor"].items() if key not in NETWORK_KEYS},
         **run_settings(plan, "seed"),
     }
 
@@ -130,7 +164,8 @@ def latent_bias(plan: Plan, bias: str) -> Config:
     entry = plan.entries("bias")[bias]
     return {
         "bias": bias,
-        "size": entry["size"],
+        "network": autoencoder_network(plan, bias),
+        "regressor": regressor_network(plan, bias),
         "seeds": entry["seeds"],
         "resnet": resnet_model(plan, bias, 0),
         "datasets": {condition: plan.datasets[entry[condition]] for condition in CONDITIONS},
@@ -152,6 +187,44 @@ def latent_bias_tables(plan: Plan) -> Config:
         for name, entry in plan.entries("bias").items()
     ]
     return {"biases": biases, **run_settings(plan, "seed")}
+
+
+def autoencoder_network(plan: Plan, bias: str) -> Config:
+    """What the autoencoder of a comparison consists of."""
+    entry = plan.entries("bias")[bias]
+    return {
+        "size": entry["size"],
+        "decoder": entry["autoencoder"]["decoder"],
+        "backbone": _backbone(plan, bias, "autoencoder"),
+    }
+
+
+def regressor_network(plan: Plan, bias: str) -> Config:
+    """What the network of a comparison consists of that reads rotations."""
+    return {"size": plan.entries("bias")[bias]["size"], "backbone": _backbone(plan, bias, "regressor")}
+
+
+def _backbone(plan: Plan, bias: str, network: str) -> Config | None:
+    encoder = plan.entries("bias")[bias][network].get("encoder")
+    return None if encoder is None else {"model": plan.models[encoder["model"]], "layer": encoder["layer"]}
+
+
+def backbone_of(plan: Plan, bias: str, network: str) -> str | None:
+    """Name of the model that a network of a comparison starts from, if it starts from one.
+
+    Args:
+        plan: the plan of the run.
+        bias: name of the comparison.
+        network: ``autoencoder`` or ``regressor``.
+    """
+    encoder = plan.entries("bias")[bias][network].get("encoder")
+    return None if encoder is None else str(encoder["model"])
+
+
+def backbones(plan: Plan) -> list[str]:
+    """The models that networks start from."""
+    named = [backbone_of(plan, bias, network) for bias in plan.entries("bias") for network in STARTING]
+    return [model for model in named if model is not None]
 
 
 def resnet_model(plan: Plan, bias: str, seed: int) -> Config:
@@ -183,6 +256,25 @@ def resnet(plan: Plan, bias: str, **_: str) -> list[str]:
     """Module of the plain classifier's architecture, if it is ours."""
     architectures = registry(plan.source, "models", "ARCHITECTURES")
     return [architectures.get(plan.entries("bias")[bias]["resnet"]["architecture"], "")]
+
+
+def start_of(network: str) -> Callable[..., list[str]]:
+    """Function that gives the module of the architecture that a network starts from, if it is ours."""
+
+    def family(plan: Plan, bias: str, **_: str) -> list[str]:
+        model = backbone_of(plan, bias, network)
+        if model is None:
+            return []
+        architectures = registry(plan.source, "models", "ARCHITECTURES")
+        return [architectures.get(plan.models[model].get("architecture", ""), "")]
+
+    return family
+
+
+def all_networks(plan: Plan, bias: str, **_: str) -> list[str]:
+    """Modules of all architectures that a comparison chooses."""
+    starts = (module for network in STARTING for module in start_of(network)(plan, bias))
+    return [*resnet(plan, bias), *starts]
 
 
 def entry_problems(entry: Config, config: Config, source: Path) -> Iterator[str]:
@@ -217,10 +309,12 @@ ANALYSIS = Analysis(
     entries="latent_bias",
     wildcard="bias",
     steps={
-        "train_autoencoder": Step(settings=train_autoencoder, dataset=True),
-        "train_rotation_regressor": Step(settings=train_rotation_regressor, dataset=True),
+        "train_autoencoder": Step(settings=train_autoencoder, dataset=True, implementations=start_of("autoencoder")),
+        "train_rotation_regressor": Step(
+            settings=train_rotation_regressor, dataset=True, implementations=start_of("regressor")
+        ),
         "train_latent_resnet": Step(settings=train_latent_resnet, dataset=True, implementations=resnet),
-        "latent_bias": Step(settings=latent_bias, dataset=True, implementations=resnet),
+        "latent_bias": Step(settings=latent_bias, dataset=True, implementations=all_networks),
         "latent_bias_tables": Step(settings=latent_bias_tables),
     },
     tables=(
@@ -239,6 +333,8 @@ ANALYSIS = Analysis(
     figures=tuple(f"figures/latent_bias/{{bias}}/{figure}.png" for figure in FIGURES),
     folders=("latent_bias",),
     datasets=datasets,
+    models=backbones,
+    check="conceptrast.bias.before_start:check_entry",
     entry_problems=entry_problems,
     report={
         "latent_bias_cause": ("Latent bias", None, {"bias": "{bias}"}),

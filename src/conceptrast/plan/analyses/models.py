@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from conceptrast.plan.analysis import Analysis, Step, Table
-from conceptrast.plan.key_types import Config
+from conceptrast.plan.key_types import Config, naming
 from conceptrast.plan.settings import picture_settings, run_settings
 
 if TYPE_CHECKING:
@@ -79,10 +79,28 @@ def check_layers(plan: Plan, jobs: Iterable[Mapping[str, str]]) -> Config:
     due = [*plan.due(named), *(entry for entry in plan.due(named, with_training=True) if "layer" in entry[2])]
     checks: dict[str, Config] = {}
     for section, name, entry, functions in due:
-        if "layer" in entry or functions:
-            checks[f"{section}.{name}"] = {"where": f"{section}.{name}", "functions": functions, "entry": entry}
+        for place, named_part in _parts_with_model(section, entry):
+            if "layer" in named_part or functions:
+                where = ".".join([section, name, *place])
+                checks[where] = {"where": where, "functions": functions, "entry": named_part}
     models = sorted({check["entry"]["model"] for check in checks.values()})
     return {"models": {name: plan.models[name] for name in models}, "checks": list(checks.values())}
+
+
+def _parts_with_model(section: str, entry: Config) -> Iterator[tuple[list[str], Config]]:
+    """Places where an entry names a model, alone or with a layer: the entry itself, or a part such as an encoder.
+
+    A part comes with the keys of its entry, which its own keys replace.
+    """
+    from conceptrast.plan.configuration import sections_with_entries
+
+    for dotted, _, _ in naming(sections_with_entries()[section], entry, "model"):
+        *place, key = dotted.split(".")
+        if key == "model":
+            part = entry
+            for name in place:
+                part = part[name]
+            yield place, {**entry, **part}
 
 
 def _trained(plan: Plan) -> bool:
