@@ -26,10 +26,11 @@ from conceptrast.counterfactual.decoder import Decoder, read_decoder, write_deco
 from conceptrast.data.dataset import Dataset, open_dataset
 from conceptrast.data.view_pixels import pixels
 from conceptrast.models.inference import network_input, predict
+from conceptrast.models.layers import last_spatial_layer
 from conceptrast.models.model import Model, Preprocess
 from conceptrast.models.opening import as_model, load_model
 from conceptrast.models.pictures import Pictures
-from conceptrast.models.split import SplitModel, last_spatial_layer
+from conceptrast.models.split import SplitModel
 from conceptrast.models.training import TrainOptions, train
 from conceptrast.models.training_pictures import TrainingPictures
 

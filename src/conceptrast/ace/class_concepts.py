@@ -87,7 +87,7 @@ def concepts_of_classes(
         name = pictures.model.class_names[target]
         LOGGER.info("superpixels of %s of %s", counted(len(images), "pictures"), name)
         segments = cut(images, labels=run.labels)
-        batches = activations_of(pictures.model, split, pictures.of(images), run.precision)
+        batches = activations_of(pictures.model, split.complete, pictures.of(images), run.precision)
         activations = torch.cat([batch for _, batch in batches]).to(device_of(pictures.model))
         gradients = class_gradients(split, activations, target, pictures.batch_size)
         others = random.of(others_by_class[target])

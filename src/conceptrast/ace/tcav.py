@@ -40,7 +40,8 @@ def class_gradients(split: SplitModel, activations: Tensor, target: int, batch_s
 
     Args:
         split: the model, cut at a layer.
-        activations: ``[N, C, h, w]``.
+        activations: ``[N, C, h, w]``; with class tokens as ``split.complete`` has them, and the vector is not added to
+            those.
         target: class index ``t``.
         batch_size: the number of images that run together.
 
@@ -53,11 +54,12 @@ def class_gradients(split: SplitModel, activations: Tensor, target: int, batch_s
         [[0.0, 1.0, 0.0]]
     """
     parts = []
+    split = split.complete
     for batch in activations.split(batch_size):
         with torch.enable_grad():
             inputs = batch.clone().requires_grad_(True)
             (gradient,) = torch.autograd.grad(split.suffix(inputs)[:, target].sum(), inputs)
-        parts.append(gradient.sum((2, 3)).double().cpu().numpy())
+        parts.append(split.patches(gradient).sum((2, 3)).double().cpu().numpy())
     return np.concatenate(parts)
 
 

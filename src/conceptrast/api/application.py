@@ -138,15 +138,17 @@ class Applicable:
         """Look at a picture, see :meth:`Explanation.apply <conceptrast.api.explanation.Explanation.apply>`."""
         # The picture, and what the model says of it.
         model = self.model
+        split = self.split.complete
         name = "picture" if isinstance(picture, Image.Image) else str(picture)
         view = model.preprocess.view(picture if isinstance(picture, Image.Image) else open_rgb(picture))
         with torch.inference_mode(), autocast(self.precision, device_of(model)):
-            activations = self.split.prefix(network_input(model, view[None])).float()
-            probabilities = self.split.suffix(activations).float().softmax(dim=1)[0].cpu()
-        activations = activations[0].cpu()
+            complete = split.prefix(network_input(model, view[None])).float()
+            probabilities = split.suffix(complete).float().softmax(dim=1)[0].cpu()
+        activations = split.patches(complete)[0].cpu()
         # Its components.
         codes = self.components.codes(activations[None])[0]
         suffix = ClassSuffix(self.split, self.target, precision=self.precision)
+        suffix = suffix.with_class_tokens(split.class_tokens_of(complete))
         importance = picture_importance(suffix, activations, self.components, codes=codes, seed=self.seed)
         rows = pd.DataFrame(
             {

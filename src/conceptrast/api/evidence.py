@@ -17,9 +17,10 @@ from conceptrast.data.loose_pictures import AnyPictures, as_dataset
 from conceptrast.data.selection import images_of_class
 from conceptrast.models.activations import activations_of
 from conceptrast.models.inference import predict
+from conceptrast.models.layers import last_spatial_layer
 from conceptrast.models.model import Model
 from conceptrast.models.pictures import Pictures
-from conceptrast.models.split import SplitModel, last_spatial_layer
+from conceptrast.models.split import SplitModel
 
 IMAGES_PER_CLASS = 60
 """Largest number of pictures of a class that are explained or contrasted, unless the study says otherwise."""

@@ -17,6 +17,7 @@ from conceptrast.concepts.importance import importance_table
 from conceptrast.concepts.removals import RemovalOptions, Removals, removal_images, study_components, study_removals
 from conceptrast.figures.component_bars import draw_component_bars
 from conceptrast.figures.fidelity import draw_fidelity
+from conceptrast.models.activations import activations_of
 
 
 @dataclass(frozen=True, repr=False)
@@ -108,8 +109,9 @@ def take_out(evidence: Evidence, of_class: ClassFactorization, options: RemovalO
     of_images = of_class.attribution["image"]
     images = removal_images(of_images, target, options)
     # The class's images in their batches: these activations are kept.
-    batches = [values for _, values in evidence.activations(of_images, "taking components out")]
-    activations = torch.cat(batches)[np.isin(of_images, images)]
+    pictures = evidence.pictures.of(of_images, "taking components out")
+    batches = activations_of(evidence.model, evidence.split.complete, pictures, evidence.options.precision)
+    activations = torch.cat([values for _, values in batches])[np.isin(of_images, images)]
     return study_removals(
         [(target, images, activations)],
         {of_class.recipe.name: study_components(of_class.sets, of_class.attribution, of_class.recipe)},

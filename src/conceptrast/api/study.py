@@ -43,6 +43,7 @@ from conceptrast.counterfactual.decoder import Decoder, read_decoder
 from conceptrast.counterfactual.decoder_training import DEFAULTS, DecoderOptions
 from conceptrast.counterfactual.directions import Direction
 from conceptrast.data.loose_pictures import AnyPictures
+from conceptrast.models.activations import refuse_class_tokens
 from conceptrast.models.model import Model, Preprocess
 from conceptrast.models.opening import load_model
 
@@ -483,7 +484,7 @@ class Study:
 
         Raises:
             ModelError: the training diverges, or the file holds no decoder.
-            LayerError: the layer's activations have no positions.
+            LayerError: the layer's activations have no positions, or it has a class token.
             ShapeError: the layer is as fine as the picture.
             ConfigError: a study without pictures.
 
@@ -500,6 +501,7 @@ class Study:
             torch.Size([1, 3, 16, 16])
         """
         if isinstance(source, DecoderOptions):
+            refuse_class_tokens(self._evidence.split)
             if self._decoder is None or source != self._decoder_options:
                 self._decoder = trained_decoder(self._evidence, source)
                 self._decoder_options = source
@@ -546,8 +548,8 @@ class Study:
             ConfigError: there is no decoder yet (the message says how to train one, and how long that takes); a number
                 that cannot be, an unknown class, two directions of one name, or the model gives the picture the class
                 already.
-            LayerError: a direction belongs to another layer than the one in which the picture is moved, or values of
-                this layer do not reach the decoder's.
+            LayerError: a direction belongs to another layer than the one in which the picture is moved, values of this
+                layer do not reach the decoder's, or the layer has a class token.
             DataError: the file is no picture.
 
         Source: see :mod:`conceptrast.counterfactual.search`.
@@ -565,6 +567,7 @@ class Study:
         """
         way = Way(probability=probability, limit=limit, cells=cells, frames=frames)
         index = self.model.class_index(target)
+        refuse_class_tokens(self._evidence.split)
         if decoder is not None:
             self.decoder(decoder)
         if self._decoder is None:

@@ -62,7 +62,7 @@ def attribute_images(
     shape = (model.preprocess.channels, *model.preprocess.size)
     blank = network_input(model, torch.zeros(1, *shape, dtype=torch.uint8))
     start = baseline_activations(split, blank, baseline, precision)
-    grid = tuple(start.shape[2:])
+    channels, *grid = split.complete.patches(start).shape[1:]
     attributor = Attributor(split, start, method=method, precision=precision, smoothing=Smoothing(**smoothing))
     # Arrays of each batch. Empty arrays come first: they give types and shapes if there is no batch.
     parts: dict[str, list[np.ndarray]] = {
@@ -70,7 +70,7 @@ def attribute_images(
         "target": [np.empty(0, np.int64)],
         "raw": [np.empty((0, *grid), np.float32)],
         "rectified": [np.empty((0, *grid), np.float32)],
-        "multiplier": [np.empty((0, start.shape[1]), np.float32)],
+        "multiplier": [np.empty((0, channels), np.float32)],
         "completeness_gap": [np.empty(0, np.float32)],
     }
     for ids, views, drawn in prepared(attributor.smoothing.chunks(batches), device):

@@ -19,6 +19,7 @@ from conceptrast.attribution.completeness import completeness_gap, warn_if_incom
 from conceptrast.attribution.noise import Smoothing
 from conceptrast.base.errors import LayerError, ShapeError
 from conceptrast.base.registry import resolve
+from conceptrast.models.activations import refuse_unread_positions
 from conceptrast.models.batches import prepared
 from conceptrast.models.inference import autocast
 from conceptrast.models.split import SplitModel
@@ -144,7 +145,7 @@ class Attributor:
 
     Args:
         split: the cut network, prepared for the precision.
-        start: activations of the baseline.
+        start: activations of the baseline, as :func:`baseline_activations` gives them.
         method: a name of :data:`conceptrast.attribution.METHODS`.
         precision: ``float32`` or ``bfloat16``.
         smoothing: how noisy copies are made.
@@ -157,26 +158,31 @@ class Attributor:
     smoothing: Smoothing
 
     def attribute(self, images: Tensor, drawn: Tensor, targets: Tensor) -> Attribution:
-        """Attribution of images ``[n, 3, H, W]`` with their noise, each towards its own target ``[n]``."""
+        """Attribution of images ``[n, 3, H, W]`` with their noise, each towards its own target ``[n]``.
+
+        Class tokens are attributed, too, so that the sum is complete; the maps leave them out.
+        """
         noisy = self.smoothing.noisy(images, drawn)
         copies = noisy.shape[1]
         explain: Method = resolve("attribution method", self.method, METHODS)
+        split = self.split.complete
         # Compute one attribution for each copy.
         with autocast(self.precision, noisy.device):
             with torch.no_grad():
-                activations = self.split.prefix(noisy.flatten(0, 1).contiguous(memory_format=torch.channels_last))
-            attribution = explain(self.split, activations, self.start, targets.repeat_interleave(copies))
+                activations = split.prefix(noisy.flatten(0, 1).contiguous(memory_format=torch.channels_last))
+            attribution = explain(split, activations, self.start, targets.repeat_interleave(copies))
         # Average over the copies, and measure the gap of the first.
         start = self.start.float()
-        mean = attribution.float().unflatten(0, (-1, copies)).mean(1)
         gap = completeness_gap(
-            self.split,
+            split,
             attribution=attribution[::copies],
             activations=activations[::copies].float(),
             baseline=start,
             target=targets,
         )
-        way = activations.float() if self.method in FROM_ZERO else activations.float() - start
+        way = split.patches(activations.float() if self.method in FROM_ZERO else activations.float() - start)
+        attribution = split.patches(attribution)
+        mean = attribution.float().unflatten(0, (-1, copies)).mean(1)
         return Attribution(
             raw=mean.mean(1),
             rectified=mean.clamp(min=0).mean(1),
@@ -216,10 +222,11 @@ def baseline_activations(split: SplitModel, images: Tensor, baseline: float | Te
         precision: ``float32`` or ``bfloat16``.
 
     Returns:
-        ``[1, C, h, w]``.
+        ``[1, C, h, w]``; with class tokens ``[1, t + h w, C]``, as
+        :attr:`~conceptrast.models.split.SplitModel.complete` has them.
 
     Raises:
-        LayerError: the layer's output has no positions.
+        LayerError: the layer's output has no positions, or the logits do not depend on them.
 
     Example:
         >>> network = torch.nn.Sequential(torch.nn.AvgPool2d(2), torch.nn.Flatten()).eval()
@@ -231,7 +238,9 @@ def baseline_activations(split: SplitModel, images: Tensor, baseline: float | Te
         return baseline
     blank = images.new_full((1, *images.shape[1:]), baseline).contiguous(memory_format=torch.channels_last)
     with torch.no_grad(), autocast(precision, images.device):
-        activations = split.prefix(blank)
-    if activations.ndim != 4:
-        raise LayerError(f"layer {split.layer!r} gives {list(activations.shape)}; attribution maps need [N, C, h, w]")
+        maps = split.prefix(blank)
+        activations = split.complete.prefix(blank) if split.layout.class_tokens else maps
+    if maps.ndim != 4:
+        raise LayerError(f"layer {split.layer!r} gives {list(maps.shape)}; attribution maps need [N, C, h, w]")
+    refuse_unread_positions(split)
     return activations

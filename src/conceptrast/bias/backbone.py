@@ -77,6 +77,7 @@ class BackboneEncoder(nn.Module):
         split = SplitModel(backbone.model, backbone.layer)
         self.size = preprocess.size
         self.trunk = split.prefix_copy().requires_grad_(True)
+        self.layout = split.layout
         with torch.no_grad():
             shape = tuple(split.prefix(torch.zeros(1, 3, *preprocess.size)).shape[1:])
         check_layer(backbone.layer, shape)
@@ -93,7 +94,7 @@ class BackboneEncoder(nn.Module):
         """Codes of pictures."""
         if tuple(pictures.shape[2:]) != self.size:
             pictures = interpolate(pictures, self.size, mode="bilinear", antialias=True)
-        return self.head(self.trunk((pictures - self.mean) / self.std))
+        return self.head(self.layout.maps(self.trunk((pictures - self.mean) / self.std)))
 
 
 def open_backbone(settings: Mapping[str, Any], trained: Path | None = None) -> Backbone:

@@ -15,11 +15,14 @@ def add(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Print the layers from the output down, each with the shape of what it gives for one picture."""
     check_numbers(options)
-    from conceptrast.models.split import layer_shapes
+    from conceptrast.models.layers import layer_maps
+    from conceptrast.models.layouts import CHANNELS_FIRST, VECTORS
 
     model = open_model(options, warn=False)  # random weights have the same layers
-    shapes = layer_shapes(model)
-    width = max(map(len, shapes))
+    maps = layer_maps(model)
+    width = max(map(len, maps))
     print(f"{model.name}: layers that can be cut, from the output down, with channels×height×width")
-    for name, shape in shapes.items():
-        print(f"  {name:<{width}}  {'×'.join(map(str, shape))}")
+    for name, (shape, layout) in maps.items():
+        # Channels first is what everyone expects.
+        own = "" if layout in (CHANNELS_FIRST, VECTORS) else f"  ({layout})"
+        print(f"  {name:<{width}}  {'×'.join(map(str, shape))}{own}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +13,6 @@ from conceptrast.concepts.nmf import NothingToFactorizeError, as_rows, reconstru
 from conceptrast.concepts.nmf_batched import BATCH_BYTES
 from conceptrast.concepts.nmf_solvers import factorizations, in_batches
 from conceptrast.concepts.recipes import Factors
-from conceptrast.models.split import SplitModel
 
 
 def class_weights(attribution: Mapping[str, np.ndarray], weighting: str) -> np.ndarray:
@@ -182,17 +181,21 @@ def _fits(rows: Sequence[tuple[np.ndarray, float]], n_components: int, seed: int
     ]
 
 
-def nearest_rectified(split_at: Callable[[str], SplitModel], layer: str, layers: Sequence[str]) -> str | None:
+def nearest_rectified(layer: str, layers: Sequence[str], rectified: Collection[str]) -> str | None:
     """The layer nearest to ``layer`` whose output cannot be negative; ``None`` if there is none.
 
     Args:
-        split_at: gives the model cut at a layer.
         layer: the layer whose activations are negative.
         layers: all layers that can be cut, in the order of the network; ``name:0`` is near ``name``.
+        rectified: those of them whose output cannot be negative.
+
+    Example:
+        >>> nearest_rectified("3", ["0", "1", "2", "3", "4"], ["1", "4"])
+        '4'
     """
     names = list(layers)
     here = names.index(layer) if layer in names else len(names) - 1
     for name in sorted(names, key=lambda other: abs(names.index(other) - here)):
-        if name != layer and split_at(name).rectified:
+        if name != layer and name in rectified:
             return name
     return None

@@ -8,7 +8,7 @@ h, w]``; ``p_i`` their parts ``[N, k, C, h, w]``; ``s`` shares ``[S, k]``, how m
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -184,6 +184,7 @@ class ClassSuffix:
         target: class index.
         precision: precision of the rest of the network.
         batch_size: activations that go through it at once.
+        class_tokens: ``[1, t, C]`` or ``[S, t, C]``, the class tokens of the activations, if the layer has some.
 
     Example:
         >>> network = torch.nn.Sequential(torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()).eval()
@@ -197,15 +198,24 @@ class ClassSuffix:
     target: int
     precision: str = "float32"
     batch_size: int = 64
+    class_tokens: Tensor | None = None
+
+    def with_class_tokens(self, class_tokens: Tensor | None) -> ClassSuffix:
+        """The same for activations of images with these class tokens; the object itself if there are none."""
+        return self if class_tokens is None else replace(self, class_tokens=class_tokens)
 
     @torch.inference_mode()
     def answers(self, activations: Tensor) -> Answers:
         """What it says of activations ``[S, C, h, w]``."""
         device = next(self.split.network.parameters(), activations).device
         parts = []
-        for batch in activations.split(self.batch_size):
+        for rows in torch.arange(len(activations)).split(self.batch_size):
+            tokens = self.class_tokens
+            if tokens is not None:
+                tokens = tokens.expand(len(activations), -1, -1)[rows].to(device)
             with autocast(self.precision, device):
-                parts.append(self.split.suffix(batch.to(device)).float().cpu())
+                logits = self.split.suffix(activations[rows[0] : rows[-1] + 1].to(device), tokens)
+            parts.append(logits.float().cpu())
         logits = torch.cat(parts).double()
         return Answers(
             logit=logits[:, self.target].numpy(),

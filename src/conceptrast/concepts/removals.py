@@ -138,7 +138,8 @@ def study_removals(
     """Take the components of all classes out of their images. One class is in memory at a time.
 
     Args:
-        classes: each class with ids ``[n]`` and activations ``[n, C, h, w]`` of some of its images.
+        classes: each class with ids ``[n]`` and activations ``[n, C, h, w]`` of some of its images; with class tokens
+            as ``split.complete`` has them. Class tokens stay as they are.
         components: those of every class, by recipe.
         split: the model, cut at the layer.
         options: how they are taken out.
@@ -156,7 +157,12 @@ def study_removals(
             head = {"class": target, "recipe": recipe}
             other = other_class(target, list(by_target), options.seed)
             removals = ClassRemovals(of_class, by_target[target], options)
-            removals.add(images, activations, None if other is None else by_target[other])
+            removals.add(
+                images,
+                split.complete.patches(activations),
+                None if other is None else by_target[other],
+                class_tokens=split.complete.class_tokens_of(activations),
+            )
             importance += [head | {"class_name": class_names[target]} | row for row in removals.importance]
             curves += [head | row for row in removals.curves]
             answers += [head | row for row in removals.answers]
@@ -182,17 +188,26 @@ class ClassRemovals:
         k = len(components.vectors)
         self._shares = torch.from_numpy(designs(options.sobol, k, options.seed)) if options.sobol else None
 
-    def add(self, images: np.ndarray, activations: Tensor, other: ComponentParts | None = None) -> None:
+    def add(
+        self,
+        images: np.ndarray,
+        activations: Tensor,
+        other: ComponentParts | None = None,
+        class_tokens: Tensor | None = None,
+    ) -> None:
         """Take components out of images, and put the images together from components.
 
         Args:
             images: ids ``[n]``.
             activations: ``[n, C, h, w]``.
             other: the components of another class, for the chance row; ``None`` if there is none.
+            class_tokens: ``[n, t, C]``, if the layer has some.
         """
         codes = self.components.codes(activations)
         named = []
-        for image, values, code in zip(images.tolist(), activations, codes, strict=True):
+        whole = self.suffix
+        for place, (image, values, code) in enumerate(zip(images.tolist(), activations, codes, strict=True)):
+            self.suffix = whole.with_class_tokens(None if class_tokens is None else class_tokens[place : place + 1])
             parts = self.components.parts(code[None])[0]
             drawn = generator(Stream.RANDOM_REMOVAL, self.options.seed, image).random(tuple(values.shape), np.float32)
             importance = image_importance(self.suffix, values, parts, torch.from_numpy(drawn))
@@ -200,6 +215,7 @@ class ClassRemovals:
             self._add_importance(image, importance, values, parts)
             if self.options.fidelity:
                 self._add_curves(image, values, parts, order=by_importance(importance.logit_drop))
+        self.suffix = whole.with_class_tokens(class_tokens)
         if not self.options.fidelity:
             return
         heads = [{"image": image, "named_before": before} for image, before in zip(images.tolist(), named, strict=True)]

@@ -86,7 +86,7 @@ def contrast_card(
         spread = ids[np.linspace(0, len(ids) - 1, min(SHIFTED_IMAGES, len(ids))).astype(int)]
         curve = shift_rows(
             split,
-            _activations(pictures, split, spread, options.precision).to(device_of(pictures.model)),
+            _activations(pictures, split.complete, spread, options.precision).to(device_of(pictures.model)),
             {"": {pair: hyperplane}},
             pair,
             options=replace(options, batch_size=pictures.batch_size),

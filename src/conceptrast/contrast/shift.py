@@ -103,7 +103,8 @@ def shifted_probabilities(
 
     Args:
         split: the network, cut at the layer.
-        activations: ``[N, C, h, w]``, on the device of the network.
+        activations: ``[N, C, h, w]``, on the device of the network; with class tokens as ``split.complete`` has them.
+            Class tokens are not shifted.
         normal: ``[C]`` the direction that is added at every position. It is not normalised, as published.
         classes: the classes whose probabilities are wanted, ``[K]``.
         options: the offsets ``[T]``, the precision and the batch size. The softmax is float64, because what is compared
@@ -129,7 +130,9 @@ def shifted_probabilities(
                 [0.5000, 0.5000]], dtype=torch.float64)
     """
     direction = torch.as_tensor(normal, dtype=activations.dtype, device=activations.device)
-    if direction.shape != activations.shape[1:2]:
+    split = split.complete
+    channels = split.patches(activations).shape[1:2]
+    if direction.shape != channels:
         raise ShapeError(f"a direction {list(direction.shape)} does not fit activations {list(activations.shape)}")
     steps = torch.tensor(list(options.offsets), dtype=activations.dtype, device=activations.device)[:, None] * direction
     # All offsets of an image come one after the other, so a batch reads few images and writes many copies.
@@ -137,12 +140,11 @@ def shifted_probabilities(
     for rows in torch.arange(len(activations) * len(steps), device=activations.device).split(options.batch_size):
         image = rows // len(steps)
         step = rows % len(steps)
-        change = steps[step][:, :, None, None]
-        moved = activations[image] + (change if positions is None else change * positions[image][:, None])
+        moved = split.shifted(activations[image], steps[step], None if positions is None else positions[image])
         if split.rectified:
             moved.clamp_(min=0)
         with autocast(options.precision, activations.device):
-            logits = split.suffix(moved.contiguous(memory_format=torch.channels_last))
+            logits = split.suffix(moved.contiguous(memory_format=torch.channels_last) if moved.ndim == 4 else moved)
         parts.append(logits.double().softmax(1)[:, list(classes)].cpu())
     probabilities = torch.cat(parts).unflatten(0, (len(activations), len(steps))).transpose(0, 1)
     if not probabilities.isfinite().all():

@@ -65,8 +65,8 @@ def concept_scores(
         all that the concepts add), n_images (in which the concept has a region; the blur's mean is over them), area
         (mean share of their pixels), class and score of each way, blur_chance (drop of the same class when as large a
         region at a random place is blurred), agree (whether all ways that could be asked name the same class at this
-        rank), head_reason (why the head could not be asked), status, reason. The score of the blur is a drop of
-        probability, −1 to 1; the others are probabilities.
+        rank), head_reason (why the head could not be asked), status, reason (why there is no blur, or no suffix). The
+        score of the blur is a drop of probability, −1 to 1; the others are probabilities.
 
     Raises:
         ModelError: a logit is not finite.
@@ -90,7 +90,9 @@ def concept_scores(
     k, channels = features.concepts.shape
     head, head_reason = head_of(split.network, channels)
     vectors = torch.from_numpy(concept_vectors(features, heat)).to(test.images.device)
-    scores: dict[str, np.ndarray] = {"suffix": _suffix_scores(split, test, vectors, features.heatmaps.shape[2:])}
+    scores: dict[str, np.ndarray] = {}
+    if not split.layout.class_tokens:
+        scores["suffix"] = _suffix_scores(split, test, vectors, features.heatmaps.shape[2:])
     if head is not None:
         scores["head"] = _head_scores(test, head, vectors)
     # The blur, on its region.
@@ -107,6 +109,7 @@ def concept_scores(
             scores_of_concept,
             blur=blur_scores[number],
             names=test.model.class_names,
+            suffix_reason=_suffix_reason(split),
             present=features.highest[number] > 0,
         )
     return pd.DataFrame(rows, columns=list(COLUMNS))
@@ -147,10 +150,15 @@ def _blur_scores(test: BlurTest, masks: Tensor, seed: int) -> list[_BlurScore]:
 
 
 def _rows(
-    facts: Mapping[str, Any], scores: Mapping[str, np.ndarray], blur: _BlurScore, names: Sequence[str], present: bool
+    facts: Mapping[str, Any],
+    scores: Mapping[str, np.ndarray],
+    blur: _BlurScore,
+    names: Sequence[str],
+    suffix_reason: str,
+    present: bool,
 ) -> Iterator[dict[str, Any]]:
     """The rows of one concept, one for each rank."""
-    status = {"status": "ok", "reason": ""}
+    status = {"status": "ok", "reason": suffix_reason}
     if not blur.n_images:
         why = "it is nowhere the strongest concept" if present else "the factorization left it empty"
         status = {"status": "skipped", "reason": f"no region to blur: {why}"}
@@ -164,6 +172,11 @@ def _rows(
             row["blur_chance"] = float(blur.chance[order["blur"][rank]])
             row["agree"] = len({int(classes[rank]) for classes in order.values()}) == 1
         yield row
+
+
+def _suffix_reason(split: SplitModel) -> str:
+    """Why the suffix cannot be asked; empty if it can."""
+    return "the suffix cannot be asked: it needs a class token beside the map" if split.layout.class_tokens else ""
 
 
 @torch.inference_mode()

@@ -134,7 +134,9 @@ class FactorizedPictures:
 
 def _line(concept: dict[Hashable, Any]) -> str:
     """One concept in words."""
-    suffix = f"suffix {concept['suffix_class']} {concept['suffix_score']:.2f}"
+    suffix = "no suffix"
+    if pd.notna(concept["suffix_class"]):
+        suffix = f"suffix {concept['suffix_class']} {concept['suffix_score']:.2f}"
     blur = concept["reason"]
     if concept["status"] == "ok":
         drop = -concept["blur_score"]

@@ -44,7 +44,9 @@ def legend_entry(rows: pd.DataFrame, limit: int) -> LegendEntry:
     """
     ranks = rows.to_dict("records")
     first = ranks[0]
-    classes = [f"{short(row['suffix_class'], limit)} {row['suffix_score']:.2f}" for row in ranks]
+    way = "suffix" if pd.notna(first.get("suffix_class")) else "blur"  # a layer with a class token has no suffix
+    named = [row for row in ranks if pd.notna(row.get(f"{way}_class"))]
+    classes = [f"{short(row[f'{way}_class'], limit)} {row[f'{way}_score']:.2f}" for row in named]
     if first["status"] != "ok":
         return LegendEntry(classes, blur="no region to blur")
     if abs(first["blur_score"]) < LEAST_DROP:

@@ -12,6 +12,7 @@ from torch import Tensor
 from conceptrast.base.errors import LayerError
 from conceptrast.models.batches import prepared
 from conceptrast.models.inference import autocast, device_of, network_input
+from conceptrast.models.layouts import needs_class_tokens
 from conceptrast.models.model import Model
 from conceptrast.models.split import SplitModel
 
@@ -36,7 +37,7 @@ def activations_of(
         precision: ``float32`` or ``bfloat16``.
 
     Returns:
-        Pairs of image ids and activations ``[n, C, h, w]``, float32 on the CPU.
+        Pairs of image ids and activations ``[n, C, h, w]``, or as ``split.complete`` has them, float32 on the CPU.
 
     Raises:
         LayerError: the layer's output has no positions.
@@ -58,7 +59,7 @@ def activations_of(
     for images, views in prepared(batches, device):
         with torch.inference_mode(), autocast(precision, device):
             activations = split.prefix(network_input(model, views)).cpu().float()
-        refuse_without_positions(activations, split.layer)
+        refuse_without_positions(split.patches(activations), split.layer)
         yield images, activations
 
 
@@ -79,6 +80,34 @@ whose output is [N, C, h, w]
             f"layer {layer!r} gives activations {list(activations.shape)} without positions; "
             "choose a layer whose output is [N, C, h, w]"
         )
+
+
+def refuse_unread_positions(split: SplitModel) -> None:
+    """Refuse a layer whose positions the logits do not depend on: every attribution of them would be zero.
+
+    Raises:
+        LayerError: nothing after the layer reads its positions, only its class token.
+    """
+    if not split.reads_positions:
+        raise LayerError(unread_positions(split.layer))
+
+
+def unread_positions(layer: str) -> str:
+    """Why a layer whose positions nothing reads cannot be attributed, and what to choose instead."""
+    return (
+        f"layer {layer!r}: the network after it reads only its class token, so the logits do not depend on any "
+        "position; choose a layer before the last attention block (`conceptrast layers` lists them)"
+    )
+
+
+def refuse_class_tokens(split: SplitModel) -> None:
+    """Refuse a layer with class tokens: what is made of its maps alone cannot go through the rest of the network.
+
+    Raises:
+        LayerError: it has class tokens; the message says what works there, and what to choose instead.
+    """
+    if split.layout.class_tokens:
+        raise LayerError(needs_class_tokens(split.layer, split.layout))
 
 
 def refuse_nowhere_to_look(shape: Sequence[int], layer: str) -> None:

@@ -9,13 +9,21 @@ Notation:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor, fx
 
 from conceptrast.base.errors import LayerError, unknown_name
-from conceptrast.models.graph_nodes import is_arithmetic, is_batch_size, is_rectified, is_size, writes_in_place
+from conceptrast.models.graph_nodes import (
+    is_arithmetic,
+    is_batch_size,
+    is_image_size,
+    is_rectified,
+    is_size,
+    writes_in_place,
+)
 from conceptrast.models.graph_trace import Trace, refers, trace
 
 
@@ -47,6 +55,7 @@ class Cut:
         end: the node at which the suffix stops; ``None`` for the logits.
         after: nodes that the suffix computes.
         batch_sizes: crossing numbers that equal the batch size; the suffix takes them from the activations.
+        image_sizes: crossing sizes of the image; the suffix knows them if the size of the images is known.
         around: crossing values that the activations cannot give; the cut is clean if there are none.
     """
 
@@ -54,6 +63,7 @@ class Cut:
     end: fx.Node | None = None
     after: set[fx.Node] = field(default_factory=set)
     batch_sizes: set[fx.Node] = field(default_factory=set)
+    image_sizes: list[fx.Node] = field(default_factory=list)
     around: list[fx.Node] = field(default_factory=list)
 
 
@@ -81,6 +91,8 @@ def cut_at(traced: Trace, node: fx.Node, end: fx.Node | None = None) -> Cut:
             waiting += current.all_input_nodes
         elif is_batch_size(current):
             cut.batch_sizes.add(current)
+        elif is_image_size(current, image):
+            cut.image_sizes.append(current)
         elif current not in cut.around:
             cut.around.append(current)
     return cut
@@ -99,7 +111,10 @@ def descendants(node: fx.Node) -> set[fx.Node]:
 
 
 def cuttable_names(traced: Trace) -> list[str]:
-    """Names of the layers that the network can be cut at, in the network's order."""
+    """Names of the layers that the network can be cut at, in the network's order.
+
+    At some of them, the size of the images has to be known.
+    """
     clean: dict[fx.Node, bool] = {}
     for _, node in traced.names():
         if node not in clean:
@@ -126,8 +141,13 @@ def names_from_output(traced: Trace) -> list[str]:
 def refusal(traced: Trace, layer: str, cut: Cut) -> LayerError:
     """The error for a cut that is not clean. It gives the reason and the nearest layers that can be cut."""
     # The reason: the first value that goes around the layer.
-    value = cut.around[0]
-    if value.op == "placeholder":
+    value = [*cut.around, *cut.image_sizes][0]
+    if not cut.around:
+        reason = (
+            f"the value {value.format_node()!r} depends on the image's size and is used after it: give an example "
+            "image, whose size all images then have to have"
+        )
+    elif value.op == "placeholder":
         reason = "the image itself also reaches the logits around it"
     elif is_size(value):
         reason = f"the value {value.format_node()!r} depends on the image's size and is used after it"
@@ -174,23 +194,40 @@ def prefix_graph(traced: Trace, cut: Cut) -> fx.GraphModule:
     return _module(traced, graph, "Prefix")
 
 
-def suffix_graph(traced: Trace, cut: Cut) -> fx.GraphModule:
-    """The network from the layer's output, and from what goes around it, to the logits or to the cut's end."""
+def suffix_graph(traced: Trace, cut: Cut, image_shape: Sequence[int] = ()) -> fx.GraphModule:
+    """The network from the layer's output, and from what goes around it, to the logits or to the cut's end.
+
+    Args:
+        traced: the graph of the network.
+        cut: the cut.
+        image_shape: ``C, H, W`` of the images, if sizes of the image cross the cut.
+    """
     graph = fx.Graph()
     activations = graph.placeholder("activations", type_expr=Tensor)
     around = {node: graph.placeholder(f"around_{number}", type_expr=Tensor) for number, node in enumerate(cut.around)}
-    copies = {cut.node: activations} | around
+    copies: dict[fx.Node, Any] = {cut.node: activations} | around
     if any(writes_in_place(node, traced.targets) for node in cut.after):
         # Do not change the caller's tensors.
         copies = {node: graph.call_method("clone", (given,)) for node, given in copies.items()}
     for node in cut.batch_sizes:
         copies[node] = graph.call_method("size", (activations, 0))
+    for node in cut.image_sizes:
+        copies[node] = _image_size(node, image_shape)
     for node in traced.graph.nodes:
         if node in cut.after:
             copies[node] = graph.node_copy(node, copies.__getitem__)
     if cut.end is not None:
         graph.output(copies[cut.end])
     return _module(traced, graph, "Suffix")
+
+
+def _image_size(node: fx.Node, image_shape: Sequence[int]) -> int | tuple[int, ...]:
+    """What a node reads of an image of known shape; the number of images is never read there."""
+    shape = (-1, *image_shape)
+    if node.target == "dim" or (node.op == "call_function" and node.args[1] == "ndim"):
+        return len(shape)
+    dimension = [*node.args[1:], *node.kwargs.values()] if node.op == "call_method" else []
+    return shape[int(str(dimension[0]))] if dimension else shape
 
 
 def _module(traced: Trace, graph: fx.Graph, name: str) -> fx.GraphModule:

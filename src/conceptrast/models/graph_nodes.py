@@ -48,6 +48,23 @@ def is_batch_size(node: fx.Node) -> bool:
     return False
 
 
+def is_image_size(node: fx.Node, image: fx.Node) -> bool:
+    """Whether the node reads sizes of the image other than the batch size: ``x.size(2)``, ``x.shape`` of which only
+    single elements are used."""
+    if not is_size(node) or node.all_input_nodes != [image] or is_batch_size(node):
+        return False
+    if node.op == "call_method":
+        whole = node.target == "size" and not node.args[1:] and not node.kwargs
+        if not whole:
+            return node.target in {"size", "dim"}
+    elif node.args[1] != "shape":
+        return bool(node.args[1] == "ndim")
+    return all(
+        user.op == "call_function" and user.target is operator.getitem and user.args[1] in {0, 1, 2, 3, -1, -2, -3}
+        for user in node.users
+    )
+
+
 def writes_in_place(node: fx.Node, targets: dict[str, Any]) -> bool:
     """Whether the node overwrites its input."""
     if node.op == "call_module":

@@ -22,9 +22,11 @@ from torch import Tensor, fx, nn
 from conceptrast.base.errors import LayerError, unknown_name
 from conceptrast.models import graph_cut
 from conceptrast.models.activations import refuse_without_positions
+from conceptrast.models.graph_layouts import known_layouts, layout_of_module
 from conceptrast.models.graph_nodes import is_arithmetic, is_size
 from conceptrast.models.hook_cut import HookInjection, unreached
 from conceptrast.models.inference import autocast, device_of, graph_for_inference, network_input
+from conceptrast.models.layouts import Layout, layout_of, needs_class_tokens
 from conceptrast.models.model import Model, shapes_explained
 from conceptrast.models.split import SplitModel, noise_for
 
@@ -102,12 +104,38 @@ class Injection:
             self._between: Callable[..., Tensor] = hooks.between
             with torch.no_grad():
                 self._rectified = bool((hooks.prefix(example)[0] >= 0).all())
+            told = layout_of_module(hooks.start.part)
         else:
-            self._by_graph(traced)
+            told = self._by_graph(traced, module)
+        self._layout = self._found_layout(told, example)
         if example is not None:
             self._check(module, example)
 
-    def _by_graph(self, traced: graph_cut.Trace) -> None:
+    def _found_layout(self, told: Layout | None, example: Tensor | None) -> Layout:
+        """The layout of the layer's own activations, which has to be without class tokens.
+
+        Raises:
+            LayerError: it is not known, or it has class tokens.
+        """
+        layout = told
+        if example is not None:
+            with torch.no_grad(), shapes_explained(self.split.network, example):
+                own = self._own(example)[0]
+            try:
+                layout = layout_of(lambda images: self._own(images)[0], example, own, told)
+            except LayerError as error:
+                raise LayerError(
+                    f"values cannot be put into layer {self.layer!r}: it gives {list(own.shape)}, and it is not known "
+                    f"which axes are positions: {error}"
+                ) from error
+        if layout is None or (layout.kind == "tokens" and layout.grid == (0, 0)):
+            raise LayerError(f"which axes of layer {self.layer!r} are positions has to be measured: give an example")
+        if layout.class_tokens:
+            raise LayerError(needs_class_tokens(self.layer, layout))
+        return layout
+
+    def _by_graph(self, traced: graph_cut.Trace, module: nn.Module) -> Layout | None:
+        """Cut the graph, and see which layout the layer's modules tell."""
         if self.layer.partition(":")[0] not in traced.calls:
             raise LayerError(unknown_name("layer", self.layer, [name for name, _ in traced.names()]))
         node = graph_cut.find(traced, self.layer)
@@ -115,7 +143,7 @@ class Injection:
         if end not in graph_cut.descendants(node):
             raise unreached(self.layer, self.split.layer)
         cut = graph_cut.cut_at(traced, node, end)
-        if any(is_size(value) or is_arithmetic(value) for value in cut.around):
+        if cut.image_sizes or any(is_size(value) or is_arithmetic(value) for value in cut.around):
             raise LayerError(
                 f"values cannot be put into layer {self.layer!r}: a number that depends on the image's size goes "
                 "around it; choose the output of a whole block"
@@ -123,6 +151,7 @@ class Injection:
         self._prefix = graph_cut.prefix_graph(traced, cut)
         self._between = graph_cut.suffix_graph(traced, cut)
         self._rectified = graph_cut.is_rectified(node, traced.targets)
+        return known_layouts(traced, dict(module.named_modules(remove_duplicate=False))).get(node)
 
     def _check(self, module: nn.Module, example: Tensor) -> None:
         """Refuse a layer without positions, and one whose own values do not give the activations of the later one."""
@@ -141,12 +170,17 @@ class Injection:
 
     def prefix(self, images: Tensor) -> tuple[Tensor, ...]:
         """``v`` ``[N, C, h, w]`` of normalised images ``[N, 3, H, W]``, then the tensors of ``r``."""
+        values, *around = self._own(images)
+        return (self._layout.maps(values), *around)
+
+    def _own(self, images: Tensor) -> tuple[Tensor, ...]:
+        """The same with the layer's own activations."""
         given = self._prefix(images)
         return given if isinstance(given, tuple) else (given,)
 
     def between(self, values: Tensor, *around: Tensor) -> Tensor:
         """``a`` ``[N, C', h', w']`` at the later layer, from ``v`` and ``r``, which are not changed."""
-        return self._between(values, *around)
+        return self.split.layout.maps(self._between(self._layout.own(values), *around))
 
     def suffix(self, values: Tensor, *around: Tensor) -> Tensor:
         """Logits ``[N, n_classes]`` of ``v`` and ``r``."""

@@ -8,15 +8,25 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from conceptrast.models.layouts import Layout
 from conceptrast.models.opening import architecture_of, family_of, preprocess_of
 from conceptrast.models.split import SplitModel
 
 
 class LayerShape(NamedTuple):
-    """Shape of a layer's activations for one image, and whether they cannot be negative."""
+    """What is known of a layer before anything is computed.
+
+    Attributes:
+        shape: of its maps for one image, ``(C, h, w)`` if it has positions.
+        rectified: whether its activations cannot be negative.
+        layout: of its own activations.
+        reads_positions: whether the logits depend on its maps.
+    """
 
     shape: tuple[int, ...]
     rectified: bool
+    layout: Layout
+    reads_positions: bool
 
 
 def layer_shape(entry: Mapping[str, Any], layer: str) -> LayerShape:
@@ -27,16 +37,18 @@ def layer_shape(entry: Mapping[str, Any], layer: str) -> LayerShape:
         layer: name of the layer.
 
     Raises:
-        LayerError: the network cannot be cut there.
+        LayerError: the network cannot be cut there, or the layer's layout is not known.
 
     Example:
-        >>> layer_shape({"architecture": "resnet10"}, "layer3")
-        LayerShape(shape=(128, 6, 6), rectified=True)
+        >>> layer = layer_shape({"architecture": "resnet10"}, "layer3")
+        >>> layer.shape, layer.rectified, str(layer.layout), layer.reads_positions
+        ((128, 6, 6), True, 'channels first', True)
     """
     module, image = untrained(entry)
     split = SplitModel(module, layer, image)
     with torch.no_grad():
-        return LayerShape(tuple(split.prefix(image).shape[1:]), split.rectified)
+        shape = tuple(split.prefix(image).shape[1:])
+    return LayerShape(shape, split.rectified, split.layout, split.reads_positions)
 
 
 def untrained(entry: Mapping[str, Any]) -> tuple[nn.Module, Tensor]:

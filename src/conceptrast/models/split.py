@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, fx, nn
 
-from conceptrast.base.errors import LayerError, ModelError
+from conceptrast.base.errors import LayerError, ModelError, ShapeError
 from conceptrast.models import graph_cut
 from conceptrast.models.folding import fold_batch_norms
 from conceptrast.models.fusing import fuse_convolutions
+from conceptrast.models.graph_layouts import known_layouts, layout_of_module
 from conceptrast.models.hook_cut import HookCut
+from conceptrast.models.layouts import Layout, layout_of, needs_class_tokens
 from conceptrast.models.model import shapes_explained
 
 if TYPE_CHECKING:
@@ -36,24 +38,31 @@ class SplitModel:
     The network is traced with ``torch.fx`` and its graph is cut at the layer's output. A layer is a module's name
     (``layer3.5``). If a module is called several times, its name means the last call, and ``name:0`` means the first.
     The parts share the model's weights; the model itself is neither changed nor hooked. A batch size that crosses the
-    cut is taken from the activations. The caller decides whether gradients flow.
+    cut is taken from the activations; an image's height or width that crosses it is that of the example, and other
+    images are refused. The caller decides whether gradients flow.
 
     If a network cannot be traced, it is cut by a forward hook and a warning is logged. This is slower, because the
     suffix then runs the whole network on a blank image.
+
+    Activations are maps ``[N, C, h, w]``, whatever the layer's own layout is: the prefix turns channels-last
+    activations and tokens into maps, and the suffix turns maps back. The layout is known from the modules, or measured
+    by moving a spot in a picture (:func:`~conceptrast.models.layouts.measured`). Class tokens are left out of the maps.
+    The suffix needs them, so such a layer has a suffix only in :attr:`complete`.
 
     Args:
         model: :class:`~conceptrast.models.model.Model` or a bare module, in evaluation mode.
         layer: name of the layer.
         example: ``[N, C, H, W]`` normalised images; on them, the two halves are compared with the whole network. A
-            ``Model`` knows its size and needs no example. A bare module without an example is not checked.
+            ``Model`` knows its size and needs no example. A bare module without an example is not checked, and a layout
+            that has to be measured is measured with the first images that the prefix sees.
 
     Attributes:
         layer: name of the layer.
         network: the whole network, as it was given.
 
     Raises:
-        LayerError: there is no such layer, or another tensor goes around it; the message names the nearest layers
-            that can be cut.
+        LayerError: there is no such layer, or another tensor goes around it, or its layout is not known; the message
+            names the nearest layers that can be cut.
         ShapeError: the example has another number of channels than the network takes, or is too small for it.
         ModelError: the model is in training mode, or it cannot be traced and there is no example for a hook.
 
@@ -67,39 +76,51 @@ class SplitModel:
 
     def __init__(self, model: Model | nn.Module, layer: str, example: Tensor | None = None) -> None:
         module = model if isinstance(model, nn.Module) else model.module
-        _refuse_training(module)
+        refuse_training(module)
         if example is None and not isinstance(model, nn.Module):
             example = noise_for(model.preprocess, module)
         self.layer = layer
         self.network = module
         self._prepared_for = ""
+        self._image_shape: tuple[int, ...] = ()
+        self._layout: Layout | None = None
+        self._reads_positions = True
+        self._with_class_tokens = False
+        self._complete: SplitModel | None = None
         try:
             traced = graph_cut.trace(module)
         except Exception as error:
             self._cut_by_hook(module, example, error)
         else:
-            self._cut_by_graph(traced)
+            self._cut_by_graph(traced, example)
+        # The layout, and whether the halves are the network.
+        if self._told is not None and self._told.kind != "tokens":
+            self._layout = self._told
         if example is not None:
             self._check(module, example)
 
-    def _cut_by_graph(self, traced: graph_cut.Trace) -> None:
+    def _cut_by_graph(self, traced: graph_cut.Trace, example: Tensor | None) -> None:
         cut = graph_cut.cut_at(traced, graph_cut.find(traced, self.layer))
-        if cut.around:
+        if cut.around or (cut.image_sizes and example is None):
             raise graph_cut.refusal(traced, self.layer, cut)
+        if cut.image_sizes and example is not None:
+            self._image_shape = tuple(example.shape[1:])
         self._prefix: Half = graph_cut.prefix_graph(traced, cut)
-        self._suffix: Half = graph_cut.suffix_graph(traced, cut)
+        self._suffix: Half = graph_cut.suffix_graph(traced, cut, self._image_shape)
         self._rectified = graph_cut.is_rectified(cut.node, traced.targets)
+        modules = dict(self.network.named_modules(remove_duplicate=False))
+        self._told = known_layouts(traced, modules).get(cut.node)
 
     def _cut_by_hook(self, module: nn.Module, example: Tensor | None, error: Exception) -> None:
         # A hook needs an image to run.
         if example is None:
             raise ModelError(
-                f"the network cannot be traced ({_first_line(error)}); give SplitModel an example image, so that it "
+                f"the network cannot be traced ({first_line(error)}); give SplitModel an example image, so that it "
                 "can be cut by a hook"
             ) from error
         LOGGER.warning(
             "the network cannot be traced (%s): cutting at %r by a hook, so every suffix pass runs the whole network",
-            _first_line(error),
+            first_line(error),
             self.layer,
         )
         # Both halves, and whether the layer is rectified.
@@ -107,32 +128,140 @@ class SplitModel:
             halves = HookCut(module, self.layer, example)
         self._prefix = halves.prefix
         self._suffix = halves.suffix
+        self._told = layout_of_module(halves.part)
         with torch.no_grad():
             self._rectified = bool((halves.prefix(example) >= 0).all())
 
     def _check(self, module: nn.Module, example: Tensor) -> None:
         with torch.no_grad(), shapes_explained(module, example):
             whole = module(example)
-            halves = self.suffix(self.prefix(example))
+            own = self._prefix(example)
+            self._refuse_first_axis(own, example)
+            halves = self._suffix(own)
         if whole.shape != halves.shape or not torch.allclose(whole, halves, rtol=1e-3, atol=1e-3 * _scale(whole)):
             raise LayerError(
                 f"cannot cut at layer {self.layer!r}: the two halves do not give the logits of the whole network, so "
                 "another tensor goes around the layer; choose the output of a whole block"
             )
+        if self._layout is None:
+            self._find_layout(own, example)
+
+    def _find_layout(self, own: Tensor, images: Tensor) -> None:
+        """Find the layout of the layer's own activations of some images, and whether anything reads its positions.
+
+        Raises:
+            LayerError: it cannot be found; the message says why, and names layers whose layout is known.
+        """
+        try:
+            layout = layout_of(self._prefix, images, own, self._told)
+        except LayerError as error:
+            raise self._unknown_layout(own, str(error)) from error
+        if layout.class_tokens:
+            self._reads_positions = self._do_patches_matter(own, layout.class_tokens)
+        self._layout = layout
+
+    def _refuse_first_axis(self, own: Tensor, images: Tensor) -> None:
+        """Refuse windows and other activations that are not counted by images: the suffix counts images by them."""
+        if own.ndim in (3, 4) and len(own) != len(images):
+            raise self._unknown_layout(own, f"its first axis is not that of the {len(images)} images")
+
+    def _unknown_layout(self, own: Tensor, reason: str) -> LayerError:
+        near = ", ".join(_known_near(self.network, self.layer)) or "none"
+        return LayerError(
+            f"layer {self.layer!r} gives {list(own.shape)}, and it is not known which axes are positions: {reason}; "
+            f"nearest layers whose layout is known: {near}"
+        )
+
+    def _do_patches_matter(self, own: Tensor, class_tokens: int) -> bool:
+        """Whether anything after the layer reads its patches: whatever does becomes NaN with them."""
+        spoilt = own.detach().clone()
+        spoilt[:, class_tokens:] = float("nan")
+        with torch.no_grad():
+            return bool(self._suffix(spoilt).isnan().any())
+
+    @property
+    def layout(self) -> Layout:
+        """The layout of the layer's own activations.
+
+        Raises:
+            LayerError: it has to be measured, and the network has seen no image so far.
+        """
+        if self._layout is None:
+            raise LayerError(
+                f"which axes of layer {self.layer!r} are positions has to be measured: give SplitModel an example image"
+            )
+        return self._layout
+
+    @property
+    def reads_positions(self) -> bool:
+        """Whether the logits depend on the maps. After its last attention block, a ViT reads only its class token."""
+        return self._reads_positions
+
+    @property
+    def complete(self) -> SplitModel:
+        """The same cut with class tokens: a layer that has some keeps its own activations ``[N, t + h w, C]``.
+
+        Other layers have maps here as well, and the object itself is returned. :meth:`patches` and :meth:`shifted` act
+        on the activations of both.
+
+        Example:
+            >>> split = SplitModel(nn.Sequential(nn.ReLU(), nn.Flatten()).eval(), "0")
+            >>> split.complete is split
+            True
+        """
+        if self._with_class_tokens or not self.layout.class_tokens:
+            return self
+        # Always the same object: activations are kept by it.
+        if self._complete is None:
+            self._complete = copy.copy(self)
+            self._complete._with_class_tokens = True
+        return self._complete
+
+    def patches(self, values: Tensor) -> Tensor:
+        """Maps ``[N, C, h, w]`` of values in the shape of this cut's activations: class tokens are left out."""
+        return self.layout.maps(values) if self._with_class_tokens else values
+
+    def class_tokens_of(self, activations: Tensor) -> Tensor | None:
+        """Class tokens ``[N, t, C]`` among activations of this cut; ``None`` if it leaves them out, or has none."""
+        return self.layout.class_tokens_of(activations) if self._with_class_tokens else None
+
+    def shifted(self, activations: Tensor, vectors: Tensor, positions: Tensor | None = None) -> Tensor:
+        """Activations of this cut with a vector added at positions of each; class tokens stay.
+
+        Args:
+            activations: ``[N, C, h, w]``, or as :attr:`complete` has them.
+            vectors: ``[N, C]``.
+            positions: ``[N, h, w]`` bool; all if ``None``.
+        """
+        change = vectors[:, :, None, None]
+        if positions is not None:
+            change = change * positions[:, None]
+        if not self._with_class_tokens:
+            return activations + change
+        change = change.expand(-1, -1, *self.layout.grid)
+        return activations + self.layout.own(change, torch.zeros_like(self.layout.class_tokens_of(activations)))
 
     def prefix(self, images: Tensor) -> Tensor:
         """Activations ``[N, C, h, w]`` of normalised ``images`` ``[N, 3, H, W]``, or ``[N, 1, H, W]`` in grey.
 
         Raises:
-            ShapeError: the network takes another number of channels, or larger images.
+            ShapeError: the network takes another number of channels, or larger images; or what comes after the layer
+                was made for the example's size.
         """
+        if self._image_shape and tuple(images.shape[1:]) != self._image_shape:
+            sizes = ("×".join(map(str, shape)) for shape in (self._image_shape, images.shape[1:]))
+            raise ShapeError("layer {!r} was cut for images of {}; these are {}".format(self.layer, *sizes))
         with shapes_explained(self.network, images):
-            return self._prefix(images)
+            own = self._prefix(images)
+            if self._layout is None:
+                self._refuse_first_axis(own, images)
+                self._find_layout(own, images)
+        return own if self._with_class_tokens else self.layout.maps(own)
 
     def prefix_copy(self) -> nn.Module:
-        """The prefix as a network of its own, from images to activations; it can be trained and saved.
+        """The prefix as a network of its own, from images to the layer's own activations; it can be trained and saved.
 
-        Its weights are copies that have the model's names.
+        Its weights are copies that have the model's names. :attr:`layout` makes maps of what it gives.
 
         Raises:
             ModelError: the network was cut by a hook, so its first layers have no network of their own.
@@ -146,9 +275,21 @@ class SplitModel:
             raise ModelError("the network cannot be traced, so its first layers cannot become a network of their own")
         return copy.deepcopy(self._prefix)
 
-    def suffix(self, activations: Tensor) -> Tensor:
-        """Logits ``[N, n_classes]`` of ``activations`` ``[N, C, h, w]``, which are not changed."""
-        return self._suffix(activations)
+    def suffix(self, activations: Tensor, class_tokens: Tensor | None = None) -> Tensor:
+        """Logits ``[N, n_classes]`` of ``activations`` ``[N, C, h, w]``, which are not changed.
+
+        Args:
+            activations: ``[N, C, h, w]``, or as :attr:`complete` has them.
+            class_tokens: ``[N, t, C]``, the class tokens that go with maps; for layers that have some.
+
+        Raises:
+            LayerError: the layer has class tokens, and they are not given.
+        """
+        if self._with_class_tokens:
+            return self._suffix(activations)
+        if self.layout.class_tokens and class_tokens is None:
+            raise LayerError(needs_class_tokens(self.layer, self.layout))
+        return self._suffix(self.layout.own(activations, class_tokens))
 
     def folded(self) -> SplitModel:
         """The same cut with batch norms folded into the convolutions before them: faster if there are many passes.
@@ -202,6 +343,7 @@ class SplitModel:
         other = copy.copy(self)
         other._prefix = prefix
         other._suffix = suffix
+        other._complete = None
         return other
 
     @property
@@ -213,115 +355,17 @@ class SplitModel:
         return f"SplitModel(layer={self.layer!r}, rectified={self.rectified})"
 
 
-def cuttable_layers(model: Model | nn.Module) -> list[str]:
-    """Names of all layers that ``model`` can be cut at, in the order of the network.
-
-    Args:
-        model: :class:`~conceptrast.models.model.Model` or a bare module, in evaluation mode.
-
-    Raises:
-        ModelError: the network cannot be traced, so that nothing is known about its layers.
-
-    Example:
-        >>> cuttable_layers(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).eval())
-        ['0', '1']
-    """
-    return graph_cut.cuttable_names(_traced(model))
-
-
-def _traced(model: Model | nn.Module) -> graph_cut.Trace:
-    """The graph of a network.
-
-    Raises:
-        ModelError: it cannot be traced.
-    """
-    module = model if isinstance(model, nn.Module) else model.module
-    _refuse_training(module)
+def _known_near(network: nn.Module, layer: str) -> list[str]:
+    """The three layers nearest to a layer that can be cut and whose modules tell the layout."""
     try:
-        return graph_cut.trace(module)
-    except Exception as error:
-        raise ModelError(f"the network cannot be traced ({_first_line(error)})") from error
-
-
-def layer_shapes(model: Model | nn.Module, example: Tensor | None = None) -> dict[str, tuple[int, ...]]:
-    """The layers that ``model`` can be cut at, from its output down, with the shapes of their outputs for one image.
-
-    If a place has several names, e.g. those of a block and of its last module, the shortest is listed.
-
-    Args:
-        model: :class:`~conceptrast.models.model.Model` or a bare module, in evaluation mode.
-        example: ``[N, C, H, W]`` normalised images; a ``Model`` knows its size and needs none.
-
-    Returns:
-        Shapes by name, without the axis of images: ``(C, h, w)`` if the layer has positions.
-
-    Raises:
-        ModelError: the network cannot be traced, so that nothing is known about its layers; or a bare module comes
-            without an example.
-
-    Example:
-        >>> network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
-        >>> layer_shapes(network, torch.zeros(1, 3, 8, 8))
-        {'3': (4,), '2': (4, 1, 1), '1': (4, 6, 6), '0': (4, 6, 6)}
-    """
-    if example is None:
-        if isinstance(model, nn.Module):
-            raise ModelError("a bare network has no size of its own: give an example image")
-        example = noise_for(model.preprocess, model.module)
-    traced = _traced(model)
-    network = fx.GraphModule(traced.targets, traced.graph)
-    network.training = False
-    shapes = _Shapes(network)
-    with torch.no_grad(), shapes_explained(model, example):
-        shapes.run(example)
-    return {name: shapes.by_node[node][1:] for name, node in graph_cut.places_from_output(traced).items()}
-
-
-class _Shapes(fx.Interpreter):
-    """Runs a graph and remembers the shape of every tensor in it."""
-
-    def __init__(self, module: fx.GraphModule) -> None:
-        super().__init__(module)
-        self.by_node: dict[fx.Node, tuple[int, ...]] = {}
-
-    def run_node(self, node: fx.Node) -> object:
-        """The node's value; its shape is kept."""
-        value = super().run_node(node)
-        if isinstance(value, Tensor):
-            self.by_node[node] = tuple(value.shape)
-        return value
-
-
-def last_spatial_layer(model: Model | nn.Module, example: Tensor | None = None) -> str:
-    """The last layer that still has positions. Usually one asks here where a model looks.
-
-    Args:
-        model: :class:`~conceptrast.models.model.Model` or a bare module, in evaluation mode.
-        example: ``[N, C, H, W]`` normalised images; a ``Model`` knows its size and needs none.
-
-    Raises:
-        LayerError: no layer that can be cut gives ``[N, C, h, w]`` with more than one position.
-        ModelError: the network cannot be traced, so that nothing is known about its layers; or a bare module comes
-            without an example.
-
-    Example:
-        >>> network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
-        >>> last_spatial_layer(network, torch.zeros(1, 3, 8, 8))
-        '1'
-    """
-    if example is None:
-        if isinstance(model, nn.Module):
-            raise ModelError("a bare network has no size of its own: name the layer, or give an example image")
-        example = noise_for(model.preprocess, model.module)
-    names = cuttable_layers(model)
-    for last in reversed(names):
-        with torch.no_grad():
-            shape = SplitModel(model, last, example).prefix(example).shape
-        if len(shape) == 4 and shape[2] * shape[3] > 1:
-            # The name of a module alone means its last call.
-            plain, _, call = last.partition(":")
-            return plain if call and f"{plain}:{int(call) + 1}" not in names else last
-    raise LayerError("no layer of the network gives activations with more than one position: there is nowhere to look")
+        traced = graph_cut.trace(network)
+        cut = graph_cut.find(traced, layer)
+    except Exception:  # a network that cannot be traced
+        return []
+    told = known_layouts(traced, dict(network.named_modules(remove_duplicate=False)))
+    order = {node: position for position, node in enumerate(traced.graph.nodes)}
+    places = {name: node for name, node in graph_cut.places_from_output(traced).items() if node in told}
+    return sorted(places, key=lambda name: abs(order[places[name]] - order[cut]))[:3]
 
 
 def _folded(half: Half) -> Half:
@@ -335,7 +379,12 @@ def _fused(half: Half, precision: str) -> Half:
     return half if fused is None else fused
 
 
-def _refuse_training(module: nn.Module) -> None:
+def refuse_training(module: nn.Module) -> None:
+    """Refuse a network of which some part is in training mode.
+
+    Raises:
+        ModelError: the message names the part.
+    """
     training = next((name or "the model" for name, part in module.named_modules() if part.training), None)
     if training is not None:
         raise ModelError(
@@ -354,5 +403,11 @@ def _scale(values: Tensor) -> float:
     return max(1e-6, float(values.abs().max()))
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """The first line of an error's message, or its kind if it has none.
+
+    Example:
+        >>> first_line(ValueError("no\\nreally not")), first_line(KeyError())
+        ('no', 'KeyError')
+    """
     return str(error).partition("\n")[0] or type(error).__name__

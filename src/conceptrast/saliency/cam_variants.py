@@ -79,10 +79,11 @@ class AblationCAM(pytorch_grad_cam.AblationCAM):
         """``w`` ``[N, C]`` of ``input_tensor``, the activations."""
         weights = []
         with torch.no_grad():
-            for picture, target in zip(input_tensor, targets, strict=True):
-                score = target(self.model.suffix(picture[None])[0])
+            for image, (picture, target) in enumerate(zip(input_tensor, targets, strict=True)):
+                score = target(self.model.suffix(picture[None], image)[0])
                 batches = torch.arange(len(picture), device=picture.device).split(_BATCH)
-                without = torch.cat([target(self.model.suffix(_without(picture, channels))) for channels in batches])
+                lower = (self.model.suffix(_without(picture, channels), image) for channels in batches)
+                without = torch.cat([target(logits) for logits in lower])
                 weights.append((score - without) / score)
         return torch.stack(weights).cpu().numpy()
 
@@ -123,7 +124,7 @@ class ScoreCAM(pytorch_grad_cam.ScoreCAM):
         with torch.no_grad():
             for image, channels, target in zip(self.model.images, input_tensor, targets, strict=True):
                 masked = (image * _masks(batch, image) for batch in channels.split(_BATCH))
-                scores = [target(self.model.suffix(self.model.prefix(pictures))) for pictures in masked]
+                scores = [target(self.model.whole(pictures)) for pictures in masked]
                 weights.append(torch.cat(scores).softmax(0))
         return torch.stack(weights).cpu().numpy()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from conceptrast.models.layouts import CHANNELS_FIRST
 from conceptrast.models.split import SplitModel
 
 
@@ -22,26 +23,42 @@ class CutNetwork(nn.Module):
     Args:
         split: the network, cut at the layer.
         images: ``[N, C, H, W]`` normalised, on the network's device, for methods that change pictures.
-
-    Attributes:
-        prefix: from images to activations, without the hook.
-        suffix: from activations to logits, without the hook, which would keep every activation that it sees.
+        class_tokens: ``[N, t, C]`` of the images, if the layer has class tokens: they stay as they are.
 
     Example:
         >>> network = nn.Sequential(nn.AvgPool2d(2), nn.ReLU(), nn.Flatten()).eval()
         >>> cut = CutNetwork(SplitModel(network, "0"), torch.ones(1, 3, 2, 2))
-        >>> cut(torch.full((1, 3, 1, 1), 5.0)), cut.suffix(cut.prefix(cut.images))
+        >>> cut(torch.full((1, 3, 1, 1), 5.0)), cut.whole(cut.images)
         (tensor([[5., 5., 5.]]), tensor([[1., 1., 1.]]))
     """
 
-    def __init__(self, split: SplitModel, images: Tensor) -> None:
+    def __init__(self, split: SplitModel, images: Tensor, class_tokens: Tensor | None = None) -> None:
         super().__init__()
         self.cut = nn.Identity()
         self.images = images
         self.device = nn.Parameter(torch.empty(0, device=images.device), requires_grad=False)
-        self.prefix = split.prefix
-        self.suffix = split.suffix
+        self.split = split
+        self.class_tokens = class_tokens
 
     def forward(self, activations: Tensor) -> Tensor:
-        """Logits ``[N, n_classes]`` of ``activations`` ``[N, C, h, w]``."""
-        return self.suffix(self.cut(activations))
+        """Logits ``[N, n_classes]`` of ``activations`` ``[N, C, h, w]`` of the images."""
+        activations = self.cut(activations)
+        if self.split.layout != CHANNELS_FIRST:
+            # Their gradient would be a view, and the package detaches it in place.
+            activations = activations * 1
+        return self.split.suffix(activations, self.class_tokens)
+
+    def suffix(self, activations: Tensor, image: int) -> Tensor:
+        """Logits of ``activations`` ``[n, C, h, w]``, all made from those of one image.
+
+        The hook is left out, because it would keep every activation that it sees.
+        """
+        tokens = self.class_tokens
+        return self.split.suffix(
+            activations, None if tokens is None else tokens[image].expand(len(activations), -1, -1)
+        )
+
+    def whole(self, images: Tensor) -> Tensor:
+        """Logits of images ``[n, C, H, W]``, without the hook."""
+        split = self.split.complete
+        return split.suffix(split.prefix(images))

@@ -17,9 +17,9 @@ from conceptrast.base.errors import LayerError, ModelError
 from conceptrast.base.registry import resolve
 from conceptrast.base.streams import LibrarySeed, library_seed
 from conceptrast.base.torchvision_ops import torchvision  # noqa: F401 - has to come before the grad-cam package
-from conceptrast.models.activations import refuse_nowhere_to_look
+from conceptrast.models.activations import refuse_nowhere_to_look, refuse_unread_positions
 from conceptrast.models.split import SplitModel
-from conceptrast.saliency import METHODS
+from conceptrast.saliency import CLASS_BLIND, METHODS
 from conceptrast.saliency.cut_network import CutNetwork
 from conceptrast.saliency.targets import Target, refuse_targets
 
@@ -33,7 +33,8 @@ def class_activation_maps(
               w_{nc} = \frac{1}{h w} \sum_p \frac{\partial s_n}{\partial a_{ncp}}
 
     These weights are Grad-CAM's; other methods have other weights. The prefix runs once and records no gradients. The
-    method runs only on the suffix, so every layer that can be cut will do. The exception is ``score_cam``: it needs
+    method runs only on the suffix, so every layer that can be cut will do. Class tokens have no place in the map; they
+    stay those of the image. The exception is ``score_cam``: it needs
     masked pictures and runs the whole network for every channel. Network and images stay as they were, and no gradient
     reaches the weights.
 
@@ -53,7 +54,8 @@ def class_activation_maps(
     Raises:
         ConfigError: there is no such method, or the network has no such class.
         ShapeError: there are not as many targets as images, or the images do not fit the first convolution.
-        LayerError: the layer has no positions or only one, or all its activations are zero for an image.
+        LayerError: the layer has no positions or only one, or the logits do not depend on them, or all its activations
+            are zero for an image.
         ModelError: a logit or a map is not finite.
 
     Source: Selvaraju et al. 2017, arXiv 1610.02391, equations 1 and 2; the package, jacobgil/pytorch-grad-cam, has the
@@ -102,13 +104,17 @@ def maps_by_method(
         # What all methods start from.
         with torch.no_grad():
             # The copy may record gradients, even if the caller is in inference mode.
-            activations = split.prefix(images).clone()
+            complete = split.complete.prefix(images).clone()
+            activations = split.complete.patches(complete)
+            class_tokens = split.complete.class_tokens_of(complete)
             _refuse_activations(activations, split.layer)
-            logits = split.suffix(activations)
+            if not CLASS_BLIND.issuperset(methods):
+                refuse_unread_positions(split)
+            logits = split.complete.suffix(complete)
         refuse_targets(targets, len(images), logits.shape[-1])
         _refuse_not_finite(logits.isfinite().all(1).cpu().numpy(), "logits that are")
         scores = [_positive(target, image_logits) for target, image_logits in zip(targets, logits, strict=True)]
-        network = CutNetwork(split, images)
+        network = CutNetwork(split, images, class_tokens)
         # The maps of each method.
         maps = {}
         for method, kind in kinds.items():

@@ -89,7 +89,7 @@ def parameter_randomisation(
 
     # The maps of a copy that becomes random, stage by stage.
     network = copy.deepcopy(trained.network)
-    split = SplitModel(network, layer)
+    split = SplitModel(network, layer, images[:1])
     rows = []
     what = f"maps of {counted(len(images), 'pictures')} with random weights"
     for number, stage in enumerate(progress(groups, what, len(groups), "stages"), start=1):

@@ -9,8 +9,10 @@ from typing import Any
 
 from conceptrast.base.errors import ConceptrastError, ConfigError, LayerError
 from conceptrast.base.registry import implementation
+from conceptrast.models.activations import unread_positions
 from conceptrast.models.inference import default_device
 from conceptrast.models.layer_shape import layer_shape
+from conceptrast.models.layouts import CHANNELS_FIRST, VECTORS
 from conceptrast.steps.runner import LOGGER, run
 
 
@@ -29,7 +31,7 @@ def main(settings: dict[str, Any]) -> None:
         where = due["where"]
         # Its layer
         try:
-            shape = _shape(model, entry["layer"], where) if "layer" in entry else ()
+            shape = _shape(model, entry, where) if "layer" in entry else ()
         except ConceptrastError as error:
             raise LayerError(f"'{where}': {error}") from error
         # The checks of its analyses
@@ -42,11 +44,20 @@ def main(settings: dict[str, Any]) -> None:
             raise ConfigError(f"'{where}': {error}") from error
 
 
-def _shape(model: dict[str, Any], layer: str, where: str) -> tuple[int, ...]:
-    """Shape of a layer's activations for one image; it is logged, too."""
+def _shape(model: dict[str, Any], entry: dict[str, Any], where: str) -> tuple[int, ...]:
+    """Shape of a layer's maps for one image; it is logged, too.
+
+    Raises:
+        LayerError: the model cannot be cut there, or the entry asks what such a layer cannot answer.
+    """
+    layer = entry["layer"]
     activations = layer_shape(model, layer)
+    if not activations.reads_positions and where.partition(".")[0] in {"studies", "saliency"}:
+        raise LayerError(unread_positions(layer))
     sizes = "×".join(str(size) for size in activations.shape)
     values = "" if activations.rectified else ", negative values included"
+    if activations.layout not in (CHANNELS_FIRST, VECTORS):
+        values += f" (its own layout: {activations.layout})"
     LOGGER.info(f"{where}: {layer} gives {sizes}{values}")
     return activations.shape
 

@@ -12,7 +12,8 @@ from conceptrast.concepts.attributed_images import by_class, read_attributions
 from conceptrast.concepts.class_factorization import factorize_classes, nearest_rectified
 from conceptrast.concepts.recipes import factors_in_use
 from conceptrast.models.activations import activations_of
-from conceptrast.models.split import SplitModel, cuttable_layers
+from conceptrast.models.layers import cuttable_layers, rectified_layers
+from conceptrast.models.split import SplitModel
 from conceptrast.steps.opening import PictureInputs, open_pictures
 from conceptrast.steps.runner import run
 
@@ -50,7 +51,7 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
             solver=settings["solver"],
         )
     except LayerError as error:
-        nearest = nearest_rectified(lambda name: SplitModel(model, name), split.layer, cuttable_layers(model))
+        nearest = nearest_rectified(split.layer, cuttable_layers(model), rectified_layers(model))
         hint = f"; the nearest such layer is {nearest!r}" if nearest else ""
         raise LayerError(f"layer {split.layer}: {error}{hint}") from error
     write_arrays(outputs.components, arrays)

@@ -53,7 +53,7 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     }
     images = np.concatenate([*chosen.values(), np.empty(0, np.int64)]).astype(np.int64)
     targets = np.repeat(list(chosen), [len(ids) for ids in chosen.values()])
-    batches = activations_of(pictures.model, split, pictures.of(images, "taking out"), settings["precision"])
+    batches = activations_of(pictures.model, split.complete, pictures.of(images, "taking out"), settings["precision"])
     # Without their components
     removals = study_removals(
         ((target, chosen[target], activations) for target, activations, _ in by_class(batches, targets)),

@@ -54,7 +54,7 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     drawn = {first: drawn_images(images[first], first, most, seed) for first, _ in pairs}
     # Their activations, class by class
     split = SplitModel(pictures.model, settings["layer"]).for_inference(settings["precision"])
-    stream = class_activations(pictures, split, drawn, settings["precision"], what="")
+    stream = class_activations(pictures, split.complete, drawn, settings["precision"], what="")
     device = device_of(pictures.model)
     options = ShiftOptions(
         offsets=settings["offsets"],

@@ -93,7 +93,7 @@ def _activations(
     model = pictures.model
     crop = crop_of(settings["shortcut"]["crop"]).pixels()
     box = corner_box(crop.shape[:2], model.preprocess.size, settings["shortcut"]["corner"])
-    split = SplitModel(model, settings["layer"])
+    split = SplitModel(model, settings["layer"]).complete
     activations = []
     predicted = []
     for ids, views in pictures.of(images, "pasting" if paste else "looking"):
@@ -101,7 +101,7 @@ def _activations(
         with autocast(settings["precision"], device_of(model)):
             values = split.prefix(network_input(model, seen))
             logits = split.suffix(values)
-        activations.append(values.float().cpu().numpy())
+        activations.append(split.patches(values).float().cpu().numpy())
         predicted.append(logits.float().argmax(dim=1).cpu().numpy())
     return np.concatenate(activations), np.concatenate(predicted)
 

@@ -156,6 +156,16 @@ def test_layers_are_printed_from_the_output_down_with_shapes(capsys) -> None:
     assert len({name for name, _ in rows}) == len(rows)
 
 
+def test_layers_say_their_own_layout_where_it_is_not_channels_first(capsys) -> None:
+    main(["layers", "--model", "swin_t", "--input-size", "64"])
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert "features.5.5" not in {line.split()[0] for line in lines}  # the block's name is shorter
+    assert [line.split(maxsplit=2)[1:] for line in lines if line.startswith(("permute ", "features.5 "))] == [
+        ["768×2×2"],
+        ["384×4×4", "(channels last)"],
+    ]
+
+
 def test_the_version_is_said(capsys) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["--version"])

@@ -13,7 +13,7 @@ from conceptrast.concepts.attributed_images import by_class, read_attributions
 from conceptrast.concepts.class_factorization import class_weights, factorize_classes, nearest_rectified, weighted_rows
 from conceptrast.concepts.nmf import nmf, reconstruction_error
 from conceptrast.concepts.recipes import Factors
-from conceptrast.models.split import SplitModel
+from conceptrast.models.layers import rectified_layers
 
 
 @pytest.fixture
@@ -134,5 +134,6 @@ def test_shards_do_not_matter(tmp_path: Path) -> None:
 def test_nearest_layer_after_an_activation_is_named() -> None:
     network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(), nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4), nn.ReLU()).eval()
     layers = ["0", "1", "2", "3", "4"]
-    assert nearest_rectified(lambda name: SplitModel(network, name), "3", layers) == "4"
-    assert nearest_rectified(lambda name: SplitModel(network, name), "2", layers) == "1"
+    assert rectified_layers(network) == ["1", "4"]
+    assert nearest_rectified("3", layers, rectified_layers(network)) == "4"
+    assert nearest_rectified("2", layers, rectified_layers(network)) == "1"

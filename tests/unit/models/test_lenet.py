@@ -12,8 +12,9 @@ from torch.nn.functional import conv2d, linear, max_pool2d
 from conceptrast.base.errors import ConfigError
 from conceptrast.data.dataset import open_dataset
 from conceptrast.data.packaged import handwritten_digits
+from conceptrast.models.layers import cuttable_layers
 from conceptrast.models.opening import load_model
-from conceptrast.models.split import SplitModel, cuttable_layers
+from conceptrast.models.split import SplitModel
 from conceptrast.models.training import TrainOptions, train
 from conceptrast.models.training_pictures import TrainingPictures
 from conceptrast.models.weights import write_state

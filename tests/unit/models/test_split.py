@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from conceptrast.base.errors import LayerError, ModelError
 from conceptrast.base.torchvision_ops import torchvision
+from conceptrast.models.layers import cuttable_layers, last_spatial_layer
 from conceptrast.models.model import Model, Preprocess
-from conceptrast.models.split import SplitModel, cuttable_layers, last_spatial_layer
+from conceptrast.models.split import SplitModel
 
 CUTS = {
     "resnet18": {"layer3.1": True, "layer4.1": True},

@@ -131,3 +131,26 @@ def test_layers_of_counterfactuals_that_cannot_be_are_refused_before_the_run(
 ) -> None:
     with pytest.raises(LayerError, match=f"'studies.mine': .*{words}"):
         check_counterfactuals(**changed)
+
+
+def test_layers_of_tokens_are_checked_before_a_run(caplog):
+    def due(section: str, layer: str, **keys: Any) -> dict[str, Any]:
+        entry = {"model": "vit", "layer": layer, **keys}
+        models = {"vit": {"architecture": "vit_b_16", "input_size": 32}}
+        functions = [analyses()["counterfactual"].check] if "counterfactual" in keys else []
+        return {"models": models, "checks": [{"where": f"{section}.one", "entry": entry, "functions": functions}]}
+
+    block = "encoder.layers.encoder_layer_10"
+    with caplog.at_level("INFO"):
+        check_layers.main(due("studies", block))
+    assert f"{block} gives 768×2×2, negative values included (its own layout: tokens, 1 class token)" in caplog.text
+    with pytest.raises(LayerError, match=r"'studies.one': .*needs the class token beside the maps"):
+        check_layers.main(due("studies", block, counterfactual=[["a", "b"]]))
+    with pytest.raises(LayerError, match=rf"'studies.one': layer '{block}', decode 'conv_proj': .* do not reach"):
+        check_layers.main(due("studies", block, counterfactual=[["a", "b"]], decode="conv_proj"))
+    check_layers.main(due("studies", "conv_proj", counterfactual=[["a", "b"]]))
+    # After the last block only the class token is read: nothing to attribute, but something to factorize.
+    for section in ("studies", "saliency"):
+        with pytest.raises(LayerError, match=rf"'{section}.one': layer 'encoder': .*reads only its class token"):
+            check_layers.main(due(section, "encoder"))
+    check_layers.main(due("dff", "encoder"))
