@@ -317,7 +317,8 @@ def counterfactuals(run: str) -> str:
                 "change in the digit's cell": f"{100 * picture['inside']:.0f} %",
             }
         )
-    return markdown(pd.DataFrame(rows))
+    columns = pd.DataFrame(rows)
+    return markdown(columns if ways["inside"].notna().any() else columns.drop(columns="change in the digit's cell"))
 
 
 def concept_reading(run: str) -> str:
@@ -754,6 +755,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "shortcut-attack": lambda: attacks("default"),
     "decoder": lambda: decoders("default"),
     "counterfactual": lambda: counterfactuals("default"),
+    "counterfactual-photographs": lambda: counterfactuals("imagenette-counterfactual"),
+    "decoder-photographs": lambda: decoders("imagenette-counterfactual"),
     "concept_reading": lambda: concept_reading("default"),
     "ace": lambda: superpixels("default"),
     "confusion": lambda: accuracies("default"),
