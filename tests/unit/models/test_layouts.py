@@ -79,8 +79,8 @@ def test_a_layout_that_no_module_tells_is_measured(change: Callable[[Tensor], Te
     assert split.layout == layout
     maps = split.prefix(images())
     assert maps.shape == (2, 3, 4, 4)
-    own = change(nn.functional.avg_pool2d(images(), 8))
-    torch.testing.assert_close(split.layout.own(maps, split.layout.class_tokens_of(own)), own)
+    output = change(nn.functional.avg_pool2d(images(), 8))
+    torch.testing.assert_close(split.layout.output(maps, split.layout.class_tokens_of(output)), output)
 
 
 @pytest.mark.parametrize(
@@ -118,6 +118,8 @@ def test_without_an_example_a_layout_is_measured_with_the_first_images() -> None
         split.suffix(torch.zeros(1, 3, 4, 4))
     maps = split.prefix(images())
     assert (maps.shape, split.layout) == ((2, 3, 4, 4), CHANNELS_LAST)
+    unseen = SplitModel(split.network, "change")
+    assert class_activation_maps(unseen, images(), [Target(0)] * 2).shape == (2, SIDE, SIDE)
     torch.testing.assert_close(split.suffix(maps), split.network(images()))
 
 
@@ -170,13 +172,13 @@ def test_class_tokens_are_left_out_of_maps_and_kept_for_the_suffix() -> None:
 def test_attribution_is_complete_with_the_class_token_and_maps_leave_it_out(method: str) -> None:
     split = SplitModel(ClassTokenNetwork().eval(), "first", images())
     x = images()
-    found = smooth_attribution(split, x, 1, method, samples=0, baseline=0.0)
-    assert found.gap.max() < 1e-5
+    attribution = smooth_attribution(split, x, 1, method, samples=0, baseline=0.0)
+    assert attribution.gap.max() < 1e-5
     # Half of the logit, 2 · mean colour, comes through the patches; the other half through the class token.
     logit = split.network(x)[:, 1]
-    torch.testing.assert_close(3 * found.raw.sum((1, 2)), logit / 2)
-    torch.testing.assert_close(3 * found.raw, split.prefix(x)[:, 1] / PATCHES)
-    torch.testing.assert_close(found.multiplier, torch.tensor([[0, 1 / PATCHES, 0]] * 2))
+    torch.testing.assert_close(3 * attribution.raw.sum((1, 2)), logit / 2)
+    torch.testing.assert_close(3 * attribution.raw, split.prefix(x)[:, 1] / PATCHES)
+    torch.testing.assert_close(attribution.multiplier, torch.tensor([[0, 1 / PATCHES, 0]] * 2))
 
 
 def test_a_layer_of_which_only_the_class_token_is_read_is_refused() -> None:
@@ -308,7 +310,7 @@ def test_layers_of_torchvision_are_cut_attributed_and_explained(name: str) -> No
             maps = split.prefix(x)
             torch.testing.assert_close(split.complete.suffix(split.complete.prefix(x)), whole)
         assert split.layout == layout
-        assert any(found == (tuple(maps.shape[1:]), layout) for found in listed.values())
+        assert (tuple(maps.shape[1:]), layout) in listed.values()
         assert maps.shape[2] == maps.shape[3]
     # Attributed and explained at the default layer
     assert last_spatial_layer(module, x) == layer
