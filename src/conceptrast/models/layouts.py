@@ -306,8 +306,7 @@ def _follows(change: Tensor, places: Tensor) -> bool:
         centre = (profile * torch.arange(profile.shape[1]).to(profile)).sum(1)
         if bool(centre.std() == 0):
             return False
-        with_rows, with_columns = (float(torch.corrcoef(torch.stack([centre, place]))[0, 1]) for place in places.T)
-        output, other = (with_rows, with_columns) if axis == 0 else (with_columns, with_rows)
-        if output < FOLLOWS or abs(other) > IGNORES:
+        correlations = [float(torch.corrcoef(torch.stack([centre, place]))[0, 1]) for place in places.T]
+        if correlations[axis] < FOLLOWS or abs(correlations[1 - axis]) > IGNORES:
             return False
     return True

@@ -19,7 +19,7 @@ from conceptrast.concepts.recipes import Factors
 from conceptrast.contrast.shift import ShiftOptions, shifted_probabilities
 from conceptrast.dff.factorization import deep_feature_factorization
 from conceptrast.models.layers import last_spatial_layer, layer_maps
-from conceptrast.models.layouts import CHANNELS_FIRST, CHANNELS_LAST, Layout, measured, spots
+from conceptrast.models.layouts import CHANNELS_FIRST, CHANNELS_LAST, Layout
 from conceptrast.models.split import SplitModel
 from conceptrast.saliency.grad_cam import class_activation_maps
 from conceptrast.saliency.targets import Target
@@ -133,15 +133,6 @@ def test_a_network_that_cannot_be_traced_is_measured_as_well(caplog: pytest.LogC
     assert "cannot be traced" in caplog.text
     assert split.layout == CHANNELS_LAST
     torch.testing.assert_close(split.suffix(split.prefix(images())), split.network(images()))
-
-
-def test_two_readings_that_both_follow_the_spot_are_refused() -> None:
-    pictures, places = spots((4, 4), 2, torch.zeros(()))
-    # Axes (a, b, c) of which a and c follow the rows, and b the columns.
-    rows = torch.einsum("pchw,ph->pchw", pictures, pictures.mean((1, 3)))
-    twice = torch.stack([rows.mean(1).transpose(1, 2)] * 4, dim=-1)
-    with pytest.raises(LayerError):
-        measured(twice, places, (4, 4))
 
 
 # Class tokens, by hand
