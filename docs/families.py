@@ -79,7 +79,7 @@ def rows_of(family: str, name: str) -> Iterator[dict[str, str]]:
     head = {"family": family, "member": name}
     try:
         default = last_spatial_layer(model)
-        shapes = {layer: found.shape for layer, found in layer_maps(model).items() if _positions(found.shape) > 1}
+        shapes = {layer: maps.shape for layer, maps in layer_maps(model).items() if _positions(maps.shape) > 1}
     except ConceptrastError as error:
         yield head | {"components": f"no: {error}"}
         return

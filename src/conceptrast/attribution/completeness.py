@@ -95,5 +95,6 @@ def warn_if_incomplete(gap: Tensor, method: str, layer: str) -> None:
     median = float(gap.median()) if len(gap) else 0.0
     if median > TOLERATED_GAP:
         extent = f"{100 * median:.1f} % off the change of the logit for half of {len(gap)} images"
-        better = "" if method == "integrated_gradients" else "; integrated_gradients may leave less"
-        LOGGER.warning("%s at layer %r leaves a gap: its sum is %s%s", method, layer, extent, better)
+        if method != "integrated_gradients":
+            extent += "; integrated_gradients may leave less"
+        LOGGER.warning("%s at layer %r leaves a gap: its sum is %s", method, layer, extent)

@@ -24,5 +24,5 @@ def run(options: argparse.Namespace) -> None:
     print(f"{model.name}: layers that can be cut, from the output down, with channels×height×width")
     for name, (shape, layout) in maps.items():
         # Channels first is what everyone expects.
-        own = "" if layout in (CHANNELS_FIRST, VECTORS) else f"  ({layout})"
-        print(f"  {name:<{width}}  {'×'.join(map(str, shape))}{own}")
+        output = "" if layout in (CHANNELS_FIRST, VECTORS) else f"  ({layout})"
+        print(f"  {name:<{width}}  {'×'.join(map(str, shape))}{output}")

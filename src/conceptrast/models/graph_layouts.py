@@ -65,8 +65,8 @@ def known_layouts(traced: Trace, modules: Mapping[str, nn.Module]) -> dict[fx.No
         >>> from conceptrast.models.graph_trace import trace
         >>> network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(), nn.Flatten(2))
         >>> layouts = known_layouts(trace(network), dict(network.named_modules()))
-        >>> {node.name: str(layout) for node, layout in layouts.items()}
-        {'input': 'channels first', '_0': 'channels first', '_1': 'channels first'}
+        >>> {str(node.target): str(layout) for node, layout in layouts.items() if node.op == "call_module"}
+        {'0': 'channels first', '1': 'channels first'}
     """
     blocks = {
         node: BLOCKS[_full_name(modules[name])]

@@ -49,8 +49,10 @@ def is_batch_size(node: fx.Node) -> bool:
 
 
 def is_image_size(node: fx.Node, image: fx.Node) -> bool:
-    """Whether the node reads sizes of the image other than the batch size: ``x.size(2)``, ``x.shape`` of which only
-    single elements are used."""
+    """Whether the node reads sizes of the image other than the batch size.
+
+    They are ``x.size(2)``, ``x.dim()``, and ``x.shape`` or ``x.size()`` where only single elements are used.
+    """
     if not is_size(node) or node.all_input_nodes != [image] or is_batch_size(node):
         return False
     if node.op == "call_method":

@@ -104,29 +104,29 @@ class Injection:
             self._between: Callable[..., Tensor] = hooks.between
             with torch.no_grad():
                 self._rectified = bool((hooks.prefix(example)[0] >= 0).all())
-            told = layout_of_module(hooks.start.part)
+            module_layout = layout_of_module(hooks.start.part)
         else:
-            told = self._by_graph(traced, module)
-        self._layout = self._found_layout(told, example)
+            module_layout = self._by_graph(traced, module)
+        self._layout = self._found_layout(module_layout, example)
         if example is not None:
             self._check(module, example)
 
-    def _found_layout(self, told: Layout | None, example: Tensor | None) -> Layout:
+    def _found_layout(self, module_layout: Layout | None, example: Tensor | None) -> Layout:
         """The layout of the layer's own activations, which has to be without class tokens.
 
         Raises:
             LayerError: it is not known, or it has class tokens.
         """
-        layout = told
+        layout = module_layout
         if example is not None:
             with torch.no_grad(), shapes_explained(self.split.network, example):
-                own = self._own(example)[0]
+                output = self._own(example)[0]
             try:
-                layout = layout_of(lambda images: self._own(images)[0], example, own, told)
+                layout = layout_of(lambda images: self._own(images)[0], example, output, module_layout)
             except LayerError as error:
                 raise LayerError(
-                    f"values cannot be put into layer {self.layer!r}: it gives {list(own.shape)}, and it is not known "
-                    f"which axes are positions: {error}"
+                    f"values cannot be put into layer {self.layer!r}: it gives {list(output.shape)}, and which axes "
+                    f"are positions is not known: {error}"
                 ) from error
         if layout is None or (layout.kind == "tokens" and layout.grid == (0, 0)):
             raise LayerError(f"which axes of layer {self.layer!r} are positions has to be measured: give an example")
@@ -180,7 +180,7 @@ class Injection:
 
     def between(self, values: Tensor, *around: Tensor) -> Tensor:
         """``a`` ``[N, C', h', w']`` at the later layer, from ``v`` and ``r``, which are not changed."""
-        return self.split.layout.maps(self._between(self._layout.own(values), *around))
+        return self.split.layout.maps(self._between(self._layout.output(values), *around))
 
     def suffix(self, values: Tensor, *around: Tensor) -> Tensor:
         """Logits ``[N, n_classes]`` of ``v`` and ``r``."""

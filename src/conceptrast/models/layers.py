@@ -79,7 +79,7 @@ def layer_maps(model: Model | nn.Module, example: Tensor | None = None) -> dict[
 
     Example:
         >>> network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
-        >>> {name: found.shape for name, found in layer_maps(network, torch.zeros(1, 3, 8, 8)).items()}
+        >>> {name: layer.shape for name, layer in layer_maps(network, torch.zeros(1, 3, 8, 8)).items()}
         {'3': (4,), '2': (4, 1, 1), '1': (4, 6, 6), '0': (4, 6, 6)}
     """
     if example is None:
@@ -95,7 +95,7 @@ def layer_maps(model: Model | nn.Module, example: Tensor | None = None) -> dict[
     shapes = _Values(network, lambda values: tuple(values.shape))
     with torch.no_grad(), shapes_explained(model, example):
         shapes.run(example)
-    told = known_layouts(traced, dict(module.named_modules(remove_duplicate=False)))
+    module_layout = known_layouts(traced, dict(module.named_modules(remove_duplicate=False)))
     size = tuple(example.shape[2:])
     layouts: dict[fx.Node, Layout | None] = {}
     for node in places.values():
@@ -103,12 +103,12 @@ def layer_maps(model: Model | nn.Module, example: Tensor | None = None) -> dict[
         if shape[:1] != (len(example),) and len(shape) in (3, 4):
             continue  # windows
         with suppress(LayerError):
-            layouts[node] = without_measuring(shape, told.get(node), size)
+            layouts[node] = without_measuring(shape, module_layout.get(node), size)
     # The others are measured, all in the same passes.
     unknown = {node for node, layout in layouts.items() if layout is None}
     if unknown:
         pictures, spot_places = spots(size, example.shape[1], example)
-        responses = _Values(network, lambda own: _measured_or_none(own, spot_places, size), only=unknown)
+        responses = _Values(network, lambda output: _measured_or_none(output, spot_places, size), only=unknown)
         with torch.no_grad():
             responses.run(pictures)
         layouts |= responses.by_node
@@ -116,9 +116,9 @@ def layer_maps(model: Model | nn.Module, example: Tensor | None = None) -> dict[
     return {name: LayerMap(_map_shape(shape, layout), layout) for name, (shape, layout) in listed.items() if layout}
 
 
-def _measured_or_none(own: Tensor, places: Tensor, size: Sequence[int]) -> Layout | None:
+def _measured_or_none(output: Tensor, places: Tensor, size: Sequence[int]) -> Layout | None:
     try:
-        return measured(own, places, size)
+        return measured(output, places, size)
     except LayerError:
         return None
 

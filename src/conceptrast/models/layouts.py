@@ -59,18 +59,18 @@ class Layout:
     class_tokens: int = 0
     grid: tuple[int, int] = (0, 0)
 
-    def maps(self, own: Tensor) -> Tensor:
+    def maps(self, output: Tensor) -> Tensor:
         """Maps ``[N, C, h, w]`` of a layer's own activations, without class tokens; the same object if they are maps.
 
         Layers without positions keep their activations.
         """
         if self.kind == "channels last":
-            return own.permute(0, 3, 1, 2)
+            return output.permute(0, 3, 1, 2)
         if self.kind == "tokens":
-            return own[:, self.class_tokens :].transpose(1, 2).unflatten(2, self.grid)
-        return own
+            return output[:, self.class_tokens :].transpose(1, 2).unflatten(2, self.grid)
+        return output
 
-    def own(self, maps: Tensor, class_tokens: Tensor | None = None) -> Tensor:
+    def output(self, maps: Tensor, class_tokens: Tensor | None = None) -> Tensor:
         """The layer's own activations of maps ``[N, C, h, w]``.
 
         Args:
@@ -80,7 +80,7 @@ class Layout:
         Example:
             >>> layout = Layout("tokens", class_tokens=1, grid=(1, 2))
             >>> tokens = torch.arange(6.0).reshape(1, 3, 2)
-            >>> torch.equal(layout.own(layout.maps(tokens), layout.class_tokens_of(tokens)), tokens)
+            >>> torch.equal(layout.output(layout.maps(tokens), layout.class_tokens_of(tokens)), tokens)
             True
         """
         if self.kind == "channels last":
@@ -90,9 +90,9 @@ class Layout:
         patches = maps.flatten(2).transpose(1, 2)
         return patches if class_tokens is None else torch.cat([class_tokens.to(patches), patches], dim=1)
 
-    def class_tokens_of(self, own: Tensor) -> Tensor:
+    def class_tokens_of(self, output: Tensor) -> Tensor:
         """Class tokens ``[N, t, C]`` of the activations of a token layer."""
-        return own[:, : self.class_tokens]
+        return output[:, : self.class_tokens]
 
     def __str__(self) -> str:
         if not self.class_tokens:
@@ -115,14 +115,16 @@ def needs_class_tokens(layer: str, layout: Layout) -> str:
     )
 
 
-def layout_of(prefix: Callable[[Tensor], Tensor], images: Tensor, own: Tensor, told: Layout | None = None) -> Layout:
+def layout_of(
+    prefix: Callable[[Tensor], Tensor], images: Tensor, output: Tensor, module_layout: Layout | None = None
+) -> Layout:
     """The layout of a layer: what its modules or its shape tell, or else what is measured.
 
     Args:
         prefix: from images to the layer's own activations.
         images: ``[N, C, H, W]``; they give size, device and number format.
-        own: the layer's own activations of the images.
-        told: what the modules tell; ``None`` if they tell nothing.
+        output: the layer's own activations of the images.
+        module_layout: what the modules tell; ``None`` if they tell nothing.
 
     Raises:
         LayerError: it is not known; the message says why.
@@ -135,7 +137,7 @@ def layout_of(prefix: Callable[[Tensor], Tensor], images: Tensor, own: Tensor, t
     if images.ndim != 4:
         return VECTORS
     size = tuple(images.shape[2:])
-    layout = without_measuring(own.shape, told, size)
+    layout = without_measuring(output.shape, module_layout, size)
     if layout is not None:
         return layout
     pictures, places = spots(size, images.shape[1], images)
@@ -234,7 +236,7 @@ def spots(size: Sequence[int], channels: int, like: Tensor) -> tuple[Tensor, Ten
     return pictures.to(like.device, like.dtype), places
 
 
-def measured(own: Tensor, places: Tensor, size: Sequence[int]) -> Layout:
+def measured(output: Tensor, places: Tensor, size: Sequence[int]) -> Layout:
     r"""The layout of activations whose modules do not tell it: does what a spot changes move with the spot?
 
     .. math::
@@ -248,7 +250,7 @@ def measured(own: Tensor, places: Tensor, size: Sequence[int]) -> Layout:
     folded into a grid, for every number of class tokens that leaves one.
 
     Args:
-        own: ``[1 + 2 P, …]`` activations of the pictures of :func:`spots`, with three or four axes.
+        output: ``[1 + 2 P, …]`` activations of the pictures of :func:`spots`, with three or four axes.
         places: ``[P, 2]``.
         size: height and width of the pictures.
 
@@ -267,17 +269,19 @@ def measured(own: Tensor, places: Tensor, size: Sequence[int]) -> Layout:
         >>> str(measured(pictures.flatten(2).transpose(1, 2), places, (8, 8)))
         'tokens'
     """
-    if not own.isfinite().all():
+    if not output.isfinite().all():
         raise LayerError("its values are not finite on a picture of noise")
-    own = own.detach().double()
-    bright, dark = (own[1:] - own[:1]).square().chunk(2)
+    output = output.detach().double()
+    bright, dark = (output[1:] - output[:1]).square().chunk(2)
     change = bright + dark
-    if own.ndim == 4:
+    if output.ndim == 4:
         candidates = [CHANNELS_FIRST, CHANNELS_LAST]
     else:
-        candidates = [Layout("tokens", class_tokens=number, grid=grid) for number, grid in _grids(own.shape[1], size)]
+        candidates = [
+            Layout("tokens", class_tokens=number, grid=grid) for number, grid in _grids(output.shape[1], size)
+        ]
         if not candidates:
-            raise LayerError(_no_grid(own.shape[1], size))
+            raise LayerError(_no_grid(output.shape[1], size))
     fitting = [layout for layout in candidates if _follows(layout.maps(change), places.to(change))]
     if len(fitting) == 1:
         return fitting[0]
@@ -294,14 +298,15 @@ def _follows(change: Tensor, places: Tensor) -> bool:
     seen = total > 0
     if int(seen.sum()) < len(seen) / 2:
         return False
-    by_position, total, places = by_position[seen], total[seen], places[seen]
+    by_position = by_position[seen]
+    total = total[seen]
+    places = places[seen]
     for axis in (0, 1):
         profile = by_position.sum(2 - axis) / total[:, None]
         centre = (profile * torch.arange(profile.shape[1]).to(profile)).sum(1)
         if bool(centre.std() == 0):
             return False
-        with_rows, with_columns = (float(torch.corrcoef(torch.stack([centre, place]))[0, 1]) for place in places.T)
-        own, other = (with_rows, with_columns) if axis == 0 else (with_columns, with_rows)
-        if own < FOLLOWS or abs(other) > IGNORES:
+        correlations = [float(torch.corrcoef(torch.stack([centre, place]))[0, 1]) for place in places.T]
+        if correlations[axis] < FOLLOWS or abs(correlations[1 - axis]) > IGNORES:
             return False
     return True

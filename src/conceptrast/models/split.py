@@ -47,7 +47,7 @@ class SplitModel:
     Activations are maps ``[N, C, h, w]``, whatever the layer's own layout is: the prefix turns channels-last
     activations and tokens into maps, and the suffix turns maps back. The layout is known from the modules, or measured
     by moving a spot in a picture (:func:`~conceptrast.models.layouts.measured`). Class tokens are left out of the maps.
-    The suffix needs them, so such a layer has a suffix only in :attr:`complete`.
+    The suffix needs them; :attr:`complete` is the same cut with class tokens among the activations.
 
     Args:
         model: :class:`~conceptrast.models.model.Model` or a bare module, in evaluation mode.
@@ -94,8 +94,8 @@ class SplitModel:
         else:
             self._cut_by_graph(traced, example)
         # The layout, and whether the halves are the network.
-        if self._told is not None and self._told.kind != "tokens":
-            self._layout = self._told
+        if self._module_layout is not None and self._module_layout.kind != "tokens":
+            self._layout = self._module_layout
         if example is not None:
             self._check(module, example)
 
@@ -109,7 +109,7 @@ class SplitModel:
         self._suffix: Half = graph_cut.suffix_graph(traced, cut, self._image_shape)
         self._rectified = graph_cut.is_rectified(cut.node, traced.targets)
         modules = dict(self.network.named_modules(remove_duplicate=False))
-        self._told = known_layouts(traced, modules).get(cut.node)
+        self._module_layout = known_layouts(traced, modules).get(cut.node)
 
     def _cut_by_hook(self, module: nn.Module, example: Tensor | None, error: Exception) -> None:
         # A hook needs an image to run.
@@ -128,53 +128,53 @@ class SplitModel:
             halves = HookCut(module, self.layer, example)
         self._prefix = halves.prefix
         self._suffix = halves.suffix
-        self._told = layout_of_module(halves.part)
+        self._module_layout = layout_of_module(halves.part)
         with torch.no_grad():
             self._rectified = bool((halves.prefix(example) >= 0).all())
 
     def _check(self, module: nn.Module, example: Tensor) -> None:
         with torch.no_grad(), shapes_explained(module, example):
             whole = module(example)
-            own = self._prefix(example)
-            self._refuse_first_axis(own, example)
-            halves = self._suffix(own)
+            output = self._prefix(example)
+            self._refuse_first_axis(output, example)
+            halves = self._suffix(output)
         if whole.shape != halves.shape or not torch.allclose(whole, halves, rtol=1e-3, atol=1e-3 * _scale(whole)):
             raise LayerError(
                 f"cannot cut at layer {self.layer!r}: the two halves do not give the logits of the whole network, so "
                 "another tensor goes around the layer; choose the output of a whole block"
             )
         if self._layout is None:
-            self._find_layout(own, example)
+            self._find_layout(output, example)
 
-    def _find_layout(self, own: Tensor, images: Tensor) -> None:
+    def _find_layout(self, output: Tensor, images: Tensor) -> None:
         """Find the layout of the layer's own activations of some images, and whether anything reads its positions.
 
         Raises:
             LayerError: it cannot be found; the message says why, and names layers whose layout is known.
         """
         try:
-            layout = layout_of(self._prefix, images, own, self._told)
+            layout = layout_of(self._prefix, images, output, self._module_layout)
         except LayerError as error:
-            raise self._unknown_layout(own, str(error)) from error
+            raise self._unknown_layout(output, str(error)) from error
         if layout.class_tokens:
-            self._reads_positions = self._do_patches_matter(own, layout.class_tokens)
+            self._reads_positions = self._do_patches_matter(output, layout.class_tokens)
         self._layout = layout
 
-    def _refuse_first_axis(self, own: Tensor, images: Tensor) -> None:
+    def _refuse_first_axis(self, output: Tensor, images: Tensor) -> None:
         """Refuse windows and other activations that are not counted by images: the suffix counts images by them."""
-        if own.ndim in (3, 4) and len(own) != len(images):
-            raise self._unknown_layout(own, f"its first axis is not that of the {len(images)} images")
+        if output.ndim in (3, 4) and len(output) != len(images):
+            raise self._unknown_layout(output, f"its first axis is not that of the {len(images)} images")
 
-    def _unknown_layout(self, own: Tensor, reason: str) -> LayerError:
+    def _unknown_layout(self, output: Tensor, reason: str) -> LayerError:
         near = ", ".join(_known_near(self.network, self.layer)) or "none"
         return LayerError(
-            f"layer {self.layer!r} gives {list(own.shape)}, and it is not known which axes are positions: {reason}; "
+            f"layer {self.layer!r} gives {list(output.shape)}, and it is not known which axes are positions: {reason}; "
             f"nearest layers whose layout is known: {near}"
         )
 
-    def _do_patches_matter(self, own: Tensor, class_tokens: int) -> bool:
+    def _do_patches_matter(self, output: Tensor, class_tokens: int) -> bool:
         """Whether anything after the layer reads its patches: whatever does becomes NaN with them."""
-        spoilt = own.detach().clone()
+        spoilt = output.detach().clone()
         spoilt[:, class_tokens:] = float("nan")
         with torch.no_grad():
             return bool(self._suffix(spoilt).isnan().any())
@@ -239,7 +239,7 @@ class SplitModel:
         if not self._with_class_tokens:
             return activations + change
         change = change.expand(-1, -1, *self.layout.grid)
-        return activations + self.layout.own(change, torch.zeros_like(self.layout.class_tokens_of(activations)))
+        return activations + self.layout.output(change, torch.zeros_like(self.layout.class_tokens_of(activations)))
 
     def prefix(self, images: Tensor) -> Tensor:
         """Activations ``[N, C, h, w]`` of normalised ``images`` ``[N, 3, H, W]``, or ``[N, 1, H, W]`` in grey.
@@ -252,11 +252,11 @@ class SplitModel:
             sizes = ("×".join(map(str, shape)) for shape in (self._image_shape, images.shape[1:]))
             raise ShapeError("layer {!r} was cut for images of {}; these are {}".format(self.layer, *sizes))
         with shapes_explained(self.network, images):
-            own = self._prefix(images)
+            output = self._prefix(images)
             if self._layout is None:
-                self._refuse_first_axis(own, images)
-                self._find_layout(own, images)
-        return own if self._with_class_tokens else self.layout.maps(own)
+                self._refuse_first_axis(output, images)
+                self._find_layout(output, images)
+        return output if self._with_class_tokens else self.layout.maps(output)
 
     def prefix_copy(self) -> nn.Module:
         """The prefix as a network of its own, from images to the layer's own activations; it can be trained and saved.
@@ -289,7 +289,7 @@ class SplitModel:
             return self._suffix(activations)
         if self.layout.class_tokens and class_tokens is None:
             raise LayerError(needs_class_tokens(self.layer, self.layout))
-        return self._suffix(self.layout.own(activations, class_tokens))
+        return self._suffix(self.layout.output(activations, class_tokens))
 
     def folded(self) -> SplitModel:
         """The same cut with batch norms folded into the convolutions before them: faster if there are many passes.
@@ -362,9 +362,9 @@ def _known_near(network: nn.Module, layer: str) -> list[str]:
         cut = graph_cut.find(traced, layer)
     except Exception:  # a network that cannot be traced
         return []
-    told = known_layouts(traced, dict(network.named_modules(remove_duplicate=False)))
+    module_layout = known_layouts(traced, dict(network.named_modules(remove_duplicate=False)))
     order = {node: position for position, node in enumerate(traced.graph.nodes)}
-    places = {name: node for name, node in graph_cut.places_from_output(traced).items() if node in told}
+    places = {name: node for name, node in graph_cut.places_from_output(traced).items() if node in module_layout}
     return sorted(places, key=lambda name: abs(order[places[name]] - order[cut]))[:3]
 
 

@@ -104,8 +104,8 @@ def maps_by_method(
         # What all methods start from.
         with torch.no_grad():
             # The copy may record gradients, even if the caller is in inference mode.
-            complete = split.complete.prefix(images).clone()
-            activations = split.complete.patches(complete)
+            activations = split.prefix(images).clone()
+            complete = split.complete.prefix(images).clone() if split.layout.class_tokens else activations
             class_tokens = split.complete.class_tokens_of(complete)
             _refuse_activations(activations, split.layer)
             if not CLASS_BLIND.issuperset(methods):

@@ -26,7 +26,8 @@ def picture(number: int) -> Image.Image:
     generator = np.random.default_rng(number)
     pixels = generator.integers(10, 30, (SIDE, SIDE, 3), dtype=np.uint8)
     for cell in generator.permutation(16)[:3]:
-        top, left = 8 * (cell // 4), 8 * (cell % 4)
+        top = 8 * (cell // 4)
+        left = 8 * (cell % 4)
         pixels[top : top + 8, left : left + 8, 2 * (number % 2)] = 255
     return Image.fromarray(pixels)
 
