@@ -49,6 +49,7 @@ rule all:
         TABLES,
         MANIFESTS,
         FIGURES,
+        REPEATED,
         "tracked.json",
 
 

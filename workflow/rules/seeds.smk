@@ -18,7 +18,7 @@ rule seed:
 
 rule seed_tables:
     input:
-        metrics=expand("seeds/{run}/metrics.json", run=repeated_runs(PLAN)),
+        metrics=REPEATED,
         folders=expand("seeds/{run}/tables", run=repeated_runs(PLAN)),
     output:
         tables=tables("seed_tables", caption="seeds_table"),
