@@ -28,7 +28,8 @@ def unexplained_shares(components: ComponentParts, activations: Tensor) -> np.nd
 
     Example:
         >>> components = ComponentParts(np.array([[1.0, 0.0]]), np.ones(2))
-        >>> unexplained_shares(components, torch.tensor([[3.0, 4.0], [5.0, 0.0]]).view(2, 2, 1, 1)).round(3).tolist()
+        >>> activations = torch.tensor([[3.0, 4.0], [5.0, 0.0]]).view(2, 2, 1, 1)
+        >>> unexplained_shares(components, activations).astype(float).round(3).tolist()
         [0.8, 0.0]
     """
     weights = torch.from_numpy(np.asarray(components.weights)).float()[:, None, None]
