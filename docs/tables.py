@@ -92,6 +92,7 @@ def importance() -> str:
                 "study": row["study"],
                 "recipe": row["recipe"],
                 "components: digits, texture, other": "{n_true}, {n_texture}, {n_other}".format(**row),
+                "pictures": f"{row['n_images']:.0f}" if known else "0",
                 "without a digit": _mean(row, "true") if known else "unknown",
                 "without texture": _mean(row, "texture") if known else "unknown",
                 "difference": _mean(row, "difference", sign="+") if known else "unknown",
@@ -124,7 +125,7 @@ def fidelity() -> str:
 
 
 def stability() -> str:
-    """Whether components come back in other images, beside the components of other classes."""
+    """Whether components come back in redrawn images, beside the components of other classes."""
     everything = table("default", "stability")
     everything = everything[everything["class_name"] == ALL_CLASSES]
     rows = everything.set_index(["study", "recipe", "sample", "baseline"])
@@ -207,8 +208,9 @@ def insertions(run: str) -> str:
     """What a pasted crop does to p(A) in images of B, beyond both controls."""
     insertion = table(run, "insertion")
     insertion = insertion[insertion["status"] == "ok"]
+    several = len(set(insertion["insertion"])) > 1
     rows = []
-    for (first, second), part in insertion.groupby(["first_name", "second_name"], sort=False):
+    for (name, first, second), part in insertion.groupby(["insertion", "first_name", "second_name"], sort=False):
         conditions = part.set_index("condition")
         beyond = {
             f"beyond {control}": "{change_first:+.3f} ({low_first:+.3f} to {high_first:+.3f})".format(
@@ -217,7 +219,8 @@ def insertions(run: str) -> str:
             for control in ("zeros", "shuffled")
         }
         rows.append(
-            {
+            ({"insertion": name} if several else {})
+            | {
                 "A": first,
                 "pasted into images of B": second,
                 "images": f"{conditions.loc['none', 'n_images']:.0f}",
@@ -772,6 +775,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "imagenette-shift": lambda: shifts("imagenette"),
     "imagenette-mask": lambda: masks("imagenette"),
     "imagenette-insertion": lambda: insertions("imagenette"),
+    "husky-prediction": lambda: prediction("husky"),
+    "husky-insertion": lambda: insertions("husky"),
     "spread": lambda: spread("seeds"),
 }
 

@@ -14,9 +14,11 @@ from PIL import Image
 from conceptrast.api.components import ClassFactorization
 from conceptrast.api.evidence import Evidence
 from conceptrast.api.result import Result
+from conceptrast.base.progress import counted
 from conceptrast.concepts.component_removal import ClassSuffix, ComponentParts, channel_weights
 from conceptrast.concepts.outliers import OutlierReference, outlier_reference
 from conceptrast.concepts.removals import picture_importance
+from conceptrast.concepts.verdict_error import FEW_IMAGES
 from conceptrast.data.decoding import open_rgb
 from conceptrast.data.view_pixels import pixels
 from conceptrast.figures.application import ComponentInPicture, draw_application
@@ -43,8 +45,8 @@ class Application(Result):
         maps: ``[k, h, w]``, the codes of the components.
         rows: component, strength (mean code), logit_drop and p_drop (what the class loses without it, here),
             logit_drop_random (without as much activation that chance chooses).
-        quantile: the share of images of the class, not those that the components were made from, that are less unlike
-            the class than this picture; not a number if the class has too few images.
+        quantile: by components of one half of the class's images, the share of the other half that is less unlike the
+            class than this picture; not a number if the class has too few images.
         n_compared: the number of these images.
     """
 
@@ -80,8 +82,10 @@ class Application(Result):
     def _fit(self) -> str:
         if not self.n_compared:
             return "the class has too few images to say whether this picture is like them"
-        words = "unlike the images of the class: " if self.quantile >= UNLIKE else ""
-        return f"{words}{100 * self.quantile:.0f} % of {self.n_compared} other images of the class fit better"
+        unlike = self.quantile >= UNLIKE and self.n_compared >= FEW_IMAGES // 2
+        words = "unlike the images of the class: " if unlike else ""
+        others = counted(self.n_compared, "other images of the class")
+        return f"{words}{100 * self.quantile:.0f} % of {others} fit better"
 
     def __str__(self) -> str:
         lines = [f"{self.name}: {self.predicted}, p({self.class_name}) = {self.probability:.2f}"]

@@ -118,8 +118,8 @@ class Contrast(Result):
         lines.append(f"  hyperplane from {counts} images: accuracy {', '.join(shares)}")
         table = self.table()
         for row in table.to_dict("records"):
-            outcome = f"swapped from offset {row['offset']:g} on" if row["swapped"] else "not swapped"
-            change = f"p({row['to']}) {row['before']:.2g} → {row['after']:.2g}"
+            outcome = f"swapped at offset {row['offset']:g}" if row["swapped"] else "not swapped"
+            change = f"p({row['to']}) {row['before']:.2g} → {row['after']:.2g} at most"
             if row["baseline"] == "none":
                 lines.append(f"  {row['from']} shifted: {change}, {outcome}")
             else:

@@ -104,13 +104,13 @@ class Explanation(Result):
         return {name: verdict.picture for name, verdict in self.card.verdicts.items()}
 
     def _stability(self) -> str:
-        """Which components come back in other images, in words."""
+        """Which components come back in redrawn images, in words."""
         if self.stability.empty:
-            return "one image: whether components come back in other images is not known"
+            return "one image: whether components come back in redrawn images is not known"
         lost = [str(component + 1) for component in self.stability.loc[~self.stability["returns"], "component"]]
-        return (
-            f"not in other images: component {', '.join(lost)}" if lost else "all components come back in other images"
-        )
+        if lost:
+            return f"not in redrawn images: component {', '.join(lost)}"
+        return "all components come back in redrawn images"
 
     def plot(self) -> Figure:
         """The card of the class, as the workflow draws it."""
@@ -145,7 +145,10 @@ class Explanation(Result):
             answer = f"{row['selection']}: {row['predicted']}, p({self.class_name}) = {row['probability']:.2f}"
             lines.append(f"  {answer}, {'match' if row['match'] else 'no match'}")
             chance = f"chance: {100 * row['chance']:.0f} % of {row['chance_draws']} images of random patches match"
-            again = f"p {row['low']:.2f} to {row['high']:.2f}, {100 * row['stable']:.0f} % of {row['resamples']} match"
+            again = "none had enough patches"
+            if row["resamples"] > 0:
+                matches = f"{100 * row['stable']:.0f} % of {row['resamples']} match"
+                again = f"p {row['low']:.2f} to {row['high']:.2f}, {matches}"
             lines.append(f"    {chance}; images of the class resampled: {again}")
         first = self.importance.sort_values("rank").iloc[0]
         share = f", {100 * first['share']:.0f} % of what all carry" if pd.notna(first["share"]) else ""

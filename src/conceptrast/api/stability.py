@@ -1,4 +1,4 @@
-"""Do the concepts of a class come back in other images?"""
+"""Do the concepts of a class come back in redrawn images?"""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from conceptrast.figures.component_bars import draw_component_bars
 
 @dataclass(frozen=True, repr=False)
 class Stability(Result):
-    """Whether the concepts of a class come back in other images: the answer of
+    """Whether the concepts of a class come back in redrawn images: the answer of
     :meth:`Study.stability <conceptrast.api.study.Study.stability>`.
 
     Attributes:
@@ -43,10 +43,10 @@ class Stability(Result):
         """A bar for each concept."""
         tested = self.samples[self.samples["status"] == "ok"]
         cosines = tested.astype({"cosine": float}).groupby("component")["cosine"]
-        words = ["comes back" if returns else "not in other images" for returns in self.components["returns"]]
+        words = ["comes back" if returns else "not in redrawn images" for returns in self.components["returns"]]
         bars = self.components[["component"]].assign(value=self.components["cosine"].astype(float), words=words)
         ends = cosines.agg(low="min", high="max").reset_index()
-        note = self.reason or "cosine with the match in other images; line: lowest to highest of all samples"
+        note = self.reason or "cosine with the match in redrawn images; line: lowest to highest of all samples"
         title = f"{self.class_name} at {self.layer}: stability"
         return draw_component_bars(bars.merge(ends, on="component").assign(chance=np.nan), title, note, "cosine")
 
@@ -56,7 +56,7 @@ class Stability(Result):
         return table[table["class_name"] == self.class_name].reset_index(drop=True)
 
     def __str__(self) -> str:
-        lines = [f"{self.class_name} at {self.layer}: do its components come back in other images?"]
+        lines = [f"{self.class_name} at {self.layer}: do its components come back in redrawn images?"]
         if self.reason:
             lines.append(f"  not known: {self.reason}")
         for row in self.components.to_dict("records"):

@@ -346,7 +346,7 @@ class Study:
             >>> study = Study(network, pictures, preprocess=Preprocess(8, 8, (0.5,) * 3, (0.25,) * 3),
             ...     class_names=["red", "green", "blue"], samples=0)
             >>> print(study.stability("red", recipe=Recipe("one", components=1)))
-            red at 1: do its components come back in other images?
+            red at 1: do its components come back in redrawn images?
               component 1: yes (cosine 1.00, 100 % of samples)
         """
         _at_least("draws", draws, 0)

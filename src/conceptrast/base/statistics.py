@@ -11,6 +11,11 @@ from scipy.stats import rankdata
 from conceptrast.base.errors import ConceptrastError
 from conceptrast.base.streams import Stream, generator
 
+RESAMPLES = 10_000
+"""Resamples of intervals of several columns."""
+FEW_UNITS = 100
+"""Up to so many units their resamples are kept: 8 MB for 100 of them."""
+
 
 def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
     r"""Wilson's score interval of a rate.
@@ -126,7 +131,7 @@ def bootstrap_intervals(values: np.ndarray, confidence: float = 0.95) -> tuple[n
         ([1.0, 0.5], [3.0, 0.5])
     """
     values = np.asarray(values, dtype=np.float64)
-    return _quantiles(_resampled_shares(len(values)) @ values, confidence)
+    return _quantiles(_resampled_means(values), confidence)
 
 
 def bootstrap_ratio_intervals(
@@ -153,11 +158,10 @@ def bootstrap_ratio_intervals(
         ([0.5], [0.5])
         >>> bootstrap_ratio_intervals(np.array([[1.0], [2.0]]), np.array([0.0, 4.0]))
     """
-    shares = _resampled_shares(len(whole))
-    means = shares @ np.asarray(whole, dtype=np.float64)
-    if means.min() <= 0:
+    means = _resampled_means(np.column_stack([values, whole]).astype(np.float64))
+    if means[:, -1].min() <= 0:
         return None
-    return _quantiles(shares @ np.asarray(values, dtype=np.float64) / means[:, None], confidence)
+    return _quantiles(means[:, :-1] / means[:, -1:], confidence)
 
 
 def auc(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -214,12 +218,26 @@ def auc_interval(scores: np.ndarray, labels: np.ndarray, confidence: float = 0.9
     return max(0.0, area - float(half)), min(1.0, area + float(half))
 
 
-@lru_cache(maxsize=8)
-def _resampled_shares(n: int, resamples: int = 10_000) -> np.ndarray:
-    """How often each of ``n`` units is in each resample, as a share of it ``[resamples, n]``."""
+def _resampled_means(values: np.ndarray) -> np.ndarray:
+    """Means ``[resamples, m]`` of values ``[n, m]``. All columns, and all values of one length, are resampled alike."""
+    n = len(values)
     if not n:
         raise ConceptrastError("the mean of no values is not known")
-    drawn = generator(Stream.RESAMPLED_MEANS, 0).integers(0, n, (resamples, n))
+    if n <= FEW_UNITS:
+        return _kept_shares(n) @ values
+    draw = generator(Stream.RESAMPLED_MEANS, 0)
+    return np.concatenate([_shares(draw.integers(0, n, (size, n))) @ values for size in _parts(RESAMPLES)])
+
+
+@lru_cache(maxsize=8)
+def _kept_shares(n: int) -> np.ndarray:
+    """The shares of few units: many classes have equally many images."""
+    return _shares(generator(Stream.RESAMPLED_MEANS, 0).integers(0, n, (RESAMPLES, n)))
+
+
+def _shares(drawn: np.ndarray) -> np.ndarray:
+    """How often each unit is in each resample, as a share of it ``[resamples, n]``."""
+    resamples, n = drawn.shape
     places = drawn + n * np.arange(resamples)[:, None]
     return np.bincount(places.ravel(), minlength=resamples * n).reshape(resamples, n) / n
 

@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> None:
         raise without_decoder(study, options)
     # The counterfactual, with an animation of one edit.
     counterfactual = study.counterfactual(options.image[0], target, inject=options.inject, frames=options.frames)
-    if not counterfactual.kept:
+    if not counterfactual.stories:
         raise ConceptrastError(counterfactual.weakness)
     written.append(options.out / "counterfactual.gif")
     counterfactual.save_gif(written[-1])

@@ -71,8 +71,8 @@ class ComponentFacts:
         low: the lower end of its 95 % interval.
         high: the upper end.
         share: its share of what all components carry; ``None`` if they carry nothing.
-        cosine: how near it is to its match in other images; ``None`` if that was not measured.
-        returns: whether it comes back in other images; ``None`` likewise.
+        cosine: how near it is to its match in redrawn images; ``None`` if that was not measured.
+        returns: whether it comes back in redrawn images; ``None`` likewise.
     """
 
     drop: float | None = None

@@ -211,7 +211,7 @@ def _reason(kind: str, n_images: int, n_samples: int, n_components: int) -> str:
 
 
 def comes_back(rows: pd.DataFrame) -> pd.DataFrame:
-    """Whether each component comes back in other images: in more than half of its samples.
+    """Whether each component comes back in redrawn images: in more than half of its samples.
 
     Args:
         rows: as :func:`stability_rows` gives.

@@ -267,7 +267,7 @@ def pair_outcomes(shift: pd.DataFrame) -> pd.DataFrame:
     Returns:
         draw, hyperplane, baseline, from_class, to_class, before (p of B at offset 0), after (the highest), offset (the
         best; where no offset swaps the pair, that with the highest p of B), factor (after / before; empty if before is
-        0 or nearly 0), swapped, swapped_published.
+        0 or nearly 0), swapped, swapped_published. ``after`` may be of another offset than ``offset``.
     """
     keys = ["draw", "hyperplane", "baseline", "from_class", "to_class"]
     rows = []

@@ -199,9 +199,10 @@ def _answers(layer: DecodableLayer, frames: Tensor, options: SearchOptions) -> t
 def _judged(layer: DecodableLayer, frames: Tensor, options: SearchOptions) -> dict[str, np.ndarray]:
     """The judge's probabilities ``[N, F, n_classes]`` of pictures ``[N, F, C, H, W]``, by its name."""
     answers: dict[str, list[Tensor]] = {}
+    device = device_of(layer.model)
     for batch in frames.flatten(0, 1).split(options.batch_size):
-        with autocast(options.precision, batch.device):
-            logits = layer.judged_logits(batch.to(device_of(layer.model)))
+        with autocast(options.precision, device):
+            logits = layer.judged_logits(batch.to(device))
         for name, values in logits.items():
             answers.setdefault(name, []).append(values.double().softmax(dim=1).cpu())
     count, steps = frames.shape[:2]

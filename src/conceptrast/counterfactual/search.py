@@ -333,7 +333,7 @@ def views_of(
             activations = layer.activations(batch, *together(around[first : first + len(batch)]))
             pictures, decoded = layer.decoded_logits(activations)
             logits = {"suffix": layer.split.suffix(activations), "decoded": decoded} | layer.judged_logits(pictures)
-        for name, values in logits.items():
-            answers.setdefault(name, []).append(values.double().softmax(dim=1).cpu())
+        for name, class_logits in logits.items():
+            answers.setdefault(name, []).append(class_logits.double().softmax(dim=1).cpu())
         frames.append(pictures.cpu())
     return Views({name: torch.cat(parts).numpy() for name, parts in answers.items()}, torch.cat(frames))

@@ -125,7 +125,7 @@ class KnownThings:
                 best = int(shares.argmax())
                 others = [self.classes[name] for name in names if name != names[best] and name in self.classes]
                 row |= {"thing": names[best], "thing_share": shares[best], "thing_area": masks[best].mean()}
-                if names[best] in self.classes:
+                if names[best] in self.classes and pd.notna(classes[number]):
                     row["own_class"] = float(classes[number] in self.classes[names[best]])
                     row["other_class"] = float(any(classes[number] in listed for listed in others))
             rows.append(row)

@@ -162,10 +162,12 @@ def refusal(traced: Trace, layer: str, cut: Cut) -> LayerError:
     near = sorted(others, key=lambda node: abs(order[node] - order[cut.node]))
     suggestions = [f"{name} (the whole block)" for name in block] + [_label(traced, node) for node in near]
     listed = ", ".join(suggestions[:3]) or "none"
-    return LayerError(
-        f"cannot cut at layer {layer!r}: {reason}; nearest layers that can be cut: {listed}; "
-        f"counterfactuals can still add values there, by the study's key 'inject: {layer}'"
-    )
+    # An injection takes what goes around the layer with it, unless sizes do.
+    if cut.image_sizes or any(is_size(value) or is_arithmetic(value) for value in cut.around):
+        hint = ""
+    else:
+        hint = f"; counterfactuals can still add values there, by the study's key 'inject: {layer}'"
+    return LayerError(f"cannot cut at layer {layer!r}: {reason}; nearest layers that can be cut: {listed}{hint}")
 
 
 def _around(layer: str) -> Iterator[str]:

@@ -33,10 +33,9 @@ def class_activation_maps(
               w_{nc} = \frac{1}{h w} \sum_p \frac{\partial s_n}{\partial a_{ncp}}
 
     These weights are Grad-CAM's; other methods have other weights. The prefix runs once and records no gradients. The
-    method runs only on the suffix, so every layer that can be cut will do. Class tokens have no place in the map; they
-    stay those of the image. The exception is ``score_cam``: it needs
-    masked pictures and runs the whole network for every channel. Network and images stay as they were, and no gradient
-    reaches the weights.
+    method runs only on the suffix, so every layer that can be cut will do. The exception is ``score_cam``: it needs
+    masked pictures and runs the whole network for every channel. Class tokens have no place in the map; they stay those
+    of the image, or of the masked picture. Network and images stay as they were, and no gradient reaches the weights.
 
     Args:
         split: the network, cut at the layer.

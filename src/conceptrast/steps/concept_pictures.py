@@ -172,7 +172,7 @@ class _Study:
         by_id = self.pictures.by_id(ids)
         views = torch.stack([by_id[image] for image in ids.tolist()])
         batches = activations_of(self.layer.model, self.split, [(ids, views)], self.settings["precision"])
-        return _Seen(views, torch.cat([values for _, values in batches]).float())
+        return _Seen(views, torch.cat([values for _, values in batches]).float().to(device_of(self.layer.model)))
 
     def concepts(self, inputs: Inputs, pairs: Sequence[tuple[int, int]]) -> _Concepts:
         """Components, significant concepts of ACE, and the normals that point towards a class."""

@@ -10,7 +10,8 @@ from PIL import Image
 
 from conceptrast.base.errors import DataError
 from conceptrast.data.dataset import open_dataset
-from conceptrast.data.huskies import ARCHIVE
+from conceptrast.data.hashes import folder_identity
+from conceptrast.data.huskies import ARCHIVE, UNPACKED
 from conceptrast.data.imagenette import MIRROR
 
 STANFORD = ("n02110063-malamute", "n02110185-Siberian_husky")
@@ -73,3 +74,4 @@ def test_the_archive_of_the_mirror_has_both_breeds(tmp_path):
         pytest.skip(f"{MIRROR} names no folder with {ARCHIVE[0]}")
     table = opened(tmp_path / "dogs").build_index().table
     assert table["label_name"].value_counts().to_dict() == {"Siberian husky": 96, "malamute": 89}
+    assert folder_identity(tmp_path / "dogs") == UNPACKED

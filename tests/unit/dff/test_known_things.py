@@ -55,6 +55,8 @@ def test_things_that_were_not_shown_alone_have_no_class_and_pictures_without_thi
     row = halves().rows(heat, ["tabby"]).iloc[0]
     assert row["thing_share"] == 0.5
     assert np.isnan(row["own_class"])
+    without_class = halves(cat=["tabby"], cup=["espresso"]).rows(heat, [float("nan")]).iloc[0]
+    assert without_class[["own_class", "other_class"]].isna().all()
     nothing = KnownThings([{}], (4, 4), {}).rows(heat, ["tabby"])
     assert nothing["thing"].isna().all()
 

@@ -250,7 +250,7 @@ ANALYSIS = Analysis(
         "attribution": (Attribution, key("how much each activation speaks for a class", {})),
         "factorization": (Factorization, key("how the components of a class are computed", {})),
         "importance": (Importance, key("what a class loses without its components", {})),
-        "stability": (Stability, key("whether components come back in other images", {})),
+        "stability": (Stability, key("whether components come back in redrawn images", {})),
         "recipes": (
             Annotated[dict[EntryName, Recipe], Field(min_length=1)],
             key(

@@ -57,7 +57,9 @@ class Contrast(Section):
         "how far activations are shifted, in multiples of the normal; they start with 0 and rise", OFFSETS
     )
     shift_at: Literal["everywhere", "attributed"] = key(
-        "positions that are shifted: everywhere, or attributed, those alone that give features", "everywhere"
+        "positions that the shift test shifts: everywhere, or attributed, those alone that give features; the curves "
+        "on contrast cards are of shifts everywhere",
+        "everywhere",
     )
     fill: Number | None = key(
         "value of hidden places in the mask test, in normalised units; null: the baseline of the attribution", None
