@@ -515,10 +515,9 @@ def bias_steps(run: str) -> str:
                     "biased angles": _with_interval(run, means, "accuracy_biased"),
                     "counter-biased angles": _with_interval(run, means, "accuracy_counter_biased"),
                     "reliance": _with_interval(run, means, "reliance"),
-                    "turn along the direction": f"{means['turn_mean']:+.0f}°",
+                    "p(class 2) turned": f"{means['probability_turned_mean']:+.2f}",
                     "accuracy of the control": f"{of_control['accuracy_mean']:.2f}",
                     "relies": f"{means['relies']} (control: {of_control['relies']})",
-                    "shows": f"{means['shows']} (control: {of_control['shows']})",
                 }
             )
     return markdown(pd.DataFrame(rows))

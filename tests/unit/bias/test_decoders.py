@@ -57,3 +57,11 @@ def test_pixels_beyond_the_range_keep_their_gradient_in_training():
 def test_the_decoder_leaves_the_encoder_and_its_weights_as_they_are():
     mirrored, published = (Autoencoder(8, seed=2, decoder=name).encoder.state_dict() for name in DECODERS)
     assert all(torch.equal(value, published[name]) for name, value in mirrored.items())
+
+
+def test_its_padding_leaves_a_margin_that_no_code_changes():
+    decoder = published_decoder(32).eval()
+    one, other = decoder(torch.rand(2, CODE, generator=torch.Generator().manual_seed(0)))
+    assert torch.equal(one[:, 23:], other[:, 23:])
+    assert torch.equal(one[:, :, 23:], other[:, :, 23:])
+    assert (one != other)[:, :23, :23].all()
