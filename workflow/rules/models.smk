@@ -27,7 +27,6 @@ rule predict:
         fingerprint="predictions/{model}/{dataset}.weights.txt",
     log:
         "logs/predict/{model}/{dataset}.log",
-    priority: 5  # it takes all cores: early, so that no core waits for the other later
     threads: all_cores()
     resources:
         **needs(2500),

@@ -562,8 +562,8 @@ class Study:
             ...     class_names=["red", "green", "blue"])
             >>> _ = study.decoder(DecoderOptions(epochs=1, batch_size=2, width=16))
             >>> counterfactual = study.counterfactual(pictures[0], "blue")
-            >>> counterfactual.names, [story.edit.name for story in counterfactual.stories]
-            (('red', 'blue'), ['transplant', 'located-means', 'uniform-means', 'gradient', 'latent_shift'])
+            >>> counterfactual.names, [story.edit.name for story in counterfactual.stories][:4]
+            (('red', 'blue'), ['transplant', 'pasted_cells', 'located-means', 'uniform-means'])
         """
         way = Way(probability=probability, limit=limit, cells=cells, frames=frames)
         index = self.model.class_index(target)
@@ -665,10 +665,10 @@ class Study:
         Example:
             >>> network = nn.Sequential(nn.AvgPool2d(4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
             >>> Study(network, preprocess=Preprocess(16, 16, (0.0,) * 3, (0.1,) * 3)).layers()
-              layer  channels  height  width
-            0     3         3    <NA>   <NA>
-            1     2         3       1      1
-            2     1         3       4      4
-            3     0         3       4      4
+              layer  channels  height  width          layout
+            0     3         3    <NA>   <NA>         vectors
+            1     2         3       1      1  channels first
+            2     1         3       4      4  channels first
+            3     0         3       4      4  channels first
         """
         return layers_of(self.model)

@@ -10,8 +10,9 @@ A new stream is one line of :class:`Stream` with a number that no other stream h
 ``SeedSequence`` treats ``[s]`` and ``[s, 0]`` alike. ``tests/unit/base/test_streams.py`` proves that no two streams can
 give the same numbers. It lists the exceptions, and says why each of them stays.
 
-Two places use the fixed seed 0 instead, because no result depends on their draws: the check that a network was cut
-correctly (``models/split.py``), and torch's loader (``data/loading.py``).
+Three places use the fixed seed 0 instead, because no result depends on their draws: the check that a network was cut
+correctly (``models/split.py``), the measuring of a layer's layout (``models/layouts.py``), and torch's loader
+(``data/loading.py``).
 """
 
 from __future__ import annotations

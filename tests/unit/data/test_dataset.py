@@ -70,6 +70,8 @@ def test_every_kind_can_be_opened():
         settings = (
             {"kind": kind}
             if kind in ("collages", "digit_pairs", "digits", "photographs", "rotated_pair")
+            else {"kind": kind, "pairs": [["cat", "coffee"]]}
+            if kind == "photograph_pairs"
             else {"kind": kind, "root": "nowhere"}
         )
         assert open_dataset(settings, seed=3).seed == 3
