@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from conceptrast.concepts.class_factorization import class_weights
-from conceptrast.concepts.nmf_codes import codes_of
+from conceptrast.concepts.nmf_codes import map_codes
 from conceptrast.models.inference import autocast
 from conceptrast.models.split import SplitModel
 
@@ -56,9 +56,7 @@ class ComponentParts:
             ``[N, k, h, w]`` float32.
         """
         weighted = activations.float().cpu().clamp(min=0) * torch.from_numpy(self.weights).float()[:, None, None]
-        count, channels, height, width = weighted.shape
-        rows = weighted.permute(0, 2, 3, 1).reshape(-1, channels).contiguous()
-        return torch.from_numpy(codes_of(rows, self.vectors)).view(count, height, width, -1).permute(0, 3, 1, 2)
+        return map_codes(weighted, self.vectors)
 
     def parts(self, codes: Tensor) -> Tensor:
         """The parts of all components.

@@ -7,6 +7,7 @@ Notation as in :mod:`conceptrast.concepts.nmf`: ``V`` rows ``[n, C]``, ``H`` com
 from __future__ import annotations
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from conceptrast.base.errors import ShapeError
@@ -59,3 +60,23 @@ def codes_of(rows: np.ndarray | Tensor, components: np.ndarray, max_iter: int = 
         max_iter=max_iter,
     )
     return (codes * (scale / size)).astype(np.float32)
+
+
+def map_codes(activations: Tensor, components: np.ndarray) -> Tensor:
+    """The codes of every position of activations, as maps.
+
+    Args:
+        activations: ``[N, C, h, w]``, not negative.
+        components: ``[k, C]``, not negative.
+
+    Returns:
+        ``[N, k, h, w]`` float32, on the CPU.
+
+    Example:
+        >>> import torch
+        >>> map_codes(torch.tensor([2.0, 6.0]).view(1, 2, 1, 1), np.array([[1.0, 0.0], [0.0, 3.0]])).flatten().round()
+        tensor([2., 2.])
+    """
+    count, channels, height, width = activations.shape
+    rows = activations.permute(0, 2, 3, 1).reshape(-1, channels).contiguous()
+    return torch.from_numpy(codes_of(rows, components)).view(count, height, width, -1).permute(0, 3, 1, 2)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from conceptrast.concepts.nmf_codes import codes_of
+from conceptrast.concepts.nmf_codes import map_codes
 from conceptrast.counterfactual.editable_layer import EditableLayer, batches_of
 from conceptrast.models.inference import autocast
 from conceptrast.models.injection import LayerValues
@@ -60,10 +60,7 @@ class ClassComponents:
         """
         weighted = activations.float().cpu().clamp(min=0) * torch.from_numpy(self.weights).float()[:, None, None]
         pooled = torch.nn.functional.avg_pool2d(weighted, self.windows.kernel, self.windows.stride)
-        count, channels, height, width = pooled.shape
-        rows = pooled.permute(0, 2, 3, 1).reshape(-1, channels).contiguous()
-        codes = torch.from_numpy(codes_of(rows, self.vectors))
-        return codes.view(count, height, width, -1).permute(0, 3, 1, 2)
+        return map_codes(pooled, self.vectors)
 
 
 class Corner(NamedTuple):

@@ -205,8 +205,10 @@ def regressor_network(plan: Plan, bias: str) -> Config:
 
 
 def _backbone(plan: Plan, bias: str, network: str) -> Config | None:
-    encoder = plan.entries("bias")[bias][network].get("encoder")
-    return None if encoder is None else {"model": plan.models[encoder["model"]], "layer": encoder["layer"]}
+    model = backbone_of(plan, bias, network)
+    if model is None:
+        return None
+    return {"model": plan.models[model], "layer": plan.entries("bias")[bias][network]["encoder"]["layer"]}
 
 
 def backbone_of(plan: Plan, bias: str, network: str) -> str | None:
