@@ -179,6 +179,7 @@ class LibrarySeed(Enum):
     TRAINING_ORDER = (("seed", "epoch"), "models/training.py", "the order of the pictures; torch")
     TRAINING_DROPOUT = (("seed", "epoch"), "models/training.py", "what the network draws; torch")
     NMF_START = (("seed",), "concepts/nmf.py", "the random start of a factorization; scikit-learn")
+    SEMI_NMF_START = (("seed",), "concepts/semi_nmf.py", "the centres from which k-means starts; scikit-learn")
     DECODER_WEIGHTS = (("seed",), "counterfactual/decoder_training.py", "weights of a fresh decoder; torch")
     DECODER_ORDER = (("seed", "epoch"), "counterfactual/decoder_training.py", "the order of the pictures; torch")
     DECODER_EDITS = (("seed", "epoch"), "counterfactual/decoder_training.py", "noise and edits of activations; torch")

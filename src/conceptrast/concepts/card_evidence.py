@@ -302,7 +302,7 @@ def heatmap(view: Tensor, activations: Tensor, weights: np.ndarray, components: 
         [[[0.0, 1.0]]]
     """
     relative = weights / max(float(weights.max()), np.finfo(np.float32).tiny)
-    rows, _ = weighted_rows(activations[None].cpu(), relative[None], rectify=True)
+    rows, _ = weighted_rows(activations[None].cpu(), relative[None], rectify=bool((components >= 0).all()))
     codes = codes_of(rows, components)
     return Heatmap(picture=pixels(view), maps=codes.T.reshape(-1, *activations.shape[1:]))
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from conceptrast.concepts.nmf import NothingToFactorizeError, as_rows, reconstruction_error, refuse_negative
+from conceptrast.base.errors import LayerError
+from conceptrast.concepts.nmf import NothingToFactorizeError, as_signed_rows, reconstruction_error, refuse_negative
 from conceptrast.concepts.nmf_batched import BATCH_BYTES
 from conceptrast.concepts.nmf_solvers import factorizations, in_batches
 from conceptrast.concepts.recipes import Factors
@@ -89,7 +90,7 @@ def factorize_classes(
         attribution: rectified ``[M, h, w]`` and multiplier ``[M, C]`` of all images.
         factors: every factorization in use.
         seed: the seed of the factorization.
-        rectify: whether negative activations are set to zero; if not, they raise an error.
+        rectify: whether negative activations are set to zero; if not, they raise an error, except for ``semi_nmf``.
         solver: see :func:`~conceptrast.concepts.nmf_solvers.factorizations`.
 
     Returns:
@@ -98,7 +99,8 @@ def factorize_classes(
         ``[S]`` for classes that have nothing to factorize.
 
     Raises:
-        LayerError: activations are negative and ``rectify`` is off, even if their weight is 0.
+        LayerError: activations are negative and ``rectify`` is off, even if their weight is 0; or the solver is
+            ``semi_nmf`` and they are not.
         ConfigError: there is no such solver.
     """
     # The fits of every class, batch by batch.
@@ -107,7 +109,10 @@ def factorize_classes(
     fits: dict[Factors, list[_Fit]] = {wanted: [] for wanted in factors}
     targets: list[int] = []
     n_images: list[int] = []
-    weighted = _weighted_classes(classes, attribution, weightings, rectify=rectify, skipped=skipped)
+    check = refuse_not_negative if solver == "semi_nmf" else _refuse_negative_activations
+    weighted = _weighted_classes(
+        classes, attribution, weightings, check=_nothing if rectify else check, rectify=rectify, skipped=skipped
+    )
     for batch in in_batches(weighted, size=lambda item: item.n_bytes, most=BATCH_BYTES):
         targets += [item.target for item in batch]
         n_images += [item.n_images for item in batch]
@@ -154,23 +159,44 @@ def _weighted_classes(
     attribution: Mapping[str, np.ndarray],
     weightings: Sequence[str],
     *,
+    check: Callable[[Tensor], None],
     rectify: bool,
     skipped: list[tuple[int, str]],
 ) -> Iterator[_WeightedClass]:
     """The rows of every class that has any; classes without go to ``skipped`` with the reason."""
     for target, activations, place in classes:
-        if not rectify:
-            # This check comes before the weighting: a weight of 0 would hide negative activations.
-            refuse_negative(float((activations < 0).float().mean()), "activations")
+        # This check comes before the weighting: a weight of 0 would hide negative activations.
+        check(activations)
         of_class = {name: attribution[name][place] for name in ("rectified", "multiplier")}
         rows = {name: weighted_rows(activations, class_weights(of_class, name), rectify) for name in weightings}
         try:
             for values, _ in rows.values():
-                as_rows(values)
+                as_signed_rows(values)
         except NothingToFactorizeError as error:
             skipped.append((target, f"the attribution leaves nothing: {error}"))
         else:
             yield _WeightedClass(target=target, n_images=len(activations), rows=rows)
+
+
+def refuse_not_negative(activations: Tensor) -> None:
+    """Refuse semi-NMF where no activation is negative: its components would hold what the layer cannot show.
+
+    Raises:
+        LayerError: no activation is negative.
+    """
+    if not bool((activations < 0).any()):
+        raise LayerError(
+            "no activation is negative here, and components of semi-NMF would be: "
+            "choose a layer before its activation function, or factorization: {solver: batched}"
+        )
+
+
+def _refuse_negative_activations(activations: Tensor) -> None:
+    refuse_negative(float((activations < 0).float().mean()), "activations")
+
+
+def _nothing(activations: Tensor) -> None:
+    """No check: negative activations become zero."""
 
 
 def _fits(rows: Sequence[tuple[np.ndarray, float]], n_components: int, seed: int, solver: str) -> list[_Fit]:

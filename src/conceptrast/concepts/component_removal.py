@@ -29,10 +29,11 @@ class ComponentParts:
 
     The components were found in weighted activations, so their parts are divided by the weights. Weights of positions
     scale all channels of a position alike. They change how much a position counts in the factorization and not what
-    it holds, so :math:`m = 1` there.
+    it holds, so :math:`m = 1` there. Components of semi-NMF may be negative; then codes are those of :math:`m \odot a`,
+    with its negative values.
 
     Args:
-        vectors: ``h`` ``[k, C]``, not negative.
+        vectors: ``h`` ``[k, C]``, not negative; of any sign if they are of semi-NMF.
         weights: ``m`` ``[C]``, not negative; see :func:`channel_weights`.
     """
 
@@ -50,13 +51,15 @@ class ComponentParts:
         """How much of each component each position holds.
 
         Args:
-            activations: ``[N, C, h, w]``; negative values count as zero.
+            activations: ``[N, C, h, w]``; negative values count as zero if no component is negative.
 
         Returns:
             ``[N, k, h, w]`` float32.
         """
-        weighted = activations.float().cpu().clamp(min=0) * torch.from_numpy(self.weights).float()[:, None, None]
-        return map_codes(weighted, self.vectors)
+        values = activations.float().cpu()
+        if (self.vectors >= 0).all():
+            values = values.clamp(min=0)
+        return map_codes(values * torch.from_numpy(self.weights).float()[:, None, None], self.vectors)
 
     def parts(self, codes: Tensor) -> Tensor:
         """The parts of all components.
@@ -94,7 +97,8 @@ def with_rest(activations: Tensor, parts: Tensor, shares: Tensor) -> Tensor:
 
     .. math:: a' = \min(a, 0) + \max\Big(\max(a, 0) - \sum_i (1 - s_i) \, p_i, 0\Big)
 
-    No positive activation becomes negative.
+    No positive activation becomes negative. Parts of semi-NMF may be negative; then nothing is held back, and
+    :math:`a' = a - \sum_i (1 - s_i) \, p_i`.
 
     Args:
         activations: ``[C, h, w]``.
@@ -110,6 +114,8 @@ def with_rest(activations: Tensor, parts: Tensor, shares: Tensor) -> Tensor:
         [5.0, 1.0, 0.0]
     """
     taken = torch.tensordot(1 - shares, parts, dims=1)
+    if (parts < 0).any():
+        return activations - taken
     return activations.clamp(max=0) + (activations.clamp(min=0) - taken).clamp(min=0)
 
 
@@ -139,6 +145,9 @@ def as_much_at_random(activations: Tensor, without: Tensor, drawn: Tensor) -> Te
     .. math:: a'_{s c y x} = \begin{cases} \min(a_{c y x}, 0) & \xi_{c y x} < q_s \\ a_{c y x} & \text{otherwise}
         \end{cases}, \qquad q_s = \frac{\sum (a - a_s)}{\sum \max(a, 0)}
 
+    If the others have gained anything, as they may without a component of semi-NMF, sizes count:
+    :math:`q_s = \sum |a - a_s| / \sum |a|`, and what chance chooses becomes 0.
+
     Args:
         activations: ``a`` ``[C, h, w]``.
         without: ``a_s`` ``[S, C, h, w]``, the activations after a removal.
@@ -152,10 +161,13 @@ def as_much_at_random(activations: Tensor, without: Tensor, drawn: Tensor) -> Te
         >>> as_much_at_random(activations, torch.full((1, 1, 1, 4), 1.0), drawn).tolist()
         [[[[0.0, 2.0, 0.0, 2.0]]]]
     """
-    positive = activations.clamp(min=0)
+    signed = bool((without > activations).any())
+    positive = activations.abs() if signed else activations.clamp(min=0)
     whole = positive.sum().clamp(min=torch.finfo(torch.float32).tiny)
-    lost = (activations - without).flatten(1).sum(dim=1) / whole
-    return torch.where(drawn < lost.view(-1, 1, 1, 1), activations.clamp(max=0), activations)
+    change = (activations - without).abs() if signed else activations - without
+    lost = change.flatten(1).sum(dim=1) / whole
+    left = torch.zeros_like(activations) if signed else activations.clamp(max=0)
+    return torch.where(drawn < lost.view(-1, 1, 1, 1), left, activations)
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ class Factorization(NamedTuple):
     """What :func:`nmf` gives. It unpacks as ``components, codes``."""
 
     components: np.ndarray
-    """``[k, C]`` float32, not negative."""
+    """``[k, C]`` float32; not negative, except those of :func:`~conceptrast.concepts.semi_nmf.semi_nmf`."""
     codes: np.ndarray
     """``[n, k]`` float32, not negative, so that ``codes @ components`` is close to the rows."""
 
@@ -132,17 +132,46 @@ def as_rows(rows: np.ndarray | Tensor) -> np.ndarray:
         >>> as_rows(np.array([[1, 2]])).tolist()
         [[1.0, 2.0]]
     """
+    values = _matrix(rows)
+    refuse_negative(float((values < 0).mean()) if values.size else 0.0, "values in the rows")
+    _refuse_nothing(values)
+    return values
+
+
+def as_signed_rows(rows: np.ndarray | Tensor) -> np.ndarray:
+    """Rows as a float32 matrix that semi-NMF can factorize: negative values are welcome.
+
+    Args:
+        rows: ``[N, C]``, any sign and unit.
+
+    Raises:
+        ShapeError: ``rows`` is not a matrix.
+        ConceptrastError: a value is not finite.
+        NothingToFactorizeError: there are no rows, or all of them are zero.
+
+    Example:
+        >>> as_signed_rows(np.array([[1, -2]])).tolist()
+        [[1.0, -2.0]]
+    """
+    values = _matrix(rows)
+    _refuse_nothing(values)
+    return values
+
+
+def _matrix(rows: np.ndarray | Tensor) -> np.ndarray:
     values = rows.detach().float().cpu().numpy() if isinstance(rows, Tensor) else np.asarray(rows, dtype=np.float32)
     if values.ndim != 2:
         raise ShapeError(f"rows must be a matrix [positions, channels], got shape {list(values.shape)}")
     if not np.isfinite(values).all():
         raise ConceptrastError("rows hold values that are not finite: look for overflow in the model or its precision")
-    refuse_negative(float((values < 0).mean()) if values.size else 0.0, "values in the rows")
+    return values
+
+
+def _refuse_nothing(values: np.ndarray) -> None:
     if not values.any():
         raise NothingToFactorizeError(
             "there are no rows to factorize" if not values.size else "every row is zero: there is nothing to factorize"
         )
-    return values
 
 
 def refuse_negative(share: float, what: str) -> None:
@@ -181,5 +210,5 @@ def reconstruction_error(rows: np.ndarray | Tensor, components: np.ndarray, code
         >>> reconstruction_error(np.array([[3.0, 4.0]]), np.array([[3.0, 0.0]]), np.array([[1.0]]))
         0.8
     """
-    values = as_rows(rows)
+    values = as_signed_rows(rows)
     return round(float(np.linalg.norm(values - codes @ components) / np.linalg.norm(values)), 7)

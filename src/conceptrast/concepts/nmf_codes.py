@@ -12,6 +12,7 @@ from torch import Tensor
 
 from conceptrast.base.errors import ShapeError
 from conceptrast.concepts.nmf import NothingToFactorizeError, as_rows
+from conceptrast.concepts.semi_nmf import signed_codes
 
 
 def codes_of(rows: np.ndarray | Tensor, components: np.ndarray, max_iter: int = 200) -> np.ndarray:
@@ -20,8 +21,8 @@ def codes_of(rows: np.ndarray | Tensor, components: np.ndarray, max_iter: int = 
     .. math:: \arg\min_{W \ge 0} \lVert V - W H \rVert_F^2
 
     Args:
-        rows: ``[n, C]``, not negative, any unit.
-        components: ``[k, C]``, not negative.
+        rows: ``[n, C]``, any unit; not negative if the components are not.
+        components: ``[k, C]``; of any sign if they are of semi-NMF.
         max_iter: largest number of passes of coordinate descent.
 
     Returns:
@@ -29,9 +30,10 @@ def codes_of(rows: np.ndarray | Tensor, components: np.ndarray, max_iter: int = 
 
     Raises:
         ShapeError: ``rows`` and ``components`` differ in their channels.
-        LayerError: ``rows`` has negative values.
+        LayerError: ``rows`` has negative values, and ``components`` has none.
 
-    Source: the half of scikit-learn's alternating coordinate descent that updates ``W``.
+    Source: the half of scikit-learn's alternating coordinate descent that updates ``W``; for components of
+    semi-NMF :func:`~conceptrast.concepts.semi_nmf.signed_codes`, the same updates.
 
     Example:
         >>> import numpy as np
@@ -43,6 +45,8 @@ def codes_of(rows: np.ndarray | Tensor, components: np.ndarray, max_iter: int = 
 
     if rows.shape[-1] != components.shape[-1]:
         raise ShapeError(f"rows have {rows.shape[-1]} channels, components {components.shape[-1]}")
+    if (components < 0).any():
+        return signed_codes(rows, components, max_iter)
     try:
         values = as_rows(rows)
     except NothingToFactorizeError:
@@ -66,8 +70,8 @@ def map_codes(activations: Tensor, components: np.ndarray) -> Tensor:
     """The codes of every position of activations, as maps.
 
     Args:
-        activations: ``[N, C, h, w]``, not negative.
-        components: ``[k, C]``, not negative.
+        activations: ``[N, C, h, w]``; not negative if the components are not.
+        components: ``[k, C]``.
 
     Returns:
         ``[N, k, h, w]`` float32, on the CPU.

@@ -10,8 +10,9 @@ import numpy as np
 from conceptrast.base.errors import ConfigError, unknown_name
 from conceptrast.concepts.nmf import Factorization, nmf
 from conceptrast.concepts.nmf_batched import batched_nmf
+from conceptrast.concepts.semi_nmf import semi_nmf
 
-SOLVERS = ("batched", "sklearn")
+SOLVERS = ("batched", "sklearn", "semi_nmf")
 
 Item = TypeVar("Item")
 
@@ -26,12 +27,13 @@ def factorizations(
     """Factorize each of several matrices.
 
     Args:
-        matrices: the rows of each ``[n, C]``, not negative.
+        matrices: the rows of each ``[n, C]``, not negative; of any sign for ``semi_nmf``.
         n_components: ``k``.
         seed: the seed of the start.
         solver: ``batched`` takes all at once (:func:`~conceptrast.concepts.nmf_batched.batched_nmf`); ``sklearn`` takes
-            one after the other (:func:`~conceptrast.concepts.nmf.nmf`).
-        tolerance: the share of the first pass's change at which a class has finished.
+            one after the other (:func:`~conceptrast.concepts.nmf.nmf`); ``semi_nmf`` lets components be negative
+            (:func:`~conceptrast.concepts.semi_nmf.semi_nmf`).
+        tolerance: the share of the first pass's change at which a class has finished; semi-NMF has a rule of its own.
 
     Raises:
         ConfigError: there is no such solver, or a number of components that is not possible.
@@ -46,6 +48,8 @@ def factorizations(
         raise ConfigError(unknown_name("solver", solver, SOLVERS))
     if solver == "sklearn":
         return [nmf(rows, n_components, seed, tolerance=tolerance) for rows in matrices]
+    if solver == "semi_nmf":
+        return [semi_nmf(rows, n_components, seed) for rows in matrices]
     return batched_nmf(matrices, n_components, seed, tolerance=tolerance)
 
 

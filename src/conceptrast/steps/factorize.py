@@ -52,7 +52,7 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
         )
     except LayerError as error:
         nearest = nearest_rectified(split.layer, cuttable_layers(model), rectified_layers(model))
-        hint = f"; the nearest such layer is {nearest!r}" if nearest else ""
+        hint = f"; the nearest such layer is {nearest!r}" if nearest and settings["solver"] != "semi_nmf" else ""
         raise LayerError(f"layer {split.layer}: {error}{hint}") from error
     write_arrays(outputs.components, arrays)
 

@@ -129,8 +129,8 @@ KNOWN_LIBRARY_SEEDS = {
     # The same numbers, drawn by different networks or by generators of different libraries. Others would change
     # the weights of all trained networks in committed results.
     ("seed",): {
-        "NETWORK_WEIGHTS", "NMF_START", "DECODER_WEIGHTS", "AUTOENCODER_WEIGHTS", "CRITIC_WEIGHTS", "CAM_LIBRARY",
-        "REGRESSOR_WEIGHTS",
+        "NETWORK_WEIGHTS", "NMF_START", "SEMI_NMF_START", "DECODER_WEIGHTS", "AUTOENCODER_WEIGHTS", "CRITIC_WEIGHTS",
+        "CAM_LIBRARY", "REGRESSOR_WEIGHTS",
     },
     ("seed", "epoch"): {"TRAINING_ORDER", "TRAINING_DROPOUT", "DECODER_ORDER", "DECODER_EDITS"},
 }  # fmt: skip

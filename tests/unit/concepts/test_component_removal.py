@@ -45,6 +45,29 @@ def test_a_channel_of_weight_zero_belongs_to_no_part() -> None:
     assert torch.equal(without[0, 2], activations[0, 2])
 
 
+def test_parts_of_signed_components_are_taken_out_as_they_are() -> None:
+    signed = np.array([[1.0, -2.0, 0.0], [0.0, 0.5, 3.0]])
+    codes = torch.from_numpy(np.random.default_rng(1).random((3, 2, 2, 2), dtype=np.float32))
+    activations = torch.einsum("nkyx,kc->ncyx", codes, torch.from_numpy(signed).float())
+    weights = np.array([0.5, 2.0, 4.0])
+    components = ComponentParts(signed * weights, weights)
+    assert torch.allclose(components.codes(activations), codes, atol=1e-3)
+    parts = components.parts(components.codes(activations))[0]
+    states = with_rest(activations[0], parts, torch.tensor([[1.0, 1.0], [0.0, 1.0], [0.0, 0.0]]))
+    assert torch.equal(states[0], activations[0])
+    assert torch.allclose(states[1], parts[1], atol=1e-4)
+    assert torch.allclose(states[2], torch.zeros(()), atol=1e-2)
+
+
+def test_chance_takes_as_much_of_signed_activations() -> None:
+    activations = torch.tensor([1.0, -1.0]).repeat(500).view(1, 1, 1000)
+    drawn = torch.from_numpy(np.random.default_rng(0).random((1, 1, 1000), np.float32))
+    # The others have lost a quarter of each size, towards zero from both sides.
+    [at_random] = as_much_at_random(activations, 0.75 * activations[None], drawn)
+    assert set(at_random.unique().tolist()) == {-1.0, 0.0, 1.0}
+    assert float((at_random == 0).float().mean()) == pytest.approx(0.25, abs=0.04)
+
+
 def test_components_of_zeros_hold_nothing() -> None:
     _, activations = mixed()
     components = ComponentParts(np.zeros((2, 3)), np.ones(3))

@@ -217,6 +217,22 @@ def test_a_head_is_fitted_to_weights_of_any_kind(entry: dict[str, Any]) -> None:
     assert filled == {"dataset": "pairs", "only": "head", "batch_size": 64, "precision": "bfloat16"}
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("rectify", True, "'studies.first.rectify': semi-NMF factorizes negative activations, and rectify: true sets"),
+        ("contrast", [["3+7", "3+8"]], "'studies.first.contrast': its components must not be negative; take"),
+        ("counterfactual", [["3+7", "3+8"]], "'studies.first.counterfactual': its components must not be negative"),
+    ],
+)
+def test_semi_nmf_is_refused_where_components_must_not_be_negative(key: str, value: Any, message: str) -> None:
+    config = with_value("factorization/solver", "semi_nmf")
+    assert checked(config, SOURCE)["factorization"] == {"solver": "semi_nmf"}
+    config["studies"]["first"][key] = value
+    [line] = refused(config)
+    assert line.startswith(f"config: {message}")
+
+
 def test_every_mistake_is_said_at_once() -> None:
     config = with_value("studies/first/model", "nett")
     config["attribution"] = {"method": "deplift"}

@@ -54,9 +54,9 @@ class Attribution(Section):
 class Factorization(Section):
     """How the components of a class are computed, here and in its contrasts."""
 
-    solver: Literal["batched", "sklearn"] = key(
+    solver: Literal["batched", "sklearn", "semi_nmf"] = key(
         "batched: many classes at once, on a CPU or a GPU; sklearn: scikit-learn's coordinate descent, one class after "
-        "the other",
+        "the other; semi_nmf: components may be negative, for layers that have negative activations",
         "batched",
     )
 
@@ -236,11 +236,23 @@ def implementations(plan: Plan, **_: str) -> list[str]:
 
 
 def problems(config: Config, source: Path) -> Iterator[str]:
-    """Refuse an attribution method that does not exist."""
+    """Refuse an attribution method that does not exist, and semi-NMF where it has no meaning."""
     method = config["attribution"]["method"]
     methods = registry(source, "attribution", "METHODS")
     if method not in methods:
         yield "'attribution.method': " + unknown_name("method", method, methods)
+    if config["factorization"]["solver"] == "semi_nmf":
+        for name, study in config["studies"].items():
+            yield from (f"'studies.{name}.{problem}" for problem in _without_semi_nmf(study))
+
+
+def _without_semi_nmf(study: Config) -> Iterator[str]:
+    """What a study asks for and cannot have with ``solver: semi_nmf``: key, and the reason."""
+    if study["rectify"]:
+        yield "rectify': semi-NMF factorizes negative activations, and rectify: true sets them to zero; choose one"
+    for key_name in ("contrast", "counterfactual"):
+        if study.get(key_name):
+            yield f"{key_name}': its components must not be negative; take factorization: {{solver: batched}}"
 
 
 ANALYSIS = Analysis(
