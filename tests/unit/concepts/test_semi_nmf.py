@@ -71,7 +71,8 @@ def test_as_low_as_the_published_updates_in_fewer_passes(signed: np.ndarray) -> 
     for _ in range(1000):
         components = np.linalg.pinv(codes.T @ codes) @ codes.T @ rows
         errors.append(error_of(rows, components, codes))
-        products, gram = rows @ components.T, components @ components.T
+        products = rows @ components.T
+        gram = components @ components.T
         positive = np.maximum(products, 0) + codes @ np.maximum(-gram, 0)
         negative = np.maximum(-products, 0) + codes @ np.maximum(gram, 0)
         codes *= np.sqrt(positive / np.maximum(negative, 1e-30))
