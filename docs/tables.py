@@ -106,10 +106,10 @@ def _mean(row: Mapping[str, float], name: str, sign: str = "") -> str:
     return f"{row[name]:{sign}.2f} ({ends})"
 
 
-def fidelity() -> str:
+def fidelity(run: str) -> str:
     """Areas under the curves of C-deletion and C-insertion beside random orders, and accuracy on components alone."""
-    areas = table("default", "fidelity").set_index(["study", "recipe", "rest", "baseline"])
-    accuracy = table("default", "reconstructed").set_index(["study", "recipe", "baseline"])
+    areas = table(run, "fidelity").set_index(["study", "recipe", "rest", "baseline"])
+    accuracy = table(run, "reconstructed").set_index(["study", "recipe", "baseline"])
     rows = []
     for study, recipe in areas.index.droplevel(["rest", "baseline"]).unique():
         ordered = areas.loc[(study, recipe, "left_out", "none")]
@@ -124,9 +124,9 @@ def fidelity() -> str:
     return markdown(pd.DataFrame(rows))
 
 
-def stability() -> str:
+def stability(run: str) -> str:
     """Whether components come back in redrawn images, beside the components of other classes."""
-    everything = table("default", "stability")
+    everything = table(run, "stability")
     everything = everything[everything["class_name"] == ALL_CLASSES]
     rows = everything.set_index(["study", "recipe", "sample", "baseline"])
     lines = []
@@ -212,12 +212,6 @@ def insertions(run: str) -> str:
     rows = []
     for (name, first, second), part in insertion.groupby(["insertion", "first_name", "second_name"], sort=False):
         conditions = part.set_index("condition")
-        beyond = {
-            f"beyond {control}": "{change_first:+.3f} ({low_first:+.3f} to {high_first:+.3f})".format(
-                **conditions.loc[f"crop-{control}"]
-            )
-            for control in ("zeros", "shuffled")
-        }
         rows.append(
             ({"insertion": name} if several else {})
             | {
@@ -226,10 +220,38 @@ def insertions(run: str) -> str:
                 "images": f"{conditions.loc['none', 'n_images']:.0f}",
                 "p(A) before": f"{conditions.loc['none', 'p_first']:.3f}",
                 "p(A) with the crop": f"{conditions.loc['crop', 'p_first']:.3f}",
-                **beyond,
+                **_beyond_controls(conditions),
             }
         )
     return markdown(pd.DataFrame(rows))
+
+
+def component_insertions(run: str) -> str:
+    """What the patch of each component that speaks for A does to p(A) in images of B, beyond both controls."""
+    insertion = table(run, "component_insertion")
+    insertion = insertion[insertion["status"] == "ok"]
+    rows = []
+    for (first, second, component), part in insertion.groupby(["first_name", "second_name", "component"], sort=False):
+        conditions = part.set_index("condition")
+        before = conditions.loc["none"]
+        rows.append(
+            {
+                "A": first,
+                "pasted into images of B": second,
+                "component": f"{component + 1:.0f}",
+                "images": f"{before['n_images']:.0f}",
+                "p(A) before": f"{before['p_first']:.3f}",
+                "p(A) with the patch": f"{conditions.loc['crop', 'p_first']:.3f}",
+                **_beyond_controls(conditions),
+            }
+        )
+    return markdown(pd.DataFrame(rows))
+
+
+def _beyond_controls(conditions: pd.DataFrame) -> dict[str, str]:
+    """How much more a crop changes p(A) than each control does, with the interval."""
+    words = "{change_first:+.3f} ({low_first:+.3f} to {high_first:+.3f})"
+    return {f"beyond {control}": words.format(**conditions.loc[f"crop-{control}"]) for control in ("zeros", "shuffled")}
 
 
 def shortcuts(run: str) -> str:
@@ -745,14 +767,15 @@ TABLES: dict[str, Callable[[], str]] = {
     "default": lambda: prediction("default"),
     "recovery": recovery,
     "importance": importance,
-    "fidelity": fidelity,
-    "stability": stability,
+    "fidelity": lambda: fidelity("default"),
+    "stability": lambda: stability("default"),
     "imagenette": lambda: prediction("imagenette"),
     "recipes": lambda: prediction("recipes"),
     "shift": lambda: shifts("default"),
     "mask": lambda: masks("default"),
     "contrast-recovery": contrast_recovery,
     "insertion": lambda: insertions("default"),
+    "component-insertion": lambda: component_insertions("default"),
     "shortcut": lambda: shortcuts("default"),
     "shortcut-attack": lambda: attacks("default"),
     "decoder": lambda: decoders("default"),
@@ -776,6 +799,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "imagenette-insertion": lambda: insertions("imagenette"),
     "husky-prediction": lambda: prediction("husky"),
     "husky-insertion": lambda: insertions("husky"),
+    "husky-fidelity": lambda: fidelity("husky"),
+    "husky-stability": lambda: stability("husky"),
+    "husky-component-insertion": lambda: component_insertions("husky"),
     "spread": lambda: spread("seeds"),
 }
 

@@ -142,7 +142,7 @@ def test_imagenet_plans_without_data_and_a_run_says_what_is_missing(plain: Copy)
     config = ("--configfile", "config/imagenet.yaml")
     jobs = plain.planned(*config)
     assert (jobs["attribute"], jobs["prototypes"], jobs["predict"]) == (2 * 6, 6, 3)
-    assert (jobs["hyperplanes"], jobs["shift"], jobs["mask"], jobs["insertion"]) == (2 * 6, 2 * 6, 6, 1)
+    assert (jobs["hyperplanes"], jobs["shift"], jobs["mask"], jobs["insertion"]) == (2 * 6, 2 * 6, 6, 2)
     assert "train" not in jobs
     done = plain.snakemake("predictions/resnet50_robust/imagenet.parquet", *config)
     assert done.returncode != 0

@@ -13,6 +13,7 @@ from .copies import Copy
 
 CONTRASTS = {
     *("contrast_classes", "contrast_pairs", "contrast_recovery", "hyperplanes", "shift", "mask", "insertion"),
+    "component_insertion",
 }
 CONCEPTS = {"ace", "ace_recovery"}
 SALIENCY = {"saliency_faithfulness", "saliency_randomisation", "saliency_truth"}

@@ -240,6 +240,13 @@ def backbone_digest(network):
     return lambda wildcards: PLAN.model_fingerprints.get(backbone_of(PLAN, wildcards.bias, network), "")
 
 
+def insertion_inputs(wildcards):
+    """Pictures, model and predictions of a job, and a study's patches where an insertion test pastes these."""
+    study = PLAN.entries("insertion")[wildcards.insertion]["crop"].get("component")
+    patches = {"prototypes": f"studies/{study}/contrastive_prototypes.parquet"} if study else {}
+    return predicted_inputs(wildcards) | patches
+
+
 def shortcut_inputs(wildcards):
     """Pictures and model of a study, what is where in them, and the study's results that give directions."""
     study = wildcards.study

@@ -1,9 +1,9 @@
-"""Insertion tests. A crop is pasted into pictures of one class: does the model say another?"""
+"""Insertion tests. A crop, or a component's patch, is pasted into pictures of one class: does the model say another?"""
 
 
 rule insertion:
     input:
-        unpack(predicted_inputs),
+        unpack(insertion_inputs),
     output:
         insertion="insertion/{insertion}.csv",
         figure=in_report("figures/insertion/{insertion}.png", "insertion"),

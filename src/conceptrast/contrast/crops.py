@@ -79,15 +79,24 @@ class Crop:
                 )
             picture = picture.crop((left, top, left + width, top + height))
 
-        # The size.
-        if self.size is not None:
-            height, width = (
-                (self.size, max(1, round(self.size * picture.width / picture.height)))
-                if isinstance(self.size, int)
-                else self.size
-            )
-            picture = picture.resize((width, height), Image.Resampling.LANCZOS)
-        return np.asarray(picture)
+        return resized(picture, self.size)
+
+
+def resized(picture: Image.Image, size: int | tuple[int, int] | None) -> np.ndarray:
+    """A picture at a size, ``[h, w, 3]`` uint8.
+
+    Args:
+        picture: in colour.
+        size: (height, width) in pixels, or only the height, and the width follows; ``None`` keeps the size.
+
+    Example:
+        >>> resized(Image.new("RGB", (20, 10)), 5).shape
+        (5, 10, 3)
+    """
+    if size is not None:
+        height, width = (size, max(1, round(size * picture.width / picture.height))) if isinstance(size, int) else size
+        picture = picture.resize((width, height), Image.Resampling.LANCZOS)
+    return np.asarray(picture)
 
 
 def corner_box(crop: tuple[int, int], view: tuple[int, int], corner: str) -> tuple[int, int, int, int]:
@@ -125,6 +134,17 @@ def corner_box(crop: tuple[int, int], view: tuple[int, int], corner: str) -> tup
     )
 
 
+def size_of(settings: Mapping[str, Any]) -> int | tuple[int, int] | None:
+    """The size that an entry of a configuration gives its crop.
+
+    Example:
+        >>> size_of({"size": [20, 30]}), size_of({"size": 20}), size_of({})
+        ((20, 30), 20, None)
+    """
+    size = settings.get("size")
+    return tuple(size) if isinstance(size, list) else size
+
+
 def crop_of(settings: Mapping[str, Any]) -> Crop:
     """The crop that an entry of a configuration describes.
 
@@ -135,10 +155,9 @@ def crop_of(settings: Mapping[str, Any]) -> Crop:
         >>> crop_of({"photograph": "cat", "box": [0, 0, 50, 100], "size": 20}).pixels().shape
         (20, 40, 3)
     """
-    size = settings.get("size")
     return Crop(
         photograph=settings.get("photograph"),
         file=settings.get("file"),
         box=tuple(settings["box"]) if "box" in settings else None,
-        size=tuple(size) if isinstance(size, list) else size,
+        size=size_of(settings),
     )

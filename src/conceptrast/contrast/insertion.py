@@ -18,8 +18,9 @@ from torch import Tensor
 
 from conceptrast.base.statistics import bootstrap_interval
 from conceptrast.base.streams import Stream, generator
+from conceptrast.concepts.card_evidence import patch_of
 from conceptrast.contrast.cards import InsertionExample
-from conceptrast.contrast.crops import corner_box
+from conceptrast.contrast.crops import corner_box, resized
 from conceptrast.data.view_pixels import pixels
 from conceptrast.models.inference import autocast, device_of, network_input
 from conceptrast.models.model import Model
@@ -27,6 +28,9 @@ from conceptrast.models.pictures import Pictures
 
 CONDITIONS = ("none", "crop", "zeros", "shuffled")
 CONTROLS = ("zeros", "shuffled")
+KEYS = ("first", "second", "component")
+"""The columns that say which test a row belongs to."""
+HEADS = ("first", "first_name", "second", "second_name", "component", "status", "reason")
 
 
 def inserted_views(
@@ -138,6 +142,27 @@ def _inputs(
     return inputs
 
 
+def patch_crops(pictures: Pictures, patches: pd.DataFrame, size: int | tuple[int, int] | None) -> dict[int, np.ndarray]:
+    """The nearest patch of each component, as a crop that can be pasted.
+
+    Args:
+        pictures: the images that the patches lie in.
+        patches: component, rank, image, top, left, height, width (pixels of the view) of one side of one pair.
+        size: (height, width) of the crop in pixels, or only the height; ``None`` keeps the patch as large as it is.
+
+    Returns:
+        ``[h, w, 3]`` uint8 by component, in the order of the components.
+
+    Source: arXiv 2502.03422, insertion of a component's nearest patch.
+    """
+    nearest = patches[patches["rank"] == 0].sort_values("component")
+    views = pictures.by_id(np.unique(nearest["image"]))
+    return {
+        int(row["component"]): resized(Image.fromarray(pixels(patch_of(row, views))), size)
+        for _, row in nearest.iterrows()
+    }
+
+
 def insertion_examples(
     pictures: Pictures, rows: pd.DataFrame, crop: np.ndarray, corner: str, seed: int
 ) -> list[InsertionExample]:
@@ -185,19 +210,20 @@ def insertion_summary(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     """Table 4: mean probabilities under each condition, their change, and the crop's effect beyond the controls.
 
     Args:
-        rows: as :func:`insertion_rows` and :func:`skipped_insertion` give.
+        rows: as :func:`insertion_rows` and :func:`skipped_insertion` give; with a column ``component`` where the crops
+            are patches of components, which then has rows of its own for each.
         seed: the seed of the bootstrap.
 
     Returns:
-        first, first_name, second, second_name, status, reason, condition, n_images, p_first, p_second, and for both
-        classes the mean paired change with its 95 % bootstrap interval (change_first, low_first, high_first, ...). The
-        rows ``none``, ``crop``, ``zeros`` and ``shuffled`` give the probabilities under a condition and their
-        difference from ``none``. The rows ``crop-zeros`` and ``crop-shuffled`` give the effect: how much more the crop
-        changes than a control.
+        first, first_name, second, second_name, component (if the rows have it), status, reason, condition, n_images,
+        p_first, p_second, and for both classes the mean paired change with its 95 % bootstrap interval (change_first,
+        low_first, high_first, ...). The rows ``none``, ``crop``, ``zeros`` and ``shuffled`` give the probabilities
+        under a condition and their difference from ``none``. The rows ``crop-zeros`` and ``crop-shuffled`` give the
+        effect: how much more the crop changes than a control.
     """
     summary: list[dict[str, Any]] = []
-    for _, group in rows.groupby(["first", "second"], sort=False):
-        heads = ("first", "first_name", "second", "second_name", "status", "reason")
+    heads = [name for name in HEADS if name in rows]
+    for _, group in rows.groupby([name for name in KEYS if name in rows], sort=False, dropna=False):
         head: dict[str, Any] = {name: group[name].iloc[0] for name in heads}
         if head["status"] == "skipped":
             summary.append(head)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from conceptrast.contrast.crops import corner_box, crop_of
+from conceptrast.contrast.crops import corner_box, crop_of, size_of
 from conceptrast.models.opening import preprocess_of
 
 
@@ -21,5 +21,11 @@ def check_entry(entry: Mapping[str, Any], shape: tuple[int, ...], model: Mapping
         DataError: the picture cannot be read, or the box reaches beyond it.
         ConfigError: the crop is larger than the view.
     """
-    height, width, _ = crop_of(entry["crop"]).pixels().shape
+    if "component" in entry["crop"]:
+        size = size_of(entry["crop"])
+        if size is None:
+            return  # a patch of a view fits into the view
+        height, width = (size, size) if isinstance(size, int) else size
+    else:
+        height, width, _ = crop_of(entry["crop"]).pixels().shape
     corner_box((height, width), preprocess_of(model).size, entry["corner"])

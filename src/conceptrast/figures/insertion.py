@@ -24,7 +24,7 @@ TITLES = {"none": "as it is", "crop": "with the crop", "zeros": "zeros", "shuffl
 
 def draw_insertion(
     summary: pd.DataFrame,
-    examples: Mapping[tuple[int, int], Sequence[InsertionExample]],
+    examples: Mapping[tuple[int, ...], Sequence[InsertionExample]],
     names: Sequence[str],
     title: str,
 ) -> Figure:
@@ -32,7 +32,7 @@ def draw_insertion(
 
     Args:
         summary: as :func:`conceptrast.contrast.insertion.insertion_summary` gives.
-        examples: the examples by pair.
+        examples: the examples by pair; or by pair and component, where the crops are patches of components.
         names: the names of the classes.
         title: name of the test.
 
@@ -45,12 +45,15 @@ def draw_insertion(
     sheet.text(note if examples else "no class has images to paste into", MARGIN, 0.52, size=9, colour=FAINT)
 
     # A row for each pair: the changes in words, then its images.
-    for place, ((first, second), of_pair) in enumerate(examples.items()):
+    for place, ((first, second, *component), of_pair) in enumerate(examples.items()):
         y = HEAD + place * ROW
         part = summary[(summary["first"] == first) & (summary["second"] == second)]
+        part = part[part["component"] == component[0]] if component else part
         row_of = {str(row["condition"]): {str(k): v for k, v in row.items()} for row in part.to_dict("records")}
         sheet.rule(y - 0.12, MARGIN, WIDTH - MARGIN)
-        sheet.text(f"A = {short(names[first])}, B = {short(names[second])}", MARGIN, y - 0.06, size=10, weight="bold")
+        title_of_row = f"A = {short(names[first])}, B = {short(names[second])}"
+        title_of_row += f", component {component[0] + 1}" if component else ""
+        sheet.text(title_of_row, MARGIN, y - 0.06, size=10, weight="bold")
         _changes(sheet, row_of, y + 0.2)
         for number, example in enumerate(of_pair):
             left = MARGIN + CHART + 0.35 + number * (4 * (CELL + GAP) + 0.25)

@@ -1,4 +1,4 @@
-"""Build the table of a run's insertion tests."""
+"""Build the tables of a run's insertion tests."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ class Inputs:
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """The table of all insertion tests."""
+    """The tables: of pictures that are pasted, and of components whose patches are."""
 
     tables: list[Path]
 
 
 def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
-    """Write the table of all insertion tests."""
-    parts = []
+    """Write the tables of all insertion tests."""
+    parts: dict[str, list[pd.DataFrame]] = {path.stem: [] for path in outputs.tables}
     for name, path in zip(settings["insertions"], inputs.insertions, strict=True):
         part = insertion_summary(read_table(path), settings["seed"])
         part.insert(0, "insertion", name)
-        parts.append(part)
-    [table] = outputs.tables
-    write_table(pd.concat(parts, ignore_index=True), table)
+        parts["component_insertion" if name in settings["of_components"] else "insertion"].append(part)
+    for path in outputs.tables:
+        write_table(pd.concat(parts[path.stem], ignore_index=True), path)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from conceptrast.contrast.insertion import (
     inserted_views,
     insertion_rows,
     insertion_summary,
+    patch_crops,
     skipped_insertion,
 )
 from conceptrast.models.model import Model, Preprocess
@@ -139,6 +140,38 @@ def test_a_pair_without_images_keeps_its_row_and_reason(model):
     assert table["status"].tolist() == ["skipped", *["ok"] * 6]
     assert table["reason"][0] == "none"
     assert table["second_name"][0] == "blue"
+
+
+class Views:
+    """Stands for pictures: view 3 is dark and view 8 bright."""
+
+    def by_id(self, images: np.ndarray) -> dict[int, torch.Tensor]:
+        return {int(image): VIEWS[IDS.tolist().index(image)] for image in images}
+
+
+def test_the_nearest_patch_of_each_component_is_its_crop():
+    columns = ["component", "rank", "image", "top", "left", "height", "width"]
+    patches = pd.DataFrame(
+        [[1, 0, 8, 1, 2, 2, 2], [0, 1, 8, 0, 0, 2, 2], [0, 0, 3, 2, 0, 2, 2], [1, 1, 3, 0, 0, 2, 2]], columns=columns
+    )
+    crops = patch_crops(Views(), patches, size=None)
+    assert list(crops) == [0, 1]
+    np.testing.assert_array_equal(crops[0], VIEWS[0, :, 2:4, 0:2].permute(1, 2, 0))
+    np.testing.assert_array_equal(crops[1], VIEWS[1, :, 1:3, 2:4].permute(1, 2, 0))
+    assert {crop.shape for crop in patch_crops(Views(), patches, size=(3, 4)).values()} == {(3, 4, 3)}
+
+
+def test_each_component_has_rows_of_its_own_and_a_pair_without_any_keeps_one(model):
+    rises = {0: 0.3, 1: 0.1}
+    tables = [
+        known({"none": [0.1], "crop": [0.1 + rise], "zeros": [0.1], "shuffled": [0.1]}).assign(component=component)
+        for component, rise in rises.items()
+    ]
+    table = insertion_summary(pd.concat([*tables, skipped_insertion(model, (0, 2), "no component")]))
+    effect = table[table["condition"] == "crop-shuffled"].set_index("component")["change_first"]
+    assert effect.to_dict() == pytest.approx(rises)
+    assert table["status"].value_counts().to_dict() == {"ok": 12, "skipped": 1}
+    assert table.iloc[-1]["reason"] == "no component"
 
 
 def test_a_bootstrap_interval_is_that_of_the_mean():

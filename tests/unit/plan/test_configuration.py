@@ -159,6 +159,21 @@ def refused(config: dict[str, Any]) -> list[str]:
         ("insertions/x", INSERTION | {"dataset": "pear"}, "'insertions.x.dataset': unknown dataset 'pear'"),
         ("insertions/x", INSERTION | {"pairs": [["a", "a"]]}, "'insertions.x.pairs': a pair needs two classes"),
         ("insertions/x", INSERTION | {"corner": "left"}, "unknown value of 'insertions.x.corner' 'left'"),
+        (
+            "insertions/x",
+            INSERTION | {"crop": {"component": "studdy"}},
+            "'insertions.x.crop.component': unknown study 'studdy'",
+        ),
+        (
+            "insertions/x",
+            INSERTION | {"crop": {"component": "first", "photograph": "cat"}},
+            "'insertions.x.crop': it has 'component' and 'photograph': what is pasted is either a patch or a part of",
+        ),
+        (
+            "insertions/x",
+            INSERTION | {"crop": {"component": "first"}},
+            "'insertions.x.pairs': study 'first' does not contrast ['a', 'b']: name the pair in its 'contrast'",
+        ),
         ("insertions/x", INSERTION | {"crop": {}}, "'insertions.x.crop': a crop needs either 'photograph' or 'file'"),
         (
             "insertions/x",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from conceptrast.base.errors import ConfigError
+from conceptrast.base.errors import ConfigError, unknown_name
 from conceptrast.contrast.crops import crop_of
 from conceptrast.plan.analysis import Analysis, Step, Table
 from conceptrast.plan.key_types import (
@@ -42,6 +42,15 @@ class Crop(Section):
     size: Size | None = key("height, or [height, width], in pixels of the picture as the model sees it", None)
 
 
+class InsertedCrop(Crop):
+    """What is pasted: a part of a picture, or the nearest patch of each component of a study's contrasts."""
+
+    component: str | None = key(
+        "study with a contrast of each pair: the patch of each component that speaks for A and against B is pasted",
+        None,
+    )
+
+
 class Insertion(Section):
     """A crop is pasted into pictures that the model names B: does it say A?"""
 
@@ -49,7 +58,7 @@ class Insertion(Section):
     dataset: DatasetName = key("dataset into whose pictures the crop is pasted")
     pairs: Annotated[Pairs, Field(min_length=1)] = key("pairs [A, B] of classes")
     corner: Literal["top_left", "top_right", "bottom_left", "bottom_right"] = key("where it is pasted", "bottom_right")
-    crop: Crop = key("what is pasted")
+    crop: InsertedCrop = key("what is pasted")
 
 
 def insertion(plan: Plan, insertion: str) -> Config:
@@ -65,15 +74,46 @@ def insertion(plan: Plan, insertion: str) -> Config:
 
 def insertion_tables(plan: Plan) -> Config:
     """Settings of the step for the run."""
-    return {"insertions": list(plan.entries("insertion")), **run_settings(plan, "seed")}
+    return {
+        "insertions": list(plan.entries("insertion")),
+        "of_components": of_components(plan),
+        **run_settings(plan, "seed"),
+    }
 
 
-def entry_problems(entry: Config, _config: Config, _source: Path) -> Iterator[str]:
-    """Refuse a crop that is not valid."""
+def of_components(plan: Plan) -> list[str]:
+    """Names of the insertion tests whose crops are patches of components."""
+    return [name for name, entry in plan.entries("insertion").items() if "component" in entry["crop"]]
+
+
+def entry_problems(entry: Config, config: Config, _source: Path) -> Iterator[str]:
+    """Refuse a crop that is not valid, and components of a study that has none of the pair."""
+    crop = entry["crop"]
+    if "component" in crop:
+        yield from _component_problems(entry, config)
+        return
     try:
-        crop_of(entry["crop"])
+        crop_of(crop)
     except ConfigError as error:
         yield f".crop': {error}"
+
+
+def _component_problems(entry: Config, config: Config) -> Iterator[str]:
+    """A line for each reason why a study's components cannot be pasted."""
+    crop = entry["crop"]
+    if others := [name for name in ("photograph", "file", "box") if name in crop]:
+        yield f".crop': it has 'component' and {others[0]!r}: what is pasted is either a patch or a part of a picture"
+    study = config["studies"].get(crop["component"])
+    if study is None:
+        yield f".crop.component': {unknown_name('study', crop['component'], config['studies'])}"
+        return
+    for name in ("model", "dataset"):
+        if study[name] != entry[name]:
+            yield f".{name}': study {crop['component']!r} has {name} {study[name]!r}, and this test {entry[name]!r}"
+    contrasted = [set(map(str, pair)) for pair in study.get("contrast") or []]
+    for pair in entry["pairs"]:
+        if set(map(str, pair)) not in contrasted:
+            yield f".pairs': study {crop['component']!r} does not contrast {pair}: name the pair in its 'contrast'"
 
 
 ANALYSIS = Analysis(
@@ -90,12 +130,18 @@ ANALYSIS = Analysis(
         Table(
             name="insertion",
             step="insertion_tables",
+            when=lambda plan: len(of_components(plan)) < len(plan.entries("insertion")),
             words=("{condition}", "{first}", "{second}"),
             headlines=("p_first", "change_first", "change_second"),
             intervals={
                 "change_first": ("low_first", "high_first"),
                 "change_second": ("low_second", "high_second"),
             },
+        ),
+        Table(
+            name="component_insertion",
+            step="insertion_tables",
+            when=lambda plan: bool(of_components(plan)),
         ),
     ),
     figures=("figures/insertion/{insertion}.png",),
