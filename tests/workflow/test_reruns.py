@@ -206,7 +206,8 @@ def test_another_threshold_of_features_keeps_the_attributions(copy: Copy) -> Non
     copy.edit("config/config.yaml", "{attribution: rectified", "{threshold: 0.5, attribution: rectified")
     jobs = copy.planned()
     assert (jobs["features"], jobs["hyperplanes"], jobs["shift"]) == (2, 2, 2)
-    assert not {"attribute", "factorize", "prototypes", "insertion"} & set(jobs)
+    assert jobs["insertion"] == 1  # of the contrast's components
+    assert not {"attribute", "factorize", "prototypes"} & set(jobs)
 
 
 def test_concepts_have_tables_with_chance_rows_and_figures(finished: Copy) -> None:
