@@ -13,11 +13,12 @@ export MLFLOW_DISABLE_TELEMETRY := true
 # Starts the UI in half the time; nothing here runs jobs on the server.
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 
-.PHONY: help reproduce record verify report ui test lint bench
+.PHONY: help reproduce record verify atlas report ui test lint bench
 
 help:
 	@echo "make reproduce   every table and figure of the default run (CONFIG=config/imagenette.yaml: of another)"
 	@echo "make test        the test suite        make lint    style, types, layers, workflow"
+	@echo "make atlas       the run's pages in your browser (CONFIG=config/imagenette.yaml: of another)"
 	@echo "make report      report.html           make ui      MLflow on 127.0.0.1:5000"
 	@echo "make record      the run with DVC      make bench   our cost beside the published procedure's"
 	@echo "make verify      does the run bear out what the documents say, and which numbers differ from the committed ones?"
@@ -25,12 +26,16 @@ help:
 reproduce: .venv/installed
 	@$(SNAKEMAKE) --quiet rules --configfile $(CONFIG)
 	@echo "tables: results/$(RUN)/tables/"
+	@echo "atlas:  results/$(RUN)/atlas/index.html (make atlas$(if $(filter-out config/config.yaml,$(CONFIG)), CONFIG=$(CONFIG)) opens it)"
 	@echo "report: make report$(if $(filter-out config/config.yaml,$(CONFIG)), CONFIG=$(CONFIG)) (writes report.html)"
 	@echo "MLflow: make ui ($(UI))"
 	@$(BIN)/conceptrast verify $(RUN) --summary
 
 verify: .venv/installed
 	@$(BIN)/conceptrast verify $(RUN)
+
+atlas: .venv/installed
+	@$(BIN)/python -m conceptrast.atlas $(CONFIG)
 
 record: .venv/installed
 	@$(BIN)/python -m conceptrast.plan.record $(CONFIG)

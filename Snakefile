@@ -50,6 +50,7 @@ rule all:
         MANIFESTS,
         FIGURES,
         REPEATED,
+        "atlas",
         "tracked.json",
 
 

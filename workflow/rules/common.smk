@@ -40,6 +40,7 @@ SHARDS = range(PLAN.config["class_shards"])
 TABLES = expand("tables/{table}.csv", table=sum(PLAN.tables.values(), []))
 MANIFESTS = PLAN.files("manifests")
 FIGURES = PLAN.files("figures")
+PAGES = PLAN.files("pages")
 # In a fresh clone the tables of repeated runs are there, from git; the runs are not, and have to be asked for.
 REPEATED = expand("seeds/{run}/metrics.json", run=repeated_runs(PLAN))
 GPU = int(PLAN.wants_gpu)

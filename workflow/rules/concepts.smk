@@ -150,6 +150,7 @@ rule figures:
         cards=figures_in_report("figures/{study}/cards", "class_card"),
         overview=in_report("figures/{study}/overview.png", "overview"),
         manifest="figures/{study}/cards.csv",
+        pages="pages/{study}/classes.json",
     log:
         "logs/{study}/figures.log",
     resources:

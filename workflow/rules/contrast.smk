@@ -118,6 +118,7 @@ rule contrast_figures:
         shift_figure=in_report("figures/{study}/shift.png", "shift"),
         mask_figure=in_report("figures/{study}/mask.png", "mask"),
         manifest="figures/{study}/contrasts.csv",
+        pages="pages/{study}/contrasts.json",
     log:
         "logs/{study}/contrast_figures.log",
     resources:

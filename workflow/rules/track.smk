@@ -1,4 +1,4 @@
-"""Results. From the files of all studies to the tables that explain classes, the run's metrics, its record in MLflow."""
+"""Results. From the files of all studies to tables, the run's metrics, its atlas, and its record in MLflow."""
 
 if "tables" in PLAN.tables:
 
@@ -51,5 +51,24 @@ rule track:
         **needs(1000, gpu=0),
     params:
         **of_run("track"),
+    shell:
+        STEP
+
+
+rule atlas:
+    input:
+        tables=TABLES,
+        metrics="metrics.json",
+        manifests=MANIFESTS,
+        figures=FIGURES,
+        pages=PAGES,
+    output:
+        atlas=directory("atlas"),
+    log:
+        "logs/atlas.log",
+    resources:
+        **needs(1000, gpu=0),
+    params:
+        **of_run("atlas"),
     shell:
         STEP

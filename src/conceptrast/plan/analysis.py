@@ -106,6 +106,8 @@ class Analysis:
         tables: its tables, in the order of the run's metrics.
         figures: files with the names of entries as wildcards, e.g. ``figures/saliency/{view}/maps.png``.
         manifests: tables with the same wildcards; each lists the figures in the folder of the same name beside it.
+        pages: JSON files with the same wildcards: facts of the atlas's pages, whose pictures are in the folder of the
+            same name beside it.
         report: category, subcategory and labels of its figures and tables in Snakemake's report. The key is the name
             of their caption in ``workflow/report/``. ``{name}`` is a file of a folder; other braces are wildcards.
         folders: folders that it fills, for DVC.
@@ -133,6 +135,7 @@ class Analysis:
     tables: tuple[Table, ...] = ()
     figures: tuple[str, ...] = ()
     manifests: tuple[str, ...] = ()
+    pages: tuple[str, ...] = ()
     report: Mapping[str, ReportEntry] = field(default_factory=dict)
     folders: tuple[str, ...] = ()
     datasets: Callable[..., list[str]] = _dataset

@@ -146,7 +146,7 @@ class Plan:
         return tables
 
     def files(self, kind: str) -> list[str]:
-        """All files of one kind, ``figures`` or ``manifests``, for all entries of all analyses."""
+        """All files of one kind, ``figures``, ``manifests`` or ``pages``, for all entries of all analyses."""
         return [
             pattern.format(**{analysis.wildcard: name})
             for analysis in self.active
@@ -291,7 +291,7 @@ class Plan:
             modules |= self._kinds(dataset)
         for model in self.models:
             modules.add(self._family(model))
-        for unwanted in ("track", "check_layers"):
+        for unwanted in ("track", "atlas", "check_layers"):
             modules.discard(f"conceptrast.steps.{unwanted}")
         return modules - {""}
 

@@ -19,8 +19,9 @@ from conceptrast.contrast.tables import join_shards
 from conceptrast.figures.canvas import save_png
 from conceptrast.figures.contrast_card import draw_contrast_card
 from conceptrast.figures.contrast_curves import draw_mask, draw_shift
+from conceptrast.figures.contrast_page import save_contrast_page
 from conceptrast.models.split import SplitModel
-from conceptrast.steps.figure_folder import PAIRS, FigureFolder, pair_stem
+from conceptrast.steps.figure_folder import PAIRS, FigureFolder, PageFolder, pair_stem
 from conceptrast.steps.opening import PictureInputs, open_pictures
 from conceptrast.steps.runner import LOGGER, run
 
@@ -41,12 +42,16 @@ class Inputs(PictureInputs):
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """``<contrasts>/<number>-<A>-not-<number>-<B>.png``, listed in ``manifest``, and two figures of curves."""
+    """``<contrasts>/<number>-<A>-not-<number>-<B>.png``, listed in ``manifest``, and two figures of curves.
+
+    ``pages`` has the facts of every contrast's page. Its pictures are in the folder of the same name.
+    """
 
     contrasts: Path
     shift_figure: Path
     mask_figure: Path
     manifest: Path
+    pages: Path
 
 
 def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
@@ -63,6 +68,7 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     images = images_by_class(read_attributions(inputs.attributions))
     shift_options = ShiftOptions(offsets=settings["offsets"], seed=settings["seed"], precision=settings["precision"])
     folder = FigureFolder(outputs.contrasts, PAIRS, "*-not-*.png")
+    pages = PageFolder(outputs.pages)
     for pair in pairs:
         strength = by_side(sets, "strength", pair)
         if len(strength) < 2:
@@ -86,13 +92,16 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
             facts=facts_of(plane, planes.accuracy[pair]),
             options=shift_options,
         )
-        save_png(draw_contrast_card(card), folder.add(*pair, f"{pair_stem(pair, names, '-not-')}.png"))
+        stem = pair_stem(pair, names, "-not-")
+        save_png(draw_contrast_card(card), folder.add(*pair, f"{stem}.png"))
+        pages.add(save_contrast_page(card, pair, pages.folder, stem))
     # The curves
     shift = join_shards([read_table(path) for path in inputs.shifts])
     save_png(draw_shift(shift, settings["study"]), outputs.shift_figure)
     masked = masked_pictures(pictures, read_arrays(inputs.examples), settings["fill"])
     save_png(draw_mask(read_table(inputs.mask), masked, names, settings["study"]), outputs.mask_figure)
     folder.finish(outputs.manifest)
+    pages.finish()
 
 
 if __name__ == "__main__":

@@ -1,13 +1,15 @@
-"""A folder of figures, and the manifest that lists them."""
+"""A folder of figures, and the manifest that lists them; the pictures of pages, and their facts."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from conceptrast.base.files import write_table
+from conceptrast.base.files import write_json, write_table
 from conceptrast.base.names import slug
 
 CLASSES = ("class", "class_name", "file")
@@ -57,6 +59,37 @@ class FigureFolder:
         for stale in set(self.folder.glob(self._pattern)) - current:
             stale.unlink()
         write_table(pd.DataFrame(self._rows, columns=self._columns), manifest)
+
+
+class PageFolder:
+    """The pictures of pages in the atlas, in an empty folder, and the file that has the facts of all pages.
+
+    Args:
+        facts: the file; the folder beside it has its name without the ending.
+
+    Example:
+        >>> import tempfile
+        >>> pages = PageFolder(Path(tempfile.mkdtemp(), "classes.json"))
+        >>> pages.folder.name
+        'classes'
+        >>> pages.add({"class": 3})
+        >>> pages.finish()
+    """
+
+    def __init__(self, facts: Path) -> None:
+        self.folder = facts.with_suffix("")
+        self._file = facts
+        self._pages: list[Mapping[str, Any]] = []
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+
+    def add(self, facts: Mapping[str, Any]) -> None:
+        """Record the facts of one page."""
+        self._pages.append(facts)
+
+    def finish(self) -> None:
+        """Write the facts of all pages."""
+        write_json(self._pages, self._file)
 
 
 def pair_stem(pair: tuple[int, int], names: Sequence[str], between: str) -> str:

@@ -1,4 +1,4 @@
-"""Draw the cards of a study's classes, and its overview."""
+"""Draw the cards of a study's classes and its overview, and the pictures of their pages in the atlas."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from conceptrast.concepts.recipes import Recipe
 from conceptrast.concepts.stability import comes_back
 from conceptrast.figures.canvas import save_png
 from conceptrast.figures.class_card import draw_class_card
+from conceptrast.figures.class_page import save_class_page
 from conceptrast.figures.overview import Overview
-from conceptrast.steps.figure_folder import CLASSES, FigureFolder
+from conceptrast.steps.figure_folder import CLASSES, FigureFolder, PageFolder
 from conceptrast.steps.opening import PictureInputs, open_pictures
 from conceptrast.steps.runner import run
 
@@ -39,18 +40,22 @@ class Inputs(PictureInputs):
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """``<cards>/<class index>-<name>.png``, listed in ``manifest``, and one figure of all classes."""
+    """``<cards>/<class index>-<name>.png``, listed in ``manifest``, and one figure of all classes.
+
+    ``pages`` has the facts of every class's page. Its pictures are in the folder of the same name.
+    """
 
     cards: Path
     overview: Path
     manifest: Path
+    pages: Path
 
 
 def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
-    """Draw a study's figures.
+    """Draw a study's figures and the pictures of its pages: every class has a page.
 
     Settings: ``study`` is its name; ``cards`` are the classes that get a card, all if it is ``None``; ``card_recipe``
-    names the recipe that cards show.
+    names the recipe that cards and pages show.
     """
     # What the cards show
     recipe = Recipe.from_settings(settings["card_recipe"], settings["recipes"][settings["card_recipe"]])
@@ -73,18 +78,23 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
         settings["study"],
         recipe,
         evidence=evidence,
-        targets=targets,
+        targets=classes,
         precision=settings["precision"],
     )
-    # A figure for each card, and the overview
+    # A page for each class, a figure for each card, and the overview
     folder = FigureFolder(outputs.cards, CLASSES, "[0-9]*-*.png")
     overview = Overview(settings["study"], len(classes), evidence.matches(recipe))
-    for card in progress(cards, "drawing", len(targets), "cards"):
+    pages = PageFolder(outputs.pages)
+    for card in progress(cards, "drawing", len(classes), "classes"):
         file = file_name(card.class_index, card.class_name)
+        pages.add(save_class_page(card, pages.folder, Path(file).stem))
+        if card.class_index not in targets:
+            continue
         save_png(draw_class_card(card), folder.add(card.class_index, card.class_name, file))
         overview.add(card)
     save_png(overview.draw(), outputs.overview)
     folder.finish(outputs.manifest)
+    pages.finish()
 
 
 def _of_recipe(rows: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:

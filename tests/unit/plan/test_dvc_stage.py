@@ -14,11 +14,11 @@ from conceptrast.plan.record import read_plan
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 FOLDERS = {
-    "config": ["datasets", "models", "predictions", "studies", "insertion", "saliency", "dff", "latent_bias"],
-    "imagenette": ["datasets", "predictions", "studies", "insertion", "saliency", "dff"],
-    "recipes": ["datasets", "predictions", "studies"],
-    "imagenet": ["datasets", "predictions", "studies", "insertion"],
-    "midog": ["datasets", "models", "predictions", "studies"],
+    "config": ["datasets", "models", "predictions", "studies", "pages", "insertion", "saliency", "dff", "latent_bias"],
+    "imagenette": ["datasets", "predictions", "studies", "pages", "insertion", "saliency", "dff"],
+    "recipes": ["datasets", "predictions", "studies", "pages"],
+    "imagenet": ["datasets", "predictions", "studies", "pages", "insertion"],
+    "midog": ["datasets", "models", "predictions", "studies", "pages"],
     "pets": ["datasets", "latent_bias"],
     "pets-steps": ["datasets", "latent_bias"],
     "seeds": ["seeds"],

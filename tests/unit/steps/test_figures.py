@@ -66,7 +66,7 @@ def study(tmp_path_factory) -> tuple[dict, object]:
             "parquet": ("index", "truth", "predictions", "prototypes", "importance", "curves", "answers"),
             "csv": ("rejected", "prediction", "manifest", "stability"),
             "npz": ("attribution", "components"),
-            "json": ("class_names",),
+            "json": ("class_names", "pages"),
             "png": ("overview", "figure"),
         }.items()
         for name in names
@@ -88,7 +88,7 @@ def study(tmp_path_factory) -> tuple[dict, object]:
     (folder / "cards").mkdir()
     (folder / "cards" / "99-from-an-earlier-run.png").write_bytes(b"old")
     names = ("index", "class_names", "predictions", "components", "prototypes", "prediction", "overview", "manifest")
-    names += ("importance", "stability")
+    names += ("importance", "stability", "pages")
     run(figures, *names, attributions=[file["attribution"]], cards=folder / "cards")
     return settings, folder
 
@@ -128,6 +128,7 @@ def test_only_the_classes_that_are_named_get_a_card(study, tmp_path) -> None:
         cards=tmp_path / "cards",
         overview=tmp_path / "overview.png",
         manifest=tmp_path / "manifest.csv",
+        pages=tmp_path / "pages.json",
     )
     assert pd.read_csv(tmp_path / "manifest.csv")["class"].tolist() == [wanted]
     assert len(list((tmp_path / "cards").iterdir())) == 1

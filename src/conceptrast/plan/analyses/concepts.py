@@ -334,7 +334,8 @@ ANALYSIS = Analysis(
     ),
     figures=("figures/{study}/overview.png", "figures/{study}/fidelity.png"),
     manifests=("figures/{study}/cards.csv",),
-    folders=("studies",),
+    pages=("pages/{study}/classes.json",),
+    folders=("studies", "pages"),
     problems=problems,
     report={
         "classes": ("Component prediction", "Classes", {"study": "{study}", "table": "one row per class"}),

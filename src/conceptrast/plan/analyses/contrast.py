@@ -220,7 +220,8 @@ ANALYSIS = Analysis(
     ),
     figures=("figures/{study}/shift.png", "figures/{study}/mask.png"),
     manifests=("figures/{study}/contrasts.csv",),
-    folders=("studies",),
+    pages=("pages/{study}/contrasts.json",),
+    folders=("studies", "pages"),
     problems=problems,
     report={
         "contrast": ("Contrasts", "{study}", {"A not B": "{name}"}),

@@ -6,12 +6,16 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from conceptrast.models.published import file_fingerprint
 from conceptrast.plan.analysis import Analysis, Step, Table
 from conceptrast.plan.key_types import Config, naming
-from conceptrast.plan.settings import picture_settings, run_settings
+from conceptrast.plan.settings import card_recipe, picture_settings, run_settings
 
 if TYPE_CHECKING:
     from conceptrast.plan.plan import Plan
+
+TEMPLATES = (".html", ".css", ".js")
+"""Endings of the files that the atlas's pages are made with, beside its code."""
 
 
 def index(plan: Plan, dataset: str) -> Config:
@@ -70,6 +74,25 @@ def track(plan: Plan) -> Config:
     }
 
 
+def atlas(plan: Plan) -> Config:
+    """Settings of the step for the run: what was asked, what it was made from, and hashes of claims and templates."""
+    from conceptrast.plan.analyses.seeds import CLAIMS
+
+    repository = plan.source.parents[1]
+    templates = [path for path in sorted((plan.source / "atlas").rglob("*.*")) if path.suffix in TEMPLATES]
+    content = track(plan)
+    return {
+        **{key: content[key] for key in ("config", "code", "data", "weights", "repository")},
+        "run": plan.resolved["run"],
+        "questions": {analysis.name: analysis.question for analysis in plan.active},
+        "entries": {analysis.name: plan.names(analysis.name) for analysis in plan.active},
+        "tables": {analysis.name: [table.name for table in plan.tables_of(analysis)] for analysis in plan.active},
+        "card_recipe": card_recipe(plan.config["recipes"]),
+        "claims": os.path.join(content["repository"], CLAIMS),
+        "digest": " ".join(file_fingerprint(path) or "" for path in (repository / CLAIMS, *templates)),
+    }
+
+
 def check_layers(plan: Plan, jobs: Iterable[Mapping[str, str]]) -> Config:
     """All entries of these jobs that have a layer or a check of their own.
 
@@ -120,6 +143,7 @@ ANALYSIS = Analysis(
         "tables": Step(settings=tables),
         "metrics": Step(settings=metrics),
         "track": Step(settings=track),
+        "atlas": Step(settings=atlas),
         "check_layers": Step(settings=check_layers),
     },
     tables=(

@@ -1,0 +1,378 @@
+"""The answers of a run: for each of its questions, a few numbers beside what chance gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from conceptrast.atlas.claims import CheckedClaims
+from conceptrast.atlas.numbers import Measure, decimal, known, share
+from conceptrast.atlas.run_files import Row, RunFiles
+
+CHANCE = {
+    "random_patches": "random patches",
+    "other_class": "patches of another class",
+    "random_direction": "a random direction",
+    "random": "a random map",
+    "centre": "a blob in the middle",
+    "random_change": "a random change",
+}
+"""What rows of tables call chance, in words."""
+
+EDITS = {
+    "transplant": "cells of pictures of B",
+    "pasted_cells": "cells pasted into the picture",
+    "swap": "a concept of A becomes one of B",
+    "located": "a vector, where A's evidence lies",
+    "uniform": "a vector, everywhere",
+    "gradient_times": "gradient times a vector",
+    "gradient": "the picture's own gradient",
+    "latent_shift": "the gradient through the decoder",
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer to one question of a run.
+
+    Args:
+        analysis: name of the analysis.
+        question: what was asked.
+        test: how the answer was tested, and what chance is, in one or two sentences.
+        measures: its numbers.
+    """
+
+    analysis: str
+    question: str
+    test: str
+    measures: Sequence[Measure]
+
+
+def answers(files: RunFiles, claims: CheckedClaims) -> list[Answer]:
+    """The answers to those questions of a run that have numbers, in the order of :data:`MEASURES`."""
+    questions = files.description.questions
+    answered = []
+    for analysis, (test, measures) in MEASURES.items():
+        rows = list(measures(files, claims)) if analysis in questions else []
+        if rows:
+            answered.append(Answer(analysis, questions[analysis], test=test, measures=rows))
+    return answered
+
+
+def component_prediction(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]:
+    """How many classes of each study the model names from patches of other classes' images."""
+    for study in files.description.entries.get("concepts", ()):
+        for rows in _tests(files, study):
+            own_row = next((row for row in rows if row["baseline"] == "none"), None)
+            if own_row is not None:
+                yield _measure(
+                    label=study,
+                    text=f"{own_row['matched']} of {_many(own_row['n_classes'], 'class', 'classes')}",
+                    row=own_row,
+                    column="match_rate",
+                    ends=("low", "high"),
+                    chances=[(CHANCE[row["baseline"]], row["match_rate"]) for row in rows if row["baseline"] in CHANCE],
+                    source=("component_prediction", f"study/{study}.html", claims),
+                )
+
+
+def _tests(files: RunFiles, study: str) -> Iterator[list[Row]]:
+    """The rows of a study by the recipe that the pages show: of images that are not predicted as the class, if any."""
+    rows = files.rows("component_prediction", study=study, recipe=files.description.card_recipe)
+    strict = [row for row in rows if row["selection"] == "exclude_target"]
+    if rows:
+        yield strict or rows
+
+
+def shift(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]:
+    """In how many pairs of classes A becomes B when A's activations are moved across the hyperplane."""
+    for study in files.description.entries.get("contrast", ()):
+        rows = files.rows("shift", study=study)
+        first = rows[0]["hyperplane"] if rows else None
+        by_baseline = {row["baseline"]: row for row in rows if row["hyperplane"] == first}
+        row = by_baseline.pop("none", None)
+        if row is None:
+            continue
+        deviation = known(row.get("swap_rate_sd")) or 0.0
+        rate = known(row["swap_rate_mean"])
+        ends = (None, None) if rate is None else (max(0.0, rate - 2 * deviation), min(1.0, rate + 2 * deviation))
+        yield _measure(
+            label=study,
+            text=f"in {share(rate)} of the pairs of classes A becomes B",
+            row=row | {"low": ends[0], "high": ends[1]},
+            column="swap_rate_mean",
+            ends=("low", "high"),
+            chances=[(CHANCE.get(name, name), other["swap_rate_mean"]) for name, other in by_baseline.items()],
+            source=("shift", f"study/{study}.html", claims),
+        )
+
+
+def counterfactuals(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]:
+    """How many drawings another network names B, for every edit; without such a network, the network itself."""
+    for study in files.description.entries.get("counterfactual", ()):
+        rows = files.rows("counterfactual", study=study, to_name="all", stop="picture")
+        chance = {(row["edit"], row["direction"]): row for row in rows if row["baseline"] != "none"}
+        for row in rows:
+            if row["baseline"] == "none" and row["status"] == "ok":
+                judged = known(row.get("judged")) is not None
+                column = "judged" if judged else "reached"
+                control = chance.get((row["edit"], row["direction"]))
+                yield _measure(
+                    label=edit_in_words(row["edit"], row["direction"]),
+                    text=f"{share(known(row[column]))} of {_many(row['n_kept'], 'picture', 'pictures')}",
+                    row=row,
+                    column=column,
+                    ends=("low", "high") if judged else ("", ""),
+                    chances=[] if control is None else [("a random change there", control[column])],
+                    source=("counterfactual", f"counterfactuals/{study}.html", claims),
+                )
+
+
+def edit_in_words(edit: str, direction: str) -> str:
+    """What an edit changes.
+
+    Example:
+        >>> edit_in_words("located", "hyperplane"), edit_in_words("transplant", "none")
+        ("a vector, where A's evidence lies: hyperplane", 'cells of pictures of B')
+    """
+    words = EDITS.get(edit, edit)
+    return (
+        words
+        if (direction in ("none", "component") and edit == "swap") or direction == "none"
+        else f"{words}: {direction}"
+    )
+
+
+def maps(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]:
+    """How often a map lies more on what tells A from B; without known truth, what ROAD says."""
+    for view in files.description.entries.get("saliency", ()):
+        truth = files.rows("saliency_truth", view=view)
+        table, column = ("saliency_truth", "more") if truth else ("saliency_faithfulness", "road")
+        rows = truth or files.rows(table, view=view)
+        for row in rows:
+            if row["baseline"] != "none" or row["status"] != "ok":
+                continue
+            chances = [
+                (CHANCE.get(str(other["baseline"]), str(other["baseline"])), other[column])
+                for other in rows
+                if other["baseline"] != "none" and other["target_kind"] == row["target_kind"]
+            ]
+            kind = {"difference": "why A and not B", "class": "why A"}.get(row["target_kind"], "")
+            method = row["method"].replace("_", "-")
+            text = (
+                f"{share(row['more'])} of {row['n_images']} maps lie more on A's thing than on the shared one"
+                if truth
+                else f"ROAD {decimal(row['road'])}, {_many(row['n_images'], 'picture', 'pictures')}"
+            )
+            yield _measure(
+                label=f"{view}: {f'{kind}, ' if kind else ''}{method}",
+                text=text,
+                row=row,
+                column=column,
+                ends=(f"{column}_low", f"{column}_high"),
+                chances=chances,
+                source=(table, f"maps/{view}.html", claims),
+            )
+
+
+def factorizations(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]:
+    """What a probability loses when the region of a concept is blurred, for the fewest concepts."""
+    for name in files.description.entries.get("dff", ()):
+        row = files.row("dff_summary", dff=name)
+        if row is not None and row["status"] == "ok":
+            yield _measure(
+                label=f"{name}, {row['n_components']} concepts",
+                text=f"the probability falls by {decimal(row['blur'])}",
+                row=row,
+                column="blur",
+                ends=("", ""),
+                chances=[("blurred elsewhere", row["blur_chance"])],
+                source=("dff_summary", f"dff/{name}.html", claims),
+            )
+
+
+def bias(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]:
+    """How far accuracy falls when what tempted a network is taken away."""
+    for row in files.rows("latent_bias"):
+        if row["status"] == "ok":
+            relies = "relies on it" if row["relies"] == "yes" else "does not rely on it"
+            shows = "its latent space shows it" if row["shows"] == "yes" else "its latent space does not show it"
+            yield _measure(
+                label=f"{row['condition']}, {row['network']}",
+                text=f"{relies}; {shows}",
+                row=row,
+                column="reliance",
+                ends=("reliance_low", "reliance_high"),
+                chances=[],
+                source=("latent_bias", f"bias/{row['bias']}.html", claims),
+            )
+
+
+def insertions(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]:
+    """What a pasted crop adds to the probability of A in pictures of B."""
+    for name in files.description.entries.get("insertion", ()):
+        rows = files.rows("insertion", insertion=name)
+        for row in rows:
+            if row["condition"] == "crop" and row["status"] == "ok":
+                chances = [
+                    (f"the crop as {other['condition']}", other["change_first"])
+                    for other in rows
+                    if other["condition"] in ("zeros", "shuffled")
+                    and (other["first"], other["second"]) == (row["first"], row["second"])
+                ]
+                yield _measure(
+                    label=f"{name} in pictures of {row['second_name']}",
+                    text=f"p({row['first_name']}) rises by {decimal(row['change_first'])}",
+                    row=row,
+                    column="change_first",
+                    ends=("low_first", "high_first"),
+                    chances=chances,
+                    source=("insertion", f"insertion/{name}.html", claims),
+                )
+
+
+def shortcuts(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]:
+    """How well the best direction of each kind ranks the pictures that have the planted thing."""
+    for study in files.description.entries.get("shortcut", ()):
+        rows = files.rows("shortcut", study=study)
+        chance = [("a random direction", row["auroc"]) for row in rows if row["kind"] == "random"]
+        for kind in ("component", "cav", "hyperplane"):
+            best = next((row for row in rows if row["kind"] == kind and row["rank"] == 1), None)
+            if best is not None:
+                yield _measure(
+                    label=f"{study}: {kind}",
+                    text=f"{best['name']}, AUROC {decimal(best['auroc'])}",
+                    row=best,
+                    column="auroc",
+                    ends=("auroc_low", "auroc_high"),
+                    chances=chance,
+                    source=("shortcut", f"shortcut/{study}.html", claims),
+                )
+
+
+def superpixels(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]:
+    """How many of a class's concepts among superpixels differ from random ones."""
+    for study in files.description.entries.get("ace", ()):
+        rows = [row for row in files.rows("ace", study=study) if row["baseline"] == "none" and row["status"] == "ok"]
+        by_class: dict[str, list[Row]] = {}
+        for row in rows:
+            if row["segments_as"] == rows[0]["segments_as"]:
+                by_class.setdefault(row["class_name"], []).append(row)
+        for name, concepts in by_class.items():
+            n = sum(str(row["significant"]) == "True" for row in concepts)
+            target = concepts[0]["class"]
+            yield Measure(
+                label=f"{study}: {name}",
+                text=f"{n} of {_many(len(concepts), 'concept', 'concepts')} differ from random ones",
+                value=n / len(concepts),
+                table="ace",
+                href=f"concepts/{study}.html#class-{target}",
+                badges=[badge for row in concepts for badge in claims.of_cell("ace", "significant", row)],
+            )
+
+
+def accuracies(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]:
+    """How often each trained model is right."""
+    metrics = {} if files.results is None else files.results.metrics
+    for name in files.description.entries.get("models", ()):
+        accuracy = known(metrics.get(f"{name}/accuracy"))
+        if accuracy is not None:
+            yield Measure(
+                label=name,
+                text=f"right for {share(accuracy)} of held-out pictures",
+                value=accuracy,
+                low=known(metrics.get(f"{name}/accuracy_low")),
+                high=known(metrics.get(f"{name}/accuracy_high")),
+                table="confusion",
+                href="models.html",
+                badges=claims.of_metric(f"{name}/accuracy"),
+            )
+
+
+def _measure(
+    label: str,
+    text: str,
+    row: Mapping[str, Any],
+    column: str,
+    ends: tuple[str, str],
+    chances: Sequence[tuple[str, Any]],
+    source: tuple[str, str, CheckedClaims],
+) -> Measure:
+    """A measure of one cell of a table; ``source`` is the table, the page that says more, and the claims."""
+    table, href, claims = source
+    badges = [badge for name in (column, *ends) if name for badge in claims.of_cell(table, name, row)]
+    return Measure(
+        label=label,
+        text=text,
+        value=known(row[column]),
+        low=known(row.get(ends[0])),
+        high=known(row.get(ends[1])),
+        chances=[(name, number) for name, value in chances if (number := known(value)) is not None],
+        table=table,
+        href=href,
+        badges=badges,
+        reason="" if known(row[column]) is not None else str(row.get("reason") or ""),
+    )
+
+
+def _many(number: Any, one: str, several: str) -> str:
+    """A number with its noun.
+
+    Example:
+        >>> _many(1, "class", "classes"), _many(2.0, "class", "classes")
+        ('1 class', '2 classes')
+    """
+    count = known(number)
+    return f"{count:.0f} {one if count == 1 else several}" if count is not None else f"no {several}"
+
+
+MEASURES: Mapping[str, tuple[str, Callable[[RunFiles, CheckedClaims], Iterator[Measure]]]] = {
+    "concepts": (
+        "Patches of a class's concepts are cut from pictures of other classes and put together: does the model name "
+        "the class? Chance: the same with random patches, or with patches of another class.",
+        component_prediction,
+    ),
+    "contrast": (
+        "A hyperplane separates the activations of A and B. A's activations are moved across it: does the model say B? "
+        "Chance: they are moved as far in a random direction.",
+        shift,
+    ),
+    "counterfactual": (
+        "Activations of A are changed until the model names a decoder's drawing of them B. The number says how many "
+        "drawings another network, asked only in the end, names B. Chance: a random change of the same place.",
+        counterfactuals,
+    ),
+    "saliency": (
+        "Where the truth is known: does the map lie more on the thing that only A has? Elsewhere: how much the "
+        "probability falls when the map's pixels are removed (ROAD). Chance: a random map, a blob in the middle.",
+        maps,
+    ),
+    "dff": (
+        "The activations of a layer are split into concepts, and the region of each is blurred: how far does the "
+        "probability fall? Chance: as large a region elsewhere.",
+        factorizations,
+    ),
+    "bias": (
+        "Reliance: what accuracy loses between pictures with the planted bias and pictures with the opposite one. The "
+        "control was trained without it.",
+        bias,
+    ),
+    "shortcut": (
+        "A planted thing gives one class away: how well does a direction rank the pictures that have it (AUROC)? "
+        "Chance: random directions.",
+        shortcuts,
+    ),
+    "insertion": (
+        "A crop is pasted into pictures of B: how much more does the model say A? Chance: zeros, or the crop with its "
+        "pixels shuffled.",
+        insertions,
+    ),
+    "ace": (
+        "Segments of pictures are clustered; a concept is kept if the class's score along it differs from that along "
+        "random vectors.",
+        superpixels,
+    ),
+    "models": ("Accuracy on pictures that were held out of the training.", accuracies),
+}
+"""For each analysis, how its answer is tested, and the function that gives its numbers."""

@@ -1,0 +1,286 @@
+"""Pages of analyses that are shown by whole figures and their tables: maps, factorizations, biases and others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from conceptrast.atlas.answers import Answer
+from conceptrast.atlas.claims import CheckedClaims
+from conceptrast.atlas.run_files import Row, RunFiles, records_of
+from conceptrast.atlas.site import Figure, Site
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a page.
+
+    Args:
+        title: its heading.
+        anchor: its place on the page.
+        text: one or two sentences about what is seen.
+        figures: figures with captions; ``None`` in place of a figure that is missing.
+        table: name of a table whose rows it shows; empty if there is none.
+        rows: these rows.
+        columns: the columns of the table that are shown.
+    """
+
+    title: str
+    anchor: str = ""
+    text: str = ""
+    figures: Sequence[tuple[Figure | None, str]] = ()
+    table: str = ""
+    rows: Sequence[Mapping[str, Any]] = ()
+    columns: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class FigurePages:
+    """Writes the pages of one analysis.
+
+    Args:
+        files: of the run.
+        site: the atlas.
+        claims: about the run.
+        answers: of the run, by analysis.
+    """
+
+    files: RunFiles
+    site: Site
+    claims: CheckedClaims
+    answers: Mapping[str, Answer]
+
+    def write(self) -> list[tuple[str, str, str]]:
+        """Write the pages of all analyses that the run has; return label, path and what each shows."""
+        pages = []
+        for analysis, (folder, title, section, parts) in PAGES.items():
+            for name in self.files.description.entries.get(analysis, ()):
+                path = f"{folder}/{name}.html"
+                sections = list(parts(self, name))
+                self._page(path, f"{title}: {name}", analysis, sections=sections, settings=(section, name))
+                pages.append((f"{title}: {name}", path, self.files.description.questions[analysis]))
+        if self.files.description.entries.get("models"):
+            self._page("models.html", "Models", "models", sections=list(self._models()), settings=("models", ""))
+            pages.append(("Models", "models.html", self.files.description.questions["models"]))
+        if pages:
+            self.site.search.append(
+                {
+                    "label": "pages",
+                    "folder": "",
+                    "names": [[label, path.removesuffix(".html")] for label, path, _ in pages],
+                }
+            )
+        return pages
+
+    def _page(
+        self, path: str, title: str, analysis: str, sections: Sequence[Section], settings: tuple[str, str]
+    ) -> None:
+        answer = self.answers.get(analysis)
+        self.site.write(
+            path,
+            "figures.html",
+            title=title,
+            question=self.files.description.questions[analysis],
+            answer=answer,
+            measures=[] if answer is None else [row for row in answer.measures if row.href.partition("#")[0] == path],
+            sections=sections,
+            settings=settings,
+        )
+
+    # What the pages show.
+
+    def maps(self, view: str) -> Iterator[Section]:
+        """Class activation maps, and their tests."""
+        yield self._figure(f"saliency/{view}/maps.png", "Maps", "Where the model looks, one row for each picture.")
+        yield self._figure(
+            f"saliency/{view}/tests.png",
+            "Tests of the maps",
+            "Pixels are removed in the order of the map; and the network's parameters are drawn anew, layer by layer.",
+        )
+        truth = ("target_kind", "method", "baseline", "n_images", "more", "more_low", "more_high", "hit")
+        yield self._table("saliency_truth", "Do the maps lie on the truth?", truth, view=view)
+        faith = (
+            "target_kind",
+            "method",
+            "baseline",
+            "n_images",
+            "road",
+            "road_low",
+            "road_high",
+            "insertion",
+            "deletion",
+        )
+        yield self._table("saliency_faithfulness", "Are the maps faithful?", faith, view=view)
+        stages = ("method", "stage", "reaches", "rank_correlation", "ssim", "unchanged")
+        yield self._table("saliency_randomisation", "Do they change with the network?", stages, view=view)
+
+    def factorizations(self, name: str) -> Iterator[Section]:
+        """Deep feature factorization: the figure of each picture, and its concepts."""
+        for file in self._manifest(f"dff/{name}.csv"):
+            title = "All pictures together" if file["file"] == "all.png" else Path(file["file"]).stem
+            yield self._figure(
+                f"dff/{name}/{file['file']}", title, "Each row has another number of concepts, each in its colour."
+            )
+        columns = (
+            "n_components",
+            "n_pictures",
+            "reconstruction_error",
+            "agree",
+            "blur",
+            "blur_chance",
+            "beyond_chance",
+        )
+        yield self._table("dff_summary", "By number of concepts", columns, dff=name)
+        scores = ("share", "suffix_class", "blur_class", "blur_score", "blur_chance")
+        yield self._table(
+            "dff_concepts", "Every concept", ("picture", "n_components", "concept", "rank", *scores), dff=name
+        )
+
+    def biases(self, name: str) -> Iterator[Section]:
+        """A planted bias: its cause, and whether it is seen."""
+        captions = {
+            "cause.png": (
+                "Cause",
+                "Every picture is turned: what becomes of the answer, and of the place in latent space?",
+            ),
+            "visibility.png": ("Visibility", "The angle that an independent network reads off along the direction."),
+            "maps.png": ("Latent spaces", "Every picture at its place in the latent space of each network."),
+            "navigation-biased.png": ("Along the direction, biased", "Pictures from one class's side to the other's."),
+            "navigation-control.png": (
+                "Along the direction, control",
+                "The same for networks trained without the bias.",
+            ),
+        }
+        for file, (title, text) in captions.items():
+            yield self._figure(f"latent_bias/{name}/{file}", title, text)
+        columns = ("condition", "network", "relies", "shows", "accuracy_biased", "accuracy_unbiased")
+        more = ("accuracy_counter_biased", "reliance", "reliance_low", "reliance_high", "turn", "turn_low", "turn_high")
+        yield self._table("latent_bias", "In numbers", (*columns, *more), bias=name)
+
+    def insertions(self, name: str) -> Iterator[Section]:
+        """A crop that is pasted into pictures."""
+        yield self._figure(f"insertion/{name}.png", "Pictures under every condition", "With the model's probabilities.")
+        columns = ("first_name", "second_name", "condition", "n_images", "p_first", "p_second", "change_first")
+        yield self._table("insertion", "In numbers", (*columns, "low_first", "high_first"), insertion=name)
+
+    def shortcuts(self, study: str) -> Iterator[Section]:
+        """A planted thing: which direction ranks the pictures that have it first."""
+        yield self._figure(
+            f"{study}/shortcut.png", "Directions", "How well each ranks the pictures with the planted thing."
+        )
+        columns = ("kind", "name", "rank", "auroc", "auroc_low", "auroc_high", "auroc_pasted", "ap", "cosine")
+        yield self._table("shortcut", "In numbers", (*columns, "accuracy", "named_planted"), study=study)
+
+    def concepts(self, study: str) -> Iterator[Section]:
+        """Concepts among superpixels of each class."""
+        columns = ("concept", "baseline", "n_segments", "cav_accuracy", "tcav", "tcav_random", "p_corrected")
+        for file in self._manifest(f"{study}/ace.csv"):
+            rows = self.files.rows("ace", study=study, class_name=file["class_name"])
+            first = rows[0]["segments_as"] if rows else None
+            segments = [row for row in rows if row["segments_as"] == first]
+            section = self._figure(
+                f"{study}/ace/{file['file']}",
+                str(file["class_name"]),
+                "Segments of each concept, where they are, and how the class's score changes along it.",
+            )
+            yield Section(
+                title=section.title,
+                anchor=f"class-{file['class']}",
+                text=section.text,
+                figures=section.figures,
+                table="ace",
+                rows=self._with_badges("ace", segments),
+                columns=_there((*columns, "significant", "speaks", "shows", "status"), segments),
+            )
+
+    def counterfactuals(self, study: str) -> Iterator[Section]:
+        """Pictures of A on their way to B, and concepts as pictures."""
+        by_pair: dict[tuple[Any, Any], list[str]] = {}
+        for file in self._manifest(f"{study}/counterfactuals.csv"):
+            by_pair.setdefault((file["from_class"], file["to_class"]), []).append(file["file"])
+        columns = (
+            "edit",
+            "direction",
+            "baseline",
+            "n_kept",
+            "reached",
+            "judged",
+            "low",
+            "high",
+            "cells",
+            "inside",
+            "area",
+        )
+        for (first, second), names in by_pair.items():
+            rows = self.files.rows("counterfactual", study=study, from_class=first, to_class=second, stop="picture")
+            title = f"{rows[0]['from_name']} becomes {rows[0]['to_name']}" if rows else f"{first} becomes {second}"
+            figures = [
+                (self.site.figure(f"figures/{study}/counterfactuals/{name}"), f"{title}: every edit, step by step")
+                for name in names
+                if name.endswith(".png")
+            ]
+            yield Section(
+                title=title,
+                anchor=f"pair-{first}-{second}",
+                text="One picture of A, and what a decoder draws while its activations change.",
+                figures=figures,
+                table="counterfactual",
+                rows=self._with_badges("counterfactual", rows),
+                columns=_there(columns, rows),
+            )
+        for file in self._manifest(f"{study}/concept_pictures.csv"):
+            if str(file["file"]).endswith(".png"):
+                yield self._figure(
+                    f"{study}/concept_pictures/{file['file']}",
+                    f"What the concepts of {file['class_name']} look like",
+                    "Above, parts of real pictures where the concept is strongest; below, the concept alone, decoded.",
+                )
+
+    def _models(self) -> Iterator[Section]:
+        for name in self.files.description.entries["models"]:
+            yield self._figure(
+                f"confusion/{name}.png", name, "What is taken for what, on pictures held out of its training."
+            )
+        yield self._table("models", "Training", ("model", "epochs", "validation_accuracy"))
+
+    # Parts of pages.
+
+    def _figure(self, source: str, title: str, text: str) -> Section:
+        return Section(title=title, text=text, figures=[(self.site.figure(f"figures/{source}"), f"{title}. {text}")])
+
+    def _table(self, table: str, title: str, columns: Sequence[str], **values: Any) -> Section:
+        rows = self.files.rows(table, **values)
+        return Section(title=title, table=table, rows=self._with_badges(table, rows), columns=_there(columns, rows))
+
+    def _manifest(self, path: str) -> list[Row]:
+        table = self.files.table(f"figures/{path}")
+        return [] if table is None else records_of(table)
+
+    def _with_badges(self, table: str, rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        return with_badges(table, rows, self.claims)
+
+
+def with_badges(table: str, rows: Sequence[Mapping[str, Any]], claims: CheckedClaims) -> list[Mapping[str, Any]]:
+    """Rows of a table, each with the badges of its cells by column."""
+    return [{**row, "_badges": {column: claims.of_cell(table, column, row) for column in row}} for row in rows]
+
+
+def _there(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Those of some columns that the rows have."""
+    return [column for column in columns if rows and column in rows[0]]
+
+
+Parts = Callable[[FigurePages, str], Iterator[Section]]
+
+PAGES: Mapping[str, tuple[str, str, str, Parts]] = {
+    "counterfactual": ("counterfactuals", "Counterfactuals", "studies", FigurePages.counterfactuals),
+    "ace": ("concepts", "Concepts", "studies", FigurePages.concepts),
+    "insertion": ("insertion", "Insertion", "insertions", FigurePages.insertions),
+    "saliency": ("maps", "Maps", "saliency", FigurePages.maps),
+    "dff": ("dff", "Factorization", "dff", FigurePages.factorizations),
+    "shortcut": ("shortcut", "Shortcut", "studies", FigurePages.shortcuts),
+    "bias": ("bias", "Bias", "latent_bias", FigurePages.biases),
+}
+"""For each analysis: folder and title of its pages, its section of the configuration, what a page shows."""

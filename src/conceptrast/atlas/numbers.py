@@ -1,0 +1,101 @@
+"""Numbers as a page shows them: a value between chance and 1, its interval, and where it is from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from conceptrast.atlas.claims import Badge
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One number of an answer, on a scale from 0 to 1.
+
+    Args:
+        label: what it was measured on, e.g. the name of a study.
+        text: the number in words, e.g. ``10 of 10 classes``.
+        value: the number; ``None`` if it is not known.
+        low: lower end of its interval; ``None`` if it has none.
+        high: upper end.
+        chances: name and value of what chance gives.
+        table: name of the table that has it.
+        href: page that says more; empty if there is none.
+        badges: verdicts of claims that speak of it.
+        reason: why it is not known.
+    """
+
+    label: str
+    text: str
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    chances: Sequence[tuple[str, float]] = ()
+    table: str = ""
+    href: str = ""
+    badges: Sequence[Badge] = ()
+    reason: str = ""
+
+    @property
+    def interval(self) -> str:
+        """The interval in words; empty if there is none."""
+        return "" if self.low is None or self.high is None else f"{share(self.low)} to {share(self.high)}"
+
+
+def known(value: Any) -> float | None:
+    """A number of a table; ``None`` where the cell is empty or holds none.
+
+    Example:
+        >>> known(0.5), known(float("nan")), known("none")
+        (0.5, None, None)
+    """
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def share(value: float | None) -> str:
+    """A share in per cent; no line breaks before the sign.
+
+    Example:
+        >>> share(0.964), share(0.004), share(None)
+        ('96\xa0%', '0.4\xa0%', '–')
+    """
+    if value is None:
+        return "–"
+    percent = 100 * value
+    return f"{percent:.1f}\N{NO-BREAK SPACE}%" if 0 < abs(percent) < 0.95 else f"{percent:.0f}\N{NO-BREAK SPACE}%"
+
+
+def decimal(value: Any, digits: int = 2) -> str:
+    """A number with so many decimals, one more where these would show nothing, and then only how small it is.
+
+    Example:
+        >>> decimal(0.9836), decimal(0.0042), decimal(0.0000012), decimal(None)
+        ('0.98', '0.004', '< 0.001', '–')
+    """
+    number = known(value)
+    if number is None:
+        return "–"
+    if number == 0 or abs(number) >= 0.5 * 10**-digits:
+        return f"{number:.{digits}f}"
+    smallest = 10 ** -(digits + 1)
+    return f"{number:.{digits + 1}f}" if abs(number) >= smallest else f"{'<' if number > 0 else '> –'} {smallest:g}"
+
+
+def cell(value: Any) -> str:
+    """A cell of a table as text: four digits of a number, nothing for an empty cell.
+
+    Example:
+        >>> cell(0.123456), cell(12), cell(float("nan")), cell("3+7"), cell(True)
+        ('0.1235', '12', '', '3+7', 'yes')
+    """
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:.4g}"
+    return "" if value is None else str(value)

@@ -1,0 +1,118 @@
+"""A folder of pages: templates are filled, pictures come along, and links are relative: it opens from a disk."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from PIL import Image, UnidentifiedImageError
+
+from conceptrast.atlas.numbers import cell, decimal, share
+from conceptrast.base.files import atomic
+from conceptrast.figures.canvas import component_colour
+from conceptrast.figures.picture_strip import save_webp
+
+STATIC = Path(__file__).parent / "static"
+
+WIDEST = 1120
+"""Width at which a page shows a whole figure, in pixels."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure on a page.
+
+    Args:
+        src: its picture in the atlas.
+        full: the full figure of the run, from the atlas's folder.
+        width: of the picture, in pixels.
+        height: likewise.
+    """
+
+    src: str
+    full: str
+    width: int
+    height: int
+
+
+@dataclass
+class Site:
+    """The folder of an atlas.
+
+    Args:
+        folder: where the pages go.
+        run: the folder of the run; its figures are linked relative to the atlas.
+        shared: what every template may use.
+
+    Attributes:
+        search: what the search finds: for each group its label, the folder of its pages, and names with files.
+    """
+
+    folder: Path
+    run: Path
+    shared: Mapping[str, Any]
+    search: list[dict[str, Any]] = field(default_factory=list)
+
+    def write(self, path: str, template: str, **values: Any) -> None:
+        """Fill a template and write the page.
+
+        Args:
+            path: of the page, from the atlas's folder.
+            template: name of the file in ``templates/``.
+            values: what the template shows.
+        """
+        depth = path.count("/")
+        text = environment().get_template(template).render(self.shared, **values, path=path, root="../" * depth)
+        with atomic(self.folder / path) as part:
+            part.write_text(text, encoding="utf-8")
+
+    def picture(self, source: str) -> str:
+        """Take a picture of the run along; its path in the atlas, empty if it is missing."""
+        file = self.run / source
+        if not file.is_file():
+            return ""
+        target = f"pictures/{source.removeprefix('pages/')}"
+        place = self.folder / target
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, place)
+        return target
+
+    def figure(self, source: str) -> Figure | None:
+        """Take a figure of the run along, as wide as a page; ``None`` if it is missing or no picture."""
+        file = self.run / source
+        target = f"pictures/{Path(source).with_suffix('.webp')}"
+        try:
+            with Image.open(file) as image:
+                scale = min(1.0, WIDEST / image.width)
+                size = (round(image.width * scale), round(image.height * scale))
+                small = image.convert("RGB")
+                if scale < 1:
+                    small = small.resize(size, Image.Resampling.HAMMING)
+                save_webp(small, self.folder / target, effort=2)
+        except (OSError, UnidentifiedImageError):
+            return None
+        return Figure(src=target, full=f"../{source}", width=size[0], height=size[1])
+
+    def finish(self) -> None:
+        """Write the style, the script and the search's index."""
+        for file in sorted(STATIC.iterdir()):
+            shutil.copyfile(file, self.folder / file.name)
+        index = json.dumps(self.search, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+        with atomic(self.folder / "search.js") as part:
+            part.write_text(f"window.ATLAS = {index};\n", encoding="utf-8")
+
+
+@cache
+def environment() -> Environment:
+    """Jinja's environment: everything that comes from data is escaped, and a name that is missing is an error."""
+    loader = PackageLoader("conceptrast.atlas")
+    jinja = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    jinja.filters |= {"share": share, "decimal": decimal, "cell": cell}
+    jinja.globals |= {"component_colour": component_colour}
+    return jinja

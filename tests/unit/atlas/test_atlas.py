@@ -1,0 +1,210 @@
+"""The atlas of a small run made by hand: what its pages say, what they escape, and what they say of what is missing."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from conceptrast.atlas.atlas import Sources, write_atlas
+from conceptrast.base.files import write_json
+from tests.unit.atlas.made_run import CLAIM, HEAD, description, make_run
+
+HOSTILE = ('<script>alert("1")</script>', "Käse / \"Brot\" & 'Wurst'", "a" * 300)
+
+
+class Page(HTMLParser):
+    """What a page consists of: its elements, links, and text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attributes)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def links(self) -> list[str]:
+        """Everything that the page asks for or leads to."""
+        return [value for _, attributes in self.elements for key in ("href", "src") if (value := attributes.get(key))]
+
+
+def atlas(folder: Path, claims: str = HEAD + CLAIM, **options: object) -> Path:
+    """The atlas of the run in ``folder``."""
+    (folder / "claims.csv").write_text(claims)
+    sources = Sources(folder=folder, repository=folder, claims=folder / "claims.csv")
+    write_atlas(description(**options), sources, folder / "atlas")
+    return folder / "atlas"
+
+
+def page(path: Path) -> Page:
+    return Page(path.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    """The atlas of a run that has everything."""
+    folder = tmp_path_factory.mktemp("run")
+    make_run(folder)
+    return atlas(folder)
+
+
+def test_every_link_leads_to_a_file_and_none_to_the_network(made) -> None:
+    pages = sorted(made.rglob("*.html"))
+    assert len(pages) > 8
+    for path in pages:
+        for link in page(path).links():
+            if link == "data:,":
+                continue
+            assert not urlsplit(link).scheme, link
+            target = (path.parent / unquote(link.partition("#")[0])).resolve()
+            missing_figure = "figures" in target.parts and target.suffix == ".png"
+            assert link.startswith("#") or target.exists() or missing_figure, f"{path.name}: {link}"
+
+
+def test_an_anchor_that_is_linked_exists(made) -> None:
+    for path in made.rglob("*.html"):
+        for link in page(path).links():
+            file, _, anchor = link.partition("#")
+            if anchor:
+                target = path if not file else (path.parent / file).resolve()
+                assert anchor in [attributes.get("id") for _, attributes in page(target).elements], (
+                    f"{path.name}: {link}"
+                )
+
+
+def test_the_first_page_says_the_answer_its_chance_and_the_verdict(made) -> None:
+    index = page(made / "index.html")
+    words = " ".join(index.text.split())
+    assert "1 of 2 classes" in words
+    assert "random patches 0 %" in words
+    assert "Why one, and why not two?" in words
+    assert "p(two) rises from 0.01 to 0.97" in words
+    assert "Chance, in a random direction: 0.04" in words
+    assert "0 of 1 claims about default hold, 1 FAIL" in words
+
+
+def test_a_failed_claim_is_beside_its_number_on_every_page_that_has_it(made) -> None:
+    for name in ("index.html", "study/digits.html", "tables/component_prediction.html"):
+        badges = [attributes for _, attributes in page(made / name).elements if attributes.get("class") == "badge bad"]
+        assert badges, name
+        assert all("Most classes are named." in str(badge["title"]) for badge in badges)
+
+
+def test_classes_are_listed_with_the_worst_first(made) -> None:
+    rows = [
+        attributes["data-name"]
+        for _, attributes in page(made / "study/digits.html").elements
+        if "data-name" in attributes
+    ]
+    assert rows == ["two", "one", "three"]
+
+
+def test_a_skipped_class_says_why(made) -> None:
+    assert "skipped: too few images" in page(made / "study/digits.html").text
+
+
+def test_a_contrast_is_found_from_either_class(made) -> None:
+    for stem in ("0-class", "1-class"):
+        assert "../../contrast/digits/0-class-not-1-class.html" in page(made / f"class/digits/{stem}.html").links()
+    assert not any("contrast" in link for link in page(made / "class/digits/2-class.html").links())
+
+
+def test_neighbours_are_linked_for_the_arrow_keys(made) -> None:
+    turns = {
+        attributes["rel"]: attributes["href"]
+        for _, attributes in page(made / "class/digits/0-class.html").elements
+        if "rel" in attributes
+    }
+    assert turns["prev"] == "1-class.html"
+    assert turns["next"] == "2-class.html"
+
+
+def test_every_picture_has_words_or_stands_in_an_element_that_has(made) -> None:
+    for path in made.rglob("*.html"):
+        for tag, attributes in page(path).elements:
+            if tag == "img":
+                assert "alt" in attributes, path.name
+
+
+@pytest.mark.parametrize(
+    "kind", ["study/digits.html", "class/digits/0-class.html", "contrast/digits/0-class-not-1-class.html"]
+)
+def test_each_page_says_how_it_was_made_and_how_to_make_it_again(made, kind) -> None:
+    text = page(made / kind).text
+    assert "make reproduce" in text
+    assert "layer: layer3" in text
+    assert "pictures 123" in " ".join(text.split())
+
+
+def test_names_from_data_are_text_and_nothing_else(tmp_path) -> None:
+    make_run(tmp_path, names=HOSTILE)
+    claims = HEAD + CLAIM.replace("Most classes are named.", '"<img src=x onerror=alert(1)> ""said"""')
+    folder = atlas(tmp_path, claims)
+    for path in folder.rglob("*.html"):
+        elements = page(path).elements
+        scripts = [attributes for tag, attributes in elements if tag == "script"]
+        assert [script["src"].rpartition("/")[2] for script in scripts if script["src"]] == ["search.js", "atlas.js"]
+        assert not any("onerror" in attributes for _, attributes in elements), path
+        assert not any(tag == "img" and attributes.get("src") == "x" for tag, attributes in elements)
+    text = page(folder / "study" / "digits.html").text
+    assert all(name in text for name in HOSTILE)
+    assert "</script" not in (folder / "search.js").read_text()
+
+
+def test_two_classes_with_one_name_have_two_pages(tmp_path) -> None:
+    make_run(tmp_path, names=("same", "same", "other"))
+    folder = atlas(tmp_path)
+    assert {path.name for path in (folder / "class" / "digits").iterdir()} == {
+        "0-class.html",
+        "1-class.html",
+        "2-class.html",
+    }
+
+
+def test_a_run_that_is_not_finished_says_what_is_missing(tmp_path) -> None:
+    make_run(tmp_path)
+    (tmp_path / "metrics.json").unlink()
+    (tmp_path / "tables" / "shift.csv").unlink()
+    shutil.rmtree(tmp_path / "pages" / "digits" / "contrasts")
+    folder = atlas(tmp_path)
+    text = page(folder / "index.html").text
+    assert "This run is not finished" in text
+    assert "tables/shift.csv" in text
+    assert "no claim was checked" in text
+    assert "one" in page(folder / "study" / "digits.html").text
+
+
+def test_a_run_without_studies_has_a_first_page(tmp_path) -> None:
+    write_json({}, tmp_path / "metrics.json")
+    folder = atlas(tmp_path, studies=())
+    assert "What a model sees" in page(folder / "index.html").text
+    assert not (folder / "study").exists()
+
+
+def test_a_table_without_rows_says_so(tmp_path) -> None:
+    make_run(tmp_path)
+    head = (tmp_path / "tables" / "shift.csv").read_text().splitlines()[0]
+    (tmp_path / "tables" / "shift.csv").write_text(head + "\n")
+    folder = atlas(tmp_path)
+    assert "This table has no rows." in page(folder / "tables" / "shift.html").text
+
+
+def test_claims_with_an_unknown_metric_name_the_nearest(tmp_path) -> None:
+    make_run(tmp_path)
+    folder = atlas(tmp_path, HEAD + "default,It is so.,digits/match_rat,>=,0.6\n")
+    assert "digits/match_rate" in page(folder / "claims.html").text
+
+
+def test_wrong_claims_are_a_reason_and_no_error(tmp_path) -> None:
+    make_run(tmp_path)
+    folder = atlas(tmp_path, "nonsense\n")
+    assert re.search("No claim was checked: claims.csv, line 1", page(folder / "index.html").text)
