@@ -1,7 +1,7 @@
 """Open the atlas of a run: ``python -m conceptrast.atlas config/config.yaml``, or ``make atlas CONFIG=…``.
 
-If the run is not finished, an atlas of what is there is written first; it says what is missing. The path is printed, and
-the pages open in the browser if there is one.
+If the run is not finished, an atlas of what is there is written first; it says what is missing. The path is printed,
+and the pages open in the browser if there is one.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from conceptrast.base.files import read_table, write_table
+from conceptrast.base.files import read_json, read_table, write_table
 from conceptrast.steps import (
     attribute,
     contrast_figures,
@@ -121,6 +121,7 @@ def run(folder: Path, named: list[int]) -> dict[str, pd.DataFrame]:
         examples=folder / "examples.npz",
         contrasts=folder / "contrasts",
         manifest=folder / "contrasts.csv",
+        pages=folder / "pages" / "contrasts.json",
         shift_figure=folder / "shift.png",
         mask_figure=folder / "mask.png",
     )
@@ -168,6 +169,11 @@ def test_two_classes_in_two_shards_have_all_tables_and_figures(tmp_path):
     assert listed["file"].tolist() == ["7-3-7-not-8-3-8.png", "8-3-8-not-7-3-7.png"]
     one, other = (np.asarray(Image.open(tmp_path / "contrasts" / name).convert("RGB")) for name in listed["file"])
     assert one.shape == other.shape
+    for contrast, file in zip(read_json(tmp_path / "pages" / "contrasts.json"), listed["file"], strict=True):
+        assert f"{contrast['stem']}.png" == file
+        for name, side in contrast["sides"].items():
+            with Image.open(tmp_path / "pages" / "contrasts" / f"{contrast['stem']}-{name}.webp") as strip:
+                assert strip.size == (sum(side["patches"]) * side["shape"][1], side["shape"][0])
     for name in ("hyperplanes", "shift", "mask", "contrast_recovery", "contrast_pairs"):
         numbers = tables[name].drop(columns="reason", errors="ignore").select_dtypes("number")
         # Both draws have the same pairs, so rates over draws have no standard deviation.

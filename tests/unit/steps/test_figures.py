@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from conceptrast.base.errors import ConfigError
+from conceptrast.base.files import read_json
 from conceptrast.base.names import file_name
 from conceptrast.steps import (
     attribute,
@@ -110,6 +111,19 @@ def test_cards_and_overview_can_be_read(study) -> None:
             assert image.width == 1400
 
 
+def test_every_class_has_a_page_whose_strips_hold_its_patches(study) -> None:
+    _, folder = study
+    pages = read_json(folder / "pages.json")
+    assert {page["class"] for page in pages} == set(pd.read_csv(folder / "manifest.csv")["class"])
+    for page in pages:
+        drops = [component["drop"] for component in page["components"]]
+        assert drops == sorted(drops, reverse=True)
+        for name, selection in page["selections"].items():
+            assert sum(selection["patches"]) <= 48
+            with Image.open(folder / "pages" / f"{page['stem']}-{name}.webp") as strip:
+                assert strip.size == (sum(selection["patches"]) * selection["shape"][1], selection["shape"][0])
+
+
 def test_only_the_classes_that_are_named_get_a_card(study, tmp_path) -> None:
     settings, folder = study
     classes = pd.read_csv(folder / "manifest.csv")
@@ -132,6 +146,7 @@ def test_only_the_classes_that_are_named_get_a_card(study, tmp_path) -> None:
     )
     assert pd.read_csv(tmp_path / "manifest.csv")["class"].tolist() == [wanted]
     assert len(list((tmp_path / "cards").iterdir())) == 1
+    assert len(read_json(tmp_path / "pages.json")) == len(classes)
     assert (tmp_path / "overview.png").exists()
 
 
