@@ -42,7 +42,8 @@ def attribute_images(
 
     Returns:
         ``image`` ``[M]`` int64, ``target`` ``[M]`` int64, ``raw`` and ``rectified`` ``[M, h, w]`` float32,
-        ``multiplier`` ``[M, C]`` float32, ``completeness_gap`` ``[M]`` float32, in the order of the batches.
+        ``multiplier`` ``[M, C]`` float32, ``linear_share`` and ``completeness_gap`` ``[M]`` float32, in the batches'
+        order.
 
     Raises:
         LayerError: the model cannot be cut at ``layer``.
@@ -71,6 +72,7 @@ def attribute_images(
         "raw": [np.empty((0, *grid), np.float32)],
         "rectified": [np.empty((0, *grid), np.float32)],
         "multiplier": [np.empty((0, channels), np.float32)],
+        "linear_share": [np.empty(0, np.float32)],
         "completeness_gap": [np.empty(0, np.float32)],
     }
     for ids, views, drawn in prepared(attributor.smoothing.chunks(batches), device):
@@ -81,6 +83,7 @@ def attribute_images(
         parts["raw"].append(_array(attribution.raw))
         parts["rectified"].append(_array(attribution.rectified))
         parts["multiplier"].append(_array(attribution.multiplier))
+        parts["linear_share"].append(_array(attribution.linear_share))
         parts["completeness_gap"].append(_array(attribution.gap))
     whole = {name: np.concatenate(arrays) for name, arrays in parts.items()}
     warn_if_incomplete(torch.from_numpy(whole["completeness_gap"]), method, layer)

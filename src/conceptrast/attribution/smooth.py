@@ -35,12 +35,14 @@ class Attribution:
         raw: ``[N, h, w]`` float32, mean over channels, in units of the logit.
         rectified: ``[N, h, w]`` float32, mean over channels of the positive part.
         multiplier: ``[N, C]`` float32, mean multiplier of each channel: attribution per unit of activation.
+        linear_share: ``[N]`` float32, share of the attribution's square that the multipliers explain.
         gap: ``[N]`` float32, relative completeness gap.
     """
 
     raw: Tensor
     rectified: Tensor
     multiplier: Tensor
+    linear_share: Tensor
     gap: Tensor
 
     @classmethod
@@ -88,8 +90,9 @@ def smooth_attribution(
         warn: log a warning if the median gap is above 1 %. A stream of batches logs one for all batches instead.
 
     Returns:
-        Raw and rectified maps, the channels' multipliers, and the gap of each image's first copy (measuring the gap of
-        all copies would cost another pass of the suffix).
+        Raw and rectified maps, the channels' multipliers, how much of the attribution they explain
+        (:func:`linear_share`), and the gap of each image's first copy (measuring the gap of all copies would cost
+        another pass of the suffix).
 
         :math:`\Delta a` is the difference from the baseline, or from zero for the methods in
         :data:`conceptrast.attribution.FROM_ZERO`. If a channel never differs, its multiplier is 0. For a linear suffix,
@@ -110,8 +113,10 @@ def smooth_attribution(
         >>> network = torch.nn.Sequential(torch.nn.AvgPool2d(2), torch.nn.ReLU(), torch.nn.Flatten()).eval()
         >>> images = torch.full((1, 3, 2, 2), 4.0)
         >>> attribution = smooth_attribution(SplitModel(network, "0"), images, target=0, samples=0)
-        >>> attribution.raw, attribution.rectified, attribution.multiplier, attribution.gap
-        (tensor([[[1.]]]), tensor([[[1.]]]), tensor([[1., 0., 0.]]), tensor([0.]))
+        >>> attribution.raw, attribution.rectified, attribution.multiplier
+        (tensor([[[1.]]]), tensor([[[1.]]]), tensor([[1., 0., 0.]]))
+        >>> attribution.linear_share, attribution.gap
+        (tensor([1.]), tensor([0.]))
     """
     # Check the arguments.
     smoothing = Smoothing(samples=samples, noise=noise, seed=seed, batch_size=batch_size)
@@ -183,10 +188,12 @@ class Attributor:
         way = split.patches(activations.float() if self.method in FROM_ZERO else activations.float() - start)
         attribution = split.patches(attribution)
         mean = attribution.float().unflatten(0, (-1, copies)).mean(1)
+        multiplier = channel_multiplier(attribution, way, copies)
         return Attribution(
             raw=mean.mean(1),
             rectified=mean.clamp(min=0).mean(1),
-            multiplier=channel_multiplier(attribution, way, copies),
+            multiplier=multiplier,
+            linear_share=linear_share(attribution, way, multiplier),
             gap=gap,
         )
 
@@ -210,6 +217,39 @@ def channel_multiplier(attribution: Tensor, difference: Tensor, copies: int) -> 
     change = (attribution.float() * difference.sign()).unflatten(0, (-1, copies)).sum(dim=(1, 3, 4))
     size = difference.abs().unflatten(0, (-1, copies)).sum(dim=(1, 3, 4))
     return torch.where(size > 0, change / size, 0.0)
+
+
+def linear_share(attribution: Tensor, difference: Tensor, multiplier: Tensor) -> Tensor:
+    r"""Share of an image's attribution that one multiplier for each channel explains.
+
+    .. math:: 1 - \frac{\sum_{s,c,y,x} (A_{s c y x} - m_c \, \Delta a_{s c y x})^2}{\sum_{s,c,y,x} A_{s c y x}^2}
+
+    The rest of the network is described by one multiplier for each channel where this is 1: what a channel adds to the
+    logit does not depend on the position or on other channels. It is so for a mean over positions and a linear layer.
+
+    Args:
+        attribution: ``A`` ``[N · S, C, h, w]``, the copies of one image in a row.
+        difference: ``Δa``, of the same shape.
+        multiplier: ``m`` ``[N, C]``.
+
+    Returns:
+        ``[N]`` float32, at most 1; below 0 where the multipliers describe worse than zeros do, and 1 where all
+        attribution is zero.
+
+    Source: ours.
+
+    Example:
+        >>> difference = torch.tensor([1.0, 2.0]).view(1, 1, 1, 2)
+        >>> linear_share(3 * difference, difference, torch.tensor([[3.0]]))
+        tensor([1.])
+        >>> linear_share(torch.tensor([2.0, 0.0]).view(1, 1, 1, 2), difference, torch.tensor([[1.0]]))
+        tensor([-0.2500])
+    """
+    values = attribution.float().unflatten(0, (len(multiplier), -1))
+    fitted = difference.float().unflatten(0, (len(multiplier), -1)) * multiplier[:, None, :, None, None]
+    square = values.square().sum(dim=(1, 2, 3, 4))
+    missed = (values - fitted).square().sum(dim=(1, 2, 3, 4))
+    return torch.where(square > 0, 1 - missed / square, 1.0)
 
 
 def baseline_activations(split: SplitModel, images: Tensor, baseline: float | Tensor, precision: str) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,9 @@ import torch
 from torch import Tensor
 
 from conceptrast.base.files import read_arrays
+
+WEIGHING = ("rectified", "multiplier", "linear_share")
+"""Arrays of attributed images that the weights of their activations are made of."""
 
 
 def read_attributions(paths: Sequence[Path]) -> dict[str, np.ndarray]:
@@ -19,17 +22,31 @@ def read_attributions(paths: Sequence[Path]) -> dict[str, np.ndarray]:
         paths: a file for each shard.
 
     Returns:
-        Arrays image ``[M]``, target ``[M]``, raw, rectified and multiplier, ordered by class and image. The order does
-        not depend on the shards.
+        Arrays image ``[M]``, target ``[M]``, raw, rectified, multiplier and linear_share, ordered by class and image.
+        The order does not depend on the shards.
     """
     shards = [read_arrays(path) for path in paths]
-    names = ("image", "target", "raw", "rectified", "multiplier")
+    names = ("image", "target", "raw", *WEIGHING)
     joined = {
         name: np.concatenate([shard[name] for shard in shards if len(shard["image"])] or [shards[0][name]])
         for name in names
     }
     order = np.lexsort((joined["image"], joined["target"]))
     return {name: values[order] for name, values in joined.items()}
+
+
+def weighing(attribution: Mapping[str, np.ndarray], rows: np.ndarray | slice) -> dict[str, np.ndarray]:
+    """What the weights of some images are made of: those of :data:`WEIGHING` that are there.
+
+    Args:
+        attribution: arrays of attributed images, by name.
+        rows: which of the images.
+
+    Example:
+        >>> weighing({"multiplier": np.array([[1.0], [2.0]]), "image": np.array([5, 8])}, np.array([1]))
+        {'multiplier': array([[2.]])}
+    """
+    return {name: attribution[name][rows] for name in WEIGHING if name in attribution}
 
 
 def by_class(batches: Iterable[tuple[np.ndarray, Tensor]], targets: np.ndarray) -> Iterator[tuple[int, Tensor, slice]]:

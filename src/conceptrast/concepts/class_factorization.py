@@ -10,10 +10,14 @@ import torch
 from torch import Tensor
 
 from conceptrast.base.errors import LayerError
+from conceptrast.concepts.attributed_images import weighing
 from conceptrast.concepts.nmf import NothingToFactorizeError, as_signed_rows, reconstruction_error, refuse_negative
 from conceptrast.concepts.nmf_batched import BATCH_BYTES
 from conceptrast.concepts.nmf_solvers import factorizations, in_batches
 from conceptrast.concepts.recipes import Factors
+
+LINEAR = 0.9
+"""Share of the attribution that one multiplier for each channel must explain if ``auto`` is to weigh channels."""
 
 
 def class_weights(attribution: Mapping[str, np.ndarray], weighting: str) -> np.ndarray:
@@ -28,8 +32,9 @@ def class_weights(attribution: Mapping[str, np.ndarray], weighting: str) -> np.n
     exactly for a linear suffix and a baseline of zero. Channels that speak against the class are left out.
 
     Args:
-        attribution: the attribution of one class's images: rectified ``[N, h, w]`` and multiplier ``[N, C]``.
-        weighting: ``"position"`` or ``"channel"``.
+        attribution: the attribution of one class's images: rectified ``[N, h, w]``, multiplier ``[N, C]`` and, for
+            ``"auto"``, linear_share ``[N]``.
+        weighting: ``"position"``, ``"channel"`` or ``"auto"``, see :func:`settled_weighting`.
 
     Returns:
         ``[N, 1, h, w]`` or ``[1, C, 1, 1]`` float32.
@@ -39,9 +44,29 @@ def class_weights(attribution: Mapping[str, np.ndarray], weighting: str) -> np.n
         >>> class_weights(attribution, "channel").ravel().tolist()
         [2.0, 0.0]
     """
-    if weighting == "position":
+    if settled_weighting(attribution, weighting) == "position":
         return attribution["rectified"][:, None].astype(np.float32)
     return np.maximum(attribution["multiplier"].mean(axis=0), 0)[None, :, None, None].astype(np.float32)
+
+
+def settled_weighting(attribution: Mapping[str, np.ndarray], weighting: str) -> str:
+    """``"channel"`` or ``"position"``: ``"auto"`` weighs channels where one multiplier for each describes the suffix.
+
+    It does if the multipliers explain, in the mean over the class's images, at least :data:`LINEAR` of the
+    attribution's square (:func:`~conceptrast.attribution.smooth.linear_share`). So the layer decides, and not what the
+    model says of the patches in the end.
+
+    Args:
+        attribution: linear_share ``[N]`` of the class's images.
+        weighting: ``"position"``, ``"channel"`` or ``"auto"``.
+
+    Example:
+        >>> settled_weighting({"linear_share": np.array([0.98, 0.99])}, "auto")
+        'channel'
+    """
+    if weighting != "auto":
+        return weighting
+    return "channel" if float(np.mean(attribution["linear_share"])) >= LINEAR else "position"
 
 
 def weighted_rows(activations: Tensor, weights: np.ndarray, rectify: bool = False) -> tuple[np.ndarray, float]:
@@ -87,7 +112,7 @@ def factorize_classes(
         classes: each class with its activations ``[n, C, h, w]`` and its place among the attributed images, as
             :func:`by_class` gives. The rows of some classes at a time are in memory, see
             :data:`~conceptrast.concepts.nmf_batched.BATCH_BYTES`.
-        attribution: rectified ``[M, h, w]`` and multiplier ``[M, C]`` of all images.
+        attribution: rectified ``[M, h, w]``, multiplier ``[M, C]`` and linear_share ``[M]`` of all images.
         factors: every factorization in use.
         seed: the seed of the factorization.
         rectify: whether negative activations are set to zero; if not, they raise an error, except for ``semi_nmf``.
@@ -167,7 +192,7 @@ def _weighted_classes(
     for target, activations, place in classes:
         # This check comes before the weighting: a weight of 0 would hide negative activations.
         check(activations)
-        of_class = {name: attribution[name][place] for name in ("rectified", "multiplier")}
+        of_class = weighing(attribution, place)
         rows = {name: weighted_rows(activations, class_weights(of_class, name), rectify) for name in weightings}
         try:
             for values, _ in rows.values():

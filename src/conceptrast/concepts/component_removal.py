@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from conceptrast.concepts.class_factorization import class_weights
+from conceptrast.concepts.class_factorization import class_weights, settled_weighting
 from conceptrast.concepts.nmf_codes import map_codes
 from conceptrast.models.inference import autocast
 from conceptrast.models.split import SplitModel
@@ -83,11 +83,11 @@ def channel_weights(attribution: Mapping[str, np.ndarray], weighting: str) -> np
     """The weights of a class's channels ``[C]``: ones where positions are weighted.
 
     Args:
-        attribution: multiplier ``[n, C]`` of the class's images.
-        weighting: ``"position"`` or ``"channel"``; see
+        attribution: multiplier ``[n, C]`` of the class's images, and linear_share ``[n]`` for ``"auto"``.
+        weighting: ``"position"``, ``"channel"`` or ``"auto"``; see
             :func:`~conceptrast.concepts.class_factorization.class_weights`.
     """
-    if weighting == "position":
+    if settled_weighting(attribution, weighting) == "position":
         return np.ones(attribution["multiplier"].shape[1], np.float32)
     return class_weights(attribution, weighting).ravel()
 

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from conceptrast.base.streams import Stream, generator
+from conceptrast.concepts.attributed_images import weighing
 from conceptrast.concepts.class_factorization import factorize_classes
 from conceptrast.concepts.component_removal import ComponentParts, channel_weights
 from conceptrast.concepts.recipes import Recipe
@@ -66,7 +67,7 @@ def outlier_reference(
 
     Args:
         activations: ``[n, C, h, w]`` of the class's images; negative values count as zero.
-        attribution: rectified ``[n, h, w]`` and multiplier ``[n, C]`` of the same images.
+        attribution: rectified ``[n, h, w]``, multiplier ``[n, C]`` and linear_share ``[n]`` of the same images.
         recipe: how they are factorized.
         target: the class, which has halves of its own.
         seed: the seed of the halves and of the factorization.
@@ -80,7 +81,7 @@ def outlier_reference(
     second = np.sort(order[count // 2 :])
     if not len(first):
         return None
-    of_first = {name: attribution[name][first] for name in ("rectified", "multiplier")}
+    of_first = weighing(attribution, first)
     factorized = factorize_classes(
         [(target, activations[torch.from_numpy(first)], slice(0, len(first)))],
         of_first,

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from conceptrast.base.errors import ConfigError, unknown_name
 from conceptrast.concepts.patches import Window
 
-WEIGHTINGS = ("position", "channel")
+WEIGHTINGS = ("position", "channel", "auto")
 LAYOUTS = ("strip", "grid")
 SIZES = ("native", "input")
 
@@ -45,7 +45,7 @@ class Recipe:
         name: the recipe's key in ``recipes:``.
         components: the number of components into which a class is factorized.
         weighting: how attribution weighs the activations before they are factorized. ``"position"`` uses its mean over
-            the channels, ``"channel"`` uses each channel's mean multiplier; see
+            the channels, ``"channel"`` uses each channel's mean multiplier, ``"auto"`` chooses by the layer; see
             :func:`conceptrast.concepts.class_factorization.class_weights`.
         kernel: the kernel of the average pooling that makes the patch bank.
         stride: the stride of that pooling.
@@ -58,7 +58,7 @@ class Recipe:
 
     name: str
     components: int = 6
-    weighting: Literal["position", "channel"] = "position"
+    weighting: Literal["position", "channel", "auto"] = "position"
     kernel: int = 2
     stride: int = 2
     window: Window = "cell"

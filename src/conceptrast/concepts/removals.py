@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from conceptrast.base.streams import Stream, generator
+from conceptrast.concepts.attributed_images import weighing
 from conceptrast.concepts.component_removal import ClassSuffix, ComponentParts, channel_weights, without_rest
 from conceptrast.concepts.fidelity import ANSWER_COLUMNS, CURVE_COLUMNS, image_curves
 from conceptrast.concepts.importance import (
@@ -114,12 +115,13 @@ def study_components(
 
     Args:
         sets: classes ``[K]`` and ``components_<factors>`` ``[K, k, C]``.
-        attribution: target ``[M]`` and multiplier ``[M, C]`` of the images that they were found in.
+        attribution: target ``[M]``, multiplier ``[M, C]`` and linear_share ``[M]`` of the images that they were found
+            in.
         recipe: the recipe.
     """
     components = {}
     for number, target in enumerate(sets["classes"].tolist()):
-        of_class = {"multiplier": attribution["multiplier"][attribution["target"] == target]}
+        of_class = weighing(attribution, attribution["target"] == target)
         weights = channel_weights(of_class, recipe.weighting)
         components[target] = ComponentParts(sets[f"components_{recipe.factors.key}"][number], weights)
     return components

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from conceptrast.attribution.images import attribute_images
 from conceptrast.base.streams import Stream, drawn_seeds, generator
-from conceptrast.concepts.attributed_images import by_class
+from conceptrast.concepts.attributed_images import by_class, weighing
 from conceptrast.concepts.class_factorization import class_weights, weighted_rows
 from conceptrast.concepts.nmf_batched import BATCH_BYTES
 from conceptrast.concepts.nmf_solvers import factorizations, in_batches
@@ -86,7 +86,7 @@ def halves(attribution: Mapping[str, np.ndarray], target: int, seed: int) -> lis
             kind=HALVES,
             number=number,
             images=attribution["image"][rows_of_half],
-            attribution={name: attribution[name][rows_of_half] for name in ("rectified", "multiplier")},
+            attribution=weighing(attribution, rows_of_half),
         )
         for number, rows_of_half in enumerate(places)
         if size
@@ -155,7 +155,7 @@ def redrawn(
         )
         for target in images:
             rows = arrays["target"] == target
-            attribution = {name: arrays[name][rows] for name in ("rectified", "multiplier")}
+            attribution = weighing(arrays, rows)
             sample = Sample(kind=DRAWS, number=draw, images=arrays["image"][rows], attribution=attribution)
             samples[target].append(sample)
     return samples

@@ -101,18 +101,24 @@ def study_summary(
     n_labels: int,
     classes: pd.DataFrame,
     components: Mapping[str, np.ndarray],
-    gaps: Sequence[np.ndarray],
+    attributions: Sequence[Mapping[str, np.ndarray]],
 ) -> dict[str, Any]:
-    """What one study rests on: images, accuracy, classes, completeness of attributions, error of factorizations.
+    """What one study rests on: images, accuracy, classes, attributions, error of factorizations.
+
+    Of the attributions: how complete they are, and the mean share that one multiplier for each channel explains, by
+    which ``weighting: auto`` chooses.
 
     Args:
         predictions: image, label, predicted, probability.
         n_labels: number of classes of the dataset. The accuracy is left out if the model has another number of classes.
         classes: per class component predictions.
         components: the arrays of the factorization.
-        gaps: completeness gaps ``[M]`` of each shard.
+        attributions: completeness_gap ``[M]`` and linear_share ``[M]`` of each shard.
     """
-    gap = np.concatenate(gaps) if gaps else np.empty(0)
+    gap, share = (
+        np.concatenate([np.empty(0), *(arrays[name] for arrays in attributions)])
+        for name in ("completeness_gap", "linear_share")
+    )
     skipped = _skipped(classes)["class"].nunique()
     # Images and accuracy.
     row: dict[str, Any] = {"n_images": len(predictions)}
@@ -122,6 +128,7 @@ def study_summary(
     row |= {"n_classes": len(components["classes"]), "n_skipped": int(skipped), "n_attributions": len(gap)}
     if len(gap):
         row |= {"completeness_gap_median": float(np.median(gap)), "completeness_gap_max": float(gap.max())}
+        row |= {"linear_share": float(share.mean())}
     # Factorizations.
     for name in sorted(components):
         errors = np.asarray(components[name], dtype=float)

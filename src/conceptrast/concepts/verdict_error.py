@@ -24,6 +24,7 @@ from torch import Tensor
 
 from conceptrast.base.statistics import wilson_interval
 from conceptrast.base.streams import Stream, generator
+from conceptrast.concepts.attributed_images import weighing
 from conceptrast.concepts.class_factorization import factorize_classes
 from conceptrast.concepts.class_prototypes import set_prototypes
 from conceptrast.concepts.combined_image import chosen_patches
@@ -60,7 +61,7 @@ def resampled_components(
 
     Args:
         activations: ``[n, C, h, w]`` of the class's images.
-        attribution: rectified ``[n, h, w]`` and multiplier ``[n, C]`` of the same images.
+        attribution: rectified ``[n, h, w]``, multiplier ``[n, C]`` and linear_share ``[n]`` of the same images.
         recipe: how they are factorized.
         target: the class.
         seed: seed of the resamples and of the factorization.
@@ -76,7 +77,7 @@ def resampled_components(
             (number, activations[torch.from_numpy(rows)], slice(count * number, count * (number + 1)))
             for number, rows in enumerate(draws)
         ),
-        {name: attribution[name][draws.ravel()] for name in ("rectified", "multiplier")},
+        weighing(attribution, draws.ravel()),
         [recipe.factors],
         seed=seed,
         rectify=rectify,

@@ -13,7 +13,8 @@ from torch import Tensor
 from conceptrast.ace.cav_arrays import strongest_cav
 from conceptrast.ace.tcav import fit_cavs
 from conceptrast.base.streams import Stream, generator
-from conceptrast.concepts.class_factorization import class_weights
+from conceptrast.concepts.attributed_images import weighing
+from conceptrast.concepts.component_removal import channel_weights
 from conceptrast.contrast.hyperplane_shards import Planes
 from conceptrast.contrast.pairs import Pair
 from conceptrast.counterfactual.pair_edits import Name, PairKnowledge, without
@@ -110,9 +111,9 @@ def class_components(
     Args:
         sets: classes ``[K]`` and, by name, ``[K, k, C]``.
         name: the name of the array.
-        attribution: target ``[M]``, rectified and multiplier of the attributed images.
-        weighting: ``channel`` or ``position``. Weights of positions belong to a picture and not to a class, so pictures
-            that were not attributed are looked at without weights.
+        attribution: target ``[M]``, rectified, multiplier and linear_share of the attributed images.
+        weighting: ``channel``, ``position`` or ``auto``. Weights of positions belong to a picture and not to a
+            class, so pictures that were not attributed are looked at without weights.
         windows: whose means were factorized.
 
     Example:
@@ -124,10 +125,8 @@ def class_components(
     for number, target in enumerate(sets["classes"].tolist()):
         vectors = sets[name][number]
         weights = np.ones(vectors.shape[1])
-        if weighting == "channel":
-            of_class = attribution["target"] == target
-            of_images = {key: attribution[key][of_class] for key in ("rectified", "multiplier")}
-            weights = class_weights(of_images, weighting).ravel()
+        if weighting != "position":
+            weights = channel_weights(weighing(attribution, attribution["target"] == target), weighting)
         components[target] = ClassComponents(vectors, weights, windows)
     return components
 

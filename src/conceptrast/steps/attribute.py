@@ -25,7 +25,7 @@ class Inputs(PictureInputs):
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """Image, target, raw, rectified, multiplier and completeness_gap."""
+    """Image, target, raw, rectified, multiplier, linear_share and completeness_gap."""
 
     attribution: Path
 

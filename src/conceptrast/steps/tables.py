@@ -74,7 +74,7 @@ def _studies(settings: dict[str, Any], inputs: Inputs) -> pd.DataFrame:
             n_labels=len(read_json(inputs.class_names[number])),
             classes=read_table(inputs.prediction[number]),
             components=read_arrays(inputs.components[number]),
-            gaps=[read_arrays(path)["completeness_gap"] for path in attributions],
+            attributions=[read_arrays(path) for path in attributions],
         )
         rows.append(row)
     return pd.DataFrame(rows)

@@ -179,6 +179,19 @@ def test_a_layer_without_positions_is_refused(network: nn.Module) -> None:
         smooth_attribution(SplitModel(network, "4"), normal(2, 3, 12, 12), 0)
 
 
+def test_multipliers_explain_all_of_a_linear_suffix_and_less_of_another() -> None:
+    pooled = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
+    in_places = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 100, 2))
+    images = normal(3, 3, 12, 12)
+    shares = [
+        smooth_attribution(SplitModel(network.eval(), "1"), images, 0, samples=2).linear_share
+        for network in (pooled, in_places)
+    ]
+    assert torch.allclose(shares[0], torch.ones(3), atol=1e-4)
+    # Weights differ from place to place, so one for each channel explains little of them.
+    assert (shares[1] < 0.5).all()
+
+
 def test_a_stream_of_batches_gives_named_arrays(network: nn.Module) -> None:
     model = Model("toy", network, Preprocess(None, 12, (0.5,) * 3, (0.5,) * 3), ["a", "b", "c"])
     views = torch.randint(0, 256, (3, 3, 12, 12), generator=torch.Generator().manual_seed(0)).to(torch.uint8)

@@ -23,6 +23,16 @@ def stream() -> tuple[torch.Tensor, np.ndarray, np.ndarray]:
     return activations, np.array([1, 1, 1, 4, 7, 7, 7, 7, 7]), rng.random((9, 2, 2), dtype=np.float32)
 
 
+@pytest.mark.parametrize(("shares", "like"), [((1.0, 0.85), "channel"), ((1.0, 0.75), "position")])
+def test_auto_weighs_channels_where_the_mean_share_is_large(shares: tuple[float, float], like: str) -> None:
+    rng = np.random.default_rng(0)
+    attribution = {"rectified": rng.random((2, 3, 3)), "multiplier": rng.standard_normal((2, 5))}
+    attribution["linear_share"] = np.array(shares)
+    weights = class_weights(attribution, "auto")
+    assert np.array_equal(weights, class_weights(attribution, like))
+    assert not np.array_equal(weights.shape, class_weights(attribution, "position" if like == "channel" else "channel"))
+
+
 @pytest.mark.parametrize("size", [1, 2, 4, 9])
 def test_batches_are_gathered_by_class(stream, size: int) -> None:
     activations, targets, _ = stream
@@ -122,6 +132,7 @@ def test_shards_do_not_matter(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     whole = {"image": np.array([3, 8, 1, 5]), "target": np.array([0, 0, 2, 2])}
     whole |= {"raw": rng.random((4, 2, 2)), "rectified": rng.random((4, 2, 2)), "multiplier": rng.random((4, 5))}
+    whole["linear_share"] = rng.random(4)
     parts = [[3, 2], [1, 0], []]
     for number, part in enumerate(parts):
         write_arrays(tmp_path / f"{number}.npz", {name: values[part] for name, values in whole.items()})
@@ -129,6 +140,7 @@ def test_shards_do_not_matter(tmp_path: Path) -> None:
     assert attribution["image"].tolist() == [3, 8, 1, 5]
     assert np.array_equal(attribution["rectified"], whole["rectified"])
     assert np.array_equal(attribution["multiplier"], whole["multiplier"])
+    assert np.array_equal(attribution["linear_share"], whole["linear_share"])
 
 
 def test_nearest_layer_after_an_activation_is_named() -> None:

@@ -234,7 +234,7 @@ def test_a_study_without_components_goes_through_to_its_tables(model: Model) -> 
         n_labels=3,
         classes=table,
         components=arrays,
-        gaps=[np.empty(0, np.float32)],
+        attributions=[{name: np.empty(0, np.float32) for name in ("completeness_gap", "linear_share")}],
     )
     assert (summary["n_classes"], summary["n_skipped"], summary["n_attributions"]) == (0, 2, 0)
     built = {

@@ -38,7 +38,8 @@ def test_a_class_that_lacks_a_chance_row_only_is_not_skipped() -> None:
     table = pd.concat([classes(), pd.DataFrame([{**classes().iloc[0], **lacking}])], ignore_index=True)
     assert component_prediction_table(table)["n_skipped"].tolist() == [1, 1]
     predictions = pd.DataFrame({"label": [0], "predicted": [0]})
-    assert study_summary(predictions, 1, classes=table, components={"classes": np.arange(3)}, gaps=[])["n_skipped"] == 1
+    row = study_summary(predictions, 1, classes=table, components={"classes": np.arange(3)}, attributions=[])
+    assert row["n_skipped"] == 1
 
 
 def test_a_study_without_tested_classes_has_no_rows() -> None:
@@ -57,9 +58,14 @@ def test_published_values_stand_beside_the_recipe_that_they_are_of() -> None:
 def test_study_summary_leaves_out_an_accuracy_that_means_nothing() -> None:
     predictions = pd.DataFrame({"label": [0, 1], "predicted": [0, 0]})
     arrays = {"classes": np.array([0]), "reconstruction_error_position_k2": np.array([0.5])}
-    row = study_summary(predictions, 2, classes=classes(), components=arrays, gaps=[np.array([0.1]), np.array([0.3])])
+    shards = [
+        {"completeness_gap": np.array([0.1]), "linear_share": np.array([1.0])},
+        {"completeness_gap": np.array([0.3]), "linear_share": np.array([0.5])},
+    ]
+    row = study_summary(predictions, 2, classes=classes(), components=arrays, attributions=shards)
     assert (row["accuracy"], row["n_classes"], row["n_skipped"]) == (0.5, 1, 1)
     assert (row["completeness_gap_median"], row["completeness_gap_max"]) == pytest.approx((0.2, 0.3))
+    assert row["linear_share"] == 0.75
     assert row["reconstruction_error_position_k2"] == 0.5
     many = predictions.assign(predicted=[0, 700])
-    assert "accuracy" not in study_summary(many, 2, classes=classes(), components=arrays, gaps=[])
+    assert "accuracy" not in study_summary(many, 2, classes=classes(), components=arrays, attributions=[])

@@ -50,6 +50,7 @@ def files_without_classes(folder: Path) -> dict[str, Path]:
     maps = np.empty((0, 6, 6), np.float32)
     multiplier = np.empty((0, 128), np.float32)
     arrays = {"image": nothing, "target": nothing, "raw": maps, "rectified": maps, "multiplier": multiplier}
+    arrays["linear_share"] = nothing
     write_arrays(folder / "attribution.npz", arrays)
     components = np.empty((0, 2, 0), np.float32)
     write_arrays(

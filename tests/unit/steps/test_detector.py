@@ -92,7 +92,7 @@ def moved(
     channels = 1024 if layer == "layer3" else 2048
     components = np.random.default_rng(0).random((2, 1, channels), np.float32)
     write_arrays(folder / "components.npz", {"classes": np.arange(2), "components_position_k1": components})
-    nothing = {name: np.zeros(0, np.float32) for name in ("raw", "rectified", "multiplier")}
+    nothing = {name: np.zeros(0, np.float32) for name in ("raw", "rectified", "multiplier", "linear_share")}
     write_arrays(folder / "attribution.npz", {name: np.zeros(0, np.int64) for name in ("image", "target")} | nothing)
     known = {
         "predictions": folder / "predictions.parquet",

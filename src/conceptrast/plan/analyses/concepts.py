@@ -91,8 +91,9 @@ class Recipe(Section):
     """How a class's components become one image that the model is asked about."""
 
     components: int = key("number of components of each class", ge=1)
-    weighting: Literal["position", "channel"] = key(
-        "activations are weighted by the attribution of their position, or by what their channel adds to the logit",
+    weighting: Literal["position", "channel", "auto"] = key(
+        "activations are weighted by the attribution of their position, or by what their channel adds to the logit; "
+        "auto: by channel where one multiplier for each channel explains the attribution, by position elsewhere",
         "position",
     )
     pooling: Pooling = key("average pooling of activations before patches are compared: {kernel, stride}")
