@@ -306,6 +306,9 @@ def dataset_files(studies, **files):
 
 # What the steps of a study's contrasts have written, for its figures.
 CONTRAST_FILES = of_study(
+    attributions="attribution/*.npz",
+    hyperplanes="hyperplanes/*.npz",
+    shifts="shift/*.csv",
     components="contrastive_components.npz",
     prototypes="contrastive_prototypes.parquet",
     mask="mask.csv",

@@ -144,8 +144,7 @@ rule figures:
     input:
         unpack(predicted_inputs),
         **of_study(attributions="attribution/*.npz", components="components.npz", prototypes="prototypes.parquet"),
-        **of_study(importance="importance.parquet", stability="stability.csv"),
-        prediction="studies/{study}/component_prediction.csv",
+        **of_study(importance="importance.parquet", stability="stability.csv", prediction="component_prediction.csv"),
     output:
         cards=figures_in_report("figures/{study}/cards", "class_card"),
         overview=in_report("figures/{study}/overview.png", "overview"),

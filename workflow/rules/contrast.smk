@@ -111,7 +111,6 @@ rule contrast_recovery:
 rule contrast_figures:
     input:
         unpack(predicted_inputs),
-        **of_study(attributions="attribution/*.npz", hyperplanes="hyperplanes/*.npz", shifts="shift/*.csv"),
         **CONTRAST_FILES,
     output:
         contrasts=figures_in_report("figures/{study}/contrasts", "contrast"),

@@ -30,6 +30,7 @@ rule counterfactual:
         counterfactual="studies/{study}/counterfactual.csv",
         pictures=figures_in_report("figures/{study}/counterfactuals", "counterfactual"),
         manifest="figures/{study}/counterfactuals.csv",
+        pages="pages/{study}/counterfactuals.json",
     log:
         "logs/{study}/counterfactual.log",
     priority: 1  # the longest on one core: as soon as it can start
@@ -49,6 +50,7 @@ rule concept_pictures:
         concepts="studies/{study}/concept_pictures.csv",
         pictures=figures_in_report("figures/{study}/concept_pictures", "concept_pictures"),
         manifest="figures/{study}/concept_pictures.csv",
+        pages="pages/{study}/concept_pictures.json",
     log:
         "logs/{study}/concept_pictures.log",
     resources:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from conceptrast.atlas.answers import Answer
+from conceptrast.atlas.answers import Answer, edit_in_words
 from conceptrast.atlas.claims import CheckedClaims
+from conceptrast.atlas.curves import curve
 from conceptrast.atlas.run_files import Row, RunFiles, records_of
 from conceptrast.atlas.site import Figure, Site
 
@@ -22,6 +23,7 @@ class Section:
         anchor: its place on the page.
         text: one or two sentences about what is seen.
         figures: figures with captions; ``None`` in place of a figure that is missing.
+        films: pictures on their way, see :func:`film_of`.
         table: name of a table whose rows it shows; empty if there is none.
         rows: these rows.
         columns: the columns of the table that are shown.
@@ -31,6 +33,7 @@ class Section:
     anchor: str = ""
     text: str = ""
     figures: Sequence[tuple[Figure | None, str]] = ()
+    films: Sequence[Mapping[str, Any]] = ()
     table: str = ""
     rows: Sequence[Mapping[str, Any]] = ()
     columns: Sequence[str] = ()
@@ -197,9 +200,11 @@ class FigurePages:
 
     def counterfactuals(self, study: str) -> Iterator[Section]:
         """Pictures of A on their way to B, and concepts as pictures."""
-        by_pair: dict[tuple[Any, Any], list[str]] = {}
-        for file in self._manifest(f"{study}/counterfactuals.csv"):
-            by_pair.setdefault((file["from_class"], file["to_class"]), []).append(file["file"])
+        figures = {
+            (row["from_class"], row["to_class"]): row["file"]
+            for row in self._manifest(f"{study}/counterfactuals.csv")
+            if str(row["file"]).endswith(".png")
+        }
         columns = (
             "edit",
             "direction",
@@ -213,30 +218,58 @@ class FigurePages:
             "inside",
             "area",
         )
-        for (first, second), names in by_pair.items():
+        for page in self.files.json(f"pages/{study}/counterfactuals.json") or []:
+            first, second = (page[end]["class"] for end in ("first", "second"))
+            names = (page["first"]["name"], page["second"]["name"])
             rows = self.files.rows("counterfactual", study=study, from_class=first, to_class=second, stop="picture")
-            title = f"{rows[0]['from_name']} becomes {rows[0]['to_name']}" if rows else f"{first} becomes {second}"
-            figures = [
-                (self.site.figure(f"figures/{study}/counterfactuals/{name}"), f"{title}: every edit, step by step")
-                for name in names
-                if name.endswith(".png")
+            title = f"{names[0]} becomes {names[1]}"
+            file = figures.get((first, second))
+            source = f"figures/{study}/counterfactuals/{file}"
+            films = [
+                film_of(
+                    story,
+                    self._strip(study, "counterfactuals", story),
+                    edit_in_words(story["kind"], story["direction"]),
+                    names,
+                )
+                for story in page["stories"]
             ]
             yield Section(
                 title=title,
                 anchor=f"pair-{first}-{second}",
-                text="One picture of A, and what a decoder draws while its activations change.",
-                figures=figures,
+                text="Left the picture, right what a decoder draws while activations change until the model says B.",
+                films=films,
+                figures=[(self.site.figure(source), f"{title}: every edit, step by step")] if file else [],
                 table="counterfactual",
                 rows=self._with_badges("counterfactual", rows),
                 columns=_there(columns, rows),
             )
-        for file in self._manifest(f"{study}/concept_pictures.csv"):
-            if str(file["file"]).endswith(".png"):
-                yield self._figure(
-                    f"{study}/concept_pictures/{file['file']}",
-                    f"What the concepts of {file['class_name']} look like",
+        yield from self._concept_pictures(study)
+
+    def _concept_pictures(self, study: str) -> Iterator[Section]:
+        """What concepts look like: each put into a picture that lacks it, and all of a class decoded."""
+        stories = self.files.json(f"pages/{study}/concept_pictures.json") or []
+        for row in self._manifest(f"{study}/concept_pictures.csv"):
+            if str(row["file"]).endswith(".png"):
+                films = [
+                    film_of(
+                        story,
+                        self._strip(study, "concept_pictures", story),
+                        f"{story['kind']} {story['concept']}, put into a picture of {story['into']}",
+                        (story["into"], story["name"]),
+                    )
+                    for story in stories
+                    if story["class"] == row["class"]
+                ]
+                section = self._figure(
+                    f"{study}/concept_pictures/{row['file']}",
+                    f"What the concepts of {row['class_name']} look like",
                     "Above, parts of real pictures where the concept is strongest; below, the concept alone, decoded.",
                 )
+                yield replace(section, films=films)
+
+    def _strip(self, study: str, folder: str, story: Mapping[str, Any]) -> str:
+        return self.site.picture(f"pages/{study}/{folder}/{story['stem']}.webp")
 
     def _models(self) -> Iterator[Section]:
         for name in self.files.description.entries["models"]:
@@ -260,6 +293,16 @@ class FigurePages:
 
     def _with_badges(self, table: str, rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         return with_badges(table, rows, self.claims)
+
+
+def film_of(story: Mapping[str, Any], strip: str, title: str, names: tuple[str, str]) -> Mapping[str, Any]:
+    """A picture on its way, as a page shows it: its strip, its title, and the probabilities of A and B as curves."""
+    places = list(range(story["frames"]))
+    curves = [
+        curve(f"p({name})", kind, places, values=[pair[end] for pair in story["probabilities"]])
+        for end, (name, kind) in enumerate(zip(names, ("for", "against"), strict=True))
+    ]
+    return {**story, "strip": strip, "title": title, "curves": curves}
 
 
 def with_badges(table: str, rows: Sequence[Mapping[str, Any]], claims: CheckedClaims) -> list[Mapping[str, Any]]:

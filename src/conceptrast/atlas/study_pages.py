@@ -135,7 +135,7 @@ class StudyPages:
             self._class(with_card, place, contrasts)
         for place, contrast in enumerate(contrasts):
             self._contrast(contrast, contrasts, place)
-        self._study(lines, contrasts)
+        self.write_study(lines, contrasts)
         self.site.search.append(
             {
                 "label": self.study,
@@ -158,7 +158,8 @@ class StudyPages:
 
     # The pages.
 
-    def _study(self, lines: Sequence[ClassLine], contrasts: Sequence[Mapping[str, Any]]) -> None:
+    def write_study(self, lines: Sequence[ClassLine], contrasts: Sequence[Mapping[str, Any]]) -> None:
+        """Write the list of all classes, on several pages if there are many."""
         parts = [lines[start : start + ROWS_PER_PAGE] for start in range(0, len(lines), ROWS_PER_PAGE)] or [[]]
         paths = [f"study/{self.study}{f'-{number + 1}' if number else ''}.html" for number in range(len(parts))]
         for part, path in zip(parts, paths, strict=True):

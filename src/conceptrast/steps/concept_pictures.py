@@ -30,7 +30,7 @@ from conceptrast.counterfactual.decodable_layer import DecodableLayer
 from conceptrast.counterfactual.decoder import Decoder, read_decoder
 from conceptrast.counterfactual.known_boxes import things_in_blocks
 from conceptrast.counterfactual.search import walks_of_length
-from conceptrast.counterfactual.story import story_of
+from conceptrast.counterfactual.story import Story, story_of
 from conceptrast.counterfactual.study_knowledge import drawn_others
 from conceptrast.counterfactual.swap import ClassComponents, Windows
 from conceptrast.data.selection import class_images
@@ -38,6 +38,7 @@ from conceptrast.data.view_pixels import pixels
 from conceptrast.figures.canvas import save_png
 from conceptrast.figures.concept_pictures import draw_concept_pictures
 from conceptrast.figures.counterfactual_animation import animation, save_gif
+from conceptrast.figures.story_page import save_story
 from conceptrast.models.activations import activations_of
 from conceptrast.models.inference import device_of
 from conceptrast.models.injection import Injection
@@ -45,7 +46,7 @@ from conceptrast.models.opening import open_model
 from conceptrast.models.pictures import Pictures
 from conceptrast.models.split import SplitModel
 from conceptrast.steps.decoded_study import DecodedStudyInputs
-from conceptrast.steps.figure_folder import CLASSES, FigureFolder
+from conceptrast.steps.figure_folder import CLASSES, FigureFolder, PageFolder
 from conceptrast.steps.opening import open_pictures
 from conceptrast.steps.runner import run
 
@@ -64,11 +65,15 @@ class Inputs(DecodedStudyInputs):
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """What each concept shows and what the reader says, a figure for each class, and animations."""
+    """What each concept shows and what the reader says, a figure for each class, and animations.
+
+    ``pages`` has the facts of the atlas's animations. Their pictures are in the folder of the same name.
+    """
 
     concepts: Path
     pictures: Path
     manifest: Path
+    pages: Path
 
 
 def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
@@ -95,6 +100,7 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     truth = inputs.read_truth()
     rows: list[list[Any]] = []
     folder = FigureFolder(outputs.pictures, CLASSES, "[0-9]*-*")
+    pages = PageFolder(outputs.pages)
     for target, ids in progress(images.items(), "concepts as pictures", len(images), "classes"):
         of_class = study.seen(ids)
         elsewhere = torch.from_numpy(predicted != target)
@@ -116,15 +122,20 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
             place = [target, model.class_names[target], concept.kind, concept.name]
             rows.append([*place, shows, share, readable, answer])
             captions.append(_caption(shows if things else "", share, answer, readable))
-            write_animation(
-                study, picture, hosts, target=target, predicted=predicted[predicted != target], folder=folder
-            )
+            pair = (int(predicted[predicted != target][picture.host]), target)
+            story = put_into(study, picture, hosts, pair)
+            stem = f"{target}-{slug(model.class_names[target])}-{concept.kind}-{slug(concept.name)}"
+            ends = [model.class_names[end] for end in pair]
+            save_gif(animation(story, ends), folder.add(target, model.class_names[target], f"{stem}.gif"))
+            facts = {"class": target, "name": ends[1], "kind": concept.kind, "concept": concept.name, "into": ends[0]}
+            pages.add(facts | save_story(story, pages.folder, stem))
         name = model.class_names[target]
         title = f"{settings['study']}: concepts of {short(name, 40)}"
         figure = draw_concept_pictures(shown_concepts, captions, title, NOTE)
         save_png(figure, folder.add(target, name, f"{target}-{slug(name)}.png"))
     write_table(pd.DataFrame(rows, columns=COLUMNS), outputs.concepts)
     folder.finish(outputs.manifest)
+    pages.finish()
 
 
 @dataclass(frozen=True)
@@ -194,18 +205,9 @@ class _Study:
         return _Concepts(inputs.read_components(settings), vectors, windows)
 
 
-def write_animation(
-    study: _Study,
-    picture: ConceptPicture,
-    hosts: _Seen,
-    target: int,
-    predicted: np.ndarray,
-    folder: FigureFolder,
-) -> None:
-    """Write the animation of a concept that is put into a picture that lacks it."""
-    names: Sequence[str] = study.pictures.model.class_names
+def put_into(study: _Study, picture: ConceptPicture, hosts: _Seen, pair: tuple[int, int]) -> Story:
+    """A concept on its way into a picture that lacks it."""
     host = picture.host
-    pair = (int(predicted[host]), target)
     [walk] = walks_of_length(
         study.layer,
         hosts.activations[host : host + 1],
@@ -213,11 +215,7 @@ def write_animation(
         [np.ones(1)],
         fractions=np.linspace(0, 1, FRAMES).tolist(),
     )
-    story = story_of(walk, picture.edit, pixels(hosts.views[host]), pair)
-    concept = picture.concept
-    stem = f"{target}-{slug(names[target])}-{concept.kind}-{slug(concept.name)}"
-    path = folder.add(target, names[target], f"{stem}.gif")
-    save_gif(animation(story, [names[end] for end in pair]), path)
+    return story_of(walk, picture.edit, pixels(hosts.views[host]), pair)
 
 
 def _caption(shows: str, share: float, answer: str, readable: bool) -> tuple[str, bool | None]:

@@ -31,6 +31,7 @@ from conceptrast.data.view_pixels import pixels
 from conceptrast.figures.canvas import save_png
 from conceptrast.figures.counterfactual import draw_counterfactual
 from conceptrast.figures.counterfactual_animation import animation, save_gif
+from conceptrast.figures.story_page import save_story
 from conceptrast.models.inference import default_device, device_of
 from conceptrast.models.injection import Injection, LayerValues, layer_values, same_place
 from conceptrast.models.model import Model
@@ -38,7 +39,7 @@ from conceptrast.models.opening import open_model
 from conceptrast.models.pictures import Pictures
 from conceptrast.models.split import SplitModel
 from conceptrast.steps.decoded_study import DecodedStudyInputs
-from conceptrast.steps.figure_folder import PAIRS, FigureFolder, pair_stem
+from conceptrast.steps.figure_folder import PAIRS, FigureFolder, PageFolder, pair_stem
 from conceptrast.steps.opening import open_pictures
 from conceptrast.steps.runner import run
 
@@ -58,11 +59,15 @@ class Inputs(DecodedStudyInputs):
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """The networks' predictions along the way, and strips and animations, which ``manifest`` lists."""
+    """The networks' predictions along the way, and strips and animations, which ``manifest`` lists.
+
+    ``pages`` has the facts of the atlas's animations. Their pictures are in the folder of the same name.
+    """
 
     counterfactual: Path
     pictures: Path
     manifest: Path
+    pages: Path
 
 
 def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
@@ -107,6 +112,7 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     truth = inputs.read_truth()
     tables = [skipped_rows({pair: FEW for pair in pairs if pair[0] not in images})]
     folder = FigureFolder(outputs.pictures, PAIRS, "*-to-*")
+    pages = PageFolder(outputs.pages)
     for pair in (pair for pair in pairs if pair[0] in images):
         counterfactuals = PairCounterfactuals(
             layer=fast,
@@ -133,9 +139,12 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
         )
         rows = counterfactuals.rows(edits).assign(judge=settings["judge_name"], status="ok", reason="")
         tables += [rows, *missing_rows(known.reasons(edits.missing, pair), pair)]
-        write_pictures(counterfactuals, edits, rows, pictures=pictures, settings=settings, folder=folder)
+        stories = stories_of(counterfactuals, edits, rows, pictures=pictures, settings=settings)
+        write_pictures(stories, pair, names=model.class_names, settings=settings, folder=folder)
+        write_pages(stories, pair, names=model.class_names, pages=pages)
     write_table(with_names(join_shards(tables), model.class_names), outputs.counterfactual)
     folder.finish(outputs.manifest)
+    pages.finish()
 
 
 def open_layer(settings: Mapping[str, Any], inputs: Inputs, pictures: Pictures) -> DecodableLayer:
@@ -182,35 +191,55 @@ def missing_rows(reasons: Mapping[Name, str], pair: tuple[int, int]) -> list[pd.
     ]
 
 
-def write_pictures(
+@dataclass(frozen=True)
+class _Example:
+    """One picture of a pair on its way by every kind of edit."""
+
+    image: int
+    stories: Sequence[Story]
+
+
+def stories_of(
     counterfactuals: PairCounterfactuals,
     edits: PairEdits,
     rows: pd.DataFrame,
     pictures: Pictures,
     settings: Mapping[str, Any],
-    folder: FigureFolder,
-) -> None:
-    """Write the strip of a pair and an animation of each edit, of a picture whose reconstruction is recognised.
+) -> _Example:
+    """The ways of a picture whose reconstruction is recognised.
 
     Where no reconstruction is, only the pasted cells are shown: they are not decoded.
     """
     recognised = recognised_images(rows)
-    pair = counterfactuals.pair
-    names = pictures.model.class_names
-    frames = settings["counterfactual"]["frames"]
     image = example_image(rows[rows["image"].isin(recognised)] if len(recognised) else rows)
     view = pixels(pictures.by_id(np.array([image]))[image])
-    stories = shown(counterfactuals.stories(edits, image, view, frames, recognised=len(recognised) > 0))
-    if not stories:
+    frames = settings["counterfactual"]["frames"]
+    stories = counterfactuals.stories(edits, image, view, frames, recognised=len(recognised) > 0)
+    return _Example(image, shown(stories))
+
+
+def write_pictures(
+    example: _Example, pair: tuple[int, int], names: Sequence[str], settings: Mapping[str, Any], folder: FigureFolder
+) -> None:
+    """Write the strip of a pair and an animation of each edit."""
+    if not example.stories:
         return
     ends = [names[target] for target in pair]
     stem = pair_stem(pair, names, "-to-")
-    heading = f"{settings['study']}: image {image}, from {short(ends[0])} to {short(ends[1])}"
+    heading = f"{settings['study']}: image {example.image}, from {short(ends[0])} to {short(ends[1])}"
     layers = (settings["inject"], settings["decode"])
     note = NOTE if layers[0] == layers[1] else INJECTED.format(*layers)
-    save_png(draw_counterfactual(stories, ends, heading, note), folder.add(*pair, f"{stem}.png"))
-    for story in stories:
+    save_png(draw_counterfactual(example.stories, ends, heading, note), folder.add(*pair, f"{stem}.png"))
+    for story in example.stories:
         save_gif(animation(story, ends), folder.add(*pair, f"{stem}-{story.edit.name}.gif"))
+
+
+def write_pages(example: _Example, pair: tuple[int, int], names: Sequence[str], pages: PageFolder) -> None:
+    """Write what the atlas shows of a pair."""
+    stem = pair_stem(pair, names, "-to-")
+    ends = [{"class": target, "name": names[target]} for target in pair]
+    stories = [save_story(story, pages.folder, f"{stem}-{story.edit.name}") for story in example.stories]
+    pages.add({"first": ends[0], "second": ends[1], "image": example.image, "stories": stories})
 
 
 def shown(stories: Sequence[Story]) -> list[Story]:

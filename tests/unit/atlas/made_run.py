@@ -27,8 +27,9 @@ def description(studies: tuple[str, ...] = ("digits",), run: str = "default") ->
             "models": "What do the models say?",
             "concepts": "What does a class consist of?",
             "contrast": "Why A?",
+            "counterfactual": "What would have to be different?",
         },
-        entries={"models": [], "concepts": list(studies), "contrast": list(studies)},
+        entries={"models": [], **{name: list(studies) for name in ("concepts", "contrast", "counterfactual")}},
         tables={
             "concepts": ["component_prediction", "studies", "stability"],
             "contrast": ["shift", "contrast_pairs"],
@@ -45,10 +46,14 @@ def make_run(folder: Path, names: tuple[str, ...] = ("one", "two", "three"), stu
     classes = [make_class(folder, study, target, name) for target, name in enumerate(names)]
     write_json(classes, folder / "pages" / study / "classes.json")
     write_json([make_contrast(folder, study, names)], folder / "pages" / study / "contrasts.json")
+    write_json([make_counterfactual(folder, study, names)], folder / "pages" / study / "counterfactuals.json")
+    figures = folder / "figures" / study
     write_table(
         pd.DataFrame({"class": [0], "class_name": [names[0]], "file": ["0-card.png"]}),
-        folder / "figures" / study / "cards.csv",
+        figures / "cards.csv",
     )
+    for name, ends in (("counterfactuals", ["from_class", "to_class"]), ("concept_pictures", ["class", "class_name"])):
+        write_table(pd.DataFrame(columns=[*ends, "file"]), figures / f"{name}.csv")
     Image.new("RGB", (1400, 20), "red").save(folder / "figures" / study / "overview.png")
 
 
@@ -166,3 +171,14 @@ def make_contrast(folder: Path, study: str, names: tuple[str, ...]) -> dict[str,
         "stem": stem,
         "sides": sides,
     }
+
+
+def make_counterfactual(folder: Path, study: str, names: tuple[str, ...]) -> dict[str, Any]:
+    """Facts and pictures of a picture of the first class that becomes the second in three steps."""
+    stem = "0-class-to-1-class-swap"
+    pictures = [np.full((8, 8, 3), 50 * step, np.uint8) for step in range(4)]
+    save_strip(pictures, folder / "pages" / study / "counterfactuals" / f"{stem}.webp")
+    story = {"stem": stem, "edit": "swap", "kind": "swap", "direction": "none", "frames": 3, "shape": [8, 8]}
+    way = {"lambdas": [0, 0.5, 1], "probabilities": [[1, 0], [0.5, 0.5], [0, 1]], "reached": True}
+    ends = [{"class": target, "name": names[target]} for target in (0, 1)]
+    return {"first": ends[0], "second": ends[1], "image": 4, "stories": [story | way]}

@@ -11,6 +11,11 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from conceptrast.atlas.atlas import Sources, write_atlas
+from conceptrast.atlas.claims import CheckedClaims
+from conceptrast.atlas.provenance import provenance_of
+from conceptrast.atlas.run_files import RunFiles
+from conceptrast.atlas.site import Site
+from conceptrast.atlas.study_pages import ClassLine, StudyPages
 from conceptrast.base.files import write_json
 from tests.unit.atlas.made_run import CLAIM, HEAD, description, make_run
 
@@ -208,3 +213,42 @@ def test_wrong_claims_are_a_reason_and_no_error(tmp_path) -> None:
     make_run(tmp_path)
     folder = atlas(tmp_path, "nonsense\n")
     assert re.search("No claim was checked: claims.csv, line 1", page(folder / "index.html").text)
+
+
+def lines(n: int) -> list[ClassLine]:
+    """Classes as a study of photographs has them: long names, six components, both selections."""
+    facts = {"patches": [4] * 6, "shape": [90, 90], "chosen": [0] * 6, "sources": [], "verdict": None}
+    component = {"component": 0, "share": 0.2}
+    return [
+        ClassLine(
+            card={
+                "stem": f"{target}-a-class-of-photographs",
+                "selections": {"all": facts},
+                "components": [component] * 6,
+            },
+            target=target,
+            name=f"a class of photographs, with a synonym or two, {target}",
+            verdicts={"exclude_target": {"status": "ok", "match": True, "probability": 0.5}},
+            importance=0.25,
+            stability=0.5,
+            n_images=30,
+        )
+        for target in range(n)
+    ]
+
+
+def test_a_thousand_classes_take_pages_of_at_most_500_kilobytes(tmp_path) -> None:
+    make_run(tmp_path)
+    files = RunFiles(tmp_path, description())
+    claims = CheckedClaims("default")
+    shared = {"run": "default", "provenance": provenance_of(description(), tmp_path), "claims": claims}
+    site = Site(tmp_path / "atlas", tmp_path, {**shared, "description": description(), "tables": []})
+    StudyPages(files, site, claims, "digits").write_study(lines(1000), [])
+    pages = sorted((tmp_path / "atlas" / "study").iterdir())
+    assert [path.name for path in pages] == ["digits-2.html", "digits-3.html", "digits.html"]
+    rows = [
+        attributes["data-name"] for path in pages for _, attributes in page(path).elements if "data-name" in attributes
+    ]
+    assert len(set(rows)) == 1000
+    assert max(path.stat().st_size for path in pages) <= 500_000
+    assert "digits-3.html" in " ".join(page(pages[2]).links())

@@ -109,6 +109,7 @@ def moved(
         counterfactual=folder / "counterfactual.csv",
         pictures=folder / "pictures",
         manifest=folder / "pictures.csv",
+        pages=folder / "pages" / "counterfactuals.json",
     )
     call(
         concept_pictures.main,
@@ -118,6 +119,7 @@ def moved(
         concepts=folder / "concepts.csv",
         pictures=folder / "concepts",
         manifest=folder / "concept_pictures.csv",
+        pages=folder / "pages" / "concept_pictures.json",
     )
     names = ("decoder.csv", "counterfactual.csv", "concept_pictures.csv", "concept_reading.csv")
     tables = [folder / "tables" / name for name in names]
