@@ -17,13 +17,13 @@ from conceptrast.base.files import atomic
 
 ROOT = Path(__file__).resolve().parents[1]
 WIDTH = 1100
-HEIGHT = 640
+HEIGHT = 860
 COLOURS = 192
 """In the palette of the picture; with more of them the file is larger and looks the same."""
 
 
 def screenshot(index: Path, target: Path) -> None:
-    """Write what a window of 1100 × 640 pixels shows of a page.
+    """Write what a window of 1100 × 860 pixels shows of a page.
 
     Args:
         index: the page.

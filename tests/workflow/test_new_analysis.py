@@ -150,7 +150,7 @@ def test_one_line_of_the_registry_is_all_that_a_new_analysis_changes(tmp_path: P
 
     # It runs, and its table, its metric and its record are those of a run.
     configured(copy, images=3)
-    assert copy.planned() == {"index": 1, "brightness": 1, "metrics": 1, "track": 1}
+    assert copy.planned() == {"index": 1, "brightness": 1, "metrics": 1, "atlas": 1, "track": 1}
     copy.must("snakemake", "--cores", "1")
     table = pd.read_csv(copy.results / "tables" / "brightness.csv")
     assert table["brightness"].tolist() == ["all"]
@@ -164,7 +164,7 @@ def test_one_line_of_the_registry_is_all_that_a_new_analysis_changes(tmp_path: P
     configured(copy, images=3)
     with (copy.folder / "src/conceptrast/brightness/mean_brightness.py").open("a") as stream:
         stream.write("\n# edited\n")
-    assert set(copy.planned()) == {"brightness", "metrics", "track"}
+    assert set(copy.planned()) == {"brightness", "metrics", "atlas", "track"}
 
 
 def test_mistakes_in_a_new_analysis_are_named_like_all_others(tmp_path: Path) -> None:

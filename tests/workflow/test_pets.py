@@ -51,7 +51,7 @@ def test_the_pets_run_plans_five_trainings_and_no_rule_of_a_study(tmp_path: Path
             "latent_bias": 1,
             "latent_bias_tables": 1,
         },
-        **{"metrics": 1, "track": 1},
+        **{"metrics": 1, "atlas": 1, "track": 1},
     }
 
 

@@ -51,6 +51,9 @@ def test_the_run_gives_its_tables_figures_and_record(finished: Copy) -> None:
         assert len(cards) == tables["studies"].set_index("study").loc[study, "n_classes"]
         assert all((finished.results / "figures" / study / "cards" / name).is_file() for name in cards["file"])
     assert json.loads((finished.results / "tracked.json").read_text())["run_id"]
+    pages = {path.relative_to(finished.results / "atlas").parts[0] for path in finished.results.glob("atlas/**/*.html")}
+    assert {"index.html", "study", "class", "contrast", "counterfactuals", "maps", "dff", "concepts", "tables"} <= pages
+    assert "is not finished" not in (finished.results / "atlas" / "index.html").read_text()
     assert (finished.folder / "mlflow.db").is_file()
 
 
@@ -275,24 +278,24 @@ def test_factorizations_have_tables_with_chance_beside_arrays_and_figures(finish
 
 def test_another_number_of_concepts_reruns_its_factorization_alone(copy: Copy) -> None:
     copy.edit("config/config.yaml", "components: [2, 3]", "components: [2, 4]")
-    assert copy.planned() == {"dff": 1, "dff_tables": 1, "metrics": 1, "track": 1}
+    assert copy.planned() == {"dff": 1, "dff_tables": 1, "metrics": 1, "atlas": 1, "track": 1}
 
 
 def test_other_superpixels_rerun_concepts_and_what_moves_along_them(copy: Copy) -> None:
     copy.edit("config/config.yaml", "segments: [9]", "segments: [8]")
     moved = {"counterfactual": 1, "concept_pictures": 1, "counterfactual_tables": 1}
-    assert copy.planned() == {"ace": 1, "ace_tables": 1, **moved, "metrics": 1, "track": 1}
+    assert copy.planned() == {"ace": 1, "ace_tables": 1, **moved, "metrics": 1, "atlas": 1, "track": 1}
 
 
 def test_another_decoder_keeps_the_rest_of_the_study(copy: Copy) -> None:
     copy.edit("config/config.yaml", "decoder: {images: 32", "decoder: {images: 24")
     moved = {"decoder": 1, "counterfactual": 1, "concept_pictures": 1, "counterfactual_tables": 1}
-    assert copy.planned() == {**moved, "metrics": 1, "track": 1}
+    assert copy.planned() == {**moved, "metrics": 1, "atlas": 1, "track": 1}
 
 
 def test_another_corner_reruns_the_insertion_test_alone(copy: Copy) -> None:
     copy.edit("config/config.yaml", "    crop: {photograph", "    corner: top_left\n    crop: {photograph")
-    assert copy.planned() == {"insertion": 1, "insertion_tables": 1, "metrics": 1, "track": 1}
+    assert copy.planned() == {"insertion": 1, "insertion_tables": 1, "metrics": 1, "atlas": 1, "track": 1}
 
 
 def test_an_edited_method_that_is_not_used_reruns_nothing(copy: Copy) -> None:

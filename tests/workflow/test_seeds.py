@@ -67,7 +67,7 @@ def test_a_run_is_repeated_with_every_seed_and_its_claims_are_checked(tmp_path: 
     assert status == 1
     assert "NOT CHECKED: it is newer than this run" in report
     jobs = set(JOB.findall(copy.must("snakemake", "--cores", "2")))
-    assert jobs == {"seed_tables", "metrics", "track", "all"}
+    assert jobs == {"seed_tables", "metrics", "atlas", "track", "all"}
     status, report = verify(copy)
     assert status == 1
     assert "at all 2 seeds" in report
