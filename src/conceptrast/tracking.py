@@ -21,6 +21,15 @@ if TYPE_CHECKING:
 
 IDENTITY = "conceptrast.identity"
 
+DESCRIPTION = "mlflow.note.content"
+"""The tag whose text MLflow shows as a run's description."""
+
+MOST_PARAMETERS = 100
+"""Number of parameters that MLflow takes in one request."""
+
+LONGEST_PARAMETER = 500
+"""Number of characters of a parameter; longer ones are refused by some stores."""
+
 
 @dataclass(frozen=True)
 class Record:
@@ -29,13 +38,16 @@ class Record:
     Args:
         config: the resolved configuration, with ``run``, ``experiment`` and ``studies``.
         tables: the tables by name; those with a column ``study`` are also split over the nested runs.
-        metrics: flat, ``study/metric`` (or ``model/metric``) to number.
+        metrics: the headline numbers, ``question/where`` to number, as a list of runs shows them. If ``where`` is the
+            name of a study, or that name and ``chance``, the study's run has them, too.
         figures: the figures. A figure in a folder named like a study belongs to that study's run, the others to the
             whole run.
         code: hash of the library files.
         data: fingerprints by dataset.
         weights: fingerprints by model.
         commit: git commit of the repository; empty if there is none.
+        numbers: all numbers of the run, kept as the artifact ``metrics.json``.
+        note: what was asked and what came out, in Markdown.
     """
 
     config: Mapping[str, Any]
@@ -46,6 +58,8 @@ class Record:
     data: Mapping[str, str] = field(default_factory=dict)
     weights: Mapping[str, str] = field(default_factory=dict)
     commit: str = ""
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    note: str = ""
 
     @property
     def config_hash(self) -> str:
@@ -116,6 +130,7 @@ class _Runs:
         tags |= {"git_commit": self.content.commit} if self.content.commit else {}
         tags |= {f"data.{name}": value for name, value in self.content.data.items()}
         tags |= {f"weights.{name}": value for name, value in self.content.weights.items()}
+        tags |= {DESCRIPTION: self.content.note} if self.content.note else {}
         return tags
 
     def write_whole(self) -> str:
@@ -124,6 +139,8 @@ class _Runs:
         run_id = self._opened(content.config["run"], content.identity, self.tags)
         self._describe(run_id, tables=content.tables, metrics=content.metrics, settings=content.config)
         self.client.log_dict(run_id, dict(content.config), "config.yaml")
+        self.client.log_dict(run_id, dict(content.numbers), "metrics.json")
+        self._log_datasets(run_id)
         for figure in content.figures:
             if not set(figure.parts) & set(content.config["studies"]):
                 folder = figure.parts[figure.parts.index("figures") : -1] if "figures" in figure.parts else ("figures",)
@@ -141,8 +158,7 @@ class _Runs:
         tables = {
             title: table[table["study"] == name] for title, table in content.tables.items() if "study" in table.columns
         }
-        prefix = f"{name}/"
-        metrics = {key.removeprefix(prefix): value for key, value in content.metrics.items() if key.startswith(prefix)}
+        metrics = of_study(content.metrics, name)
         shared = {
             key: content.config[key] for key in ("seed", "precision", "attribution", "images_per_class", "min_images")
         }
@@ -172,28 +188,72 @@ class _Runs:
         settings: Mapping[str, Any],
     ) -> None:
         """Write tables, metrics and settings into a run."""
+        from mlflow.entities import Param
+
         for title, table in tables.items():
             self.client.log_text(run_id, table.to_csv(index=False), f"tables/{title}.csv")
         for key, value in metrics.items():
             self.client.log_metric(run_id, key, value)
         logged = self.client.get_run(run_id).data.params
-        for name, setting in _flat(settings).items():
-            # MLflow refuses to change a parameter. That is fine: the same identity has the same parameters.
+        # MLflow refuses to change a parameter. That is fine: the same identity has the same parameters.
+        fresh = [Param(name, setting) for name, setting in flat(settings).items() if name not in logged]
+        for start in range(0, len(fresh), MOST_PARAMETERS):
+            self.client.log_batch(run_id, params=fresh[start : start + MOST_PARAMETERS])
+
+    def _log_datasets(self, run_id: str) -> None:
+        """Log the datasets of the run with their fingerprints, once."""
+        from mlflow.entities import Dataset, DatasetInput
+
+        before = self.client.get_run(run_id).inputs
+        logged = {entry.dataset.name for entry in before.dataset_inputs} if before else set()
+        inputs = []
+        for name, entry in self.content.config.get("datasets", {}).items():
             if name not in logged:
-                self.client.log_param(run_id, name, setting)
+                digest = _digest(self.content.data.get(name, ""))
+                source = json.dumps(entry, sort_keys=True)
+                inputs.append(DatasetInput(Dataset(name, digest, source_type=str(entry["kind"]), source=source)))
+        if inputs:
+            self.client.log_inputs(run_id, inputs)
 
 
-def _flat(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Scalars of a configuration by dotted key. Parts beyond the second level are JSON."""
-    flat: dict[str, str] = {}
+def of_study(metrics: Mapping[str, float], study: str) -> dict[str, float]:
+    """The headline numbers of one study, without its name.
+
+    Example:
+        >>> of_study({"concepts/a": 1.0, "concepts/a chance": 0.1, "concepts/b": 0.5}, "a")
+        {'concepts': 1.0, 'concepts chance': 0.1}
+    """
+    numbers = {}
+    for name, value in metrics.items():
+        question, _, where = name.partition("/")
+        if where in (study, f"{study} chance"):
+            numbers[question + where.removeprefix(study)] = value
+    return numbers
+
+
+def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Settings by dotted key, as plain text. What is longer than a parameter can be is cut: the artifact
+    ``config.yaml`` has it all.
+
+    Example:
+        >>> flat({"seed": 0, "recipes": {"mine": {"window": "cell", "sizes": [1, 2]}}, "pairs": [["a", "b"]]})
+        {'seed': '0', 'recipes.mine.window': 'cell', 'recipes.mine.sizes': '1, 2', 'pairs': 'a | b'}
+    """
+    parameters: dict[str, str] = {}
     for key, value in settings.items():
+        name = f"{prefix}{key}"
         if isinstance(value, Mapping):
-            flat |= {
-                f"{key}.{inner}": item if isinstance(item, str) else json.dumps(item) for inner, item in value.items()
-            }
+            parameters |= flat(value, f"{name}.")
         else:
-            flat[key] = value if isinstance(value, str) else json.dumps(value)
-    return flat
+            parameters[name] = _text(value)[:LONGEST_PARAMETER]
+    return parameters
+
+
+def _text(value: Any) -> str:
+    """A setting as plain text: lists with commas, pairs with a stroke."""
+    if isinstance(value, list):
+        return ", ".join(" | ".join(map(_text, item)) if isinstance(item, list) else _text(item) for item in value)
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _digest(value: Any) -> str:

@@ -18,6 +18,7 @@ CONFIG = {
     "attribution": {"method": "deeplift"},
     "images_per_class": 3,
     "min_images": 1,
+    "datasets": {"d": {"kind": "folder", "pairs": [["a", "b"], ["c", "d"]]}},
     "studies": {"one": {"model": "m", "dataset": "d", "layer": "l"}},
 }
 
@@ -32,7 +33,9 @@ def test_a_repeated_run_updates_its_record_and_another_config_is_a_second_run(tm
     content = Record(
         config=CONFIG,
         tables={"t": table},
-        metrics={"one/x": 1.0},
+        metrics={"concepts/one": 1.0, "concepts/one chance": 0.1, "models/m": 0.9},
+        numbers={"one/x": 1.0},
+        note="Two of three claims hold.",
         figures=[figure],
         code="c",
         data={"d": "md5"},
@@ -40,7 +43,7 @@ def test_a_repeated_run_updates_its_record_and_another_config_is_a_second_run(tm
         commit="abc",
     )
     first = record(content, store, artifacts)
-    again = record(replace(content, metrics={"one/x": 3.0}), store, artifacts)
+    again = record(replace(content, metrics={**content.metrics, "concepts/one": 3.0}), store, artifacts)
     other = record(replace(content, config={**CONFIG, "seed": 1}), store, artifacts)
     assert first == again
     assert other["run_id"] != first["run_id"]
@@ -48,7 +51,15 @@ def test_a_repeated_run_updates_its_record_and_another_config_is_a_second_run(tm
     experiment = client.get_experiment_by_name("e")
     assert len(client.search_runs([experiment.experiment_id])) == 4
     study = client.get_run(first["studies"]["one"])
-    assert study.data.metrics == {"x": 3.0}
+    assert study.data.metrics == {"concepts": 3.0, "concepts chance": 0.1}
+    whole = client.get_run(first["run_id"])
+    assert whole.data.metrics == {"concepts/one": 3.0, "concepts/one chance": 0.1, "models/m": 0.9}
+    assert whole.data.tags["mlflow.note.content"] == "Two of three claims hold."
+    assert [(entry.dataset.name, entry.dataset.source_type) for entry in whole.inputs.dataset_inputs] == [
+        ("d", "folder")
+    ]
+    assert whole.data.params["datasets.d.pairs"] == "a | b, c | d"
+    assert "metrics.json" in [item.path for item in client.list_artifacts(whole.info.run_id)]
     assert study.data.tags["mlflow.parentRunId"] == first["run_id"]
     assert study.data.tags["git_commit"] == "abc"
     assert study.data.params["layer"] == "l"

@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from conceptrast.atlas.answers import answers
+from conceptrast.atlas.atlas import checked_claims
+from conceptrast.atlas.headlines import headline_numbers, note_of
+from conceptrast.atlas.run_files import RunFiles, description_of
 from conceptrast.base.files import read_json, read_table, write_json
 from conceptrast.steps.runner import run
 from conceptrast.tracking import Record, record
@@ -31,7 +35,7 @@ class Outputs:
 
 
 def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
-    """Record the run. Settings: config, code, data, weights, repository.
+    """Record the run. Settings: those of :class:`~conceptrast.atlas.run_files.Description`, repository, claims.
 
     The store is ``MLFLOW_TRACKING_URI``, or a store in the clone.
     """
@@ -39,10 +43,15 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     store = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(repository / 'mlflow.db').resolve()}"
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=repository, capture_output=True, text=True, check=False)
     folder_figures = [path.with_suffix("") / name for path in inputs.manifests for name in read_table(path)["file"]]
+    files = RunFiles(inputs.metrics.parent, description_of(settings))
+    claims = checked_claims(files, Path(settings["claims"]))
+    answered = answers(files, claims)
     content = Record(
         config=settings["config"],
         tables={path.stem: read_table(path) for path in inputs.tables},
-        metrics=read_json(inputs.metrics),
+        metrics=headline_numbers(answered),
+        numbers=read_json(inputs.metrics),
+        note=note_of(answered, claims.summary),
         figures=[*inputs.figures, *folder_figures],
         code=settings["code"],
         data=settings["data"],

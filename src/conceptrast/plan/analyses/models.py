@@ -63,34 +63,33 @@ def metrics(plan: Plan) -> Config:
     return {"headlines": headlines(name for names in plan.tables.values() for name in names)}
 
 
-def track(plan: Plan) -> Config:
-    """Settings of the step for the run, without the number of processes that decode, which changes no result."""
-    return {
-        "config": {key: value for key, value in plan.resolved.items() if key != "workers"},
-        "code": plan.run_code(),
-        "data": plan.data_fingerprints,
-        "weights": plan.model_fingerprints,
-        "repository": os.path.relpath(".", plan.folder),
-    }
-
-
-def atlas(plan: Plan) -> Config:
-    """Settings of the step for the run: what was asked, what it was made from, and hashes of claims and templates."""
+def description(plan: Plan) -> Config:
+    """What the run was asked and what it was made from, without the number of processes that decode, which changes no
+    result; and the claims about it.
+    """
     from conceptrast.plan.analyses.seeds import CLAIMS
 
-    repository = plan.source.parents[1]
-    templates = [path for path in sorted((plan.source / "atlas").rglob("*.*")) if path.suffix in TEMPLATES]
-    content = track(plan)
+    repository = os.path.relpath(".", plan.folder)
     return {
-        **{key: content[key] for key in ("config", "code", "data", "weights", "repository")},
         "run": plan.resolved["run"],
+        "config": {key: value for key, value in plan.resolved.items() if key != "workers"},
         "questions": {analysis.name: analysis.question for analysis in plan.active},
         "entries": {analysis.name: plan.names(analysis.name) for analysis in plan.active},
         "tables": {analysis.name: [table.name for table in plan.tables_of(analysis)] for analysis in plan.active},
         "card_recipe": card_recipe(plan.config["recipes"]),
-        "claims": os.path.join(content["repository"], CLAIMS),
-        "digest": " ".join(file_fingerprint(path) or "" for path in (repository / CLAIMS, *templates)),
+        "code": plan.run_code(),
+        "data": plan.data_fingerprints,
+        "weights": plan.model_fingerprints,
+        "repository": repository,
+        "claims": os.path.join(repository, CLAIMS),
+        "claims_digest": file_fingerprint(plan.source.parents[1] / CLAIMS),
     }
+
+
+def atlas(plan: Plan) -> Config:
+    """Settings of the step for the run, with a hash of the templates."""
+    templates = [path for path in sorted((plan.source / "atlas").rglob("*.*")) if path.suffix in TEMPLATES]
+    return {**description(plan), "templates": " ".join(file_fingerprint(path) or "" for path in templates)}
 
 
 def check_layers(plan: Plan, jobs: Iterable[Mapping[str, str]]) -> Config:
@@ -142,7 +141,7 @@ ANALYSIS = Analysis(
         "confusion": Step(settings=confusion),
         "tables": Step(settings=tables),
         "metrics": Step(settings=metrics),
-        "track": Step(settings=track),
+        "track": Step(settings=description),
         "atlas": Step(settings=atlas),
         "check_layers": Step(settings=check_layers),
     },

@@ -1,0 +1,53 @@
+"""The headline numbers of a run, a few for each question: what a list of runs shows side by side."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from conceptrast.atlas.answers import Answer
+
+FIRST_ONLY = ("counterfactual", "shortcut", "ace")
+"""Analyses that have a number for every edit, direction or class. The first one stands for all."""
+
+
+def headline_numbers(answered: Sequence[Answer]) -> dict[str, float]:
+    """The answers of a run by ``question/where``, each with its highest chance row as ``question/where chance``.
+
+    Example:
+        >>> from conceptrast.atlas.numbers import Measure
+        >>> measure = Measure("layer 3: why A?", "3 of 4", value=0.75, chances=[("random", 0.1), ("other", 0.2)])
+        >>> headline_numbers([Answer("saliency", "Where does it look?", test="", measures=[measure])])
+        {'saliency/layer 3 why A': 0.75, 'saliency/layer 3 why A chance': 0.2}
+    """
+    numbers: dict[str, float] = {}
+    for answer in answered:
+        measures = answer.measures[:1] if answer.analysis in FIRST_ONLY else answer.measures
+        for measure in measures:
+            if measure.value is not None:
+                name = f"{answer.analysis}/{' '.join(re.findall(r'[A-Za-z0-9_.-]+', measure.label))}"
+                numbers[name] = measure.value
+                if measure.chances:
+                    numbers[f"{name} chance"] = max(value for _, value in measure.chances)
+    return numbers
+
+
+def note_of(answered: Sequence[Answer], summary: str) -> str:
+    """What a run was asked and what came out, in Markdown.
+
+    Args:
+        answered: the answers of the run.
+        summary: how many claims about it hold.
+
+    Example:
+        >>> print(note_of([], "No claim was checked"))
+        No claim was checked. All pages: `atlas/index.html` in the folder of the run's results.
+    """
+    lines = [f"{summary.rstrip('.')}. All pages: `atlas/index.html` in the folder of the run's results."]
+    for answer in answered:
+        lines += ["", f"**{answer.question}**", ""]
+        for measure in answer.measures[:8]:
+            chance = f"; chance: {', '.join(f'{name} {value:.2g}' for name, value in measure.chances)}"
+            interval = f" ({measure.interval})" if measure.interval else ""
+            lines.append(f"- {measure.label}: {measure.text}{interval}{chance if measure.chances else ''}")
+    return "\n".join(lines)
