@@ -14,7 +14,7 @@ from conceptrast.api.evidence import Attributions, Evidence
 from conceptrast.api.result import Result
 from conceptrast.base.errors import ConceptrastError, ConfigError, unknown_name
 from conceptrast.concepts.attributed_images import by_class
-from conceptrast.concepts.class_prototypes import set_prototypes
+from conceptrast.concepts.class_prototypes import Sought, set_prototypes
 from conceptrast.concepts.recipes import Recipe
 from conceptrast.concepts.verdict_error import FEW_IMAGES
 from conceptrast.contrast.card_evidence import ContrastEvidence, contrast_card, facts_of
@@ -176,7 +176,7 @@ def contrast(evidence: Evidence, pair: Pair, options: ContrastOptions) -> Contra
         evidence.all_activations("searching patches"),
         evidence.picture_set.predicted,
         owners=set_owners(sets),
-        components={options.recipe: sets["components"]},
+        components={options.recipe: Sought(sets["components"])},
         view=evidence.model.preprocess.size,
         rectify=evidence.options.rectify,
     )

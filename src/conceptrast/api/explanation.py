@@ -22,8 +22,9 @@ from conceptrast.api.stability import match_samples
 from conceptrast.base.errors import ConceptrastError
 from conceptrast.concepts.card_evidence import ClassEvidence, class_card, component_facts
 from conceptrast.concepts.cards import ClassCard
-from conceptrast.concepts.class_prototypes import class_prototypes
+from conceptrast.concepts.class_prototypes import class_prototypes, set_prototypes, sought
 from conceptrast.concepts.component_prediction import Assembly, component_prediction, plan_assemblies
+from conceptrast.concepts.crop_similarity import class_patches_alone, ranked_by_crops, study_whitening
 from conceptrast.concepts.importance import importance_table
 from conceptrast.concepts.recipes import Recipe
 from conceptrast.concepts.removals import RemovalOptions
@@ -35,6 +36,7 @@ from conceptrast.concepts.verdict_error import (
     resampled_components,
     verdict_errors,
 )
+from conceptrast.concepts.whitening import Whitening
 from conceptrast.figures.class_card import draw_class_card
 
 LOGGER = logging.getLogger("conceptrast")
@@ -184,13 +186,22 @@ def explain(evidence: Evidence, target: int, recipe: Recipe, draws: int) -> Expl
     n_images = len(of_class.attribution["image"])
 
     # The patches of all pictures that show it.
+    vectors = {recipe: sought(recipe, of_class.sets, whitening_for(evidence, recipe))}
     prototypes = class_prototypes(
         evidence.all_activations("searching patches"),
         evidence.picture_set.predicted,
-        of_class.sets,
-        [recipe],
+        of_class.sets["classes"],
+        vectors,
         view=evidence.model.preprocess.size,
         rectify=evidence.options.rectify,
+    )
+    prototypes = class_patches_alone(
+        prototypes,
+        of_class.sets["classes"],
+        vectors,
+        pictures=evidence.pictures,
+        split=evidence.split,
+        precision=evidence.options.precision,
     )
 
     # How far they can be trusted.
@@ -279,15 +290,40 @@ def resampled_verdicts(evidence: Evidence, attribution: Attributions, target: in
     """The combined images of resamples of the class's images."""
     rectify = evidence.options.rectify
     activations = torch.cat([values for _, values in evidence.activations(attribution["image"], "")])
-    components = resampled_components(
+    sets = resampled_components(
         activations, attribution, recipe, target=target, seed=evidence.options.seed, rectify=rectify
     )
-    return resampled_assemblies(
-        components,
+    vectors = sought(recipe, sets, whitening_for(evidence, recipe))
+
+    prototypes = set_prototypes(
         evidence.all_activations("searching patches of resampled images"),
         evidence.picture_set.predicted,
-        target=target,
-        recipe=recipe,
+        owners=np.full(len(sets["classes"]), target),
+        components={recipe: vectors},
         view=evidence.model.preprocess.size,
         rectify=rectify,
+        k=recipe.components,
+    )
+    if recipe.candidates and len(prototypes):
+        prototypes = ranked_by_crops(
+            prototypes,
+            prototypes["set"].to_numpy(),
+            recipe,
+            vectors,
+            pictures=evidence.pictures,
+            split=evidence.split,
+            precision=evidence.options.precision,
+        )
+    return resampled_assemblies(prototypes, target, recipe)
+
+
+def whitening_for(evidence: Evidence, recipe: Recipe) -> Whitening | None:
+    """The whitening of the study's activations, if the recipe compares whitened ones."""
+    return study_whitening(
+        evidence.pictures,
+        evidence.split,
+        evidence.picture_set.ids,
+        [recipe],
+        rectify=evidence.options.rectify,
+        precision=evidence.options.precision,
     )

@@ -120,8 +120,10 @@ def factorize_classes(
 
     Returns:
         Arrays by name: classes ``[K]``, n_images ``[K]``; for each of ``factors`` components_<key> ``[K, k, C]``
-        float32, reconstruction_error_<key> ``[K]`` and removed_mass_<key> ``[K]``; skipped ``[S]`` and skipped_reason
-        ``[S]`` for classes that have nothing to factorize.
+        float32, patterns_<key> ``[K, k, C]`` float32 (:func:`patterns_of`), weights_<key> ``[K, C]`` float32 (the
+        class's channel weights, 1 where positions are weighted), reconstruction_error_<key> ``[K]`` and
+        removed_mass_<key> ``[K]``; skipped ``[S]`` and skipped_reason ``[S]`` for classes that have nothing to
+        factorize.
 
     Raises:
         LayerError: activations are negative and ``rectify`` is off, even if their weight is 0; or the solver is
@@ -142,7 +144,7 @@ def factorize_classes(
         targets += [item.target for item in batch]
         n_images += [item.n_images for item in batch]
         for wanted in factors:
-            fits[wanted] += _fits([item.rows[wanted.weighting] for item in batch], wanted.components, seed, solver)
+            fits[wanted] += _fits(batch, wanted, seed, solver)
 
     # The same as arrays.
     arrays = {
@@ -154,15 +156,21 @@ def factorize_classes(
     for wanted, of_all in fits.items():
         components = [fit.components for fit in of_all] or [np.empty((wanted.components, 0), np.float32)]
         arrays[f"components_{wanted.key}"] = np.stack(components)[: len(of_all)]
+        patterns = [fit.patterns for fit in of_all] or [np.empty((wanted.components, 0), np.float32)]
+        arrays[f"patterns_{wanted.key}"] = np.stack(patterns)[: len(of_all)]
+        weights = [fit.weights for fit in of_all] or [np.empty(0, np.float32)]
+        arrays[f"weights_{wanted.key}"] = np.stack(weights)[: len(of_all)]
         arrays[f"reconstruction_error_{wanted.key}"] = np.array([fit.error for fit in of_all], dtype=np.float64)
         arrays[f"removed_mass_{wanted.key}"] = np.array([fit.removed for fit in of_all], dtype=np.float64)
     return arrays
 
 
 class _Fit(NamedTuple):
-    """One factorization of a class: its components, their relative error, and the share that rectifying removed."""
+    """One factorization of a class: what it consists of, its relative error, and the share that rectifying removed."""
 
     components: np.ndarray
+    patterns: np.ndarray
+    weights: np.ndarray
     error: float
     removed: float
 
@@ -172,11 +180,13 @@ class _WeightedClass(NamedTuple):
 
     target: int
     n_images: int
+    activations: Tensor
     rows: Mapping[str, tuple[np.ndarray, float]]
+    weights: Mapping[str, np.ndarray]
 
     @property
     def n_bytes(self) -> int:
-        return sum(rows.nbytes for rows, _ in self.rows.values())
+        return self.activations.nbytes + sum(rows.nbytes for rows, _ in self.rows.values())
 
 
 def _weighted_classes(
@@ -193,14 +203,21 @@ def _weighted_classes(
         # This check comes before the weighting: a weight of 0 would hide negative activations.
         check(activations)
         of_class = weighing(attribution, place)
-        rows = {name: weighted_rows(activations, class_weights(of_class, name), rectify) for name in weightings}
+        weights = {name: class_weights(of_class, name) for name in weightings}
+        rows = {name: weighted_rows(activations, weights[name], rectify) for name in weightings}
         try:
             for values, _ in rows.values():
                 as_signed_rows(values)
         except NothingToFactorizeError as error:
             skipped.append((target, f"the attribution leaves nothing: {error}"))
         else:
-            yield _WeightedClass(target=target, n_images=len(activations), rows=rows)
+            yield _WeightedClass(
+                target=target,
+                n_images=len(activations),
+                activations=activations.clamp(min=0) if rectify else activations,
+                rows=rows,
+                weights=weights,
+            )
 
 
 def refuse_not_negative(activations: Tensor) -> None:
@@ -224,12 +241,53 @@ def _nothing(activations: Tensor) -> None:
     """No check: negative activations become zero."""
 
 
-def _fits(rows: Sequence[tuple[np.ndarray, float]], n_components: int, seed: int, solver: str) -> list[_Fit]:
-    results = factorizations([values for values, _ in rows], n_components, seed, solver)
+def _fits(batch: Sequence[_WeightedClass], wanted: Factors, seed: int, solver: str) -> list[_Fit]:
+    rows = [item.rows[wanted.weighting] for item in batch]
+    results = factorizations([values for values, _ in rows], wanted.components, seed, solver)
     return [
-        _Fit(components=result.components, error=reconstruction_error(values, *result), removed=removed)
-        for (values, removed), result in zip(rows, results, strict=True)
+        _Fit(
+            components=result.components,
+            patterns=patterns_of(item.activations, result.codes),
+            weights=_by_channel(item.weights[wanted.weighting], item.activations.shape[1]),
+            error=reconstruction_error(values, *result),
+            removed=removed,
+        )
+        for item, (values, removed), result in zip(batch, rows, results, strict=True)
     ]
+
+
+def _by_channel(weights: np.ndarray, channels: int) -> np.ndarray:
+    """Weights of channels ``[C]``; ones if positions are weighted."""
+    return np.ones(channels, np.float32) if weights.shape[1] == 1 != channels else weights.ravel()
+
+
+def patterns_of(activations: Tensor, codes: np.ndarray) -> np.ndarray:
+    r"""What a layer's activations are like where a component is: their mean, weighted by the component's codes.
+
+    .. math:: p_j = \frac{\sum_i W_{i j} \, a_i}{\sum_i W_{i j}}
+
+    Components live among weighted activations; patterns among the activations themselves, where patches are compared.
+
+    Args:
+        activations: ``a`` ``[n, C, h, w]``, not weighted.
+        codes: ``W`` ``[n h w, k]``, not negative.
+
+    Returns:
+        ``[k, C]`` float32; zeros for a component whose codes are all zero.
+
+    Source: ours, after the patterns of filters of Haufe et al. 2014.
+
+    Example:
+        >>> activations = torch.tensor([[1.0, 3.0], [5.0, 7.0]]).view(2, 2, 1, 1)
+        >>> patterns_of(activations, np.array([[3.0], [1.0]])).tolist()
+        [[2.0, 4.0]]
+    """
+    rows = activations.float().permute(0, 2, 3, 1).flatten(0, 2)
+    weights = torch.from_numpy(np.asarray(codes, np.float32))
+    sizes = weights.sum(dim=0)
+    shares = torch.where(sizes > 0, weights / sizes.clamp(min=torch.finfo(torch.float32).tiny), 0)
+    patterns: np.ndarray = (shares.T @ rows).numpy()
+    return patterns
 
 
 def nearest_rectified(layer: str, layers: Sequence[str], rectified: Collection[str]) -> str | None:

@@ -12,6 +12,9 @@ from conceptrast.concepts.patches import Window
 WEIGHTINGS = ("position", "channel", "auto")
 LAYOUTS = ("strip", "grid")
 SIZES = ("native", "input")
+SIMILARITIES = ("component", "weighted", "whitened")
+SPELLED = {"weighting": WEIGHTINGS, "similarity": SIMILARITIES, "layout": LAYOUTS, "resize": SIZES}
+"""The keys of a recipe that have a name for a value, and the names."""
 
 
 @dataclass(frozen=True, order=True)
@@ -50,6 +53,11 @@ class Recipe:
         kernel: the kernel of the average pooling that makes the patch bank.
         stride: the stride of that pooling.
         window: ``"cell"`` or a fraction of the view's sides; see :class:`conceptrast.concepts.patches.PatchGeometry`.
+        similarity: what is compared with a position's activations: ``"component"`` the component itself; ``"weighted"``
+            the component, with activations that are weighted as the class's were; ``"whitened"`` the mean activation
+            where the component is, both whitened; see :func:`conceptrast.concepts.class_prototypes.sought`.
+        candidates: so many of the best patches of each component are cut out and compared again, by what the layer
+            makes of the cut-out alone; 0 compares none again. See :mod:`conceptrast.concepts.crop_similarity`.
         layout: ``"strip"`` puts the patches under each other, ``"grid"`` into a rectangle that is nearly square.
         distinct: whether the patches must come from different images.
         resize: ``"native"`` gives the model the combined image as it is; ``"input"`` resizes it to the model's input
@@ -62,6 +70,8 @@ class Recipe:
     kernel: int = 2
     stride: int = 2
     window: Window = "cell"
+    similarity: Literal["component", "weighted", "whitened"] = "component"
+    candidates: int = 0
     layout: Literal["strip", "grid"] = "strip"
     distinct: bool = False
     resize: Literal["native", "input"] = "native"
@@ -71,11 +81,13 @@ class Recipe:
             value = getattr(self, key)
             if not _is_integer(value) or value < 1:
                 self._refuse(key, value, "a whole number of at least 1")
+        if not _is_integer(self.candidates) or self.candidates < 0:
+            self._refuse("candidates", self.candidates, "a whole number of at least 0")
         if self.window != "cell" and not (_is_number(self.window) and 0 < float(self.window) <= 1):
             self._refuse("window", self.window, "'cell' or a fraction of the input's side, above 0 and at most 1")
         if not isinstance(self.distinct, bool):
             self._refuse("distinct", self.distinct, "true or false")
-        for key, valid in (("weighting", WEIGHTINGS), ("layout", LAYOUTS), ("resize", SIZES)):
+        for key, valid in SPELLED.items():
             if getattr(self, key) not in valid:
                 raise ConfigError(f"recipes.{self.name}: {unknown_name(key, getattr(self, key), valid)}")
 
@@ -93,7 +105,8 @@ class Recipe:
 
         Args:
             name: key of the entry.
-            settings: ``{components, weighting, pooling: {kernel, stride}, window, layout, distinct, resize}``.
+            settings: ``{components, weighting, pooling: {kernel, stride}, window, similarity, candidates, layout,
+                distinct, resize}``.
 
         Raises:
             ConfigError: a key is unknown, or a value cannot be used; the message names both.

@@ -14,7 +14,7 @@ The verdict on a class is what the model says of *one* combined image. Two thing
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from zlib import crc32
 
 import numpy as np
@@ -26,7 +26,6 @@ from conceptrast.base.statistics import wilson_interval
 from conceptrast.base.streams import Stream, generator
 from conceptrast.concepts.attributed_images import weighing
 from conceptrast.concepts.class_factorization import factorize_classes
-from conceptrast.concepts.class_prototypes import set_prototypes
 from conceptrast.concepts.combined_image import chosen_patches
 from conceptrast.concepts.component_prediction import Assembly, component_prediction, random_patches
 from conceptrast.concepts.prototype_search import SELECTIONS
@@ -56,7 +55,7 @@ def resampled_components(
     target: int,
     seed: int,
     rectify: bool,
-) -> np.ndarray:
+) -> dict[str, np.ndarray]:
     """Components of resamples of a class's images; a resample that has nothing to factorize is left out.
 
     Args:
@@ -68,11 +67,11 @@ def resampled_components(
         rectify: whether negative activations are set to zero.
 
     Returns:
-        ``[R, k, C]``.
+        The arrays of :func:`~conceptrast.concepts.class_factorization.factorize_classes`, a row for each resample.
     """
     count = len(activations)
     draws = generator(Stream.RESAMPLED_IMAGES, seed, target).integers(0, count, (RESAMPLES, count))
-    factorized = factorize_classes(
+    return factorize_classes(
         (
             (number, activations[torch.from_numpy(rows)], slice(count * number, count * (number + 1)))
             for number, rows in enumerate(draws)
@@ -82,40 +81,17 @@ def resampled_components(
         seed=seed,
         rectify=rectify,
     )
-    components: np.ndarray = factorized[f"components_{recipe.factors.key}"]
-    return components
 
 
-def resampled_assemblies(
-    components: np.ndarray,
-    batches: Iterable[tuple[np.ndarray, Tensor]],
-    predicted: Mapping[int, int],
-    *,
-    target: int,
-    recipe: Recipe,
-    view: tuple[int, int],
-    rectify: bool,
-) -> list[Assembly]:
+def resampled_assemblies(prototypes: pd.DataFrame, target: int, recipe: Recipe) -> list[Assembly]:
     """The combined image of each resample and selection; those with too few patches are left out.
 
     Args:
-        components: ``[R, k, C]``.
-        batches: ids and activations of all images, in which patches are searched: one pass for all resamples.
-        predicted: predicted class by image id.
+        prototypes: the patches of every resample, as
+            :func:`~conceptrast.concepts.class_prototypes.set_prototypes` gives: a set for each.
         target: the class.
-        recipe: how patches are cut and combined.
-        view: (H, W) of the views.
-        rectify: whether negative activations are set to zero.
+        recipe: how patches are combined.
     """
-    prototypes = set_prototypes(
-        batches,
-        predicted,
-        owners=np.full(len(components), target),
-        components={recipe: components},
-        view=view,
-        rectify=rectify,
-        k=recipe.components,
-    )
     assemblies = []
     for (_, selection), group in prototypes.groupby(["set", "selection"]):
         patches = chosen_patches(group, recipe.distinct)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from conceptrast.concepts.class_prototypes import set_prototypes
+from conceptrast.concepts.class_prototypes import Sought, set_prototypes
 from conceptrast.concepts.recipes import Recipe
 from conceptrast.contrast.components import set_names, set_owners
 from conceptrast.models.activations import activations_of
@@ -42,7 +42,7 @@ def patches_of_sets(
         activations_of(pictures.model, split, batches, precision),
         dict(zip(predicted.index.tolist(), predicted.tolist(), strict=True)),
         set_owners(sets),
-        {recipe: sets["components"]},
+        {recipe: Sought(sets["components"])},
         view=pictures.model.preprocess.size,
         rectify=rectify,
     )

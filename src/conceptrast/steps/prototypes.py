@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from conceptrast.base.files import read_arrays, read_table, write_table
-from conceptrast.concepts.class_prototypes import class_prototypes
+from conceptrast.concepts.class_prototypes import class_prototypes, sought
+from conceptrast.concepts.crop_similarity import class_patches_alone, study_whitening
 from conceptrast.concepts.recipes import recipes_from_settings
 from conceptrast.models.activations import activations_of
 from conceptrast.models.split import SplitModel
@@ -32,19 +33,31 @@ class Outputs:
 
 def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     """Write the prototypes of every class and recipe, for both selections."""
+    # Patches whose positions are most like what each recipe searches for
     predicted = read_table(inputs.predictions).set_index("image")["predicted"]
     pictures = open_pictures(settings, inputs)
     split = SplitModel(pictures.model, settings["layer"])
-    batches = pictures.of(predicted.index.to_numpy(), "searching prototypes")
+    images = predicted.index.to_numpy()
+    recipes = recipes_from_settings(settings["recipes"])
+    sets = read_arrays(inputs.components)
+    whitening = study_whitening(
+        pictures, split, images, recipes, rectify=settings["rectify"], precision=settings["precision"]
+    )
+    batches = pictures.of(images, "searching prototypes")
+    vectors = {recipe: sought(recipe, sets, whitening) for recipe in recipes}
     prototypes = class_prototypes(
         activations_of(pictures.model, split, batches, settings["precision"]),
         dict(zip(predicted.index.tolist(), predicted.tolist(), strict=True)),
-        read_arrays(inputs.components),
-        recipes_from_settings(settings["recipes"]),
+        sets["classes"],
+        vectors,
         view=pictures.model.preprocess.size,
         rectify=settings["rectify"],
     )
-    write_table(prototypes, outputs.prototypes)
+    # The best of them by what the layer makes of each when it is cut out
+    ranked = class_patches_alone(
+        prototypes, sets["classes"], vectors, pictures=pictures, split=split, precision=settings["precision"]
+    )
+    write_table(ranked, outputs.prototypes)
 
 
 if __name__ == "__main__":

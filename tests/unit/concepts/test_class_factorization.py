@@ -33,6 +33,21 @@ def test_auto_weighs_channels_where_the_mean_share_is_large(shares: tuple[float,
     assert not np.array_equal(weights.shape, class_weights(attribution, "position" if like == "channel" else "channel"))
 
 
+def test_patterns_are_what_the_layer_has_where_a_component_is(stream) -> None:
+    activations, targets, weights = stream
+    attribution = {"rectified": weights, "multiplier": np.ones((9, 5), np.float32)}
+    factors = [Factors("position", 2), Factors("channel", 2)]
+    arrays = factorize_classes(by_class([(np.arange(9), activations)], targets), attribution, factors)
+    rows, _ = weighted_rows(activations[4:], weights[4:, None])
+    codes = nmf(rows, 2).codes
+    plain, _ = weighted_rows(activations[4:], np.ones((5, 1, 1, 1)))
+    expected = (codes / codes.sum(axis=0)).T @ plain
+    patterns = arrays["patterns_position_k2"][2]
+    np.testing.assert_allclose(patterns[np.argsort(patterns[:, 0])], expected[np.argsort(expected[:, 0])], atol=0.02)
+    assert (arrays["weights_position_k2"] == 1).all()
+    assert np.array_equal(arrays["weights_channel_k2"], np.ones((3, 5)))
+
+
 @pytest.mark.parametrize("size", [1, 2, 4, 9])
 def test_batches_are_gathered_by_class(stream, size: int) -> None:
     activations, targets, _ = stream

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from conceptrast.base.errors import ModelError, ShapeError
-from conceptrast.concepts.class_prototypes import class_prototypes
+from conceptrast.concepts.class_prototypes import class_prototypes, sought
 from conceptrast.concepts.combined_image import assemble, chosen_patches, grid_shape
 from conceptrast.concepts.component_prediction import (
     component_prediction,
@@ -217,7 +217,13 @@ def test_a_study_without_components_goes_through_to_its_tables(model: Model) -> 
     batches = [(np.arange(4), torch.ones(4, 2, 2, 2))]
     predicted = dict.fromkeys(range(4), 0)
     none, some = (
-        class_prototypes(batches=batches, predicted=predicted, components=components, recipes=[STRIP, GRID], view=VIEW)
+        class_prototypes(
+            batches=batches,
+            predicted=predicted,
+            classes=components["classes"],
+            vectors={recipe: sought(recipe, components, None) for recipe in (STRIP, GRID)},
+            view=VIEW,
+        )
         for components in (arrays, full)
     )
     assert none.empty

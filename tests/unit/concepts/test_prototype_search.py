@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from conceptrast.base.errors import ConceptrastError, ShapeError
-from conceptrast.concepts.class_prototypes import class_prototypes
+from conceptrast.concepts.class_prototypes import class_prototypes, sought
 from conceptrast.concepts.prototype_search import PatchSearch, nearest_patches
 from conceptrast.concepts.recipes import Recipe
+from conceptrast.concepts.whitening import Whitening
 
 CLASSES = np.array([2, 2, 5, 5])
 
@@ -156,6 +157,43 @@ def test_bad_arguments_are_named(bank, components, predicted) -> None:
         nearest_patches(bank, components)
 
 
+def test_each_similarity_is_the_cosine_that_its_formula_names() -> None:
+    rng = np.random.default_rng(6)
+    activations = torch.from_numpy(rng.random((20, 6, 3, 3), dtype=np.float32))
+    sets = {"classes": np.array([0, 1]), "weights_channel_k2": rng.random((2, 6)).astype(np.float32)}
+    sets |= {f"{name}_channel_k2": rng.random((2, 2, 6)).astype(np.float32) for name in ("components", "patterns")}
+    whitening = Whitening.of([activations])
+    rows = activations.permute(0, 2, 3, 1).flatten(0, 2).double()
+
+    def best_cosine(of_class: int, component: int, similarity: str) -> float:
+        vector = torch.from_numpy(sets["components_channel_k2"][of_class, component]).double()
+        values = rows
+        if similarity == "weighted":
+            values = rows * torch.from_numpy(sets["weights_channel_k2"][of_class]).double()
+        if similarity == "whitened":
+            matrix = whitening.matrix.double()
+            pattern = torch.from_numpy(sets["patterns_channel_k2"][of_class, component]).double()
+            vector = (pattern - whitening.mean) @ matrix
+            values = (rows - whitening.mean) @ matrix
+        return float(torch.cosine_similarity(values, vector[None], dim=1).max())
+
+    recipes = [
+        Recipe(similarity, 2, "channel", kernel=1, stride=1, similarity=similarity)
+        for similarity in ("component", "weighted", "whitened")
+    ]
+    prototypes = class_prototypes(
+        [(np.arange(20), activations)],
+        dict.fromkeys(range(20), 5),
+        classes=sets["classes"],
+        vectors={recipe: sought(recipe, sets, whitening) for recipe in recipes},
+        view=(12, 12),
+    )
+    best = prototypes[(prototypes["rank"] == 0) & (prototypes["selection"] == "all")]
+    assert len(best) == 12
+    for row in best.itertuples():
+        assert row.similarity == pytest.approx(best_cosine(row[1], row.component, row.recipe), abs=1e-4)
+
+
 def test_prototypes_of_classes_by_two_recipes() -> None:
     rng = np.random.default_rng(5)
     activations = torch.from_numpy(rng.random((30, 8, 4, 4), dtype=np.float32))
@@ -168,7 +206,12 @@ def test_prototypes_of_classes_by_two_recipes() -> None:
     recipes = [Recipe("cells", 2), Recipe("windows", 5, kernel=3, stride=1, window=0.5, distinct=True)]
     batches = [(np.arange(at, at + 10), activations[at : at + 10]) for at in (0, 10, 20)]
     prototypes = class_prototypes(
-        batches=batches, predicted=predicted, components=arrays, recipes=recipes, view=(64, 64), k=4
+        batches=batches,
+        predicted=predicted,
+        classes=arrays["classes"],
+        vectors={recipe: sought(recipe, arrays, None) for recipe in recipes},
+        view=(64, 64),
+        k=4,
     )
     counts = prototypes.groupby(["class", "recipe", "component", "selection"]).size()
     assert counts.loc[:, "cells"].eq(4).all()

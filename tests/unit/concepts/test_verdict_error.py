@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from conceptrast.base.statistics import wilson_interval
 from conceptrast.concepts import verdict_error
+from conceptrast.concepts.class_prototypes import Sought, set_prototypes
 from conceptrast.concepts.component_prediction import Assembly
 from conceptrast.concepts.recipes import Recipe
 from conceptrast.concepts.verdict_error import (
@@ -103,7 +104,8 @@ def test_the_same_seed_draws_the_same_and_another_one_does_not():
 def test_images_that_are_alike_give_the_same_components_whatever_is_drawn():
     activations = torch.tensor([1.0, 3.0]).view(1, 2, 1, 1).repeat(6, 1, 2, 2)
     attribution = {"rectified": np.ones((6, 2, 2), np.float32), "multiplier": np.ones((6, 2), np.float32)}
-    components = resampled_components(activations, attribution, RECIPE, target=RED, seed=0, rectify=False)
+    sets = resampled_components(activations, attribution, RECIPE, target=RED, seed=0, rectify=False)
+    components = sets[f"components_{RECIPE.factors.key}"]
     assert components.shape == (RESAMPLES, 1, 2)
     np.testing.assert_allclose(components[:, 0, 0] / components[:, 0, 1], 1 / 3, rtol=1e-4)
 
@@ -114,8 +116,8 @@ def test_a_resample_with_nothing_to_factorize_is_left_out(monkeypatch):
     activations = torch.zeros(2, 2, 1, 1)
     activations[0] = 1
     attribution = {"rectified": np.ones((2, 1, 1), np.float32), "multiplier": np.ones((2, 2), np.float32)}
-    components = resampled_components(activations, attribution, RECIPE, target=RED, seed=0, rectify=False)
-    assert 0 < len(components) < 40
+    sets = resampled_components(activations, attribution, RECIPE, target=RED, seed=0, rectify=False)
+    assert 0 < len(sets["classes"]) < 40
 
 
 def test_resamples_whose_patches_differ_show_in_share_and_interval():
@@ -124,15 +126,15 @@ def test_resamples_whose_patches_differ_show_in_share_and_interval():
     activations = torch.zeros(4, 2, 2, 2)
     activations[::2, 0] = 1
     activations[1::2, 1] = 1
-    again = resampled_assemblies(
-        components,
+    prototypes = set_prototypes(
         [(np.arange(4), activations)],
         {image: image % 2 for image in range(4)},
-        target=RED,
-        recipe=RECIPE,
+        owners=np.full(4, RED),
+        components={RECIPE: Sought(components)},
         view=(8, 8),
-        rectify=False,
+        k=RECIPE.components,
     )
+    again = resampled_assemblies(prototypes, RED, RECIPE)
     table = verdict_errors(model(), again, Reader()).set_index("selection")
     row = table.loc["all"]
     assert (row["resamples"], row["stable"]) == (4, 0.75)

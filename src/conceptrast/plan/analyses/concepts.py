@@ -98,6 +98,17 @@ class Recipe(Section):
     )
     pooling: Pooling = key("average pooling of activations before patches are compared: {kernel, stride}")
     window: Window = key("cell: a patch is a cell of the grid of positions; number: this share of the picture's side")
+    similarity: Literal["component", "weighted", "whitened"] = key(
+        "component: cosine of a position's activations with the component; weighted: both weighted as for the "
+        "factorization; whitened: cosine with the mean activation where the component is, both whitened",
+        "component",
+    )
+    candidates: int = key(
+        "so many of the best patches of a component are cut out and compared again, each by what the layer makes of it "
+        "alone; 0: none",
+        0,
+        ge=0,
+    )
     layout: Literal["strip", "grid"] = key("strip: patches under each other; grid: as square as their number allows")
     distinct: bool = key("true: all patches come from different images", False)
     resize: Literal["native", "input"] = key(
@@ -173,7 +184,7 @@ def factorize(plan: Plan, study: str) -> Config:
 
 def prototypes(plan: Plan, study: str) -> Config:
     """Settings of the step for one study."""
-    keys = ("components", "weighting", "pooling", "window", "distinct")
+    keys = ("components", "weighting", "pooling", "window", "similarity", "candidates", "distinct", "resize")
     rectify = plan.studies[study]["rectify"]
     return {**study_settings(plan, study), "rectify": rectify, "recipes": recipe_settings(plan, study, *keys)}
 

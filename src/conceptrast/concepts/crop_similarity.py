@@ -1,0 +1,171 @@
+r"""The best patches of a component, compared again by what the layer makes of each patch when it is cut out.
+
+An activation at a position has seen more of a picture than the patch that is cut out there. Without its surroundings a
+patch may mean something else. So the ``candidates`` best patches go through the network's first part alone:
+
+.. math:: s' = \cos\Big(v, \; \frac{1}{|P|} \sum_{y x} \mathrm{prefix}(\text{patch})_{y x}\Big)
+
+with ``v`` what is searched for (:class:`~conceptrast.concepts.class_prototypes.Sought`), and the patches are put into
+the order of ``s'``. What the network's last part says of them has no influence. Concepts of crops alone: CRAFT (Fel et
+al. 2023), which has no search in whole pictures before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from conceptrast.base.errors import ModelError
+from conceptrast.concepts.class_prototypes import Sought
+from conceptrast.concepts.patches import BOX, crop
+from conceptrast.concepts.recipes import Recipe
+from conceptrast.concepts.whitening import Whitening, evenly_spaced
+from conceptrast.models.activations import activations_of
+from conceptrast.models.pictures import Pictures
+from conceptrast.models.split import SplitModel
+
+
+def ranked_by_crops(
+    prototypes: pd.DataFrame,
+    numbers: np.ndarray,
+    recipe: Recipe,
+    vectors: Sought,
+    *,
+    pictures: Pictures,
+    split: SplitModel,
+    precision: str = "float32",
+) -> pd.DataFrame:
+    """Prototypes in the order of their similarities as patches that are cut out.
+
+    Args:
+        prototypes: of one recipe: component, selection, rank, image, box and similarity.
+        numbers: ``[n]`` the set of each row, its row number in ``vectors``.
+        recipe: its ``resize`` says in which size patches are shown; patches beyond its ``candidates`` are left out.
+        vectors: what was searched for.
+        pictures: images and model.
+        split: the model, cut at the layer.
+        precision: ``float32`` or ``bfloat16``.
+
+    Returns:
+        The rows of rank below ``candidates``, with new ranks and similarities; ties go to the lower old rank.
+
+    Raises:
+        ModelError: the network takes no picture of a patch's size.
+    """
+    candidates = prototypes["rank"] < recipe.candidates
+    rows = prototypes[candidates].copy()
+    rows["set"] = numbers[candidates.to_numpy()]
+    means = crop_means(rows, recipe, pictures=pictures, split=split, precision=precision)
+    rows["similarity"] = vectors.cosines(means, rows["set"].to_numpy(), rows["component"].to_numpy())
+    keys = ["set", "component", "selection"]
+    places = pd.Series(np.arange(len(rows)), index=rows.index)
+    rows = rows.assign(first=places.groupby([rows[key] for key in keys]).transform("min"))
+    rows = rows.sort_values(["first", "similarity", "rank"], ascending=[True, False, True], kind="stable")
+    rows["rank"] = rows.groupby(keys).cumcount()
+    return rows.drop(columns=["set", "first"])
+
+
+def class_patches_alone(
+    prototypes: pd.DataFrame,
+    classes: np.ndarray,
+    vectors: Mapping[Recipe, Sought],
+    *,
+    pictures: Pictures,
+    split: SplitModel,
+    precision: str = "float32",
+) -> pd.DataFrame:
+    """Prototypes of all classes; those of recipes with ``candidates`` in the order of :func:`ranked_by_crops`.
+
+    Args:
+        prototypes: as :func:`~conceptrast.concepts.class_prototypes.class_prototypes` gives.
+        classes: ``[K]``, rising.
+        vectors: what each recipe searched for.
+        pictures: images and model.
+        split: the model, cut at the layer.
+        precision: ``float32`` or ``bfloat16``.
+    """
+    parts = []
+    for recipe, of_classes in vectors.items():
+        of_recipe = prototypes[prototypes["recipe"] == recipe.name]
+        if recipe.candidates and len(of_recipe):
+            numbers = np.searchsorted(classes, of_recipe["class"])
+            of_recipe = ranked_by_crops(
+                of_recipe, numbers, recipe, vectors=of_classes, pictures=pictures, split=split, precision=precision
+            )
+        parts.append(of_recipe)
+    return pd.concat(parts, ignore_index=True)
+
+
+def study_whitening(
+    pictures: Pictures,
+    split: SplitModel,
+    images: np.ndarray,
+    recipes: Sequence[Recipe],
+    *,
+    rectify: bool,
+    precision: str,
+) -> Whitening | None:
+    """The whitening of a layer's activations over pictures; ``None`` if no recipe compares whitened activations.
+
+    Args:
+        pictures: images and model.
+        split: the model, cut at the layer.
+        images: ids of all pictures; some of them, evenly spaced, are taken.
+        recipes: the recipes.
+        rectify: whether negative activations are set to zero.
+        precision: ``float32`` or ``bfloat16``.
+    """
+    if not any(recipe.similarity == "whitened" for recipe in recipes):
+        return None
+    batches = activations_of(pictures.model, split, pictures.of(evenly_spaced(images), "whitening"), precision)
+    return Whitening.of(values.clamp(min=0) if rectify else values for _, values in batches)
+
+
+def crop_means(
+    patches: pd.DataFrame, recipe: Recipe, *, pictures: Pictures, split: SplitModel, precision: str
+) -> Tensor:
+    """Mean activations ``[n, C]`` of patches that are cut out: each different patch goes through the network once.
+
+    Args:
+        patches: image, top, left, height, width.
+        recipe: its ``resize`` says in which size they are shown.
+        pictures: images and model.
+        split: the model, cut at the layer.
+        precision: ``float32`` or ``bfloat16``.
+    """
+    boxes = patches[["image", *BOX]].drop_duplicates().sort_values(["image", *BOX])
+    boxes_by_image = {
+        image: list(group[[*BOX]].itertuples(index=False, name=None)) for image, group in boxes.groupby("image")
+    }
+    means = []
+    for images, views in pictures.of(np.array(list(boxes_by_image)), "comparing patches"):
+        crops = [crop(view, box) for image, view in zip(images, views, strict=True) for box in boxes_by_image[image]]
+        for start in range(0, len(crops), pictures.batch_size):
+            batch = torch.stack(crops[start : start + pictures.batch_size])
+            means.append(_means(batch, recipe, pictures=pictures, split=split, precision=precision))
+    places = boxes.reset_index(drop=True).reset_index().set_index(["image", *BOX])["index"]
+    wanted = pd.MultiIndex.from_frame(patches[["image", *BOX]])
+    return torch.cat(means)[torch.from_numpy(places.loc[wanted].to_numpy(copy=True))]
+
+
+def _means(crops: Tensor, recipe: Recipe, *, pictures: Pictures, split: SplitModel, precision: str) -> Tensor:
+    model = pictures.model
+    if recipe.resize == "input":
+        crops = interpolate(crops.float(), model.preprocess.size, mode="bilinear", antialias=True)
+        crops = crops.round().clamp(0, 255).to(torch.uint8)
+    try:
+        [(_, activations)] = activations_of(model, split, [(np.arange(len(crops)), crops)], precision)
+    except torch.OutOfMemoryError:  # also a RuntimeError, but the patch's size is not at fault
+        raise
+    except (RuntimeError, AssertionError) as error:  # torchvision's transformers use assert
+        reason = str(error).partition("\n")[0]
+        raise ModelError(
+            f"{model.name} takes no patch of {crops.shape[2]}×{crops.shape[3]} pixels ({reason}): "
+            "set `resize: input` in the recipe, or `candidates: 0`"
+        ) from error
+    return split.patches(activations).mean(dim=(2, 3))

@@ -1,0 +1,100 @@
+"""Patches that are cut out are compared by what the layer makes of them alone, and by nothing after it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from conceptrast.base.errors import ModelError
+from conceptrast.concepts.class_prototypes import Sought
+from conceptrast.concepts.crop_similarity import class_patches_alone
+from conceptrast.concepts.recipes import Recipe
+from conceptrast.models.model import Model, Preprocess
+from conceptrast.models.split import SplitModel
+
+RECIPE = Recipe("alone", 1, kernel=1, stride=1, window=0.5, candidates=3)
+
+
+class Colours:
+    """Pictures of 4×4 pixels: the left half of picture ``i`` has ``i`` parts of red in ten, the rest is blue."""
+
+    batch_size = 2
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+
+    def of(self, images: np.ndarray, what: str = ""):
+        for image in images.tolist():
+            view = torch.zeros(1, 3, 4, 4, dtype=torch.uint8)
+            view[:, 2] = 200
+            view[:, 0, :, :2] = 20 * image
+            yield np.array([image]), view
+
+
+def colour_model(network: nn.Module) -> Model:
+    return Model("colours", network.eval(), Preprocess(None, 4, (0.0,) * 3, (1.0,) * 3), ["red", "green", "blue"])
+
+
+def table(boxes: list[int]) -> pd.DataFrame:
+    """Three pictures with the patch at one of two places; the similarities of the search are the other way round."""
+    return pd.DataFrame(
+        {
+            "class": 7,
+            "recipe": "alone",
+            "component": 0,
+            "selection": "all",
+            "rank": [0, 1, 2, 3],
+            "image": [2, 6, 9, 9],
+            "top": 0,
+            "left": boxes,
+            "height": 2,
+            "width": 2,
+            "similarity": np.array([0.9, 0.8, 0.7, 0.6], np.float32),
+        }
+    )
+
+
+def ranked(network: nn.Module, boxes: list[int], recipe: Recipe = RECIPE) -> pd.DataFrame:
+    model = colour_model(network)
+    vectors = {recipe: Sought(np.array([[[0, 0, 1.0]], [[1.0, 0, 0]]]))}
+    return class_patches_alone(
+        table(boxes), np.array([3, 7]), vectors, pictures=Colours(model), split=SplitModel(model, "0")
+    )
+
+
+def test_patches_are_put_into_the_order_of_what_they_hold_alone() -> None:
+    network = nn.Sequential(nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    alone = ranked(network, [0, 0, 0, 0])
+    assert alone["image"].tolist() == [9, 6, 2]  # the fourth is no candidate
+    assert alone["rank"].tolist() == [0, 1, 2]
+    # Red 0.2 i x 0.1 to blue 200 of 255: the cosine with red.
+    expected = [20 * image / np.hypot(20 * image, 200) for image in (9, 6, 2)]
+    assert alone["similarity"].tolist() == pytest.approx(expected, abs=1e-4)
+    # On the right there is no red in the patch, whatever lies beside it. Equal ones keep their order.
+    assert ranked(network, [2, 2, 2, 2])["image"].tolist() == [2, 6, 9]
+
+
+def test_what_follows_the_layer_has_no_influence() -> None:
+    other = nn.Sequential(nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 3))
+    plain = nn.Sequential(nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    pd.testing.assert_frame_equal(ranked(other, [0, 0, 0, 0]), ranked(plain, [0, 0, 0, 0]))
+
+
+def test_a_network_of_one_size_says_what_to_do() -> None:
+    class OneSize(nn.Module):
+        def forward(self, images):
+            if images.shape[2:] != (4, 4):
+                raise AssertionError("wrong size")
+            return images
+
+    network = nn.Sequential(OneSize(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    with pytest.raises(ModelError, match=r"takes no patch of 2×2 pixels.*resize: input"):
+        ranked(network, [0, 0, 0, 0])
+    resized = Recipe("alone", 1, kernel=1, stride=1, window=0.5, candidates=3, resize="input")
+    assert ranked(network, [0, 0, 0, 0], resized)["image"].tolist() == [9, 6, 2]
+
+
+def test_cosines_are_of_weighted_activations_where_they_are_weighted() -> None:
+    vectors = Sought(np.array([[[3.0, 4.0]]]), weights=np.array([[3.0, 0.0]]))
+    assert vectors.cosines(torch.tensor([[1.0, 5.0]]), np.array([0]), np.array([0])).tolist() == pytest.approx([0.6])
