@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
@@ -56,8 +57,8 @@ class StudyOptions:
     def __post_init__(self) -> None:
         for name, least in _LEAST.items():
             value = getattr(self, name)
-            if not value >= least:
-                raise ConfigError(f"{name} must be at least {least}, got {value}")
+            if not least <= value < math.inf:
+                raise ConfigError(f"{name} must be at least {least}{' and finite' * (value == math.inf)}, got {value}")
         if self.images_per_class is not None and self.images_per_class < 1:
             raise ConfigError(f"images_per_class must be at least 1, got {self.images_per_class}")
         # A wrong name costs nothing here, and the time of a pass over all pictures later.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 import struct
 import uuid
 import zipfile
@@ -18,6 +19,8 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+
+from conceptrast.base.errors import DataError
 
 
 @contextmanager
@@ -123,8 +126,53 @@ def write_json(value: Any, path: Path | str) -> None:
 
 
 def read_json(path: Path | str) -> Any:
-    """Read what :func:`write_json` wrote."""
-    return json.loads(Path(path).read_text())
+    """Read what :func:`write_json` wrote.
+
+    Raises:
+        DataError: the path is not that of a file.
+    """
+    return json.loads(regular_file(path).read_text())
+
+
+_KINDS = {
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFDIR: "a folder",
+}
+
+
+def special_kind(mode: int) -> str | None:
+    """What a path is that is no regular file, by the mode that the system gives it; ``None`` for a regular file.
+
+    Example:
+        >>> special_kind(os.stat("/").st_mode), special_kind(os.stat("/dev/null").st_mode)
+        ('a folder', 'a device')
+    """
+    return _KINDS.get(stat.S_IFMT(mode))
+
+
+def regular_file(path: Path | str) -> Path:
+    """The path of a file, before it is opened: to open a pipe or a device would wait for ever.
+
+    If nothing is there, the path is given back, so that whoever opens it says so.
+
+    Raises:
+        DataError: there is something else than a regular file.
+
+    Example:
+        >>> regular_file("/dev/null")
+        Traceback (most recent call last):
+        conceptrast.base.errors.DataError: /dev/null is a device, not a file
+    """
+    try:
+        kind = special_kind(os.stat(path).st_mode)
+    except (OSError, ValueError):
+        return Path(path)
+    if kind:
+        raise DataError(f"{path} is {kind}, not a file")
+    return Path(path)
 
 
 def file_md5(path: Path | str) -> str:

@@ -12,11 +12,13 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
+from typing import NoReturn
 
 from conceptrast.base.errors import ConceptrastError
 from conceptrast.base.memory import keep_memory
 from conceptrast.base.names import printable
 from conceptrast.cli import concepts, contrast, counterfactual, dff, explain, layers, saliency, times, verify
+from conceptrast.cli.arguments import as_options
 from conceptrast.steps.runner import system_message
 
 Command = tuple[str, Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], None]]
@@ -48,9 +50,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         options.run(options)
     except ConceptrastError as error:
-        sys.exit("\n".join(printable(line) for line in f"error: {error}".splitlines()))
+        message = as_options(f"error: {error}", options)
+        sys.exit("\n".join(printable(line) for line in message.splitlines()))
     except OSError as error:
         sys.exit(f"error: {system_message(error)}")
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line; argparse's own repeat all options first."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with exit status 2, and say what is wrong and where the options are listed."""
+        self.exit(2, f"error: {printable(message)}; `{self.prog} --help` lists what there is\n")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -62,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
         >>> options.target, options.recipe
         ('tench', 'recommended')
     """
-    top = argparse.ArgumentParser(prog="conceptrast", description="Why does an image classifier say A, and why not B?")
+    top = Parser(prog="conceptrast", description="Why does an image classifier say A, and why not B?")
     top.add_argument("--version", action="version", version=f"conceptrast {version('conceptrast')}")
     commands = top.add_subparsers(dest="command", required=True, metavar="command")
     for name, (line, add, run) in COMMANDS.items():

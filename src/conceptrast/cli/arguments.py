@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import logging
+import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from conceptrast.base.errors import ConfigError, unknown_name
+from conceptrast.base.errors import ConfigError, DataError, unknown_name
 
 LOGGER = logging.getLogger("conceptrast")
 LEAST = {
@@ -67,7 +69,7 @@ def add_output_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--batch-size", type=int, default=32, help="pictures in a batch (default 32)")
     command.add_argument("--figure", default="png", help="png (default), pdf or svg")
     command.add_argument(
-        "--out", required=True, type=Path, metavar="DIR", help="folder for what is written; made if needed"
+        "--out", required=True, type=folder_name, metavar="DIR", help="folder for what is written; made if needed"
     )
 
 
@@ -119,11 +121,25 @@ def prepare_output(options: argparse.Namespace) -> None:
     """Make the folder now, so that an error in writing comes before anything is computed.
 
     Raises:
-        ConfigError: there is no such kind of figure.
+        ConfigError: there is no such kind of figure, or ``--out`` names no folder.
     """
     if options.figure not in FIGURES:
         raise ConfigError(unknown_name("kind of figure", options.figure, FIGURES))
-    options.out.mkdir(parents=True, exist_ok=True)
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise ConfigError(f"--out {options.out}: a file is in the way; name a folder") from None
+
+
+def folder_name(text: str) -> Path:
+    """The folder that ``--out`` names; an empty name would mean the working folder.
+
+    Raises:
+        ArgumentTypeError: the name is empty.
+    """
+    if not text.strip():
+        raise argparse.ArgumentTypeError("is empty: name a folder, or . for this one")
+    return Path(text)
 
 
 def write_result(
@@ -167,8 +183,26 @@ def check_numbers(options: argparse.Namespace) -> None:
     """
     for name, least in LEAST.items():
         value = getattr(options, name, None)
-        if value is not None and not value >= least:
-            raise ConfigError(f"--{name.replace('_', '-')} must be at least {least}, got {value}")
+        if value is not None and not least <= value < math.inf:
+            finite = " and finite" if value == math.inf else ""
+            raise ConfigError(f"--{name.replace('_', '-')} must be at least {least}{finite}, got {value}")
+    for name in ("mean", "std"):
+        values = getattr(options, name, None)
+        if values and not all(map(math.isfinite, values)):
+            raise ConfigError(f"--{name} needs finite numbers, got {' '.join(map(str, values))}")
+
+
+def as_options(message: str, options: argparse.Namespace) -> str:
+    """A message in the words of the shell: ``class_names`` is ``--class-names`` there.
+
+    Example:
+        >>> as_options("set `class_names`; names.class_names.json", argparse.Namespace(class_names=None))
+        'set --class-names; names.class_names.json'
+    """
+    for name in vars(options):
+        if "_" in name:
+            message = re.sub(rf"`{name}`|(?<![\w./-]){name}(?![\w./-]*/|\.\w)", f"--{name.replace('_', '-')}", message)
+    return message
 
 
 def check_files(files: Iterable[Path], option: str = "--image") -> None:
@@ -177,11 +211,17 @@ def check_files(files: Iterable[Path], option: str = "--image") -> None:
     Raises:
         ConfigError: the message names the first of them.
     """
+    from conceptrast.base.files import regular_file  # it imports pandas
+
     for file in files:
         if file.is_dir():
             raise ConfigError(f"{option} {file} is a folder: name the pictures in it, e.g. {file}/*.jpg")
-        if not file.is_file():
+        if not file.exists():
             raise ConfigError(f"{option} {file}: there is no such file")
+        try:
+            regular_file(file)
+        except DataError as error:
+            raise ConfigError(f"{option} {error}") from None
 
 
 def class_of(text: str, class_names: Sequence[str]) -> str | int:

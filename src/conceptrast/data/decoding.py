@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import BinaryIO
 
@@ -9,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from conceptrast.base.errors import DataError
+from conceptrast.base.files import special_kind
 
 
 def open_rgb(source: Path | str | BinaryIO) -> Image.Image:
@@ -34,12 +36,14 @@ def open_rgb(source: Path | str | BinaryIO) -> Image.Image:
         >>> open_rgb(stream).getpixel((0, 0))
         (128, 128, 128)
     """
-    if isinstance(source, str | Path) and Path(source).is_file() and not Path(source).stat().st_size:
-        raise DataError("the file is empty (0 bytes)")
+    if isinstance(source, str | Path):
+        _refuse_empty(Path(source))
     try:
-        with Image.open(source) as image:
-            image.load()
-            return to_rgb(_upright(image))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # what is wrong with its EXIF data
+            with Image.open(source) as image:
+                image.load()
+                return to_rgb(_upright(image))
     except (DataError, MemoryError):
         raise
     except FileNotFoundError:
@@ -48,6 +52,16 @@ def open_rgb(source: Path | str | BinaryIO) -> Image.Image:
         raise DataError("not a picture in a known format") from None
     except Exception as error:  # if bytes are broken, decoders raise errors of nearly every type
         raise DataError(f"cannot be decoded: {error or type(error).__name__}") from error
+
+
+def _refuse_empty(path: Path) -> None:
+    """Refuse what holds no bytes, and what would be waited for: a pipe, a device."""
+    if path.exists():
+        status = path.stat()
+        if kind := special_kind(status.st_mode):
+            raise DataError(f"{kind}, not a file")
+        if not status.st_size:
+            raise DataError("the file is empty (0 bytes)")
 
 
 def to_rgb(image: Image.Image) -> Image.Image:

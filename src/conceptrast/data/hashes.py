@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ import yaml
 
 from conceptrast.base.errors import DataError
 from conceptrast.base.files import file_md5
+from conceptrast.data.folder_content import content_of
 from conceptrast.data.text_files import read_text
 
 SMALL_FOLDER = 256 * 2**20
@@ -48,14 +47,14 @@ def folder_identity(root: Path) -> str | None:
         The hash; ``None`` if there is neither the folder nor DVC's file.
 
     Raises:
-        DataError: DVC's file holds no hash.
+        DataError: DVC's file holds no hash, or a folder cannot be read.
     """
     tracked = root.with_name(root.name + ".dvc")
     if tracked.is_file():
         return recorded_by_dvc(tracked)
     if not root.is_dir():
         return None
-    files = files_below(root)
+    files = content_of(root).files
     if sum(size for _, size in files) >= SMALL_FOLDER:
         return digest(files)
     return digest([(path, size, _content(root / path)) for path, size in files])
@@ -71,20 +70,6 @@ def recorded_by_dvc(tracked: Path) -> str:
         return str(yaml.safe_load(read_text(tracked))["outs"][0]["md5"])
     except (yaml.YAMLError, LookupError, TypeError) as error:
         raise DataError(f"{tracked} is no file of DVC: it holds no outs[0].md5") from error
-
-
-def files_below(folder: Path) -> list[tuple[str, int]]:
-    """Path, relative to the folder, and size of every file below it, sorted; hidden ones are left out."""
-    return sorted(_walk(folder))
-
-
-def _walk(folder: Path) -> Iterator[tuple[str, int]]:
-    for where, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            if not name.startswith("."):
-                path = Path(where, name)
-                yield path.relative_to(folder).as_posix(), path.stat().st_size if path.exists() else -1
 
 
 def _content(path: Path) -> str | None:

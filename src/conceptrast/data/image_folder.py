@@ -17,6 +17,9 @@ from conceptrast.data.text_files import read_pairs, read_text
 
 SPLIT_FOLDERS = {"train": "train", "val": "validation", "validation": "validation", "test": None}
 
+LARGEST_CLASS = 10**6
+"""A larger index is a mistake; there is a name for each smaller one."""
+
 
 class ImageFolder(PictureFiles):
     """``root/<class>/…`` or ``root/{train,val}/<class>/…``; a folder ``test`` beside ``train`` and ``val`` is left out.
@@ -97,12 +100,15 @@ class ImageFolder(PictureFiles):
                 yield from ((split, folder, f"{name}/{folder}") for folder in subfolders(self.root / name))
 
     def _with_split(self, path: str, label: int, split: str | None) -> list[Listed]:
-        files = [f"{path}/{file}" for file in pictures_below(self.root / path)]
+        files = [(f"{path}/{file}", refused) for file, refused in pictures_below(self.root / path)]
         if split is not None:
-            return [Listed(file, label, split) for file in files]
+            return [Listed(file, label, split, refused) for file, refused in files]
         order = generator(Stream.FOLDER_SPLIT, self.seed, label).permutation(len(files))
         train = set(order[: round(self.train_share * len(files))].tolist())
-        return [Listed(file, label, "train" if i in train else "validation") for i, file in enumerate(files)]
+        return [
+            Listed(file, label, "train" if i in train else "validation", refused)
+            for i, (file, refused) in enumerate(files)
+        ]
 
     @cached_property
     def _classes(self) -> tuple[dict[str, int], list[str]]:
@@ -149,7 +155,7 @@ def read_class_file(class_file: Path) -> dict[str, str]:
     if class_file.suffix.lower() == ".json":
         try:
             content = json.loads(read_text(class_file))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(f"{class_file} is no valid JSON: {error}") from error
         if not isinstance(content, dict):
             raise DataError(f"{class_file} has to hold an object {{folder: class}}")
@@ -160,6 +166,8 @@ def read_class_file(class_file: Path) -> dict[str, str]:
 def _index_of(wanted: str, names: list[str] | None, what: str) -> int:
     """Class index of a name, or of an index written as text."""
     if wanted.isdecimal() and (names is None or wanted not in names):
+        if names is None and int(wanted) > LARGEST_CLASS:
+            raise DataError(f"{what} {wanted} is no class of any model: indices end at {LARGEST_CLASS}")
         if names is not None and int(wanted) >= len(names):
             raise DataError(f"{what} {wanted} does not exist: there are {len(names)} classes, counted from 0")
         return int(wanted)

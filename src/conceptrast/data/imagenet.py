@@ -53,11 +53,14 @@ class ImageNet(PictureFiles):
         """All photographs; those that the solution does not know are refused."""
         if self._wnid_folders():
             return [
-                self._labelled(f"{wnid}/{name}", wnid)
+                self._labelled(f"{wnid}/{name}", wnid, refused)
                 for wnid in self._wnid_folders()
-                for name in pictures_below(self.root / wnid)
+                for name, refused in pictures_below(self.root / wnid)
             ]
-        return [self._labelled(path, self._solved.get(Path(path).stem)) for path in pictures_below(self.root)]
+        return [
+            self._labelled(path, self._solved.get(Path(path).stem), refused)
+            for path, refused in pictures_below(self.root)
+        ]
 
     def missing(self) -> str | None:
         """Says which folder or file is missing."""
@@ -83,7 +86,9 @@ class ImageNet(PictureFiles):
     def _wnid_folders(self) -> list[str]:
         return [name for name in subfolders(self.root) if WNID.fullmatch(name)]
 
-    def _labelled(self, path: str, wnid: str | None) -> Listed:
+    def _labelled(self, path: str, wnid: str | None, refused: str | None) -> Listed:
+        if refused:
+            return Listed(path, label=-1, refused=refused)
         if wnid is None:
             return Listed(path, label=-1, refused=f"{self.solution} does not list it")
         labels = self._classes[0]

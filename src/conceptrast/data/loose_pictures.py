@@ -28,6 +28,8 @@ UNLABELLED = "unlabelled"
 class LooseFiles(PictureFiles):
     """Picture files below ``root``: all of them, or those of ``paths`` (relative to ``root``, or absolute)."""
 
+    labelled = False
+
     def __init__(self, root: Path | str, paths: Sequence[str] | None = None) -> None:
         self.root = Path(root)
         self.paths = paths
@@ -40,7 +42,9 @@ class LooseFiles(PictureFiles):
 
     def listed(self) -> list[Listed]:
         """All picture files; none is opened."""
-        return [Listed(path, 0) for path in (pictures_below(self.root) if self.paths is None else self.paths)]
+        if self.paths is not None:
+            return [Listed(path, 0) for path in self.paths]
+        return [Listed(path, 0, refused=refused) for path, refused in pictures_below(self.root)]
 
     def missing(self) -> str | None:
         """Says that the folder is missing."""
@@ -121,7 +125,8 @@ def as_dataset(images: AnyPictures) -> tuple[Dataset, pd.DataFrame]:
     if index.table.empty:
         raise DataError(f"none of {len(index.rejected)} pictures can be used; first: {first}")
     if len(index.rejected):
-        LOGGER.warning("%d pictures cannot be used and are left out; first: %s", len(index.rejected), first)
+        what = "1 picture" if len(index.rejected) == 1 else f"{len(index.rejected)} pictures"
+        LOGGER.warning("%s cannot be used; left out: %s", what, first)
     return dataset, index.table
 
 

@@ -7,16 +7,17 @@ import io
 from pathlib import Path
 
 from conceptrast.base.errors import DataError
+from conceptrast.base.files import regular_file
 
 
 def read_text(path: Path) -> str:
     """The whole content of a text file.
 
     Raises:
-        DataError: the file is not UTF-8.
+        DataError: the file is not UTF-8, or not a file.
     """
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return regular_file(path).read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         byte = error.object[error.start]

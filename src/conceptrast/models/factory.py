@@ -30,7 +30,7 @@ class Factory(Family):
         module, _, attribute = name.partition(":")
         try:
             imported = importlib.import_module(module)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ModelError(f"factory {name}: importing {module} failed ({type(error).__name__}: {error})") from error
         if not hasattr(imported, attribute):
             functions = [key for key, value in vars(imported).items() if callable(value)]
@@ -45,6 +45,10 @@ class Factory(Family):
         """
         try:
             module = self.function(**self.options)
+        except SystemExit as error:
+            raise ModelError(
+                f"factory {self.name} ended the program (exit {error.code or 0}): let it return"
+            ) from error
         except Exception as error:
             raise ModelError(f"factory {self.name} failed ({type(error).__name__}: {error})") from error
         if not isinstance(module, nn.Module):

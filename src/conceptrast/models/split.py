@@ -162,6 +162,10 @@ class SplitModel:
 
     def _refuse_first_axis(self, output: Tensor, images: Tensor) -> None:
         """Refuse windows and other activations that are not counted by images: the suffix counts images by them."""
+        if not isinstance(output, Tensor):
+            raise LayerError(
+                f"layer {self.layer!r} gives a {type(output).__name__}, not one tensor: choose another layer"
+            )
         if output.ndim in (3, 4) and len(output) != len(images):
             raise self._unknown_layout(output, f"its first axis is not that of the {len(images)} images")
 

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from conceptrast.base.errors import ModelError, unknown_name
-from conceptrast.base.files import atomic
+from conceptrast.base.files import atomic, regular_file
 
 #: First bytes of a torch checkpoint: a zip archive, or the pickle of older versions.
 _TORCH_STARTS = (b"PK", b"\x80")
@@ -37,10 +37,13 @@ def read_state(path: Path | str) -> dict[str, Tensor]:
 
     Raises:
         ModelError: the file is missing, damaged, or holds Python objects; the message says how to convert it.
+        DataError: it is not a file.
     """
-    path = Path(path)
+    path = regular_file(path)
     if not path.is_file():
         raise ModelError(f"weights file {path} does not exist")
+    if not path.stat().st_size:
+        raise ModelError(f"weights file {path} is empty (0 bytes): fetch or save it again")
     try:
         content = load_file(path) if path.suffix == ".safetensors" else _torch_file(path)
     except (SafetensorError, EOFError, RuntimeError, OSError, zipfile.BadZipFile, ValueError, KeyError) as error:
@@ -70,6 +73,7 @@ def _torch_file(path: Path) -> Any:
         raise ModelError(
             f"weights file {path} is no torch checkpoint: it starts with {start!r}. Was it downloaded whole?"
         )
+    _refuse_damaged(path, start)
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -79,6 +83,17 @@ def _torch_file(path: Path) -> Any:
             "`safetensors.torch.save_file` of the dictionary of tensors in it, and give the .safetensors file as "
             "`weights`"
         ) from error
+
+
+def _refuse_damaged(path: Path, start: bytes) -> None:
+    """Refuse an archive of which a part has another checksum than when it was written; torch does not look at them."""
+    if start.startswith(b"PK") and zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+        if damaged:
+            raise ModelError(
+                f"weights file {path} is damaged: the checksum of its part {damaged} is wrong; fetch it again"
+            )
 
 
 def _first_line(error: Exception) -> str:

@@ -384,7 +384,7 @@ def test_one_picture_is_counted_in_the_singular(pictures) -> None:
 def test_a_network_of_ones_own_is_opened_like_a_name() -> None:
     with pytest.raises(ModelError, match=r"pass preprocess=Preprocess\("):
         cc.Study(network())
-    with pytest.raises(ModelError, match="the network has 3 outputs, but 2 class names are given"):
+    with pytest.raises(ModelError, match="Sequential has 3 outputs, but 2 class names are given"):
         cc.Study(network(), preprocess=PREPROCESS, class_names=["a", "b"])
     with pytest.raises(ConfigError, match="weights: a network of your own comes with its weights"):
         cc.Study(network(), preprocess=PREPROCESS, weights="package")

@@ -157,7 +157,7 @@ def test_factory_makes_the_model(photos, tmp_path) -> None:
 
 def test_what_cannot_be_written_is_said_before_anything_is_computed(photos, tmp_path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(SystemExit, match=r"^error: .*/file: File exists$"):
+    with pytest.raises(SystemExit, match=r"^error: .*/file: a file is in the way; name a folder$"):
         main(words(photos, tmp_path / "file", model="never-looked-at"))
 
 

@@ -20,8 +20,8 @@ def saved(path, value: int = 50) -> str:
 
 
 def test_folder_of_any_nesting(tmp_path) -> None:
-    for name in ("a.png", "deep/er/b.png", "deep/c.jpg"):
-        saved(tmp_path / name)
+    for value, name in enumerate(("a.png", "deep/er/b.png", "deep/c.jpg")):
+        saved(tmp_path / name, value)
     (tmp_path / "notes.txt").write_text("no picture")
     dataset, table = as_dataset(tmp_path)
     assert table["path"].tolist() == ["a.png", "deep/c.jpg", "deep/er/b.png"]
@@ -57,8 +57,8 @@ def test_one_picture_is_a_list_of_one(tmp_path) -> None:
 
 
 def test_a_folder_stays_a_folder_whatever_its_name(tmp_path) -> None:
-    for name in ("a.png", "deep/b.png"):
-        saved(tmp_path / "holiday.jpg" / name)
+    for value, name in enumerate(("a.png", "deep/b.png")):
+        saved(tmp_path / "holiday.jpg" / name, value)
     assert as_dataset(tmp_path / "holiday.jpg")[1]["path"].tolist() == ["a.png", "deep/b.png"]
 
 

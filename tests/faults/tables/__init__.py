@@ -1,0 +1,11 @@
+"""The table of all cases, in parts."""
+
+from __future__ import annotations
+
+from ..case import Case
+from . import commands, folders, networks
+
+
+def all_cases() -> list[Case]:
+    """Every case of the campaign."""
+    return [*folders.CASES, *networks.CASES, *commands.CASES]
