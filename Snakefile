@@ -19,6 +19,11 @@ if not workflow.overwrite_configfiles:
 include: "workflow/rules/common.smk"
 
 
+# Jobs on a cluster have a Snakemake of their own, which takes no lock.
+if workflow.is_main_process:
+    take_folder()
+
+
 # Absolute for the same reason.
 workdir: f"{workflow.basedir}/{PLAN.folder}"
 

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from conceptrast.base.mlflow_store import StoreError
+
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
@@ -84,6 +86,9 @@ def record(content: Record, store: str, artifacts: Path) -> dict[str, Any]:
         Receipt: experiment, run_id, identity, and run ids of the studies.
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    # A server that stops answering is not asked for minutes.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
     from mlflow import MlflowClient
 
     # The experiment.
@@ -107,9 +112,18 @@ def record(content: Record, store: str, artifacts: Path) -> dict[str, Any]:
 
 
 def _experiment(client: MlflowClient, name: str, artifacts: Path | None) -> str:
-    """Id of the experiment of this name. It is made if there is none."""
+    """Id of the experiment of this name. It is made if there is none.
+
+    Raises:
+        StoreError: it was deleted: MLflow would record into it, and show nothing.
+    """
     experiment = client.get_experiment_by_name(name)
     if experiment is not None:
+        if experiment.lifecycle_stage == "deleted":
+            raise StoreError(
+                f"the experiment {name!r} is deleted in MLflow's store: `mlflow experiments restore --experiment-id "
+                f"{experiment.experiment_id}` brings it back, or name another one under `experiment`"
+            )
         return str(experiment.experiment_id)
     location = None if artifacts is None else artifacts.resolve().as_uri()
     return str(client.create_experiment(name, artifact_location=location))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from .campaign import import_once, summary, tried
 from .material import make_material
+from .small_run import make_small_run
 from .tables import all_cases
 
 
@@ -36,6 +37,8 @@ def main() -> None:
         folder.chmod(0o755)
         material = folder / "material"
         make_material(material)
+        if any(case.clone for case in cases):
+            make_small_run(folder / "small_run")
         outcomes = tried(cases, folder, material, lambda outcome: print(outcome, flush=True), options.jobs)
     print(summary(outcomes))
     sys.exit(not all(outcome.is_good for outcome in outcomes))

@@ -45,7 +45,7 @@ def tried(
     Args:
         cases: what is tried.
         folder: gets a folder for each case; that of a good case is deleted again.
-        material: is copied into each of these folders.
+        material: is copied into each of these folders; or ``small_run`` beside it, if a case asks for a clone.
         report: is called with each outcome.
         jobs: cases that run side by side.
     """
@@ -79,7 +79,10 @@ class _Trial:
         self.log = folder.with_suffix(".log")
         self.hangs = False
         self.started = 0.0
-        shutil.copytree(material, folder, symlinks=True)
+        if case.clone:
+            shutil.copytree(material.with_name("small_run"), folder / "clone", symlinks=True)
+        else:
+            shutil.copytree(material, folder, symlinks=True)
         case.prepare(folder)
         self.before = {name: contents(folder / name) for name in case.unchanged}
 

@@ -33,6 +33,7 @@ class Case:
         made: files that must.
         quick: whether ``make test`` tries it, too.
         cause: number of the cause of issue 15 that the case belongs to; 0 for none.
+        clone: whether its folder holds ``clone``, a copy of the repository with a finished small run.
         user: run it as a user without rights, where the campaign itself runs as root.
     """
 
@@ -49,6 +50,7 @@ class Case:
     made: Sequence[str] = ()
     quick: bool = True
     cause: int = 0
+    clone: bool = False
     user: bool = False
 
 

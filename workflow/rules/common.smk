@@ -1,13 +1,16 @@
 """What the rules share: the checked configuration, targets, the command of a step, its parameters and inputs."""
 
+import atexit
 import json
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 SOURCE = Path(workflow.basedir) / "src" / "conceptrast"
 sys.path.insert(0, str(SOURCE.parent))
@@ -20,6 +23,7 @@ from conceptrast.plan.analyses.counterfactual import judge_of, reader_of
 from conceptrast.plan.analyses.seeds import repeated_runs
 from conceptrast.plan.before_start import judges_of_other_classes, missing, too_many_shards, unknown_classes
 from conceptrast.plan.plan import Plan, prepare_environment
+from conceptrast.plan.run_folder import end_with_steps, hold, mend_dates, release_stale_lock
 from conceptrast.steps.fork_server import start_server
 
 prepare_environment(SOURCE.parents[1])
@@ -49,7 +53,7 @@ ENVIRONMENT = "../envs/conceptrast.yaml"
 # A plain command, so that it runs wherever a job does. `files` are the inputs and outputs of the rule by their names.
 STEP = (
     "python -m conceptrast.steps.start {params.step} --settings {params.settings:q} {params.files}"
-    " --threads {threads} --workers {resources.workers} --log {log:q}"
+    " --threads {threads} --workers {resources.workers} --log {log:q} --rule {rule}"
 )
 
 
@@ -321,8 +325,10 @@ def check_before_start(jobs):
 
     This is no rule: an input that only has to be there first would hide from Snakemake what else has changed.
     """
+    signal.signal(signal.SIGTERM, end_with_steps)
     if workflow.local_exec:
         start_server()
+    say(mend_dates(Path(file) for job in jobs for file in job.input))
     stop_if_wrong(jobs)
     due = PLAN.settings("check_layers", jobs=[job.wildcards for job in jobs])
     # Only this machine is asked for a GPU: on a cluster, the nodes may have one that this machine lacks.
@@ -330,6 +336,21 @@ def check_before_start(jobs):
     command = [sys.executable, "-m", "conceptrast.steps.start", "conceptrast.steps.check_layers", "--settings"]
     if (due["checks"] or due["device"]) and subprocess.run([*command, json.dumps(due)]).returncode:
         raise WorkflowError("this run cannot start: see the error above")
+
+
+def take_folder():
+    """Remove the lock that a killed run has left, name the process that holds another one, and record this process.
+
+    Snakemake locks the folder later, and ends if another one holds the lock."""
+    folder = Path(workflow.basedir) / PLAN.folder
+    say(release_stale_lock(folder))
+    atexit.register(hold(folder))
+
+
+def say(line):
+    """Print a line for the user, if there is one."""
+    if line:
+        logger.warning(line)
 
 
 def stop_if_wrong(jobs):

@@ -54,7 +54,7 @@ def stage_of(run: str, config: str, folders: Sequence[str]) -> dict[str, Any]:
         [{'results/pets/datasets': {'persist': True}}, {'results/pets/latent_bias': {'persist': True}}]
     """
     results = f"results/{run}"
-    kept_by_dvc = [*folders, "atlas", ".snakemake/metadata", "tracked.json"]
+    kept_by_dvc = [*folders, "atlas", "hashes", ".snakemake/metadata", "tracked.json"]
     outs: list[dict[str, Any]] = [{f"{results}/{name}": {"persist": True}} for name in kept_by_dvc]
     outs.insert(-1, {f"{results}/tables": {"cache": False, "persist": True}})
     return {

@@ -15,7 +15,7 @@ import inspect
 import json
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import MISSING, Field, fields, replace
 from pathlib import Path
@@ -24,6 +24,7 @@ from typing import Any, get_type_hints
 
 from threadpoolctl import threadpool_limits
 
+from conceptrast.base.artifacts import refuse_changed, write_record
 from conceptrast.base.errors import ConceptrastError
 from conceptrast.base.gpu_watch import watched_gpu
 from conceptrast.base.memory import keep_memory
@@ -55,6 +56,7 @@ def parser_of(main: Callable[..., None]) -> argparse.ArgumentParser:
             if field.name not in ("workers", "threads"):
                 _add_option(parser, field, kinds[field.name])
     parser.add_argument("--log", type=Path, default=None)
+    parser.add_argument("--rule", default=None)
     parser.add_argument("--threads", type=int, default=argparse.SUPPRESS)
     parser.add_argument("--workers", type=int, default=0)
     return parser
@@ -90,6 +92,7 @@ def run(main: Callable[..., None], arguments: Sequence[str] | None = None) -> No
     keep_memory()
     values = vars(parser_of(main).parse_args(arguments))
     log = values.pop("log")
+    rule = values.pop("rule")
     threads = values.get("threads")
     # Every rule passes both numbers, even to steps that open no pictures and start no processes.
     names = {field.name for group in groups_of(main) for field in fields(group)}
@@ -99,11 +102,15 @@ def run(main: Callable[..., None], arguments: Sequence[str] | None = None) -> No
     if threads:
         _limit_threads(threads)
     try:
+        if rule:
+            refuse_changed(files_of(main, values, "Inputs"))
         with memory_explained(batch_sizes_in(values["settings"])):
             if log_file is not None and measures_processes():
                 _call_measured(main, values, log_file)
             else:
                 call(main, **values)
+        if rule:
+            write_record(log, rule, files_of(main, values, "Outputs"))
     except ConceptrastError as error:
         _fail(str(error))
     except OSError as error:
@@ -111,6 +118,18 @@ def run(main: Callable[..., None], arguments: Sequence[str] | None = None) -> No
     except Exception:
         LOGGER.exception("unexpected error")
         sys.exit(1)
+
+
+def files_of(main: Callable[..., None], values: Mapping[str, Any], group: str) -> list[Path]:
+    """The paths among the values of a step's options that are its ``Inputs`` or its ``Outputs``."""
+    files = []
+    for part in groups_of(main):
+        # Inputs of a step may extend those of another one.
+        if (part.__name__ == "Outputs") == (group == "Outputs"):
+            for field in fields(part):
+                value = values.get(field.name)
+                files += [path for path in (value if isinstance(value, list) else [value]) if isinstance(path, Path)]
+    return files
 
 
 def _call_measured(main: Callable[..., None], values: dict[str, Any], log_file: logging.Handler) -> None:

@@ -13,8 +13,11 @@ from conceptrast.atlas.atlas import checked_claims
 from conceptrast.atlas.headlines import headline_numbers, note_of
 from conceptrast.atlas.run_files import RunFiles, description_of
 from conceptrast.base.files import read_json, read_table, write_json
+from conceptrast.base.mlflow_store import StoreError, refuse_unusable
 from conceptrast.steps.runner import run
 from conceptrast.tracking import Record, record
+
+KEPT = "tables and figures are kept, and the same command records them later"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +41,9 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     """Record the run. Settings: those of :class:`~conceptrast.atlas.run_files.Description`, repository, claims.
 
     The store is ``MLFLOW_TRACKING_URI``, or a store in the clone.
+
+    Raises:
+        StoreError: the store cannot be used.
     """
     repository = Path(settings["repository"])
     store = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(repository / 'mlflow.db').resolve()}"
@@ -58,7 +64,15 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
         weights=settings["weights"],
         commit=commit.stdout.strip(),
     )
-    write_json(record(content, store, repository / "mlartifacts"), outputs.receipt)
+    try:
+        refuse_unusable(store)
+        receipt = record(content, store, repository / "mlartifacts")
+    except StoreError as error:
+        raise StoreError(f"{error}; {KEPT}") from error
+    except Exception as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise StoreError(f"MLflow cannot record the run in {store} ({reason}); {KEPT}") from error
+    write_json(receipt, outputs.receipt)
 
 
 if __name__ == "__main__":

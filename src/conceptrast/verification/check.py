@@ -1,10 +1,11 @@
-"""Check one run: the claims about it, and its metrics beside others."""
+"""Check one run: its files, the claims about it, and its metrics beside others."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
+from conceptrast.base.artifacts import changes_in
 from conceptrast.base.errors import DataError, unknown_name
 from conceptrast.verification.claims import read_claims, verdicts_of
 from conceptrast.verification.comparison import Comparison, comparisons_of
@@ -32,35 +33,41 @@ class Check:
 
     Args:
         run: name of the run.
+        n_whole: how many of its files are as they were written.
+        changes: one line for each file that is not.
         outcomes: of every claim about it.
         comparisons: of every metric; empty if there was nothing to compare with.
         summary_of_comparison: how the metrics compare in one line, or why they were not compared.
     """
 
     run: str
+    n_whole: int
+    changes: tuple[str, ...]
     outcomes: tuple[Outcome, ...]
     comparisons: tuple[Comparison, ...]
     summary_of_comparison: str
 
     @property
     def holds(self) -> bool:
-        """Whether all claims hold."""
-        return all(outcome.holds for outcome in self.outcomes)
+        """Whether all files are as they were written, and all claims hold."""
+        return not self.changes and all(outcome.holds for outcome in self.outcomes)
 
     @property
     def summary(self) -> str:
-        """One line about claims and metrics."""
-        return f"{summary_of_claims(self.run, self.outcomes)}; {self.summary_of_comparison}"
+        """One line about files, claims and metrics."""
+        files = f"{self.n_whole} of {self.n_whole + len(self.changes)} files as they were written; "
+        recorded = files if self.n_whole or self.changes else ""
+        return f"{recorded}{summary_of_claims(self.run, self.outcomes)}; {self.summary_of_comparison}"
 
     def lines(self, failures_only: bool = False) -> list[str]:
         """All lines of the report, the summary last; or only claims that fail, and the summary."""
         if failures_only:
-            return [*failure_lines(self.outcomes), self.summary]
-        return [*claim_lines(self.outcomes), *comparison_lines(self.comparisons), self.summary]
+            return [*self.changes, *failure_lines(self.outcomes), self.summary]
+        return [*self.changes, *claim_lines(self.outcomes), *comparison_lines(self.comparisons), self.summary]
 
 
 def check_run(repository: Path, run: str, against: str | None = None) -> Check:
-    """Check the claims about a run, and compare its metrics with those of another run or of a revision of git.
+    """Check a run's files and the claims about it, and compare its metrics with another run's or those of a revision.
 
     The claims are those of ``docs/claims.csv``. If the run repeats another one with several seeds, they include the
     claims about that one.
@@ -73,22 +80,35 @@ def check_run(repository: Path, run: str, against: str | None = None) -> Check:
     Raises:
         DataError: something that was named does not exist or cannot be read.
     """
-    # Claims.
+    # Files: what follows means nothing if they were changed.
     results = results_of_run(repository, run)
+    n_whole, changes = changes_in(repository / "results" / run)
+
+    # Claims.
     claims = read_claims(repository / CLAIMS)
     outcomes = [outcome_of(verdict) for verdict in verdicts_of(claims, run, results)]
     if "claims" in results.tables:
         outcomes += outcomes_over_seeds(results.tables["claims"], claims)
 
     # Metrics.
+    comparisons: list[Comparison] = []
     try:
         before = _results_before(repository, run, against)
     except DataError as error:
         if against is not None:
             raise
-        return Check(run, tuple(outcomes), comparisons=(), summary_of_comparison=f"metrics not compared: {error}")
-    comparisons = comparisons_of(before, results)
-    return Check(run, tuple(outcomes), tuple(comparisons), summary_of_metrics(comparisons, before.name))
+        summary = f"metrics not compared: {error}"
+    else:
+        comparisons = comparisons_of(before, results)
+        summary = summary_of_metrics(comparisons, before.name)
+    return Check(
+        run=run,
+        n_whole=n_whole,
+        changes=tuple(changes),
+        outcomes=tuple(outcomes),
+        comparisons=tuple(comparisons),
+        summary_of_comparison=summary,
+    )
 
 
 def _results_before(repository: Path, run: str, against: str | None) -> Results:

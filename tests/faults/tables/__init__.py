@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ..case import Case
-from . import commands, folders, networks
+from . import commands, folders, networks, steps, workflow
 
 
 def all_cases() -> list[Case]:
     """Every case of the campaign."""
-    return [*folders.CASES, *networks.CASES, *commands.CASES]
+    return [*folders.CASES, *networks.CASES, *commands.CASES, *steps.CASES, *workflow.CASES]

@@ -86,7 +86,7 @@ def test_what_is_no_picture_and_what_cannot_be_written_is_said_before_anything_i
     (tmp_path / "text.png").write_text("no picture")
     with pytest.raises(SystemExit, match=r"none of 1 pictures can be used; first: .*text.png"):
         main(words(files, tmp_path / "out", "--image", str(tmp_path / "text.png")))
-    with pytest.raises(SystemExit, match=r"^error: .*/text.png: File exists$"):
+    with pytest.raises(SystemExit, match=r"^error: .*/text.png: a file is in the way; name a folder$"):
         main(words(files, tmp_path / "text.png", model="never-looked-at"))
 
 

@@ -1,0 +1,429 @@
+"""Causes 7 to 10 and what was not tried before: the workflow as a whole, in a copy with a finished run."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+from ..case import Action, Case, Preparation, nothing, step
+from ..small_run import RUN, must, started
+from .preparations import all_of, pipe, subfolder, written
+
+RESULTS = f"clone/results/{RUN}"
+TABLES = [RESULTS + "/tables", RESULTS + "/metrics.json"]
+SNAKEMAKE = "snakemake --cores 2 --quiet rules"
+STORE = "sqlite:///mlflow.db"
+SCHEMA = "451aebb31d03"
+LARGE = "create table a (b); " + "insert into a values (hex(randomblob(3000)));" * 9
+ALEMBIC = "create table alembic_version (version_num varchar); insert into alembic_version values ('{}');"
+FUTURE = time.time() + 10 * 365 * 86400
+
+
+def command(*commands: str) -> Action:
+    """Commands in the copy, one after the other; the last one's exit status counts."""
+
+    def act() -> None:
+        for line in commands[:-1]:
+            must(line)
+        sys.exit(started(commands[-1]).wait())
+
+    return act
+
+
+def whole(name: str, action: Action, prepare: Preparation = nothing, **options: object) -> Case:
+    """A case with a copy of the repository and its finished run."""
+    return Case(
+        **{
+            "name": name,
+            "action": action,
+            "prepare": prepare,
+            "clone": True,
+            "quick": False,
+            "seconds": 240,
+            "exit": 0,
+            **options,
+        }
+    )
+
+
+def holder(process: Callable[[], int], host: str = "") -> Preparation:
+    """A lock, and the record of the process that holds it."""
+
+    def prepare(folder: Path) -> None:
+        run = folder / RESULTS
+        outputs = ["metrics.json", "tracked.json", *(f"tables/{file.name}" for file in (run / "tables").iterdir())]
+        written(".snakemake/locks/0.output.lock", "\n".join(outputs))(run)
+        number = process()
+        started_at = Path(f"/proc/{number}").stat().st_ctime if Path(f"/proc/{number}").exists() else 1.0
+        if number == os.getpid():
+            import psutil
+
+            started_at = psutil.Process().create_time()
+        record = {"host": host or socket.gethostname(), "process": number, "started": started_at}
+        written(".snakemake/holders/other.json", json.dumps(record))(run)
+
+    return prepare
+
+
+def flipped(name: str) -> Preparation:
+    """Turn bytes in the middle of a result."""
+
+    def prepare(folder: Path) -> None:
+        file = folder / RESULTS / name
+        content = bytearray(file.read_bytes())
+        for place in range(len(content) // 2, len(content) // 2 + min(60, len(content) // 4)):
+            content[place] ^= 0x15
+        file.write_bytes(bytes(content))
+
+    return prepare
+
+
+def dated(*names: str) -> Preparation:
+    """Results dated ten years ahead."""
+
+    def prepare(folder: Path) -> None:
+        for name in names:
+            os.utime(folder / RESULTS / name, (FUTURE, FUTURE))
+
+    return prepare
+
+
+def stopped(how: signal.Signals, waits: str, after: str) -> Action:
+    """A run that is ended while a step works; then the same command."""
+
+    def act() -> None:
+        log = Path(RESULTS, waits)
+        log.unlink(missing_ok=True)
+        snakemake = started(f"{SNAKEMAKE} --forcerun train")
+        while not log.exists() and snakemake.poll() is None:
+            time.sleep(0.05)
+        os.kill(snakemake.pid, how)
+        begin = time.monotonic()
+        snakemake.wait(timeout=60)
+        print(f"ended after {time.monotonic() - begin:.1f} s with {snakemake.returncode}")
+        sys.exit(started(after).wait())
+
+    return act
+
+
+def database(name: str, statement: str) -> Preparation:
+    """A database of sqlite."""
+
+    def prepare(folder: Path) -> None:
+        connection = sqlite3.connect(folder / name)
+        connection.executescript(statement)
+        connection.close()
+
+    return prepare
+
+
+def tracked(store: str, around: Callable[[], object] = lambda: None) -> Action:
+    """The step that records a run of one metric in a store; ``around`` is done first and its result kept."""
+
+    def act() -> None:
+        os.environ["MLFLOW_TRACKING_URI"] = store
+        kept = around()
+        settings = {"config": {"run": "r", "experiment": "e", "studies": {}, "seed": 0, "precision": "float32"}}
+        settings |= {"code": "c", "data": {}, "weights": {}, "repository": "."}
+        step("track", json.dumps(settings), "--metrics metrics.json --receipt tracked.json")()
+        assert kept is not False
+
+    return act
+
+
+def locked() -> sqlite3.Connection:
+    """Hold the lock of the database."""
+    connection = sqlite3.connect("mlflow.db")
+    connection.execute("begin exclusive")
+    return connection
+
+
+def silent_server() -> socket.socket:
+    """A server that takes connections and never answers."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    os.environ["MLFLOW_TRACKING_URI"] = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    return listener
+
+
+def deleted_experiment() -> None:
+    """An experiment in the store that was deleted."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=STORE)
+    client.delete_experiment(client.create_experiment("e"))
+
+
+def of_store(name: str, store: str, *says: str, prepare: Preparation = nothing, **options: object) -> Case:
+    """A store of MLflow that cannot be used."""
+    around = options.pop("around", lambda: None)
+    return Case(
+        **{
+            "name": f"MLflow: {name}",
+            "action": tracked(store, around),
+            "cause": 10,
+            "lines": 2,
+            "seconds": 10,
+            "prepare": all_of(written("metrics.json", '{"a/b": 1.0}'), prepare),
+            "absent": ["tracked.json"],
+            "says": [*says, "tables and figures are kept"],
+            "unchanged": ["metrics.json"],
+            **options,
+        }
+    )
+
+
+STORES = [
+    of_store(
+        "noise in place of the database",
+        STORE,
+        "mlflow.db is damaged",
+        prepare=written("mlflow.db", bytes(range(256)) * 40),
+    ),
+    of_store(
+        "a text in place of the database", STORE, "mlflow.db is damaged", prepare=written("mlflow.db", "text" * 99)
+    ),
+    of_store(
+        "half a database",
+        STORE,
+        "damaged",
+        "mlflow.db",
+        prepare=all_of(
+            database("mlflow.db", ALEMBIC.format(SCHEMA) + LARGE),
+            lambda folder: os.truncate(folder / "mlflow.db", 9000),
+        ),
+    ),
+    of_store("a folder in place of the database", STORE, "is a folder", prepare=subfolder("mlflow.db")),
+    of_store("a pipe in place of the database", STORE, "is a pipe", prepare=pipe("mlflow.db")),
+    of_store(
+        "a locked database",
+        STORE,
+        "locked by another program",
+        around=locked,
+        prepare=database("mlflow.db", ALEMBIC.format(SCHEMA)),
+        quick=False,
+    ),
+    of_store(
+        "a database of a newer version",
+        STORE,
+        "newer MLflow",
+        "ffffffffffff",
+        prepare=database("mlflow.db", ALEMBIC.format("ffffffffffff")),
+    ),
+    of_store(
+        "a database of something else",
+        STORE,
+        "something else than MLflow",
+        prepare=database("mlflow.db", "create table a (b);"),
+    ),
+    of_store(
+        "a database that may not be written",
+        STORE,
+        "cannot be written",
+        user=True,
+        unchanged=["mlflow.db"],
+        prepare=all_of(
+            database("mlflow.db", ALEMBIC.format(SCHEMA)), lambda folder: (folder / "mlflow.db").chmod(0o444)
+        ),
+    ),
+    of_store("a database below a file", "sqlite:///names.json/mlflow.db", "names.json is no folder"),
+    of_store("no server", "http://127.0.0.1:9", "does not answer"),
+    of_store("a server that never answers", "", "does not answer", around=silent_server, quick=False),
+    of_store("an address that is none", "http://", "does not answer"),
+    of_store(
+        "a store of an unknown kind",
+        "nonsense://store",
+        "MLflow cannot record the run",
+        quick=False,
+        seconds=40,
+        lines=None,
+    ),
+    of_store(
+        "a deleted experiment",
+        STORE,
+        "the experiment 'e' is deleted",
+        "restore",
+        quick=False,
+        seconds=60,
+        lines=None,
+        around=deleted_experiment,
+    ),
+]
+
+
+def shown_by_ui() -> None:
+    """Start the user interface as ``make ui`` does, and ask for its page."""
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    server = started("mlflow ui --host 127.0.0.1 --port 5077 --backend-store-uri sqlite:///mlflow.db")
+    try:
+        for _ in range(600):
+            try:
+                with urllib.request.urlopen("http://127.0.0.1:5077/", timeout=5) as page:
+                    print("page", page.status)
+                    return
+            except OSError:
+                time.sleep(0.2)
+        sys.exit("no page")
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+
+
+def put_back() -> None:
+    """Damage a file, run, put it back, run again."""
+    file = Path(RESULTS, "studies/digits/prototypes.parquet")
+    content = file.read_bytes()
+    flipped("studies/digits/prototypes.parquet")(Path())
+    must(SNAKEMAKE, status=1)
+    file.write_bytes(content)
+    must(SNAKEMAKE)
+    sys.exit(started(SNAKEMAKE).wait())
+
+
+def made_again() -> None:
+    """Damage a file, delete it, and make it again."""
+    name = "studies/digits/prototypes.parquet"
+    flipped(name)(Path())
+    must(f"rm results/{RUN}/{name}")
+    must(f"snakemake --cores 2 -- {name}")
+    must(SNAKEMAKE)
+    sys.exit(started(f"conceptrast verify {RUN}").wait())
+
+
+CASES = [
+    *STORES,
+    whole("a finished run", command(SNAKEMAKE), says=["Nothing to be done"], unchanged=TABLES),
+    # Cause 7.
+    whole(
+        "the lock of a killed run",
+        command(f"{SNAKEMAKE} --forcerun metrics"),
+        holder(lambda: 2**22 - 1),
+        cause=7,
+        says=["an earlier run was killed; its lock is removed"],
+        never=["LockException"],
+    ),
+    whole(
+        "the lock of a run that works",
+        command(f"{SNAKEMAKE} --forcerun metrics"),
+        holder(os.getpid),
+        exit=1,
+        cause=7,
+        says=["is in use by process", "LockException"],
+        unchanged=TABLES,
+    ),
+    whole(
+        "the lock of a run on another machine",
+        command(f"{SNAKEMAKE} --forcerun metrics"),
+        cause=7,
+        exit=1,
+        prepare=holder(lambda: 5, "other-machine"),
+        says=["process 5 on other-machine"],
+        unchanged=TABLES,
+    ),
+    whole(
+        "a dry run beside the lock of a killed run",
+        command(f"{SNAKEMAKE} -n"),
+        holder(lambda: 2**22 - 1),
+        cause=7,
+        unchanged=TABLES,
+    ),
+    whole(
+        "a record of the holder that is damaged",
+        command(SNAKEMAKE),
+        cause=7,
+        unchanged=TABLES,
+        prepare=written(f"{RESULTS}/.snakemake/holders/other.json", "{"),
+    ),
+    whole(
+        "snakemake killed while a step runs",
+        stopped(signal.SIGKILL, "logs/train/lenet.log", SNAKEMAKE),
+        cause=7,
+        says=["its lock is removed"],
+        unchanged=[*TABLES, RESULTS + "/models"],
+    ),
+    whole(
+        "snakemake ended while a step runs",
+        stopped(signal.SIGTERM, "logs/train/lenet.log", SNAKEMAKE),
+        cause=7,
+        unchanged=[*TABLES, RESULTS + "/models"],
+    ),
+    whole(
+        "snakemake interrupted while a step runs",
+        stopped(signal.SIGINT, "logs/train/lenet.log", SNAKEMAKE),
+        cause=7,
+        unchanged=[*TABLES, RESULTS + "/models"],
+    ),
+    # Cause 8.
+    whole(
+        "flipped bytes in prototypes.parquet",
+        command(SNAKEMAKE),
+        flipped("studies/digits/prototypes.parquet"),
+        exit=1,
+        says=["prototypes.parquet has changed since rule prototypes wrote it"],
+        unchanged=TABLES,
+        cause=8,
+    ),
+    whole(
+        "an edited table of a study",
+        command(SNAKEMAKE),
+        cause=8,
+        exit=1,
+        unchanged=TABLES,
+        prepare=flipped("studies/digits/component_prediction.csv"),
+        says=["has changed since rule component_prediction wrote it"],
+    ),
+    whole(
+        "flipped bits in trained weights",
+        command(SNAKEMAKE),
+        flipped("models/lenet.safetensors"),
+        exit=1,
+        cause=8,
+        says=["lenet.safetensors has changed since rule train wrote it"],
+        unchanged=TABLES,
+    ),
+    whole("flipped bytes, put back", put_back, cause=8, unchanged=TABLES, says=["Nothing to be done"]),
+    whole("a damaged file, made again as the message says", made_again, cause=8, unchanged=TABLES),
+    whole("verify of a whole run", command(f"conceptrast verify {RUN}"), says=["files as they were written"], cause=8),
+    whole(
+        "verify of an edited table",
+        command(f"conceptrast verify {RUN} --summary"),
+        cause=8,
+        exit=1,
+        prepare=flipped("tables/studies.csv"),
+        says=["tables/studies.csv has changed since rule tables wrote it"],
+    ),
+    whole(
+        "verify of a damaged record",
+        command(f"conceptrast verify {RUN}"),
+        cause=8,
+        exit=1,
+        lines=2,
+        prepare=written(f"{RESULTS}/hashes/metrics.json", "{"),
+        says=["hashes/metrics.json is damaged"],
+    ),
+    whole("verify without records", command("rm -r results/" + RUN + "/hashes", f"conceptrast verify {RUN}"), cause=8),
+    # Cause 9.
+    whole(
+        "inputs dated into the future",
+        command(f"{SNAKEMAKE} --forcerun predict"),
+        cause=9,
+        prepare=dated("datasets/digits/index.parquet", "models/lenet.safetensors"),
+        says=["dated into the future", "index.parquet"],
+        never=["clock skew"],
+        unchanged=TABLES,
+    ),
+    whole(
+        "results dated into the future",
+        command(SNAKEMAKE),
+        cause=9,
+        unchanged=TABLES,
+        prepare=dated("tables/studies.csv", "metrics.json", "studies/digits/components.npz"),
+    ),
+    whole("make ui", shown_by_ui, says=["page 200"]),
+]
