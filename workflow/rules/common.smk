@@ -53,7 +53,7 @@ ENVIRONMENT = "../envs/conceptrast.yaml"
 # A plain command, so that it runs wherever a job does. `files` are the inputs and outputs of the rule by their names.
 STEP = (
     "python -m conceptrast.steps.start {params.step} --settings {params.settings:q} {params.files}"
-    " --threads {threads} --workers {resources.workers} --log {log:q} --rule {rule}"
+    " --threads {threads} --workers {resources.workers} --log {log:q} --rule {params.rule}"
 )
 
 
@@ -110,6 +110,7 @@ def weights_of(wildcards):
 def of_run(step, files=None):
     """Parameters of a step that reads files of the run alone: its settings, the hash of its code, its files."""
     return {
+        "rule": lambda wildcards: step,
         "step": PLAN.module(step),
         "settings": settings(step),
         "code": lambda wildcards: PLAN.code(step, **wildcards),

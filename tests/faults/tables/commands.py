@@ -207,7 +207,15 @@ PICTURES = [
 
 OPTIONS = [
     *(
-        wrong(f"{command} {option} {name}", command, f"{option} {value}", option, exit=2 if fails else 1, cause=3, quick=name == "-1")
+        wrong(
+            f"{command} {option} {name}",
+            command,
+            f"{option} {value}",
+            option,
+            exit=2 if fails else 1,
+            cause=3,
+            quick=name == "-1",
+        )
         for command, options in NUMBERS.items()
         for option in options
         for name, (value, kind) in VALUES.items()
