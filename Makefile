@@ -21,6 +21,7 @@ help:
 	@echo "make atlas       the run's pages in your browser (CONFIG=config/imagenette.yaml: of another)"
 	@echo "make report      report.html           make ui      MLflow on 127.0.0.1:5000"
 	@echo "make record      the run with DVC      make bench   our cost beside the published procedure's"
+	@echo "make faults      what bad inputs, kills, a full disk and damaged files get: N tried, N good"
 	@echo "make verify      does the run bear out what the documents say, and which numbers differ from the committed ones?"
 
 reproduce: .venv/installed
@@ -48,6 +49,9 @@ ui: .venv/installed
 
 test: .venv/installed-dev
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --maxschedchunk 1
+
+faults: .venv/installed-dev
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults --jobs 2
 
 lint: .venv/installed-dev
 	@$(BIN)/ruff check .

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from .case import Case, Outcome
+from .case import Action, Case, Outcome
 
 PACKAGES = (
     *("torch", "torch.fx", "conceptrast.base.torchvision_ops", "pandas", "pyarrow.parquet", "matplotlib.figure"),
@@ -118,19 +118,7 @@ class _Trial:
             os.setgroups([])
             os.setgid(NOBODY)
             os.setuid(NOBODY)
-        status = 0
-        try:
-            self.case.action()
-        except SystemExit as end:
-            if end.code is not None and not isinstance(end.code, int):
-                print(end.code, file=sys.stderr)
-            status = end.code if isinstance(end.code, int) else int(end.code is not None)
-        except BaseException:
-            traceback.print_exc()
-            status = 1
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
+        run_and_exit(self.case.action)
 
     def outcome(self, status: int) -> Outcome:
         """What came of it, from the status that the process ended with."""
@@ -162,6 +150,23 @@ class _Trial:
         )
         yield from (f"{name} is there" for name in case.absent if (self.folder / name).exists())
         yield from (f"{name} is missing" for name in case.made if not (self.folder / name).exists())
+
+
+def run_and_exit(action: Action) -> NoReturn:
+    """Do something in a forked process, and end like a program of its own."""
+    status = 0
+    try:
+        action()
+    except SystemExit as end:
+        if end.code is not None and not isinstance(end.code, int):
+            print(end.code, file=sys.stderr)
+        status = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def contents(path: Path) -> dict[str, str]:

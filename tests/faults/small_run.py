@@ -33,7 +33,8 @@ stability: {{draws: 0}}
 contrast: {{attribution: rectified, pairs_per_draw: 1, runs: 1, images_per_pair: 2, mask_pairs: 1, offsets: [0, 10]}}
 recipes:
   recommended:
-    {{components: 2, weighting: channel, pooling: {{kernel: 1, stride: 1}}, window: 0.4, layout: grid, distinct: true}}
+    {{components: 2, weighting: channel, pooling: {{kernel: 1, stride: 1}}, window: 0.4, layout: grid,
+     distinct: true, resize: input}}
 """
 COMMANDS = "commands.json"
 """File with the words of each rule's step, as its rule starts it."""

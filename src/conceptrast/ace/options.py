@@ -6,6 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from conceptrast.base.errors import refuse_outside
+
+LEAST = {"images": 1, "random_images": 1, "clusters": 1, "min_segments": 2, "max_segments": 2, "draws": 2}
+"""The least that each number may be."""
+
 
 @dataclass(frozen=True)
 class AceOptions:
@@ -21,6 +26,9 @@ class AceOptions:
         max_segments: the largest number of segments that stand for a concept: those nearest to its centre.
         draws: the number of draws of random segments; each draw gives one CAV.
         significance: the highest corrected p-value of a significant concept.
+
+    Raises:
+        ConfigError: a number cannot be.
     """
 
     segments: Sequence[int] = (15, 50, 80)
@@ -32,6 +40,13 @@ class AceOptions:
     max_segments: int = 40
     draws: int = 20
     significance: float = 0.01
+
+    def __post_init__(self) -> None:
+        for number in self.segments:
+            refuse_outside("segments", number, 2)
+        for name, least in LEAST.items():
+            refuse_outside(name, getattr(self, name), least)
+        refuse_outside("significance", self.significance, 0, 1)
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> AceOptions:

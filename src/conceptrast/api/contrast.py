@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from conceptrast.api.evidence import Attributions, Evidence
 from conceptrast.api.result import Result
-from conceptrast.base.errors import ConceptrastError, ConfigError, unknown_name
+from conceptrast.base.errors import ConceptrastError, ConfigError, refuse_outside, unknown_name
 from conceptrast.concepts.attributed_images import by_class
 from conceptrast.concepts.class_prototypes import Sought, set_prototypes
 from conceptrast.concepts.recipes import Recipe
@@ -44,7 +44,7 @@ class ContrastOptions:
         heldout: share of each class's pictures that the hyperplane is not fitted with.
 
     Raises:
-        ConfigError: there is no such map.
+        ConfigError: there is no such map, or a number cannot be.
     """
 
     recipe: Recipe
@@ -56,6 +56,10 @@ class ContrastOptions:
     def __post_init__(self) -> None:
         if self.maps not in MAPS:
             raise ConfigError(unknown_name("map", self.maps, MAPS))
+        if not isinstance(self.solver, Solver):
+            raise ConfigError(f"solver is a conceptrast.contrast.hyperplane_solvers.Solver; got {self.solver!r}")
+        refuse_outside("threshold", self.threshold, 0, 1)
+        refuse_outside("heldout", self.heldout, 0, 0.9)
 
 
 @dataclass(frozen=True, repr=False)

@@ -58,8 +58,9 @@ class StudyOptions:
         for name, least in _LEAST.items():
             value = getattr(self, name)
             if not least <= value < math.inf:
-                raise ConfigError(f"{name} must be at least {least}{' and finite' * (value == math.inf)}, got {value}")
-        if self.images_per_class is not None and self.images_per_class < 1:
+                finite = " and finite" if value == math.inf else ""
+                raise ConfigError(f"{name} must be at least {least}{finite}, got {value}")
+        if self.images_per_class is not None and not 1 <= self.images_per_class < math.inf:
             raise ConfigError(f"images_per_class must be at least 1, got {self.images_per_class}")
         # A wrong name costs nothing here, and the time of a pass over all pictures later.
         resolve("attribution method", self.attribution, METHODS)

@@ -7,6 +7,8 @@ only its message, without a traceback.
 from __future__ import annotations
 
 import difflib
+import math
+import numbers
 from collections.abc import Iterable
 
 
@@ -32,6 +34,28 @@ class LayerError(ConceptrastError):
 
 class ShapeError(ConceptrastError):
     """The shapes of two arguments do not fit each other; the message names both."""
+
+
+def refuse_outside(name: str, value: float, low: float, high: float = math.inf) -> None:
+    """Refuse a number that is not finite, or not between two bounds.
+
+    Args:
+        name: of the option, for the message.
+        value: what was given.
+        low: the least that is allowed.
+        high: the most.
+
+    Raises:
+        ConfigError: the message names the option, the bounds and the value.
+
+    Example:
+        >>> refuse_outside("heldout", float("nan"), 0, 1)
+        Traceback (most recent call last):
+        conceptrast.base.errors.ConfigError: heldout must be from 0 to 1, got nan
+    """
+    if not isinstance(value, numbers.Real) or not (math.isfinite(value) and low <= value <= high):
+        bounds = f"at least {low:g} and finite" if high == math.inf else f"from {low:g} to {high:g}"
+        raise ConfigError(f"{name} must be {bounds}, got {value!r}")
 
 
 def few_classes(n_classes: int, shards: int, model: str) -> str:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,9 @@ class LooseFiles(PictureFiles):
 class OpenPictures(Dataset):
     """Pictures in memory, of any mode.
 
+    Raises:
+        DataError: a picture has no pixels.
+
     Example:
         >>> dataset = OpenPictures([Image.new("L", (2, 2), 9)])
         >>> dataset.picture(next(dataset.build_index().table.itertuples())).getpixel((0, 0))
@@ -67,6 +70,9 @@ class OpenPictures(Dataset):
     def __init__(self, pictures: Sequence[Image.Image]) -> None:
         self.pictures = list(pictures)
         self.seed = 0
+        for number, picture in enumerate(self.pictures):
+            if not picture.width * picture.height:
+                raise DataError(f"picture {number} has no pixels: it is {picture.width}×{picture.height}")
 
     @property
     def class_names(self) -> list[str]:
@@ -135,6 +141,8 @@ def _open(images: Any) -> Dataset:
         return OpenPictures([images])
     if isinstance(images, str | Path):
         return LooseFiles(Path(), [str(images)]) if _is_picture(Path(images)) else LooseFiles(images)
+    if not isinstance(images, Iterable):
+        raise DataError(f"pictures are a folder, a list of files or a list of PIL images; got {type(images).__name__}")
     items = list(images)
     if not items:
         raise DataError("the list of pictures is empty")

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from conceptrast.base.errors import ConfigError, ModelError, ShapeError, unknown_name
+from conceptrast.base.errors import ConfigError, ModelError, ShapeError, refuse_outside, unknown_name
 from conceptrast.base.files import file_md5, read_json
 from conceptrast.base.registry import resolve
 from conceptrast.base.streams import LibrarySeed, library_seed
@@ -86,6 +86,8 @@ def load_model(
         _refuse_by_name({key: value for key, value in by_name.items() if value is not None})
         return as_model(architecture, preprocess, class_names)
     # A network by name, and the source of its weights.
+    if input_size is not None:
+        refuse_outside("`input_size`", input_size, 1)
     file, name = _source(weights)
     family = family_of(architecture, name, options)
     if preprocess is not None:

@@ -163,6 +163,8 @@ def _model_problems(entry: Config, source: Path) -> Iterator[str]:
     if {len(values) for values in channels.values()} not in (set(), {1}, {3}):
         given = " and ".join(f"{key} {values}" for key, values in channels.items())
         yield f"got {given}; expected one value each (grey), or three (red, green and blue)"
+    if any(value <= 0 for value in entry.get("std") or ()):
+        yield f"'std' got {entry['std']}; expected positive values"
     if torchvision_classifiers() and "factory" not in entry and entry["architecture"] not in architectures:
         yield unknown_name("architecture", entry["architecture"], architectures)
     elif entry.get("weights") == "package":

@@ -26,7 +26,7 @@ HEAD_KEYS = ("dataset", "only", "batch_size", "precision")
 """Keys of ``train`` that go with ``only: head``. A head is fitted in one go, without gradient descent."""
 
 Side = Annotated[int, Field(ge=1)]
-ClassNames = Annotated[Any, one_or_several(FileName, list[str]), Names("file")]
+ClassNames = Annotated[Any, one_or_several(FileName, Annotated[list[str], Field(min_length=1)]), Names("file")]
 Crop = Annotated[Any, one_or_several(Side, Annotated[list[Side], Field(min_length=2, max_length=2)])]
 Channels = Annotated[list[Number], Field(min_length=1, max_length=3)]
 

@@ -98,7 +98,10 @@ def run(main: Callable[..., None], arguments: Sequence[str] | None = None) -> No
     names = {field.name for group in groups_of(main) for field in fields(group)}
     for name in {"workers", "threads"} - names:
         values.pop(name, None)
-    log_file = _start_log(log)
+    try:
+        log_file = _start_log(log)
+    except OSError as error:
+        sys.exit(f"error: {system_message(error)}")
     if threads:
         _limit_threads(threads)
     try:
@@ -152,6 +155,7 @@ def _on_gpu() -> bool:
 
 def _start_log(log: Path | None) -> logging.Handler | None:
     """Start the log, on the screen and in a file if there is one; return what writes to the file."""
+    logging.raiseExceptions = False  # a log that does not fit on the disk is no reason for a traceback
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
     log_file = None
     if log is not None:

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from ..case import Case
-from . import commands, folders, networks, steps, workflow
+from . import commands, configuration, folders, networks, python, steps, workflow
 
 
 def all_cases() -> list[Case]:
     """Every case of the campaign."""
-    return [*folders.CASES, *networks.CASES, *commands.CASES, *steps.CASES, *workflow.CASES]
+    return [
+        *folders.CASES,
+        *networks.CASES,
+        *commands.CASES,
+        *configuration.CASES,
+        *python.CASES,
+        *steps.CASES,
+        *workflow.CASES,
+    ]

@@ -71,6 +71,15 @@ def jpeg(cut: int | None = None) -> bytes:
     return stream.getvalue()[:cut]
 
 
+def large(name: str, side: int) -> Callable[[Path], None]:
+    """A picture of many pixels, in one colour."""
+
+    def prepare(folder: Path) -> None:
+        Image.new("RGB", (side, side), "red").save(folder / name)
+
+    return prepare
+
+
 BAD_PICTURES = {
     "an empty file": (b"", "empty (0 bytes)"),
     "a text": (b"no picture at all", "not a picture"),
@@ -202,6 +211,29 @@ PICTURES = [
         says=["holds no picture"],
         prepare=renamed("pictures", "hidden/.pictures"),
         action=conceptrast(f"explain {MODEL} --images hidden --class red --out out"),
+    ),
+]
+
+SIZES = [
+    Case(
+        name="a JPEG of 13000 x 13000 pixels",
+        prepare=large("picture.jpg", 13000),
+        exit=0,
+        seconds=30,
+        cause=12,
+        quick=False,
+        action=conceptrast(f"saliency {MODEL} --image picture.jpg --out out"),
+        made=["out/saliency.png"],
+    ),
+    Case(
+        name="a PNG of 9000 x 9000 pixels",
+        prepare=large("picture.png", 9000),
+        exit=0,
+        seconds=60,
+        cause=12,
+        quick=False,
+        action=conceptrast(f"saliency {MODEL} --image picture.png --out out"),
+        made=["out/saliency.png"],
     ),
 ]
 
@@ -340,4 +372,4 @@ FOLDERS = [
     ),
 ]
 
-CASES = [*PICTURES, *OPTIONS, *FOLDERS]
+CASES = [*PICTURES, *SIZES, *OPTIONS, *FOLDERS]
