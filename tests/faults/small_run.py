@@ -70,8 +70,9 @@ def make_small_run(folder: Path) -> None:
 
 def environment() -> dict[str, str]:
     """The environment of a user who works in the copy."""
-    dropped = ("PYTHONPATH", "MLFLOW_TRACKING_URI", "CONCEPTRAST_FORK_SERVER")
+    dropped = ("MLFLOW_TRACKING_URI", "CONCEPTRAST_FORK_SERVER")
     variables = {name: value for name, value in os.environ.items() if name not in dropped}
+    variables["PYTHONPATH"] = str(Path("clone", "src").resolve())
     variables |= {"OMP_NUM_THREADS": "1", "DVC_NO_ANALYTICS": "1", "PYTHONUNBUFFERED": "1"}
     variables["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), variables["PATH"]])
     return variables

@@ -83,8 +83,7 @@ def killed(rule: str) -> Action:
     def act() -> None:
         for wait in (0.4, 0.8, 1.2, 1.6):
             command = ["python", "-m", "conceptrast.steps.start", *words_of(rule)]
-            variables = environment() | {"PYTHONPATH": str(Path("clone/src").resolve())}
-            step = subprocess.Popen(command, cwd=RESULTS, env=variables)
+            step = subprocess.Popen(command, cwd=RESULTS, env=environment())
             time.sleep(wait)
             step.kill()
             step.wait()

@@ -96,20 +96,21 @@ def dated(*names: str) -> Preparation:
     return prepare
 
 
-def stopped(how: signal.Signals, waits: str, after: str) -> Action:
+def stopped(how: signal.Signals) -> Action:
     """A run that is ended while a step works; then the same command."""
 
     def act() -> None:
-        log = Path(RESULTS, waits)
+        log = Path(RESULTS, "logs/train/lenet.log")
         log.unlink(missing_ok=True)
-        snakemake = started(f"{SNAKEMAKE} --forcerun train")
+        command_line = f"{SNAKEMAKE} --forcerun train"
+        snakemake = started(command_line)
         while not log.exists() and snakemake.poll() is None:
             time.sleep(0.05)
         os.kill(snakemake.pid, how)
         begin = time.monotonic()
         snakemake.wait(timeout=60)
         print(f"ended after {time.monotonic() - begin:.1f} s with {snakemake.returncode}")
-        sys.exit(started(after).wait())
+        sys.exit(started(command_line).wait())
 
     return act
 
@@ -342,20 +343,20 @@ CASES = [
     ),
     whole(
         "snakemake killed while a step runs",
-        stopped(signal.SIGKILL, "logs/train/lenet.log", SNAKEMAKE),
+        stopped(signal.SIGKILL),
         cause=7,
         says=["its lock is removed"],
         unchanged=[*TABLES, RESULTS + "/models"],
     ),
     whole(
         "snakemake ended while a step runs",
-        stopped(signal.SIGTERM, "logs/train/lenet.log", SNAKEMAKE),
+        stopped(signal.SIGTERM),
         cause=7,
         unchanged=[*TABLES, RESULTS + "/models"],
     ),
     whole(
         "snakemake interrupted while a step runs",
-        stopped(signal.SIGINT, "logs/train/lenet.log", SNAKEMAKE),
+        stopped(signal.SIGINT),
         cause=7,
         unchanged=[*TABLES, RESULTS + "/models"],
     ),
