@@ -24,6 +24,10 @@ if workflow.is_main_process:
     take_folder()
 
 
+# The first page of Snakemake's report.
+report: "workflow/report/run.rst"
+
+
 # Absolute for the same reason.
 workdir: f"{workflow.basedir}/{PLAN.folder}"
 

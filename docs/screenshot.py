@@ -1,6 +1,6 @@
 """Take the picture of the atlas that the README shows: ``python docs/screenshot.py``, after a default run.
 
-It opens the first page in Chromium, from the disk, and writes ``docs/figures/atlas.png``.
+It opens the first page in Chromium, from the disk, at its contrasts, and writes ``docs/figures/atlas.png``.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from conceptrast.base.files import atomic
 
 ROOT = Path(__file__).resolve().parents[1]
 WIDTH = 1100
-HEIGHT = 860
+HEIGHT = 720
 COLOURS = 192
 """In the palette of the picture; with more of them the file is larger and looks the same."""
 
 
 def screenshot(index: Path, target: Path) -> None:
-    """Write what a window of 1100 × 860 pixels shows of a page.
+    """Write what a window of 1100 × 720 pixels shows of a page.
 
     Args:
         index: the page.
@@ -40,7 +40,7 @@ def screenshot(index: Path, target: Path) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
-        page.goto(index.as_uri())
+        page.goto(f"{index.as_uri()}#contrasts")
         page.wait_for_load_state("networkidle")
         content = page.screenshot()
         browser.close()

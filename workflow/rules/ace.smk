@@ -7,7 +7,7 @@ rule ace:
     output:
         cavs="studies/{study}/ace.npz",
         concepts="studies/{study}/ace.csv",
-        figures=figures_in_report("figures/{study}/ace", "ace"),
+        figures=directory("figures/{study}/ace"),
         manifest="figures/{study}/ace.csv",
     log:
         "logs/{study}/ace.log",

@@ -146,7 +146,7 @@ rule figures:
         **of_study(attributions="attribution/*.npz", components="components.npz", prototypes="prototypes.parquet"),
         **of_study(importance="importance.parquet", stability="stability.csv", prediction="component_prediction.csv"),
     output:
-        cards=figures_in_report("figures/{study}/cards", "class_card"),
+        cards=directory("figures/{study}/cards"),
         overview=in_report("figures/{study}/overview.png", "overview"),
         manifest="figures/{study}/cards.csv",
         pages="pages/{study}/classes.json",

@@ -113,7 +113,7 @@ rule contrast_figures:
         unpack(predicted_inputs),
         **CONTRAST_FILES,
     output:
-        contrasts=figures_in_report("figures/{study}/contrasts", "contrast"),
+        contrasts=directory("figures/{study}/contrasts"),
         shift_figure=in_report("figures/{study}/shift.png", "shift"),
         mask_figure=in_report("figures/{study}/mask.png", "mask"),
         manifest="figures/{study}/contrasts.csv",

@@ -28,7 +28,7 @@ rule counterfactual:
         unpack(counterfactual_inputs),
     output:
         counterfactual="studies/{study}/counterfactual.csv",
-        pictures=figures_in_report("figures/{study}/counterfactuals", "counterfactual"),
+        pictures=directory("figures/{study}/counterfactuals"),
         manifest="figures/{study}/counterfactuals.csv",
         pages="pages/{study}/counterfactuals.json",
     log:
@@ -48,7 +48,7 @@ rule concept_pictures:
         unpack(concept_picture_inputs),
     output:
         concepts="studies/{study}/concept_pictures.csv",
-        pictures=figures_in_report("figures/{study}/concept_pictures", "concept_pictures"),
+        pictures=directory("figures/{study}/concept_pictures"),
         manifest="figures/{study}/concept_pictures.csv",
         pages="pages/{study}/concept_pictures.json",
     log:

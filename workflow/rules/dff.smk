@@ -7,7 +7,7 @@ rule dff:
     output:
         concepts="dff/{dff}.csv",
         arrays="dff/{dff}.npz",
-        figures=figures_in_report("figures/dff/{dff}", "dff"),
+        figures=directory("figures/dff/{dff}"),
         manifest="figures/dff/{dff}.csv",
     log:
         "logs/dff/{dff}.log",

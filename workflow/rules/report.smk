@@ -1,4 +1,7 @@
-"""The report. What each figure and table is called in its menu; captions are in `workflow/report/`, by the same names."""
+"""The report. What each figure and table is called in its menu; captions are in `workflow/report/`, by the same names.
+
+It says where results are from. Folders of pictures, such as cards of classes, are not in it: the atlas shows them.
+"""
 
 TABLE = ("Tables", None, {})
 
@@ -12,19 +15,6 @@ def in_report(path, caption, entry=None, **labels):
         category=category,
         subcategory=subcategory,
         labels=usual | labels,
-    )
-
-
-def figures_in_report(folder, caption):
-    """A folder whose figures the report shows, each under its name."""
-    category, subcategory, labels = PLAN.in_report(caption)
-    return report(
-        directory(folder),
-        patterns=["{name}.png", "{name}.gif"],
-        caption=f"../report/{caption}.rst",
-        category=category,
-        subcategory=subcategory,
-        labels=labels,
     )
 
 

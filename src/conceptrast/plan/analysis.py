@@ -109,7 +109,8 @@ class Analysis:
         pages: JSON files with the same wildcards: facts of the atlas's pages, whose pictures are in the folder of the
             same name beside it.
         report: category, subcategory and labels of its figures and tables in Snakemake's report. The key is the name
-            of their caption in ``workflow/report/``. ``{name}`` is a file of a folder; other braces are wildcards.
+            of their caption in ``workflow/report/``. Braces are wildcards. Folders of pictures are not in the report: the
+            atlas shows them.
         folders: folders that it fills, for DVC.
         datasets: gives the names of the datasets that a job reads, from the entry and the job's other wildcards.
         models: gives the names of models that it asks beside those of its entries.

@@ -86,7 +86,4 @@ ANALYSIS = Analysis(
     manifests=("figures/{study}/ace.csv",),
     folders=("studies",),
     problems=problems,
-    report={
-        "ace": ("Concepts", "{study}", {"class": "{name}"}),
-    },
 )

@@ -353,6 +353,5 @@ ANALYSIS = Analysis(
         "classes": ("Component prediction", "Classes", {"study": "{study}", "table": "one row per class"}),
         "fidelity": ("Fidelity of components", None, {"study": "{study}"}),
         "overview": ("Overview", None, {"study": "{study}", "figure": "all classes"}),
-        "class_card": ("Class cards", "{study}", {"class": "{name}"}),
     },
 )

@@ -224,7 +224,6 @@ ANALYSIS = Analysis(
     folders=("studies", "pages"),
     problems=problems,
     report={
-        "contrast": ("Contrasts", "{study}", {"A not B": "{name}"}),
         "shift": ("Contrasts", "{study}", {"A not B": "shift test, all pairs"}),
         "mask": ("Contrasts", "{study}", {"A not B": "mask test"}),
     },

@@ -216,7 +216,5 @@ ANALYSIS = Analysis(
     check="conceptrast.counterfactual.before_start:check_entry",
     report={
         "decoder": ("Models", None, {"model": "decoder of {study}", "table": "training"}),
-        "counterfactual": ("Counterfactuals", "{study}", {"from A to B": "{name}"}),
-        "concept_pictures": ("Counterfactuals", "{study}", {"concepts of": "{name}"}),
     },
 )

@@ -92,7 +92,4 @@ ANALYSIS = Analysis(
     predicted=lambda entry: "class" in entry,
     check="conceptrast.dff.before_start:check_entry",
     entry_problems=entry_problems,
-    report={
-        "dff": ("Deep feature factorization", "{dff}", {"pictures": "{name}"}),
-    },
 )
