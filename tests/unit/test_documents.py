@@ -96,7 +96,7 @@ def test_the_table_of_methods_names_every_room_of_methods() -> None:
 def test_the_readme_is_read_to_its_end() -> None:
     readme = (ROOT / "README.md").read_text()
     assert len(readme.encode()) <= README_BYTES
-    assert len(re.findall(r"^!\[", readme, re.MULTILINE)) == 3
+    assert len(re.findall(r"^!\[", readme, re.MULTILINE)) == 4
     questions = readme.split("## Five questions")[1].split("\n## ")[0].split("\n### ")[1:]
     assert [question.count("<!-- table:") for question in questions] == [1] * 5
 

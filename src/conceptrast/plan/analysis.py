@@ -109,7 +109,7 @@ class Analysis:
         pages: JSON files with the same wildcards: facts of the atlas's pages, whose pictures are in the folder of the
             same name beside it.
         report: category, subcategory and labels of its figures and tables in Snakemake's report. The key is the name
-            of their caption in ``workflow/report/``. Braces are wildcards. Folders of pictures are not in the report: the
+            of their caption in ``workflow/report/``. Braces are wildcards. The report has no folders of pictures: the
             atlas shows them.
         folders: folders that it fills, for DVC.
         datasets: gives the names of the datasets that a job reads, from the entry and the job's other wildcards.
