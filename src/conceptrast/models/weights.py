@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from conceptrast.base.errors import ModelError, unknown_name
+from conceptrast.base.errors import ConceptrastError, ModelError, unknown_name
 from conceptrast.base.files import atomic, regular_file
 
 #: First bytes of a torch checkpoint: a zip archive, or the pickle of older versions.
@@ -46,7 +45,9 @@ def read_state(path: Path | str) -> dict[str, Tensor]:
         raise ModelError(f"weights file {path} is empty (0 bytes): fetch or save it again")
     try:
         content = load_file(path) if path.suffix == ".safetensors" else _torch_file(path)
-    except (SafetensorError, EOFError, RuntimeError, OSError, zipfile.BadZipFile, ValueError, KeyError) as error:
+    except (ConceptrastError, MemoryError):
+        raise
+    except Exception as error:  # if bytes are broken, unpickling raises errors of nearly every type
         raise ModelError(f"weights file {path} cannot be read: {_first_line(error)}") from error
     return plain_state(content, path)
 

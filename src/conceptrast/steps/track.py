@@ -47,6 +47,13 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     """
     repository = Path(settings["repository"])
     store = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(repository / 'mlflow.db').resolve()}"
+    # A store that cannot be used is said before anything is computed.
+    try:
+        refuse_unusable(store)
+    except StoreError as error:
+        raise StoreError(f"{error}; {KEPT}") from error
+
+    # What is recorded.
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=repository, capture_output=True, text=True, check=False)
     folder_figures = [path.with_suffix("") / name for path in inputs.manifests for name in read_table(path)["file"]]
     files = RunFiles(inputs.metrics.parent, description_of(settings))
@@ -65,7 +72,6 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
         commit=commit.stdout.strip(),
     )
     try:
-        refuse_unusable(store)
         receipt = record(content, store, repository / "mlartifacts")
     except StoreError as error:
         raise StoreError(f"{error}; {KEPT}") from error

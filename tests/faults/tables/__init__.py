@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..case import Case
-from . import commands, configuration, folders, networks, python, steps, workflow
+from . import commands, configuration, folders, fuzzed, networks, python, steps, workflow
 
 
 def all_cases() -> list[Case]:
@@ -14,6 +14,7 @@ def all_cases() -> list[Case]:
         *commands.CASES,
         *configuration.CASES,
         *python.CASES,
+        *fuzzed.CASES,
         *steps.CASES,
         *workflow.CASES,
     ]

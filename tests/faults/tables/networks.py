@@ -158,6 +158,7 @@ FILES = [
         absent=["planted"],
     ),
     of_file("weights: a list", weights("weights.pth", lambda: [torch.ones(2)]), "list, not tensors by name"),
+    of_file("weights: a pickle without a beginning", weights("weights.pth", b"\x80\x02u."), "cannot be read"),
     of_file("weights: no tensors", weights("weights.pth", lambda: {"epoch": 3}), "holds no tensors"),
     of_file(
         "weights: of another network",

@@ -16,6 +16,7 @@ from pathlib import Path
 from ..case import Action, Case, Preparation, nothing, step
 from ..small_run import RUN, must, started
 from .preparations import all_of, pipe, subfolder, written
+from .steps import carried_out
 
 RESULTS = f"clone/results/{RUN}"
 TABLES = [RESULTS + "/tables", RESULTS + "/metrics.json"]
@@ -132,9 +133,7 @@ def tracked(store: str, around: Callable[[], object] = lambda: None) -> Action:
     def act() -> None:
         os.environ["MLFLOW_TRACKING_URI"] = store
         kept = around()
-        settings = {"config": {"run": "r", "experiment": "e", "studies": {}, "seed": 0, "precision": "float32"}}
-        settings |= {"code": "c", "data": {}, "weights": {}, "repository": "."}
-        step("track", json.dumps(settings), "--metrics metrics.json --receipt tracked.json")()
+        step("track", json.dumps({"repository": "."}), "--metrics metrics.json --receipt tracked.json")()
         assert kept is not False
 
     return act
@@ -154,12 +153,23 @@ def silent_server() -> socket.socket:
     return listener
 
 
+def recorded_in(store: str, around: Callable[[], object] = lambda: None) -> Action:
+    """The rule ``track`` of the finished run, with another store."""
+
+    def act() -> None:
+        os.environ["MLFLOW_TRACKING_URI"] = store.format(folder=os.getcwd())
+        around()
+        carried_out("track")
+
+    return act
+
+
 def deleted_experiment() -> None:
     """An experiment in the store that was deleted."""
     from mlflow import MlflowClient
 
-    client = MlflowClient(tracking_uri=STORE)
-    client.delete_experiment(client.create_experiment("e"))
+    client = MlflowClient(tracking_uri=os.environ["MLFLOW_TRACKING_URI"])
+    client.delete_experiment(client.create_experiment("conceptrast-faults"))
 
 
 def of_store(name: str, store: str, *says: str, prepare: Preparation = nothing, **options: object) -> Case:
@@ -238,24 +248,6 @@ STORES = [
     of_store("no server", "http://127.0.0.1:9", "does not answer"),
     of_store("a server that never answers", "", "does not answer", around=silent_server, quick=False),
     of_store("an address that is none", "http://", "does not answer"),
-    of_store(
-        "a store of an unknown kind",
-        "nonsense://store",
-        "MLflow cannot record the run",
-        quick=False,
-        seconds=40,
-        lines=None,
-    ),
-    of_store(
-        "a deleted experiment",
-        STORE,
-        "the experiment 'e' is deleted",
-        "restore",
-        quick=False,
-        seconds=60,
-        lines=None,
-        around=deleted_experiment,
-    ),
 ]
 
 
@@ -300,6 +292,23 @@ def made_again() -> None:
 CASES = [
     *STORES,
     whole("a finished run", command(SNAKEMAKE), says=["Nothing to be done"], unchanged=TABLES),
+    # Cause 10, where MLflow itself is asked.
+    whole(
+        "MLflow: a store of an unknown kind",
+        recorded_in("nonsense://store"),
+        exit=1,
+        cause=10,
+        unchanged=TABLES,
+        says=["MLflow cannot record the run", "tables and figures are kept"],
+    ),
+    whole(
+        "MLflow: a deleted experiment",
+        recorded_in("sqlite:///{folder}/mlflow.db", deleted_experiment),
+        says=["the experiment 'conceptrast-faults' is deleted", "restore", "are kept"],
+        exit=1,
+        cause=10,
+        unchanged=TABLES,
+    ),
     # Cause 7.
     whole(
         "the lock of a killed run",
