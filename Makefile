@@ -30,6 +30,7 @@ reproduce: .venv/installed
 	@echo "atlas:  results/$(RUN)/atlas/index.html (make atlas$(if $(filter-out config/config.yaml,$(CONFIG)), CONFIG=$(CONFIG)) opens it)"
 	@echo "report: make report$(if $(filter-out config/config.yaml,$(CONFIG)), CONFIG=$(CONFIG)) (writes report.html)"
 	@echo "MLflow: make ui ($(UI))"
+	@$(BIN)/python -m conceptrast.atlas --answers $(CONFIG)
 	@$(BIN)/conceptrast verify $(RUN) --summary
 
 verify: .venv/installed

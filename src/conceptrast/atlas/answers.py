@@ -146,7 +146,8 @@ def edit_in_words(edit: str, direction: str) -> str:
 
 def maps(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]:
     """How often a map lies more on what tells A from B; without known truth, what ROAD says."""
-    for view in files.description.entries.get("saliency", ()):
+    views = files.description.entries.get("saliency", ())
+    for view in sorted(views, key=lambda name: not files.rows("saliency_truth", view=name)):
         truth = files.rows("saliency_truth", view=view)
         table, column = ("saliency_truth", "more") if truth else ("saliency_faithfulness", "road")
         rows = truth or files.rows(table, view=view)
@@ -348,15 +349,15 @@ MEASURES: Mapping[str, tuple[str, Callable[[RunFiles, CheckedClaims], Iterator[M
         "probability falls when the map's pixels are removed (ROAD). Chance: a random map, a blob in the middle.",
         maps,
     ),
-    "dff": (
-        "The activations of a layer are split into concepts, and the region of each is blurred: how far does the "
-        "probability fall? Chance: as large a region elsewhere.",
-        factorizations,
-    ),
     "bias": (
         "Reliance: what accuracy loses between pictures with the planted bias and pictures with the opposite one. The "
         "control was trained without it.",
         bias,
+    ),
+    "dff": (
+        "The activations of a layer are split into concepts, and the region of each is blurred: how far does the "
+        "probability fall? Chance: as large a region elsewhere.",
+        factorizations,
     ),
     "shortcut": (
         "A planted thing gives one class away: how well does a direction rank the pictures that have it (AUROC)? "

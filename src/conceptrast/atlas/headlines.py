@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 
 from conceptrast.atlas.answers import Answer
+from conceptrast.atlas.numbers import share
+from conceptrast.base.names import printable
 
 FIRST_ONLY = ("counterfactual", "shortcut", "ace")
 """Analyses that have a number for every edit, direction or class. The first one stands for all."""
@@ -51,3 +53,22 @@ def note_of(answered: Sequence[Answer], summary: str) -> str:
             interval = f" ({measure.interval})" if measure.interval else ""
             lines.append(f"- {measure.label}: {measure.text}{interval}{chance if measure.chances else ''}")
     return "\n".join(lines)
+
+
+def answer_lines(answered: Sequence[Answer], most: int = 5) -> list[str]:
+    """The first answers of a run, a line for each question.
+
+    Example:
+        >>> from conceptrast.atlas.numbers import Measure
+        >>> measure = Measure("layer3", "9 of 10 classes", value=0.9, low=0.6, high=0.98, chances=[("random", 0.1)])
+        >>> answer_lines([Answer("concepts", "What does a class consist of?", test="", measures=[measure])])
+        ['What does a class consist of? layer3: 9 of 10 classes (60 % to 98 %), chance 10 %']
+    """
+    lines = []
+    for answer in answered[:most]:
+        measure = answer.measures[0]
+        interval = f" ({measure.interval})" if measure.interval else ""
+        chance = f", chance {share(max(value for _, value in measure.chances))}" if measure.chances else ""
+        line = f"{answer.question} {measure.label}: {measure.text}{interval}{chance}"
+        lines.append(printable(line.replace("\N{NO-BREAK SPACE}", " ")))
+    return lines

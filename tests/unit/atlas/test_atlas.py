@@ -10,8 +10,10 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from conceptrast.atlas.answers import answers
 from conceptrast.atlas.atlas import Sources, write_atlas
 from conceptrast.atlas.claims import CheckedClaims
+from conceptrast.atlas.headlines import answer_lines
 from conceptrast.atlas.provenance import provenance_of
 from conceptrast.atlas.run_files import RunFiles
 from conceptrast.atlas.site import Site
@@ -252,3 +254,12 @@ def test_a_thousand_classes_take_pages_of_at_most_500_kilobytes(tmp_path) -> Non
     assert len(set(rows)) == 1000
     assert max(path.stat().st_size for path in pages) <= 500_000
     assert "digits-3.html" in " ".join(page(pages[2]).links())
+
+
+def test_the_first_answers_are_a_line_for_each_question(tmp_path) -> None:
+    make_run(tmp_path)
+    files = RunFiles(tmp_path, description())
+    assert answer_lines(answers(files, CheckedClaims("default"))) == [
+        "What does a class consist of? digits: 1 of 2 classes (10 % to 90 %), chance 0 %",
+        "Why A? digits: in 80 % of the pairs of classes A becomes B (70 % to 90 %), chance 10 %",
+    ]
