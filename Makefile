@@ -13,6 +13,9 @@ export MLFLOW_DISABLE_TELEMETRY := true
 # Starts the UI in half the time; nothing here runs jobs on the server.
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 
+# Both targets start many processes: they read what the first of them has compiled.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help reproduce record verify atlas report ui test lint bench
 
 help:
@@ -49,7 +52,7 @@ ui: .venv/installed
 	@$(BIN)/mlflow ui --host 127.0.0.1 --port 5000 --backend-store-uri sqlite:///mlflow.db
 
 test: .venv/installed-dev
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --maxschedchunk 1
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --maxschedchunk 1
 
 faults: .venv/installed-dev
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults --jobs 2

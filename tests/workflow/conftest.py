@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from .copies import REPOSITORY, Copy, made_once
+from conceptrast.steps.fork_server import SERVER, start_server
+
+from .copies import ENVIRONMENT, REPOSITORY, Copy, made_once
 
 MOST_OF_A_RUN = 900
 """Seconds a test may take: one of them carries out the whole run, another waits for it, on whatever machine."""
@@ -16,16 +19,31 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest starts first.
 
     The order is: one test that needs the finished run, which carries it out; the workflow tests that need none; all
-    other tests; the rest of those that need the finished run, which is there by then. xdist deals tests out in this
-    order (``--maxschedchunk 1``), so no worker waits for the run while there is something else to do.
+    other tests; the rest of those that need the finished run, which is there by then, those that share it first. xdist
+    deals tests out in this order (``--maxschedchunk 1``), so no worker waits for the run while there is something else
+    to do, and the last tests are short.
     """
     ours = [item for item in items if Path(__file__).parent in item.path.parents]
-    sharing = [item for item in ours if "finished" in getattr(item, "fixturenames", ())]
+    needing = [(item, getattr(item, "fixturenames", ())) for item in ours]
+    sharing = [item for item, names in needing if "finished" in names]
+    longest = [item for item, names in needing if "shared" in names]
     for item in ours:
         item.add_marker(pytest.mark.workflow)
         item.add_marker(pytest.mark.timeout(MOST_OF_A_RUN))
-    rank = {id(item): 1 for item in ours} | {id(item): 3 for item in sharing} | {id(item): 0 for item in sharing[:1]}
+    rank = {id(item): 1 for item in ours} | {id(item): 4 for item in sharing} | {id(item): 3 for item in longest}
+    rank |= {id(item): 0 for item in sharing[:1]}
     items.sort(key=lambda item: rank.get(id(item), 2))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def step_server(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """One server for the steps of all runs: most of these take less time than the import of torch."""
+
+    def start(place: Path) -> None:
+        start_server()
+        place.write_text(os.environ.pop(SERVER))
+
+    ENVIRONMENT[SERVER] = made_once(tmp_path_factory, "server", start).read_text()
 
 
 def carry_out_the_tiny_run(folder: Path) -> None:
@@ -33,13 +51,14 @@ def carry_out_the_tiny_run(folder: Path) -> None:
     tiny = (REPOSITORY / "config" / "tiny.yaml").read_text().replace("run: tiny", "run: default")
     (copy.folder / "config" / "config.yaml").write_text(tiny)
     copy.commit("tiny run")
-    copy.must("snakemake", "--cores", "2")
+    # With a server of its own, as every run has that is started by hand.
+    copy.must("snakemake", "--cores", "2", env={SERVER: ""})
 
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Copy:
     """The run, done. Tests only read it; those that work in it take `copy`."""
-    return made_once(tmp_path_factory, "finished", carry_out_the_tiny_run)
+    return Copy(made_once(tmp_path_factory, "finished", carry_out_the_tiny_run))
 
 
 @pytest.fixture

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import fcntl
+import multiprocessing
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 JOB = re.compile(r"^(?:local)?rule (\w+):", re.MULTILINE)
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "DVC_NO_ANALYTICS": "1"}
+"""Of every command."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +58,10 @@ class Copy:
         environment = {
             key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "MLFLOW_TRACKING_URI")
         }
-        environment |= {"OMP_NUM_THREADS": "1", "DVC_NO_ANALYTICS": "1", **(env or {})}
+        environment |= {**ENVIRONMENT, **(env or {})}
         environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment["PATH"]])
+        if command[0] == "snakemake":
+            return forked_snakemake(command, self.folder, environment)
         return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
 
     def must(self, *command: str, env: Mapping[str, str] | None = None) -> str:
@@ -90,18 +99,45 @@ class Copy:
         return self.folder / "results" / "default"
 
 
-def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Copy:
-    """The folder that `make` fills, the same one for all workers of xdist: the first to ask makes it, others wait.
+@cache
+def with_snakemake() -> ForkServerContext:
+    """What forks processes that have imported Snakemake already: the import takes longer than most plans."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(
+        ["snakemake.cli", "snakemake.persistence.db", "snakemake.report.html_reporter", "smart_open", "pandas"]
+    )
+    return context
+
+
+def forked_snakemake(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """Run Snakemake in a process that has imported it before, but nothing of this project."""
+    script = Path(__file__).with_name("run_snakemake.py")
+    with tempfile.TemporaryDirectory() as place:
+        streams = [Path(place) / name for name in ("output", "errors")]
+        request = {"command": command, "folder": folder, "environment": environment, "streams": streams}
+        process = with_snakemake().Process(target=runpy.run_path, args=(str(script), {"REQUEST": request}, "__main__"))
+        process.start()
+        process.join()
+        output, errors = (stream.read_text() for stream in streams)
+    return subprocess.CompletedProcess(command, process.exitcode or 0, output, errors)
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """What `make` leaves at the path that it is given, the same for all workers of xdist: the first to ask makes it,
+    others wait.
 
     xdist's groups would do it by one worker alone, and with pytest 9.2 do nothing (pytest-xdist, issue 1386).
     """
     base = factory.getbasetemp()
     place = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
     place.mkdir(exist_ok=True)
+    result = place / "clone"
     with (place / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (place / "made").exists():
-            assert not (place / "clone").exists(), f"another test could not make {place / 'clone'}: see its error"
-            make(place / "clone")
+            assert not result.exists(), f"another test could not make {result}: see its error"
+            make(result)
             (place / "made").touch()
-    return Copy(place / "clone")
+    return result

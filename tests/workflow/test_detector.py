@@ -28,7 +28,9 @@ def miniature(copy: Copy, midog: Callable[..., Path], **study: Any) -> None:
     del config["studies"]["midog-layer3"]["ace"]  # its hyperplanes and components are enough to move along
     config["decoder"] = {"images": 12, "validation_images": 4, "epochs": 1, "batch_size": 6, "width": 16}
     config["decoder"]["precision"] = "float32"
-    config["counterfactual"] = {"images": 2, "frames": 3, "cells": 2}
+    config["counterfactual"] = {"images": 1, "frames": 2, "cells": 2}
+    for recipe in config["recipes"].values():
+        recipe["components"] = 2
     config["attribution"]["samples"] = 1
     config["contrast"] = {"attribution": "rectified", "hyperplanes": {"logistic": {"solver": "logistic"}}}
     (copy.folder / "config" / "miniature.yaml").write_text(yaml.safe_dump(config))

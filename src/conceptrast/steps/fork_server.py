@@ -6,7 +6,7 @@ with its own arguments, folder, environment and output, and with the package's o
 no server, e.g. on a cluster's node, the step imports everything by itself and gives the same results.
 
 The server listens on a socket in a folder that only the user can enter. It ends when its standard input is closed, so
-at the latest with the process that started it.
+at the latest with the process that started it. A run inside a run, as of another seed, asks the server that is there.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ import tempfile
 import threading
 import traceback
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NoReturn
 
 from conceptrast.base.memory import keep_memory
@@ -51,6 +52,14 @@ FIRST = 3
 BACKLOG = 128
 """Requests that may wait while the server imports."""
 
+PACKAGE = "conceptrast"
+
+SOURCE = str(Path(__file__).resolve().parents[1])
+"""Folder of the package that this process runs."""
+
+_FORGOTTEN: list[ModuleType] = []
+"""Modules that hold operators of torch, which would vanish with them."""
+
 _HEAD = 8
 _DESCRIPTORS = 3
 
@@ -58,9 +67,10 @@ _DESCRIPTORS = 3
 def start_server() -> None:
     """Start a server for the steps that this process and its children start; it ends with this process.
 
-    Only on Linux: elsewhere, forking a process that has imported torch is not safe.
+    Where there is one already, nothing is done. Only on Linux: elsewhere, forking a process that has imported torch is
+    not safe.
     """
-    if sys.platform != "linux":
+    if sys.platform != "linux" or os.path.exists(os.environ.get(SERVER, "")):
         return
     folder = Path(tempfile.mkdtemp(prefix="conceptrast-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
@@ -77,7 +87,7 @@ def start_server() -> None:
 
 
 def request(connection: socket.socket, message: dict[str, Any]) -> None:
-    """Ask a server for a step: its module, arguments, folder and environment, and this process's three streams."""
+    """Ask a server for a step: what :func:`_take_over` takes over, its module, and this process's three streams."""
     content = json.dumps(message).encode()
     socket.send_fds(connection, [len(content).to_bytes(_HEAD, "big")], [0, 1, 2])
     connection.sendall(content)
@@ -138,6 +148,7 @@ def _run_step(connection: socket.socket) -> NoReturn:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         message, descriptors = receive(connection)
         _take_over(message, descriptors)
+        _forget_other_code(message["source"])
         threading.Thread(target=_end_with, args=(connection,), daemon=True).start()
         status = _status_of(message["module"])
         with contextlib.suppress(OSError):
@@ -149,14 +160,22 @@ def _run_step(connection: socket.socket) -> NoReturn:
 
 
 def _take_over(message: dict[str, Any], descriptors: list[int]) -> None:
-    """Take the streams, the folder, the environment and the arguments of the process that asked."""
+    """Take the streams, the folder, the environment, the paths and the arguments of the process that asked."""
     for number, descriptor in enumerate(descriptors):
         os.dup2(descriptor, number)
         os.close(descriptor)
     os.chdir(message["folder"])
     os.environ.clear()
     os.environ.update(message["environment"])
+    sys.path[:] = message["path"]
     sys.argv = [message["module"], *message["arguments"]]
+
+
+def _forget_other_code(source: str) -> None:
+    """Forget the package's modules that were imported from another clone than that of the process that asked."""
+    if source != SOURCE:
+        names = [name for name in sys.modules if name.partition(".")[0] == PACKAGE]
+        _FORGOTTEN.extend(sys.modules.pop(name) for name in names)
 
 
 def _end_with(connection: socket.socket) -> None:

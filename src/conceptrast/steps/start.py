@@ -12,7 +12,7 @@ import socket
 import sys
 from collections.abc import Sequence
 
-from conceptrast.steps.fork_server import SERVER, request
+from conceptrast.steps.fork_server import SERVER, SOURCE, request
 
 KILLED = 137
 """Exit status of a step that ended without telling one."""
@@ -42,10 +42,8 @@ def _is_connected(connection: socket.socket) -> bool:
 
 def _run_there(connection: socket.socket, module: str, arguments: Sequence[str]) -> int:
     """Let the server run the step; return its exit status."""
-    request(
-        connection,
-        {"module": module, "arguments": arguments, "folder": os.getcwd(), "environment": dict(os.environ)},
-    )
+    message = {"module": module, "arguments": arguments, "folder": os.getcwd(), "environment": dict(os.environ)}
+    request(connection, message | {"path": sys.path, "source": SOURCE})
     try:
         status = connection.recv(1)
     except KeyboardInterrupt:

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 import conceptrast as cc
 from conceptrast.api.activation_cache import ActivationCache, KeptPictures
+from conceptrast.api.contrast import Contrast
+from conceptrast.api.explanation import Explanation
 from conceptrast.attribution.images import attribute_images
 from conceptrast.base import progress as progress_module
 from conceptrast.base.errors import ConceptrastError, ConfigError, LayerError, ModelError
@@ -193,22 +195,27 @@ def test_predictions_are_made_once_and_named(pictures) -> None:
     assert "predicting" not in study.predictions.columns
 
 
+@pytest.fixture(scope="module")
+def of_a_roomy_study(pictures) -> tuple[Explanation, Contrast]:
+    """What a study says that keeps all it has computed."""
+    study = study_of(pictures)
+    return study.explain("red", recipe=RECIPE, draws=0), study.contrast("red", 2, recipe=RECIPE)
+
+
 @pytest.mark.parametrize("cache_bytes", [0, 1, 8 * 3 * 16 * 4, 2000])
-def test_a_bound_that_is_too_small_changes_no_answer(pictures, cache_bytes) -> None:
-    roomy = study_of(pictures)
+def test_a_bound_that_is_too_small_changes_no_answer(pictures, cache_bytes, of_a_roomy_study) -> None:
+    explanation, contrast = of_a_roomy_study
     small = study_of(pictures, cache_bytes=cache_bytes)
-    for study in (roomy, small):
-        study.explain("red", recipe=RECIPE)
+    small.explain("red", recipe=RECIPE, draws=0)
     seen(small)
-    seen(roomy)
-    again = small.explain("red", recipe=RECIPE)
+    again = small.explain("red", recipe=RECIPE, draws=0)
     assert small._evidence.pictures.cache.size <= cache_bytes
     # What did not fit is computed again: a batch of 8 pictures has 1,536 bytes.
     assert 4 in seen(small)
-    pd.testing.assert_frame_equal(again.prototypes, roomy.explain("red", recipe=RECIPE).prototypes, check_exact=True)
-    np.testing.assert_array_equal(again.components, roomy.explain("red", recipe=RECIPE).components)
-    contrasts = [study.contrast("red", 2, recipe=RECIPE) for study in (small, roomy)]
-    pd.testing.assert_frame_equal(*(contrast.prototypes for contrast in contrasts), check_exact=True)
+    pd.testing.assert_frame_equal(again.prototypes, explanation.prototypes, check_exact=True)
+    np.testing.assert_array_equal(again.components, explanation.components)
+    prototypes = small.contrast("red", 2, recipe=RECIPE).prototypes
+    pd.testing.assert_frame_equal(prototypes, contrast.prototypes, check_exact=True)
 
 
 def test_answers_are_those_of_the_low_level_functions(pictures) -> None:

@@ -19,35 +19,41 @@ import numpy as np, torch
 from conceptrast.base.out_of_memory import memory_explained
 pages = int(open("/proc/self/statm").read().split()[0])
 resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + 2**29,) * 2)
-try:
-    with memory_explained({"batch_size": 512}):
-        CALL
-except MemoryError as error:
-    print(error)
+for call in sys.argv[1:]:
+    try:
+        with memory_explained({"batch_size": 512}):
+            eval(call)
+    except MemoryError as error:
+        print(error)
 """
+CALLS = {
+    "torch.empty(512, 3, 1024, 1024)": "6.0",
+    "np.ones((512, 3, 1024, 1024), np.float32)": "6.0",
+    "torch.nn.functional.conv2d(torch.ones(512, 3, 64, 64), torch.ones(512, 3, 1, 1))": "4.0",
+    "bytearray(8 * 2**30)": None,
+}
 
 
-@pytest.mark.parametrize(
-    ("call", "wanted"),
-    [
-        ("torch.empty(512, 3, 1024, 1024)", "6.0"),
-        ("np.ones((512, 3, 1024, 1024), np.float32)", "6.0"),
-        ("torch.nn.functional.conv2d(torch.ones(512, 3, 64, 64), torch.ones(512, 3, 1, 1))", "4.0"),
-        ("bytearray(8 * 2**30)", None),
-    ],
-)
-def test_real_allocations_that_fail_name_the_key_and_a_smaller_value(call, wanted):
-    program = LIMITED.replace("CALL", call)
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+@pytest.fixture(scope="module")
+def messages() -> dict[str, str]:
+    """What a process of limited memory says of every call."""
+    command = [sys.executable, "-c", LIMITED, *CALLS]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    return dict(zip(CALLS, done.stdout.splitlines(), strict=True))
+
+
+@pytest.mark.parametrize(("call", "wanted"), CALLS.items())
+def test_real_allocations_that_fail_name_the_key_and_a_smaller_value(messages, call, wanted):
+    message = messages[call]
     if wanted is None:
-        assert done.stdout == "not enough memory: lower batch_size, which is 512, e.g. to 256\n"
+        assert message == "not enough memory: lower batch_size, which is 512, e.g. to 256"
         return
     pattern = (
         r"not enough memory: (.*) GiB were asked for at once, (.*) GiB are free; lower batch_size, which is 512, e.g."
     )
-    match = re.match(pattern + r" to (\d+)\n$", done.stdout)
-    assert match, done.stdout
+    match = re.match(pattern + r" to (\d+)$", message)
+    assert match, message
     assert match[1] == wanted
     assert 0 < float(match[2]) <= 0.5
     # What is asked for is proportional to the batch: with the smaller one it takes at most half of the free memory.

@@ -72,7 +72,7 @@ def test_concepts_writes_figure_tables_and_vectors_and_says_where(here: Path, ca
 
 def test_counterfactual_trains_a_decoder_writes_it_and_reads_it_again(here: Path, capsys) -> None:
     question = [*MODEL.split(), "--image", "photos/1.png", "--class", "blue", "--frames", "3"]
-    main(["counterfactual", *question, "--train", "--images", "photos", "--epochs", "200", "--out", "trained"])
+    main(["counterfactual", *question, "--train", "--images", "photos", "--epochs", "40", "--out", "trained"])
     figures = ["counterfactual.csv", "counterfactual.gif", "counterfactual.png"]
     assert names_in(here / "trained") == [*figures, "decoder.safetensors"]
     assert read_decoder(here / "trained" / "decoder.safetensors").layer == "2"

@@ -2,19 +2,21 @@
 
 import errno
 import itertools
-import subprocess
-import sys
+import resource
 
 import pandas as pd
 import pytest
 import torch
+from torch import nn
 
 from conceptrast.base.errors import ConfigError, ModelError
 from conceptrast.data.dataset import open_dataset
 from conceptrast.models import training as module_under_test
+from conceptrast.models.checkpoints import Checkpoint
 from conceptrast.models.opening import load_model
 from conceptrast.models.training import TrainOptions, learning_rate_at, train
 from conceptrast.models.training_pictures import TrainingPictures
+from conceptrast.models.weights import write_state
 
 ENTRY = {"kind": "digit_pairs", "train": 40, "validation": 10}
 DATASET = open_dataset(ENTRY, seed=2)
@@ -121,26 +123,20 @@ def test_checkpoints_of_other_settings_and_broken_ones_are_ignored(tmp_path, und
 
 
 def test_a_full_disk_is_an_error_of_the_system(tmp_path):
-    write = """
-import resource, sys
-from pathlib import Path
-import torch
-from conceptrast.models import checkpoints, weights
-
-resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
-module, folder = torch.nn.Linear(100, 100), Path(sys.argv[1])
-optimiser = torch.optim.SGD(module.parameters(), lr=0.1)
-for write in (
-    lambda: weights.write_state(module.state_dict(), folder / "w.safetensors"),
-    lambda: checkpoints.Checkpoint(folder / "c.pt", "key", {"module": module, "optimiser": optimiser}).save([]),
-):
-    try:
-        write()
-    except OSError as error:
-        print(error.errno)
-"""
-    process = subprocess.run([sys.executable, "-c", write, str(tmp_path)], capture_output=True, text=True, check=True)
-    assert process.stdout.split() == [str(errno.EFBIG)] * 2
+    module = nn.Linear(100, 100)
+    optimiser = torch.optim.SGD(module.parameters(), lr=0.1)
+    checkpoint = Checkpoint(tmp_path / "c.pt", "key", {"module": module, "optimiser": optimiser})
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    errors = []
+    for write in (lambda: write_state(module.state_dict(), tmp_path / "w.safetensors"), lambda: checkpoint.save([])):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
+        try:
+            write()
+        except OSError as error:
+            errors.append(error.errno)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert errors == [errno.EFBIG] * 2
     assert list(tmp_path.iterdir()) == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from conceptrast.models.published import weights_fingerprint
-from conceptrast.plan.provenance import closure, code_hash, keywords, module_fingerprint, registry
+from conceptrast.plan.provenance import closure, code_hash, import_statements, keywords, module_fingerprint, registry
 
 FILES = {
     "__init__.py": '_PUBLIC = {"method": "conceptrast.methods.one"}\n',
@@ -87,6 +88,14 @@ def test_the_module_of_a_factory_is_known_by_its_content(tmp_path: Path, factory
     assert module_fingerprint(factory, tmp_path) == hashlib.md5(b"weights", usedforsecurity=False).hexdigest()
 
 
+def test_every_import_of_the_package_itself_is_seen() -> None:
+    package = Path(__file__).resolve().parents[3] / "src" / "conceptrast"
+    for path in package.rglob("*.py"):
+        text = path.read_text("utf-8")
+        parsed = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Import | ast.ImportFrom)]
+        assert sorted(map(ast.dump, import_statements(text))) == sorted(map(ast.dump, parsed)), path
+
+
 def test_planning_imports_neither_torch_nor_mlflow() -> None:
     program = (
         "import sys, yaml, conceptrast; from pathlib import Path; from conceptrast.plan.plan import Plan;"
@@ -107,6 +116,9 @@ def test_planning_imports_neither_torch_nor_mlflow() -> None:
         "try:\n    x = 1\nfinally:\n    from conceptrast import helper\n",
         "match 1:\n    case 1:\n        from conceptrast import helper\n",
         "if True:\n    pass\nelse:\n    from conceptrast import helper\n",
+        "from conceptrast import (  # comment\n    base,\n    helper,\n)\n",
+        "from conceptrast \\\n    import helper\n",
+        '"""\nfrom here on (a sentence.\n"""\nimport conceptrast.base, conceptrast.helper as h; x = 1\n',
     ],
 )
 def test_closure_follows_imports_in_every_kind_of_block(source: Path, statement: str) -> None:
