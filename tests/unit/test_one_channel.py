@@ -304,7 +304,7 @@ def test_a_view_in_grey_is_shown_in_three_equal_channels():
 def test_a_decoder_of_grey_pictures_comes_back_from_its_file_and_moves_them(models, images, tmp_path, predictions):
     grey = models[0]
     decoder = cc.Study(grey, images, layer="relu2").decoder(
-        cc.DecoderOptions(epochs=8, batch_size=20, precision="float32")
+        cc.DecoderOptions(epochs=2, batch_size=20, precision="float32")
     )
     write_decoder(decoder, tmp_path / "decoder.safetensors")
     again = read_decoder(tmp_path / "decoder.safetensors")

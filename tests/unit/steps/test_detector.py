@@ -83,7 +83,7 @@ def moved(
         "reader": None,
         "judge": None,
         "judge_name": "",
-        "counterfactual": {"images": 2, "probability": 0.5, "limit": 1.0, "cells": 2, "frames": 3},
+        "counterfactual": {"images": 1, "probability": 0.5, "limit": 1.0, "cells": 2, "frames": 2},
     }
     made = {name: folder / name for name in ("decoder.safetensors", "decoder.csv", "reconstruction.csv")}
     call(predict.main, settings, **opened, predictions=folder / "predictions.parquet")

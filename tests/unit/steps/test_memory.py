@@ -18,6 +18,7 @@ def limit(room):
 STEP = """
 import json, sys
 from pathlib import Path
+from conceptrast.base.files import read_table, write_table
 from conceptrast.steps import index, predict
 from conceptrast.steps.runner import call, run
 folder = Path(sys.argv[1])
@@ -27,7 +28,9 @@ call(index.main, {"dataset": dataset, "seed": 0, "max_rejected": 0}, **files, re
     truth=folder / "truth.parquet")
 settings = {"model": {"architecture": "resnet10", "train": None}, "dataset": dataset, "seed": 0,
     "precision": "float32", "batch_size": 300}
-call(predict.main, settings | {"batch_size": 4}, **files, predictions=folder / "first.parquet")  # imports and caches
+few = {**files, "index": folder / "few.parquet"}
+write_table(read_table(files["index"]).head(4), few["index"])
+call(predict.main, settings | {"batch_size": 4}, **few, predictions=folder / "first.parquet")  # imports and caches
 limit(2**27)
 run(predict.main, ["--settings", json.dumps(settings), "--index", str(files["index"]), "--class-names",
     str(files["class_names"]), "--predictions", str(folder / "predictions.parquet")])
