@@ -76,7 +76,7 @@ def write_atlas(description: Description, sources: Sources, folder: Path) -> Run
         answers=answered,
         contrasts=[(study, of_study) for study, of_study in contrasts if of_study],
         pages=pages,
-        missing=files.missing,
+        missing=list(dict.fromkeys([*files.missing, *site.missing])),
         settings=("", ""),
     )
     site.finish()

@@ -52,12 +52,14 @@ class Site:
 
     Attributes:
         search: what the search finds: for each group its label, the folder of its pages, and names with files.
+        missing: pictures and figures that pages ask for and the run has not.
     """
 
     folder: Path
     run: Path
     shared: Mapping[str, Any]
     search: list[dict[str, Any]] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
 
     def write(self, path: str, template: str, **values: Any) -> None:
         """Fill a template and write the page.
@@ -76,6 +78,7 @@ class Site:
         """Take a picture of the run along; its path in the atlas, empty if it is missing."""
         file = self.run / source
         if not file.is_file():
+            self.missing.append(source)
             return ""
         target = f"pictures/{source.removeprefix('pages/')}"
         place = self.folder / target
@@ -96,6 +99,7 @@ class Site:
                     small = small.resize(size, Image.Resampling.HAMMING)
                 save_webp(small, self.folder / target, effort=2)
         except (OSError, UnidentifiedImageError):
+            self.missing.append(source)
             return None
         return Figure(src=target, full=f"../{source}", width=size[0], height=size[1])
 

@@ -191,7 +191,7 @@ class StudyPages:
                     "title": SELECTIONS.get(name, name),
                     "strip": self._picture(f"classes/{stem}-{name}.webp"),
                     "sources": self._picture(f"classes/{stem}-{name}-sources.webp"),
-                    "combined": self._picture(f"classes/{stem}-{name}-combined.webp"),
+                    "combined": self._picture(f"classes/{stem}-{name}-combined.webp") if selection["verdict"] else "",
                     "starts": _starts(selection["patches"]),
                     "total": sum(selection["patches"]),
                     "facts": selection,
@@ -209,7 +209,7 @@ class StudyPages:
             card=card,
             selections=selections,
             longest=max(longest, 1e-12),
-            places=self._picture(f"classes/{stem}-places.webp"),
+            places=self._picture(f"classes/{stem}-places.webp") if card["places"] else "",
             fidelity=self._fidelity.get(line.target, []),
             contrasts=[
                 contrast
@@ -262,8 +262,8 @@ class StudyPages:
                         "side": name,
                         "other": other,
                         "stem": classes.get(contrast["first" if name == "for" else "second"]["class"]),
-                        "strip": self._picture(f"{strip}.webp"),
-                        "places_strip": self._picture(f"{strip}-places.webp"),
+                        "strip": self._picture(f"{strip}.webp") if sum(side["patches"]) else "",
+                        "places_strip": self._picture(f"{strip}-places.webp") if side["places"] else "",
                         "starts": _starts(side["patches"]),
                         "total": sum(side["patches"]),
                         "curves": side_curves(side, name, other),

@@ -184,10 +184,20 @@ def test_a_run_that_is_not_finished_says_what_is_missing(tmp_path) -> None:
     shutil.rmtree(tmp_path / "pages" / "digits" / "contrasts")
     folder = atlas(tmp_path)
     text = page(folder / "index.html").text
-    assert "This run is not finished" in text
+    assert "This run is not finished, or files were removed" in text
     assert "tables/shift.csv" in text
     assert "no claim was checked" in text
     assert "one" in page(folder / "study" / "digits.html").text
+
+
+def test_a_picture_that_was_removed_leaves_a_gap_and_is_named(tmp_path) -> None:
+    make_run(tmp_path)
+    (tmp_path / "pages/digits/classes/0-class-exclude_target.webp").unlink()
+    folder = atlas(tmp_path)
+    elements = page(folder / "class/digits/0-class.html").elements
+    assert [attributes for _, attributes in elements if "gone" in str(attributes.get("class"))]
+    assert not [attributes for tag, attributes in elements if tag == "img" and attributes["src"].endswith("/")]
+    assert "pages/digits/classes/0-class-exclude_target.webp" in page(folder / "index.html").text
 
 
 def test_a_run_without_studies_has_a_first_page(tmp_path) -> None:

@@ -28,7 +28,7 @@ def test_a_run_that_is_not_finished_gets_an_atlas_that_says_so(clone: Path, caps
     command.main(["config/tiny.yaml"])
     index = folder / "atlas" / "index.html"
     assert capsys.readouterr().out == f"{index}\n"
-    assert "This run is not finished" in index.read_text()
+    assert "This run is not finished, or files were removed" in index.read_text()
 
 
 def test_an_atlas_that_is_there_is_opened_as_it_is(clone: Path) -> None:
