@@ -40,7 +40,7 @@ from conceptrast.base.processor import processor_flags
 from conceptrast.base.torchvision_ops import torchvision
 from conceptrast.concepts.attributed_images import by_class
 from conceptrast.concepts.class_factorization import factorize_classes
-from conceptrast.concepts.class_prototypes import class_prototypes
+from conceptrast.concepts.class_prototypes import class_prototypes, sought
 from conceptrast.concepts.component_prediction import component_prediction, plan_assemblies
 from conceptrast.concepts.recipes import RECIPES
 from conceptrast.contrast.features import FeatureBank, features_of_classes
@@ -228,7 +228,11 @@ def ours(mini: Miniature, precision: str) -> Results:
     with clock.stage("prototypes"):
         batches = activations_of(model, split, pictures.of(mini.ids), precision)
         prototypes = class_prototypes(
-            batches, predicted=targets, components=components, recipes=[RECIPE], view=model.preprocess.size
+            batches,
+            predicted=targets,
+            classes=components["classes"],
+            vectors={RECIPE: sought(RECIPE, components, whitening=None)},
+            view=model.preprocess.size,
         )
 
     with clock.stage("prediction test"):

@@ -59,15 +59,15 @@ def ranked_by_crops(
     """
     candidates = prototypes["rank"] < recipe.candidates
     rows = prototypes[candidates].copy()
-    rows["set"] = numbers[candidates.to_numpy()]
+    rows["number"] = numbers[candidates.to_numpy()]
     means = crop_means(rows, recipe, pictures=pictures, split=split, precision=precision)
-    rows["similarity"] = vectors.cosines(means, rows["set"].to_numpy(), rows["component"].to_numpy())
-    keys = ["set", "component", "selection"]
+    rows["similarity"] = vectors.cosines(means, rows["number"].to_numpy(), rows["component"].to_numpy())
+    keys = ["number", "component", "selection"]
     places = pd.Series(np.arange(len(rows)), index=rows.index)
     rows = rows.assign(first=places.groupby([rows[key] for key in keys]).transform("min"))
     rows = rows.sort_values(["first", "similarity", "rank"], ascending=[True, False, True], kind="stable")
     rows["rank"] = rows.groupby(keys).cumcount()
-    return rows.drop(columns=["set", "first"])
+    return rows.drop(columns=["number", "first"])
 
 
 def class_patches_alone(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -79,6 +81,17 @@ def test_parts_have_the_shapes_that_the_recipe_says(explanation, predictions, ta
         assert [patch.shape for row in rows for patch in row] == [(48, 48, 3)] * (3 * 8)
     assert 0 <= explanation.reconstruction_error < 1
     assert explanation.completeness_gap == pytest.approx(0, abs=1e-4)
+
+
+def test_patches_compared_alone_are_explained_and_resampled_too(model, images, target) -> None:
+    recipe = replace(RECIPE, name="alone", weighting="auto", similarity="whitened", candidates=8)
+    explanation = cc.Study(model, images, layer="3", samples=2).explain(target, recipe=recipe, draws=0)
+    assert set(explanation.prediction["selection"]) == {"all", "exclude_target"}
+    assert (explanation.prediction["resamples"] > 0).all()
+    for _, patches in explanation.prototypes.groupby(["component", "selection"]):
+        assert patches["rank"].tolist() == list(range(len(patches)))
+        assert patches["similarity"].is_monotonic_decreasing
+        assert len(patches) <= 8
 
 
 def test_excluded_images_give_no_patch(explanation, predictions, target) -> None:
