@@ -162,6 +162,8 @@ class StudyPages:
         """Write the list of all classes, on several pages if there are many."""
         parts = [lines[start : start + ROWS_PER_PAGE] for start in range(0, len(lines), ROWS_PER_PAGE)] or [[]]
         paths = [f"study/{self.study}{f'-{number + 1}' if number else ''}.html" for number in range(len(parts))]
+        if len(parts) > 1:
+            self.site.write(f"study/{self.study}.rows.js", "rows.js", study=self.study, lines=lines)
         for part, path in zip(parts, paths, strict=True):
             self.site.write(
                 path,

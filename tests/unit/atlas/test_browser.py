@@ -11,6 +11,11 @@ from typing import Any
 import pytest
 
 from conceptrast.atlas.atlas import Sources, write_atlas
+from conceptrast.atlas.claims import CheckedClaims
+from conceptrast.atlas.provenance import provenance_of
+from conceptrast.atlas.run_files import RunFiles
+from conceptrast.atlas.site import Site
+from conceptrast.atlas.study_pages import ClassLine, StudyPages
 from tests.unit.atlas.made_run import CLAIM, HEAD, description, make_run
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e '.[dev]'")
@@ -157,3 +162,33 @@ def test_without_a_script_everything_is_there_but_search_and_sorting(browser: An
     assert not opened.locator("#search").is_visible()
     assert not opened.locator("#filters").is_visible()
     context.close()
+
+
+def test_classes_of_several_pages_are_sorted_together(page: Any, tmp_path: Path) -> None:
+    """The surest of 450 classes is on the second page, and the first after sorting."""
+    make_run(tmp_path)
+    shared = {"run": "default", "claims": CheckedClaims("default"), "description": description(), "tables": []}
+    shared |= {"provenance": provenance_of(description(), tmp_path)}
+    site = Site(tmp_path / "atlas", tmp_path, shared)
+    lines = [
+        ClassLine(
+            card={},
+            target=target,
+            name=f"<b>{target}</b>",
+            verdicts={"all": {"status": "ok", "match": True, "probability": target / 450}},
+            importance=None,
+            stability=None,
+            n_images=None,
+        )
+        for target in range(450)
+    ]
+    StudyPages(RunFiles(tmp_path, description()), site, CheckedClaims("default"), "digits").write_study(lines, [])
+    site.finish()
+    page.goto((tmp_path / "atlas/study/digits.html").as_uri())
+    head = page.get_by_role("button", name="p(class)")
+    head.click()
+    head.click()
+    names = names_in_order(page)
+    assert len(names) == 450
+    assert names[0] == "<b>449</b>"
+    assert page.locator("#class-table b").count() == 0

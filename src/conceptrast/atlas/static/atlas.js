@@ -37,6 +37,12 @@
     if (event.key === "Escape") { query.value = ""; search(); }
   });
 
+  // Classes of a study that has several pages: all of them are here, so that they can be sorted and filtered together.
+  if (window.ROWS) {
+    document.querySelector("#class-table tbody").innerHTML = window.ROWS.join("");
+    document.getElementById("further").hidden = true;
+  }
+
   // Classes: a click on a head sorts; empty cells come last.
   for (const table of document.querySelectorAll(".sortable")) {
     const body = table.tBodies[0];
