@@ -81,6 +81,18 @@ def whole_numbers():
     return Wrapped(lambda logits: logits.argmax(1))
 
 
+def ten_thousand():
+    """The same, with 10,000 outputs."""
+    network = colours()
+    torch.manual_seed(0)
+    wide = nn.Linear(12, 10000)
+    wide.weight.data[:3] = network[4].weight.data
+    wide.weight.data[3:] *= 0.01
+    wide.bias.data.zero_()
+    network[4] = wide
+    return network
+
+
 class Untraceable(nn.Module):
     def __init__(self):
         super().__init__()
@@ -166,3 +178,4 @@ def make_material(folder: Path) -> None:
                 picture(colour, 10 * colour + number).save(file)
     (folder / "networks.py").write_text(FACTORIES)
     (folder / "names.json").write_text(json.dumps(NAMES))
+    (folder / "many.json").write_text(json.dumps([*NAMES, *(f"class {number}" for number in range(3, 10000))]))

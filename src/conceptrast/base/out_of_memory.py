@@ -75,7 +75,9 @@ def bytes_wanted(error: BaseException) -> int | None:
 
 
 def free_memory() -> int | None:
-    """Bytes that this process can still get: what the system has left, or the process's own limit; ``None`` if unknown.
+    """Bytes that this process can still get: what the system has left, or its own limit or that of its container.
+
+    ``None`` if it is not known.
 
     Example:
         >>> free_memory() > 0
@@ -89,7 +91,52 @@ def free_memory() -> int | None:
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     process = [] if limit == resource.RLIM_INFINITY else [limit - pages * resource.getpagesize()]
     system = [] if left is None else [1024 * int(left[1])]
-    return max(0, min(system + process)) if system or process else None
+    container = left_in_container()
+    known = [*system, *process, *([] if container is None else [container])]
+    return max(0, min(known)) if known else None
+
+
+def left_in_container(
+    cgroups: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/proc/self/cgroup")
+) -> int | None:
+    """Bytes below the limit of this process's control group, by which containers and clusters bound memory.
+
+    Args:
+        cgroups: where the groups are mounted, in version 2 or 1.
+        membership: lists the groups of this process, ``number:controller:path`` in each line.
+
+    Returns:
+        The bytes; ``None`` if there is no limit.
+
+    Source: the kernel's documentation, *Control Group v2* (``memory.max``, ``memory.current``).
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for name, text in (("memory.max", "2048"), ("memory.current", "48"), ("groups", "0::/")):
+        ...     _ = (folder / name).write_text(text)
+        >>> left_in_container(folder, folder / "groups")
+        2000
+    """
+    try:
+        groups = [line.split(":", 2) for line in membership.read_text().splitlines()]
+    except OSError:
+        return None
+    for _, controllers, path in groups:
+        if controllers not in ("", "memory"):
+            continue
+        # In a container, the path is that of the machine, and the group is mounted at the root.
+        mounted = cgroups if not controllers else cgroups / "memory"
+        names = (
+            ("memory.max", "memory.current") if not controllers else ("memory.limit_in_bytes", "memory.usage_in_bytes")
+        )
+        for folder in (mounted / path.lstrip("/"), mounted):
+            try:
+                limit, used = (int((folder / name).read_text()) for name in names)
+            except (OSError, ValueError):  # no such file, or the limit is `max`
+                continue
+            return limit - used
+    return None
 
 
 def advice(wanted: int, free: int | None, batch_sizes: Mapping[str, int]) -> str:

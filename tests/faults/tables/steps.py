@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..campaign import run_and_exit
-from ..case import Action, Case
+from ..case import Action, Case, conceptrast
 from ..small_run import COMMANDS, RULES, RUN, environment
 
 LITTLE = 20
@@ -92,10 +92,144 @@ def killed(rule: str) -> Action:
     return act
 
 
+def killed_in_every_epoch() -> None:
+    """Train, and kill the training whenever it has saved an epoch; it goes on from there."""
+    words = words_of("train")
+    checkpoint = Path(RESULTS, words[words.index("--weights") + 1] + ".checkpoint.pt")
+    kills = 0
+    while True:
+        before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+        step = subprocess.Popen(["python", "-m", "conceptrast.steps.start", *words], cwd=RESULTS, env=environment())
+        while step.poll() is None:
+            if checkpoint.exists() and checkpoint.stat().st_mtime_ns != before:
+                step.kill()
+                kills += 1
+                break
+            time.sleep(0.01)
+        if step.wait() == 0:
+            print(f"{kills} kills")
+            return
+
+
+def with_little_memory(words: str, megabytes: int) -> Action:
+    """A command while its process may have only so much more memory."""
+
+    def act() -> None:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        limit = pages * resource.getpagesize() + megabytes * 2**20
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+        conceptrast(words)()
+
+    return act
+
+
+def watched(action: Action) -> Action:
+    """Do something and count the connections to other machines that it tries."""
+
+    def act() -> None:
+        tried: list[object] = []
+
+        def hook(event: str, arguments: tuple[object, ...]) -> None:
+            if event in ("socket.connect", "socket.getaddrinfo", "socket.sendto") and not str(arguments[-1]).startswith(
+                "/"
+            ):
+                tried.append((event, arguments[1:]))
+
+        sys.addaudithook(hook)
+        try:
+            action()
+        finally:
+            print(f"{len(tried)} connections tried {tried[:3]}")
+
+    return act
+
+
 #: The step that has no input of another rule.
 FIRST = "index"
 
+#: What a kill must not change; logs and times of trainings may.
+NUMBERS = [f"{RESULTS}/{name}" for name in ("tables", "studies", "models/lenet.safetensors", "metrics.json")]
+
+MODEL = "--input-size 16 --class-names names.json"
+WIDE = "--factory networks:ten_thousand --input-size 16 --class-names many.json"
+
+OTHERS = [
+    Case(
+        name="a training killed in every epoch",
+        action=killed_in_every_epoch,
+        clone=True,
+        quick=False,
+        seconds=180,
+        exit=0,
+        says=["kills"],
+        never=["0 kills"],
+        unchanged=[RESULTS + "/models/lenet.safetensors"],
+    ),
+    *(
+        Case(
+            name=f"no connection is tried: {rule}",
+            action=watched(lambda rule=rule: carried_out(rule)),
+            clone=True,
+            quick=False,
+            seconds=120,
+            exit=0,
+            says=["0 connections tried"],
+        )
+        for rule in ("index", "train", "track")
+    ),
+    Case(
+        name="no connection is tried: explain",
+        quick=False,
+        seconds=60,
+        exit=0,
+        says=["0 connections tried"],
+        action=watched(
+            conceptrast(f"explain --factory networks:colours {MODEL} --images pictures --class red --out out")
+        ),
+    ),
+    Case(
+        name="10,000 classes: a map",
+        quick=False,
+        seconds=60,
+        exit=0,
+        made=["out/saliency.png"],
+        action=conceptrast(f"saliency {WIDE} --image pictures/red-0.png --out out"),
+    ),
+    Case(
+        name="10,000 classes: a class",
+        quick=False,
+        seconds=120,
+        exit=0,
+        made=["out/explanation.png"],
+        action=conceptrast(f"explain {WIDE} --images pictures --class red --out out"),
+    ),
+    Case(
+        name="10,000 classes: an unknown one",
+        quick=False,
+        seconds=30,
+        says=["unknown class 'clas 77'", "class 77"],
+        lines=2,
+        action=conceptrast(f"explain {WIDE} --images pictures --class 'clas 77' --out out"),
+    ),
+    *(
+        Case(
+            name=f"memory for {megabytes} MiB more",
+            quick=False,
+            seconds=60,
+            says=["GiB are free", "--input-size"],
+            lines=6,
+            action=with_little_memory(
+                f"saliency --factory networks:colours --input-size {side} --class-names names.json "
+                "--image pictures/red-0.png --out out",
+                megabytes,
+            ),
+        )
+        for megabytes, side in ((300, 6000), (900, 10000))
+    ),
+]
+
 CASES = [
+    *OTHERS,
     *(
         Case(
             name=f"disk full: {rule}",
@@ -132,7 +266,7 @@ CASES = [
             quick=False,
             seconds=120,
             exit=0,
-            unchanged=[RESULTS + "/tables", RESULTS + "/studies", RESULTS + "/models", RESULTS + "/metrics.json"],
+            unchanged=NUMBERS,
         )
         for rule in RULES
     ),

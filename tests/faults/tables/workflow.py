@@ -289,7 +289,51 @@ def made_again() -> None:
     sys.exit(started(f"conceptrast verify {RUN}").wait())
 
 
+def shared(what: str) -> Action:
+    """Record the run and share it with another clone, by a push or a pull that is killed at first."""
+
+    def act() -> None:
+        must("git add -A")
+        must("git -c user.name=t -c user.email=t@localhost commit -q -m run")
+        must("python -m conceptrast.plan.record config/config.yaml")
+        interrupted("dvc push", kill=what == "push")
+        must("git add -A")
+        must("git -c user.name=t -c user.email=t@localhost commit -q -m results")
+        must("git clone -q . ../second")
+        os.rename("clone", "first")
+        os.rename("second", "clone")
+        interrupted("dvc pull small", kill=what == "pull")
+        must(f"conceptrast verify {RUN}")
+        sys.exit(started(f"{SNAKEMAKE} -n").wait())
+
+    return act
+
+
+def interrupted(line: str, kill: bool) -> None:
+    """Kill a command earlier and later, then let it end."""
+    for wait in (1.5, 3.0, 4.5) if kill else ():
+        process = started(line)
+        time.sleep(wait)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    must(line)
+
+
 CASES = [
+    whole(
+        "dvc push killed three times",
+        shared("push"),
+        seconds=400,
+        says=["Nothing to be done"],
+        never=["has changed since"],
+    ),
+    whole(
+        "dvc pull killed three times",
+        shared("pull"),
+        seconds=400,
+        says=["Nothing to be done"],
+        never=["has changed since"],
+    ),
     *STORES,
     whole("a finished run", command(SNAKEMAKE), says=["Nothing to be done"], unchanged=TABLES),
     # Cause 10, where MLflow itself is asked.
@@ -355,19 +399,19 @@ CASES = [
         stopped(signal.SIGKILL),
         cause=7,
         says=["its lock is removed"],
-        unchanged=[*TABLES, RESULTS + "/models"],
+        unchanged=[*TABLES, RESULTS + "/models/lenet.safetensors"],
     ),
     whole(
         "snakemake ended while a step runs",
         stopped(signal.SIGTERM),
         cause=7,
-        unchanged=[*TABLES, RESULTS + "/models"],
+        unchanged=[*TABLES, RESULTS + "/models/lenet.safetensors"],
     ),
     whole(
         "snakemake interrupted while a step runs",
         stopped(signal.SIGINT),
         cause=7,
-        unchanged=[*TABLES, RESULTS + "/models"],
+        unchanged=[*TABLES, RESULTS + "/models/lenet.safetensors"],
     ),
     # Cause 8.
     whole(
@@ -384,7 +428,6 @@ CASES = [
         command(SNAKEMAKE),
         cause=8,
         exit=1,
-        unchanged=TABLES,
         prepare=flipped("studies/digits/component_prediction.csv"),
         says=["has changed since rule component_prediction wrote it"],
     ),
