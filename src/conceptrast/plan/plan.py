@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from conceptrast.base.errors import ConceptrastError, ConfigError, unknown_name
 from conceptrast.base.memory import turn_off_caches
-from conceptrast.models.published import file_fingerprint, weights_fingerprint
+from conceptrast.models.published import file_fingerprint, is_file_name, weights_fingerprint
 from conceptrast.plan.analyses import analyses
 from conceptrast.plan.analysis import Analysis, ReportEntry, Step, Table
 from conceptrast.plan.configuration import checked, inner_dataset, sections_with_entries, seen_from
@@ -59,6 +59,10 @@ class Plan:
     def config(self) -> Config:
         """The configuration with paths as the steps need them, which work inside :attr:`folder`."""
         seen = seen_from(self.resolved, self.folder, self.source)
+        for name, dataset in seen["datasets"].items():
+            names = model_names_for(self.resolved, name)
+            if names is not None:
+                dataset["class_names"] = names
         for entry in seen["models"].values():
             entry.setdefault("seed", seen["seed"])
         return seen
@@ -397,6 +401,33 @@ def _modules(implementations: Iterable[str]) -> set[str]:
 def _recorded(paths: Iterable[Path]) -> str:
     """The content of the first of these files that exists."""
     return next((path.read_text() for path in paths if path.is_file()), "missing")
+
+
+def model_names_for(config: Config, dataset: str) -> list[str] | str | None:
+    """Class names that a dataset takes from the models of its studies, where its ``class_file`` names classes by name.
+
+    Args:
+        config: a checked configuration.
+        dataset: name of a dataset.
+
+    Returns:
+        The names, or ``imagenet``; ``None`` if the dataset has names, needs none, or its models have none or several.
+    """
+    entry = config["datasets"][dataset]
+    if "class_file" not in entry or "class_names" in entry:
+        return None
+    models = {study["model"] for study in config.get("studies", {}).values() if study.get("dataset") == dataset}
+    names = [_names_of(config["models"][model]) for model in models if model in config["models"]]
+    return names[0] if len(names) == 1 else None
+
+
+def _names_of(model: Config) -> list[str] | str | None:
+    """The class names that a model is known to have before it is opened."""
+    if isinstance(model.get("class_names"), list):
+        return list(model["class_names"])
+    weights = model.get("weights")
+    published = weights is not None and not is_file_name(weights) and "train" not in model
+    return "imagenet" if published and "class_names" not in model else None
 
 
 def prepare_environment(repository: Path) -> None:
