@@ -622,6 +622,7 @@ TRAINED = {
     ("imagenette", "lite0-head"): "EfficientNet-Lite0, last layer",
     ("imagenette", "lite0-block11"): "EfficientNet-Lite0, block 11",
 }
+SLED_DOGS = {("husky", "lite0-head"): "its last layer, pictures of sled dogs"}
 UNTRAINED = {
     ("default", "pairs-layer3-random"): "the small ResNet untrained, layer 3",
     ("default", "pairs-layer4-random"): "the small ResNet untrained, layer 4",
@@ -662,7 +663,7 @@ def readme_concepts() -> str:
 def readme_contrast() -> str:
     """Hyperplanes from zero: pairs that are swapped, and images whose contrast lies on the own digit, beside chance."""
     rows = []
-    for (run, study), title in TRAINED.items():
+    for (run, study), title in {**TRAINED, **SLED_DOGS}.items():
         shift = table(run, "shift").set_index(["study", "hyperplane", "baseline"])
         row = {
             "network and layer": title,
@@ -746,6 +747,9 @@ def _spread(row: Mapping[str, float], name: str) -> str:
 
 
 def _rate(row: Mapping[str, float], name: str) -> str:
+    """Mean and standard deviation over draws; where all draws hold the same pairs, one number and their count."""
+    if pd.isna(row[f"{name}_sd"]):
+        return f"{100 * row[f'{name}_mean']:.0f} % of {row['n_different']:.0f}"
     return f"{100 * row[f'{name}_mean']:.0f} ± {100 * row[f'{name}_sd']:.0f} %"
 
 
