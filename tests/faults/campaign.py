@@ -6,6 +6,7 @@ The packages are imported once, before the first fork. So a case costs what it d
 from __future__ import annotations
 
 import contextlib
+import gc
 import hashlib
 import importlib
 import os
@@ -35,6 +36,9 @@ def import_once() -> None:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     for package in PACKAGES:
         importlib.import_module(package)
+    # The collector would write into every object of a forked process, and so copy all its memory.
+    gc.collect()
+    gc.freeze()
 
 
 def tried(

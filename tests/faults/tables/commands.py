@@ -50,6 +50,7 @@ def wrong(name: str, command: str, words: str, *says: str, exit: int = 1, cause:
         cause=cause,
         lines=2,
         unchanged=UNTOUCHED,
+        quick=bool(options.pop("quick", cause != 0)),
         **options,
     )
 
@@ -246,7 +247,7 @@ OPTIONS = [
             option,
             exit=2 if fails else 1,
             cause=3,
-            quick=name == "-1",
+            quick=name == "-1" and command == "explain",
         )
         for command, options in NUMBERS.items()
         for option in options

@@ -59,7 +59,7 @@ def refused(
         lines=lines,
         cause=cause,
         seconds=10,
-        quick=quick,
+        quick=quick and cause != 0,
     )
 
 
@@ -82,7 +82,7 @@ def every_number() -> Iterator[Case]:
                 place.split("/")[-1],
                 cause=3,
                 lines=4,
-                quick=title == "nan" and place.count("/") < 2,
+                quick=title == "nan" and "/" not in place,
             )
 
 

@@ -50,6 +50,7 @@ def refused(name: str, question: Callable[[Any], object], *says: str, cause: int
         lines=lines,
         cause=cause,
         seconds=15,
+        quick=cause == 6,
     )
 
 
