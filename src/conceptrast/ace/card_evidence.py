@@ -12,6 +12,7 @@ from conceptrast.ace.cards import EXAMPLES_PER_ROW, AceCard, ConceptRow
 from conceptrast.ace.class_concepts import ClassConcepts
 from conceptrast.ace.options import AceOptions
 from conceptrast.ace.superpixels import superpixels
+from conceptrast.base.progress import counted
 from conceptrast.data.view_pixels import pixels
 from conceptrast.models.pictures import Pictures
 
@@ -60,7 +61,7 @@ def ace_card(pictures: Pictures, class_concepts: ClassConcepts, options: AceOpti
 
     # Words for the header and the foot.
     target = class_concepts.target
-    images = f"{len(class_concepts.images)} images predicted as the class"
+    images = counted(len(class_concepts.images), "images predicted as the class")
     header = [
         f"class {target}",
         f"{len(class_concepts.segments.table)} segments of {images}, {SHAPE_WORDS[concepts.segments_as]}",

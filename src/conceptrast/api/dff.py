@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from conceptrast.api.evidence import Evidence
 from conceptrast.api.result import Result
+from conceptrast.base.progress import counted
 from conceptrast.dff.factorized_pictures import FactorizedPictures, PictureCaptions, factorized_pictures
 from conceptrast.dff.picture_groups import FactorizationOptions
 from conceptrast.figures.dff import dff_sheet, draw_dff
@@ -55,7 +56,7 @@ def factorize(evidence: Evidence, pictures: Pictures, components: Sequence[int],
         pictures,
         pictures.table["image"].to_numpy(np.int64),
         evidence.layer,
-        captions=PictureCaptions(names=names, labels=labels, title=f"{len(names)} pictures"),
+        captions=PictureCaptions(names=names, labels=labels, title=counted(len(names), "pictures")),
         options=FactorizationOptions(
             n_components=components,
             shared=shared,

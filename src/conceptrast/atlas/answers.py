@@ -9,6 +9,7 @@ from typing import Any
 from conceptrast.atlas.claims import CheckedClaims
 from conceptrast.atlas.numbers import Measure, decimal, known, share
 from conceptrast.atlas.run_files import Row, RunFiles
+from conceptrast.base.progress import counted
 
 CHANCE = {
     "random_patches": "random patches",
@@ -183,7 +184,7 @@ def factorizations(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]:
         row = files.row("dff_summary", dff=name)
         if row is not None and row["status"] == "ok":
             yield _measure(
-                label=f"{name}, {row['n_components']} concepts",
+                label=f"{name}, {counted(int(row['n_components']), 'concepts')}",
                 text=f"the probability falls by {decimal(row['blur'])}",
                 row=row,
                 column="blur",

@@ -152,7 +152,9 @@ def reasons_against(root: Path, files: list[Listed], workers: int = 0) -> list[s
     check = partial(_reason_against, root)
     with ProcessPoolExecutor(max(workers, 1)) as pool:
         reasons = pool.map(check, files, chunksize=32) if workers else map(check, files)
-        return list(progress(reasons, f"checking {root}", len(files), "pictures"))
+        # Files that were named one by one have no folder in common.
+        place = "files" if root == Path() else root
+        return list(progress(reasons, f"checking {place}", len(files), "pictures"))
 
 
 def _is_utf_8(path: str) -> bool:

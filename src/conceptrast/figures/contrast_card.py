@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from conceptrast.base.names import short
+from conceptrast.base.progress import counted
 from conceptrast.contrast.cards import IMAGES_PER_SIDE, PATCHES_PER_ROW, ContrastCard, Side
 from conceptrast.contrast.hyperplanes import RANDOM_DIRECTION
 from conceptrast.figures.canvas import FAINT, FIRST, INK, SECOND, Sheet, component_colour
@@ -88,7 +89,8 @@ def _components(sheet: Sheet, side: Side, other: str, colour: str, x: float, y: 
     sheet.rule(y, x, x + COLUMN)
     heading = f"What speaks for {short(side.class_name, 22)} and against {short(other, 22)}"
     sheet.text(heading, x, y + 0.1, size=11, weight="bold", colour=colour)
-    note = f"{side.n_images} images; components by their share of the activation on this side; nearest patches"
+    images = counted(side.n_images, "images")
+    note = f"{images}; components by their share of the activation on this side; nearest patches"
     sheet.text(note, x, y + 0.38, size=8, colour=FAINT)
     for component, (share, patches) in enumerate(zip(side.strength, side.patches, strict=True)):
         top = y + 0.62 + component * (PATCH + GAP)

@@ -10,32 +10,39 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from conceptrast.base.names import short
+from conceptrast.base.progress import counted
 from conceptrast.dff.cards import MOST_PICTURES, GroupView
 from conceptrast.figures.canvas import FAINT, INK, Sheet, component_colour
 from conceptrast.figures.dff_legend import (
-    PER_LINE,
-    SINGLE_ROW,
+    COLUMN,
+    LINE,
     LegendEntry,
-    batch_legend_height,
-    draw_batch_legend,
-    draw_single_legend,
+    LegendGrid,
+    chip_grid,
+    draw_chips,
+    draw_heatmaps,
+    heatmap_grid,
     legend_entry,
-    single_legend_height,
 )
 
-WIDTH = 14.0
+WIDTH = 11.2  # a page of the atlas shows it at full size
 MARGIN = 0.35
 GAP = 0.08
 HEAD = 1.05
-FOOT = 0.62
+ROW_HEAD = 0.28  # of a row, above its pictures
+ROW_FOOT = 0.22  # below them
+SIDE = 2.1  # of the picture that is factorized alone
+MOST_SIDE = 2.8  # of a picture in a batch
+CAPTION_LETTER = 0.07  # width of a letter below a picture in a batch
+BESIDE = MARGIN + SIDE + 0.17  # what stands beside a picture that is factorized alone starts here
 PALE = 0.62  # share of white in the picture under the concepts
 STRENGTH = 0.9  # share of a concept's colour where it is strongest
-LEGEND = MARGIN + 2 * (SINGLE_ROW + GAP) + 0.2  # where the single heatmaps of one picture start
 NOTE = (
-    "Colour: the strongest concept of the pixel, each relative to its own maximum; the fuller, the nearer to it. "
-    "Missed: part of the activations that the concepts do not make up.\n"
-    "Classes: softmax of the suffix on the concept alone at all positions. Blur: change of probability when the "
-    "concept's region is blurred, of the class that falls most; at random: as large a region elsewhere."
+    "Colour: the strongest concept of the pixel, each relative to its own maximum; the fuller, the nearer to it.",
+    "Missed: the part of the activations that the concepts do not make up.",
+    "Classes: softmax of the suffix on the concept alone at all positions.",
+    "Blur: change of probability when the concept's region is blurred, of the class that falls most.",
+    "At random: the same change when as large a region elsewhere is blurred.",
 )
 
 
@@ -64,6 +71,7 @@ class DffSheet:
 def dff_sheet(view: GroupView) -> DffSheet:
     """Put texts and colours of the figure together, for :func:`draw_dff`."""
     alone = view.n_pictures == 1
+    letters = int(_side(len(view.pictures)) / CAPTION_LETTER) - len(" 0.00")
     facts = view.source
     if alone:
         [(name, probability)] = view.predictions
@@ -74,7 +82,7 @@ def dff_sheet(view: GroupView) -> DffSheet:
         title=view.title,
         facts=facts,
         pictures=view.pictures,
-        captions=[f"{short(name, 20)} {probability:.2f}" for name, probability in view.predictions],
+        captions=[f"{short(name, letters)} {probability:.2f}" for name, probability in view.predictions],
         rows=[_row(view, n_components, alone) for n_components in view.heat],
         reason=view.reason,
     )
@@ -82,16 +90,14 @@ def dff_sheet(view: GroupView) -> DffSheet:
 
 def _row(view: GroupView, n_components: int, alone: bool) -> DffRow:
     heat = view.heat[n_components]
-    limit = 20 if alone else 15  # letters of a class that fit into the legend
-    plural = "s" if n_components > 1 else ""
     rows = view.table[view.table["n_components"] == n_components]
     return DffRow(
-        heading=f"{n_components} concept{plural}  ·  {100 * view.errors[n_components]:.0f} % missed",
+        heading=f"{counted(n_components, 'concepts')}  ·  {100 * view.errors[n_components]:.0f} % missed",
         overlays=[strongest_concept(picture, maps) for picture, maps in zip(view.pictures, heat, strict=True)],
         heatmaps=[one_concept(view.pictures[0], heat[0, number], number) for number in range(n_components)]
         if alone
         else [],
-        legend=[legend_entry(concept_rows, limit) for _, concept_rows in rows.groupby("concept")],
+        legend=[legend_entry(concept_rows) for _, concept_rows in rows.groupby("concept")],
     )
 
 
@@ -129,51 +135,74 @@ def _laid_over(picture: np.ndarray, colour: np.ndarray, strength: np.ndarray) ->
 
 
 def draw_dff(card: DffSheet) -> Figure:
-    """One row for every number of concepts: the pictures with the strongest concept of each pixel, and the legend.
+    """One row for every number of concepts: the strongest concept of each pixel, and what every concept speaks for.
+
+    A picture that is factorized alone stands above the rows, with what the words mean beside it, and every concept has
+    a heatmap. Pictures that share their concepts stand above the rows side by side.
 
     Args:
         card: what to draw, as :func:`dff_sheet` gives it.
 
     Returns:
-        A figure of its own, 14 inches wide. Where there are no concepts it says why.
+        A figure of its own, 11.2 inches wide. Where there are no concepts it says why.
     """
     # Sizes, and the sheet.
     alone = len(card.pictures) == 1
-    side = SINGLE_ROW if alone else min(2.3, (WIDTH - 2 * MARGIN + GAP) / len(card.pictures) - GAP)
-    heights = [_height(row, alone, side) for row in card.rows]
-    top = HEAD + (0.1 if alone else side + 0.45)
-    sheet = Sheet(WIDTH, top + (sum(heights) if heights else 0.5) + FOOT)
+    side = _side(len(card.pictures))
+    left = BESIDE if alone else _chips_left(len(card.pictures), side)
+    grids = [_grid(len(row.legend), alone, side, WIDTH - MARGIN - left) for row in card.rows]
+    heights = [ROW_HEAD + _height(grid, side, left > MARGIN) + ROW_FOOT for grid in grids]
+    note = len(NOTE) * LINE + 0.25 if card.rows and not alone else 0.0
+    top = HEAD + side + (0.25 if alone else 0.45)
+    sheet = Sheet(WIDTH, top + (sum(heights) if heights else 0.6) + note)
 
     # The header.
     sheet.text(card.title, MARGIN, 0.2, size=18, weight="bold")
-    sheet.text(card.facts, MARGIN, 0.56, size=9, colour=FAINT)
+    sheet.text(card.facts, MARGIN, 0.56, size=10, colour=FAINT)
     sheet.rule(0.84, MARGIN, WIDTH - MARGIN)
-    if not alone:
-        _pictures(sheet, card.pictures, side, y=HEAD - 0.05, captions=card.captions)
+    _pictures(sheet, card.pictures, side, y=HEAD - 0.05, captions=() if alone else card.captions)
     if card.reason:
-        sheet.text(f"nothing can be shown: {card.reason}", MARGIN, top, size=11, weight="bold")
+        sheet.text(f"nothing can be shown: {card.reason}", MARGIN, top, size=10, weight="bold")
+    if alone and card.rows:
+        sheet.text("\n\n".join(NOTE), BESIDE, HEAD, size=9.5, colour=INK)
 
     # A row for each number of concepts.
     y = top
-    for row, height in zip(card.rows, heights, strict=True):
-        sheet.text(row.heading, MARGIN, y, size=10, weight="bold")
+    for row, grid, height in zip(card.rows, grids, heights, strict=True):
+        sheet.text(row.heading, MARGIN, y, size=11, weight="bold")
         if alone:
-            _one_picture(sheet, card.pictures[0], row, y + 0.25)
+            _one_picture(sheet, card.pictures[0], row=row, grid=grid, y=y + ROW_HEAD)
         else:
-            _batch(sheet, row, side, y + 0.25)
+            _batch(sheet, row, grid=grid, side=side, at=(left, y + ROW_HEAD))
         y += height
 
     # The note at the foot.
-    sheet.rule(y, MARGIN, WIDTH - MARGIN)
-    sheet.text(NOTE if card.rows else "", MARGIN, y + 0.08, size=8, colour=FAINT)
+    if note:
+        sheet.rule(y, MARGIN, WIDTH - MARGIN)
+        sheet.text("\n".join(NOTE), MARGIN, y + 0.1, size=8.5, colour=FAINT)
     return sheet.figure
 
 
-def _height(row: DffRow, alone: bool, side: float) -> float:
-    """Height of a row with its heading."""
-    if alone:
-        return 0.45 + max(side, single_legend_height(len(row.legend)))
-    return 0.45 + (side + 0.12 + batch_legend_height(len(row.legend)))
+def _side(n_pictures: int) -> float:
+    """Side of a picture, in inches."""
+    return SIDE if n_pictures == 1 else min(MOST_SIDE, (WIDTH - 2 * MARGIN + GAP) / n_pictures - GAP)
+
+
+def _chips_left(n_pictures: int, side: float) -> float:
+    """Where the legend of shared concepts starts: beside few pictures, or else at the margin, below them."""
+    left = MARGIN + n_pictures * (side + GAP) + 0.1
+    return left if WIDTH - MARGIN - left >= 2 * COLUMN else MARGIN
+
+
+def _grid(n_concepts: int, alone: bool, side: float, width: float) -> LegendGrid:
+    """How the legend of a row is laid out."""
+    return heatmap_grid(n_concepts, width, side) if alone else chip_grid(n_concepts, width)
+
+
+def _height(grid: LegendGrid, side: float, beside: bool) -> float:
+    """Height of a row without its heading; the legend stands beside the pictures or below them."""
+    legend = grid.lines * grid.height
+    return max(side, legend) if beside else side + 0.12 + legend
 
 
 def _pictures(
@@ -183,18 +212,20 @@ def _pictures(
         x = MARGIN + place * (side + GAP)
         sheet.picture(picture, x=x, y=y, width=side, height=side)
         if captions:
-            sheet.text(captions[place], x, y + side + 0.03, size=7.5, colour=INK)
+            sheet.text(captions[place], x, y + side + 0.04, size=8.5, colour=INK)
 
 
-def _one_picture(sheet: Sheet, picture: np.ndarray, row: DffRow, y: float) -> None:
-    """Picture, strongest concepts, and every concept by itself with its entry of the legend."""
-    _pictures(sheet, [picture, row.overlays[0]], SINGLE_ROW, y)
-    width = (WIDTH - MARGIN - LEGEND) / PER_LINE
-    draw_single_legend(sheet, row.heatmaps, row.legend, left=LEGEND, y=y, width=width)
+def _one_picture(sheet: Sheet, picture: np.ndarray, row: DffRow, grid: LegendGrid, y: float) -> None:
+    """Strongest concepts, and every concept by itself with its entry of the legend."""
+    _pictures(sheet, row.overlays, SIDE, y)
+    # A high row has room for the picture again, beside the concepts that are compared with it.
+    if grid.lines * grid.height >= 2 * SIDE + GAP:
+        _pictures(sheet, [picture], SIDE, y + SIDE + GAP)
+    draw_heatmaps(sheet, row.heatmaps, entries=row.legend, grid=grid, at=(BESIDE, y))
 
 
-def _batch(sheet: Sheet, row: DffRow, side: float, y: float) -> None:
-    """All pictures with the strongest concepts, and the legend under them."""
+def _batch(sheet: Sheet, row: DffRow, grid: LegendGrid, side: float, at: tuple[float, float]) -> None:
+    """All pictures with the strongest concepts, and the legend, which starts ``at`` (x, y) or under them."""
+    left, y = at
     _pictures(sheet, row.overlays, side, y)
-    width = (WIDTH - 2 * MARGIN) / PER_LINE
-    draw_batch_legend(sheet, row.legend, left=MARGIN, y=y + side + 0.1, width=width)
+    draw_chips(sheet, row.legend, grid, at=(left, y if left > MARGIN else y + side + 0.12))

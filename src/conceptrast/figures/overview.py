@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from matplotlib.figure import Figure
 
 from conceptrast.base.names import short
+from conceptrast.base.progress import counted
 from conceptrast.concepts.cards import ClassCard, Verdict
 from conceptrast.figures.canvas import FAINT, MATCH, MISMATCH, Sheet, component_colour
 from conceptrast.figures.class_card import GAP, MARGIN, WIDTH, draw_combined, verdict_text
@@ -75,7 +76,8 @@ class Overview:
 def _entry(sheet: Sheet, card: ClassCard, x: float, y: float, width: float) -> None:
     sheet.rule(y, x, x + width)
     sheet.text(short(card.class_name, 40), x, y + 0.07, size=10, weight="bold")
-    sheet.text(f"class {card.class_index}, {card.n_images} images", x + width, y + 0.08, colour=FAINT, ha="right")
+    facts = f"class {card.class_index}, {counted(card.n_images, 'images')}"
+    sheet.text(facts, x + width, y + 0.08, colour=FAINT, ha="right")
     half = width / 2
     for place, selection in enumerate(card.rows):
         _half(sheet, card, selection=selection, x=x + place * half, y=y + 0.3, width=half - 0.15)

@@ -10,6 +10,7 @@ import numpy as np
 
 from conceptrast.base.files import read_table, write_arrays, write_table
 from conceptrast.base.names import slug
+from conceptrast.base.progress import counted
 from conceptrast.dff.concept_rows import skipped_rows
 from conceptrast.dff.factorized_pictures import PictureCaptions, factorized_pictures
 from conceptrast.dff.known_things import KnownThings
@@ -51,7 +52,7 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     if len(images):
         labels = pictures.table.set_index("image")["label_name"].loc[images].astype(str).tolist()
         names = [f"{image}-{slug(label)}" for image, label in zip(images.tolist(), labels, strict=True)]
-        captions = PictureCaptions(names=names, labels=labels, title=f"{len(images)} {title}")
+        captions = PictureCaptions(names=names, labels=labels, title=counted(len(images), title))
         options = FactorizationOptions(
             n_components=settings["components"],
             shared=settings["shared"],

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from conceptrast.base.files import read_arrays, read_table, write_table
+from conceptrast.base.progress import counted
 from conceptrast.figures.canvas import save_png
 from conceptrast.figures.saliency_tests import draw_saliency_tests
 from conceptrast.saliency.known_concepts import known_concepts
@@ -54,7 +55,7 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     first_maps = [method_maps._replace(maps=method_maps.maps[first]) for method_maps in beside_chance]
     faithfulness = view_faithfulness(pictures, first_subjects, first_maps, settings["percentiles"], seed=seed)
     randomisation = view_randomisation(pictures, layer, first_subjects, list(maps), seed=seed)
-    note = f"{settings['model_name']} at {layer}, {first_subjects['image'].nunique()} pictures"
+    note = f"{settings['model_name']} at {layer}, {counted(first_subjects['image'].nunique(), 'pictures')}"
     title = f"tests of the maps: {settings['name']}"
     save_png(draw_saliency_tests(faithfulness, randomisation, title, note), outputs.figure)
     write_table(randomisation, outputs.randomisation)

@@ -38,9 +38,11 @@ def test_bad_files_are_left_out_and_named(tmp_path, caplog) -> None:
     assert "zero.png" in caplog.text
 
 
-def test_list_of_files_keeps_its_order(tmp_path) -> None:
+def test_list_of_files_keeps_its_order(tmp_path, caplog) -> None:
     files = [saved(tmp_path / name, value) for name, value in (("b.png", 10), ("a.png", 200))]
-    dataset, table = as_dataset(files)
+    with caplog.at_level("INFO", logger="conceptrast"):
+        dataset, table = as_dataset(files)
+    assert "checking files: 2 pictures" in caplog.text
     assert [dataset.picture(row).getpixel((0, 0))[0] for row in table.itertuples()] == [10, 200]
 
 

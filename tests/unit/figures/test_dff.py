@@ -54,7 +54,9 @@ def texts(figure: Figure) -> list[str]:
     return [text.get_text() for text in figure.axes[0].texts if text.get_text()]
 
 
-@pytest.mark.parametrize(("count", "components"), [(1, [2, 5, 10]), (1, [12]), (2, [1, 3]), (8, [2, 5, 10]), (11, [6])])
+@pytest.mark.parametrize(
+    ("count", "components"), [(1, [2, 5, 10]), (1, [12]), (2, [1, 3, 12]), (4, [2, 7]), (8, [2, 5, 10]), (11, [6])]
+)
 def test_no_text_lies_on_another_and_none_leaves_the_sheet(count: int, components: list[int]) -> None:
     figure = drawn(count, components)
     renderer = figure.canvas.get_renderer()
@@ -80,7 +82,8 @@ def test_every_concept_has_a_chip_and_a_heatmap_in_its_colour() -> None:
     chips = [to_hex(patch.get_facecolor()) for patch in figure.axes[0].patches if isinstance(patch, Circle)]
     colours = [colour.lower() for colour in COMPONENT_COLOURS]
     assert chips == [*colours[:2], *colours]
-    assert len(figure.axes[0].images) == 2 * 2 + 2 + 10  # picture and strongest concepts in each row, then single ones
+    # The picture above and in the high row, the strongest concepts of each row, and the single ones.
+    assert len(figure.axes[0].images) == 2 + 2 + 2 + 10
 
 
 def test_the_legend_says_classes_drop_and_chance_of_the_table() -> None:
@@ -92,14 +95,14 @@ def test_the_legend_says_classes_drop_and_chance_of_the_table() -> None:
     labels = texts(draw_dff(dff_sheet(group_view(replace(group, table=table), views, "title", "facts"))))
     legends = [text.split("\n") for text in labels if text.startswith("a quite")]
     for lines, (_, rows) in zip(legends, table.groupby("concept"), strict=True):
-        name = "a quite uncommonly…"
+        name = "a quite uncommonl…"
         assert lines[:2] == [f"{name} {score:.2f}" for score in rows["suffix_score"]]
     first = table.iloc[0]
     assert legends[0][2:] == [
-        f"blur: a quite uncomm… −{first['blur_score']:.2f}",
+        f"blur: a quite unc… −{first['blur_score']:.2f}",
         f"at random −{first['blur_chance']:.2f}",
     ]
-    assert legends[1][2] == "blur: a quite uncomm… +0.40"
+    assert legends[1][2] == "blur: a quite unc… +0.40"
     assert legends[2][2] == "no region to blur"
     [name, probability] = group.predictions[0]
     assert labels[1] == f"facts  ·  the model says {short(name)} {probability:.2f}"
@@ -114,7 +117,7 @@ def test_what_rounds_to_nothing_names_no_class_and_has_no_sign() -> None:
     table = group.table.assign(blur_score=0.2, blur_chance=-0.004)
     figure = draw_dff(dff_sheet(group_view(replace(group, table=table), views, "", "")))
     [legend] = [text for text in texts(figure) if "blur:" in text]
-    assert legend.endswith("uncomm… −0.20\nat random 0.00")
+    assert legend.endswith("unc… −0.20\nat random 0.00")
 
 
 def test_a_long_batch_shows_its_first_pictures_and_says_so() -> None:
@@ -150,6 +153,6 @@ def test_the_strongest_concept_has_the_pixel_with_its_intensity() -> None:
 def test_the_file_keeps_all_colours(tmp_path) -> None:
     save_full_png(drawn(1, [2, 10]), tmp_path / "dff.png")
     with Image.open(tmp_path / "dff.png") as image:
-        assert image.width == 1400
+        assert image.width == 1120
         assert len(image.convert("RGB").getcolors(1 << 24)) > 256
     assert [path.name for path in tmp_path.iterdir()] == ["dff.png"]
