@@ -9,11 +9,14 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 from conceptrast.figures.canvas import FAINT, INK, SECOND, Sheet
-from conceptrast.saliency.cards import PictureMaps
+from conceptrast.saliency.cards import QUESTIONS, PictureMaps
 
 MARGIN = 0.35
 GAP = 0.1
-HEAD = 0.85
+HEAD = 1.25
+NOTE = 0.52  # where the lines below the title start
+BAR = 1.0  # where the colour bar starts
+BAR_HEIGHT = 0.13
 TITLES = 0.45
 LINES = 0.5
 CELL = 1.75
@@ -23,29 +26,30 @@ OVERLAY = 0.7  # strength of a map over its picture, where it is highest
 
 
 def draw_saliency(rows: Sequence[PictureMaps], title: str, note: str) -> Figure:
-    """One row for each picture: the picture; the first map alone, over it and times it; the other maps over it.
+    """A colour bar; then a row for each picture: it; its first map alone, over it and times it; other maps over it.
 
     Args:
         rows: at most :data:`MOST_ROWS` are drawn; all have maps of the same headings. A line of text says so if a map
             is zero or if there are no rows.
         title: heading.
-        note: line below it.
+        note: two lines below it, at most.
     """
     # A figure without rows says that there are none.
     if not rows:
-        sheet = Sheet(8.0, HEAD + 0.2)
+        sheet = Sheet(8.0, NOTE + 0.5)
         sheet.text(title, MARGIN, 0.18, size=15, weight="bold")
-        sheet.text(f"{note}; there is no picture to look at", MARGIN, 0.52, size=9, colour=FAINT)
+        sheet.text(f"{note}; there is no picture to look at", MARGIN, NOTE, size=9, colour=FAINT)
         return sheet.figure
 
-    # Title and headings of the columns.
+    # Title, colour bar and headings of the columns.
     drawn_rows = rows[:MOST_ROWS]
     headings = list(drawn_rows[0].maps)
     columns = ["picture", headings[0], "over the picture", "picture × map", *headings[1:]]
     step = LINES + CELL + GAP
     sheet = Sheet(2 * MARGIN + len(columns) * (CELL + GAP), HEAD + TITLES + step * len(drawn_rows))
     sheet.text(title, MARGIN, 0.18, size=15, weight="bold")
-    sheet.text(note, MARGIN, 0.52, size=9, colour=FAINT)
+    sheet.text(note, MARGIN, NOTE, size=9, colour=FAINT)
+    _colour_bar(sheet)
     for column, name in enumerate(columns):
         sheet.text(name, MARGIN + column * (CELL + GAP), HEAD + TITLES - 0.08, size=9, weight="bold", va="bottom")
 
@@ -56,7 +60,7 @@ def draw_saliency(rows: Sequence[PictureMaps], title: str, note: str) -> Figure:
 
 
 def saliency_note(source: str, rows: Sequence[PictureMaps], boxes_known: bool = False) -> str:
-    """Line below the heading of :func:`draw_saliency`.
+    """Lines below the heading of :func:`draw_saliency`: what is shown, and what the numbers below the pictures are.
 
     Args:
         source: model and layer, in words.
@@ -70,7 +74,30 @@ def saliency_note(source: str, rows: Sequence[PictureMaps], boxes_known: bool = 
     note = f"{source}; each map is relative to its own maximum"
     if boxes_known:
         note += "; outlined: what A has and B has not"
-    return note + (f"; the first {MOST_ROWS} of {len(rows)} pictures" if len(rows) > MOST_ROWS else "")
+    if len(rows) > MOST_ROWS:
+        note += f"; the first {MOST_ROWS} of {len(rows)} pictures"
+    return "\n".join([note, *_numbers(rows)])
+
+
+def _numbers(rows: Sequence[PictureMaps]) -> list[str]:
+    """What the numbers below the pictures are, in a line; no line if there are no pictures."""
+    if not rows:
+        return []
+    headings = [heading.split(",")[0] for heading in rows[0].maps]
+    says = "says: the likeliest class, and its probability"
+    if QUESTIONS["difference"] in headings:
+        return [f"{says}; A, B: the probability of A if A and B were the only classes"]
+    return [f"{says}; A: its probability" if QUESTIONS["class"] in headings else says]
+
+
+def _colour_bar(sheet: Sheet) -> None:
+    """The colours from 0 to the maximum of a map, as wide as a picture."""
+    colours = heatmap(np.linspace(0, 1, 175)[None].repeat(13, axis=0))
+    x = MARGIN + 0.15
+    middle = BAR + BAR_HEIGHT / 2
+    sheet.text("0", MARGIN, middle, size=9, va="center")
+    sheet.picture(colours, x=x, y=BAR, width=CELL, height=BAR_HEIGHT)
+    sheet.text("maximum of the map", x + CELL + 0.07, middle, size=9, va="center")
 
 
 def _row(sheet: Sheet, row: PictureMaps, headings: list[str], y: float) -> None:

@@ -63,7 +63,7 @@ def test_every_method_has_its_rows_and_the_figure_its_cells() -> None:
     assert table["method"].tolist() == ["grad_cam"] * 2 + ["hires_cam"] * 2
     assert not table.isna().to_numpy().any()
     assert np.array_equal(result.maps["grad_cam"], result.maps["hires_cam"])
-    assert len(result.plot().axes[0].images) == 2 * 5
+    assert len(result.plot().axes[0].images) == 2 * 5 + 1
 
 
 def test_without_a_layer_it_is_the_last_one_that_has_positions() -> None:
