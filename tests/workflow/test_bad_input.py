@@ -103,7 +103,7 @@ def test_a_gpu_that_is_not_there_ends_the_run_before_it_starts(plain: Copy) -> N
     [
         (
             "contrast: [[3+7, 0+7]]",
-            "contrast: [[3+7, 3+88]]",
+            "contrast: [[3+7, 0+7], [3+7, 3+88]]",
             "'studies.pairs-layer4.contrast': unknown class '3+88'; nearest: 3+8",
         ),
         ("size: 32", "size: 97", "'insertions.portrait': the crop has 97×97 pixels and the model's view 96×96"),
@@ -179,7 +179,7 @@ def test_a_killed_step_is_finished_by_the_next_run(copy: Copy, finished: Copy) -
     name = "studies/pairs-layer4/prototypes.parquet"
     (copy.results / name).unlink()
     # Killed as if by the system while it writes: no handler runs, half of the file is on the disk.
-    written = "    write_table(prototypes, outputs.prototypes)\n"
+    written = "    write_table(ranked, outputs.prototypes)\n"
     killed = "    import os\n\n    outputs.prototypes.write_bytes(b'half')\n    os.kill(os.getpid(), 9)\n"
     copy.edit("src/conceptrast/steps/prototypes.py", written, killed)
     assert copy.snakemake(name).returncode != 0
