@@ -6,6 +6,8 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 CONFIG ?= config/config.yaml
 RUN = $(shell sed -n 's/^run: *\([^ ]*\).*/\1/p' $(CONFIG))
 SNAKEMAKE := $(BIN)/snakemake
+# `make --quiet reproduce` writes no progress, for logs.
+QUIET = $(if $(findstring s,$(filter-out -%,$(firstword $(MAKEFLAGS)))),--quiet)
 # MLflow opens in its view of language models unless the address asks for the other one.
 UI := http://127.0.0.1:5000/\#/?workflowType=machine_learning
 
@@ -20,6 +22,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 help:
 	@echo "make reproduce   every table and figure of the default run (CONFIG=config/imagenette.yaml: of another)"
+	@echo "                 make --quiet reproduce leaves the progress out"
 	@echo "make test        the test suite        make lint    style, types, layers, workflow"
 	@echo "make atlas       the run's pages in your browser (CONFIG=config/imagenette.yaml: of another)"
 	@echo "make report      report.html           make ui      MLflow on 127.0.0.1:5000"
@@ -28,7 +31,7 @@ help:
 	@echo "make verify      does the run bear out what the documents say, and which numbers differ from the committed ones?"
 
 reproduce: .venv/installed
-	@$(SNAKEMAKE) --quiet rules --configfile $(CONFIG)
+	@$(SNAKEMAKE) --logger conceptrast $(QUIET) --configfile $(CONFIG)
 	@echo "tables: results/$(RUN)/tables/"
 	@echo "atlas:  results/$(RUN)/atlas/index.html (make atlas$(if $(filter-out config/config.yaml,$(CONFIG)), CONFIG=$(CONFIG)) opens it)"
 	@echo "report: make report$(if $(filter-out config/config.yaml,$(CONFIG)), CONFIG=$(CONFIG)) (writes report.html)"
