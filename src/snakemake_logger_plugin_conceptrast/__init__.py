@@ -5,6 +5,7 @@ Snakemake finds this package by its name. With ``--quiet`` only warnings and err
 
 from __future__ import annotations
 
+import os
 import sys
 from logging import WARNING, LogRecord
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from conceptrast.base.run_progress import RunProgress
+from conceptrast.base.run_progress import SHOWN_BY_RUN, RunProgress
 
 NOTHING = "Nothing to be done"
 
@@ -28,7 +29,8 @@ class LogHandler(LogHandlerBase):
     needs_rulegraph = False
 
     def __post_init__(self) -> None:
-        """Begin to count."""
+        """Begin to count. Steps inherit the environment."""
+        os.environ[SHOWN_BY_RUN] = "1"
         stream = sys.stdout if self.common_settings.stdout else sys.stderr
         self.quiet = bool(self.common_settings.quiet)
         self.progress = RunProgress(stream, terminal=stream.isatty() and not self.quiet)

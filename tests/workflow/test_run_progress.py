@@ -16,7 +16,9 @@ rule all:
 rule write:
     output: "{name}.txt"
     log: "{name}.log"
-    shell: "test {wildcards.name} != $BAD || {{ printf 'no such %s' luck > {log}; exit 3; }}; touch {output}"
+    shell:
+        "test $CONCEPTRAST_PROGRESS_OF_RUN = 1; "
+        "test {wildcards.name} != $BAD || {{ printf 'no such %s' luck > {log}; exit 3; }}; touch {output}"
 """
 
 

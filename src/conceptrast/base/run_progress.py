@@ -10,6 +10,9 @@ from typing import TextIO
 from conceptrast.base.progress import duration
 
 BAR = 20  # letters
+SHOWN_BY_RUN = "CONCEPTRAST_PROGRESS_OF_RUN"
+"""Variable of the environment that is set where a run shows its progress; its steps then keep theirs in their logs."""
+
 ERASE = "\r\x1b[K"  # the line on which the cursor stands
 
 

@@ -14,6 +14,7 @@ import errno
 import inspect
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -29,6 +30,7 @@ from conceptrast.base.errors import ConceptrastError
 from conceptrast.base.gpu_watch import watched_gpu
 from conceptrast.base.memory import keep_memory
 from conceptrast.base.out_of_memory import batch_sizes_in, memory_explained
+from conceptrast.base.run_progress import SHOWN_BY_RUN
 from conceptrast.base.usage import measures_processes, seconds_since_start, usage
 
 LOGGER = logging.getLogger("conceptrast")
@@ -154,9 +156,15 @@ def _on_gpu() -> bool:
 
 
 def _start_log(log: Path | None) -> logging.Handler | None:
-    """Start the log, on the screen and in a file if there is one; return what writes to the file."""
+    """Start the log, on the screen and in a file if there is one; return what writes to the file.
+
+    Where the run shows its progress, the screen has only what went wrong.
+    """
     logging.raiseExceptions = False  # a log that does not fit on the disk is no reason for a traceback
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    screen = logging.StreamHandler(sys.stderr)
+    if SHOWN_BY_RUN in os.environ:
+        screen.setLevel(logging.WARNING)
+    handlers: list[logging.Handler] = [screen]
     log_file = None
     if log is not None:
         log.parent.mkdir(parents=True, exist_ok=True)

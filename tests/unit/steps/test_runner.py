@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from conceptrast import steps
 from conceptrast.base.errors import DataError
+from conceptrast.base.run_progress import SHOWN_BY_RUN
 from conceptrast.base.usage import Usage
 from conceptrast.steps.runner import DEVICE, call, parser_of, run
 
@@ -174,6 +175,24 @@ def test_a_log_ends_with_what_the_step_used_and_the_screen_is_left_alone(
     assert usage is not None
     assert 0 < usage.importing <= usage.seconds
     assert usage.gpu_busy is None
+
+
+@pytest.mark.parametrize("by_run", [False, True])
+def test_a_step_keeps_its_progress_off_the_screen_where_the_run_shows_its(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], by_run: bool
+) -> None:
+    def main(settings: dict[str, Any], outputs: Outputs) -> None:
+        logging.getLogger("conceptrast").info("a step of progress")
+        logging.getLogger("conceptrast").warning("a warning")
+
+    if by_run:
+        monkeypatch.setenv(SHOWN_BY_RUN, "1")
+    log = tmp_path / "step.log"
+    run(main, ["--settings", "{}", "--table", "t.csv", "--log", str(log)])
+    screen = capsys.readouterr().err
+    assert "a warning" in screen
+    assert ("a step of progress" in screen) == (not by_run)
+    assert log.read_text().splitlines()[:2] == ["a step of progress", "a warning"]
 
 
 def test_a_log_of_a_step_that_fails_ends_with_its_error(tmp_path: Path) -> None:
