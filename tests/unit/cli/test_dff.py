@@ -40,7 +40,7 @@ def test_dff_writes_figure_table_and_arrays_and_says_where(files, tmp_path, caps
     assert sorted(path.name for path in out.iterdir()) == ["dff.npz", "dff.png", "dff_concepts.csv"]
     with Image.open(out / "dff.png") as image:
         image.load()
-        assert image.width == 1400
+        assert image.width == 1120
     table = pd.read_csv(out / "dff_concepts.csv")
     assert set(table["picture"]) == {"all"}
     assert table.groupby("n_components")["concept"].max().to_dict() == {2: 2, 4: 4}

@@ -73,7 +73,7 @@ def test_pictures_of_labels_have_concepts_and_figures_of_their_own(labels) -> No
     for file in results["figures"]["file"]:
         with Image.open(folder / "dff" / file) as image:
             image.load()
-            assert image.width == 1400
+            assert image.width == 1120
     concepts = results["concepts"]
     assert list(concepts.columns[:2]) == ["dff", "picture"]
     assert concepts.groupby(["picture", "n_components"])["concept"].nunique().to_dict() == {
