@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 import sys
 from logging import WARNING, LogRecord
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from conceptrast.base.run_progress import SHOWN_BY_RUN, RunProgress
+if TYPE_CHECKING:
+    from conceptrast.base.run_progress import RunProgress
 
 NOTHING = "Nothing to be done"
 
@@ -30,10 +31,13 @@ class LogHandler(LogHandlerBase):
 
     def __post_init__(self) -> None:
         """Begin to count. Steps inherit the environment."""
+        # Snakemake imports every plugin that it finds, for runs that use none, too.
+        from conceptrast.base.run_progress import SHOWN_BY_RUN, RunProgress
+
         os.environ[SHOWN_BY_RUN] = "1"
         stream = sys.stdout if self.common_settings.stdout else sys.stderr
         self.quiet = bool(self.common_settings.quiet)
-        self.progress = RunProgress(stream, terminal=stream.isatty() and not self.quiet)
+        self.progress: RunProgress = RunProgress(stream, terminal=stream.isatty() and not self.quiet)
 
     def emit(self, record: LogRecord) -> None:
         """Write what an event says."""
