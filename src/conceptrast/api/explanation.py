@@ -24,7 +24,8 @@ from conceptrast.concepts.card_evidence import ClassEvidence, class_card, compon
 from conceptrast.concepts.cards import ClassCard
 from conceptrast.concepts.class_prototypes import class_prototypes, set_prototypes, sought
 from conceptrast.concepts.component_prediction import Assembly, component_prediction, plan_assemblies
-from conceptrast.concepts.crop_similarity import class_patches_alone, ranked_by_crops, study_whitening
+from conceptrast.concepts.crop_similarity import study_whitening
+from conceptrast.concepts.exchange import class_candidates, compared_again
 from conceptrast.concepts.importance import importance_table
 from conceptrast.concepts.recipes import Recipe
 from conceptrast.concepts.removals import RemovalOptions
@@ -195,7 +196,7 @@ def explain(evidence: Evidence, target: int, recipe: Recipe, draws: int) -> Expl
         view=evidence.model.preprocess.size,
         rectify=evidence.options.rectify,
     )
-    prototypes = class_patches_alone(
+    prototypes = class_candidates(
         prototypes,
         of_class.sets["classes"],
         vectors,
@@ -305,7 +306,7 @@ def resampled_verdicts(evidence: Evidence, attribution: Attributions, target: in
         k=recipe.components,
     )
     if recipe.candidates and len(prototypes):
-        prototypes = ranked_by_crops(
+        prototypes = compared_again(
             prototypes,
             prototypes["set"].to_numpy(),
             recipe,

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from conceptrast.concepts.cards import PATCHES_PER_ROW, Box, ClassCard, ComponentFacts, Heatmap, PatchRow, Verdict
 from conceptrast.concepts.class_factorization import class_weights, weighted_rows
-from conceptrast.concepts.combined_image import assemble, chosen_patches
+from conceptrast.concepts.combined_image import assemble, combined_patches
 from conceptrast.concepts.nmf_codes import codes_of
 from conceptrast.concepts.patches import BOX, crop
 from conceptrast.concepts.prototype_search import SELECTIONS
@@ -207,7 +207,7 @@ def class_card(
         table = evidence.prototypes[evidence.prototypes["selection"] == selection]
         if table.empty:
             continue
-        chosen = chosen_patches(table, recipe.distinct)
+        chosen = combined_patches(table, recipe)
         ranks = dict(zip(chosen["component"], chosen["rank"], strict=True))
         rows[selection] = [
             _patch_row(patches, views, prediction_of, class_names, chosen=ranks.get(component))
@@ -233,7 +233,7 @@ def images_on_card(prototypes: pd.DataFrame, recipe: Recipe) -> np.ndarray:
     """Ids of the images that a card needs: the images of the patches that it shows or combines."""
     images = [prototypes[prototypes["rank"] < PATCHES_PER_ROW]["image"]]
     for _, table in prototypes.groupby("selection"):
-        images.append(chosen_patches(table, recipe.distinct)["image"])
+        images.append(combined_patches(table, recipe)["image"])
     return np.unique(np.concatenate(images))
 
 

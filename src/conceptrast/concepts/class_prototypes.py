@@ -28,6 +28,18 @@ class Sought(NamedTuple):
     """``[K, C]`` with which the activations are multiplied before they are compared with the vectors of a set."""
     whitening: Whitening | None = None
     """What activations go through before they are compared; the vectors have gone through it."""
+    by_channel: np.ndarray | None = None
+    """``[K]`` bool, sets whose factorization weighed channels; known where a recipe has candidates."""
+
+    @property
+    def middle(self) -> Sought:
+        """The mean vector of each set, with which a picture of all its components is compared.
+
+        Example:
+            >>> Sought(np.array([[[1.0, 0.0], [0.0, 2.0]]])).middle.vectors.tolist()
+            [[[0.5, 1.0]]]
+        """
+        return self._replace(vectors=self.vectors.mean(axis=1, keepdims=True))
 
     def cosines(self, activations: Tensor, numbers: np.ndarray, components: np.ndarray) -> np.ndarray:
         """Cosines of single activations with single vectors.
@@ -68,10 +80,11 @@ def sought(recipe: Recipe, sets: Mapping[str, np.ndarray], whitening: Whitening 
     Source: ``component`` is published; the others are ours.
     """
     key = recipe.factors.key
+    by_channel = (sets[f"weights_{key}"] != 1).any(axis=1) if recipe.candidates else None
     if recipe.similarity == "whitened" and whitening is not None:
-        return Sought(whitening.vectors(sets[f"patterns_{key}"]), whitening=whitening)
+        return Sought(whitening.vectors(sets[f"patterns_{key}"]), whitening=whitening, by_channel=by_channel)
     weights = sets[f"weights_{key}"] if recipe.similarity == "weighted" else None
-    return Sought(sets[f"components_{key}"], weights=weights)
+    return Sought(sets[f"components_{key}"], weights=weights, by_channel=by_channel)
 
 
 def class_prototypes(

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from conceptrast.base.errors import ShapeError
+from conceptrast.concepts.recipes import Recipe
 
 
 def chosen_patches(prototypes: pd.DataFrame, distinct: bool = False) -> pd.DataFrame:
@@ -42,6 +43,23 @@ def chosen_patches(prototypes: pd.DataFrame, distinct: bool = False) -> pd.DataF
             images.add(image)
             places.append(place)
     return order.loc[places].sort_values("component")
+
+
+def combined_patches(prototypes: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
+    """The patches that a recipe combines: those of rank 0 where candidates were compared in place, as
+    :func:`~conceptrast.concepts.exchange.compared_again` puts them; :func:`chosen_patches` elsewhere.
+
+    Args:
+        prototypes: the prototypes of one class, recipe and selection.
+        recipe: the recipe.
+
+    Example:
+        >>> table = pd.DataFrame({"component": [0, 0, 1], "rank": [0, 1, 0], "image": [7, 8, 9],
+        ...                       "similarity": [0.7, 0.8, 0.9]})
+        >>> combined_patches(table, Recipe("ours", 2, candidates=2, distinct=True))["image"].tolist()
+        [7, 9]
+    """
+    return chosen_patches(prototypes, recipe.distinct and not recipe.candidates)
 
 
 def grid_shape(k: int) -> tuple[int, int]:

@@ -21,7 +21,7 @@ from torch.nn.functional import interpolate
 
 from conceptrast.base.errors import ModelError
 from conceptrast.base.streams import Stream, generator
-from conceptrast.concepts.combined_image import assemble, chosen_patches
+from conceptrast.concepts.combined_image import assemble, combined_patches
 from conceptrast.concepts.patches import BOX, crop
 from conceptrast.concepts.prototype_search import SELECTIONS
 from conceptrast.concepts.recipes import Recipe
@@ -143,7 +143,7 @@ def plan_assemblies(
     patches_by_key = {}
     for target, recipe, selection in product(classes, recipes, SELECTIONS):
         group = groups.get((target, recipe.name, selection), prototypes.iloc[:0])
-        patches_by_key[target, recipe.name, selection] = chosen_patches(group, recipe.distinct)
+        patches_by_key[target, recipe.name, selection] = combined_patches(group, recipe)
 
     # Every class's own image, then both chance rows.
     plan = []

@@ -1,18 +1,20 @@
 r"""The best patches of a component, compared again by what the layer makes of each patch when it is cut out.
 
 An activation at a position has seen more of a picture than the patch that is cut out there. Without its surroundings a
-patch may mean something else. So the ``candidates`` best patches go through the network's first part alone:
+patch may mean something else. So the ``candidates`` best patches go through the network's first part alone, and both
+similarities count:
 
-.. math:: s' = \cos\Big(v, \; \frac{1}{|P|} \sum_{y x} \mathrm{prefix}(\text{patch})_{y x}\Big)
+.. math:: s' = \frac{1}{2} \Big(s + \cos\Big(v, \frac{1}{|P|} \sum_{y x} \mathrm{prefix}(\text{patch})_{y x}\Big)\Big)
 
-with ``v`` what is searched for (:class:`~conceptrast.concepts.class_prototypes.Sought`), and the patches are put into
-the order of ``s'``. What the network's last part says of them has no influence. Concepts of crops alone: CRAFT (Fel et
-al. 2023), which has no search in whole pictures before.
+with ``v`` what is searched for (:class:`~conceptrast.concepts.class_prototypes.Sought`) and ``s`` the similarity in the
+picture. The patches are put into the order of ``s'``. Which of them are combined is decided in place
+(:mod:`conceptrast.concepts.exchange`). What the network's last part says of them has no influence. Concepts of crops
+alone: CRAFT (Fel et al. 2023), which has no search in whole pictures before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -26,6 +28,7 @@ from conceptrast.concepts.patches import BOX, crop
 from conceptrast.concepts.recipes import Recipe
 from conceptrast.concepts.whitening import Whitening, evenly_spaced
 from conceptrast.models.activations import activations_of
+from conceptrast.models.model import Model
 from conceptrast.models.pictures import Pictures
 from conceptrast.models.split import SplitModel
 
@@ -40,7 +43,7 @@ def ranked_by_crops(
     split: SplitModel,
     precision: str = "float32",
 ) -> pd.DataFrame:
-    """Prototypes in the order of their similarities as patches that are cut out.
+    """Prototypes in the order of their similarities, in the picture and as patches that are cut out.
 
     Args:
         prototypes: of one recipe: component, selection, rank, image, box and similarity.
@@ -61,44 +64,14 @@ def ranked_by_crops(
     rows = prototypes[candidates].copy()
     rows["number"] = numbers[candidates.to_numpy()]
     means = crop_means(rows, recipe, pictures=pictures, split=split, precision=precision)
-    rows["similarity"] = vectors.cosines(means, rows["number"].to_numpy(), rows["component"].to_numpy())
+    alone = vectors.cosines(means, rows["number"].to_numpy(), rows["component"].to_numpy())
+    rows["similarity"] = (rows["similarity"].to_numpy() + alone) / 2
     keys = ["number", "component", "selection"]
     places = pd.Series(np.arange(len(rows)), index=rows.index)
     rows = rows.assign(first=places.groupby([rows[key] for key in keys]).transform("min"))
     rows = rows.sort_values(["first", "similarity", "rank"], ascending=[True, False, True], kind="stable")
     rows["rank"] = rows.groupby(keys).cumcount()
     return rows.drop(columns=["number", "first"])
-
-
-def class_patches_alone(
-    prototypes: pd.DataFrame,
-    classes: np.ndarray,
-    vectors: Mapping[Recipe, Sought],
-    *,
-    pictures: Pictures,
-    split: SplitModel,
-    precision: str = "float32",
-) -> pd.DataFrame:
-    """Prototypes of all classes; those of recipes with ``candidates`` in the order of :func:`ranked_by_crops`.
-
-    Args:
-        prototypes: as :func:`~conceptrast.concepts.class_prototypes.class_prototypes` gives.
-        classes: ``[K]``, rising.
-        vectors: what each recipe searched for.
-        pictures: images and model.
-        split: the model, cut at the layer.
-        precision: ``float32`` or ``bfloat16``.
-    """
-    parts = []
-    for recipe, of_classes in vectors.items():
-        of_recipe = prototypes[prototypes["recipe"] == recipe.name]
-        if recipe.candidates and len(of_recipe):
-            numbers = np.searchsorted(classes, of_recipe["class"])
-            of_recipe = ranked_by_crops(
-                of_recipe, numbers, recipe, vectors=of_classes, pictures=pictures, split=split, precision=precision
-            )
-        parts.append(of_recipe)
-    return pd.concat(parts, ignore_index=True)
 
 
 def study_whitening(
@@ -145,16 +118,35 @@ def crop_means(
     means = []
     for images, views in pictures.of(np.array(list(boxes_by_image)), "comparing patches"):
         crops = [crop(view, box) for image, view in zip(images, views, strict=True) for box in boxes_by_image[image]]
-        for start in range(0, len(crops), pictures.batch_size):
-            batch = torch.stack(crops[start : start + pictures.batch_size])
-            means.append(_means(batch, recipe, pictures=pictures, split=split, precision=precision))
+        means.append(mean_activations(crops, recipe, pictures=pictures, split=split, precision=precision))
     places = boxes.reset_index(drop=True).reset_index().set_index(["image", *BOX])["index"]
     wanted = pd.MultiIndex.from_frame(patches[["image", *BOX]])
     return torch.cat(means)[torch.from_numpy(places.loc[wanted].to_numpy(copy=True))]
 
 
-def _means(crops: Tensor, recipe: Recipe, *, pictures: Pictures, split: SplitModel, precision: str) -> Tensor:
-    model = pictures.model
+def mean_activations(
+    crops: Sequence[Tensor], recipe: Recipe, *, pictures: Pictures, split: SplitModel, precision: str
+) -> Tensor:
+    """Mean activations ``[n, C]`` over the positions of pictures that are no views: patches, or combined images.
+
+    Args:
+        crops: ``[3, h, w]`` uint8 each, all of one size.
+        recipe: its ``resize`` says in which size they are shown.
+        pictures: the model, and the number of pictures that go through it together.
+        split: the model, cut at the layer.
+        precision: ``float32`` or ``bfloat16``.
+
+    Raises:
+        ModelError: the network takes no picture of this size.
+    """
+    size = pictures.batch_size
+    batches = [torch.stack(list(crops[start : start + size])) for start in range(0, len(crops), size)]
+    return torch.cat(
+        [_means(batch, recipe, model=pictures.model, split=split, precision=precision) for batch in batches]
+    )
+
+
+def _means(crops: Tensor, recipe: Recipe, *, model: Model, split: SplitModel, precision: str) -> Tensor:
     if recipe.resize == "input":
         crops = interpolate(crops.float(), model.preprocess.size, mode="bilinear", antialias=True)
         crops = crops.round().clamp(0, 255).to(torch.uint8)

@@ -67,6 +67,42 @@ def component_prediction_table(classes: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
+def prediction_by_labels(
+    classes: pd.DataFrame, predictions: pd.DataFrame, apart: Sequence[int], label_names: Sequence[str]
+) -> pd.DataFrame:
+    """:func:`component_prediction_table` of the classes of some labels, and of the other classes.
+
+    A class belongs to the label that most of the images have that are predicted as it; ties go to the lower label.
+
+    Args:
+        classes: one row per class and test, as for :func:`component_prediction_table`.
+        predictions: label, predicted; one row an image.
+        apart: the labels that are counted apart.
+        label_names: the names of all labels, for the column ``labels``.
+
+    Returns:
+        The columns of :func:`component_prediction_table` after ``labels``: the names of the labels apart, joined by
+        commas, or ``others``. Classes as which no image is predicted are in neither.
+
+    Example:
+        >>> rows = pd.DataFrame({"class": [0, 1, 2], "recipe": "published", "selection": "all", "layout": "strip",
+        ...     "baseline": "none", "status": "ok", "probability": [0.9, 0.3, 0.6], "match": [True, False, True]})
+        >>> images = pd.DataFrame({"predicted": [0, 0, 1, 1, 1, 2], "label": [0, 0, 2, 2, 0, 1]})
+        >>> table = prediction_by_labels(rows, images, apart=[0, 1], label_names=["tench", "church", "parachute"])
+        >>> table[["labels", "matched", "n_classes"]].values.tolist()
+        [['tench, church', 2, 2], ['others', 0, 1]]
+    """
+    label_of = predictions.groupby("predicted")["label"].agg(lambda labels: labels.mode().iloc[0])
+    of_label = classes["class"].map(label_of)
+    parts = {
+        ", ".join(label_names[label] for label in apart): of_label.isin(apart),
+        "others": of_label.notna() & ~of_label.isin(apart),
+    }
+    tables = [component_prediction_table(classes[part]).assign(labels=name) for name, part in parts.items()]
+    table = pd.concat([table for table in tables if len(table)] or tables, ignore_index=True)
+    return table[["labels", *table.columns.drop("labels")]]
+
+
 def beside_published(table: pd.DataFrame, published: Published) -> pd.DataFrame:
     """The table of component predictions, with the paper's values beside ours where the paper gives any.
 

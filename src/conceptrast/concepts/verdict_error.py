@@ -26,7 +26,7 @@ from conceptrast.base.statistics import wilson_interval
 from conceptrast.base.streams import Stream, generator
 from conceptrast.concepts.attributed_images import weighing
 from conceptrast.concepts.class_factorization import factorize_classes
-from conceptrast.concepts.combined_image import chosen_patches
+from conceptrast.concepts.combined_image import combined_patches
 from conceptrast.concepts.component_prediction import Assembly, component_prediction, random_patches
 from conceptrast.concepts.prototype_search import SELECTIONS
 from conceptrast.concepts.recipes import Recipe
@@ -94,7 +94,7 @@ def resampled_assemblies(prototypes: pd.DataFrame, target: int, recipe: Recipe) 
     """
     assemblies = []
     for (_, selection), group in prototypes.groupby(["set", "selection"]):
-        patches = chosen_patches(group, recipe.distinct)
+        patches = combined_patches(group, recipe)
         if len(patches) == recipe.components:
             assemblies.append(Assembly(target, recipe, str(selection), baseline="resampled", patches=patches))
     return assemblies

@@ -8,7 +8,8 @@ from typing import Any
 
 from conceptrast.base.files import read_arrays, read_table, write_table
 from conceptrast.concepts.class_prototypes import class_prototypes, sought
-from conceptrast.concepts.crop_similarity import class_patches_alone, study_whitening
+from conceptrast.concepts.crop_similarity import study_whitening
+from conceptrast.concepts.exchange import class_candidates
 from conceptrast.concepts.recipes import recipes_from_settings
 from conceptrast.models.activations import activations_of
 from conceptrast.models.split import SplitModel
@@ -53,8 +54,8 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
         view=pictures.model.preprocess.size,
         rectify=settings["rectify"],
     )
-    # The best of them by what the layer makes of each when it is cut out
-    ranked = class_patches_alone(
+    # The best of them by what the layer makes of each when it is cut out, and in its place in the combined image
+    ranked = class_candidates(
         prototypes, sets["classes"], vectors, pictures=pictures, split=split, precision=settings["precision"]
     )
     write_table(ranked, outputs.prototypes)

@@ -10,7 +10,12 @@ import pandas as pd
 
 from conceptrast.base.files import read_arrays, read_json, read_table, write_table
 from conceptrast.concepts import recovery as concept_recovery
-from conceptrast.concepts.tables import beside_published, component_prediction_table, study_summary
+from conceptrast.concepts.tables import (
+    beside_published,
+    component_prediction_table,
+    prediction_by_labels,
+    study_summary,
+)
 from conceptrast.models.training_summary import model_summary
 from conceptrast.steps.runner import run
 
@@ -40,6 +45,7 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     """Write the tables of all studies and trained models."""
     tables = {
         "component_prediction": _component_prediction,
+        "component_prediction_by_labels": _by_labels,
         "studies": _studies,
         "concept_recovery": _concept_recovery,
         "models": _models,
@@ -57,6 +63,24 @@ def _component_prediction(settings: dict[str, Any], inputs: Inputs) -> pd.DataFr
         parts.append(part)
     published = {study["name"]: study["published"] for study in settings["studies"] if "published" in study}
     return beside_published(pd.concat(parts, ignore_index=True), published)
+
+
+def _by_labels(settings: dict[str, Any], inputs: Inputs) -> pd.DataFrame:
+    """The same for the classes of some labels and for the others, for the studies that name such labels."""
+    parts = []
+    for number, study in enumerate(settings["studies"]):
+        if "labels_apart" not in study:
+            continue
+        names = read_json(inputs.class_names[number])
+        part = prediction_by_labels(
+            read_table(inputs.prediction[number]),
+            read_table(inputs.predictions[number]),
+            apart=[names.index(name) for name in study["labels_apart"]],
+            label_names=names,
+        )
+        part.insert(0, "study", study["name"])
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True)
 
 
 def _studies(settings: dict[str, Any], inputs: Inputs) -> pd.DataFrame:

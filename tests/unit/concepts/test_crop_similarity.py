@@ -1,4 +1,4 @@
-"""Patches that are cut out are compared by what the layer makes of them alone, and by nothing after it."""
+"""Patches are compared again by what the layer makes of them when they are cut out, and by nothing after it."""
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,7 @@ from torch import nn
 
 from conceptrast.base.errors import ModelError
 from conceptrast.concepts.class_prototypes import Sought
-from conceptrast.concepts.crop_similarity import class_patches_alone
+from conceptrast.concepts.crop_similarity import ranked_by_crops
 from conceptrast.concepts.recipes import Recipe
 from conceptrast.models.model import Model, Preprocess
 from conceptrast.models.split import SplitModel
@@ -57,22 +57,23 @@ def table(boxes: list[int]) -> pd.DataFrame:
 
 def ranked(network: nn.Module, boxes: list[int], recipe: Recipe = RECIPE) -> pd.DataFrame:
     model = colour_model(network)
-    vectors = {recipe: Sought(np.array([[[0, 0, 1.0]], [[1.0, 0, 0]]]))}
-    return class_patches_alone(
-        table(boxes), np.array([3, 7]), vectors, pictures=Colours(model), split=SplitModel(model, "0")
-    )
+    vectors = Sought(np.array([[[0, 0, 1.0]], [[1.0, 0, 0]]]))
+    split = SplitModel(model, "0")
+    return ranked_by_crops(table(boxes), np.ones(4, int), recipe, vectors, pictures=Colours(model), split=split)
 
 
-def test_patches_are_put_into_the_order_of_what_they_hold_alone() -> None:
+def test_patches_are_ordered_by_their_similarity_in_the_picture_and_alone() -> None:
     network = nn.Sequential(nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    alone = ranked(network, [0, 0, 0, 0])
-    assert alone["image"].tolist() == [9, 6, 2]  # the fourth is no candidate
-    assert alone["rank"].tolist() == [0, 1, 2]
-    # Red 0.2 i x 0.1 to blue 200 of 255: the cosine with red.
-    expected = [20 * image / np.hypot(20 * image, 200) for image in (9, 6, 2)]
-    assert alone["similarity"].tolist() == pytest.approx(expected, abs=1e-4)
-    # On the right there is no red in the patch, whatever lies beside it. Equal ones keep their order.
-    assert ranked(network, [2, 2, 2, 2])["image"].tolist() == [2, 6, 9]
+    both = ranked(network, [0, 0, 0, 0])
+    assert both["image"].tolist() == [9, 6, 2]  # the fourth is no candidate
+    assert both["rank"].tolist() == [0, 1, 2]
+    # Red 0.2 i x 0.1 to blue 200 of 255: the cosine with red, averaged with the similarity in the picture.
+    alone = np.array([20 * image / np.hypot(20 * image, 200) for image in (9, 6, 2)])
+    assert both["similarity"].tolist() == pytest.approx((alone + np.array([0.7, 0.8, 0.9])) / 2, abs=1e-4)
+    # On the right there is no red in the patch, whatever lies beside it.
+    right = ranked(network, [2, 2, 2, 2])
+    assert right["image"].tolist() == [2, 6, 9]
+    assert right["similarity"].tolist() == pytest.approx([0.45, 0.4, 0.35], abs=1e-4)
 
 
 def test_what_follows_the_layer_has_no_influence() -> None:

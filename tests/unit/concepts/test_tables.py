@@ -6,7 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from conceptrast.concepts.tables import beside_published, component_prediction_table, study_summary
+from conceptrast.concepts.tables import (
+    beside_published,
+    component_prediction_table,
+    prediction_by_labels,
+    study_summary,
+)
 
 
 def classes() -> pd.DataFrame:
@@ -44,6 +49,20 @@ def test_a_class_that_lacks_a_chance_row_only_is_not_skipped() -> None:
 
 def test_a_study_without_tested_classes_has_no_rows() -> None:
     assert component_prediction_table(classes().query("status == 'skipped'")).empty
+
+
+def test_classes_of_some_labels_are_counted_apart() -> None:
+    # Most images of class 0 have label 5; class 1 has a tie, which the lower label wins; nothing is predicted as 2.
+    predictions = pd.DataFrame({"predicted": [0, 0, 0, 1, 1], "label": [5, 5, 3, 3, 5]})
+    names = [str(label) for label in range(6)]
+    table = prediction_by_labels(classes(), predictions, apart=[5], label_names=names)
+    table = table[table["baseline"] == "none"].set_index("labels")
+    assert table["n_classes"].to_dict() == {"5": 1, "others": 1}
+    assert table["matched"].to_dict() == {"5": 1, "others": 0}
+    whole = prediction_by_labels(classes(), predictions, apart=[3, 5], label_names=names)
+    assert set(whole["labels"]) == {"3, 5"}
+    alone = component_prediction_table(classes().query("`class` != 2 and status == 'ok'"))
+    pd.testing.assert_frame_equal(whole.drop(columns="labels"), alone)
 
 
 def test_published_values_stand_beside_the_recipe_that_they_are_of() -> None:

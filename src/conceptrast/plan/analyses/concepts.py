@@ -17,6 +17,7 @@ from conceptrast.plan.key_types import (
     Config,
     DatasetName,
     EntryName,
+    Labels,
     LayerName,
     ModelName,
     Number,
@@ -104,8 +105,8 @@ class Recipe(Section):
         "component",
     )
     candidates: int = key(
-        "so many of the best patches of a component are cut out and compared again, each by what the layer makes of it "
-        "alone; 0: none",
+        "so many of the best patches of a component are compared again, by what the layer makes of each alone and in "
+        "its place in the combined image; 0: none",
         0,
         ge=0,
     )
@@ -137,6 +138,11 @@ class Study(Section):
     cards: Classes | None = key("classes that get a card, by name or index; if left out, all that are explained", None)
     predicted_by: ModelName | None = key(
         "another model: a class's images are those that it predicts as the class", None
+    )
+    labels_apart: Labels | None = key(
+        "labels of the dataset, e.g. those that a recipe was chosen on: component prediction also counts the classes "
+        "of these labels and the other classes apart",
+        None,
     )
     published: dict[EntryName, dict[Literal["all", "exclude_target"], Published]] | None = key(
         "numbers from a paper, by recipe and selection of images: all, or exclude_target (none predicted as the class)",
@@ -302,6 +308,14 @@ ANALYSIS = Analysis(
             step="tables",
             words=("{recipe}", "{selection}", "{baseline}"),
             headlines=("match_rate", "probability_mean"),
+            intervals={"match_rate": ("low", "high")},
+        ),
+        Table(
+            name="component_prediction_by_labels",
+            step="tables",
+            when=lambda plan: any(study.get("labels_apart") for study in plan.studies.values()),
+            words=("{recipe}", "{selection}", "{baseline}", "{labels}"),
+            headlines=("match_rate",),
             intervals={"match_rate": ("low", "high")},
         ),
         Table(name="studies", step="tables", headlines=None),

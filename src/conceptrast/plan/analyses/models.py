@@ -45,7 +45,7 @@ def confusion(plan: Plan) -> Config:
 
 def tables(plan: Plan) -> Config:
     """Settings of the step for the run."""
-    keys = ("model", "dataset", "layer", "predicted_by", "published")
+    keys = ("model", "dataset", "layer", "predicted_by", "published", "labels_apart")
     return {
         "studies": [
             {"name": name, **{key: entry[key] for key in keys if key in entry}} for name, entry in plan.studies.items()
