@@ -298,6 +298,19 @@ def test_a_factorization_needs_its_model_and_names_its_class_and_labels(inside: 
     }
 
 
+def test_labels_that_are_counted_apart_have_a_table_and_are_labels_of_the_dataset(inside: Path) -> None:
+    net = {"architecture": "resnet10"}
+    table = "component_prediction_by_labels"
+    plan = plan_of(net, labels_apart=["3+7", "0+1"])
+    assert table in plan.tables["tables"]
+    [study] = plan.settings("tables")["studies"]
+    assert study["labels_apart"] == ["3+7", "0+1"]
+    assert table not in plan_of(net).tables["tables"]
+    assert unknown_classes(plan_of(net, labels_apart=["3+9"]), JOB) == [
+        "'studies.first.labels_apart': unknown label '3+9'; nearest: 3+8, 3+7"
+    ]
+
+
 def test_settings_of_a_factorization_are_its_own(inside: Path) -> None:
     plan = factorizing(labels=["3+7"], images=3)
     settings = plan.settings("dff", dff="parts")
