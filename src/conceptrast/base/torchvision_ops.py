@@ -4,13 +4,20 @@ The torchvision wheel of the package index is built for CUDA. If torch is built 
 of operators does not load, and ``import torchvision`` stops at ``operator torchvision::nms does not exist``. Models and
 transforms need none of these operators, so it is enough to declare the two that torchvision's own import refers to. If
 the library loads, nothing is declared.
+
+torchvision also imports torch's compiler, a quarter of all modules that a command of ours loads, for one function that
+nothing here calls. That function stays within reach: it imports the compiler where it is called.
 """
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 import torch
 
@@ -45,7 +52,32 @@ def _declare_missing() -> torch.library.Library | None:
     return library
 
 
+def _is_compile_supported(device_type: object) -> bool:
+    """What torchvision asks the compiler before it compiles; the compiler answers."""
+    supported: bool = importlib.import_module("torch._dynamo.utils").is_compile_supported(device_type)
+    return supported
+
+
+@contextmanager
+def _without_compiler() -> Iterator[None]:
+    """While torchvision is imported, a module with that one function stands for the compiler; not if it is loaded."""
+    compiler = "torch._dynamo"
+    if compiler in sys.modules:
+        yield
+        return
+    stand_ins = {compiler: ModuleType(compiler), f"{compiler}.utils": ModuleType(f"{compiler}.utils")}
+    stand_ins[f"{compiler}.utils"].__dict__["is_compile_supported"] = _is_compile_supported
+    sys.modules.update(stand_ins)
+    try:
+        yield
+    finally:
+        for name, module in stand_ins.items():
+            if sys.modules.get(name) is module:
+                del sys.modules[name]
+
+
 # This object has to live as long as the process, because the declarations vanish with it.
 _DECLARED = None if _operators_load() else _declare_missing()
 
-torchvision = importlib.import_module("torchvision")
+with _without_compiler():
+    torchvision = importlib.import_module("torchvision")

@@ -41,10 +41,11 @@ STEPS = "conceptrast.steps."
 
 PACKAGES = (
     *("torch.fx", "conceptrast.base.torchvision_ops", "safetensors.torch", "pandas", "pyarrow.parquet", "PIL.Image"),
-    *("matplotlib.figure", "pytorch_grad_cam", "sklearn.linear_model", "sklearn.decomposition", "scipy.sparse.linalg"),
-    *("skimage.segmentation", "sklearn.cluster", "mlflow"),
+    *("torch._dynamo", "matplotlib.figure", "pytorch_grad_cam", "sklearn.linear_model", "sklearn.decomposition"),
+    *("scipy.sparse.linalg", "skimage.segmentation", "sklearn.cluster", "mlflow"),
 )
-"""What is imported, the most needed first. None of it starts threads that a forked process would miss."""
+"""What is imported, the most needed first; torch's optimizers need its compiler. None of it starts threads that a
+forked process would miss."""
 
 FIRST = 3
 """The first request is answered when so many are there; the others are imported while no request waits."""
