@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -11,10 +13,10 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from conceptrast.plan.dvc_stage import DEFAULT_CONFIG, stage_of, write_stage
+from conceptrast.plan.dvc_stage import DEFAULT_CONFIG, plots_of, stage_of, write_stage
 from conceptrast.plan.record import read_plan
 
-from .copies import REPOSITORY, Copy
+from .copies import JOB, REPOSITORY, Copy
 from .test_pets import miniature
 
 RECORD_AND_PUSH = "dvc repro default && dvc push"
@@ -34,11 +36,9 @@ AUTHOR = {
 def shared(finished: Copy, tmp_path: Path) -> Copy:
     """The finished run in a repository of this test's own, committed; its stage names the folders that it fills."""
     copy = finished.copied(tmp_path / "first")
-    write_stage(
-        copy.folder / "dvc.yaml",
-        name="default",
-        stage=stage_of("default", DEFAULT_CONFIG, read_plan(copy.folder, DEFAULT_CONFIG).folders),
-    )
+    plan = read_plan(copy.folder, DEFAULT_CONFIG)
+    stage = stage_of("default", DEFAULT_CONFIG, plan.folders)
+    write_stage(copy.folder / "dvc.yaml", "default", stage, plots=plots_of("default", plan.plots))
     copy.commit("the tiny run's stage")
     return copy
 
@@ -79,6 +79,22 @@ def test_a_clone_beside_that_pulls_has_nothing_to_do(shared: Copy) -> None:
     jobs = clone.planned()
     assert jobs["prototypes"] == 2
     assert "attribute" not in jobs
+
+
+def test_an_experiment_reruns_what_depends_on_its_key_and_is_compared_with_the_run_before(shared: Copy) -> None:
+    typed(shared, "dvc repro default")
+    typed(shared, COMMIT)
+    output = shared.must("dvc", "exp", "run", "default", "-S", "config/config.yaml:contrast.runs=1", env=AUTHOR)
+    jobs = Counter(JOB.findall(output))
+    once = ("contrast_tables", "contrast_figures", "metrics", "atlas", "track", "all")
+    assert jobs == {"shift": 2, **dict.fromkeys(once, 1)}
+
+    difference = json.loads(shared.must("dvc", "metrics", "diff", "--json"))
+    changed = {name.partition("/")[2].partition("_mean")[0] for name in difference["results/default/metrics.json"]}
+    assert changed
+    assert changed <= {"before", "after", "factor_of_means", "swap_rate"}
+    typed(shared, "dvc plots diff HEAD")
+    assert "default-shift_curves" in (shared.folder / "dvc_plots" / "index.html").read_text()
 
 
 @pytest.fixture

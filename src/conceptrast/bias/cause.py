@@ -57,6 +57,25 @@ def turning_curve(turned: pd.DataFrame, column: str, label: int, seed: int = 0) 
     return Curve(angles=steps.columns.to_numpy(float), mean=steps.mean(axis=0).to_numpy(), low=low, high=high)
 
 
+def turned_means(turned: pd.DataFrame) -> pd.DataFrame:
+    """The mean probability of class 2 over the pictures of each class, by the angle by which all of them are turned.
+
+    Args:
+        turned: rows of one network as :class:`~conceptrast.bias.latent_space.LatentSpace` has them.
+
+    Returns:
+        class_name, rotation (degrees), n_images, probability.
+
+    Example:
+        >>> rows = {"turned": "steps", "label_name": "4", "image": [0, 1, 0, 1], "rotation": [0, 0, 90, 90]}
+        >>> turned_means(pd.DataFrame({**rows, "probability": [0.0, 0.2, 0.8, 1.0]})).round(2).values.tolist()
+        [['4', 0, 2, 0.1], ['4', 90, 2, 0.9]]
+    """
+    steps = turned[turned["turned"] == "steps"].rename(columns={"label_name": "class_name"})
+    groups = steps.groupby(["class_name", "rotation"], observed=True)
+    return groups.agg(n_images=("image", "size"), probability=("probability", "mean")).reset_index()
+
+
 def reliance(turned: pd.DataFrame, seed: int = 0) -> dict[str, float]:
     r"""Accuracy on the same pictures at biased, unbiased and counter-biased angles, and what the turn does to ``p``.
 

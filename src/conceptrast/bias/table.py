@@ -18,7 +18,7 @@ from scipy.stats import rankdata
 
 from conceptrast.base.statistics import auc, mean_sd, wilson_interval
 from conceptrast.base.streams import Stream, generator
-from conceptrast.bias.cause import reliance, turned_change
+from conceptrast.bias.cause import reliance, turned_change, turned_means
 from conceptrast.bias.comparison import DIRECTIONS
 from conceptrast.bias.verdict import NO_VERDICT, NOT_LEARNT, common_verdict, relies, shows
 from conceptrast.bias.visibility import difference_curve, turn_along
@@ -229,6 +229,21 @@ def direction_rows(
             | {name: correlations[name] for name in _with_ends(CORRELATIONS)}
         )
     return rows
+
+
+def curve_rows(bias: Mapping[str, Any], key: tuple[str, str, int], results: NetworkResults) -> pd.DataFrame:
+    """What a network says of every class's pictures at every angle.
+
+    Args:
+        bias: the ``name`` of the comparison.
+        key: condition, network and seed of the network.
+        results: what is known of the network.
+
+    Returns:
+        bias, condition, network and seed, and the columns of :func:`~conceptrast.bias.cause.turned_means`.
+    """
+    means = turned_means(results.turned)
+    return means.assign(**_names(bias, key))[[*KEY, *means.columns]]
 
 
 def _names(bias: Mapping[str, Any], key: tuple[str, str, int]) -> dict[str, Any]:

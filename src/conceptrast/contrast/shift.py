@@ -318,6 +318,26 @@ def shift_summary(shift: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def shift_curves(shift: pd.DataFrame) -> pd.DataFrame:
+    """Probabilities while activations are shifted: means over the pairs of all draws, at every offset.
+
+    Args:
+        shift: the table of :func:`shift_table`.
+
+    Returns:
+        hyperplane, baseline, offset (in multiples of the normal), n_pairs, p_from_mean, p_to_mean.
+
+    Example:
+        >>> rows = {"status": "ok", "hyperplane": "zero", "baseline": "none", "offset": [0, 2, 0, 2]}
+        >>> shift = pd.DataFrame({**rows, "p_from": [0.9, 0.1, 0.7, 0.3], "p_to": [0.0, 0.8, 0.2, 0.6]})
+        >>> shift_curves(shift)[["offset", "n_pairs", "p_from_mean", "p_to_mean"]].round(2).values.tolist()
+        [[0.0, 2.0, 0.8, 0.1], [2.0, 2.0, 0.2, 0.7]]
+    """
+    groups = shift[shift["status"] == "ok"].groupby(["hyperplane", "baseline", "offset"], sort=False)
+    means = groups.agg(n_pairs=("p_to", "size"), p_from_mean=("p_from", "mean"), p_to_mean=("p_to", "mean"))
+    return means.reset_index()
+
+
 def _of_draw(pairs: pd.DataFrame) -> dict[str, float | None]:
     before = float(pairs["before"].mean())
     after = float(pairs["after"].mean())

@@ -61,6 +61,21 @@ class Step:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Plot:
+    """The plot that DVC draws of a table of curves.
+
+    Attributes:
+        title: what the curves show.
+        x: column of the horizontal axis, with its label.
+        y: column of the vertical axis, with its label.
+    """
+
+    title: str
+    x: tuple[str, str]
+    y: tuple[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Table:
     """A table of the run.
 
@@ -75,6 +90,7 @@ class Table:
         measure: ``package.module:function`` that computes metrics of the table in another way.
         intervals: columns of the ends of a number's interval, if they are not the number's name with ``_low`` and
             ``_high``.
+        plot: how DVC plots it; ``None`` for tables that hold no curves.
     """
 
     name: str
@@ -85,6 +101,7 @@ class Table:
     rows: Mapping[str, Any] = field(default_factory=dict)
     measure: str = ""
     intervals: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    plot: Plot | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

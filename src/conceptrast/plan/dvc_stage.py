@@ -1,11 +1,12 @@
 """The DVC stage that records one run: its command, its dependencies, and the folders of results that are shared.
 
-``dvc.yaml`` has one stage for each recorded run. This module makes all of them, so they differ only in the run.
+``dvc.yaml`` has one stage for each recorded run, and the plots of its curves. This module makes all of them, so they
+differ only in the run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,16 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from conceptrast.base.errors import ConfigError
+from conceptrast.plan.analysis import Plot
 
 DEFAULT_CONFIG = "config/config.yaml"
 """The configuration that plain ``snakemake`` runs."""
 
 DEPENDENCIES = ("Snakefile", "workflow", "src")
 """What a run depends on beside its configuration. Pictures are not listed: a clone may have pulled only results."""
+
+TEMPLATE = "curves"
+"""Name of the plots' template, ``.dvc/plots/curves.json``."""
 
 LINE_WIDTH = 4096
 """Largest number of characters in a line of dvc.yaml; it is so large that no line is broken."""
@@ -54,7 +59,7 @@ def stage_of(run: str, config: str, folders: Sequence[str]) -> dict[str, Any]:
         [{'results/pets/datasets': {'persist': True}}, {'results/pets/latent_bias': {'persist': True}}]
     """
     results = f"results/{run}"
-    kept_by_dvc = [*folders, "atlas", "hashes", ".snakemake/metadata", "tracked.json"]
+    kept_by_dvc = [*folders, "figures", "atlas", "hashes", ".snakemake/metadata", "tracked.json"]
     outs: list[dict[str, Any]] = [{f"{results}/{name}": {"persist": True}} for name in kept_by_dvc]
     outs.insert(-1, {f"{results}/tables": {"cache": False, "persist": True}})
     return {
@@ -63,17 +68,44 @@ def stage_of(run: str, config: str, folders: Sequence[str]) -> dict[str, Any]:
         "params": [{config: None}],
         "outs": outs,
         "metrics": [{f"{results}/metrics.json": {"cache": False, "persist": True}}],
-        "plots": [{f"{results}/figures": {"persist": True}}],
     }
 
 
-def write_stage(file: Path, name: str, stage: dict[str, Any]) -> bool:
-    """Put a stage into ``dvc.yaml``, or update the stage of that name. Other stages and comments stay.
+def plots_of(run: str, plots: Mapping[str, Plot]) -> list[dict[str, Any]]:
+    """The plots of a run's curves. Their tables are in git, so ``dvc plots diff`` needs nothing else.
+
+    Args:
+        run: name of the run.
+        plots: how each table of curves is plotted.
+
+    Example:
+        >>> [plot] = plots_of("pets", {"losses": Plot(title="Training", x=("epoch", "epoch"), y=("loss", "loss"))})
+        >>> plot["pets-losses"]["y"]
+        {'results/pets/tables/losses.csv': 'loss'}
+    """
+    return [
+        {
+            f"{stage_name(run)}-{table}": {
+                "template": TEMPLATE,
+                "title": plot.title,
+                "x": plot.x[0],
+                "y": {f"results/{run}/tables/{table}.csv": plot.y[0]},
+                "x_label": plot.x[1],
+                "y_label": plot.y[1],
+            }
+        }
+        for table, plot in plots.items()
+    ]
+
+
+def write_stage(file: Path, name: str, stage: dict[str, Any], plots: Sequence[dict[str, Any]]) -> bool:
+    """Put a stage and its plots into ``dvc.yaml``, or update those of that name. Others and comments stay.
 
     Args:
         file: ``dvc.yaml``; it is made if it does not exist.
         name: name of the stage.
         stage: the stage, as :func:`stage_of` returns it.
+        plots: its plots, as :func:`plots_of` returns them.
 
     Returns:
         Whether the file has changed.
@@ -84,11 +116,14 @@ def write_stage(file: Path, name: str, stage: dict[str, Any]) -> bool:
     yaml = _round_trip()
     content = (yaml.load(file) if file.is_file() else None) or CommentedMap()
     stages = content["stages"] = content.get("stages") or CommentedMap()
+    before = content.get("plots") or []
+    others = [plot for plot in before if next(iter(plot)).rpartition("-")[0] != name]
     if name in stages:
-        if stages[name] == stage:
+        if stages[name] == stage and before == [*others, *plots]:
             return False
         _refuse_other_configuration(file, name, stages[name], stage)
     stages[name] = _laid_out(stage)
+    content["plots"] = [*others, *plots]
     with file.open("w", encoding="utf-8") as target:
         yaml.dump(content, target)
     return True
@@ -117,7 +152,7 @@ def _laid_out(stage: dict[str, Any]) -> CommentedMap:
     laid_out = CommentedMap(stage)
     laid_out["deps"] = CommentedSeq(stage["deps"])
     laid_out["deps"].fa.set_flow_style()
-    for key in ("outs", "metrics", "plots"):
+    for key in ("outs", "metrics"):
         laid_out[key] = [_output(output) for output in stage[key]]
     return laid_out
 

@@ -17,7 +17,7 @@ from conceptrast.base.errors import ConceptrastError, ConfigError, unknown_name
 from conceptrast.base.memory import turn_off_caches
 from conceptrast.models.published import file_fingerprint, is_file_name, weights_fingerprint
 from conceptrast.plan.analyses import analyses
-from conceptrast.plan.analysis import Analysis, ReportEntry, Step, Table
+from conceptrast.plan.analysis import Analysis, Plot, ReportEntry, Step, Table
 from conceptrast.plan.configuration import checked, inner_dataset, sections_with_entries, seen_from
 from conceptrast.plan.key_types import Config, naming
 from conceptrast.plan.provenance import code_hash, module_fingerprint, registry
@@ -148,6 +148,12 @@ class Plan:
             for table in self.tables_of(analysis):
                 tables.setdefault(table.step, []).append(table.name)
         return tables
+
+    @property
+    def plots(self) -> dict[str, Plot]:
+        """How DVC plots the run's tables of curves, by name of the table."""
+        tables = (table for analysis in self.active for table in self.tables_of(analysis))
+        return {table.name: table.plot for table in tables if table.plot is not None}
 
     def files(self, kind: str) -> list[str]:
         """All files of one kind, ``figures``, ``manifests`` or ``pages``, for all entries of all analyses."""

@@ -23,7 +23,7 @@ import yaml
 
 from conceptrast.base.errors import ConceptrastError, ConfigError
 from conceptrast.plan.configuration import inner_dataset
-from conceptrast.plan.dvc_stage import stage_name, stage_of, write_stage
+from conceptrast.plan.dvc_stage import plots_of, stage_name, stage_of, write_stage
 from conceptrast.plan.plan import Plan, prepare_environment
 from conceptrast.plan.provenance import registry
 
@@ -127,7 +127,8 @@ def record(repository: Path, config: str) -> int:
     plan = read_plan(repository, config)
     run = plan.resolved["run"]
     name = stage_name(run)
-    write_stage(repository / "dvc.yaml", name, stage_of(run, config, plan.folders))
+    stage = stage_of(run, config, plan.folders)
+    write_stage(repository / "dvc.yaml", name, stage, plots=plots_of(run, plan.plots))
 
     # The run: DVC starts Snakemake, which makes what is missing.
     prepare_environment(repository)

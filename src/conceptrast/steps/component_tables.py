@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from conceptrast.base.files import read_table, write_table
-from conceptrast.concepts.fidelity import fidelity_table, reconstruction_table
+from conceptrast.concepts.fidelity import fidelity_table, mean_curves, reconstruction_table
 from conceptrast.concepts.importance import importance_table
 from conceptrast.concepts.importance_truth import component_kinds, importance_truth
 from conceptrast.concepts.stability import stability_table
@@ -41,9 +41,11 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     parts: dict[str, list[pd.DataFrame]] = {path.stem: [] for path in outputs.tables}
     for number, study in enumerate(settings["studies"]):
         importance = read_table(inputs.importance[number])
+        curves = read_table(inputs.curves[number])
         tables = {
             "importance": importance_table(importance),
-            "fidelity": fidelity_table(read_table(inputs.curves[number])),
+            "fidelity": fidelity_table(curves),
+            "fidelity_curves": mean_curves(curves),
             "reconstructed": reconstruction_table(read_table(inputs.answers[number])),
             "stability": stability_table(read_table(inputs.stability[number])),
         }

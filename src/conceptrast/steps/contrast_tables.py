@@ -13,7 +13,7 @@ from conceptrast.contrast import recovery
 from conceptrast.contrast.features import class_table
 from conceptrast.contrast.hyperplane_solvers import solvers_from_settings
 from conceptrast.contrast.mask import mask_summary
-from conceptrast.contrast.shift import shift_summary
+from conceptrast.contrast.shift import shift_curves, shift_summary
 from conceptrast.contrast.tables import hyperplane_summary, join_shards, or_skipped
 from conceptrast.steps.runner import run
 
@@ -49,12 +49,14 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
     # The tables of each study
     for number, study in enumerate(settings["studies"]):
         of_study = slice(number * shards, (number + 1) * shards)
-        shift = shift_summary(join_shards([read_table(path) for path in inputs.shifts[of_study]]))
+        shifts = join_shards([read_table(path) for path in inputs.shifts[of_study]])
+        shift = shift_summary(shifts)
         tables = {
             "contrast_classes": class_table(inputs.features[of_study]),
             "contrast_pairs": read_table(inputs.pairs[number]),
             "hyperplanes": hyperplane_summary(inputs.hyperplanes[of_study], solvers, shift),
             "shift": or_skipped(shift),
+            "shift_curves": shift_curves(shifts),
             "mask": or_skipped(mask_summary(read_table(inputs.masks[number]))),
         }
         if study in settings["studies_with_truth"]:

@@ -15,6 +15,7 @@ from conceptrast.bias.table import (
     NetworkResults,
     bias_columns,
     bias_summary,
+    curve_rows,
     direction_columns,
     direction_rows,
     network_row,
@@ -42,13 +43,14 @@ class Outputs:
 
 
 def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
-    """Write a row for every network, one for each of its directions, and a summary of the networks."""
+    """Write a row for every network, one for each of its directions, a summary of the networks, and their curves."""
     # What is known of each network
     keys = [(bias["name"], *key) for bias in settings["biases"] for key in trained_networks(bias["seeds"])]
     histories = dict(zip(keys, inputs.histories, strict=True))
     files = (inputs.positions, inputs.turned, inputs.directions, inputs.content, inputs.regressors)
     networks: list[dict[str, Any]] = []
     directions: list[dict[str, Any]] = []
+    curves: list[pd.DataFrame] = []
     for bias, *of_bias, regressor in zip(settings["biases"], *files, strict=True):
         positions, turned, lines, content = map(_by_network, of_bias)
         for key in trained_networks(bias["seeds"]):
@@ -62,12 +64,14 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
             )
             networks.append(network_row(bias, key, results, seed=settings["seed"]))
             directions += direction_rows(bias, key, results, seed=settings["seed"])
+            curves.append(curve_rows(bias, key, results))
     # The tables
     table = pd.DataFrame(networks).reindex(columns=list(bias_columns()))
     tables = {
         "latent_bias": table,
         "latent_bias_directions": pd.DataFrame(directions).reindex(columns=list(direction_columns())),
         "latent_bias_summary": bias_summary(table),
+        "latent_bias_curves": pd.concat(curves, ignore_index=True),
     }
     for path in outputs.tables:
         write_table(tables[path.stem], path)

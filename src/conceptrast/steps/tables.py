@@ -16,7 +16,7 @@ from conceptrast.concepts.tables import (
     prediction_by_labels,
     study_summary,
 )
-from conceptrast.models.training_summary import model_summary
+from conceptrast.models.training_summary import model_summary, training_curve
 from conceptrast.steps.runner import run
 
 
@@ -49,6 +49,7 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
         "studies": _studies,
         "concept_recovery": _concept_recovery,
         "models": _models,
+        "training_curves": _training_curves,
     }
     for path in outputs.tables:
         write_table(tables[path.stem](settings, inputs), path)
@@ -119,6 +120,16 @@ def _models(settings: dict[str, Any], inputs: Inputs) -> pd.DataFrame:
     """One row for each trained model."""
     files = zip(settings["trained_models"], inputs.histories, strict=True)
     return pd.DataFrame([{"model": name, **model_summary(read_table(path))} for name, path in files])
+
+
+def _training_curves(settings: dict[str, Any], inputs: Inputs) -> pd.DataFrame:
+    """Every epoch of each trained model."""
+    parts = []
+    for name, path in zip(settings["trained_models"], inputs.histories, strict=True):
+        part = training_curve(read_table(path)).copy()
+        part.insert(0, "model", name)
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True)
 
 
 if __name__ == "__main__":

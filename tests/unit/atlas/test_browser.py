@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
@@ -16,16 +15,12 @@ from conceptrast.atlas.provenance import provenance_of
 from conceptrast.atlas.run_files import RunFiles
 from conceptrast.atlas.site import Site
 from conceptrast.atlas.study_pages import ClassLine, StudyPages
+from tests.unit.atlas.browsers import CHROMIUM, SWITCHES
 from tests.unit.atlas.made_run import CLAIM, HEAD, description, make_run
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e '.[dev]'")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium")
 
-SWITCHES = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync"),
-)
 NAMES = ("Zürich <script>alert(1)</script>", 'b "quoted" / slash', "a" * 300)
 PAGES = (
     "index.html",

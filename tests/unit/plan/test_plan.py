@@ -292,7 +292,7 @@ def test_a_factorization_needs_its_model_and_names_its_class_and_labels(inside: 
     ]
     assert unknown_classes(factorizing(**{"class": 9}), job) == unknown_classes(factorizing(labels=["3+8"]), job) == []
     assert plan.tables == {
-        "tables": ["models"],
+        "tables": ["models", "training_curves"],
         "dff_tables": ["dff_concepts", "dff_summary"],
         "confusion": ["confusion"],
     }
@@ -409,7 +409,8 @@ def rotating(**change: Any) -> Plan:
 
 def test_a_run_without_studies_has_the_tables_of_its_other_parts_alone(inside: Path) -> None:
     plan = rotating()
-    assert plan.tables == {"latent_bias_tables": ["latent_bias", "latent_bias_directions", "latent_bias_summary"]}
+    names = ("latent_bias", "latent_bias_directions", "latent_bias_summary", "latent_bias_curves")
+    assert plan.tables == {"latent_bias_tables": list(names)}
     assert networks(plan, "digits") == [
         *("biased/autoencoder-4", "biased/autoencoder-1", "biased/resnet-4", "biased/resnet-1"),
         *("control/autoencoder-4", "control/autoencoder-1", "control/resnet-4", "control/resnet-1"),

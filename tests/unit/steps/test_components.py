@@ -29,7 +29,7 @@ SETTINGS = {
     "rectify": False,
     "solver": "batched",
 }
-TABLES = ("importance", "fidelity", "reconstructed", "stability", "importance_truth")
+TABLES = ("importance", "fidelity", "fidelity_curves", "reconstructed", "stability", "importance_truth")
 
 
 def files_without_classes(folder: Path) -> dict[str, Path]:

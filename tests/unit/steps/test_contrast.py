@@ -56,7 +56,7 @@ SETTINGS: dict[str, Any] = {
     "recipe": {"one": {"components": 2, "pooling": {"kernel": 2, "stride": 2}}},
 }
 SOLVERS = [{"name": "zero"}, {"name": "random", "init": "random"}]
-TABLES = ("contrast_classes", "contrast_pairs", "hyperplanes", "shift", "mask", "contrast_recovery")
+TABLES = ("contrast_classes", "contrast_pairs", "hyperplanes", "shift", "shift_curves", "mask", "contrast_recovery")
 
 
 def run(folder: Path, named: list[int]) -> dict[str, pd.DataFrame]:
@@ -161,6 +161,9 @@ def test_two_classes_in_two_shards_have_all_tables_and_figures(tmp_path):
     assert tables["hyperplanes"]["n_pairs"].tolist() == [1, 1]
     # Both ordered pairs in both draws, by either solver, one from each shard.
     assert tables["shift"]["n_pairs"].tolist() == [4] * 4
+    start = tables["shift_curves"].query("offset == 0")
+    assert start["n_pairs"].tolist() == [4] * 4
+    assert start["p_to_mean"].to_numpy() == pytest.approx(tables["shift"]["before_mean"].to_numpy())
     assert tables["mask"]["n_pairs"].tolist() == [2] * 22
     assert tables["contrast_recovery"]["n_pairs"].tolist() == [2, 2]
     assert tables["contrast_recovery"]["n_images"].tolist() == [24, 24]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
@@ -152,7 +153,7 @@ def test_only_the_classes_that_are_named_get_a_card(study, tmp_path) -> None:
 
 def test_tables_of_components_have_no_number_that_is_not_known(study, tmp_path) -> None:
     _, folder = study
-    names = ("importance", "fidelity", "reconstructed", "stability", "importance_truth")
+    names = ("importance", "fidelity", "fidelity_curves", "reconstructed", "stability", "importance_truth")
     tables = {name: tmp_path / f"{name}.csv" for name in names}
     call(
         component_tables.main,
@@ -176,6 +177,11 @@ def test_tables_of_components_have_no_number_that_is_not_known(study, tmp_path) 
     assert importance_rows[known].notna().all(axis=None)
     assert rows["fidelity"].notna().all(axis=None)
     assert set(rows["fidelity"]["baseline"]) == {"none", "random_order"}
+    keys = ["recipe", "rest", "baseline"]
+    areas = rows["fidelity"].set_index(keys)
+    for (*key, name), curve in rows["fidelity_curves"].groupby([*keys, "curve"]):
+        area = np.trapezoid(curve["probability"], curve["share"])
+        assert area == pytest.approx(areas.loc[tuple(key), name], abs=1e-6)
     assert "none" in rows["reconstructed"]["baseline"].tolist()
     assert rows["reconstructed"].notna().all(axis=None)
     tested = rows["stability"][rows["stability"]["status"] == "ok"]

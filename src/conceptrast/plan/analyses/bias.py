@@ -11,7 +11,7 @@ from pydantic import Field
 from conceptrast.base.errors import ConfigError, unknown_name
 from conceptrast.bias.comparison import CONDITIONS, FIGURES, check_size, trained_networks
 from conceptrast.models.published import torchvision_classifiers, weights_fingerprint
-from conceptrast.plan.analysis import Analysis, Step, Table
+from conceptrast.plan.analysis import Analysis, Plot, Step, Table
 from conceptrast.plan.key_types import (
     Config,
     DatasetName,
@@ -329,6 +329,15 @@ ANALYSIS = Analysis(
             headlines=(
                 *("accuracy_mean", "accuracy_counter_biased_mean", "reliance_mean", "probability_turned_mean"),
                 *("turn_mean", "decoded_turn_mean", "rho_within_mean", "rho_within_sd", "rho_all_mean"),
+            ),
+        ),
+        Table(
+            name="latent_bias_curves",
+            step="latent_bias_tables",
+            plot=Plot(
+                title="Reliance: what a network says of the same pictures while they are turned",
+                x=("rotation", "angle, in degrees"),
+                y=("probability", "p(class 2)"),
             ),
         ),
     ),

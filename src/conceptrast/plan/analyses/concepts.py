@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from conceptrast.base.errors import unknown_name
 from conceptrast.base.names import ALL_CLASSES
-from conceptrast.plan.analysis import Analysis, Step, Table
+from conceptrast.plan.analysis import Analysis, Plot, Step, Table
 from conceptrast.plan.key_types import (
     Classes,
     Config,
@@ -341,6 +341,15 @@ ANALYSIS = Analysis(
             step="component_tables",
             words=("{recipe}", "{rest}", "{baseline}"),
             headlines=("deletion", "insertion"),
+        ),
+        Table(
+            name="fidelity_curves",
+            step="component_tables",
+            plot=Plot(
+                title="Fidelity: what is left of a class while components are taken out, and what comes back",
+                x=("share", "share of the components"),
+                y=("probability", "p(class)"),
+            ),
         ),
         Table(
             name="reconstructed",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from conceptrast.plan.analysis import Analysis, Step, Table
+from conceptrast.plan.analysis import Analysis, Plot, Step, Table
 from conceptrast.plan.key_types import Config, EntryName, Number, Pairs, Section, Unique, key
 from conceptrast.plan.settings import (
     card_recipe,
@@ -200,11 +200,25 @@ ANALYSIS = Analysis(
             headlines=("before_mean", "after_mean", "factor_of_means_mean", "swap_rate_mean"),
         ),
         Table(
+            name="shift_curves",
+            step="contrast_tables",
+            plot=Plot(
+                title="Shift: what A's pictures are called while their activations are moved towards B",
+                x=("offset", "offset, in multiples of the normal"),
+                y=("p_to_mean", "p(B)"),
+            ),
+        ),
+        Table(
             name="mask",
             step="contrast_tables",
             words=("mask_{baseline}",),
             headlines=("p_from_mean", "p_to_mean"),
             rows={"share": 0.1},
+            plot=Plot(
+                title="Mask: what is left of A while its places are hidden, the most telling first",
+                x=("share", "share of the places"),
+                y=("p_from_mean", "p(A)"),
+            ),
         ),
         Table(
             name="contrast_recovery",

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from conceptrast.models.published import file_fingerprint
-from conceptrast.plan.analysis import Analysis, Step, Table
+from conceptrast.plan.analysis import Analysis, Plot, Step, Table
 from conceptrast.plan.key_types import Config, naming
 from conceptrast.plan.settings import card_recipe, picture_settings, run_settings
 
@@ -147,6 +147,12 @@ ANALYSIS = Analysis(
     },
     tables=(
         Table(name="models", step="tables", when=_trained, headlines=None),
+        Table(
+            name="training_curves",
+            step="tables",
+            when=_trained,
+            plot=Plot(title="Training", x=("epoch", "epoch"), y=("train_loss", "loss")),
+        ),
         Table(
             name="confusion",
             step="confusion",
