@@ -90,9 +90,9 @@ def test_an_experiment_reruns_what_depends_on_its_key_and_is_compared_with_the_r
     assert jobs == {"shift": 2, **dict.fromkeys(once, 1)}
 
     difference = json.loads(shared.must("dvc", "metrics", "diff", "--json"))
-    changed = {name.partition("/")[2].partition("_mean")[0] for name in difference["results/default/metrics.json"]}
+    changed = [name.partition("/")[2] for name in difference["results/default/metrics.json"]]
     assert changed
-    assert changed <= {"before", "after", "factor_of_means", "swap_rate"}
+    assert all(name.startswith(("before", "after", "factor_of_means", "swap_rate")) for name in changed)
     typed(shared, "dvc plots diff HEAD")
     assert "default-shift_curves" in (shared.folder / "dvc_plots" / "index.html").read_text()
 

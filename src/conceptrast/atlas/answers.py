@@ -18,8 +18,13 @@ CHANCE = {
     "random": "a random map",
     "centre": "a blob in the middle",
     "random_change": "a random change",
+    "zeros": "a square of one colour",
+    "shuffled": "its pixels shuffled",
 }
 """What rows of tables call chance, in words."""
+
+CONTROLS = ("zeros", "shuffled")
+"""What is pasted in place of a crop, to see what any pasted thing does."""
 
 EDITS = {
     "transplant": "cells of pictures of B",
@@ -74,7 +79,7 @@ def component_prediction(files: RunFiles, claims: CheckedClaims) -> Iterator[Mea
                     column="match_rate",
                     ends=("low", "high"),
                     chances=[(CHANCE[row["baseline"]], row["match_rate"]) for row in rows if row["baseline"] in CHANCE],
-                    source=("component_prediction", f"study/{study}.html", claims),
+                    source=("component_prediction", "study", study, claims),
                 )
 
 
@@ -105,7 +110,7 @@ def shift(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]:
             column="swap_rate_mean",
             ends=("low", "high"),
             chances=[(CHANCE.get(name, name), other["swap_rate_mean"]) for name, other in by_baseline.items()],
-            source=("shift", f"study/{study}.html", claims),
+            source=("shift", "study", study, claims),
         )
 
 
@@ -126,7 +131,7 @@ def counterfactuals(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]
                     column=column,
                     ends=("low", "high") if judged else ("", ""),
                     chances=[] if control is None else [("a random change there", control[column])],
-                    source=("counterfactual", f"counterfactuals/{study}.html", claims),
+                    source=("counterfactual", "counterfactuals", study, claims),
                 )
 
 
@@ -152,7 +157,7 @@ def maps(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]:
         truth = files.rows("saliency_truth", view=view)
         table, column = ("saliency_truth", "more") if truth else ("saliency_faithfulness", "road")
         rows = truth or files.rows(table, view=view)
-        for row in rows:
+        for row in sorted(rows, key=lambda row: row["target_kind"] != "difference"):
             if row["baseline"] != "none" or row["status"] != "ok":
                 continue
             chances = [
@@ -174,7 +179,7 @@ def maps(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]:
                 column=column,
                 ends=(f"{column}_low", f"{column}_high"),
                 chances=chances,
-                source=(table, f"maps/{view}.html", claims),
+                source=(table, "maps", view, claims),
             )
 
 
@@ -190,25 +195,30 @@ def factorizations(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]:
                 column="blur",
                 ends=("", ""),
                 chances=[("blurred elsewhere", row["blur_chance"])],
-                source=("dff_summary", f"dff/{name}.html", claims),
+                source=("dff_summary", "dff", name, claims),
             )
 
 
 def bias(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]:
-    """How far accuracy falls when what tempted a network is taken away."""
-    for row in files.rows("latent_bias"):
-        if row["status"] == "ok":
-            relies = "relies on it" if row["relies"] == "yes" else "does not rely on it"
-            shows = "its latent space shows it" if row["shows"] == "yes" else "its latent space does not show it"
-            yield _measure(
-                label=f"{row['condition']}, {row['network']}",
-                text=f"{relies}; {shows}",
-                row=row,
-                column="reliance",
-                ends=("reliance_low", "reliance_high"),
-                chances=[],
-                source=("latent_bias", f"bias/{row['bias']}.html", claims),
-            )
+    """How far accuracy falls when what tempted a network is taken away, beside the same for its control."""
+    rows = [row for row in files.rows("latent_bias") if row["status"] == "ok"]
+    controls = {
+        (row["bias"], row["network"], row["seed"]): row["reliance"] for row in rows if row["condition"] == "control"
+    }
+    for row in rows:
+        relies = "it relies on the bias" if row["relies"] == "yes" else "it does not rely on the bias"
+        shows = "its latent space shows it" if row["shows"] == "yes" else "its latent space does not show it"
+        control = controls.get((row["bias"], row["network"], row["seed"]))
+        of_control = row["condition"] == "control" or control is None
+        yield _measure(
+            label=f"{row['condition']}, {row['network']}",
+            text=f"accuracy {_moves_by(-row['reliance'])} where the bias is turned round: {relies}, {shows}",
+            row=row,
+            column="reliance",
+            ends=("reliance_low", "reliance_high"),
+            chances=[] if of_control else [("trained without it", control)],
+            source=("latent_bias", "bias", row["bias"], claims),
+        )
 
 
 def insertions(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]:
@@ -218,20 +228,46 @@ def insertions(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]:
         for row in rows:
             if row["condition"] == "crop" and row["status"] == "ok":
                 chances = [
-                    (f"the crop as {other['condition']}", other["change_first"])
+                    (CHANCE[other["condition"]], other["change_first"])
                     for other in rows
-                    if other["condition"] in ("zeros", "shuffled")
+                    if other["condition"] in CONTROLS
                     and (other["first"], other["second"]) == (row["first"], row["second"])
                 ]
                 yield _measure(
                     label=f"{name} in pictures of {row['second_name']}",
-                    text=f"p({row['first_name']}) rises by {decimal(row['change_first'])}",
+                    text=f"p({row['first_name']}) {_moves_by(row['change_first'])}",
                     row=row,
                     column="change_first",
                     ends=("low_first", "high_first"),
                     chances=chances,
-                    source=("insertion", f"insertion/{name}.html", claims),
+                    source=("insertion", "insertion", name, claims),
                 )
+        yield from _component_insertions(files, claims, name)
+
+
+def _component_insertions(files: RunFiles, claims: CheckedClaims, name: str) -> Iterator[Measure]:
+    """What the patch of A's strongest component adds, and how many components add more than both controls."""
+    by_pair: dict[tuple[Any, Any], list[Row]] = {}
+    for row in files.rows("component_insertion", insertion=name, status="ok"):
+        by_pair.setdefault((row["first"], row["second"]), []).append(row)
+    for rows in by_pair.values():
+        strongest = {row["condition"]: row for row in rows if row["component"] == rows[0]["component"]}
+        beyond: dict[Any, list[bool]] = {}
+        for row in rows:
+            if row["condition"] in ("crop-zeros", "crop-shuffled"):
+                beyond.setdefault(row["component"], []).append(row["low_first"] > 0)
+        n_beyond = sum(map(all, beyond.values()))
+        row = strongest["crop"]
+        yield _measure(
+            label=f"{name} in pictures of {row['second_name']}",
+            text=f"p({row['first_name']}) {_moves_by(row['change_first'])} with the strongest component; "
+            f"{n_beyond} of {counted(len(beyond), 'components')} add more than both controls",
+            row=row,
+            column="change_first",
+            ends=("low_first", "high_first"),
+            chances=[(CHANCE[control], strongest[control]["change_first"]) for control in CONTROLS],
+            source=("component_insertion", "insertion", name, claims),
+        )
 
 
 def shortcuts(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]:
@@ -249,29 +285,37 @@ def shortcuts(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]:
                     column="auroc",
                     ends=("auroc_low", "auroc_high"),
                     chances=chance,
-                    source=("shortcut", f"shortcut/{study}.html", claims),
+                    source=("shortcut", "shortcut", study, claims),
                 )
 
 
 def superpixels(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]:
-    """How many of a class's concepts among superpixels differ from random ones."""
+    """How many concepts among superpixels differ from random ones: of all classes, then of each."""
     for study in files.description.entries.get("ace", ()):
-        rows = [row for row in files.rows("ace", study=study) if row["baseline"] == "none" and row["status"] == "ok"]
-        by_class: dict[str, list[Row]] = {}
-        for row in rows:
-            if row["segments_as"] == rows[0]["segments_as"]:
-                by_class.setdefault(row["class_name"], []).append(row)
-        for name, concepts in by_class.items():
-            n = sum(str(row["significant"]) == "True" for row in concepts)
-            target = concepts[0]["class"]
+        rows = files.rows("ace", study=study, status="ok")
+        rows = [row for row in rows if row["segments_as"] == rows[0]["segments_as"]]
+        names = dict.fromkeys(row["class_name"] for row in rows if row["baseline"] == "none")
+        parts = [(name, [row for row in rows if row["class_name"] == name]) for name in names]
+        for name, part in [("all classes", rows), *parts] if len(parts) > 1 else parts:
+            concepts, random_ones = (
+                [row for row in part if (row["baseline"] == "none") == measured] for measured in (True, False)
+            )
+            anchor = "" if name not in names else f"#class-{concepts[0]['class']}"
+            n = _significant(concepts)
             yield Measure(
                 label=f"{study}: {name}",
                 text=f"{n} of {_many(len(concepts), 'concept', 'concepts')} differ from random ones",
                 value=n / len(concepts),
+                chances=[("of random segments", _significant(random_ones) / len(random_ones))] if random_ones else [],
                 table="ace",
-                href=f"concepts/{study}.html#class-{target}",
+                entry=study,
+                href=f"concepts/{study}.html{anchor}",
                 badges=[badge for row in concepts for badge in claims.of_cell("ace", "significant", row)],
             )
+
+
+def _significant(concepts: Sequence[Row]) -> int:
+    return sum(str(row["significant"]) == "True" for row in concepts)
 
 
 def accuracies(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]:
@@ -287,6 +331,7 @@ def accuracies(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]:
                 low=known(metrics.get(f"{name}/accuracy_low")),
                 high=known(metrics.get(f"{name}/accuracy_high")),
                 table="confusion",
+                entry=name,
                 href="models.html",
                 badges=claims.of_metric(f"{name}/accuracy"),
             )
@@ -299,10 +344,12 @@ def _measure(
     column: str,
     ends: tuple[str, str],
     chances: Sequence[tuple[str, Any]],
-    source: tuple[str, str, CheckedClaims],
+    source: tuple[str, str, str, CheckedClaims],
 ) -> Measure:
-    """A measure of one cell of a table; ``source`` is the table, the page that says more, and the claims."""
-    table, href, claims = source
+    """A measure of one cell of a table; ``source`` is the table, the folder and the entry of the page that says more,
+    and the claims.
+    """
+    table, folder, entry, claims = source
     badges = [badge for name in (column, *ends) if name for badge in claims.of_cell(table, name, row)]
     return Measure(
         label=label,
@@ -312,10 +359,21 @@ def _measure(
         high=known(row.get(ends[1])),
         chances=[(name, number) for name, value in chances if (number := known(value)) is not None],
         table=table,
-        href=href,
+        entry=entry,
+        href=f"{folder}/{entry}.html",
         badges=badges,
         reason="" if known(row[column]) is not None else str(row.get("reason") or ""),
     )
+
+
+def _moves_by(change: float) -> str:
+    """A change in words.
+
+    Example:
+        >>> _moves_by(0.25), _moves_by(-0.25)
+        ('rises by 0.25', 'falls by 0.25')
+    """
+    return f"{'rises' if change >= 0 else 'falls'} by {decimal(abs(change))}"
 
 
 def _many(number: Any, one: str, several: str) -> str:
@@ -351,8 +409,8 @@ MEASURES: Mapping[str, tuple[str, Callable[[RunFiles, CheckedClaims], Iterator[M
         maps,
     ),
     "bias": (
-        "Reliance: what accuracy loses between pictures with the planted bias and pictures with the opposite one. The "
-        "control was trained without it.",
+        "Reliance: what accuracy loses between pictures with the planted bias and pictures with the opposite one. "
+        "Chance: the same for a control that was trained without it.",
         bias,
     ),
     "dff": (
@@ -366,13 +424,13 @@ MEASURES: Mapping[str, tuple[str, Callable[[RunFiles, CheckedClaims], Iterator[M
         shortcuts,
     ),
     "insertion": (
-        "A crop is pasted into pictures of B: how much more does the model say A? Chance: zeros, or the crop with its "
-        "pixels shuffled.",
+        "A crop is pasted into pictures of B: how much more does the model say A? Chance: a square of one colour, or "
+        "the crop with its pixels shuffled.",
         insertions,
     ),
     "ace": (
         "Segments of pictures are clustered; a concept is kept if the class's score along it differs from that along "
-        "random vectors.",
+        "random vectors. Chance: clusters of random segments.",
         superpixels,
     ),
     "models": ("Accuracy on pictures that were held out of the training.", accuracies),

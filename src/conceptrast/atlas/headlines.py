@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from conceptrast.atlas.answers import Answer
 from conceptrast.atlas.numbers import share
 from conceptrast.base.names import printable
 
-FIRST_ONLY = ("counterfactual", "shortcut", "ace")
-"""Analyses that have a number for every edit, direction or class. The first one stands for all."""
-
 
 def headline_numbers(answered: Sequence[Answer]) -> dict[str, float]:
-    """The answers of a run by ``question/where``, each with its highest chance row as ``question/where chance``.
+    """The first number of each entry by ``question/entry``, with its highest chance row as ``question/entry chance``.
+
+    An entry, e.g. a study, may have a number for every edit, direction or class. The first one stands for all: tables
+    have the others.
 
     Example:
         >>> from conceptrast.atlas.numbers import Measure
-        >>> measure = Measure("layer 3: why A?", "3 of 4", value=0.75, chances=[("random", 0.1), ("other", 0.2)])
+        >>> chances = [("random", 0.1), ("other", 0.2)]
+        >>> measure = Measure("layer 3: why A?", "3 of 4", value=0.75, chances=chances, entry="pairs")
         >>> headline_numbers([Answer("saliency", "Where does it look?", test="", measures=[measure])])
-        {'saliency/layer 3 why A': 0.75, 'saliency/layer 3 why A chance': 0.2}
+        {'saliency/pairs': 0.75, 'saliency/pairs chance': 0.2}
     """
     numbers: dict[str, float] = {}
     for answer in answered:
-        measures = answer.measures[:1] if answer.analysis in FIRST_ONLY else answer.measures
-        for measure in measures:
-            if measure.value is not None:
-                name = f"{answer.analysis}/{' '.join(re.findall(r'[A-Za-z0-9_.-]+', measure.label))}"
+        for measure in answer.measures:
+            name = f"{answer.analysis}/{measure.entry}"
+            if measure.value is not None and name not in numbers:
                 numbers[name] = measure.value
                 if measure.chances:
                     numbers[f"{name} chance"] = max(value for _, value in measure.chances)

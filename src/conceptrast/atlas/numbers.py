@@ -22,6 +22,7 @@ class Measure:
         high: upper end.
         chances: name and value of what chance gives.
         table: name of the table that has it.
+        entry: name of the run's entry that it is of, e.g. a study.
         href: page that says more; empty if there is none.
         badges: verdicts of claims that speak of it.
         reason: why it is not known.
@@ -34,6 +35,7 @@ class Measure:
     high: float | None = None
     chances: Sequence[tuple[str, float]] = ()
     table: str = ""
+    entry: str = ""
     href: str = ""
     badges: Sequence[Badge] = ()
     reason: str = ""

@@ -1,0 +1,113 @@
+"""Answers and headline numbers of tables that are written out here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from conceptrast.atlas.answers import Answer, answers
+from conceptrast.atlas.claims import CheckedClaims
+from conceptrast.atlas.headlines import headline_numbers
+from conceptrast.atlas.numbers import Measure
+from conceptrast.atlas.run_files import Description, RunFiles
+from conceptrast.base.files import write_table
+
+
+def answer_of(folder: Path, analysis: str, rows: Sequence[dict[str, Any]], table: str = "") -> Answer:
+    """The one answer of a run that has this analysis with one entry, ``mine``, and these rows in its table."""
+    name = table or analysis
+    write_table(pd.DataFrame(rows), folder / "tables" / f"{name}.csv")
+    description = Description(
+        run="run",
+        config={"studies": {}},
+        questions={analysis: "What?"},
+        entries={analysis: ["mine"]},
+        tables={analysis: [name]},
+        card_recipe="recommended",
+    )
+    [answer] = answers(RunFiles(folder, description), CheckedClaims("run"))
+    return answer
+
+
+def test_every_entry_has_one_headline_number_and_its_highest_chance() -> None:
+    chances = [("random", 0.1), ("other", 0.3)]
+    measures = [
+        Measure("a: not known", "", value=None, entry="a"),
+        Measure("a: this edit", "", value=0.9, chances=chances, entry="a"),
+        Measure("a: that edit", "", value=0.2, chances=chances, entry="a"),
+        Measure("b", "", value=0.5, entry="b"),
+    ]
+    numbers = headline_numbers([Answer("counterfactual", "What?", test="", measures=measures)])
+    assert numbers == {"counterfactual/a": 0.9, "counterfactual/a chance": 0.3, "counterfactual/b": 0.5}
+
+
+def test_a_bias_stands_beside_its_control(tmp_path) -> None:
+    known = {"bias": "mine", "network": "net", "seed": 0, "status": "ok", "reliance_low": 0, "reliance_high": 1}
+    answer = answer_of(
+        tmp_path,
+        "bias",
+        [
+            {**known, "condition": "biased", "reliance": 0.7, "relies": "yes", "shows": "no"},
+            {**known, "condition": "control", "reliance": -0.02, "relies": "no", "shows": "no"},
+        ],
+        table="latent_bias",
+    )
+    biased, control = answer.measures
+    assert biased.text.startswith("accuracy falls by 0.70 where the bias is turned round: it relies on the bias, ")
+    assert biased.chances == [("trained without it", -0.02)]
+    assert control.text.startswith("accuracy rises by 0.02")
+    assert control.chances == []
+
+
+def test_pasted_components_are_counted_if_they_add_more_than_both_controls(tmp_path) -> None:
+    pair = {"insertion": "mine", "first": 7, "first_name": "A", "second": 8, "second_name": "B", "status": "ok"}
+    rows = [
+        {**pair, "component": component, "condition": condition, "change_first": change, "low_first": low}
+        for component, conditions in {
+            4: {"crop": (0.3, 0.2), "zeros": (0, 0), "shuffled": (0.1, 0), "crop-zeros": (0.3, 0.2)},
+            2: {"crop": (0.2, 0.1), "zeros": (0, 0), "shuffled": (0.2, 0), "crop-zeros": (0.2, 0.1)},
+        }.items()
+        for condition, (change, low) in {**conditions, "crop-shuffled": (0, {4: 0.1, 2: -0.1}[component])}.items()
+    ]
+    rows = [{**row, "high_first": row["change_first"]} for row in rows]
+    [measure] = answer_of(tmp_path, "insertion", rows, table="component_insertion").measures
+    assert measure.text == (
+        "p(A) rises by 0.30 with the strongest component; 1 of 2 components add more than both controls"
+    )
+    assert measure.chances == [("a square of one colour", 0.0), ("its pixels shuffled", 0.1)]
+    assert measure.href == "insertion/mine.html"
+
+
+def test_superpixels_of_several_classes_are_summed_beside_random_segments(tmp_path) -> None:
+    rows = [
+        {
+            **{"study": "mine", "class": target, "class_name": f"class {target}", "segments_as": "in_place"},
+            **{"baseline": baseline, "status": "ok", "significant": significant},
+        }
+        for target, baseline, significant in [
+            (0, "none", True),
+            (0, "none", True),
+            (0, "random_segments", False),
+            (1, "none", False),
+            (1, "none", True),
+            (1, "random_segments", True),
+        ]
+    ]
+    rows.append({**rows[0], "segments_as": "resized", "significant": False})
+    both, first, second = answer_of(tmp_path, "ace", rows).measures
+    assert (both.value, both.text) == (0.75, "3 of 4 concepts differ from random ones")
+    assert both.chances == [("of random segments", 0.5)]
+    assert [measure.value for measure in (first, second)] == [1.0, 0.5]
+    assert second.href == "concepts/mine.html#class-1"
+
+
+@pytest.mark.parametrize("kinds", [("class", "difference"), ("difference", "class")])
+def test_why_a_and_not_b_comes_before_why_a(tmp_path, kinds) -> None:
+    row = {"view": "mine", "method": "grad_cam", "baseline": "none", "n_images": 3, "status": "ok", "more": 0.5}
+    rows = [{**row, "target_kind": kind, "more_low": 0, "more_high": 1} for kind in kinds]
+    labels = [measure.label for measure in answer_of(tmp_path, "saliency", rows, table="saliency_truth").measures]
+    assert labels == ["mine: why A and not B, grad-cam", "mine: why A, grad-cam"]
