@@ -150,7 +150,8 @@ class _Runs:
     def write_whole(self) -> str:
         """Write the run that holds everything except the figures of studies, and return its id."""
         content = self.content
-        run_id = self._opened(content.config["run"], content.identity, self.tags)
+        name = f"{content.config['run']}, seed {content.config['seed']}"
+        run_id = self._opened(name, content.identity, self.tags)
         self._describe(run_id, tables=content.tables, metrics=content.metrics, settings=content.config)
         self.client.log_dict(run_id, dict(content.config), "config.yaml")
         self.client.log_dict(run_id, dict(content.numbers), "metrics.json")
