@@ -38,6 +38,10 @@ EDITS = {
 }
 
 
+SHARES = ("match_rate", "swap_rate_mean", "judged", "reached", "more")
+"""Columns whose numbers are shares. Others are differences of probabilities or accuracies, or areas."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """The answer to one question of a run.
@@ -363,6 +367,7 @@ def _measure(
         href=f"{folder}/{entry}.html",
         badges=badges,
         reason="" if known(row[column]) is not None else str(row.get("reason") or ""),
+        is_share=column in SHARES,
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from conceptrast.atlas.answers import answers
 from conceptrast.atlas.claims import CheckedClaims
-from conceptrast.atlas.figure_pages import FigurePages, with_badges
+from conceptrast.atlas.figure_pages import FigurePages
 from conceptrast.atlas.provenance import provenance_of
 from conceptrast.atlas.run_files import Description, RunFiles
 from conceptrast.atlas.site import Site
@@ -111,7 +111,7 @@ def write_tables(site: Site, files: RunFiles, claims: CheckedClaims) -> None:
         target = site.folder / "tables" / f"{name}.csv"
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(source.read_bytes())
-        rows = with_badges(name, files.records[name], claims)
+        rows = claims.with_badges(name, files.records[name])
         claimed = [row for row in rows[ROWS_OF_A_TABLE:] if any(row["_badges"].values())]
         site.write(
             f"tables/{name}.html",

@@ -69,6 +69,24 @@ class CheckedClaims:
         """
         return [self.badge(place) for place in self._places.get((table, column), ()) if self._speaks_of(place, row)]
 
+    def with_badges(self, table: str, rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """Rows of a table, each with the badges of its cells by column, as ``_badges``."""
+        return [{**row, "_badges": {column: self.of_cell(table, column, row) for column in row}} for row in rows]
+
+    def about(self, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, list[Badge]]:
+        """Badges of the claims that speak of some rows, by sentence.
+
+        Args:
+            rows: by name of their table.
+        """
+        sentences: dict[str, list[Badge]] = {}
+        for place, verdict in enumerate(self.verdicts):
+            metrics = [metric for metric in _metrics(verdict) if metric.table in rows]
+            if any(_is_in(metric, row) for metric in metrics for row in rows[metric.table]):
+                badge = self.badge(place)
+                sentences.setdefault(badge.sentence, []).append(badge)
+        return sentences
+
     def of_metric(self, name: str) -> list[Badge]:
         """Badges of the claims that speak of a number of ``metrics.json``."""
         return [self.badge(place) for place in self._places.get(("", name), ())]

@@ -89,6 +89,7 @@ class FigurePages:
             answer=answer,
             measures=[] if answer is None else [row for row in answer.measures if row.href.partition("#")[0] == path],
             sections=sections,
+            claimed=self.claims.about(self.files.rows_of_entry([analysis], settings[1])),
             settings=settings,
         )
 
@@ -166,7 +167,8 @@ class FigurePages:
         """A crop that is pasted into pictures."""
         yield self._figure(f"insertion/{name}.png", "Pictures under every condition", "With the model's probabilities.")
         columns = ("first_name", "second_name", "condition", "n_images", "p_first", "p_second", "change_first")
-        yield self._table("insertion", "In numbers", (*columns, "low_first", "high_first"), insertion=name)
+        for table in ("insertion", "component_insertion"):
+            yield self._table(table, "In numbers", (*columns, "low_first", "high_first", "component"), insertion=name)
 
     def shortcuts(self, study: str) -> Iterator[Section]:
         """A planted thing: which direction ranks the pictures that have it first."""
@@ -182,7 +184,7 @@ class FigurePages:
         for file in self._manifest(f"{study}/ace.csv"):
             rows = self.files.rows("ace", study=study, class_name=file["class_name"])
             first = rows[0]["segments_as"] if rows else None
-            segments = [row for row in rows if row["segments_as"] == first]
+            segments = self.claims.with_badges("ace", [row for row in rows if row["segments_as"] == first])
             section = self._figure(
                 f"{study}/ace/{file['file']}",
                 str(file["class_name"]),
@@ -194,7 +196,7 @@ class FigurePages:
                 text=section.text,
                 figures=section.figures,
                 table="ace",
-                rows=self._with_badges("ace", segments),
+                rows=segments,
                 columns=_there((*columns, "significant", "speaks", "shows", "status"), segments),
             )
 
@@ -221,7 +223,8 @@ class FigurePages:
         for page in self.files.json(f"pages/{study}/counterfactuals.json") or []:
             first, second = (page[end]["class"] for end in ("first", "second"))
             names = (page["first"]["name"], page["second"]["name"])
-            rows = self.files.rows("counterfactual", study=study, from_class=first, to_class=second, stop="picture")
+            pair = {"from_class": first, "to_class": second, "stop": "picture"}
+            rows = self.claims.with_badges("counterfactual", self.files.rows("counterfactual", study=study, **pair))
             title = f"{names[0]} becomes {names[1]}"
             file = figures.get((first, second))
             source = f"figures/{study}/counterfactuals/{file}"
@@ -241,7 +244,7 @@ class FigurePages:
                 films=films,
                 figures=[(self.site.figure(source), f"{title}: every edit, step by step")] if file else [],
                 table="counterfactual",
-                rows=self._with_badges("counterfactual", rows),
+                rows=rows,
                 columns=_there(columns, rows),
             )
         yield from self._concept_pictures(study)
@@ -284,15 +287,12 @@ class FigurePages:
         return Section(title=title, text=text, figures=[(self.site.figure(f"figures/{source}"), f"{title}. {text}")])
 
     def _table(self, table: str, title: str, columns: Sequence[str], **values: Any) -> Section:
-        rows = self.files.rows(table, **values)
-        return Section(title=title, table=table, rows=self._with_badges(table, rows), columns=_there(columns, rows))
+        rows = self.claims.with_badges(table, self.files.rows(table, **values))
+        return Section(title=title, table=table, rows=rows, columns=_there(columns, rows))
 
     def _manifest(self, path: str) -> list[Row]:
         table = self.files.table(f"figures/{path}")
         return [] if table is None else records_of(table)
-
-    def _with_badges(self, table: str, rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-        return with_badges(table, rows, self.claims)
 
 
 def film_of(story: Mapping[str, Any], strip: str, title: str, names: tuple[str, str]) -> Mapping[str, Any]:
@@ -305,14 +305,11 @@ def film_of(story: Mapping[str, Any], strip: str, title: str, names: tuple[str, 
     return {**story, "strip": strip, "title": title, "curves": curves}
 
 
-def with_badges(table: str, rows: Sequence[Mapping[str, Any]], claims: CheckedClaims) -> list[Mapping[str, Any]]:
-    """Rows of a table, each with the badges of its cells by column."""
-    return [{**row, "_badges": {column: claims.of_cell(table, column, row) for column in row}} for row in rows]
-
-
 def _there(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Those of some columns that the rows have."""
-    return [column for column in columns if rows and column in rows[0]]
+    """Those of some columns that the rows have, and those that a claim speaks of."""
+    claimed = {column for row in rows for column, badges in row["_badges"].items() if badges}
+    named = [column for column in columns if rows and column in rows[0]]
+    return [*named, *(column for column in (rows[0] if rows else ()) if column in claimed and column not in named)]
 
 
 Parts = Callable[[FigurePages, str], Iterator[Section]]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from conceptrast.atlas.answers import Answer
-from conceptrast.atlas.numbers import share
 from conceptrast.base.names import printable
 
 
@@ -48,9 +47,9 @@ def note_of(answered: Sequence[Answer], summary: str) -> str:
     for answer in answered:
         lines += ["", f"**{answer.question}**", ""]
         for measure in answer.measures[:8]:
-            chance = f"; chance: {', '.join(f'{name} {value:.2g}' for name, value in measure.chances)}"
+            chance = f"; chance: {measure.chance}" if measure.chance else ""
             interval = f" ({measure.interval})" if measure.interval else ""
-            lines.append(f"- {measure.label}: {measure.text}{interval}{chance if measure.chances else ''}")
+            lines.append(f"- {measure.label}: {measure.text}{interval}{chance}")
     return "\n".join(lines)
 
 
@@ -67,7 +66,8 @@ def answer_lines(answered: Sequence[Answer], most: int = 5) -> list[str]:
     for answer in answered[:most]:
         measure = answer.measures[0]
         interval = f" ({measure.interval})" if measure.interval else ""
-        chance = f", chance {share(max(value for _, value in measure.chances))}" if measure.chances else ""
+        highest = max((value for _, value in measure.chances), default=None)
+        chance = "" if highest is None else f", chance {measure.in_words(highest)}"
         line = f"{answer.question} {measure.label}: {measure.text}{interval}{chance}"
         lines.append(printable(line.replace("\N{NO-BREAK SPACE}", " ")))
     return lines

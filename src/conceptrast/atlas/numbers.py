@@ -26,6 +26,7 @@ class Measure:
         href: page that says more; empty if there is none.
         badges: verdicts of claims that speak of it.
         reason: why it is not known.
+        is_share: whether it is read as a share, in per cent; otherwise as a plain number.
     """
 
     label: str
@@ -39,11 +40,28 @@ class Measure:
     href: str = ""
     badges: Sequence[Badge] = ()
     reason: str = ""
+    is_share: bool = True
 
     @property
     def interval(self) -> str:
         """The interval in words; empty if there is none."""
-        return "" if self.low is None or self.high is None else f"{share(self.low)} to {share(self.high)}"
+        return (
+            "" if self.low is None or self.high is None else f"{self.in_words(self.low)} to {self.in_words(self.high)}"
+        )
+
+    @property
+    def chance(self) -> str:
+        """What chance gives, in words; empty if it is not known.
+
+        Example:
+            >>> Measure("", "", chances=[("a random map", 0.1), ("a blob", 0.25)], is_share=False).chance
+            'a random map 0.10, a blob 0.25'
+        """
+        return ", ".join(f"{name} {self.in_words(value)}" for name, value in self.chances)
+
+    def in_words(self, value: float) -> str:
+        """A value on the scale of this number."""
+        return share(value) if self.is_share else decimal(value)
 
 
 def known(value: Any) -> float | None:

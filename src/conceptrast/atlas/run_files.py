@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -94,6 +94,14 @@ class RunFiles:
         """The rows of a table that have these values; none if the table is missing."""
         rows = self.records.get(table, [])
         return [row for row in rows if all(row.get(column) == value for column, value in values.items())]
+
+    def rows_of_entry(self, analyses: Iterable[str], name: str) -> dict[str, list[Row]]:
+        """The rows of all tables of some analyses that are of one entry, whose name is in a table's first column."""
+        tables = [table for analysis in analyses for table in self.description.tables.get(analysis, [])]
+        return {
+            table: [row for row in self.records.get(table, []) if next(iter(row.values()), None) == name]
+            for table in tables
+        }
 
     def row(self, table: str, **values: Any) -> Row | None:
         """The first of these rows."""

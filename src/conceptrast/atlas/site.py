@@ -15,6 +15,7 @@ from PIL import Image, UnidentifiedImageError
 
 from conceptrast.atlas.numbers import cell, decimal, share
 from conceptrast.base.files import atomic
+from conceptrast.base.progress import counted
 from conceptrast.figures.canvas import component_colour
 from conceptrast.figures.picture_strip import save_webp
 
@@ -29,8 +30,8 @@ class Figure:
     """A figure on a page.
 
     Args:
-        src: its picture in the atlas.
-        full: the full figure of the run, from the atlas's folder.
+        src: its picture in the atlas, as wide as a page.
+        full: the same in full size, in the atlas too.
         width: of the picture, in pixels.
         height: likewise.
     """
@@ -87,21 +88,24 @@ class Site:
         return target
 
     def figure(self, source: str) -> Figure | None:
-        """Take a figure of the run along, as wide as a page; ``None`` if it is missing or no picture."""
+        """Take a figure of the run along, as wide as a page and in full; ``None`` if it is missing or no picture."""
         file = self.run / source
         target = f"pictures/{Path(source).with_suffix('.webp')}"
+        full = target
         try:
             with Image.open(file) as image:
                 scale = min(1.0, WIDEST / image.width)
                 size = (round(image.width * scale), round(image.height * scale))
-                small = image.convert("RGB")
-                if scale < 1:
-                    small = small.resize(size, Image.Resampling.HAMMING)
-                save_webp(small, self.folder / target, effort=2)
+                picture = image.convert("RGB")
+            if scale < 1:
+                full = f"pictures/{Path(source).with_suffix('.full.webp')}"
+                save_webp(picture, self.folder / full, effort=2)
+                picture = picture.resize(size, Image.Resampling.HAMMING)
+            save_webp(picture, self.folder / target, effort=2)
         except (OSError, UnidentifiedImageError):
             self.missing.append(source)
             return None
-        return Figure(src=target, full=f"../{source}", width=size[0], height=size[1])
+        return Figure(src=target, full=full, width=size[0], height=size[1])
 
     def finish(self) -> None:
         """Write the style, the script and the search's index."""
@@ -117,6 +121,6 @@ def environment() -> Environment:
     """Jinja's environment: everything that comes from data is escaped, and a name that is missing is an error."""
     loader = PackageLoader("conceptrast.atlas")
     jinja = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    jinja.filters |= {"share": share, "decimal": decimal, "cell": cell}
+    jinja.filters |= {"share": share, "decimal": decimal, "cell": cell, "counted": counted}
     jinja.globals |= {"component_colour": component_colour}
     return jinja

@@ -178,6 +178,7 @@ class StudyPages:
                 contrasts=contrasts,
                 tests=self._tests(),
                 figures=self._figures(),
+                claimed=self.claims.about(self.files.rows_of_entry(("concepts", "contrast"), self.study)),
                 settings=("studies", self.study),
             )
 
@@ -236,8 +237,9 @@ class StudyPages:
             entry=self.files.description.studies[self.study],
             contrast=contrast,
             row=self.files.row("contrast_pairs", study=self.study, **pair),
-            shift_rows=self.files.rows("shift", study=self.study),
-            recovery=self.files.rows("contrast_recovery", study=self.study),
+            shift_rows=self._with_badges("shift"),
+            recovery=self._with_badges("contrast_recovery"),
+            claimed=self.claims.about(self.files.rows_of_entry(["contrast"], self.study)),
             previous=contrasts[place - 1] if place else None,
             following=contrasts[place + 1] if place + 1 < len(contrasts) else None,
             full=f"../figures/{self.study}/contrasts/{stem}.png",
@@ -284,6 +286,10 @@ class StudyPages:
         """Rows of the study's component prediction by the recipe that the pages show, each with its badges."""
         rows = self.files.rows("component_prediction", study=self.study, recipe=self.files.description.card_recipe)
         return [row | {"badges": self.claims.of_cell("component_prediction", "match_rate", row)} for row in rows]
+
+    def _with_badges(self, table: str) -> list[Mapping[str, Any]]:
+        """The study's rows of a table, each with the badges of its cells by column."""
+        return self.claims.with_badges(table, self.files.rows(table, study=self.study))
 
     def _figures(self) -> list[Mapping[str, Any]]:
         """Figures about the study as a whole."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from PIL import Image
 
 from conceptrast.atlas.answers import answers
 from conceptrast.atlas.atlas import Sources, write_atlas
@@ -95,7 +96,7 @@ def test_the_first_page_says_the_answer_its_chance_and_the_verdict(made) -> None
     assert "random patches 0 %" in words
     assert "Why one, and why not two?" in words
     assert "p(two) rises from 0.01 to 0.97" in words
-    assert "Chance, in a random direction: 0.04" in words
+    assert "Chance, moved in a random direction: 0.04" in words
     assert "0 of 1 claims about default hold, 1 FAIL" in words
 
 
@@ -104,6 +105,30 @@ def test_a_failed_claim_is_beside_its_number_on_every_page_that_has_it(made) -> 
         badges = [attributes for _, attributes in page(made / name).elements if attributes.get("class") == "badge bad"]
         assert badges, name
         assert all("Most classes are named." in str(badge["title"]) for badge in badges)
+
+
+def test_pages_of_a_contrast_have_the_verdict_beside_their_numbers_and_in_words(tmp_path) -> None:
+    make_run(tmp_path)
+    rows = "shift.csv:swap_rate_mean[study=digits,baseline=none]"
+    folder = atlas(tmp_path, f'{HEAD}default,A becomes B.,"{rows}",>=,0.7\ndefault,Not here.,digits/match_rate,>=,0\n')
+    contrast = page(folder / "contrast/digits/0-class-not-1-class.html")
+    badges = [attributes for _, attributes in contrast.elements if attributes.get("class") == "badge good"]
+    assert len(badges) == 2
+    assert all("A becomes B." in str(badge["title"]) for badge in badges)
+    words = " ".join(contrast.text.split())
+    assert "What the documents say of these numbers" in words
+    assert "Not here." not in words
+    assert "What the documents say of these numbers" not in page(folder / "class/digits/0-class.html").text
+
+
+def test_a_figure_is_there_as_wide_as_a_page_and_in_full(made) -> None:
+    elements = page(made / "study/digits.html").elements
+    [image] = [attributes for tag, attributes in elements if tag == "img" and "overview" in str(attributes["src"])]
+    assert (image["width"], image["height"]) == ("1120", "16")
+    links = [attributes["href"] for tag, attributes in elements if tag == "a" and "overview" in str(attributes["href"])]
+    assert set(links) == {"../pictures/figures/digits/overview.full.webp"}
+    with Image.open(made / "pictures/figures/digits/overview.full.webp") as full:
+        assert full.size == (1400, 20)
 
 
 def test_classes_are_listed_with_the_worst_first(made) -> None:
