@@ -216,7 +216,7 @@ def bias(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]:
         of_control = row["condition"] == "control" or control is None
         yield _measure(
             label=f"{row['condition']}, {row['network']}",
-            text=f"accuracy {_moves_by(-row['reliance'])} where the bias is turned round: {relies}, {shows}",
+            text=f"reliance {decimal(row['reliance'])}: {relies}, {shows}",
             row=row,
             column="reliance",
             ends=("reliance_low", "reliance_high"),
@@ -239,7 +239,7 @@ def insertions(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]:
                 ]
                 yield _measure(
                     label=f"{name} in pictures of {row['second_name']}",
-                    text=f"p({row['first_name']}) {_moves_by(row['change_first'])}",
+                    text=f"p({row['first_name']}) {_changes_by(row['change_first'])}",
                     row=row,
                     column="change_first",
                     ends=("low_first", "high_first"),
@@ -264,7 +264,7 @@ def _component_insertions(files: RunFiles, claims: CheckedClaims, name: str) -> 
         row = strongest["crop"]
         yield _measure(
             label=f"{name} in pictures of {row['second_name']}",
-            text=f"p({row['first_name']}) {_moves_by(row['change_first'])} with the strongest component; "
+            text=f"p({row['first_name']}) {_changes_by(row['change_first'])} with the strongest component; "
             f"{n_beyond} of {counted(len(beyond), 'components')} add more than both controls",
             row=row,
             column="change_first",
@@ -371,14 +371,14 @@ def _measure(
     )
 
 
-def _moves_by(change: float) -> str:
-    """A change in words.
+def _changes_by(change: float) -> str:
+    """A change in words, with its sign.
 
     Example:
-        >>> _moves_by(0.25), _moves_by(-0.25)
-        ('rises by 0.25', 'falls by 0.25')
+        >>> _changes_by(0.25), _changes_by(-0.004)
+        ('changes by +0.25', 'changes by -0.004')
     """
-    return f"{'rises' if change >= 0 else 'falls'} by {decimal(abs(change))}"
+    return f"changes by {'+' if change > 0 else ''}{decimal(change)}"
 
 
 def _many(number: Any, one: str, several: str) -> str:

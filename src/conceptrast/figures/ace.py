@@ -46,9 +46,9 @@ def draw_ace_card(card: AceCard) -> Figure:
     sheet.text(card.facts, MARGIN, 0.56, size=9, colour=FAINT)
     sheet.rule(0.84, MARGIN, WIDTH - MARGIN)
     if card.rows:
-        sheet.text("segments nearest to the concept's centre, in their pictures", LEFT, 0.95, size=8, colour=FAINT)
-        sheet.text("TCAV scores", STRIP, 0.95, size=8, colour=FAINT)
-        sheet.text("the test; what the concept is", WORDS, 0.95, size=8, colour=FAINT)
+        sheet.text("segments nearest to the concept's centre, in their pictures", LEFT, 0.95, size=9, colour=FAINT)
+        sheet.text("TCAV scores", STRIP, 0.95, size=9, colour=FAINT)
+        sheet.text("the test; what the concept is", WORDS, 0.95, size=9, colour=FAINT)
     else:
         sheet.text("no concept can be shown", MARGIN, HEAD, size=11, weight="bold")
 
@@ -57,9 +57,9 @@ def draw_ace_card(card: AceCard) -> Figure:
         _row(sheet, card, number=number, row=row, y=HEAD + number * step)
     bottom = HEAD + step * max(len(card.rows), 1) + 0.08
     sheet.rule(bottom - 0.04, MARGIN, WIDTH - MARGIN)
-    sheet.text(NOTE if card.rows else "", MARGIN, bottom + 0.02, size=8, colour=FAINT)
+    sheet.text(NOTE if card.rows else "", MARGIN, bottom + 0.02, size=9, colour=FAINT)
     left_out = f"left out: {'; '.join(card.left_out)}" if card.left_out else ""
-    sheet.text(short_line(left_out), MARGIN, bottom + 0.42, size=8, colour=FAINT)
+    sheet.text(short_line(left_out), MARGIN, bottom + 0.42, size=9, colour=FAINT)
     return sheet.figure
 
 
@@ -79,7 +79,7 @@ def highlighted(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return np.where(mask[..., None], picture, np.round(grey)).astype(np.uint8)
 
 
-def short_line(text: str, limit: int = 210) -> str:
+def short_line(text: str, limit: int = 175) -> str:
     """A text that fits across the sheet."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
@@ -94,8 +94,8 @@ def _row(sheet: Sheet, card: AceCard, number: int, row: ConceptRow, y: float) ->
     verdicts = {FOR: ("speaks for the class", MATCH), AGAINST: ("speaks against it", MISMATCH)}
     verdict, ink = verdicts.get(row.speaks, ("not significant", FAINT))
     sheet.text(verdict, WORDS, y, size=11, weight="bold", colour=ink)
-    sheet.text(row.facts, WORDS, y + 0.24, size=8, colour=INK)
-    sheet.text(row.shows, WORDS, y + 0.78, size=8, weight="bold", colour=INK)
+    sheet.text(row.facts, WORDS, y + 0.24, size=9, colour=INK)
+    sheet.text(row.shows, WORDS, y + 0.78, size=9, weight="bold", colour=INK)
 
 
 def _outline(sheet: Sheet, mask: np.ndarray, box: tuple[float, float, float, float], colour: str) -> None:
@@ -123,4 +123,4 @@ def _scores(sheet: Sheet, scores: np.ndarray, random: np.ndarray, colour: str, y
         sheet.axes.plot([at, at], [middle, middle + sign * height], color=INK, linewidth=1.0, linestyle=(0, (2, 1.5)))
     sheet.axes.plot([STRIP, STRIP + STRIP_WIDTH], [middle, middle], color=INK, linewidth=0.8)
     for tick, at in (("0", 0.0), ("0.5", 0.5), ("1", 1.0)):
-        sheet.text(tick, STRIP + at * STRIP_WIDTH, y + CELL - 0.13, size=7, colour=FAINT, ha="center")
+        sheet.text(tick, STRIP + at * STRIP_WIDTH, y + CELL - 0.13, size=8.5, colour=FAINT, ha="center")

@@ -127,7 +127,7 @@ def draw_visibility(
         right.set(ylim=(0, 110), yticks=[0, 30, 60, 90])
         right.set_ylabel("difference of angles, degrees", fontsize=8, labelpad=1)
         right.set_xlabel("distance of two pictures", fontsize=9)
-        right.legend(fontsize=7, frameon=False, loc="lower right")
+        right.legend(fontsize=8, frameon=False, loc="lower right")
     return sheet.figure
 
 

@@ -89,7 +89,7 @@ def _half(sheet: Sheet, card: ClassCard, selection: str, x: float, y: float, wid
     if verdict is not None:
         draw_combined(sheet, verdict, x + 0.05, y=y + 0.05, width=COMBINED, height=COMBINED, line=3)
     left = x + COMBINED + 0.16
-    sheet.text(TITLES.get(selection, selection), left, y, size=7.5, colour=FAINT)
+    sheet.text(TITLES.get(selection, selection), left, y, size=8.5, colour=FAINT)
 
     # The best patch of each component.
     rows = card.rows[selection]
@@ -106,4 +106,4 @@ def _half(sheet: Sheet, card: ClassCard, selection: str, x: float, y: float, wid
         colour = MATCH if verdict.match else MISMATCH
         says, _ = verdict_text(verdict, card.class_name, 20).split("\n")
         sheet.text(says, left, y + 0.85, size=8, weight="bold", colour=colour)
-        sheet.text(f"p(class) = {verdict.probability:.2f}", left, y + 1.0, size=7.5)
+        sheet.text(f"p(class) = {verdict.probability:.2f}", left, y + 1.0, size=8.5)

@@ -76,7 +76,7 @@ def _cascade(axes: Axes, rows: pd.DataFrame, methods: Sequence[str]) -> None:
         axes.axvspan(0, float(above.max()), color="#EEEEEE", zorder=0)
     axes.set_ylim(-0.55, 1.05)
     names = ["trained", *stages["reaches"]]
-    axes.set_xticks([0, *stages["stage"]], names, rotation=35, ha="right", fontsize=7)
+    axes.set_xticks([0, *stages["stage"]], names, rotation=35, ha="right", fontsize=8)
     axes.axhline(0, color=FAINT, linewidth=0.6)
 
 

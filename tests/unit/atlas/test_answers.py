@@ -57,9 +57,9 @@ def test_a_bias_stands_beside_its_control(tmp_path) -> None:
         table="latent_bias",
     )
     biased, control = answer.measures
-    assert biased.text.startswith("accuracy falls by 0.70 where the bias is turned round: it relies on the bias, ")
+    assert biased.text == "reliance 0.70: it relies on the bias, its latent space does not show it"
     assert biased.chances == [("trained without it", -0.02)]
-    assert control.text.startswith("accuracy rises by 0.02")
+    assert control.text.startswith("reliance -0.02: it does not rely on the bias")
     assert control.chances == []
 
 
@@ -76,7 +76,7 @@ def test_pasted_components_are_counted_if_they_add_more_than_both_controls(tmp_p
     rows = [{**row, "high_first": row["change_first"]} for row in rows]
     [measure] = answer_of(tmp_path, "insertion", rows, table="component_insertion").measures
     assert measure.text == (
-        "p(A) rises by 0.30 with the strongest component; 1 of 2 components add more than both controls"
+        "p(A) changes by +0.30 with the strongest component; 1 of 2 components add more than both controls"
     )
     assert measure.chances == [("a square of one colour", 0.0), ("its pixels shuffled", 0.1)]
     assert measure.href == "insertion/mine.html"

@@ -274,22 +274,24 @@ def lines(n: int) -> list[ClassLine]:
     ]
 
 
-def test_a_thousand_classes_take_pages_of_at_most_500_kilobytes(tmp_path) -> None:
+@pytest.mark.parametrize(("n", "n_pages"), [(1000, 3), (10_000, 25)])
+def test_thousands_of_classes_take_pages_of_at_most_500_kilobytes(tmp_path, n, n_pages) -> None:
     make_run(tmp_path)
     files = RunFiles(tmp_path, description())
     claims = CheckedClaims("default")
     shared = {"run": "default", "provenance": provenance_of(description(), tmp_path), "claims": claims}
     site = Site(tmp_path / "atlas", tmp_path, {**shared, "description": description(), "tables": []})
-    StudyPages(files, site, claims, "digits").write_study(lines(1000), [])
-    written = sorted((tmp_path / "atlas" / "study").iterdir())
-    pages = written[:3]
-    assert [path.name for path in written] == ["digits-2.html", "digits-3.html", "digits.html", "digits.rows.js"]
-    rows = [
-        attributes["data-name"] for path in pages for _, attributes in page(path).elements if "data-name" in attributes
-    ]
-    assert len(set(rows)) == 1000
+    StudyPages(files, site, claims, "digits").write_study(lines(n), [])
+    numbers = ("", *(f"-{number}" for number in range(2, n_pages + 1)))
+    pages = [tmp_path / "atlas" / "study" / f"digits{number}.html" for number in numbers]
+    assert {path.name for path in (tmp_path / "atlas" / "study").iterdir()} == {
+        *(path.name for path in pages),
+        "digits.rows.js",
+    }
+    names = [name for path in pages for name in re.findall('<tr data-name="([^"]*)"', path.read_text())]
+    assert len(set(names)) == n
     assert max(path.stat().st_size for path in pages) <= 500_000
-    assert "digits-3.html" in " ".join(page(pages[2]).links())
+    assert pages[-1].name in " ".join(page(pages[0]).links())
 
 
 def test_the_first_answers_are_a_line_for_each_question(tmp_path) -> None:

@@ -103,6 +103,16 @@ def test_a_run_is_compared_with_another_or_with_a_revision(verify: Verify, repos
     assert other.endswith("beside results/other: 1 differ and have no interval, 3 new\n")
 
 
+def test_a_revision_without_tables_is_compared_by_its_metrics_alone(verify: Verify, repository: Path) -> None:
+    git(repository, "rm", "-rq", "--cached", "results/mine/tables")
+    git(repository, "commit", "-qm", "metrics alone")
+    git(repository, "tag", "bare")
+    write_run(repository, "mine", net_accuracy=0.92, net_accuracy_low=0.9, net_accuracy_high=0.98, net_loss=0.5)
+    status, report = verify("mine", "--summary", "--against", "bare")
+    assert status == 0
+    assert report.endswith("beside bare: 3 same, 1 within their intervals\n")
+
+
 def test_a_run_without_claims_or_without_a_commit_says_so(verify: Verify, repository: Path) -> None:
     write_run(repository, "third", net_accuracy=0.5)
     line = "docs/claims.csv makes no claim about third; metrics not compared: HEAD has no results/third\n"
