@@ -161,7 +161,16 @@ RECIPES = {
     "published": Recipe("published"),
     "published_v2": Recipe("published_v2", components=4, layout="grid"),
     "recommended": Recipe(
-        "recommended", weighting="channel", kernel=1, stride=1, window=0.4, layout="grid", distinct=True
+        "recommended",
+        components=4,
+        weighting="auto",
+        kernel=1,
+        stride=1,
+        window=0.4,
+        similarity="whitened",
+        candidates=16,
+        layout="grid",
+        distinct=True,
     ),
 }
 """The recipes of the default configuration. The second version of the paper shows four crops in place of six."""

@@ -157,10 +157,12 @@ PUBLISHED = {
     "layout": "strip",
 }
 RECOMMENDED = {
-    "components": 6,
-    "weighting": "channel",
+    "components": 4,
+    "weighting": "auto",
     "pooling": {"kernel": 1, "stride": 1},
     "window": 0.4,
+    "similarity": "whitened",
+    "candidates": 16,
     "layout": "grid",
     "distinct": True,
 }
