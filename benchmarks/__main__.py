@@ -14,7 +14,8 @@ import pandas as pd
 import torch
 
 from benchmarks import attribution, end_to_end, factorization, hyperplanes, prototypes, shift
-from conceptrast.base.memory import keep_memory, restart_without_caches
+from conceptrast.base.environment import restart_with_environment
+from conceptrast.base.memory import keep_memory
 
 PARTS = (attribution, factorization, prototypes, hyperplanes, shift, end_to_end)
 """Modules whose ``measure`` gives rows of the table."""
@@ -51,5 +52,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    restart_without_caches()
+    restart_with_environment()
     main()

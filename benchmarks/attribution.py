@@ -25,7 +25,8 @@ from captum.attr import DeepLift, LayerDeepLift
 from torch import Tensor, nn
 
 from conceptrast.attribution.smooth import smooth_attribution
-from conceptrast.base.memory import keep_memory, restart_without_caches
+from conceptrast.base.environment import restart_with_environment
+from conceptrast.base.memory import keep_memory
 from conceptrast.base.torchvision_ops import torchvision
 from conceptrast.models.inference import autocast
 from conceptrast.models.split import SplitModel
@@ -156,5 +157,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    restart_without_caches()
+    restart_with_environment()
     main()

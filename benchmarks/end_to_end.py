@@ -34,8 +34,9 @@ from torch import Tensor, nn
 from benchmarks import published_procedure as published
 from conceptrast.api.activation_cache import ActivationCache, KeptPictures
 from conceptrast.attribution.images import attribute_images
+from conceptrast.base.environment import restart_with_environment
 from conceptrast.base.files import write_arrays
-from conceptrast.base.memory import keep_memory, restart_without_caches
+from conceptrast.base.memory import keep_memory
 from conceptrast.base.processor import processor_flags
 from conceptrast.base.torchvision_ops import torchvision
 from conceptrast.concepts.attributed_images import by_class
@@ -424,5 +425,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    restart_without_caches()
+    restart_with_environment()
     main()

@@ -24,7 +24,8 @@ from PIL import Image
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from conceptrast.base.memory import keep_memory, restart_without_caches
+from conceptrast.base.environment import restart_with_environment
+from conceptrast.base.memory import keep_memory
 from conceptrast.concepts.class_factorization import weighted_rows
 from conceptrast.concepts.nmf import Factorization, nmf
 from conceptrast.concepts.nmf_solvers import factorizations
@@ -174,6 +175,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    restart_without_caches()
+    restart_with_environment()
     keep_memory()
     main()

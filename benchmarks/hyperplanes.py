@@ -28,8 +28,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from conceptrast.base.environment import restart_with_environment
 from conceptrast.base.files import write_arrays
-from conceptrast.base.memory import keep_memory, restart_without_caches
+from conceptrast.base.memory import keep_memory
 from conceptrast.contrast.features import HEADS, FeatureBank
 from conceptrast.contrast.hyperplane_descent import descend
 from conceptrast.contrast.hyperplane_shards import FitOptions, fit_shard
@@ -159,7 +160,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    restart_without_caches()
+    restart_with_environment()
     keep_memory()
     if sys.argv[1:2] == ["shard"]:
         fit_one_shard(Path(sys.argv[2]))

@@ -25,7 +25,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
-from conceptrast.base.memory import keep_memory, restart_without_caches
+from conceptrast.base.environment import restart_with_environment
+from conceptrast.base.memory import keep_memory
 from conceptrast.concepts.prototype_search import PatchSearch
 
 IMAGES = 4000
@@ -142,7 +143,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    restart_without_caches()
+    restart_with_environment()
     keep_memory()
     if sys.argv[1:2] == ["stream"]:
         stream(int(sys.argv[2]))

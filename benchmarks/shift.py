@@ -19,7 +19,8 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from conceptrast.base.memory import keep_memory, restart_without_caches
+from conceptrast.base.environment import restart_with_environment
+from conceptrast.base.memory import keep_memory
 from conceptrast.base.torchvision_ops import torchvision
 from conceptrast.contrast.shift import OFFSETS, ShiftOptions, shifted_probabilities
 from conceptrast.models.inference import autocast
@@ -122,5 +123,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    restart_without_caches()
+    restart_with_environment()
     main()

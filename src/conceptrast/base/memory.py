@@ -6,15 +6,13 @@ costs a third to a half of the processor time.
 
 Where a process keeps its memory, large tensors must fit into the gaps that earlier ones left. They do not as long as
 glibc caches small blocks (*tcache* and *fastbins*): torch asks for aligned memory, so glibc cuts a sliver off each
-large block, and the caches never join the two again. The process then grows with every tensor. The caches can only be
-turned off by an environment variable that is set before the process starts.
+large block, and the caches never join the two again. The process then grows with every tensor. So
+:mod:`conceptrast.base.environment` turns them off.
 """
 
 from __future__ import annotations
 
 import ctypes
-import os
-import sys
 
 # Numbers of the options of mallopt, from glibc's malloc.h.
 M_TRIM_THRESHOLD = -1
@@ -45,30 +43,3 @@ def keep_memory() -> bool:
         return False
     options = (M_MMAP_THRESHOLD, M_TRIM_THRESHOLD)
     return all(any(mallopt(option, threshold) == 1 for threshold in THRESHOLDS) for option in options)
-
-
-VARIABLE = "GLIBC_TUNABLES"
-WITHOUT_CACHES = ("glibc.malloc.tcache_count=0", "glibc.malloc.mxfast=0")
-
-
-def turn_off_caches() -> bool:
-    """Set the environment variable by which the processes that this one starts have no caches of small blocks.
-
-    Returns:
-        Whether the variable has changed. What the user has set there stays.
-    """
-    settings = os.environ.get(VARIABLE, "")
-    missing = [setting for setting in WITHOUT_CACHES if setting.partition("=")[0] not in settings]
-    if not missing or sys.platform != "linux":
-        return False
-    os.environ[VARIABLE] = ":".join([settings, *missing]).strip(":")
-    return True
-
-
-def restart_without_caches() -> None:
-    """Start this program anew, with the same arguments, unless the caches were off when it started.
-
-    Call it first thing in a program, before heavy imports: it costs one start of Python.
-    """
-    if turn_off_caches():
-        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])

@@ -1,11 +1,11 @@
 """The command ``conceptrast``, also as ``python -m conceptrast.cli``."""
 
-from conceptrast.base.memory import restart_without_caches
+from conceptrast.base.environment import restart_with_environment
 
 
 def program() -> None:
-    """Run the command line in a process whose memory is set up for large tensors."""
-    restart_without_caches()
+    """Run the command line in a process that has its environment variables."""
+    restart_with_environment()
     from conceptrast.cli import main
 
     main()

@@ -13,8 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from conceptrast.base.environment import set_environment
 from conceptrast.base.errors import ConceptrastError, ConfigError, unknown_name
-from conceptrast.base.memory import turn_off_caches
 from conceptrast.models.published import file_fingerprint, is_file_name, weights_fingerprint
 from conceptrast.plan.analyses import analyses
 from conceptrast.plan.analysis import Analysis, Plot, ReportEntry, Step, Table
@@ -442,9 +442,9 @@ def prepare_environment(repository: Path) -> None:
     So a clone runs its own code even if the package was installed from elsewhere. It finds a ``factory`` in a module in
     the repository's root. ``.venv/bin/snakemake`` works without activating the environment. A relative
     ``CONCEPTRAST_MIRROR`` is relative to the folder where Snakemake was called. The steps keep their memory without
-    growing, see :mod:`conceptrast.base.memory`.
+    growing, and their threads share the cores with other work, see :mod:`conceptrast.base.environment`.
     """
-    turn_off_caches()
+    set_environment()
     for name, folders in (("PYTHONPATH", (repository / "src", repository)), ("PATH", (Path(sys.executable).parent,))):
         first = [str(folder) for folder in folders]
         others = [part for part in os.environ.get(name, "").split(os.pathsep) if part and part not in first]

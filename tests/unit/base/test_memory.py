@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from conceptrast.base.memory import VARIABLE, WITHOUT_CACHES, keep_memory, turn_off_caches
+from conceptrast.base.environment import TUNABLES
+from conceptrast.base.memory import keep_memory
 
 FAULTS = """
 import ctypes, resource, sys
-from conceptrast.base.memory import VARIABLE, WITHOUT_CACHES, keep_memory, turn_off_caches
+from conceptrast.base.memory import keep_memory
 if sys.argv[1] == "keep":
     keep_memory()
 libc = ctypes.CDLL("libc.so.6")
@@ -52,9 +53,10 @@ def test_nothing_is_done_without_glibc(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 PEAK = """
-from conceptrast.base.memory import keep_memory, restart_without_caches
+from conceptrast.base.environment import restart_with_environment
+from conceptrast.base.memory import keep_memory
 if __name__ == "__main__":
-    restart_without_caches()
+    restart_with_environment()
     keep_memory()
     import torch
     small = []
@@ -71,31 +73,14 @@ if __name__ == "__main__":
 def test_a_program_that_keeps_its_memory_does_not_grow(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(PEAK)
-    environment = {name: value for name, value in os.environ.items() if name != VARIABLE}
+    environment = {name: value for name, value in os.environ.items() if name != TUNABLES}
     command = [sys.executable, str(program)]
     peak = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
     assert int(peak) < 700  # two tensors of 64 MiB beside torch; with the caches, many more
 
 
-def test_a_setting_of_the_user_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(VARIABLE, "glibc.malloc.arena_max=2")
-    assert turn_off_caches()
-    assert os.environ[VARIABLE] == f"glibc.malloc.arena_max=2:{':'.join(WITHOUT_CACHES)}"
-    assert not turn_off_caches()
-    monkeypatch.setenv(VARIABLE, "glibc.malloc.tcache_count=3")
-    assert turn_off_caches()
-    assert os.environ[VARIABLE] == f"glibc.malloc.tcache_count=3:{WITHOUT_CACHES[1]}"
-
-
-def test_nothing_is_set_on_another_system(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(VARIABLE, raising=False)
-    monkeypatch.setattr("sys.platform", "darwin")
-    assert not turn_off_caches()
-    assert VARIABLE not in os.environ
-
-
 def test_arguments_reach_the_command_that_is_started_anew(tmp_path: Path) -> None:
-    environment = {name: value for name, value in os.environ.items() if name != VARIABLE}
+    environment = {name: value for name, value in os.environ.items() if name != TUNABLES}
     command = [sys.executable, "-m", "conceptrast.cli", "layers", "--model", "no such model: ü/<>"]
     result = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode == 1
