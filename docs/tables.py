@@ -37,12 +37,15 @@ def markdown(rows: pd.DataFrame) -> str:
 # What a class consists of
 
 
+SELECTIONS = {"all": "all images", "exclude_target": "without the class's images"}
+
+
 def prediction(run: str, studies: list[str] | None = None) -> str:
     """Component prediction of a run: matched classes by both selections, beside chance."""
     rows = table(run, "component_prediction")
     rows = rows if studies is None else rows[rows["study"].isin(studies)]
     columns = {}
-    for selection, title in (("all", "all images"), ("exclude_target", "without the class's images")):
+    for selection, title in SELECTIONS.items():
         part = rows[rows["selection"] == selection]
         components = part[part["baseline"] == "none"]
         index = pd.MultiIndex.from_arrays([components["study"], components["recipe"]])
@@ -50,6 +53,24 @@ def prediction(run: str, studies: list[str] | None = None) -> str:
         columns[title] = pd.Series(cells, index=index)
         columns[f"chance, {title}"] = _highest_chance(part).map(lambda rate: f"≤ {100 * rate:.0f} %")
     return markdown(pd.DataFrame(columns).loc[columns["all images"].index].reset_index(names=["study", "recipe"]))
+
+
+def prediction_by_labels(run: str) -> str:
+    """Matched classes of a run: all, those of the labels that a recipe was chosen on, and the others."""
+    keys = ["study", "selection", "recipe", "baseline"]
+    everything = table(run, "component_prediction").set_index(keys)
+    by_labels = table(run, "component_prediction_by_labels").set_index(keys)
+    others = by_labels["labels"] == "others"
+    parts = {"all": everything, "labels it was chosen on": by_labels[~others], "other labels": by_labels[others]}
+    groups = everything.xs("none", level="baseline").groupby(["study", "selection"], sort=False).groups
+    rows = []
+    for study, selection, recipe in (key for group in groups.values() for key in group):
+        row = {"study": study, "images": SELECTIONS[selection], "recipe": recipe}
+        for title, part in parts.items():
+            cells = part.loc[(study, selection, recipe, "none")]
+            row[title] = f"{_matched(cells)}, p = {cells['probability_mean']:.2f}"
+        rows.append(row)
+    return markdown(pd.DataFrame(rows))
 
 
 def _matched(row: Mapping[str, float]) -> str:
@@ -774,6 +795,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "fidelity": lambda: fidelity("default"),
     "stability": lambda: stability("default"),
     "imagenette": lambda: prediction("imagenette"),
+    "imagenette-labels": lambda: prediction_by_labels("imagenette"),
+    "imagenette-fidelity": lambda: fidelity("imagenette"),
+    "imagenette-stability": lambda: stability("imagenette"),
     "recipes": lambda: prediction("recipes"),
     "shift": lambda: shifts("default"),
     "mask": lambda: masks("default"),

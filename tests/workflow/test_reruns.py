@@ -25,13 +25,20 @@ AFTER_PROTOTYPES = {"prototypes": 2, "component_prediction": 2, "concept_recover
 
 def test_the_run_gives_its_tables_figures_and_record(finished: Copy) -> None:
     tables = {path.stem: pd.read_csv(path) for path in (finished.results / "tables").glob("*.csv")}
-    studies = {"component_prediction", "studies", "concept_recovery", "models", "confusion"}
+    predicted = {"component_prediction", "component_prediction_by_labels"}
+    studies = {*predicted, "studies", "concept_recovery", "models", "confusion"}
     assert set(tables) == {*studies, *COMPONENTS, *CONTRASTS, *CONCEPTS, *COUNTERFACTUALS, *FACTORIZATIONS, *SALIENCY}
     tested = tables["component_prediction"]
     assert set(tested["study"]) == {"pairs-layer3", "pairs-layer4"}
     assert set(tested["recipe"]) == {"published", "recommended"}
     assert set(tested["baseline"]) == {"none", "random_patches", "other_class"}
     assert not tested.isna().to_numpy().any()
+    apart = tables["component_prediction_by_labels"]
+    assert set(apart["study"]) == {"pairs-layer3"}
+    assert set(apart["labels"]) == {"3+7, 3+8", "others"}
+    in_both = apart.groupby(["recipe", "selection", "baseline"])["n_classes"].sum()
+    in_all = tested[tested["study"] == "pairs-layer3"].set_index(["recipe", "selection", "baseline"])["n_classes"]
+    pd.testing.assert_series_equal(in_both, in_all.sort_index())
     metrics = json.loads((finished.results / "metrics.json").read_text())
     assert (
         metrics["pairs-layer3/match_rate_published_all"]
