@@ -93,6 +93,7 @@ def test_an_experiment_reruns_what_depends_on_its_key_and_is_compared_with_the_r
     changed = [name.partition("/")[2] for name in difference["results/default/metrics.json"]]
     assert changed
     assert all(name.startswith(("before", "after", "factor_of_means", "swap_rate")) for name in changed)
+    assert {name.partition("/")[0] for name in difference.get("results/default/headlines.json", {})} <= {"contrast"}
     typed(shared, "dvc plots diff HEAD")
     assert "default-shift_curves" in (shared.folder / "dvc_plots" / "index.html").read_text()
 

@@ -64,6 +64,7 @@ rule atlas:
         pages=PAGES,
     output:
         atlas=directory("atlas"),
+        headlines="headlines.json",
     log:
         "logs/atlas.log",
     resources:

@@ -22,6 +22,9 @@ DEFAULT_CONFIG = "config/config.yaml"
 DEPENDENCIES = ("Snakefile", "workflow", "src")
 """What a run depends on beside its configuration. Pictures are not listed: a clone may have pulled only results."""
 
+METRICS = ("headlines", "metrics")
+"""Files of a run's numbers: a few for each question, and all."""
+
 TEMPLATE = "curves"
 """Name of the plots' template, ``.dvc/plots/curves.json``."""
 
@@ -67,7 +70,7 @@ def stage_of(run: str, config: str, folders: Sequence[str]) -> dict[str, Any]:
         "deps": list(DEPENDENCIES),
         "params": [{config: None}],
         "outs": outs,
-        "metrics": [{f"{results}/metrics.json": {"cache": False, "persist": True}}],
+        "metrics": [{f"{results}/{name}.json": {"cache": False, "persist": True}} for name in METRICS],
     }
 
 

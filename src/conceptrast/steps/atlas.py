@@ -1,4 +1,4 @@
-"""Write the atlas of the run: pages that open from the disk."""
+"""Write the atlas of the run, pages that open from the disk, and the few numbers that stand for it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from conceptrast.atlas.atlas import Sources, write_atlas
+from conceptrast.atlas.answers import answers
+from conceptrast.atlas.atlas import Sources, checked_claims, write_atlas
+from conceptrast.atlas.headlines import headline_numbers
 from conceptrast.atlas.run_files import description_of
+from conceptrast.base.files import write_json
 from conceptrast.steps.runner import LOGGER, run
 
 
@@ -24,19 +27,25 @@ class Inputs:
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """The folder of the pages; ``index.html`` is the first."""
+    """The folder of the pages, ``index.html`` is the first; and the headline numbers of their answers, by name."""
 
     atlas: Path
+    headlines: Path
 
 
 def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
-    """Write all pages. Settings: those of :class:`~conceptrast.atlas.run_files.Description`, repository, claims."""
+    """Write all pages and the headline numbers.
+
+    Settings: those of :class:`~conceptrast.atlas.run_files.Description`, repository, claims.
+    """
     sources = Sources(
         folder=inputs.metrics.parent,
         repository=Path(settings["repository"]),
         claims=Path(settings["claims"]),
     )
     files = write_atlas(description_of(settings), sources, outputs.atlas)
+    answered = answers(files, checked_claims(files, sources.claims))
+    write_json(headline_numbers(answered), outputs.headlines)
     for name in files.missing:
         LOGGER.warning("the atlas leaves out %s: it is missing", name)
 

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from conceptrast.base.files import write_table
+from conceptrast.plan.dvc_stage import METRICS
 from tests.unit.atlas.browsers import CHROMIUM, SWITCHES
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -37,7 +38,8 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("repository")
     shutil.copytree(REPOSITORY / ".dvc", folder / ".dvc", ignore=shutil.ignore_patterns("tmp", "cache", "*.local"))
     tables = [next(iter(plot["y"].items())) for plot in PLOTS]
-    for name in ("dvc.yaml", "config/config.yaml", "results/default/metrics.json", *(table for table, _ in tables)):
+    numbers = (f"results/default/{name}.json" for name in METRICS)
+    for name in ("dvc.yaml", "config/config.yaml", *numbers, *(table for table, _ in tables)):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(REPOSITORY / name, folder / name)
     must(folder, "git", "init", "-q")
@@ -60,6 +62,7 @@ def written(repository: Path) -> Path:
 
 def test_the_metric_that_differs_is_listed_alone(repository: Path) -> None:
     difference = json.loads(must(repository, "dvc", "metrics", "diff", "--json"))
+    assert list(difference) == ["results/default/metrics.json"]
     [(name, change)] = difference["results/default/metrics.json"].items()
     assert name == METRIC
     assert change["new"] == 0.5
