@@ -69,7 +69,7 @@ class CheckedClaims:
         """
         return [self.badge(place) for place in self._places.get((table, column), ()) if self._speaks_of(place, row)]
 
-    def with_badges(self, table: str, rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    def with_badges(self, table: str, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Rows of a table, each with the badges of its cells by column, as ``_badges``."""
         return [{**row, "_badges": {column: self.of_cell(table, column, row) for column in row}} for row in rows]
 

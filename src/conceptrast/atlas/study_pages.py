@@ -228,6 +228,7 @@ class StudyPages:
 
     def _contrast(self, contrast: Mapping[str, Any], contrasts: Sequence[Mapping[str, Any]], place: int) -> None:
         stem = contrast["stem"]
+        config = self.files.description.config
         pair = {"from_class": contrast["first"]["class"], "to_class": contrast["second"]["class"]}
         self.site.write(
             f"contrast/{self.study}/{stem}.html",
@@ -237,7 +238,7 @@ class StudyPages:
             entry=self.files.description.studies[self.study],
             contrast=contrast,
             row=self.files.row("contrast_pairs", study=self.study, **pair),
-            shift_rows=self._with_badges("shift"),
+            shift_rows=[row | {"fitted": how_fitted(config, row["hyperplane"])} for row in self._with_badges("shift")],
             recovery=self._with_badges("contrast_recovery"),
             claimed=self.claims.about(self.files.rows_of_entry(["contrast"], self.study)),
             previous=contrasts[place - 1] if place else None,
@@ -287,7 +288,7 @@ class StudyPages:
         rows = self.files.rows("component_prediction", study=self.study, recipe=self.files.description.card_recipe)
         return [row | {"badges": self.claims.of_cell("component_prediction", "match_rate", row)} for row in rows]
 
-    def _with_badges(self, table: str) -> list[Mapping[str, Any]]:
+    def _with_badges(self, table: str) -> list[dict[str, Any]]:
         """The study's rows of a table, each with the badges of its cells by column."""
         return self.claims.with_badges(table, self.files.rows(table, study=self.study))
 
@@ -316,6 +317,20 @@ class StudyPages:
             return ""
         files = manifest.loc[manifest["class"] == target, "file"].tolist()
         return f"../figures/{self.study}/cards/{files[0]}" if files else ""
+
+
+def how_fitted(config: Mapping[str, Any], name: str) -> str:
+    """How hyperplanes of this name are fitted, in words; empty if the configuration does not say.
+
+    Example:
+        >>> solvers = {"zero": {"solver": "gradient_descent", "init": "zero"}, "sure": {"solver": "logistic"}}
+        >>> [how_fitted({"contrast": {"hyperplanes": solvers}}, name) for name in ("zero", "sure", "other")]
+        ['gradient descent from zero weights', 'logistic regression', '']
+    """
+    entry = config.get("contrast", {}).get("hyperplanes", {}).get(name, {})
+    if entry.get("solver") == "logistic":
+        return "logistic regression"
+    return f"gradient descent from {entry['init']} weights" if "init" in entry else ""
 
 
 def _starts(counts: Sequence[int]) -> list[int]:
