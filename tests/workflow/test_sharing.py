@@ -19,7 +19,9 @@ from conceptrast.plan.record import read_plan
 from .copies import JOB, REPOSITORY, Copy
 from .test_pets import miniature
 
-RECORD_AND_PUSH = "dvc repro default && dvc push"
+RECORD = "dvc repro default"
+PUSH = "conceptrast push"
+RECORD_AND_PUSH = f"{RECORD} && {PUSH}"
 COMMIT = "git add dvc.lock results && git commit -q -m Results"
 PULL = "dvc pull"
 MOST_LINES = 40
@@ -59,8 +61,7 @@ def clone_beside(copy: Copy) -> Copy:
 
 def test_the_readme_shares_results_by_these_commands() -> None:
     readme = (REPOSITORY / "README.md").read_text()
-    assert RECORD_AND_PUSH in readme
-    assert PULL in readme
+    assert all(command in readme for command in (RECORD, PUSH, PULL))
 
 
 def test_a_clone_beside_that_pulls_has_nothing_to_do(shared: Copy) -> None:

@@ -17,7 +17,7 @@ from typing import NoReturn
 from conceptrast.base.errors import ConceptrastError
 from conceptrast.base.memory import keep_memory
 from conceptrast.base.names import printable
-from conceptrast.cli import concepts, contrast, counterfactual, dff, explain, layers, saliency, times, verify
+from conceptrast.cli import concepts, contrast, counterfactual, dff, explain, layers, push, saliency, times, verify
 from conceptrast.cli.arguments import as_options
 from conceptrast.steps.runner import system_message
 
@@ -34,6 +34,7 @@ COMMANDS: dict[str, Command] = {
     "saliency": ("where the model looks in a picture", saliency.add, saliency.run),
     "dff": ("what a layer holds of pictures, as concepts with the classes they speak for", dff.add, dff.run),
     "layers": ("the layers that a model can be looked into, with their shapes", layers.add, layers.run),
+    "push": ("share what DVC has recorded, and see that it has arrived", push.add, push.run),
     "times": ("where the time of a run of the workflow went, step by step", times.add, times.run),
     "verify": ("whether a finished run bears out what the documents say of it", verify.add, verify.run),
 }

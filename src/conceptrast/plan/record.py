@@ -155,7 +155,7 @@ def _say_what_is_next(repository: Path, plan: Plan, folders: dict[str, str | Non
     added = ["dvc.yaml", "dvc.lock", "results", *([PHOTOGRAPHS] if files else [])]
     run = plan.resolved["run"]
     print(f"recorded: {', '.join(recorded)}")
-    print("share it: dvc push")
+    print("share it: conceptrast push")
     print(f"          git add {' '.join(added)} && git commit -m 'Results of {run}'")
     if waiting := unrecorded(repository):
         pulled = " ".join([stage_name(run), *files])

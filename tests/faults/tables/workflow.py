@@ -289,51 +289,121 @@ def made_again() -> None:
     sys.exit(started(f"conceptrast verify {RUN}").wait())
 
 
-def shared(what: str) -> Action:
-    """Record the run and share it with another clone, by a push or a pull that is killed at first."""
+KILLED_WHILE_LISTING = """
+import os, signal, sys
+from dvc_data.index.index import DataIndex
+
+commit, parts = DataIndex.commit, []
+
+def commit_and_die(index):
+    commit(index)
+    parts.append(index)
+    if len(parts) == int(sys.argv[1]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+DataIndex.commit = commit_and_die
+from dvc.cli import main
+sys.exit(main(sys.argv[2:]))
+"""
+"""DVC that is killed when it has written so many parts of its list of files."""
+
+
+EMPTIED = """
+from pathlib import Path
+
+for file in Path("../conceptrast-dvc").rglob("*"):
+    if file.is_file() and not file.name.endswith(".dir"):
+        file.unlink()
+"""
+"""A remote in which only the lists of folders are left."""
+
+
+def recorded() -> None:
+    """Record the run of the copy, which has no remote results yet."""
+    must("git add -A")
+    must("git -c user.name=t -c user.email=t@localhost commit -q -m run")
+    must("python -m conceptrast.plan.record config/config.yaml")
+
+
+def pushed(*before: str) -> Action:
+    """Record the run, push it as a user who is interrupted, and see whether another clone gets everything."""
 
     def act() -> None:
-        must("git add -A")
-        must("git -c user.name=t -c user.email=t@localhost commit -q -m run")
-        must("python -m conceptrast.plan.record config/config.yaml")
-        interrupted("dvc push", kill=what == "push")
-        must("git add -A")
-        must("git -c user.name=t -c user.email=t@localhost commit -q -m results")
-        must("git clone -q . ../second")
-        os.rename("clone", "first")
-        os.rename("second", "clone")
-        interrupted("dvc pull small", kill=what == "pull")
-        must(f"conceptrast verify {RUN}")
-        sys.exit(started(f"{SNAKEMAKE} -n").wait())
+        recorded()
+        Path("clone/killed.py").write_text(KILLED_WHILE_LISTING)
+        Path("clone/emptied.py").write_text(EMPTIED)
+        for line in before:
+            interrupted(line)
+        must("rm killed.py emptied.py")
+        must("conceptrast push")
+        in_another_clone("dvc pull small")
 
     return act
 
 
-def interrupted(line: str, kill: bool) -> None:
-    """Kill a command earlier and later, then let it end."""
-    for wait in (1.5, 3.0, 4.5) if kill else ():
-        process = started(line)
-        time.sleep(wait)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    must(line)
+def pulled(*before: str) -> Action:
+    """The same for a pull."""
+
+    def act() -> None:
+        recorded()
+        must("conceptrast push")
+        in_another_clone(*before, "dvc pull small")
+
+    return act
+
+
+def interrupted(line: str) -> None:
+    """A command that may be killed; ``N s`` in front kills it after so many seconds."""
+    wait, _, rest = line.partition(" s ")
+    if not rest:
+        started(line).wait()
+        return
+    process = started(rest)
+    time.sleep(float(wait))
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def in_another_clone(*lines: str) -> None:
+    """Clone the copy, pull there with these commands, of which the last has to succeed, and see that it is whole."""
+    must("git add -A")
+    must("git -c user.name=t -c user.email=t@localhost commit -q -m results")
+    must("git clone -q . ../second")
+    os.rename("clone", "first")
+    os.rename("second", "clone")
+    Path("clone/killed.py").write_text(KILLED_WHILE_LISTING)
+    for line in lines[:-1]:
+        interrupted(line)
+    must(lines[-1])
+    must("rm killed.py")
+    must(f"conceptrast verify {RUN}")
+    sys.exit(started(f"{SNAKEMAKE} -n").wait())
+
+
+def lost() -> None:
+    """Push when a file is neither in the cache nor in the remote."""
+    recorded()
+    cached = sorted(path for path in Path("clone/.dvc/cache/files/md5").rglob("*") if path.is_file())
+    next(path for path in cached if path.suffix != ".dir").unlink()
+    sys.exit(started("conceptrast push").wait())
+
+
+AT_TIMES = [f"{wait} s dvc {{}}" for wait in (1.5, 3.0, 4.5)]
 
 
 CASES = [
-    whole(
-        "dvc push killed three times",
-        shared("push"),
-        seconds=400,
-        says=["Nothing to be done"],
-        never=["has changed since"],
+    *(
+        whole(f"sharing: {name}", action, seconds=400, says=["Nothing to be done"], never=["has changed since"])
+        for name, action in {
+            "dvc push killed three times": pushed(*(line.format("push") for line in AT_TIMES)),
+            "dvc push killed while it lists the files": pushed("python killed.py 3 push"),
+            "dvc push killed, and a plain one after it": pushed("python killed.py 3 push", "dvc push"),
+            "a folder's list pushed without its files": pushed("dvc push", "python emptied.py"),
+            "dvc pull killed three times": pulled(*(line.format("pull small") for line in AT_TIMES)),
+            "dvc pull killed while it lists the files": pulled("python killed.py 3 pull small", "dvc pull small"),
+        }.items()
     ),
-    whole(
-        "dvc pull killed three times",
-        shared("pull"),
-        seconds=400,
-        says=["Nothing to be done"],
-        never=["has changed since"],
-    ),
+    whole("sharing: a file that is lost", lost, exit=1, says=["lacks", "make them again"], seconds=240),
     *STORES,
     whole("a finished run", command(SNAKEMAKE), says=["Nothing to be done"], unchanged=TABLES),
     # Cause 10, where MLflow itself is asked.
