@@ -8,6 +8,8 @@ RUN = $(shell sed -n 's/^run: *\([^ ]*\).*/\1/p' $(CONFIG))
 SNAKEMAKE := $(BIN)/snakemake
 # `make --quiet reproduce` writes no progress, for logs.
 QUIET = $(if $(findstring s,$(filter-out -%,$(firstword $(MAKEFLAGS)))),--quiet)
+# Seconds that `make fuzz` takes for each reader.
+SECONDS ?= 600
 # MLflow opens in its view of language models unless the address asks for the other one.
 UI := http://127.0.0.1:5000/\#/?workflowType=machine_learning
 
@@ -18,7 +20,7 @@ export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 # Both targets start many processes: they read what the first of them has compiled.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help reproduce record verify atlas report ui test lint bench
+.PHONY: help reproduce record verify atlas report ui test faults fuzz lint bench
 
 help:
 	@echo "make reproduce   every table and figure of the default run (CONFIG=config/imagenette.yaml: of another)"
@@ -28,6 +30,7 @@ help:
 	@echo "make report      report.html           make ui      MLflow on 127.0.0.1:5000"
 	@echo "make record      the run with DVC      make bench   our cost beside the published procedure's"
 	@echo "make faults      what bad inputs, kills, a full disk and damaged files get: N tried, N good"
+	@echo "make fuzz        the readers with random content, ten minutes each (SECONDS=60: one)"
 	@echo "make verify      does the run bear out what the documents say, and which numbers differ from the committed ones?"
 
 reproduce: .venv/installed
@@ -59,6 +62,9 @@ test: .venv/installed-dev
 
 faults: .venv/installed-dev
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults --jobs 2
+
+fuzz: .venv/installed-dev
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults --fuzz $(SECONDS) --jobs 2
 
 lint: .venv/installed-dev
 	@$(BIN)/ruff check .

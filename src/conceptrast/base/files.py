@@ -47,6 +47,10 @@ def atomic(path: Path | str) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
+MISSING: dict[str, Any] = {"keep_default_na": False, "na_values": [""]}
+"""Options for reading CSV: only an empty cell is missing. By default the name of a class ``NA`` would be, too."""
+
+
 def write_table(table: pd.DataFrame, path: Path | str) -> None:
     """Write a table as Parquet or CSV; the suffix of ``path`` decides. Floats in CSV keep nine digits."""
     with atomic(path) as part:
@@ -59,7 +63,7 @@ def write_table(table: pd.DataFrame, path: Path | str) -> None:
 def read_table(path: Path | str) -> pd.DataFrame:
     """Read what :func:`write_table` wrote."""
     path = Path(path)
-    return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+    return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, **MISSING)
 
 
 def write_arrays(path: Path | str, arrays: Mapping[str, np.ndarray]) -> None:

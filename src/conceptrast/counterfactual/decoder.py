@@ -9,8 +9,10 @@ from __future__ import annotations
 import copy
 import json
 from pathlib import Path
+from typing import Annotated
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -22,6 +24,18 @@ from conceptrast.models.model import Model
 from conceptrast.models.weights import fit, read_state
 
 _KIND = "conceptrast decoder"
+
+_Side = Annotated[int, Field(ge=1, lt=2**16)]
+
+
+class _Description(BaseModel):
+    """What the header of a decoder's file says of it."""
+
+    model_config = ConfigDict(strict=True)
+    layer: str
+    shape: tuple[_Side, _Side, _Side]
+    size: tuple[_Side, _Side]
+    width: _Side
 
 
 class UpBlock(nn.Module):
@@ -212,15 +226,13 @@ def read_decoder(path: Path | str) -> Decoder:
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
-        description = json.loads(header[_KIND])
-        wide, *positions = description["shape"]
-        decoder = Decoder(
-            layer=description["layer"],
-            shape=(wide, *positions),
-            size=tuple(description["size"]),
-            width=description["width"],
-            channels=len(state["to_pixels.3.bias"]),
-        )
+        description = _Description.model_validate_json(header[_KIND])
+        channels = len(state["to_pixels.3.bias"])
+        # The sizes in the header decide how much memory is taken, so the tensors have to have them.
+        first = (max(16, description.width), description.shape[0], 1, 1)
+        if state["blocks.0.skip.weight"].shape != first:
+            raise ValueError(f"the first block has another shape than {first}")
+        decoder = Decoder(**description.model_dump(), channels=channels)
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
         raise ModelError(f"{path} holds no decoder: give the file that a decoder was written to") from error
     # Its weights.

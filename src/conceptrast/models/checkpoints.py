@@ -14,6 +14,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from conceptrast.base.files import atomic
+from conceptrast.models.weights import refuse_damaged
 
 LOGGER = logging.getLogger("conceptrast")
 History = list[dict[str, Any]]
@@ -61,6 +62,7 @@ class Checkpoint:
         # Restore all parts, or none.
         before = {name: copy.deepcopy(part.state_dict()) for name, part in self.parts.items()}
         try:
+            refuse_damaged(self.path)
             content = torch.load(self.path, map_location="cpu", weights_only=True)
             if content["key"] != self.key:
                 LOGGER.info("checkpoint %s belongs to other settings and is ignored", self.path)

@@ -68,13 +68,12 @@ def write_state(state: Mapping[str, Tensor], path: Path | str) -> None:
 
 
 def _torch_file(path: Path) -> Any:
-    with path.open("rb") as stream:
-        start = stream.read(24)
+    start = _start_of(path)
     if start and not start.startswith(_TORCH_STARTS):
         raise ModelError(
             f"weights file {path} is no torch checkpoint: it starts with {start!r}. Was it downloaded whole?"
         )
-    _refuse_damaged(path, start)
+    refuse_damaged(path)
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -86,9 +85,18 @@ def _torch_file(path: Path) -> Any:
         ) from error
 
 
-def _refuse_damaged(path: Path, start: bytes) -> None:
-    """Refuse an archive of which a part has another checksum than when it was written; torch does not look at them."""
-    if start.startswith(b"PK") and zipfile.is_zipfile(path):
+def _start_of(path: Path) -> bytes:
+    with path.open("rb") as stream:
+        return stream.read(24)
+
+
+def refuse_damaged(path: Path) -> None:
+    """Refuse an archive of which a part has another checksum than when it was written; torch does not look at them.
+
+    Raises:
+        ModelError: the message names the part.
+    """
+    if _start_of(path).startswith(b"PK") and zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
         if damaged:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import copy
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -258,7 +259,10 @@ def _line(section: type[Section], where: Path, mistake: Mapping[str, Any]) -> st
         got = f"got {value!r} ({type(value).__name__}); expected {expected}"
         return f"key '{dotted}' {got}" if dotted else f"the file {got}"
     if kind == "literal_error":
-        return unknown_name(f"value of '{dotted}'", value, choices_at(section, where))
+        choices = re.findall(r"'([^']*)'", bounds["expected"])
+        if mistake["loc"][-1] == "[key]":
+            return unknown_name("key", value, choices) + f" (in '{'.'.join(map(str, where[:-1]))}')"
+        return unknown_name(f"value of '{dotted}'", value, choices)
     if kind == "string_pattern_mismatch":
         place = ".".join(map(str, where[:-1]))
         holds = place if where[-1] == value else dotted
@@ -300,12 +304,3 @@ def section_at(section: type[Section], where: Sequence[str | int]) -> type[Secti
             break
         section = inner
     return section
-
-
-def choices_at(section: type[Section], where: Path) -> tuple[Any, ...]:
-    """The allowed values at a path of keys that ends at a choice, or in a list of choices."""
-    keys = [part for part in where if isinstance(part, str)]
-    annotation = fields_of(section_at(section, keys[:-1]))[keys[-1]].annotation
-    while get_args(annotation) and not all(isinstance(choice, str) for choice in get_args(annotation)):
-        annotation = next(option for option in get_args(annotation) if option is not type(None))
-    return get_args(annotation)

@@ -7,7 +7,6 @@ processes have all ended is removed.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
@@ -17,9 +16,10 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import psutil
+from pydantic import Field, TypeAdapter, ValidationError
 
 from conceptrast.base.files import write_json
 
@@ -41,8 +41,8 @@ class Holder:
     """
 
     host: str
-    process: int
-    started: float
+    process: Annotated[int, Field(gt=0, lt=2**31)]
+    started: Annotated[float, Field(ge=0, lt=1e11)]
 
     @classmethod
     def this(cls) -> Holder:
@@ -68,6 +68,10 @@ class Holder:
         """Its process, machine and start."""
         place = "" if self.is_here else f" on {self.host}"
         return f"process {self.process}{place} (since {datetime.fromtimestamp(self.started):%Y-%m-%d %H:%M})"
+
+
+RECORD = TypeAdapter(Holder)
+"""Reads a record, and checks its types and ranges."""
 
 
 def release_stale_lock(folder: Path) -> str | None:
@@ -110,9 +114,10 @@ def hold(folder: Path) -> Callable[[], None]:
 
 
 def _read(file: Path) -> Holder | None:
+    """The holder that a record names; ``None`` if the record is damaged."""
     try:
-        return Holder(**json.loads(file.read_text()))
-    except (OSError, ValueError, TypeError):
+        return RECORD.validate_json(file.read_bytes())
+    except (OSError, ValidationError):
         return None
 
 

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from conceptrast.base.errors import DataError, unknown_name
+from conceptrast.base.files import MISSING
 
 RUN_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)*", re.ASCII)
 
@@ -126,7 +127,7 @@ def results_in(name: str, files: Mapping[str, bytes]) -> Results:
     for file, content in files.items():
         if file.endswith(".csv"):
             try:
-                tables[file.removesuffix(".csv")] = pd.read_csv(io.BytesIO(content), dtype={"bound": str})
+                tables[file.removesuffix(".csv")] = pd.read_csv(io.BytesIO(content), dtype={"bound": str}, **MISSING)
             except ValueError as error:
                 raise DataError(f"{name}: {file} is no table: {error}") from None
     return Results(name=name, metrics=metrics, tables=tables)
