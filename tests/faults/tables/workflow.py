@@ -465,6 +465,18 @@ CASES = [
         prepare=written(f"{RESULTS}/.snakemake/holders/other.json", "{"),
     ),
     whole(
+        "a record of the holder that names nobody",
+        command(SNAKEMAKE),
+        cause=7,
+        unchanged=TABLES,
+        prepare=all_of(
+            written(f"{RESULTS}/.snakemake/locks/0.output.lock", "metrics.json"),
+            written(f"{RESULTS}/.snakemake/holders/other.json", '{"host": null, "process": null, "started": null}'),
+        ),
+        exit=1,
+        says=["LockException"],
+    ),
+    whole(
         "snakemake killed while a step runs",
         stopped(signal.SIGKILL),
         cause=7,

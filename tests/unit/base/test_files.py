@@ -70,6 +70,12 @@ def test_tables_come_back_without_their_index(tmp_path, suffix):
     assert names(tmp_path) == [f"a.{suffix}"]
 
 
+def test_a_class_may_be_called_like_a_missing_value(tmp_path):
+    table = pd.DataFrame({"class_name": ["NA", "null", "nan"], "share": [0.5, float("nan"), 1.0]})
+    write_table(table, tmp_path / "table.csv")
+    pd.testing.assert_frame_equal(read_table(tmp_path / "table.csv"), table)
+
+
 def test_parquet_keeps_every_digit_and_type_where_csv_keeps_nine_digits(tmp_path):
     table = pd.DataFrame({"wide": [np.pi], "narrow": np.array([np.pi], np.float32)})
     for suffix in ("parquet", "csv"):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from conceptrast.base.errors import LayerError, ModelError, ShapeError
 from conceptrast.counterfactual.decoder import Decoder, read_decoder, resolutions, write_decoder
-from conceptrast.models.weights import write_state
+from conceptrast.models.weights import read_state, write_state
 
 
 @pytest.mark.parametrize(
@@ -72,3 +75,16 @@ def test_other_weights_are_no_decoder(tmp_path):
     (tmp_path / "broken.safetensors").write_bytes(b"not weights")
     with pytest.raises(ModelError, match="cannot be read"):
         read_decoder(tmp_path / "broken.safetensors")
+
+
+@pytest.mark.parametrize(
+    "fact", [{"layer": None}, {"width": 2**40}, {"width": 64}, {"shape": [8, 3]}, {"shape": [0, 3, 3]}, {"size": "12"}]
+)
+def test_a_header_that_does_not_fit_the_tensors_is_refused(fact, tmp_path):
+    path = tmp_path / "decoder.safetensors"
+    write_decoder(Decoder("layer4", (8, 3, 3), (12, 12), width=16), path)
+    with safe_open(path, framework="pt") as file:
+        [(kind, description)] = file.metadata().items()
+    save_file(read_state(path), path, metadata={kind: json.dumps({**json.loads(description), **fact})})
+    with pytest.raises(ModelError, match="holds no decoder"):
+        read_decoder(path)

@@ -38,6 +38,16 @@ def test_whatever_is_wrong_training_starts_anew_with_the_weights_it_had(content,
     assert "cannot be read and is ignored" in caplog.text
 
 
+def test_bits_that_turned_in_a_weight_are_noticed(tmp_path, caplog):
+    part = nn.Linear(8, 1)
+    Checkpoint(tmp_path / "c.pt", "key", {"part": part}).save([{"epoch": 1}])
+    content = bytearray((tmp_path / "c.pt").read_bytes())
+    content[content.index(part.weight.detach().numpy().tobytes()) + 2] ^= 1
+    (tmp_path / "c.pt").write_bytes(bytes(content))
+    assert Checkpoint(tmp_path / "c.pt", "key", {"part": part}).resume() == []
+    assert "cannot be read and is ignored" in caplog.text
+
+
 def test_a_checkpoint_of_another_key_is_ignored(tmp_path):
     part = nn.Linear(1, 1)
     Checkpoint(tmp_path / "c.pt", "first", {"part": part}).save([{"epoch": 1}])
