@@ -34,6 +34,7 @@ help:
 	@echo "make verify      does the run bear out what the documents say, and which numbers differ from the committed ones?"
 
 reproduce: .venv/installed
+	@$(BIN)/python -m conceptrast.plan.config_lines $(CONFIG)
 	@$(SNAKEMAKE) --logger conceptrast $(QUIET) --configfile $(CONFIG)
 	@echo "tables: results/$(RUN)/tables/"
 	@echo "atlas:  results/$(RUN)/atlas/index.html (make atlas$(if $(filter-out config/config.yaml,$(CONFIG)), CONFIG=$(CONFIG)) opens it)"

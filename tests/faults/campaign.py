@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from .case import Action, Case, Outcome
+from .case import SKIPPED, Action, Case, Outcome
 
 PACKAGES = (
     *("torch", "torch.fx", "conceptrast.base.torchvision_ops", "pandas", "pyarrow.parquet", "matplotlib.figure"),
@@ -128,7 +128,10 @@ class _Trial:
         """What came of it, from the status that the process ended with."""
         seconds = time.monotonic() - self.started
         output = self.log.read_text(errors="replace")
-        outcome = Outcome(self.case, seconds, list(self._faults(status, output)), output)
+        if os.WIFEXITED(status) and os.WEXITSTATUS(status) == SKIPPED:
+            outcome = Outcome(self.case, seconds, output=output, skipped=output.strip() or "not permitted here")
+        else:
+            outcome = Outcome(self.case, seconds, list(self._faults(status, output)), output)
         if outcome.is_good:
             shutil.rmtree(self.folder, ignore_errors=True)
         return outcome
@@ -180,5 +183,8 @@ def contents(path: Path) -> dict[str, str]:
 
 
 def summary(outcomes: Sequence[Outcome]) -> str:
-    """The last line of a campaign."""
-    return f"{len(outcomes)} tried, {sum(outcome.is_good for outcome in outcomes)} good"
+    """The last line of a campaign; cases that this machine does not permit are not counted as tried."""
+    tried_here = [outcome for outcome in outcomes if not outcome.skipped]
+    skipped = len(outcomes) - len(tried_here)
+    left_out = f"{skipped} skipped: this machine does not permit them\n" if skipped else ""
+    return f"{left_out}{len(tried_here)} tried, {sum(outcome.is_good for outcome in tried_here)} good"

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 Action = Callable[[], None]
 Preparation = Callable[[Path], None]
+
+
+SKIPPED = 77
+"""Exit status of a case that this machine does not permit."""
+
+
+def skip(reason: str) -> NoReturn:
+    """End a case that this machine does not permit."""
+    print(reason, flush=True)
+    os._exit(SKIPPED)
 
 
 def nothing(folder: Path) -> None:
@@ -80,12 +92,21 @@ def step(name: str, settings: str, words: str) -> Action:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a case: ``faults`` is empty if all was as expected."""
+    """What came of a case: ``faults`` is empty if all was as expected.
+
+    Args:
+        case: the case.
+        seconds: how long it took.
+        faults: what was not as expected.
+        output: what it printed.
+        skipped: why this machine does not permit it; empty if it does.
+    """
 
     case: Case
     seconds: float
     faults: list[str] = field(default_factory=list)
     output: str = ""
+    skipped: str = ""
 
     @property
     def is_good(self) -> bool:
@@ -94,6 +115,8 @@ class Outcome:
 
     def __str__(self) -> str:
         """One line; if something was wrong, with what was wrong and the end of the output."""
+        if self.skipped:
+            return f"skip          {self.case.name}: {self.skipped}"
         line = f"{'good' if self.is_good else 'BAD '} {self.seconds:5.1f} s  {self.case.name}"
         if self.is_good:
             return line

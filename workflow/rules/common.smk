@@ -2,6 +2,7 @@
 
 import atexit
 import json
+import os
 import re
 import shlex
 import signal
@@ -22,6 +23,7 @@ from conceptrast.plan.analyses.bias import backbone_of, networks
 from conceptrast.plan.analyses.counterfactual import judge_of, reader_of
 from conceptrast.plan.analyses.seeds import repeated_runs
 from conceptrast.plan.before_start import judges_of_other_classes, missing, too_many_shards, unknown_classes
+from conceptrast.plan.config_lines import located
 from conceptrast.plan.plan import Plan, prepare_environment
 from conceptrast.plan.run_folder import end_with_steps, hold, mend_dates, release_stale_lock
 from conceptrast.steps.fork_server import start_server
@@ -34,9 +36,19 @@ def plan():
     try:
         return Plan.read(config, SOURCE)
     except ConceptrastError as error:
-        raise WorkflowError(str(error)) from None
+        raise WorkflowError(in_files(str(error))) from None
 
 
+def in_files(message):
+    """A message about the configuration, with the file and the line of each key that it names."""
+    return located(message, CONFIG_FILES, workflow.config_settings.config)
+
+
+# The configuration's files, by their paths in the repository.
+CONFIG_FILES = {
+    os.path.relpath(file, workflow.basedir): Path(file).resolve()
+    for file in workflow.overwrite_configfiles or [Path(workflow.basedir) / "config" / "config.yaml"]
+}
 PLAN = plan()
 config.update(PLAN.resolved)
 ask_for(PLAN.config["device"])
@@ -366,4 +378,4 @@ def stop_if_wrong(jobs):
     except ConceptrastError as error:
         lines = [str(error)]
     if lines:
-        raise WorkflowError("this run cannot start:\n" + "\n".join(lines))
+        raise WorkflowError("this run cannot start:\n" + in_files("\n".join(lines)))

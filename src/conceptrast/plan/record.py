@@ -22,6 +22,7 @@ from typing import Any
 import yaml
 
 from conceptrast.base.errors import ConceptrastError, ConfigError
+from conceptrast.plan.config_lines import lines_of, located
 from conceptrast.plan.configuration import inner_dataset
 from conceptrast.plan.dvc_stage import plots_of, stage_name, stage_of, write_stage
 from conceptrast.plan.plan import Plan, prepare_environment
@@ -40,13 +41,14 @@ def read_plan(repository: Path, config: str) -> Plan:
     file = repository / config
     if not file.is_file():
         raise ConfigError(f"the configuration {config} does not exist")
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{config} is no YAML: {error}") from error
+    lines_of(file, config)
+    content = yaml.safe_load(file.read_text(encoding="utf-8"))
     if not isinstance(content, dict):
         raise ConfigError(f"{config} holds no keys; a configuration has at least 'run', 'datasets' and 'models'")
-    return Plan.read(content, source=repository / "src" / "conceptrast")
+    try:
+        return Plan.read(content, source=repository / "src" / "conceptrast")
+    except ConceptrastError as error:
+        raise ConfigError(located(str(error), {config: file})) from None
 
 
 def fetched_folders(plan: Plan) -> list[str]:

@@ -10,20 +10,23 @@ from typing import Any
 import yaml
 
 from ..case import Action, Case, Preparation, nothing
+from .preparations import written
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 SOURCE = REPOSITORY / "src" / "conceptrast"
 TINY = yaml.safe_load((REPOSITORY / "config" / "tiny.yaml").read_text())
+FILE = "mine.yaml"
 NO_NUMBERS = {"nan": float("nan"), "inf": float("inf"), "-inf": -float("inf"), "text": "often", "list": [1]}
 
 
 def planned(changes: Mapping[str, Any]) -> Action:
-    """Read a configuration as Snakemake does: the tiny one with other values at some keys."""
+    """Read a configuration as the Snakefile does: the tiny one with other values at some keys, from a file."""
 
     def act() -> None:
         import sys
 
         from conceptrast.base.errors import ConceptrastError
+        from conceptrast.plan.config_lines import located
         from conceptrast.plan.plan import Plan
 
         config = copy.deepcopy(TINY)
@@ -33,10 +36,11 @@ def planned(changes: Mapping[str, Any]) -> Action:
             for name in sections:
                 section = section.setdefault(name, {}) if isinstance(section, dict) else section[int(name)]
             section[key] = value
+        Path(FILE).write_text(yaml.safe_dump(config, sort_keys=False))
         try:
-            Plan.read(config, SOURCE)
+            Plan.read(yaml.safe_load(Path(FILE).read_text()), SOURCE)
         except ConceptrastError as error:
-            sys.exit(str(error))
+            sys.exit(located(str(error), {FILE: Path(FILE)}))
 
     return act
 
@@ -50,12 +54,12 @@ def refused(
     lines: int = 2,
     quick: bool = True,
 ) -> Case:
-    """A configuration that is refused in a line or two which name the key."""
+    """A configuration that is refused in a line or two which name the key, the file and the line."""
     return Case(
         name=f"configuration: {name}",
         action=planned(changes),
         prepare=prepare,
-        says=says,
+        says=[*says, f"({FILE}, line "],
         lines=lines,
         cause=cause,
         seconds=10,
@@ -99,10 +103,38 @@ NAMES = {
     "a brace": "{a}",
 }
 
+NO_YAML = {
+    "a bracket that is not closed": ("run: a\nmodels: {net: {architecture: lenet}\nseed: 1\n", "line 3"),
+    "a tab": ("run: a\nmodels:\n\tnet: 1\n", "line 3"),
+    "a key twice indented": ("run: a\n  seed: 1\n", "line 2"),
+    "a quote that is not closed": ("run: 'a\nseed: 1\n", "line 3"),
+    "bytes that are no UTF-8": (b"run: a\nseed: \xff\n", "line 2"),
+    "an unknown anchor": ("run: a\nseed: *one\n", "line 2"),
+}
+
+
+def syntax_checked() -> None:
+    """Look for mistakes in the file as ``make reproduce`` does."""
+    from conceptrast.plan.config_lines import main
+
+    main([FILE])
+
+
 STUDY = {"model": "pairs_resnet", "dataset": "digit_pairs", "layer": "layer4"}
 
 CASES = [
     Case(name="configuration: the tiny one", action=planned({}), exit=0),
+    *(
+        Case(
+            name=f"configuration: {title}",
+            action=syntax_checked,
+            prepare=written(FILE, content),
+            says=[f"{FILE}, {line}: "],
+            lines=1,
+            cause=11,
+        )
+        for title, (content, line) in NO_YAML.items()
+    ),
     *every_number(),
     *(
         refused(f"a run whose name has {title}", {"run": name}, "'run'", cause=11, quick=title.startswith("a newline"))

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..campaign import run_and_exit
-from ..case import Action, Case, conceptrast
-from ..small_run import COMMANDS, RULES, RUN, environment
+from ..case import Action, Case, conceptrast, skip
+from ..small_run import COMMANDS, RULES, RUN, environment, started
 
 LITTLE = 20
 """Bytes that a file may have where the disk is full."""
@@ -123,6 +123,52 @@ def with_little_memory(words: str, megabytes: int) -> Action:
     return act
 
 
+GROUPS = Path("/sys/fs/cgroup")
+"""Where the system's control groups are."""
+
+
+def in_group(action: Action, megabytes: int) -> Action:
+    """Do something in a control group of so much memory: what takes more is killed by the system without a word."""
+
+    def act() -> None:
+        version_1 = (GROUPS / "memory").is_dir()
+        group = GROUPS / ("memory" if version_1 else "") / f"conceptrast-faults-{os.getpid()}"
+        try:
+            group.mkdir()
+            (group / ("memory.limit_in_bytes" if version_1 else "memory.max")).write_text(str(megabytes * 2**20))
+        except OSError as error:
+            skip(f"no control group can be made: {error}")
+        process = os.fork()
+        if not process:
+            (group / "cgroup.procs").write_text(str(os.getpid()))
+            run_and_exit(action)
+        _, status = os.waitpid(process, 0)
+        group.rmdir()
+        code = os.waitstatus_to_exitcode(status)
+        print(f"ended with {code}")
+        sys.exit(code if code >= 0 else 128 - code)
+
+    return act
+
+
+def without_route(*command: str) -> Action:
+    """A command of the package in a network namespace without any interface but a loopback that is down."""
+
+    def act() -> None:
+        isolated = ["unshare", "--map-root-user", "--net"]
+        if subprocess.run([*isolated, "true"], check=False, stderr=subprocess.DEVNULL).returncode:
+            skip("no network namespace can be made")
+        done = subprocess.run([*isolated, sys.executable, *command], check=False, env=in_package())
+        sys.exit(done.returncode)
+
+    return act
+
+
+def in_package() -> dict[str, str]:
+    """The environment in which Python finds this package."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+
+
 def watched(action: Action) -> Action:
     """Do something and count the connections to other machines that it tries."""
 
@@ -188,6 +234,29 @@ OTHERS = [
         ),
     ),
     Case(
+        name="no route to any machine: explain",
+        quick=False,
+        seconds=90,
+        exit=0,
+        made=["out/explanation.csv"],
+        action=without_route(
+            *("-m", "conceptrast.cli", "explain", "--factory", "networks:colours", *MODEL.split()),
+            *("--images", "pictures", "--class", "red", "--out", "out"),
+        ),
+    ),
+    Case(
+        name="no route to any machine: a whole run",
+        clone=True,
+        quick=False,
+        seconds=300,
+        exit=0,
+        says=["100%"],
+        unchanged=NUMBERS,
+        action=lambda: sys.exit(
+            started("unshare --map-root-user --net snakemake --cores 2 --forcerun predict track").wait()
+        ),
+    ),
+    Case(
         name="10,000 classes: a map",
         quick=False,
         seconds=60,
@@ -225,6 +294,23 @@ OTHERS = [
             ),
         )
         for megabytes, side in ((300, 6000), (900, 10000))
+    ),
+    *(
+        Case(
+            name=f"a control group of 2 GiB: {side} pixels",
+            quick=False,
+            seconds=90,
+            exit=exit,
+            says=says,
+            action=in_group(
+                conceptrast(
+                    f"saliency --factory networks:colours --input-size {side} --class-names names.json "
+                    "--image pictures/red-0.png --out out"
+                ),
+                2048,
+            ),
+        )
+        for side, exit, says in ((1000, 0, ["ended with 0"]), (6000, 1, ["GiB"]), (20000, 1, ["GiB"]))
     ),
 ]
 

@@ -57,7 +57,7 @@ def test_stages_without_a_record_are_named(tmp_path: Path) -> None:
         ("config/absent.yaml", "error: the configuration config/absent.yaml does not exist"),
         ("/tmp/mine.yaml", "error: the configuration /tmp/mine.yaml lies outside the repository"),
         ("config/list.yaml", "error: config/list.yaml holds no keys"),
-        ("config/broken.yaml", "error: config/broken.yaml is no YAML"),
+        ("config/broken.yaml", "error: config/broken.yaml, line 1: no YAML: "),
     ],
 )
 def test_a_wrong_configuration_is_named(
