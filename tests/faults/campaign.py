@@ -101,6 +101,7 @@ class _Trial:
             for path in (self.folder, *self.folder.rglob("*")):
                 with contextlib.suppress(FileNotFoundError):
                     os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+        self.log.touch()  # a case may be late before its process has opened it
         sys.stdout.flush()
         sys.stderr.flush()
         self.started = time.monotonic()
