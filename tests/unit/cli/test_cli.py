@@ -63,7 +63,7 @@ def test_explain_writes_figure_and_tables_and_says_where(photos, tmp_path, capsy
     assert (table["class"] == target).all()
     assert table["probability"].between(0, 1).all()
     prototypes = pd.read_csv(out / "prototypes.csv")
-    assert (prototypes["component"].nunique(), prototypes["rank"].max() + 1) == (6, 16)
+    assert (prototypes["component"].nunique(), prototypes["rank"].max() + 1) == (4, 16)
     assert all((photos / path).is_file() for path in prototypes["path"])
     components = pd.read_csv(out / "components.csv")
     assert components["rank"].tolist() == list(range(6))
@@ -80,7 +80,7 @@ def test_new_pictures_get_a_figure_each_and_a_table(photos, tmp_path, capsys) ->
     table = pd.read_csv(tmp_path / "out" / "applied.csv")
     assert table["picture"].unique().tolist() == list(map(str, new))
     assert table["outlier_quantile"].between(0, 1).all()
-    assert table.groupby("picture")["component"].nunique().tolist() == [6, 6]
+    assert table.groupby("picture")["component"].nunique().tolist() == [4, 4]
     assert f"{new[0]}: " in capsys.readouterr().out
 
 
