@@ -166,8 +166,9 @@ def read_class_file(class_file: Path) -> dict[str, str]:
 def _index_of(wanted: str, names: list[str] | None, what: str) -> int:
     """Class index of a name, or of an index written as text."""
     if wanted.isdecimal() and (names is None or wanted not in names):
-        if names is None and int(wanted) > LARGEST_CLASS:
-            raise DataError(f"{what} {wanted} is no class of any model: indices end at {LARGEST_CLASS}")
+        # The number of digits first: Python turns no text of thousands of digits into a number.
+        if len(wanted) > len(str(LARGEST_CLASS)) or (names is None and int(wanted) > LARGEST_CLASS):
+            raise DataError(f"{what} {wanted[:20]} is no class of any model: indices end at {LARGEST_CLASS}")
         if names is not None and int(wanted) >= len(names):
             raise DataError(f"{what} {wanted} does not exist: there are {len(names)} classes, counted from 0")
         return int(wanted)

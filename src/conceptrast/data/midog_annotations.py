@@ -122,4 +122,7 @@ def _slide_file(name: str, root: Path) -> tuple[str, str | None]:
     if path.is_absolute() or ".." in path.parts:
         return name, f"file_name {name!r} leaves the folder; expected a path inside root"
     folder = "images/" if (root / "images").is_dir() else ""
-    return (name if (root / name).is_file() else folder + name), None
+    try:
+        return (name if (root / name).is_file() else folder + name), None
+    except OSError as error:  # such a name is longer than the system allows
+        return name[:60], f"file_name {name[:60]!r}…: {error.strerror}"

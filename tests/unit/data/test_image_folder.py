@@ -274,3 +274,13 @@ def test_with_dvc_the_fingerprint_is_its_hash_whether_the_data_are_there_or_not(
     assert tracked_as("2" * 32) != before
     root.rename(root.with_name("elsewhere"))
     assert tracked_as("1" * 32) == before
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "0" * 5000, "1000001"])
+@pytest.mark.parametrize("names", [None, ["ant", "owl"]])
+def test_an_index_of_any_length_is_refused(number, names, root):
+    class_file = root.parent / "classes.csv"
+    class_file.write_text(f"folder,class\nant,{number}\nowl,1\n")
+    options = {"class_file": str(class_file)} | ({"class_names": names} if names else {})
+    with pytest.raises(DataError, match=r"classes\.csv: class \d+ (is no class|does not exist)"):
+        _ = opened(root, **options).class_names

@@ -122,6 +122,15 @@ def test_slides_without_a_usable_cell_do_not_count_in_the_draw(root: Path, what:
         assert len(index.rejected) == 1
 
 
+def test_a_slide_with_a_name_that_is_too_long_is_rejected(root: Path) -> None:
+    images = content(root)["images"]
+    images[1]["file_name"] = "1" * 4000
+    changed(root, images=images)
+    with_cells(root, {"bbox": [500, 500, 550, 550]}, {"bbox": [500, 500, 550, 550], "image_id": 2})
+    [reason] = opened(root).build_index().rejected["reason"]
+    assert reason.endswith("File name too long")
+
+
 @pytest.mark.parametrize("where", ["beside", "absolute", "through a folder"])
 def test_slides_outside_the_folder_are_rejected_unopened(
     root: Path, where: str, monkeypatch: pytest.MonkeyPatch
