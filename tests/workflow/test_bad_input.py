@@ -57,7 +57,7 @@ def test_a_wrong_key_or_value_is_named(plain: Copy, old: str, new: str, message:
 
 
 def test_a_layer_that_does_not_exist_ends_the_run_before_the_training(plain: Copy) -> None:
-    plain.edit("config/config.yaml", "layer: layer3}", "layer: layr3}")
+    plain.edit("config/config.yaml", "layer: layer3, labels", "layer: layr3, labels")
     done = plain.snakemake("models/pairs_resnet.safetensors")
     assert done.returncode != 0
     assert "'studies.pairs-layer3'" in done.stdout + done.stderr
@@ -74,7 +74,7 @@ def test_more_concepts_than_positions_end_the_run_before_the_training(plain: Cop
 
 
 def test_a_class_that_does_not_exist_ends_the_run_before_the_training(plain: Copy) -> None:
-    plain.edit("config/config.yaml", "layer: layer3}", "layer: layer3, classes: [3+77]}")
+    plain.edit("config/config.yaml", "layer: layer3, labels", "layer: layer3, classes: [3+77], labels")
     done = plain.snakemake()
     assert done.returncode != 0
     assert "'studies.pairs-layer3.classes': unknown class '3+77'; nearest: 3+7" in done.stdout + done.stderr

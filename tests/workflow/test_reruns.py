@@ -20,6 +20,7 @@ SALIENCY = {"saliency_faithfulness", "saliency_randomisation", "saliency_truth"}
 FACTORIZATIONS = {"dff_concepts", "dff_summary"}
 COUNTERFACTUALS = {"decoder", "counterfactual", "concept_pictures", "concept_reading"}
 COMPONENTS = {"importance", "importance_truth", "fidelity", "reconstructed", "stability"}
+CURVES = {"fidelity_curves", "shift_curves", "training_curves"}
 AFTER_PROTOTYPES = {"prototypes": 2, "component_prediction": 2, "concept_recovery": 2, "figures": 2}
 
 
@@ -27,7 +28,8 @@ def test_the_run_gives_its_tables_figures_and_record(finished: Copy) -> None:
     tables = {path.stem: pd.read_csv(path) for path in (finished.results / "tables").glob("*.csv")}
     predicted = {"component_prediction", "component_prediction_by_labels"}
     studies = {*predicted, "studies", "concept_recovery", "models", "confusion"}
-    assert set(tables) == {*studies, *COMPONENTS, *CONTRASTS, *CONCEPTS, *COUNTERFACTUALS, *FACTORIZATIONS, *SALIENCY}
+    methods = {*COMPONENTS, *CONTRASTS, *CONCEPTS, *COUNTERFACTUALS, *FACTORIZATIONS, *SALIENCY}
+    assert set(tables) == {*studies, *methods, *CURVES}
     tested = tables["component_prediction"]
     assert set(tested["study"]) == {"pairs-layer3", "pairs-layer4"}
     assert set(tested["recipe"]) == {"published", "recommended"}
@@ -323,7 +325,7 @@ def test_another_study_leaves_the_others_alone(copy: Copy) -> None:
 
 
 def test_changes_of_several_kinds_are_all_seen(copy: Copy) -> None:
-    copy.edit("config/config.yaml", "layer: layer3}", "layer: layer2}")
+    copy.edit("config/config.yaml", "layer: layer3, labels", "layer: layer2, labels")
     copy.edit("config/config.yaml", "window: 0.4", "window: 0.3")
     jobs = copy.planned()
     assert (jobs["attribute"], jobs["factorize"], jobs["prototypes"], jobs["tables"]) == (2, 1, 2, 1)

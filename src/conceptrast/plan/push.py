@@ -22,7 +22,7 @@ def push(repository: Path, targets: Sequence[str] = (), remote: str | None = Non
 
     Args:
         repository: its root.
-        targets: stages and files to push; all if empty.
+        targets: stages and files to push; all that is recorded if empty.
         remote: name of a remote; ``None``: the default one.
 
     Returns:
@@ -37,7 +37,10 @@ def push(repository: Path, targets: Sequence[str] = (), remote: str | None = Non
     logging.getLogger("dvc").propagate = False  # DVC prints its warnings itself
     try:
         with Repo(str(repository)) as repo, repo.lock:
-            outputs = repo.used_objs(list(targets) or None, remote=remote, push=True)
+            # Stages of runs that nobody has recorded have nothing to push, and DVC would warn of each of their folders.
+            recorded = [output.fs_path for output in repo.index.outs if output.hash_info]
+            chosen = list(targets) or recorded
+            outputs = repo.used_objs(chosen, remote=remote, push=True) if chosen else {}
             return sum(
                 _push_to(repo.cache.local, place or repo.cloud.get_remote_odb(remote, "push"), objects)
                 for place, objects in outputs.items()

@@ -66,7 +66,7 @@ def test_explain_writes_figure_and_tables_and_says_where(photos, tmp_path, capsy
     assert (prototypes["component"].nunique(), prototypes["rank"].max() + 1) == (4, 16)
     assert all((photos / path).is_file() for path in prototypes["path"])
     components = pd.read_csv(out / "components.csv")
-    assert components["rank"].tolist() == list(range(6))
+    assert components["rank"].tolist() == list(range(4))
     assert components[["logit_drop", "low", "high"]].notna().all(axis=None)
     assert str(out / "explanation.png") in capsys.readouterr().out
 
