@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from conceptrast.atlas.answers import answers
+from conceptrast.atlas.answers import Answer, answers
 from conceptrast.atlas.claims import CheckedClaims
 from conceptrast.atlas.figure_pages import FigurePages
 from conceptrast.atlas.provenance import provenance_of
@@ -36,7 +36,7 @@ class Sources:
     claims: Path
 
 
-def write_atlas(description: Description, sources: Sources, folder: Path) -> RunFiles:
+def write_atlas(description: Description, sources: Sources, folder: Path) -> tuple[RunFiles, list[Answer]]:
     """Write all pages of a run.
 
     Args:
@@ -45,7 +45,7 @@ def write_atlas(description: Description, sources: Sources, folder: Path) -> Run
         folder: where the pages go.
 
     Returns:
-        The files of the run, with those that are missing.
+        The files of the run, with those that are missing, and the answers to its questions.
     """
     # What is there.
     files = RunFiles(sources.folder, description)
@@ -80,7 +80,7 @@ def write_atlas(description: Description, sources: Sources, folder: Path) -> Run
         settings=("", ""),
     )
     site.finish()
-    return files
+    return files, answered
 
 
 def checked_claims(files: RunFiles, file: Path) -> CheckedClaims:

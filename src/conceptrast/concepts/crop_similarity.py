@@ -14,7 +14,7 @@ alone: CRAFT (Fel et al. 2023), which has no search in whole pictures before.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -31,6 +31,9 @@ from conceptrast.models.activations import activations_of
 from conceptrast.models.model import Model
 from conceptrast.models.pictures import Pictures
 from conceptrast.models.split import SplitModel
+
+Patch = tuple[int, int, int, int, int]
+"""Image, top, left, height and width of a patch."""
 
 
 def ranked_by_crops(
@@ -111,17 +114,38 @@ def crop_means(
         split: the model, cut at the layer.
         precision: ``float32`` or ``bfloat16``.
     """
-    boxes = patches[["image", *BOX]].drop_duplicates().sort_values(["image", *BOX])
-    boxes_by_image = {
-        image: list(group[[*BOX]].itertuples(index=False, name=None)) for image, group in boxes.groupby("image")
-    }
+    places: dict[Patch, int] = {}
     means = []
-    for images, views in pictures.of(np.array(list(boxes_by_image)), "comparing patches"):
-        crops = [crop(view, box) for image, view in zip(images, views, strict=True) for box in boxes_by_image[image]]
-        means.append(mean_activations(crops, recipe, pictures=pictures, split=split, precision=precision))
-    places = boxes.reset_index(drop=True).reset_index().set_index(["image", *BOX])["index"]
-    wanted = pd.MultiIndex.from_frame(patches[["image", *BOX]])
-    return torch.cat(means)[torch.from_numpy(places.loc[wanted].to_numpy(copy=True))]
+    for crops in cut_out(patches, pictures, "comparing patches"):
+        places |= {patch: len(places) + number for number, patch in enumerate(crops)}
+        means.append(
+            mean_activations(list(crops.values()), recipe, pictures=pictures, split=split, precision=precision)
+        )
+    return torch.cat(means)[[places[patch] for patch in patches_of(patches)]]
+
+
+def patches_of(table: pd.DataFrame) -> Iterator[Patch]:
+    """The patch of each row."""
+    return table[["image", *BOX]].itertuples(index=False, name=None)
+
+
+def cut_out(table: pd.DataFrame, pictures: Pictures, what: str = "") -> Iterator[dict[Patch, Tensor]]:
+    """The pixels ``[3, h, w]`` of each different patch, a batch of images at a time; every image is read once.
+
+    Args:
+        table: image, top, left, height, width.
+        pictures: the images.
+        what: what the progress calls it; without, there is none.
+    """
+    of_image: dict[int, list[Patch]] = {}
+    for patch in sorted(set(patches_of(table))):
+        of_image.setdefault(patch[0], []).append(patch)
+    for images, views in pictures.of(np.array(list(of_image)), what):
+        yield {
+            patch: crop(view, patch[1:])
+            for image, view in zip(images.tolist(), views, strict=True)
+            for patch in of_image[image]
+        }
 
 
 def mean_activations(

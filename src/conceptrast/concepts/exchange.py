@@ -27,8 +27,7 @@ from torch import Tensor
 
 from conceptrast.concepts.class_prototypes import Sought
 from conceptrast.concepts.combined_image import assemble, chosen_patches
-from conceptrast.concepts.crop_similarity import mean_activations, ranked_by_crops
-from conceptrast.concepts.patches import BOX, crop
+from conceptrast.concepts.crop_similarity import cut_out, mean_activations, patches_of, ranked_by_crops
 from conceptrast.concepts.recipes import Recipe
 from conceptrast.models.pictures import Pictures
 from conceptrast.models.split import SplitModel
@@ -122,29 +121,17 @@ def compared_again(
     sets = np.unique(number_of)
     for start in range(0, len(sets), SETS_AT_ONCE):
         together = sets[start : start + SETS_AT_ONCE]
-        crops = _crops(rows[np.isin(number_of, together[in_place[together]])], pictures)
+        patches = rows[np.isin(number_of, together[in_place[together]])]
+        crops = {patch: pixels.clone() for cut in cut_out(patches, pictures) for patch, pixels in cut.items()}
         for number in together.tolist():
             for _, group in rows[number_of == number].groupby("selection", sort=False):
                 if in_place[number]:
-                    patches = [crops[key] for key in group[["image", *BOX]].itertuples(index=False, name=None)]
-                    places = exchanged(group, patches, recipe, partial(similarities, number=number))
+                    pixels = [crops[patch] for patch in patches_of(group)]
+                    places = exchanged(group, pixels, recipe, partial(similarities, number=number))
                     taken += group.index[places].tolist()
                 else:
                     taken += chosen_patches(group, recipe.distinct).index.tolist()
     return _taken_first(rows, rows.index.isin(taken), number_of)
-
-
-def _crops(patches: pd.DataFrame, pictures: Pictures) -> dict[tuple[int, ...], Tensor]:
-    """The patches ``[3, h, w]`` by image and box; every picture is read once."""
-    boxes = patches[["image", *BOX]].drop_duplicates()
-    views = pictures.of(boxes["image"].unique())
-    boxes_by_image = {image: group.to_numpy().tolist() for image, group in boxes.groupby("image")}
-    return {
-        tuple(key): crop(view, tuple(key[1:])).clone()
-        for images, batch in views
-        for image, view in zip(images.tolist(), batch, strict=True)
-        for key in boxes_by_image[image]
-    }
 
 
 def _taken_first(rows: pd.DataFrame, taken: np.ndarray, numbers: np.ndarray) -> pd.DataFrame:

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from conceptrast.atlas.answers import answers
-from conceptrast.atlas.atlas import Sources, checked_claims, write_atlas
+from conceptrast.atlas.atlas import Sources, write_atlas
 from conceptrast.atlas.headlines import headline_numbers
 from conceptrast.atlas.run_files import description_of
 from conceptrast.base.files import write_json
@@ -43,8 +42,7 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
         repository=Path(settings["repository"]),
         claims=Path(settings["claims"]),
     )
-    files = write_atlas(description_of(settings), sources, outputs.atlas)
-    answered = answers(files, checked_claims(files, sources.claims))
+    files, answered = write_atlas(description_of(settings), sources, outputs.atlas)
     write_json(headline_numbers(answered), outputs.headlines)
     for name in files.missing:
         LOGGER.warning("the atlas leaves out %s: it is missing", name)

@@ -105,8 +105,8 @@ class Recipe(Section):
         "component",
     )
     candidates: int = key(
-        "so many of the best patches of a component are compared again, by what the layer makes of each alone and in "
-        "its place in the combined image; 0: none",
+        "so many of the best patches of a component are compared again, by what the layer makes of each alone and, "
+        "where channels are weighted, in its place in the combined image; 0: none",
         0,
         ge=0,
     )
