@@ -8,7 +8,7 @@ from torch import nn
 
 from conceptrast.base.errors import ModelError
 from conceptrast.concepts.class_prototypes import Sought
-from conceptrast.concepts.crop_similarity import ranked_by_crops
+from conceptrast.concepts.crop_similarity import crop_means, cut_out, ranked_by_crops
 from conceptrast.concepts.recipes import Recipe
 from conceptrast.models.model import Model, Preprocess
 from conceptrast.models.split import SplitModel
@@ -99,3 +99,12 @@ def test_a_network_of_one_size_says_what_to_do() -> None:
 def test_cosines_are_of_weighted_activations_where_they_are_weighted() -> None:
     vectors = Sought(np.array([[[3.0, 4.0]]]), weights=np.array([[3.0, 0.0]]))
     assert vectors.cosines(torch.tensor([[1.0, 5.0]]), np.array([0]), np.array([0])).tolist() == pytest.approx([0.6])
+
+
+def test_each_row_gets_the_mean_of_its_patch_whatever_the_order_of_rows() -> None:
+    """Blue is 200 everywhere, red 20 i on the left half of picture i and 0 on the right; in parts of 255."""
+    model = colour_model(nn.Sequential(nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()))
+    rows = table([2, 0, 0, 0]).iloc[[2, 0, 1, 2]]  # pictures 9, 2 (its right half), 6, 9
+    means = crop_means(rows, RECIPE, pictures=Colours(model), split=SplitModel(model, "0"), precision="float32")
+    assert (means[:, 0] * 255).tolist() == pytest.approx([180, 0, 120, 180], abs=1e-3)
+    assert [len(cut) for cut in cut_out(rows, Colours(model))] == [1, 1, 1]  # the same patch once
