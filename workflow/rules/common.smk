@@ -378,4 +378,4 @@ def stop_if_wrong(jobs):
     except ConceptrastError as error:
         lines = [str(error)]
     if lines:
-        raise WorkflowError("this run cannot start:\n" + in_files("\n".join(lines)))
+        raise WorkflowError("\n".join(["this run cannot start:", in_files("\n".join(lines))]))
