@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,21 @@ def mirror() -> Path:
     return Path(os.environ[MIRROR]).resolve()
 
 
+@cache
+def slide_of_tissue(number: int, cells: int) -> tuple[np.ndarray, list[list[list[int]]]]:
+    """A slide, and the middles of its brown and of its blue spots, y first."""
+    from skimage.color import rgb2hed
+    from skimage.data import immunohistochemistry
+    from skimage.feature import peak_local_max
+    from skimage.filters import gaussian
+
+    part = np.rot90(np.roll(immunohistochemistry(), 97 * number, axis=(0, 1)), number)
+    slide = np.block([[[part], [part[:, ::-1]]], [[part[::-1]], [part[::-1, ::-1]]]])
+    blue, _, brown = np.moveaxis(gaussian(rgb2hed(slide), 3, channel_axis=2), 2, 0)
+    stains = (brown, blue - 2 * brown)
+    return slide, [peak_local_max(stain, min_distance=20, num_peaks=cells).tolist() for stain in stains]
+
+
 def write_midog(folder: Path, slides: int = 4, cells: int = 8, side: int = 30) -> Path:
     """Slides of 1024×1024 pixels made of scikit-image's stained tissue, and `MIDOG.json` with their cells.
 
@@ -54,24 +70,17 @@ def write_midog(folder: Path, slides: int = 4, cells: int = 8, side: int = 30) -
     with boxes of `side` pixels.
     """
     import tifffile
-    from skimage.color import rgb2hed
-    from skimage.data import immunohistochemistry
-    from skimage.feature import peak_local_max
-    from skimage.filters import gaussian
 
     folder.mkdir(parents=True, exist_ok=True)
-    tissue = immunohistochemistry()
     names = {1: "mitotic figure", 2: "hard negative"}
     images = []
     annotations = []
     for number in range(1, slides + 1):
-        part = np.rot90(np.roll(tissue, 97 * number, axis=(0, 1)), number)
-        slide = np.block([[[part], [part[:, ::-1]]], [[part[::-1]], [part[::-1, ::-1]]]])
+        slide, spots = slide_of_tissue(number, cells)
         tifffile.imwrite(folder / f"{number:03d}.tiff", slide, photometric="rgb", tile=(256, 256), compression="zlib")
         images.append({"id": number, "file_name": f"{number:03d}.tiff", "width": 1024, "height": 1024})
-        blue, _, brown = np.moveaxis(gaussian(rgb2hed(slide), 3, channel_axis=2), 2, 0)
-        for category, stain in ((1, brown), (2, blue - 2 * brown)):
-            for y, x in peak_local_max(stain, min_distance=20, num_peaks=cells).tolist():
+        for category, middles in enumerate(spots, start=1):
+            for y, x in middles:
                 box = [x - side // 2, y - side // 2, x + side // 2, y + side // 2]
                 annotations.append({"id": len(annotations), "image_id": number, "category_id": category, "bbox": box})
     content = {"images": images, "annotations": annotations}

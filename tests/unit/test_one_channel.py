@@ -218,9 +218,9 @@ def test_an_explanation_is_that_of_the_twin_and_shows_grey_pixels(models, images
 
 def test_a_combined_image_of_another_size_than_a_network_with_linear_layers_takes_is_refused(models, images, frequent):
     recipe = Recipe("strip", components=3, kernel=2, stride=2, window=0.3, layout="strip")
-    with pytest.raises(ModelError, match=r"lenet takes no combined image of 24×8 pixels .*`resize: input`.* 28×28$"):
-        cc.Study(models[0], images, layer="relu2", samples=0).explain(frequent[0], recipe=recipe)
     study = cc.Study(models[0], images, layer="relu2", samples=0)
+    with pytest.raises(ModelError, match=r"lenet takes no combined image of 24×8 pixels .*`resize: input`.* 28×28$"):
+        study.explain(frequent[0], recipe=recipe)
     explanation = study.explain(frequent[0], recipe=dataclasses.replace(recipe, resize="input"))
     assert explanation.assembled["all"].shape == (24, 8, 3)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import torch
@@ -54,6 +56,9 @@ def layer_shape(entry: Mapping[str, Any], layer: str) -> LayerShape:
 def untrained(entry: Mapping[str, Any]) -> tuple[nn.Module, Tensor]:
     """A network of two classes with random weights, and two blank images for it.
 
+    The last network is kept: a run's checks ask about many layers of one model, and to draw the weights of a large one
+    takes longer than to cut it.
+
     Args:
         entry: the model's entry in a configuration.
 
@@ -61,6 +66,12 @@ def untrained(entry: Mapping[str, Any]) -> tuple[nn.Module, Tensor]:
         >>> untrained({"architecture": "resnet10"})[1].shape
         torch.Size([2, 3, 96, 96])
     """
+    return _untrained(json.dumps(entry, sort_keys=True))
+
+
+@lru_cache(maxsize=1)
+def _untrained(written: str) -> tuple[nn.Module, Tensor]:
+    entry = json.loads(written)
     family = family_of(architecture_of(entry), options=entry.get("options"))
     preprocess = preprocess_of(entry)
     network = family.network(2, preprocess.size).eval()

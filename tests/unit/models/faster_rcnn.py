@@ -11,7 +11,10 @@ DETECTION = torchvision.models.detection
 
 
 def faster_rcnn(eps: float = 1e-5) -> nn.Module:
-    """A Faster R-CNN as torchvision builds it around a trained body, with batch norms that do something."""
+    """A Faster R-CNN as torchvision builds it around a trained body, with batch norms that do something.
+
+    Its boxes come from a narrow head: only the body is looked at.
+    """
     norms = torchvision.ops.misc.FrozenBatchNorm2d
     backbone = DETECTION.backbone_utils.resnet_fpn_backbone(backbone_name="resnet50", weights=None, norm_layer=norms)
     draw = torch.Generator().manual_seed(1)
@@ -21,4 +24,6 @@ def faster_rcnn(eps: float = 1e-5) -> nn.Module:
             for name, low, high in (("weight", 0.5, 1), ("bias", -0.2, 0.2), ("running_mean", -1, 1)):
                 getattr(part, name).uniform_(low, high, generator=draw)
             part.running_var.uniform_(0.01, 4, generator=draw)
-    return DETECTION.FasterRCNN(backbone, num_classes=3).eval()
+    heads = DETECTION.faster_rcnn
+    head = heads.TwoMLPHead(backbone.out_channels * 7**2, 16)
+    return DETECTION.FasterRCNN(backbone, box_head=head, box_predictor=heads.FastRCNNPredictor(16, 3)).eval()

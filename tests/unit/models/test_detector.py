@@ -95,7 +95,8 @@ def test_safetensors_and_batch_norms_that_were_trained(tmp_path: Path) -> None:
     body = torchvision.models.resnet50(num_classes=1).state_dict()  # counters of batches included
     state = {f"backbone.body.{name}": value for name, value in body.items() if not name.startswith("fc.")}
     write_state(state | {"head.regression_head.bbox_reg.bias": torch.ones(36)}, path := tmp_path / "net.safetensors")
-    model = load_model("retinanet_resnet50_fpn_v2", path, class_names=NAMES, extract="backbone.body")
+    part = {"extract": "backbone.body", "input_size": 64}
+    model = load_model("retinanet_resnet50_fpn_v2", path, class_names=NAMES, **part)
     assert torch.equal(model.module.layer4[2].conv3.weight, body["layer4.2.conv3.weight"])
 
 

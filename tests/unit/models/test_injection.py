@@ -47,9 +47,11 @@ def seeded_weights() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def resnet50() -> nn.Module:
+    """With a quarter of the channels inside its blocks."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return torchvision.models.resnet50(weights=None, num_classes=3).eval().requires_grad_(False)
+        module = torchvision.models.resnet50(weights=None, num_classes=3, width_per_group=16)
+    return module.eval().requires_grad_(False)
 
 
 def images(count: int = 2, size: int = 64) -> Tensor:

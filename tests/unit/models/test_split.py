@@ -6,6 +6,7 @@ import copy
 import logging
 from collections import OrderedDict
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 import torch
@@ -42,8 +43,27 @@ def images(count: int = 3, size: int = 64) -> Tensor:
 
 
 def network(name: str) -> nn.Module:
-    quick = {"init_weights": False} if name == "vgg16" else {}
-    return getattr(torchvision.models, name)(weights=None, **quick).eval().requires_grad_(False)
+    return NARROW.get(name, getattr(torchvision.models, name))(weights=None).eval().requires_grad_(False)
+
+
+def vgg16_with_a_narrow_head(weights: None) -> nn.Module:
+    """Of the 138 million weights of VGG-16, 124 million are in the linear layers after all cuts: here they are few."""
+    with torch.device("meta"):  # shapes without values
+        module = torchvision.models.vgg16(weights=weights, init_weights=False)
+    head = module.classifier
+    head[0] = nn.Linear(head[0].in_features, 16)
+    head[3] = nn.Linear(16, 16)
+    head[6] = nn.Linear(16, head[6].out_features)
+    for part in module.features:
+        if isinstance(part, nn.Conv2d):
+            part.to_empty(device="cpu").reset_parameters()
+    return module
+
+
+NARROW = {
+    "vgg16": vgg16_with_a_narrow_head,
+    "resnet50": partial(torchvision.models.resnet50, width_per_group=16),
+}
 
 
 @pytest.fixture(scope="module")

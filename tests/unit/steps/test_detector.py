@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import torch
 
 from conceptrast.base.files import read_json, read_table, write_arrays
+from conceptrast.base.torchvision_ops import torchvision
 from conceptrast.counterfactual.decoder import read_decoder
 from conceptrast.models.opening import open_model
 from conceptrast.models.split import SplitModel
@@ -24,12 +26,27 @@ NAME = "fasterrcnn_resnet50_fpn"
 NAMES = ["mitotic figure", "hard negative"]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def narrow_bottlenecks() -> Iterator[None]:
+    """ResNet-50 with an eighth of the channels inside its blocks; what the blocks give has as many as ever.
+
+    Detectors' bodies and the plain network come from the same function. The tests of the models have it whole.
+    """
+    narrow = partial(torchvision.models.resnet50, width_per_group=16)
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (torchvision.models, torchvision.models.resnet):
+            patch.setattr(module, "resnet50", narrow)
+        yield
+
+
 @pytest.fixture(scope="module")
-def fitted(midog: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+def fitted(
+    narrow_bottlenecks: None, midog: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[str, Any]]:
     """Folder with index, names, head fitted to the labels of tiles, and the settings of steps that go on from there."""
     folder = tmp_path_factory.mktemp("tiles")
     with torch.random.fork_rng():
-        torch.manual_seed(0)
+        torch.manual_seed(3)
         detector = faster_rcnn()
     torch.save(detector.state_dict(), checkpoint := folder / "detector.pth")
     root = midog(folder / "midog", slides=2, cells=6)
@@ -42,6 +59,8 @@ def fitted(midog: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory)
     settings = {"model": entry, "dataset": dataset, "seed": 0, "precision": "float32"}
     opened = {name: files[name] for name in ("index", "class_names")}
     call(train.main, settings, **opened, weights=folder / "net.safetensors", history=folder / "net.csv")
+    opened["weights"] = folder / "net.safetensors"
+    call(predict.main, settings | {"batch_size": 6}, **opened, predictions=folder / "predictions.parquet")
     return folder, settings
 
 
@@ -85,17 +104,17 @@ def moved(
         "judge_name": "",
         "counterfactual": {"images": 1, "probability": 0.5, "limit": 1.0, "cells": 2, "frames": 2},
     }
-    made = {name: folder / name for name in ("decoder.safetensors", "decoder.csv", "reconstruction.csv")}
-    call(predict.main, settings, **opened, predictions=folder / "predictions.parquet")
+    made = {name: whole / decode / name for name in ("decoder.safetensors", "decoder.csv", "reconstruction.csv")}
     files = dict(zip(("decoder", "history", "reconstruction"), made.values(), strict=True))
-    call(decoder.main, settings | {"layer": decode}, **files, **opened)
+    if not made["decoder.safetensors"].exists():
+        call(decoder.main, settings | {"layer": decode}, **files, **opened)
     channels = 1024 if layer == "layer3" else 2048
     components = np.random.default_rng(0).random((2, 1, channels), np.float32)
     write_arrays(folder / "components.npz", {"classes": np.arange(2), "components_position_k1": components})
     nothing = {name: np.zeros(0, np.float32) for name in ("raw", "rectified", "multiplier", "linear_share")}
     write_arrays(folder / "attribution.npz", {name: np.zeros(0, np.int64) for name in ("image", "target")} | nothing)
     known = {
-        "predictions": folder / "predictions.parquet",
+        "predictions": whole / "predictions.parquet",
         "decoder": made["decoder.safetensors"],
         "components": folder / "components.npz",
         "attribution": [folder / "attribution.npz"],
@@ -162,7 +181,7 @@ def test_a_cell_is_decoded_and_moved_to_the_other_class(fitted: tuple[Path, dict
 def test_values_of_layer3_are_moved_and_layer4_is_decoded(fitted: tuple[Path, dict[str, Any]]) -> None:
     """64 pixels are 4×4 positions at layer3 and 2×2 at layer4, which is all that the decoder sees."""
     folder, rows, tables = moved(fitted, "layer3", "layer3", "layer4")
-    made = read_decoder(folder / "decoder.safetensors")
+    made = read_decoder(folder.parent / "layer4" / "decoder.safetensors")
     assert (made.layer, made.shape) == ("layer4", (2048, 2, 2))
     ends = rows[(rows["status"] == "ok") & (rows["fraction"] == 1) & (rows["baseline"] == "none")]
     assert {"transplant", "swap", "uniform", "gradient", "latent_shift"} <= set(ends["edit"])
@@ -172,7 +191,7 @@ def test_values_of_layer3_are_moved_and_layer4_is_decoded(fitted: tuple[Path, di
 
 
 def test_values_are_added_inside_a_residual_block(fitted: tuple[Path, dict[str, Any]]) -> None:
-    """512 channels of conv1, which are not rectified. What the study found in its layer's 2048 does not fit there."""
+    """64 channels of conv1, which are not rectified. What the study found in its layer's 2048 does not fit there."""
     _, rows, tables = moved(fitted, "layer4.2", "layer4.2.conv1", "layer4.2")
     ends = rows[(rows["status"] == "ok") & (rows["fraction"] == 1) & (rows["baseline"] == "none")]
     kinds = set(zip(ends["edit"], ends["direction"], strict=True))
