@@ -93,6 +93,7 @@ class Injection:
             example = noise_for(model.preprocess, module)
         self.layer = layer
         self.split = SplitModel(model, decode, example)
+        self._prepared_for = ""
         try:
             traced = graph_cut.trace(module)
         except Exception as error:
@@ -192,8 +193,15 @@ class Injection:
         return self._rectified
 
     def for_inference(self, precision: str) -> Injection:
-        """The same in the fastest form for many passes without gradients, as of a :class:`SplitModel`."""
+        """The same in the fastest form for many passes without gradients, as of a :class:`SplitModel`.
+
+        Returns:
+            Such an injection; the object itself if it was made by this method for this precision.
+        """
+        if self._prepared_for == precision:
+            return self
         fast = copy.copy(self)
+        fast._prepared_for = precision
         fast.split = self.split.for_inference(precision)
         if isinstance(self._prefix, fx.GraphModule) and isinstance(self._between, fx.GraphModule):
             fast._prefix = graph_for_inference(self._prefix, precision)

@@ -171,9 +171,10 @@ class _Study:
         decode = settings["decode"]
         self.settings = settings
         self.pictures = pictures
-        self.split = SplitModel(model, layer)
+        split = SplitModel(model, layer)
+        self.split = split.for_inference(settings["precision"])
         self.layer = (
-            DecodableLayer(model, self.split, decoder)
+            DecodableLayer(model, split, decoder)
             if layer == decode
             else DecodableLayer(model, SplitModel(model, decode), decoder, injection=Injection(model, layer, decode))
         )

@@ -93,22 +93,22 @@ def main(settings: dict[str, Any], inputs: Inputs, outputs: Outputs) -> None:
         )[0]
 
     layer = open_layer(settings, inputs, pictures)
+    fast = layer.for_inference(settings["precision"])
     images = images_of({first for first, _ in pairs}, options["images"])
-    values = values_by_class(pictures, layer, images, settings["precision"], what="moving")
+    values = values_by_class(pictures, fast, images, settings["precision"], what="moving")
     donor_images = images_of({second for _, second in pairs}, DONORS)
     others, predicted = drawn_others(predictions, seed)
-    other_values = values_by_class(pictures, layer, {0: others}, settings["precision"], what="other pictures")[0]
+    other_values = values_by_class(pictures, fast, {0: others}, settings["precision"], what="other pictures")[0]
     known = StudyKnowledge(
         planes=inputs.read_planes(settings, pairs),
         components=inputs.read_components(settings),
         cavs=read_arrays(inputs.ace) if inputs.ace else None,
-        donors=values_by_class(pictures, layer, donor_images, settings["precision"], what="donors"),
+        donors=values_by_class(pictures, fast, donor_images, settings["precision"], what="donors"),
         others=other_values.activations,
         predicted=predicted,
         elsewhere=why_elsewhere(model, settings),
     )
     # Every pair
-    fast = layer.for_inference(settings["precision"])
     truth = inputs.read_truth()
     tables = [skipped_rows({pair: FEW for pair in pairs if pair[0] not in images})]
     folder = FigureFolder(outputs.pictures, PAIRS, "*-to-*")
