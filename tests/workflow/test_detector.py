@@ -10,8 +10,8 @@ import pandas as pd
 import torch
 import yaml
 
-from conceptrast.base.torchvision_ops import torchvision
 from conceptrast.counterfactual.decoder import read_decoder
+from tests.unit.models.faster_rcnn import faster_rcnn
 
 from .copies import Copy
 
@@ -39,7 +39,7 @@ def miniature(copy: Copy, midog: Callable[..., Path], **study: Any) -> None:
     midog(copy.folder / "data" / "midog", slides=2, cells=6)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        detector = torchvision.models.detection.fasterrcnn_resnet50_fpn(weights=None, weights_backbone=None)
+        detector = faster_rcnn()
     torch.save(detector.state_dict(), copy.folder / "data" / "midog-fasterrcnn.pth")
 
 
