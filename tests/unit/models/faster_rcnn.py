@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import pytest
 import torch
 from torch import nn
 
 from conceptrast.base.torchvision_ops import torchvision
 
 DETECTION = torchvision.models.detection
+
+
+@contextmanager
+def narrow_bottlenecks() -> Iterator[pytest.MonkeyPatch]:
+    """Inside, ResNet-50 has a quarter of the channels inside its blocks; what the blocks give has as many as ever.
+
+    Detectors' bodies and the plain network come from the same function.
+    """
+    narrow = partial(torchvision.models.resnet50, width_per_group=16)
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (torchvision.models, torchvision.models.resnet):
+            patch.setattr(module, "resnet50", narrow)
+        yield patch
 
 
 def faster_rcnn(eps: float = 1e-5) -> nn.Module:

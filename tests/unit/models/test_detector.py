@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,16 +18,23 @@ from conceptrast.models.opening import family_of, load_model, open_model
 from conceptrast.models.split import SplitModel
 from conceptrast.models.weights import write_state
 
-from .faster_rcnn import faster_rcnn
+from .faster_rcnn import faster_rcnn, narrow_bottlenecks
 
 NAME = "fasterrcnn_resnet50_fpn"
 NAMES = ["mitotic figure", "hard negative"]
 IMAGES = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 
 
+@pytest.fixture(autouse=True)
+def narrow() -> Iterator[pytest.MonkeyPatch]:
+    """Both the detector's body and the plain network have narrow blocks; `narrow.undo()` gives the whole one."""
+    with narrow_bottlenecks() as patch:
+        yield patch
+
+
 @pytest.fixture(scope="module")
 def source() -> nn.Module:
-    with torch.random.fork_rng():
+    with narrow_bottlenecks(), torch.random.fork_rng():
         torch.manual_seed(0)
         return faster_rcnn()
 
@@ -101,7 +109,8 @@ def test_safetensors_and_batch_norms_that_were_trained(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", DETECTORS)
-def test_every_detector_has_this_body_and_prepares_pictures_so(name: str) -> None:
+def test_every_detector_has_this_body_and_prepares_pictures_so(name: str, narrow: pytest.MonkeyPatch) -> None:
+    narrow.undo()
     family = family_of(name)
     with torch.device("meta"):  # shapes without values
         whole = torchvision.models.get_model(name, weights=None, weights_backbone=None)
@@ -109,6 +118,7 @@ def test_every_detector_has_this_body_and_prepares_pictures_so(name: str) -> Non
     shapes = {key: value.shape for key, value in module.state_dict().items() if not key.startswith("fc.")}
     body = whole.get_submodule(DETECTORS[name]).state_dict()
     assert {key: value.shape for key, value in body.items()} == shapes
+    assert shapes["layer4.2.conv2.weight"] == (512, 512, 3, 3)
     transform = whole.transform
     preprocess = family.preprocess(None)
     assert preprocess.resize == preprocess.crop == transform.min_size[-1]

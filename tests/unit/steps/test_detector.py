@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,35 +12,28 @@ import pytest
 import torch
 
 from conceptrast.base.files import read_json, read_table, write_arrays
-from conceptrast.base.torchvision_ops import torchvision
 from conceptrast.counterfactual.decoder import read_decoder
 from conceptrast.models.opening import open_model
 from conceptrast.models.split import SplitModel
 from conceptrast.steps import concept_pictures, counterfactual, counterfactual_tables, decoder, index, predict, train
 from conceptrast.steps.runner import call
 
-from ..models.faster_rcnn import faster_rcnn
+from ..models.faster_rcnn import faster_rcnn, narrow_bottlenecks
 
 NAME = "fasterrcnn_resnet50_fpn"
 NAMES = ["mitotic figure", "hard negative"]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def narrow_bottlenecks() -> Iterator[None]:
-    """ResNet-50 with an eighth of the channels inside its blocks; what the blocks give has as many as ever.
-
-    Detectors' bodies and the plain network come from the same function. The tests of the models have it whole.
-    """
-    narrow = partial(torchvision.models.resnet50, width_per_group=16)
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (torchvision.models, torchvision.models.resnet):
-            patch.setattr(module, "resnet50", narrow)
+def narrow() -> Iterator[None]:
+    """The whole network is in the workflow's test of a detector."""
+    with narrow_bottlenecks():
         yield
 
 
 @pytest.fixture(scope="module")
 def fitted(
-    narrow_bottlenecks: None, midog: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+    narrow: None, midog: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, dict[str, Any]]:
     """Folder with index, names, head fitted to the labels of tiles, and the settings of steps that go on from there."""
     folder = tmp_path_factory.mktemp("tiles")
