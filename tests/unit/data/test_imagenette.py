@@ -30,7 +30,7 @@ def fill(root, *folders: str) -> None:
 @contextmanager
 def served(folder) -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(folder)))
-    thread = Thread(target=server.serve_forever)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})  # seconds until it sees its end
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"

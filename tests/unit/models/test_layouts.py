@@ -40,8 +40,8 @@ def images(count: int = 2, size: int = SIDE) -> Tensor:
     return torch.randn(count, 3, size, size, generator=torch.Generator().manual_seed(5))
 
 
-def network(name: str, **options: object) -> nn.Module:
-    return torchvision.models.get_model(name, weights=None, **options).eval().requires_grad_(False)
+def network(name: str) -> nn.Module:
+    return torchvision.models.get_model(name, weights=None).eval().requires_grad_(False)
 
 
 def with_head(module: nn.Module) -> nn.Module:
@@ -321,13 +321,13 @@ def test_layers_of_torchvision_are_cut_attributed_and_explained(name: str) -> No
 
 @torch.no_grad()
 def test_signed_layers_are_factorized_only_with_rectify() -> None:
-    module = with_head(network("vit_b_16", image_size=64))
+    module = NARROW["vit_b_16"]().eval()
     split = SplitModel(module, "encoder.layers.encoder_layer_5", images(2, 64))
     maps = split.prefix(images(2, 64))
-    attribution = {"rectified": np.ones((2, 4, 4), np.float32), "multiplier": np.ones((2, 768), np.float32)}
+    attribution = {"rectified": np.ones((2, 4, 4), np.float32), "multiplier": np.ones((2, 96), np.float32)}
     classes = [(0, maps, np.arange(2))]
     factors = [Factors("position", 2)]
     with pytest.raises(LayerError, match=r"negative.*rectify: true in a study, --rectify on the command line"):
         factorize_classes(classes, attribution, factors, seed=0)
     arrays = factorize_classes(classes, attribution, factors, seed=0, rectify=True)
-    assert arrays["components_position_k2"].shape == (1, 2, 768)
+    assert arrays["components_position_k2"].shape == (1, 2, 96)
