@@ -8,9 +8,6 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
-
-import pytest
 
 # Imports once, then forks for each question: what a process has imported and computed before is not under the limit.
 # The first convolution gives 0.6 MB for each picture: 170 MiB for all, where there are 128. The study's gives as much.
@@ -86,38 +83,26 @@ answers = {"step": large, "smaller step": answer(step, int(numbers[0])) if numbe
 """
 
 
-class Answers(NamedTuple):
-    """Exit status and output of each question, and the folder that the steps write into."""
-
-    of: dict[str, tuple[int, str]]
-    folder: Path
-
-
-@pytest.fixture(scope="module")
-def answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
-    folder = tmp_path_factory.mktemp("memory")
-    command = [sys.executable, "-c", PROGRAM, str(folder)]
+def test_a_step_and_a_study_name_what_to_lower_and_a_value_that_would_fit(tmp_path: Path) -> None:
+    """One test, because xdist would give each of two to a worker of its own, and each would import everything."""
+    command = [sys.executable, "-c", PROGRAM, str(tmp_path)]
     one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}  # a fork has none of its parent's other threads
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=one_thread)
     assert done.returncode == 0, done.stderr
-    return Answers(json.loads((folder / "answers.json").read_text()), folder)
-
-
-def test_a_step_names_the_key_and_a_value_that_would_fit(answers: Answers) -> None:
-    status, errors = answers.of["step"]
+    answers = json.loads((tmp_path / "answers.json").read_text())
+    # A step names the key.
+    status, errors = answers["step"]
     assert status == 1
     last = errors.strip().splitlines()[-1]
     numbers = re.fullmatch(r"error: not enough memory: .* lower batch_size, which is 300, e\.g\. to (\d+)", last)
     assert numbers, errors
     assert "Traceback" not in errors
-    assert not (answers.folder / "300.parquet").exists()
+    assert not (tmp_path / "300.parquet").exists()
     # That value fits.
-    status, errors = answers.of["smaller step"]
+    status, errors = answers["smaller step"]
     assert status == 0, errors
-    assert (answers.folder / f"{numbers[1]}.parquet").exists()
-
-
-def test_a_study_names_its_argument(answers: Answers) -> None:
-    status, output = answers.of["study"]
+    assert (tmp_path / f"{numbers[1]}.parquet").exists()
+    # A study names its argument.
+    status, output = answers["study"]
     assert status == 0, output
     assert re.search(r"not enough memory: .* lower batch_size, which is 200, e\.g\. to \d+\n$", output), output
