@@ -36,7 +36,7 @@ EDITS = {
     "gradient": "the picture's own gradient",
     "latent_shift": "the gradient through the decoder",
 }
-
+"""What an edit changes, in words."""
 
 SHARES = ("match_rate", "swap_rate_mean", "judged", "reached", "more")
 """Columns whose numbers are shares. Others are differences of probabilities or accuracies, or areas."""
@@ -74,12 +74,12 @@ def component_prediction(files: RunFiles, claims: CheckedClaims) -> Iterator[Mea
     """How many classes of each study the model names from patches of other classes' images."""
     for study in files.description.entries.get("concepts", ()):
         for rows in _tests(files, study):
-            own_row = next((row for row in rows if row["baseline"] == "none"), None)
-            if own_row is not None:
+            of_class = next((row for row in rows if row["baseline"] == "none"), None)
+            if of_class is not None:
                 yield _measure(
                     label=study,
-                    text=f"{own_row['matched']} of {_many(own_row['n_classes'], 'class', 'classes')}",
-                    row=own_row,
+                    text=f"{of_class['matched']} of {counted(of_class['n_classes'], 'classes')}",
+                    row=of_class,
                     column="match_rate",
                     ends=("low", "high"),
                     chances=[(CHANCE[row["baseline"]], row["match_rate"]) for row in rows if row["baseline"] in CHANCE],
@@ -130,7 +130,7 @@ def counterfactuals(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]
                 control = chance.get((row["edit"], row["direction"]))
                 yield _measure(
                     label=edit_in_words(row["edit"], row["direction"]),
-                    text=f"{share(known(row[column]))} of {_many(row['n_kept'], 'picture', 'pictures')}",
+                    text=f"{share(known(row[column]))} of {counted(int(row['n_kept']), 'pictures')}",
                     row=row,
                     column=column,
                     ends=("low", "high") if judged else ("", ""),
@@ -147,11 +147,9 @@ def edit_in_words(edit: str, direction: str) -> str:
         ("a vector, where A's evidence lies: hyperplane", 'cells of pictures of B')
     """
     words = EDITS.get(edit, edit)
-    return (
-        words
-        if (direction in ("none", "component") and edit == "swap") or direction == "none"
-        else f"{words}: {direction}"
-    )
+    # A swap is always along components.
+    is_plain = direction == "none" or (edit, direction) == ("swap", "component")
+    return words if is_plain else f"{words}: {direction}"
 
 
 def maps(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]:
@@ -174,7 +172,7 @@ def maps(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]:
             text = (
                 f"{share(row['more'])} of {row['n_images']} maps lie more on A's thing than on the shared one"
                 if truth
-                else f"ROAD {decimal(row['road'])}, {_many(row['n_images'], 'picture', 'pictures')}"
+                else f"ROAD {decimal(row['road'])}, {counted(int(row['n_images']), 'pictures')}"
             )
             yield _measure(
                 label=f"{view}: {f'{kind}, ' if kind else ''}{method}",
@@ -308,7 +306,7 @@ def superpixels(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]:
             n = _significant(concepts)
             yield Measure(
                 label=f"{study}: {name}",
-                text=f"{n} of {_many(len(concepts), 'concept', 'concepts')} differ from random ones",
+                text=f"{n} of {counted(len(concepts), 'concepts')} differ from random ones",
                 value=n / len(concepts),
                 chances=[("of random segments", _significant(random_ones) / len(random_ones))] if random_ones else [],
                 table="ace",
@@ -379,17 +377,6 @@ def _changes_by(change: float) -> str:
         ('changes by +0.25', 'changes by -0.004')
     """
     return f"changes by {'+' if change > 0 else ''}{decimal(change)}"
-
-
-def _many(number: Any, one: str, several: str) -> str:
-    """A number with its noun.
-
-    Example:
-        >>> _many(1, "class", "classes"), _many(2.0, "class", "classes")
-        ('1 class', '2 classes')
-    """
-    count = known(number)
-    return f"{count:.0f} {one if count == 1 else several}" if count is not None else f"no {several}"
 
 
 MEASURES: Mapping[str, tuple[str, Callable[[RunFiles, CheckedClaims], Iterator[Measure]]]] = {

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from conceptrast.atlas.numbers import cell, decimal, share
 from conceptrast.base.files import atomic
@@ -48,7 +48,7 @@ class Site:
 
     Args:
         folder: where the pages go.
-        run: the folder of the run; its figures are linked relative to the atlas.
+        run: the folder of the run.
         shared: what every template may use.
 
     Attributes:
@@ -89,23 +89,36 @@ class Site:
 
     def figure(self, source: str) -> Figure | None:
         """Take a figure of the run along, as wide as a page and in full; ``None`` if it is missing or no picture."""
-        file = self.run / source
-        target = f"pictures/{Path(source).with_suffix('.webp')}"
-        full = target
+        picture = self._opened(source)
+        if picture is None:
+            return None
+        if picture.width <= WIDEST:
+            src = full = self._saved(picture, source, ".webp")
+        else:
+            full = self._saved(picture, source, ".full.webp")
+            picture = picture.resize((WIDEST, round(picture.height * WIDEST / picture.width)), Image.Resampling.HAMMING)
+            src = self._saved(picture, source, ".webp")
+        return Figure(src=src, full=full, width=picture.width, height=picture.height)
+
+    def full_figure(self, source: str) -> str:
+        """Take a figure of the run along in full; its path in the atlas, empty if it is missing or no picture."""
+        picture = self._opened(source)
+        return "" if picture is None else self._saved(picture, source, ".full.webp")
+
+    def _opened(self, source: str) -> Image.Image | None:
+        """A figure of the run; ``None`` if it is missing or no picture."""
         try:
-            with Image.open(file) as image:
-                scale = min(1.0, WIDEST / image.width)
-                size = (round(image.width * scale), round(image.height * scale))
-                picture = image.convert("RGB")
-            if scale < 1:
-                full = f"pictures/{Path(source).with_suffix('.full.webp')}"
-                save_webp(picture, self.folder / full, effort=2)
-                picture = picture.resize(size, Image.Resampling.HAMMING)
-            save_webp(picture, self.folder / target, effort=2)
-        except (OSError, UnidentifiedImageError):
+            with Image.open(self.run / source) as image:
+                return image.convert("RGB")
+        except OSError:
             self.missing.append(source)
             return None
-        return Figure(src=target, full=full, width=size[0], height=size[1])
+
+    def _saved(self, picture: Image.Image, source: str, ending: str) -> str:
+        """Write a figure as WebP; its path in the atlas."""
+        target = f"pictures/{Path(source).with_suffix(ending)}"
+        save_webp(picture, self.folder / target, effort=2)
+        return target
 
     def finish(self) -> None:
         """Write the style, the script and the search's index."""

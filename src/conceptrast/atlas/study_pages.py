@@ -243,7 +243,7 @@ class StudyPages:
             claimed=self.claims.about(self.files.rows_of_entry(["contrast"], self.study)),
             previous=contrasts[place - 1] if place else None,
             following=contrasts[place + 1] if place + 1 < len(contrasts) else None,
-            full=f"../figures/{self.study}/contrasts/{stem}.png",
+            full=self.site.full_figure(f"figures/{self.study}/contrasts/{stem}.png"),
             settings=("studies", self.study),
         )
 
@@ -310,13 +310,16 @@ class StudyPages:
     def _picture(self, path: str) -> str:
         return self.site.picture(f"pages/{self.study}/{path}")
 
-    def _full_card(self, target: int) -> str:
-        """The card of a class among the run's figures; empty if it has none."""
+    @cached_property
+    def _cards(self) -> Mapping[int, str]:
+        """Files of the cards by class; not every class needs one."""
         manifest = self.files.table(f"figures/{self.study}/cards.csv")
-        if manifest is None:
-            return ""
-        files = manifest.loc[manifest["class"] == target, "file"].tolist()
-        return f"../figures/{self.study}/cards/{files[0]}" if files else ""
+        return {} if manifest is None else dict(zip(manifest["class"], manifest["file"], strict=True))
+
+    def _full_card(self, target: int) -> str:
+        """The card of a class in the atlas; empty if the class has none."""
+        file = self._cards.get(target)
+        return self.site.full_figure(f"figures/{self.study}/cards/{file}") if file else ""
 
 
 def how_fitted(config: Mapping[str, Any], name: str) -> str:

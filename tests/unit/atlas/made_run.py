@@ -54,7 +54,10 @@ def make_run(folder: Path, names: tuple[str, ...] = ("one", "two", "three"), stu
     )
     for name, ends in (("counterfactuals", ["from_class", "to_class"]), ("concept_pictures", ["class", "class_name"])):
         write_table(pd.DataFrame(columns=[*ends, "file"]), figures / f"{name}.csv")
-    Image.new("RGB", (1400, 20), "red").save(folder / "figures" / study / "overview.png")
+    Image.new("RGB", (1400, 20), "red").save(figures / "overview.png")
+    for card in ("cards/0-card.png", "contrasts/0-class-not-1-class.png"):
+        (figures / card).parent.mkdir(exist_ok=True)
+        Image.new("RGB", (1400, 30), "blue").save(figures / card)
 
 
 def write_tables(folder: Path, names: tuple[str, ...], study: str) -> None:

@@ -74,8 +74,9 @@ def test_every_link_leads_to_a_file_and_none_to_the_network(made) -> None:
                 continue
             assert not urlsplit(link).scheme, link
             target = (path.parent / unquote(link.partition("#")[0])).resolve()
-            missing_figure = "figures" in target.parts and target.suffix == ".png"
-            assert link.startswith("#") or target.exists() or missing_figure, f"{path.name}: {link}"
+            # A folder that is copied or mailed has all that its pages link.
+            assert target.is_relative_to(made), f"{path.name}: {link}"
+            assert link.startswith("#") or target.exists(), f"{path.name}: {link}"
 
 
 def test_an_anchor_that_is_linked_exists(made) -> None:
@@ -129,6 +130,27 @@ def test_a_figure_is_there_as_wide_as_a_page_and_in_full(made) -> None:
     assert set(links) == {"../pictures/figures/digits/overview.full.webp"}
     with Image.open(made / "pictures/figures/digits/overview.full.webp") as full:
         assert full.size == (1400, 20)
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("class/digits/0-class.html", "figures/digits/cards/0-card.png"),
+        ("contrast/digits/0-class-not-1-class.html", "figures/digits/contrasts/0-class-not-1-class.png"),
+    ],
+)
+def test_a_card_is_linked_in_full_unless_it_was_removed(made, tmp_path, name, source) -> None:
+    full = Path("pictures", source).with_suffix(".full.webp")
+    links = [link for link in page(made / name).links() if link.endswith(".full.webp")]
+    assert links == [f"../../{full}"]
+    with Image.open(made / full) as figure:
+        assert figure.size == (1400, 30)
+
+    make_run(tmp_path)
+    (tmp_path / source).unlink()
+    pages = atlas(tmp_path)
+    assert not [link for link in page(pages / name).links() if link.endswith(".full.webp")]
+    assert source in page(pages / "index.html").text
 
 
 def test_classes_are_listed_with_the_worst_first(made) -> None:
