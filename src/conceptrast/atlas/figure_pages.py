@@ -123,7 +123,8 @@ class FigurePages:
     def factorizations(self, name: str) -> Iterator[Section]:
         """Deep feature factorization: the figure of each picture, and its concepts."""
         for file in self._manifest(f"dff/{name}.csv"):
-            title = "All pictures together" if file["file"] == "all.png" else Path(file["file"]).stem
+            number, _, label = Path(file["file"]).stem.partition("-")
+            title = f"Picture {number}: {label}" if label else "All pictures together"
             yield self._figure(
                 f"dff/{name}/{file['file']}", title, "Each row has another number of concepts, each in its colour."
             )

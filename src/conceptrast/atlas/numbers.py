@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,9 +94,11 @@ def share(value: float | None) -> str:
 def decimal(value: Any, digits: int = 2) -> str:
     """A number with so many decimals, one more where these would show nothing, and then only how small it is.
 
+    No line breaks after the sign.
+
     Example:
-        >>> decimal(0.9836), decimal(0.0042), decimal(0.0000012), decimal(None)
-        ('0.98', '0.004', '< 0.001', '–')
+        >>> decimal(0.9836), decimal(0.0042), decimal(0.0000012), decimal(-0.0000012), decimal(None)
+        ('0.98', '0.004', '<\xa00.001', '>\xa0-0.001', '–')
     """
     number = known(value)
     if number is None:
@@ -104,7 +106,19 @@ def decimal(value: Any, digits: int = 2) -> str:
     if number == 0 or abs(number) >= 0.5 * 10**-digits:
         return f"{number:.{digits}f}"
     smallest = 10 ** -(digits + 1)
-    return f"{number:.{digits + 1}f}" if abs(number) >= smallest else f"{'<' if number > 0 else '> –'} {smallest:g}"
+    if abs(number) >= smallest:
+        return f"{number:.{digits + 1}f}"
+    return f"<\N{NO-BREAK SPACE}{smallest:g}" if number > 0 else f">\N{NO-BREAK SPACE}-{smallest:g}"
+
+
+def has_numbers(rows: Sequence[Mapping[str, Any]], column: str) -> bool:
+    """Whether a column of a table has numbers, which stand at its right edge.
+
+    Example:
+        >>> has_numbers([{"p": "", "ok": True}, {"p": 0.5, "ok": False}], "p"), has_numbers([{"ok": True}], "ok")
+        (True, False)
+    """
+    return any(isinstance(row[column], int | float) and not isinstance(row[column], bool) for row in rows)
 
 
 def cell(value: Any) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
-from conceptrast.atlas.numbers import cell, decimal, share
+from conceptrast.atlas.numbers import cell, decimal, has_numbers, share
 from conceptrast.base.files import atomic
 from conceptrast.base.progress import counted
 from conceptrast.figures.canvas import component_colour
@@ -21,8 +21,8 @@ from conceptrast.figures.picture_strip import save_webp
 
 STATIC = Path(__file__).parent / "static"
 
-WIDEST = 1120
-"""Width at which a page shows a whole figure, in pixels."""
+WIDEST = 1400
+"""Largest width of a whole figure on a page, in pixels: that of most figures, so that their text is legible."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +134,6 @@ def environment() -> Environment:
     """Jinja's environment: everything that comes from data is escaped, and a name that is missing is an error."""
     loader = PackageLoader("conceptrast.atlas")
     jinja = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    jinja.filters |= {"share": share, "decimal": decimal, "cell": cell, "counted": counted}
+    jinja.filters |= {"share": share, "decimal": decimal, "cell": cell, "counted": counted, "has_numbers": has_numbers}
     jinja.globals |= {"component_colour": component_colour}
     return jinja

@@ -25,6 +25,7 @@ from conceptrast.base.errors import ConfigError
 from conceptrast.base.files import atomic
 
 DPI = 100
+TICKS = 9  # points of the numbers along axes
 INK = "#222222"
 FAINT = "#666666"
 MATCH = "#009E73"
@@ -145,18 +146,28 @@ class Sheet:
         """Thin line across the sheet."""
         self.axes.plot([left, right], [y, y], color="#CCCCCC", linewidth=0.8)
 
+    def panel(self, x: float, y: float, width: float, height: float) -> Axes:
+        """Axes in the box at (x, y), without a line at the top and on the right.
+
+        Example:
+            >>> Sheet(4.0, 2.0).panel(1.0, 0.5, width=2.0, height=1.0).get_position().extents.tolist()
+            [0.25, 0.25, 0.75, 0.75]
+        """
+        box = (x / self.width, 1 - (y + height) / self.height, width / self.width, height / self.height)
+        axes = self.figure.add_axes(box)
+        axes.tick_params(labelsize=TICKS, colors=INK)
+        axes.spines[["top", "right"]].set_visible(False)
+        return axes
+
     def probability_axes(
         self, x: float, y: float, width: float, height: float, ticks: Sequence[str], at: Sequence[float] | None = None
     ) -> Axes:
         """Axes for probabilities in the box at (x, y), with a tick ``at`` each place; equally spaced without places."""
         places = range(len(ticks)) if at is None else at
         edge = 0.02 * (max(places) - min(places)) + 0.1
-        box = (x / self.width, 1 - (y + height) / self.height, width / self.width, height / self.height)
-        axes = self.figure.add_axes(box)
+        axes = self.panel(x, y, width=width, height=height)
         axes.set(xlim=(min(places) - edge, max(places) + edge), ylim=(-0.02, 1.02))
         axes.set_xticks(places, ticks)
-        axes.tick_params(labelsize=8, colors=INK)
-        axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", color="#DDDDDD", linewidth=0.6)
         return axes
 

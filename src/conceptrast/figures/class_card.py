@@ -11,6 +11,7 @@ from PIL import Image
 
 from conceptrast.base.errors import ShapeError
 from conceptrast.base.names import short
+from conceptrast.base.progress import counted
 from conceptrast.concepts.cards import PATCHES_PER_ROW, Box, ClassCard, PatchRow, Verdict
 from conceptrast.figures.canvas import FAINT, INK, MATCH, MISMATCH, Sheet, component_colour
 
@@ -93,6 +94,23 @@ def overlay(picture: np.ndarray, strength: np.ndarray, colour: str) -> np.ndarra
     return np.round(grey * (1 - alpha) + 255 * alpha * np.array(to_rgb(colour))).astype(np.uint8)
 
 
+def component_places(card: ClassCard) -> list[list[np.ndarray]]:
+    """For each image of the card, the image and where each component is in it, the most important first.
+
+    A component has one scale over the images, so that it looks absent from an image that it is absent from.
+    """
+    k = card.n_components
+    highest = np.max([heatmap.maps.reshape(k, -1).max(axis=1) for heatmap in card.heatmaps], axis=0)
+    views = []
+    for heatmap in card.heatmaps:
+        strengths = (
+            (component, heatmap.maps[component] / max(float(highest[component]), 1e-12)) for component in card.order
+        )
+        painted = [overlay(heatmap.picture, strength, component_colour(component)) for component, strength in strengths]
+        views.append([heatmap.picture, *painted])
+    return views
+
+
 def verdict_text(verdict: Verdict, class_name: str, limit: int = 26) -> str:
     """Two lines: what the model says, and the probability of the class.
 
@@ -129,7 +147,7 @@ def draw_combined(
 
 def _header(sheet: Sheet, card: ClassCard) -> None:
     sheet.text(short(card.class_name, 60), MARGIN, 0.2, size=18, weight="bold")
-    images = f"{card.n_images} image{'s' * (card.n_images != 1)} predicted as the class"
+    images = f"{counted(card.n_images, 'images')} predicted as the class"
     facts = f"class {card.class_index}  ·  {images}  ·  {card.study}  ·  recipe: {card.recipe}"
     sheet.text(facts, MARGIN, 0.56, size=9, colour=FAINT)
 
@@ -212,19 +230,12 @@ def _verdict(sheet: Sheet, card: ClassCard, verdict: Verdict, y: float, n_rows: 
 
 
 def _heatmaps(sheet: Sheet, card: ClassCard, y: float, cell: float) -> None:
-    k = card.n_components
     step = cell + GAP
     sheet.rule(y, MARGIN, WIDTH - MARGIN)
     sheet.text("Where each component is found in images of the class", MARGIN, y + 0.1, size=11, weight="bold")
     for place, component in enumerate(card.order):
         sheet.chip(component, LEFT + (place + 1) * step + cell / 2, y + 0.53)
     sheet.text(HEATMAP_NOTE, RIGHT, y + 0.75, size=8, colour=FAINT)
-    # One scale per component over the images, so that a component that is absent from one looks absent.
-    highest = np.max([heatmap.maps.reshape(k, -1).max(axis=1) for heatmap in card.heatmaps], axis=0)
-    for line, heatmap in enumerate(card.heatmaps):
-        top = y + 0.75 + line * step
-        sheet.picture(heatmap.picture, LEFT, top, width=cell, height=cell)
-        for place, component in enumerate(card.order):
-            strength = heatmap.maps[component] / max(float(highest[component]), 1e-12)
-            painted = overlay(heatmap.picture, strength, component_colour(component))
-            sheet.picture(painted, LEFT + (place + 1) * step, top, width=cell, height=cell)
+    for line, views in enumerate(component_places(card)):
+        for place, view in enumerate(views):
+            sheet.picture(view, LEFT + place * step, y + 0.75 + line * step, width=cell, height=cell)

@@ -5,11 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from conceptrast.concepts.cards import ClassCard, PatchRow
-from conceptrast.figures.canvas import component_colour
-from conceptrast.figures.class_card import overlay
+from conceptrast.figures.class_card import component_places
 from conceptrast.figures.picture_strip import save_strip
 
 MOST_PATCHES = 48
@@ -46,7 +43,7 @@ def save_class_page(card: ClassCard, folder: Path, stem: str) -> dict[str, Any]:
             if selection in card.verdicts:
                 save_strip([card.verdicts[selection].picture], folder / f"{name}-combined.webp", most=224)
     if card.heatmaps:
-        save_strip(places(card), folder / f"{stem}-places.webp")
+        save_strip([view for views in component_places(card) for view in views], folder / f"{stem}-places.webp")
     return {
         "class": card.class_index,
         "name": card.class_name,
@@ -97,16 +94,3 @@ def _box(row: PatchRow) -> list[float]:
     """The place of the first patch in its picture: top, left, height, width as percentages of its sides."""
     height, width = row.source.shape[:2]
     return [100 * part / side for part, side in zip(row.box, (height, width, height, width), strict=True)]
-
-
-def places(card: ClassCard) -> list[np.ndarray]:
-    """For each image of the card, the image and where each component is in it, one scale for each component."""
-    k = card.n_components
-    highest = np.max([heatmap.maps.reshape(k, -1).max(axis=1) for heatmap in card.heatmaps], axis=0)
-    pictures = []
-    for heatmap in card.heatmaps:
-        pictures.append(heatmap.picture)
-        for component in card.order:
-            strength = heatmap.maps[component] / max(float(highest[component]), 1e-12)
-            pictures.append(overlay(heatmap.picture, strength, component_colour(component)))
-    return pictures

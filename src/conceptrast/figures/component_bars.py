@@ -31,8 +31,7 @@ def draw_component_bars(rows: pd.DataFrame, title: str, note: str, label: str) -
     sheet.text(title, MARGIN, 0.18, size=14, weight="bold")
     sheet.text(note, MARGIN, 0.5, size=9, colour=FAINT)
     height = ROW * max(len(rows), 1)
-    box = (0.9 / WIDTH, 1 - (HEAD + height) / sheet.height, (WIDTH - 0.9 - 1.9) / WIDTH, height / sheet.height)
-    axes = sheet.figure.add_axes(box)
+    axes = sheet.panel(0.9, HEAD, width=WIDTH - 0.9 - 1.9, height=height)
     for place, row in enumerate(rows.to_dict("records")):
         component = int(row["component"])
         axes.barh(place, row["value"], height=0.6, color=component_colour(component))
@@ -43,9 +42,8 @@ def draw_component_bars(rows: pd.DataFrame, title: str, note: str, label: str) -
     axes.set_ylim(max(len(rows), 1) - 0.5, -0.5)
     axes.set_yticks(range(len(rows)), _names(rows["component"].tolist()))
     axes.axvline(0, color=INK, linewidth=0.8)
-    axes.set_xlabel(label, fontsize=8)
-    axes.tick_params(labelsize=8, colors=INK)
-    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.set_xlabel(label, fontsize=9)
+    axes.spines["left"].set_visible(False)
     axes.grid(axis="x", color="#DDDDDD", linewidth=0.6)
     axes.set_axisbelow(True)
     return sheet.figure

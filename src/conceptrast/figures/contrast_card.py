@@ -79,6 +79,17 @@ def two_sided(picture: np.ndarray, distances: np.ndarray, near: str, far: str, s
     return np.round(grey * (1 - alpha) + 255 * alpha * colour).astype(np.uint8)
 
 
+def side_places(side: Side, name: str) -> list[np.ndarray]:
+    """Each picture of a side, and the picture with both sides of the hyperplane painted over it; one scale for all."""
+    far = next(colour for key, colour in COLOURS.items() if key != name)
+    scale = max((float(np.abs(distances).max()) for distances in side.distances), default=0.0)
+    return [
+        view
+        for picture, distances in zip(side.pictures, side.distances, strict=True)
+        for view in (picture, two_sided(picture, distances, near=COLOURS[name], far=far, scale=scale))
+    ]
+
+
 def _header(sheet: Sheet, card: ContrastCard) -> None:
     first, second = (short(side.class_name, 40) for side in card.sides.values())
     sheet.text(f"Why {first}, and why not {second}?", MARGIN, 0.2, size=18, weight="bold")
@@ -108,13 +119,8 @@ def _places(sheet: Sheet, side: Side, name: str, x: float, y: float) -> None:
     sheet.text(
         "blue: the left class's side of the hyperplane, orange: the right one's", x, y + 0.38, size=8, colour=FAINT
     )
-    far = next(colour for key, colour in COLOURS.items() if key != name)
-    scale = max((float(np.abs(distances).max()) for distances in side.distances), default=0.0)
-    for place, (picture, distances) in enumerate(zip(side.pictures, side.distances, strict=True)):
-        left = x + 2 * place * (PICTURE + GAP)
-        sheet.picture(picture, left, y + 0.6, width=PICTURE, height=PICTURE)
-        painted = two_sided(picture, distances, near=COLOURS[name], far=far, scale=scale)
-        sheet.picture(painted, left + PICTURE + GAP, y + 0.6, width=PICTURE, height=PICTURE)
+    for place, view in enumerate(side_places(side, name)):
+        sheet.picture(view, x + place * (PICTURE + GAP), y + 0.6, width=PICTURE, height=PICTURE)
 
 
 def _curve(sheet: Sheet, side: Side, other: str, name: str, x: float, y: float) -> None:

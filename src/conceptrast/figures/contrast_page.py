@@ -5,11 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from conceptrast.contrast.cards import ContrastCard, Side
 from conceptrast.contrast.pairs import Pair
-from conceptrast.figures.contrast_card import COLOURS, two_sided
+from conceptrast.figures.contrast_card import side_places
 from conceptrast.figures.picture_strip import save_strip
 
 
@@ -34,7 +32,7 @@ def save_contrast_page(card: ContrastCard, pair: Pair, folder: Path, stem: str) 
         if any(len(patches) for patches in side.patches):
             save_strip([patch for patches in side.patches for patch in patches], folder / f"{stem}-{name}.webp")
         if side.pictures:
-            save_strip(_places(side, name), folder / f"{stem}-{name}-places.webp")
+            save_strip(side_places(side, name), folder / f"{stem}-{name}-places.webp")
     first, second = (side.class_name for side in card.sides.values())
     return {
         "first": {"class": pair[0], "name": first},
@@ -56,14 +54,3 @@ def _side(side: Side) -> dict[str, Any]:
         "places": len(side.pictures),
         "curve": [{str(key): value for key, value in row.items()} for row in curve],
     }
-
-
-def _places(side: Side, name: str) -> list[np.ndarray]:
-    """Each picture, and the picture with both sides of the hyperplane painted over it; one scale for all."""
-    far = next(colour for key, colour in COLOURS.items() if key != name)
-    scale = max((float(np.abs(distances).max()) for distances in side.distances), default=0.0)
-    return [
-        view
-        for picture, distances in zip(side.pictures, side.distances, strict=True)
-        for view in (picture, two_sided(picture, distances, near=COLOURS[name], far=far, scale=scale))
-    ]

@@ -18,7 +18,7 @@ MARGIN = 0.35
 CELL = 1.15
 GAP = 0.08
 HEAD = 1.25
-ROW = 1.78
+ROW = 1.86
 LABEL = 2.0
 MOST_FRAMES = 6
 
@@ -66,8 +66,8 @@ def _strip(sheet: Sheet, story: Story, x: float, y: float) -> None:
         left = x + (place + 1) * (CELL + GAP) + 0.15
         sheet.picture(story.frames[number], x=left, y=y, width=CELL, height=CELL)
         _bars(sheet, story.decoded[number], left, y + CELL + 0.1)
-        line = f"λ {story.lambdas[number]:.2f}   suffix p(B) {story.suffix[number, 1]:.2f}"
-        sheet.text(line, left, y + CELL + 0.24, size=7, colour=FAINT)
+        lines = f"λ {story.lambdas[number]:.2f}\nsuffix p(B) {story.suffix[number, 1]:.2f}"
+        sheet.text(lines, left, y + CELL + 0.24, size=8.5, colour=FAINT)
     # What changed between the first and the last.
     left = x + (len(numbers) + 1) * (CELL + GAP) + 0.3
     change = story.change

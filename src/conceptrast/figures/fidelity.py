@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from conceptrast.figures.canvas import FAINT, FIRST, INK, SECOND, Sheet
+from conceptrast.figures.canvas import FAINT, FIRST, SECOND, Sheet
 
 MARGIN = 0.35
 HEAD = 0.95
@@ -45,7 +45,7 @@ def draw_fidelity(curves: pd.DataFrame, title: str) -> Figure:
             axes = _panel(sheet, place, HEAD + 0.3 + line * ROW, heading=f"{recipe}: {heading}", label=label)
             _lines(axes, of_recipe[of_recipe["curve"] == curve])
             if not place:
-                axes.legend(fontsize=8, frameon=False, loc="best")
+                axes.legend(fontsize=9, frameon=False, loc="best")
     return sheet.figure
 
 
@@ -60,13 +60,9 @@ def _lines(axes: Axes, curves: pd.DataFrame) -> None:
 
 def _panel(sheet: Sheet, place: int, y: float, heading: str, label: str) -> Axes:
     x = MARGIN + 0.25 + place * (PANEL + 0.25)
-    axes = sheet.figure.add_axes(
-        (x / sheet.width, 1 - (y + CHART) / sheet.height, (PANEL - 0.3) / sheet.width, CHART / sheet.height)
-    )
+    axes = sheet.panel(x, y, width=PANEL - 0.3, height=CHART)
     axes.set_title(heading, fontsize=9, loc="left")
-    axes.set_xlabel(label, fontsize=8)
+    axes.set_xlabel(label, fontsize=9)
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-    axes.tick_params(labelsize=8, colors=INK)
-    axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="#DDDDDD", linewidth=0.6)
     return axes

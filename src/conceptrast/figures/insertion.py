@@ -12,13 +12,13 @@ from conceptrast.contrast.cards import InsertionExample
 from conceptrast.contrast.insertion import CONDITIONS, CONTROLS
 from conceptrast.figures.canvas import FAINT, FIRST, SECOND, Sheet
 
-WIDTH = 13.2
+WIDTH = 13.7
 MARGIN = 0.35
 CELL = 1.1
 GAP = 0.06
 ROW = 2.0
 HEAD = 1.0
-CHART = 2.6
+CHART = 3.1
 TITLES = {"none": "as it is", "crop": "with the crop", "zeros": "zeros", "shuffled": "crop, shuffled"}
 
 
@@ -59,11 +59,11 @@ def draw_insertion(
             left = MARGIN + CHART + 0.35 + number * (4 * (CELL + GAP) + 0.25)
             for column, condition in enumerate(CONDITIONS):
                 x = left + column * (CELL + GAP)
-                sheet.text(TITLES[condition], x, y - 0.02, size=8, colour=FAINT)
+                sheet.text(TITLES[condition], x, y - 0.03, size=9, colour=FAINT)
                 sheet.picture(example.pictures[condition], x, y + 0.16, width=CELL, height=CELL)
                 p_first, p_second = example.probabilities[condition]
-                sheet.text(f"p(A) {p_first:.3f}", x, y + 0.2 + CELL, size=8, colour=FIRST)
-                sheet.text(f"p(B) {p_second:.3f}", x, y + 0.36 + CELL, size=8, colour=SECOND)
+                sheet.text(f"p(A) {p_first:.3f}", x, y + 0.2 + CELL, size=9, colour=FIRST)
+                sheet.text(f"p(B) {p_second:.3f}", x, y + 0.36 + CELL, size=9, colour=SECOND)
     return sheet.figure
 
 
@@ -74,7 +74,7 @@ def _changes(sheet: Sheet, row_of: Mapping[str, Mapping[str, float]], y: float) 
     lines += [(f"{TITLES[condition]}: {_interval(row_of[condition])}", FIRST) for condition in CONDITIONS[1:]]
     lines += [(f"crop beyond {control}: {_interval(row_of[f'crop-{control}'])}", FIRST) for control in CONTROLS]
     for number, (line, colour) in enumerate(lines):
-        sheet.text(line, MARGIN, y + 0.2 * number, size=8, colour=colour)
+        sheet.text(line, MARGIN, y + 0.2 * number, size=9, colour=colour)
 
 
 def _interval(row: Mapping[str, float]) -> str:

@@ -125,9 +125,9 @@ def draw_visibility(
         right.plot(curve.distance / scale, curve.difference, color=INK, linewidth=1.8, label="seen")
         right.plot(curve.distance / scale, curve.separator, color=FAINT, linestyle="--", label="perfect separator")
         right.set(ylim=(0, 110), yticks=[0, 30, 60, 90])
-        right.set_ylabel("difference of angles, degrees", fontsize=8, labelpad=1)
+        right.set_ylabel("difference of angles, degrees", fontsize=9, labelpad=2)
         right.set_xlabel("distance of two pictures", fontsize=9)
-        right.legend(fontsize=8, frameon=False, loc="lower right")
+        right.legend(fontsize=9, frameon=False, loc="lower right", handlelength=1.0, handletextpad=0.4, borderaxespad=0)
     return sheet.figure
 
 
@@ -158,7 +158,7 @@ def draw_cause(spaces: Mapping[tuple[str, str], LatentSpace], bias: str, seed: i
         space = spaces[key]
         for row, measure in enumerate(("probability", "position")):
             x = MARGIN + column * (NARROW + NEAR)
-            axes = _axes(sheet, x, CAUSE_HEAD + row * (LOW + NEAR), width=NARROW, height=LOW)
+            axes = sheet.panel(x, CAUSE_HEAD + row * (LOW + NEAR), width=NARROW, height=LOW)
             _draw_curves(axes, space, measure, seed)
             _ground(axes, key[0])
             axes.set(xlim=(0, 180), xticks=[0, 45, 90, 135, 180])
@@ -191,21 +191,11 @@ def _ground(axes: Axes, condition: str) -> None:
     axes.axvline(90, color="#BBBBBB", linewidth=0.8, zorder=0)
 
 
-def _axes(sheet: Sheet, x: float, y: float, width: float, height: float) -> Axes:
-    """Axes in the box at (x, y)."""
-    box = (x / sheet.width, 1 - (y + height) / sheet.height, width / sheet.width, height / sheet.height)
-    axes = sheet.figure.add_axes(box)
-    axes.tick_params(labelsize=8, colors=INK)
-    axes.spines[["top", "right"]].set_visible(False)
-    return axes
-
-
 def _split(sheet: Sheet, axes: Axes) -> Axes:
     """Narrow a panel, and give the axes of the room on its right."""
     box = axes.get_position()
     axes.set_position((box.x0, box.y0, 0.6 * box.width, box.height))
-    return _axes(
-        sheet,
+    return sheet.panel(
         x=(box.x0 + 0.72 * box.width) * sheet.width,
         y=(1 - box.y1) * sheet.height,
         width=0.28 * box.width * sheet.width,
@@ -231,8 +221,7 @@ def _panels(sheet: Sheet) -> list[tuple[Axes, tuple[str, str]]]:
         first, second = TURNED[condition]
         turned = f"both {first}" if first == second else f"{first} and {second.removeprefix('turned by ')}"
         for column, network in enumerate(NETWORKS):
-            axes = _axes(
-                sheet,
+            axes = sheet.panel(
                 MARGIN + column * (PANEL + GAP),
                 HEAD + 0.4 + row * (HEIGHT + BELOW),
                 width=PANEL,

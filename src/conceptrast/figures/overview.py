@@ -61,7 +61,7 @@ class Overview:
             sheet.text("no class has enough images that are predicted as it", MARGIN, 0.56, size=9, colour=FAINT)
             return
         facts = [f"recipe: {self._drawn[0].recipe}"] if self._drawn else []
-        facts.append(f"{self.n_classes} class{'es' * (self.n_classes != 1)}")
+        facts.append(counted(self.n_classes, "classes"))
         for selection, title in TITLES.items():
             if selection in self.matches:
                 matched, asked = self.matches[selection]
@@ -77,7 +77,7 @@ def _entry(sheet: Sheet, card: ClassCard, x: float, y: float, width: float) -> N
     sheet.rule(y, x, x + width)
     sheet.text(short(card.class_name, 40), x, y + 0.07, size=10, weight="bold")
     facts = f"class {card.class_index}, {counted(card.n_images, 'images')}"
-    sheet.text(facts, x + width, y + 0.08, colour=FAINT, ha="right")
+    sheet.text(facts, x + width, y + 0.08, size=9, colour=FAINT, ha="right")
     half = width / 2
     for place, selection in enumerate(card.rows):
         _half(sheet, card, selection=selection, x=x + place * half, y=y + 0.3, width=half - 0.15)
@@ -89,7 +89,7 @@ def _half(sheet: Sheet, card: ClassCard, selection: str, x: float, y: float, wid
     if verdict is not None:
         draw_combined(sheet, verdict, x + 0.05, y=y + 0.05, width=COMBINED, height=COMBINED, line=3)
     left = x + COMBINED + 0.16
-    sheet.text(TITLES.get(selection, selection), left, y, size=8.5, colour=FAINT)
+    sheet.text(TITLES.get(selection, selection), left, y - 0.05, size=9, colour=FAINT)
 
     # The best patch of each component.
     rows = card.rows[selection]
@@ -104,6 +104,6 @@ def _half(sheet: Sheet, card: ClassCard, selection: str, x: float, y: float, wid
     # What the model says of the combined image.
     if verdict is not None:
         colour = MATCH if verdict.match else MISMATCH
-        says, _ = verdict_text(verdict, card.class_name, 20).split("\n")
-        sheet.text(says, left, y + 0.85, size=8, weight="bold", colour=colour)
-        sheet.text(f"p(class) = {verdict.probability:.2f}", left, y + 1.0, size=8.5)
+        says, _ = verdict_text(verdict, card.class_name, 18).split("\n")
+        sheet.text(says, left, y + 0.85, size=9, weight="bold", colour=colour)
+        sheet.text(f"p(class) = {verdict.probability:.2f}", left, y + 1.01, size=9)

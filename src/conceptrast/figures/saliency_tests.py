@@ -8,12 +8,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from conceptrast.figures.canvas import FAINT, INK, Sheet, component_colour
+from conceptrast.figures.canvas import FAINT, Sheet, component_colour
 from conceptrast.saliency.tables import CHANCE_MAPS
 
 MARGIN = 0.35
 HEAD = 0.85
-PANEL = 3.3
+PANEL = 3.1
 CHART = 2.4
 CHANCE_STYLES = dict(zip(CHANCE_MAPS, (":", "--"), strict=True))
 METRICS = (
@@ -59,9 +59,9 @@ def draw_saliency_tests(faithfulness: pd.DataFrame, randomisation: pd.DataFrame,
         axes.plot(gain.index, gain, style, color=colour, label=name, linewidth=1.8, marker="o", markersize=3)
     axes.set_ylim(-0.55, 0.55)
     axes.axhline(0, color=FAINT, linewidth=0.6)
-    axes.legend(fontsize=8, frameon=False, loc="lower left", ncols=2)
+    axes.legend(fontsize=9, frameon=False, loc="lower left", ncols=2, handlelength=2.6)
     # Parameter randomisation.
-    _cascade(_panel(sheet, 3, "rank correlation with the trained network's map", ""), randomisation, methods)
+    _cascade(_panel(sheet, 3, "rank correlation with the trained map", ""), randomisation, methods)
     return sheet.figure
 
 
@@ -76,7 +76,7 @@ def _cascade(axes: Axes, rows: pd.DataFrame, methods: Sequence[str]) -> None:
         axes.axvspan(0, float(above.max()), color="#EEEEEE", zorder=0)
     axes.set_ylim(-0.55, 1.05)
     names = ["trained", *stages["reaches"]]
-    axes.set_xticks([0, *stages["stage"]], names, rotation=35, ha="right", fontsize=8)
+    axes.set_xticks([0, *stages["stage"]], names, rotation=35, ha="right")
     axes.axhline(0, color=FAINT, linewidth=0.6)
 
 
@@ -94,13 +94,9 @@ def _lines(rows: pd.DataFrame, methods: Sequence[str]) -> list[tuple[str, str, s
 def _panel(sheet: Sheet, place: int, heading: str, label: str) -> Axes:
     x = MARGIN + 0.25 + place * (PANEL + 0.25)
     y = HEAD + 0.3
-    axes = sheet.figure.add_axes(
-        (x / sheet.width, 1 - (y + CHART) / sheet.height, (PANEL - 0.3) / sheet.width, CHART / sheet.height)
-    )
+    axes = sheet.panel(x, y, width=PANEL - 0.3, height=CHART)
     axes.set_title(heading, fontsize=9, loc="left")
-    axes.set_xlabel(label, fontsize=8)
+    axes.set_xlabel(label, fontsize=9)
     axes.set_ylim(-0.02, 1.02)
-    axes.tick_params(labelsize=8, colors=INK)
-    axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="#DDDDDD", linewidth=0.6)
     return axes

@@ -44,13 +44,7 @@ def draw_shortcut(table: pd.DataFrame) -> Figure:
     key = "● the same pictures with and without it     ○ pictures as they are, where it goes with the class"
     sheet.text(key, 0.3, 1.04, size=9, colour=FAINT)
     # A line for each direction.
-    box = (
-        LABELS / WIDTH,
-        1 - (HEAD + LINE * len(rows)) / sheet.height,
-        CHART / WIDTH,
-        LINE * len(rows) / sheet.height,
-    )
-    axes = sheet.figure.add_axes(box)
+    axes = sheet.panel(LABELS, HEAD, width=CHART, height=LINE * len(rows))
     for place, row in enumerate(rows.to_dict("records")):
         colour = COLOURS[row["kind"]]
         ends = [row["auroc_pasted_low"], row["auroc_pasted_high"]]
@@ -64,8 +58,7 @@ def draw_shortcut(table: pd.DataFrame) -> Figure:
     axes.axvline(0.5, color="#BBBBBB", linewidth=0.8, zorder=0)
     axes.set(xlim=(-0.02, 1.02), ylim=(len(rows) - 0.5, -0.5), yticks=[], xticks=[0, 0.25, 0.5, 0.75, 1])
     axes.set_xlabel("area under the ROC curve", fontsize=9)
-    axes.tick_params(labelsize=8)
-    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["left"].set_visible(False)
     model = table[table["kind"] == "model"].to_dict("records")
     _attack(sheet, [{str(name): value for name, value in row.items()} for row in model], LABELS + CHART + 0.85)
     return sheet.figure

@@ -54,7 +54,7 @@ def make_run(folder: Path, names: tuple[str, ...] = ("one", "two", "three"), stu
     )
     for name, ends in (("counterfactuals", ["from_class", "to_class"]), ("concept_pictures", ["class", "class_name"])):
         write_table(pd.DataFrame(columns=[*ends, "file"]), figures / f"{name}.csv")
-    Image.new("RGB", (1400, 20), "red").save(figures / "overview.png")
+    Image.new("RGB", (2800, 20), "red").save(figures / "overview.png")
     for card in ("cards/0-card.png", "contrasts/0-class-not-1-class.png"):
         (figures / card).parent.mkdir(exist_ok=True)
         Image.new("RGB", (1400, 30), "blue").save(figures / card)
@@ -78,7 +78,7 @@ def write_tables(folder: Path, names: tuple[str, ...], study: str) -> None:
         ]
     )
     tables = {
-        "component_prediction": prediction.assign(probability_mean=0.6),
+        "component_prediction": prediction.assign(probability_mean=0.6, **{"above_0.5": 0.5}),
         "studies": pd.DataFrame({"study": [study], "n_classes": 2, "n_skipped": 1, "accuracy": 0.9, "n_images": 30}),
         "stability": pd.DataFrame(
             {

@@ -125,11 +125,11 @@ def test_pages_of_a_contrast_have_the_verdict_beside_their_numbers_and_in_words(
 def test_a_figure_is_there_as_wide_as_a_page_and_in_full(made) -> None:
     elements = page(made / "study/digits.html").elements
     [image] = [attributes for tag, attributes in elements if tag == "img" and "overview" in str(attributes["src"])]
-    assert (image["width"], image["height"]) == ("1120", "16")
+    assert (image["width"], image["height"]) == ("1400", "10")
     links = [attributes["href"] for tag, attributes in elements if tag == "a" and "overview" in str(attributes["href"])]
     assert set(links) == {"../pictures/figures/digits/overview.full.webp"}
     with Image.open(made / "pictures/figures/digits/overview.full.webp") as full:
-        assert full.size == (1400, 20)
+        assert full.size == (2800, 20)
 
 
 @pytest.mark.parametrize(
@@ -151,6 +151,14 @@ def test_a_card_is_linked_in_full_unless_it_was_removed(made, tmp_path, name, so
     pages = atlas(tmp_path)
     assert not [link for link in page(pages / name).links() if link.endswith(".full.webp")]
     assert source in page(pages / "index.html").text
+
+
+def test_numbers_of_a_table_stand_below_the_right_end_of_their_heading(made) -> None:
+    elements = page(made / "tables/component_prediction.html").elements
+    headings = [attributes.get("class") for tag, attributes in elements if tag == "th"]
+    text = ["study", "recipe", "selection", "layout", "baseline"]
+    numbers = ["n_classes", "matched", "match_rate", "low", "high", "probability_mean", "above_0.5"]
+    assert headings == [*(None for _ in text), *("number" for _ in numbers)]
 
 
 def test_classes_are_listed_with_the_worst_first(made) -> None:
