@@ -30,7 +30,7 @@ class Figure:
     """A figure on a page.
 
     Args:
-        src: its picture in the atlas, as wide as a page.
+        src: its picture in the atlas, at most :data:`WIDEST` pixels wide.
         full: the same in full size, in the atlas too.
         width: of the picture, in pixels.
         height: likewise.
@@ -88,7 +88,7 @@ class Site:
         return target
 
     def figure(self, source: str) -> Figure | None:
-        """Take a figure of the run along, as wide as a page and in full; ``None`` if it is missing or no picture."""
+        """Take a figure of the run along, as a page shows it and in full; ``None`` if it is missing or no picture."""
         picture = self._opened(source)
         if picture is None:
             return None
