@@ -24,7 +24,7 @@ from .case import SKIPPED, Action, Case, Outcome
 PACKAGES = (
     *("torch", "torch.fx", "conceptrast.base.torchvision_ops", "pandas", "pyarrow.parquet", "matplotlib.figure"),
     *("sklearn.decomposition", "conceptrast.api.study", "conceptrast.cli", "conceptrast.steps.index"),
-    *("conceptrast.plan.plan", "conceptrast.models.torchvision_family"),
+    *("conceptrast.plan.plan", "conceptrast.models.torchvision_family", "conceptrast.saliency.cam_variants"),
 )
 NOBODY = 65534
 """User and group without rights."""
@@ -36,6 +36,7 @@ def import_once() -> None:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     for package in PACKAGES:
         importlib.import_module(package)
+    importlib.import_module("conceptrast.plan.analyses").configuration()
     # The collector would write into every object of a forked process, and so copy all its memory.
     gc.collect()
     gc.freeze()

@@ -108,6 +108,7 @@ def compared_again(
         ModelError: the network takes no picture of a patch's or of the combined image's size.
     """
     prototypes = prototypes.reset_index(drop=True)
+    split = split.for_inference(precision)  # once, not for each set of candidates
     rows = ranked_by_crops(prototypes, numbers, recipe, vectors, pictures=pictures, split=split, precision=precision)
     number_of = numbers[rows.index]
     in_place = np.zeros(len(vectors.vectors), bool) if vectors.by_channel is None else vectors.by_channel
