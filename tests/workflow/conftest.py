@@ -1,15 +1,22 @@
-"""A copy of the repository in which the tiny configuration is the default run, carried out once for all tests."""
+"""Copies of the repository with a finished run, each carried out once for all tests.
+
+In one the tiny configuration is the default run; in the other a miniature of the pets is recorded.
+"""
 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
+from conceptrast.plan.dvc_stage import DEFAULT_CONFIG, plots_of, stage_of, write_stage
+from conceptrast.plan.record import read_plan
 from conceptrast.steps.fork_server import SERVER, start_server
 
 from .copies import ENVIRONMENT, REPOSITORY, Copy, made_once
+from .miniature import write_miniature
 
 MOST_OF_A_RUN = 900
 """Seconds a test may take: one of them carries out the whole run, another waits for it, on whatever machine."""
@@ -65,3 +72,38 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Copy:
 def copy(finished: Copy, tmp_path: Path) -> Copy:
     """A copy of the finished run that a test may change."""
     return finished.copied(tmp_path / "clone")
+
+
+@pytest.fixture(scope="session")
+def recorded(finished: Copy, tmp_path_factory: pytest.TempPathFactory) -> Copy:
+    """The finished run, recorded with DVC and not yet committed; its stage names the folders that it fills.
+
+    What ``dvc repro`` printed is in ``recorded.txt`` beside it. Tests only read it.
+    """
+
+    def record(folder: Path) -> None:
+        copy = finished.copied(folder)
+        plan = read_plan(copy.folder, DEFAULT_CONFIG)
+        stage = stage_of("default", DEFAULT_CONFIG, plan.folders)
+        write_stage(copy.folder / "dvc.yaml", "default", stage, plots=plots_of("default", plan.plots))
+        copy.commit("the tiny run's stage")
+        folder.with_name("recorded.txt").write_text(copy.must("dvc", "repro", "default"))
+
+    return Copy(made_once(tmp_path_factory, "recorded", record))
+
+
+@pytest.fixture(scope="session")
+def recorded_miniature(tmp_path_factory: pytest.TempPathFactory) -> Copy:
+    """A run that is not the default one and has no studies, recorded by the one command that does it.
+
+    What the command printed is in ``recorded.txt`` beside it. Tests only read it.
+    """
+
+    def record(folder: Path) -> None:
+        copy = Copy.of_repository(folder)
+        write_miniature(copy)
+        copy.commit("a miniature")
+        command = [sys.executable, "-m", "conceptrast.plan.record", "config/miniature.yaml"]
+        folder.with_name("recorded.txt").write_text(copy.must(*command, env={"PYTHONPATH": str(copy.folder / "src")}))
+
+    return Copy(made_once(tmp_path_factory, "miniature", record))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,16 +12,11 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from conceptrast.plan.dvc_stage import DEFAULT_CONFIG, plots_of, stage_of, write_stage
-from conceptrast.plan.record import read_plan
-
 from .copies import JOB, REPOSITORY, Copy
-from .test_pets import miniature
 
 RECORD = "dvc repro default"
-PUSH = "conceptrast push"
-RECORD_AND_PUSH = f"{RECORD} && {PUSH}"
 COMMIT = "git add dvc.lock results && git commit -q -m Results"
+PUSH = "conceptrast push"
 PULL = "dvc pull"
 MOST_LINES = 40
 """Lines that a command may print: Snakemake's and DVC's own few, and no list of files or warnings."""
@@ -35,22 +29,27 @@ AUTHOR = {
 
 
 @pytest.fixture
-def shared(finished: Copy, tmp_path: Path) -> Copy:
-    """The finished run in a repository of this test's own, committed; its stage names the folders that it fills."""
-    copy = finished.copied(tmp_path / "first")
-    plan = read_plan(copy.folder, DEFAULT_CONFIG)
-    stage = stage_of("default", DEFAULT_CONFIG, plan.folders)
-    write_stage(copy.folder / "dvc.yaml", "default", stage, plots=plots_of("default", plan.plots))
-    copy.commit("the tiny run's stage")
-    return copy
+def shared(recorded: Copy, tmp_path: Path) -> Copy:
+    """The recorded run in a repository of this test's own, not committed yet."""
+    return recorded.copied(tmp_path / "first")
+
+
+@pytest.fixture
+def miniature(recorded_miniature: Copy, tmp_path: Path) -> Copy:
+    """A run beside the default one, recorded in a repository of this test's own, and not committed yet."""
+    return recorded_miniature.copied(tmp_path / "first")
+
+
+def plain(output: str) -> str:
+    """The output of a command, which is short and holds no warning."""
+    assert len(output.splitlines()) <= MOST_LINES, output
+    assert not re.search("warning|error|failed", output, re.IGNORECASE), output
+    return output
 
 
 def typed(copy: Copy, command: str, env: Mapping[str, str] | None = None) -> str:
     """Output of a line as it is typed into a shell: it succeeds, and prints little and no warning."""
-    output = copy.must("sh", "-c", command, env={**AUTHOR, **(env or {})})
-    assert len(output.splitlines()) <= MOST_LINES, output
-    assert not re.search("warning|error|failed", output, re.IGNORECASE), output
-    return output
+    return plain(copy.must("sh", "-c", command, env={**AUTHOR, **(env or {})}))
 
 
 def clone_beside(copy: Copy) -> Copy:
@@ -64,14 +63,15 @@ def test_the_readme_shares_results_by_these_commands() -> None:
     assert all(command in readme for command in (RECORD, PUSH, PULL))
 
 
-def test_a_clone_beside_that_pulls_has_nothing_to_do(shared: Copy) -> None:
-    assert "Nothing to be done" in typed(shared, RECORD_AND_PUSH)
+def test_a_clone_beside_that_pulls_has_nothing_to_do(recorded: Copy, shared: Copy) -> None:
+    assert "Nothing to be done" in plain(recorded.folder.with_name("recorded.txt").read_text())
+    typed(shared, PUSH)
     assert (shared.folder.parent / "conceptrast-dvc").is_dir()
     typed(shared, COMMIT)
 
     clone = clone_beside(shared)
     typed(clone, PULL)
-    assert "Nothing to be done" in typed(clone, "snakemake")
+    assert "Nothing to be done" in plain(clone.must("snakemake"))
     assert clone.planned() == {}
     assert typed(clone, "git status --porcelain") == ""
     assert "skipping" in typed(clone, "dvc repro default")
@@ -83,7 +83,6 @@ def test_a_clone_beside_that_pulls_has_nothing_to_do(shared: Copy) -> None:
 
 
 def test_an_experiment_reruns_what_depends_on_its_key_and_is_compared_with_the_run_before(shared: Copy) -> None:
-    typed(shared, "dvc repro default")
     typed(shared, COMMIT)
     output = shared.must("dvc", "exp", "run", "default", "-S", "config/config.yaml:contrast.runs=1", env=AUTHOR)
     jobs = Counter(JOB.findall(output))
@@ -118,44 +117,46 @@ def s3() -> Iterator[dict[str, str]]:
     server.stop()
 
 
-def test_a_clone_that_pulls_from_s3_has_nothing_to_do(shared: Copy, s3: dict[str, str]) -> None:
-    typed(shared, "dvc remote modify beside url s3://results/conceptrast")
-    typed(shared, f"dvc remote modify beside endpointurl {s3['endpoint']}")
-    typed(shared, RECORD_AND_PUSH, env=s3)
-    shared.commit("results")
-    clone = clone_beside(shared)
+def drop_default_stage(copy: Copy) -> None:
+    """Take the stage of the default run out of ``dvc.yaml``: it has no record, and plain ``dvc pull`` wants all."""
+    stage = re.search(r"^  default:\n(?:    .*\n)+", (copy.folder / "dvc.yaml").read_text(), re.MULTILINE)
+    assert stage is not None
+    copy.edit("dvc.yaml", stage.group(), "")
+
+
+def test_a_clone_that_pulls_from_s3_has_nothing_to_do(miniature: Copy, s3: dict[str, str]) -> None:
+    place = f"s3://results/conceptrast\n    endpointurl = {s3['endpoint']}"
+    miniature.edit(".dvc/config", "../../conceptrast-dvc", place)
+    drop_default_stage(miniature)
+    typed(miniature, PUSH, env=s3)
+    miniature.commit("results")
+    clone = clone_beside(miniature)
     typed(clone, PULL, env=s3)
-    assert clone.planned() == {}
-    assert not (shared.folder.parent / "conceptrast-dvc").exists()
+    assert clone.planned("--configfile", "config/miniature.yaml") == {}
+    assert not (miniature.folder.parent / "conceptrast-dvc").exists()
 
 
-def test_another_run_is_recorded_by_one_command_with_the_photographs_it_fetched(tmp_path: Path) -> None:
-    copy = Copy.of_repository(tmp_path / "first")
-    miniature(copy)
-    copy.commit("a miniature")
-    here = {"PYTHONPATH": str(copy.folder / "src")}
-    done = copy.run(sys.executable, "-m", "conceptrast.plan.record", "config/miniature.yaml", env=here)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "recorded: results/miniature, data/pets" in done.stdout
-    commands = re.search("share it: (.*)\n *(git add .*)\n", done.stdout)
+def test_another_run_is_recorded_by_one_command_with_the_photographs_it_fetched(
+    recorded_miniature: Copy, miniature: Copy
+) -> None:
+    output = recorded_miniature.folder.with_name("recorded.txt").read_text()
+    assert "recorded: results/miniature, data/pets" in output
+    commands = re.search("share it: (.*)\n *(git add .*)\n", output)
     assert commands is not None
     for command in commands.groups():
-        typed(copy, command)
+        typed(miniature, command)
 
     # The stage of the default run is there without a record, so this run is pulled by name.
-    named = re.search("not recorded: default;.*\n.* by name: (dvc pull .*)\n", done.stdout)
+    named = re.search("not recorded: default;.*\n.* by name: (dvc pull .*)\n", output)
     assert named is not None
-    clone = clone_beside(copy)
+    clone = clone_beside(miniature)
     typed(clone, named.group(1))
-    photographs = [file.relative_to(copy.folder) for file in (copy.folder / "data" / "pets").rglob("*.png")]
-    assert len(photographs) == 40
-    for photograph in photographs:
-        assert (clone.folder / photograph).read_bytes() == (copy.folder / photograph).read_bytes()
+    pictures = [file.relative_to(miniature.folder) for file in (miniature.folder / "data" / "pets").rglob("*.png")]
+    assert len(pictures) == 40
+    for picture in pictures:
+        assert (clone.folder / picture).read_bytes() == (miniature.folder / picture).read_bytes()
     assert clone.planned("--configfile", "config/miniature.yaml") == {}
 
     # Without that stage, plain `dvc pull` has nothing else in its way.
-    text = (clone.folder / "dvc.yaml").read_text()
-    default = re.search(r"^  default:\n(?:    .*\n)+", text, re.MULTILINE)
-    assert default is not None
-    clone.edit("dvc.yaml", default.group(), "")
+    drop_default_stage(clone)
     typed(clone, PULL)
