@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
-from mlflow import MlflowClient
 
 from conceptrast.tracking import Record, record
 
@@ -21,6 +21,13 @@ CONFIG = {
     "datasets": {"d": {"kind": "folder", "pairs": [["a", "b"], ["c", "d"]]}},
     "studies": {"one": {"model": "m", "dataset": "d", "layer": "l"}},
 }
+
+
+def client_of(store: str) -> Any:
+    """MLflow takes a second to import: not by whoever lists the tests."""
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=store)
 
 
 def test_a_repeated_run_updates_its_record_and_another_config_is_a_second_run(tmp_path: Path) -> None:
@@ -47,7 +54,7 @@ def test_a_repeated_run_updates_its_record_and_another_config_is_a_second_run(tm
     other = record(replace(content, config={**CONFIG, "seed": 1}), store, artifacts)
     assert first == again
     assert other["run_id"] != first["run_id"]
-    client = MlflowClient(tracking_uri=store)
+    client = client_of(store)
     experiment = client.get_experiment_by_name("e")
     assert len(client.search_runs([experiment.experiment_id])) == 4
     study = client.get_run(first["studies"]["one"])
@@ -76,7 +83,7 @@ def test_figures_of_a_run_without_studies_keep_their_folders(tmp_path: Path) -> 
     store = f"sqlite:///{tmp_path / 'mlflow.db'}"
     content = Record({**CONFIG, "studies": {}}, {}, {"digits/x": 1.0}, figures)
     receipt = record(content, store, tmp_path / "artifacts")
-    client = MlflowClient(tracking_uri=store)
+    client = client_of(store)
     assert receipt["studies"] == {}
     assert client.get_run(receipt["run_id"]).data.metrics == {"digits/x": 1.0}
     kept = [item.path for item in client.list_artifacts(receipt["run_id"], "figures/latent_bias")]

@@ -42,7 +42,7 @@ STEPS = "conceptrast.steps."
 PACKAGES = (
     *("torch.fx", "conceptrast.base.torchvision_ops", "safetensors.torch", "pandas", "pyarrow.parquet", "PIL.Image"),
     *("torch._dynamo", "matplotlib.figure", "pytorch_grad_cam", "sklearn.linear_model", "sklearn.decomposition"),
-    *("scipy.sparse.linalg", "skimage.segmentation", "sklearn.cluster", "mlflow"),
+    *("scipy.sparse.linalg", "skimage.segmentation", "sklearn.cluster", "mlflow.store.tracking.sqlalchemy_store"),
 )
 """What is imported, the most needed first; torch's optimizers need its compiler. None of it starts threads that a
 forked process would miss."""

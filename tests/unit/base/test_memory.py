@@ -81,7 +81,7 @@ def test_a_program_that_keeps_its_memory_does_not_grow(tmp_path: Path) -> None:
 
 def test_arguments_reach_the_command_that_is_started_anew(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if name != TUNABLES}
-    command = [sys.executable, "-m", "conceptrast.cli", "layers", "--model", "no such model: ü/<>"]
+    command = [sys.executable, "-m", "conceptrast.cli", "no such command: ü/<>"]
     result = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert result.returncode == 1
-    assert "no such model: ü/<>" in result.stderr
+    assert result.returncode == 2
+    assert "no such command: ü/<>" in result.stderr
