@@ -1,9 +1,10 @@
 """A server that has imported the heavy packages once, and forks a process for each step of a run.
 
 Most steps of a small run compute for a second or two, and importing torch and its like takes as long. So one server
-imports them when the run starts. :mod:`conceptrast.steps.start` asks it for a process in which a step runs as usual:
-with its own arguments, folder, environment and output, and with the package's own code imported anew. Where there is
-no server, e.g. on a cluster's node, the step imports everything by itself and gives the same results.
+imports them, and the methods of this package, when the run starts. :mod:`conceptrast.steps.start` asks it for a process
+in which a step runs as usual: with its own arguments, folder, environment and output. A step of another clone imports
+that clone's code. Where there is no server, e.g. on a cluster's node, the step imports everything by itself and gives
+the same results.
 
 The server listens on a socket in a folder that only the user can enter. It ends when its standard input is closed, so
 at the latest with the process that started it. A run inside a run, as of another seed, asks the server that is there.
@@ -54,6 +55,10 @@ BACKLOG = 128
 """Requests that may wait while the server imports."""
 
 PACKAGE = "conceptrast"
+
+APART = ("api", "cli", "steps")
+"""Rooms that steps import nothing from, and the steps, which run once each. All else is some 200 small modules, whose
+import takes a tenth of a second."""
 
 SOURCE = str(Path(__file__).resolve().parents[1])
 """Folder of the package that this process runs."""
@@ -119,16 +124,19 @@ def serve(listener: socket.socket) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     keep_memory()
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    missing = list(PACKAGES)
+    missing = [*PACKAGES, *_methods()]
+    most = len(missing) - FIRST
     with listener, selectors.DefaultSelector() as ready:
         ready.register(listener, selectors.EVENT_READ)
         ready.register(sys.stdin, selectors.EVENT_READ)
         while True:
             # Import the next package while nobody waits.
-            enough = len(missing) <= len(PACKAGES) - FIRST
+            enough = len(missing) <= most
             events = ready.select(0 if missing else None) if enough else []
             if not events and missing:
-                importlib.import_module(missing.pop(0))
+                # What cannot be imported ends the step that needs it, with a message.
+                with contextlib.suppress(Exception):
+                    importlib.import_module(missing.pop(0))
             # Answer those who wait.
             for key, _ in events:
                 if key.fileobj is not listener:
@@ -139,6 +147,12 @@ def serve(listener: socket.socket) -> None:
                     ready.close()
                     _run_step(connection)
                 connection.close()
+
+
+def _methods() -> list[str]:
+    """Names of the package's modules that steps import."""
+    files = sorted(Path(SOURCE).glob("*/[a-z]*.py"))
+    return [f"{PACKAGE}.{file.parent.name}.{file.stem}" for file in files if file.parent.name not in APART]
 
 
 def _run_step(connection: socket.socket) -> NoReturn:
