@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 from collections.abc import Callable, Generator
@@ -29,6 +30,13 @@ def why_no_real_data() -> str | None:
 
 def pytest_configure() -> None:
     keep_memory()
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """What is imported and collected stays: looking through it for garbage would take a tenth of the tests' time."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

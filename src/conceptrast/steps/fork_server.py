@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import importlib
 import json
 import logging
@@ -119,7 +120,11 @@ def receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
 
 
 def serve(listener: socket.socket) -> None:
-    """Import the packages, and fork a process for every request, until standard input is closed."""
+    """Import the packages, and fork a process for every request, until standard input is closed.
+
+    What is imported stays, so no step looks through it for garbage, which would also copy its memory.
+    """
+    gc.disable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     keep_memory()
@@ -142,7 +147,9 @@ def serve(listener: socket.socket) -> None:
                 if key.fileobj is not listener:
                     return
                 connection, _ = listener.accept()
+                gc.freeze()
                 if os.fork() == 0:
+                    gc.enable()
                     listener.close()
                     ready.close()
                     _run_step(connection)
