@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pytest
 
 from conceptrast.tracking import Record, record
 
@@ -30,7 +31,9 @@ def client_of(store: str) -> Any:
     return MlflowClient(tracking_uri=store)
 
 
-def test_a_repeated_run_updates_its_record_and_another_config_is_a_second_run(tmp_path: Path) -> None:
+def test_a_repeated_run_updates_its_record_and_another_config_is_a_second_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     figure = tmp_path / "figures" / "one" / "overview.png"
     figure.parent.mkdir(parents=True)
     figure.write_bytes(b"png")
@@ -52,6 +55,7 @@ def test_a_repeated_run_updates_its_record_and_another_config_is_a_second_run(tm
     first = record(content, store, artifacts)
     again = record(replace(content, metrics={**content.metrics, "concepts/one": 3.0}), store, artifacts)
     other = record(replace(content, config={**CONFIG, "seed": 1}), store, artifacts)
+    assert "INFO" not in capsys.readouterr().err  # nothing of the store among a run's progress
     assert first == again
     assert other["run_id"] != first["run_id"]
     client = client_of(store)

@@ -101,7 +101,7 @@ def open_model(options: argparse.Namespace, warn: bool = True) -> Any:
         seed=options.seed,
         **preprocessing,
     )
-    if warn and model.source == "untrained":
+    if warn and model.digest == "untrained":
         LOGGER.warning("%s has random weights: what follows means nothing; name some with --weights", name)
     return model
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from torch import nn
 
 from conceptrast.base.errors import ModelError
+from conceptrast.base.files import file_md5
 from conceptrast.models.family import Family, Published
 from conceptrast.models.model import Preprocess
 from conceptrast.models.torchvision_family import imagenet_class_names
@@ -46,7 +47,7 @@ class EfficientNetLite(Family):
     def published(self) -> Published:
         """The weights of the package, read without unpickling objects."""
         path = self._file()
-        return Published(state=read_state(path), class_names=imagenet_class_names(), file=path)
+        return Published(state=read_state(path), class_names=imagenet_class_names(), digest=file_md5(path))
 
     def missing(self) -> str | None:
         """Says which package is not installed; ``None`` if it is installed."""

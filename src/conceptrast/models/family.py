@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
@@ -21,12 +20,12 @@ class Published:
     Args:
         state: the tensors by name.
         class_names: what the outputs mean.
-        file: what they were read from.
+        digest: MD5 of the file that they were read from.
     """
 
     state: dict[str, Tensor]
     class_names: list[str]
-    file: Path
+    digest: str
 
 
 class Family(ABC):

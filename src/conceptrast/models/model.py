@@ -6,8 +6,6 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,7 +13,6 @@ from PIL import Image
 from torch import Tensor, nn
 
 from conceptrast.base.errors import ConfigError, ModelError, ShapeError, unknown_name
-from conceptrast.base.files import file_md5
 
 _TOO_SMALL = ("Output size is too small", "Kernel size can't be greater than actual input size")
 """What torch says if nothing is left of an image before the last convolution or pooling."""
@@ -151,7 +148,7 @@ class Model:
             gradients.
         preprocess: how pictures become its input.
         class_names: one per output, by index.
-        source: the file of the weights, or what stands for their digest: their MD5, or ``"untrained"``.
+        digest: MD5 of the weights, or ``"untrained"``.
 
     Example:
         >>> preprocess = Preprocess(2, 2, (0.5,) * 3, (0.5,) * 3)
@@ -164,15 +161,10 @@ class Model:
     module: nn.Module
     preprocess: Preprocess
     class_names: list[str] = field(default_factory=list)
-    source: Path | str = "untrained"
+    digest: str = "untrained"
 
     def __post_init__(self) -> None:
         self.module.eval().requires_grad_(False)
-
-    @cached_property
-    def digest(self) -> str:
-        """MD5 of the weights, or ``"untrained"``. A file is read for it when it is first asked for."""
-        return file_md5(self.source) if isinstance(self.source, Path) else self.source
 
     def class_index(self, name: str | int) -> int:
         """Output index of a class given by name or index.

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from conceptrast.base.errors import ConfigError, ModelError, ShapeError, refuse_outside, unknown_name
-from conceptrast.base.files import read_json
+from conceptrast.base.files import file_md5, read_json
 from conceptrast.base.registry import resolve
 from conceptrast.base.streams import LibrarySeed, library_seed
 from conceptrast.models import ARCHITECTURES, DETECTORS
@@ -96,7 +96,7 @@ def load_model(
     if input_size is not None:
         _warn_of_small_pictures(family, preprocess)
     state = None
-    origin: Path | str = "untrained"
+    digest = "untrained"
     if trained is not None:
         file = trained
         extract = None
@@ -110,7 +110,7 @@ def load_model(
     names = list(class_names or dataset_names or ())
     if file is not None:
         state = read_state(file)
-        origin = file
+        digest = file_md5(file)
         if extract is None:
             _refuse_detector(architecture, state, file)
         if not new_head:
@@ -118,7 +118,7 @@ def load_model(
     elif name is not None:
         published = family.published()
         state = published.state
-        origin = published.file
+        digest = published.digest
         if not new_head:
             names = list(class_names or published.class_names)
 
@@ -136,10 +136,10 @@ def load_model(
     if state is not None:
         fit(module, state, architecture, source)
     elif family.brings_weights:
-        origin = state_md5(module.state_dict())
+        digest = state_md5(module.state_dict())
 
     # The names of its outputs, which are counted by asking it.
-    model = Model(name=architecture, module=module, preprocess=preprocess, source=origin)
+    model = Model(name=architecture, module=module, preprocess=preprocess, digest=digest)
     outputs = number_of_outputs(module, preprocess, architecture)
     if class_names is not None:
         refuse_names(class_names, outputs, architecture)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from conceptrast.base.errors import ModelError, unknown_name
+from conceptrast.base.files import file_md5
 from conceptrast.base.torchvision_ops import torchvision
 from conceptrast.models.family import Family, Published
 from conceptrast.models.model import Preprocess
@@ -98,7 +99,7 @@ class TorchvisionFamily(Family):
                 f"weights {self.weights} of {self.name} are not at {_cached(entry)} and cannot be downloaded "
                 f"({error}): fetch them elsewhere and give the .pth file as `weights`"
             ) from error
-        return Published(state, list(entry.meta["categories"]), _cached(entry))
+        return Published(state, list(entry.meta["categories"]), file_md5(_cached(entry)))
 
     def _entry(self) -> Any:
         """The enum's entry. Without a name it is the first, which is the original recipe."""

@@ -58,8 +58,8 @@ BACKLOG = 128
 PACKAGE = "conceptrast"
 
 APART = ("api", "cli", "steps")
-"""Rooms that steps import nothing from, and the steps, which run once each. All else is some 200 small modules, whose
-import takes a tenth of a second."""
+"""Rooms that no step imports, and the steps, which are run and not imported. The modules of the other rooms are small
+and many: a step that imports what it needs of them takes a tenth of a second."""
 
 SOURCE = str(Path(__file__).resolve().parents[1])
 """Folder of the package that this process runs."""
@@ -158,8 +158,8 @@ def serve(listener: socket.socket) -> None:
 
 def _methods() -> list[str]:
     """Names of the package's modules that steps import."""
-    files = sorted(Path(SOURCE).glob("*/[a-z]*.py"))
-    return [f"{PACKAGE}.{file.parent.name}.{file.stem}" for file in files if file.parent.name not in APART]
+    paths = sorted(file.relative_to(SOURCE).with_suffix("") for file in Path(SOURCE).rglob("[a-z]*.py"))
+    return [".".join((PACKAGE, *path.parts)) for path in paths if path.parts[0] not in APART]
 
 
 def _run_step(connection: socket.socket) -> NoReturn:

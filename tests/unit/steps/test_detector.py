@@ -183,7 +183,7 @@ def test_values_of_layer3_are_moved_and_layer4_is_decoded(fitted: tuple[Path, di
 
 
 def test_values_are_added_inside_a_residual_block(fitted: tuple[Path, dict[str, Any]]) -> None:
-    """64 channels of conv1, which are not rectified. What the study found in its layer's 2048 does not fit there."""
+    """128 channels of conv1, which are not rectified. What the study found in its layer's 2048 does not fit there."""
     _, rows, tables = moved(fitted, "layer4.2", "layer4.2.conv1", "layer4.2")
     ends = rows[(rows["status"] == "ok") & (rows["fraction"] == 1) & (rows["baseline"] == "none")]
     kinds = set(zip(ends["edit"], ends["direction"], strict=True))

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import pandas as pd
 import pytest
 
-from conceptrast.steps.fork_server import FIRST, PACKAGES, SERVER
+from conceptrast.steps.fork_server import FIRST, PACKAGES, SERVER, _methods
 from conceptrast.steps.start import KILLED
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the server runs on Linux alone")
@@ -97,6 +97,22 @@ def test_the_packages_are_there_already(server: Server, tmp_path: Path) -> None:
     assert step.returncode == 0
     assert "--components" in output
     assert "torch.fx" in PACKAGES[:FIRST]
+
+
+def test_the_methods_are_there_and_no_step() -> None:
+    """Nothing of the package is left for a step to import but modules of steps."""
+    program = (
+        "import importlib, sys\nfrom conceptrast.steps.fork_server import _methods\n"
+        "names = _methods()\n[importlib.import_module(name) for name in names]\nbefore = set(sys.modules)\n"
+        "import conceptrast.steps.figures, conceptrast.steps.counterfactual, conceptrast.steps.track\n"
+        "print(*sorted(name for name in set(sys.modules) - before if name.startswith('conceptrast')))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    left = done.stdout.split()
+    assert {"conceptrast.steps.figures", "conceptrast.steps.track"} <= set(left)
+    assert [name for name in left if not name.startswith("conceptrast.steps.")] == []
+    assert [name for name in _methods() if name.split(".")[1] in ("api", "cli", "steps")] == []
 
 
 def test_an_error_ends_with_its_message_and_its_status(server: Server, tmp_path: Path) -> None:
