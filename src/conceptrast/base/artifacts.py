@@ -64,7 +64,12 @@ def _files_of(output: Path) -> Iterator[Path]:
         yield output
     folder = output.with_suffix("") if output.suffix == ".csv" else output
     if folder.is_dir():
-        yield from sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+        yield from _finished(folder, "*")
+
+
+def _finished(folder: Path, pattern: str) -> list[Path]:
+    """Files of a folder and of those in it, without the hidden ones: another step may be writing them."""
+    return sorted(path for path in folder.rglob(pattern) if not path.name.startswith(".") and path.is_file())
 
 
 def origins(run: Path = Path()) -> dict[str, list[Origin]]:
@@ -77,7 +82,7 @@ def origins(run: Path = Path()) -> dict[str, list[Origin]]:
         DataError: a record cannot be read.
     """
     by_file: dict[str, list[Origin]] = {}
-    for record in sorted((run / RECORDS).rglob("*.json")):
+    for record in _finished(run / RECORDS, "*.json"):
         try:
             content = json.loads(record.read_text())
             for file, value in content["files"].items():

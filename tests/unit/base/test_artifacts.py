@@ -54,3 +54,10 @@ def test_a_damaged_record_is_named(run):
     Path("hashes/tables.json").write_text("{")
     with pytest.raises(DataError, match=r"tables\.json is damaged: delete it"):
         refuse_changed([Path("table.csv")])
+
+
+def test_a_record_that_another_step_is_writing_is_not_read(run):
+    Path("hashes/.tables.0a1b2c3d.part.json").write_text("{")
+    Path("hashes/figures/.two.0a1b2c3d.part.json").symlink_to("gone.json")
+    assert set(origins(run)) == {"table.csv", "cards.csv", "cards/one.png"}
+    refuse_changed([Path("table.csv")])
