@@ -56,7 +56,7 @@ class Cutter:
 
     def square(self, size: int) -> np.ndarray:
         """A square of a photograph, ``[size, size, 3]`` uint8: of a fifth of its shorter side, or up to all of it."""
-        picture = self.pictures[self.rng.integers(len(self.pictures))]
+        picture = self.pictures[int(self.rng.integers(len(self.pictures)))]
         side = int(min(picture.shape[:2]) * self.rng.uniform(0.2, 1))
         top, left = (int(self.rng.integers(0, length - side + 1)) for length in picture.shape[:2])
         part = Image.fromarray(picture[top : top + side, left : left + side])
@@ -111,12 +111,12 @@ def write_run(folder: Path, classes: int) -> None:
 def tables(classes: int, rng: np.random.Generator) -> dict[str, pd.DataFrame]:
     """Tables of the run by their files."""
     test = {"recipe": "recommended", "baseline": "none", "layout": "grid"}
-    verdicts = [
+    tests = [
         {"class": target, "class_name": name_of(target), **test, "selection": name, "status": "ok", "predicted": target}
         for target in range(classes)
         for name in SELECTIONS
     ]
-    verdicts = pd.DataFrame(verdicts).assign(match=True, probability=rng.uniform(size=len(verdicts)))
+    verdicts = pd.DataFrame(tests).assign(match=True, probability=rng.uniform(size=len(tests)))
     summary = {"study": STUDY, **test, "selection": list(SELECTIONS), "n_classes": classes, "matched": classes}
     stability = verdicts[["class_name", "recipe", "baseline"]].drop_duplicates().assign(sample="halves", returned=1.0)
     importance = pd.DataFrame({"study": STUDY, "component": range(COMPONENTS)}).merge(verdicts, how="cross")

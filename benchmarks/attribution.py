@@ -68,7 +68,7 @@ def one_by_one(attribute: Attribute, images: Tensor) -> Tensor:
 
 def plain(network: nn.Module) -> Attribute:
     """Captum's attribution to the layer, called as its documentation shows."""
-    explain = LayerDeepLift(network, network.layer4[2])
+    explain = LayerDeepLift(network, network.get_submodule("layer4.2"))
     return lambda noisy, blank: explain.attribute(noisy, blank, target=0).detach()
 
 

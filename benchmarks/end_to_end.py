@@ -190,7 +190,7 @@ def _put_spoken_for_first(network: nn.Module, preprocess: Preprocess, crops: lis
     images = preprocess.normalise(views)
     rise = network(images).mean(dim=0) - network(torch.full_like(images[:1], published.BASELINE))[0]
     order = rise.argsort(descending=True)
-    for parameter in (network.fc.weight, network.fc.bias):
+    for parameter in network.get_submodule("fc").parameters():
         parameter.copy_(parameter[order])
 
 

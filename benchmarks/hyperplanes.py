@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import combinations, permutations
 from pathlib import Path
 
@@ -96,7 +97,8 @@ def fit_one_shard(file: Path) -> None:
 def peak_memory() -> float:
     """MiB that a process needs at most to fit one shard of the many classes."""
     vectors = features_of(MANY, FEW)
-    facts = {name: np.zeros(MANY, kind) for name, kind in HEADS.items()} | {"classes": np.arange(MANY)}
+    facts: dict[str, np.ndarray] = {name: np.zeros(MANY, kind) for name, kind in HEADS.items()}
+    facts["classes"] = np.arange(MANY)
     images = np.repeat(np.arange(FEW // 5), 5)
     arrays = {f"vectors_{target}": rows for target, rows in vectors.items()}
     arrays |= {f"images_{target}": images for target in vectors}
@@ -122,8 +124,7 @@ def measure(rounds: int = 3) -> list[dict[str, str | float]]:
 
     # They take turns.
     works: dict[str, Callable[[], object]] = {
-        precision: lambda precision=precision: descend(features, pairs, SOLVER, precision=precision)
-        for precision in TARGETS
+        precision: partial(descend, features, pairs, SOLVER, precision=precision) for precision in TARGETS
     }
     works["peer"] = lambda: [one_pair(tensors, pair) for pair in some]
     times: dict[str, list[float]] = {name: [] for name in works}

@@ -79,8 +79,9 @@ def measure(rounds: int = 3) -> list[dict[str, str | float]]:
         normal = 0.01 * torch.randn(activations.shape[1], generator=torch.Generator().manual_seed(2))
         works: dict[tuple[str, str], Callable[[], object]] = {}
         for precision, split in splits.items():
+            options = ShiftOptions(precision=precision)
             shifted = partial(
-                shifted_probabilities, split, activations, normal=normal, classes=CLASSES, precision=precision
+                shifted_probabilities, split, activations, normal=normal, classes=CLASSES, options=options
             )
             works[precision, "activations there"] = shifted
             works[precision, "with the pass that gives them"] = partial(
