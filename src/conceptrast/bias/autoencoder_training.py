@@ -29,6 +29,7 @@ from conceptrast.bias.encoders import CODE
 from conceptrast.models.checkpoints import Checkpoint
 from conceptrast.models.inference import autocast
 from conceptrast.models.training_pictures import TrainingPictures
+from conceptrast.models.weight_gradients import exact_weight_gradients
 
 LOGGER = logging.getLogger("conceptrast")
 
@@ -121,17 +122,18 @@ def train_autoencoder(
         while (phase := next_phase(history, options)) is not None:
             if history and history[-1]["phase"] != phase.name:
                 players.forget()
-            history.append(
-                _epoch(
-                    players,
-                    pictures,
-                    rows,
-                    phase=phase,
-                    options=options,
-                    epoch=len(history) + 1,
-                    seed=seed,
+            with exact_weight_gradients(autoencoder):
+                history.append(
+                    _epoch(
+                        players,
+                        pictures,
+                        rows,
+                        phase=phase,
+                        options=options,
+                        epoch=len(history) + 1,
+                        seed=seed,
+                    )
                 )
-            )
             if players.best is not None and best_epoch(history) == len(history):
                 players.best.load_state_dict(autoencoder.state_dict())
             resumable.save(history)

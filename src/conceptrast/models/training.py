@@ -26,6 +26,7 @@ from conceptrast.models.checkpoints import Checkpoint
 from conceptrast.models.inference import PRECISIONS, autocast, device_of, network_input
 from conceptrast.models.model import Model, shapes_explained
 from conceptrast.models.training_pictures import TrainingPictures
+from conceptrast.models.weight_gradients import exact_weight_gradients
 
 LOGGER = logging.getLogger("conceptrast")
 
@@ -135,9 +136,10 @@ def train(
     resumable = Checkpoint(checkpoint, key, {"module": model.module, "optimiser": optimiser})
     history = resumable.resume()
     try:
-        for epoch in range(len(history) + 1, options.epochs + 1):
-            history.append(run.epoch(epoch, validation))
-            resumable.save(history)
+        with exact_weight_gradients(model.module):
+            for epoch in range(len(history) + 1, options.epochs + 1):
+                history.append(run.epoch(epoch, validation))
+                resumable.save(history)
     finally:
         model.module.eval().requires_grad_(False)
     return pd.DataFrame(history)
