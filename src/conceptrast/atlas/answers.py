@@ -375,7 +375,11 @@ def _changes_by(change: float) -> str:
     Example:
         >>> _changes_by(0.25), _changes_by(-0.004)
         ('changes by +0.25', 'changes by -0.004')
+        >>> _changes_by(0.0000012)
+        'changes by less than 0.001'
     """
+    if 0 < abs(change) < 0.001:
+        return "changes by less than 0.001"
     return f"changes by {'+' if change > 0 else ''}{decimal(change)}"
 
 

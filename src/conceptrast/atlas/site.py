@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 from PIL import Image
 
 from conceptrast.atlas.numbers import cell, decimal, has_numbers, share
@@ -129,11 +131,23 @@ class Site:
             part.write_text(f"window.ATLAS = {index};\n", encoding="utf-8")
 
 
+def prose(sentence: str) -> Markup:
+    """A sentence of the documents: names of files and keys as code, stressed words in italics, all else escaped.
+
+    Example:
+        >>> str(prose("In `a.csv`, *beyond* is < 0."))
+        'In <code>a.csv</code>, <em>beyond</em> is &lt; 0.'
+    """
+    coded = re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(sentence)))
+    return Markup(re.sub(r"\*(\S[^*]*)\*", r"<em>\1</em>", coded))
+
+
 @cache
 def environment() -> Environment:
     """Jinja's environment: everything that comes from data is escaped, and a name that is missing is an error."""
     loader = PackageLoader("conceptrast.atlas")
     jinja = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     jinja.filters |= {"share": share, "decimal": decimal, "cell": cell, "counted": counted, "has_numbers": has_numbers}
+    jinja.filters["prose"] = prose
     jinja.globals |= {"component_colour": component_colour}
     return jinja

@@ -34,9 +34,11 @@ def checked(config: Mapping[str, Any], source: Path | str) -> Config:
     """
     refuse(problems(configuration(), config))
     whole = filled(configuration(), config)
-    for entry in whole["models"].values():
-        if "train" in entry:
-            entry["train"] = without_descent(entry["train"])
+    trained = {name: entry for name, entry in whole["models"].items() if "train" in entry}
+    untold = [name for name, entry in trained.items() if entry["train"] is None]
+    refuse([f"'models.{name}.train' is empty: name a dataset, or leave out 'train'" for name in untold])
+    for entry in trained.values():
+        entry["train"] = without_descent(entry["train"])
     refuse(_problems(whole, Path(source)))
     return whole
 

@@ -179,6 +179,7 @@ CASES = [
     refused("a section that is a list", {"models": []}, "models", lines=10),
     refused("a section that is nothing", {"studies": None}, "studies", lines=4),
     refused("a model that is a text", {"models/lenet": "lenet"}, "lenet", lines=4),
+    refused("a training that is empty", {"models/lenet/train": None}, "models.lenet.train", "is empty"),
     refused("a model of no architecture", {"models/lenet": {}}, "architecture"),
     refused("a factory that is no name", {"models/own": {"factory": "networks.colours"}}, "factory"),
     refused("a factory with a newline", {"models/own": {"factory": "a:b\n"}}, "factory", cause=11),

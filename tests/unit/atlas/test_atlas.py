@@ -96,7 +96,7 @@ def test_the_first_page_says_the_answer_its_chance_and_the_verdict(made) -> None
     assert "1 of 2 classes" in words
     assert "random patches 0 %" in words
     assert "Why one, and why not two?" in words
-    assert "p(two) rises from 0.01 to 0.97" in words
+    assert "p(two) rises from 0.01 to 0.97 at its highest" in words
     assert "Chance, moved in a random direction: 0.04" in words
     assert "0 of 1 claims about default hold, 1 FAIL" in words
 

@@ -102,6 +102,7 @@ def refused(config: dict[str, Any]) -> list[str]:
         ("attribution/method", "deplift", "'attribution.method': unknown method 'deplift'; nearest: deeplift"),
         ("datasets/pairs/kind", "digit_pair", "'datasets.pairs.kind': unknown kind 'digit_pair'; nearest: digit_pairs"),
         ("datasets/pairs/trian", 5, "unknown key 'trian'; nearest: train (in 'datasets.pairs')"),
+        ("models/net/train", None, "'models.net.train' is empty: name a dataset, or leave out 'train'"),
         ("models/net/train/dataset", "pear", "'models.net.train.dataset': unknown dataset 'pear'; nearest: pairs"),
         ("models/net/weights", "V1", "'models.net': it has 'weights' and 'train': keep the one that is meant"),
         ("models/net/train/only", "hed", "unknown value of 'models.net.train.only' 'hed'; nearest: head"),

@@ -14,7 +14,7 @@
     group.names.map(([name, file]) => ({ name, label: group.label, href: root + group.folder + file + ".html", key: plain(name) })));
   box.hidden = names.length === 0;
   const search = () => {
-    const words = plain(query.value).split(/\s+/).filter(Boolean);
+    const words = plain(query.value).split(/[\s|]+/).filter(Boolean);
     const matches = words.length ? names.filter((entry) => words.every((word) => entry.key.includes(word) || plain(entry.label).includes(word))) : [];
     matches.sort((a, b) => b.key.startsWith(words[0]) - a.key.startsWith(words[0]));
     hits.replaceChildren(...matches.slice(0, MOST).map((entry) => {
