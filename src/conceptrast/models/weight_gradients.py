@@ -3,8 +3,8 @@ r"""Gradients of a convolution's weights where the kernel sees nothing but paddi
 On a picture of few pixels, some places of a kernel never lie on a pixel: with a kernel of 3, stride 2 and padding 1, a
 picture of one pixel only ever meets the kernel's middle. What such a place is multiplied with is zero, so its gradient
 is zero. But oneDNN, which torch calls on a CPU, does not write it in bfloat16 on processors with AMX: it is what the
-memory held before. So the weights differ from run to run, and some are no numbers. Measured with torch 2.13: kernels of
-3 to 7, stride 2, pictures of one pixel, and transposed convolutions that start from one pixel.
+memory held before. So the weights differ from run to run, and some are no numbers. Measured with torch 2.13: strides
+of 2 and 4, plain, transposed and depthwise; outputs and all other gradients are right.
 """
 
 from __future__ import annotations
