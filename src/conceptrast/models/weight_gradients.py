@@ -47,7 +47,7 @@ def exact_weight_gradients(network: nn.Module) -> Iterator[None]:
     """While the context lasts, gradients are zero at the places of convolutions that see nothing but padding.
 
     Args:
-        network: the network that is trained; its convolutions over pictures are watched.
+        network: the network that is trained. Its convolutions that pad with zeros and have a stride are watched.
 
     Example:
         >>> convolution = nn.Conv2d(1, 1, kernel_size=3, stride=2, padding=1)
@@ -67,7 +67,12 @@ def exact_weight_gradients(network: nn.Module) -> Iterator[None]:
             )
         unseen[convolution] = _unseen(convolution, inputs[0], output)
 
-    watched = [part for part in network.modules() if isinstance(part, Convolution) and max(part.stride) > 1]
+    # Pixels beside the picture that are not zeros have gradients.
+    watched = [
+        part
+        for part in network.modules()
+        if isinstance(part, Convolution) and max(part.stride) > 1 and part.padding_mode == "zeros"
+    ]
     hooks = [convolution.register_forward_hook(look) for convolution in watched]
     try:
         yield

@@ -108,6 +108,13 @@ def test_the_search_finds_a_class_without_its_accents_and_opens_it(page: Any, fo
     assert page.locator("h1").inner_text() == NAMES[0]
 
 
+def test_the_search_finds_a_contrast_however_its_bar_is_written(page: Any, folder: Path) -> None:
+    page.goto((folder / "index.html").as_uri())
+    for written in ("zurich | quoted", "zurich|quoted", "quoted|zurich"):
+        page.locator("#query").fill(written)
+        assert page.locator("#hits li").count() == 1
+
+
 def test_a_click_on_a_head_sorts_and_another_turns_it_round(page: Any, folder: Path) -> None:
     page.goto((folder / "study/digits.html").as_uri())
     assert names_in_order(page) == [NAMES[1], NAMES[0], NAMES[2]]

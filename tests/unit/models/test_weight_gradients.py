@@ -74,6 +74,13 @@ def test_nothing_is_left_on_the_network() -> None:
     assert not network[0].weight._backward_hooks
 
 
+def test_pixels_that_stand_beside_the_picture_keep_their_gradients() -> None:
+    convolution = nn.Conv2d(1, 1, 3, stride=2, padding=1, padding_mode="replicate")
+    with exact_weight_gradients(convolution):
+        convolution(torch.ones(1, 1, 1, 1)).sum().backward()
+    assert (convolution.weight.grad == 1).all()
+
+
 def test_frozen_convolutions_are_left_alone() -> None:
     convolution = CONVOLUTIONS["plain"]().requires_grad_(False)
     with exact_weight_gradients(convolution):
