@@ -10,6 +10,7 @@ from conceptrast.atlas.claims import CheckedClaims
 from conceptrast.atlas.numbers import Measure, decimal, known, share
 from conceptrast.atlas.run_files import Row, RunFiles
 from conceptrast.base.progress import counted
+from conceptrast.bias.verdict import NO, NO_VERDICT, NOT_LEARNT, YES
 
 CHANCE = {
     "random_patches": "random patches",
@@ -37,6 +38,21 @@ EDITS = {
     "latent_shift": "the gradient through the decoder",
 }
 """What an edit changes, in words."""
+
+RELIES = {
+    YES: "it relies on the bias",
+    NO: "it does not rely on the bias",
+    NOT_LEARNT: "it has learnt too little to say more",
+}
+"""Whether a network relies on a bias, in words."""
+
+SHOWS = {
+    YES: ", its latent space shows it",
+    NO: ", its latent space does not show it",
+    NO_VERDICT: "; whether its latent space shows it is not known",
+    NOT_LEARNT: "",
+}
+"""Whether a latent space shows a bias, in words that follow those of :data:`RELIES`."""
 
 SHARES = ("match_rate", "swap_rate_mean", "judged", "reached", "more")
 """Columns whose numbers are shares. Others are differences of probabilities or accuracies, or areas."""
@@ -104,9 +120,9 @@ def shift(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]:
         row = by_baseline.pop("none", None)
         if row is None:
             continue
-        deviation = known(row.get("swap_rate_sd")) or 0.0
-        rate = known(row["swap_rate_mean"])
-        ends = (None, None) if rate is None else (max(0.0, rate - 2 * deviation), min(1.0, rate + 2 * deviation))
+        rate, deviation = known(row["swap_rate_mean"]), known(row.get("swap_rate_sd"))
+        # Where all draws of pairs gave the same rate, they tell nothing of how sure it is.
+        ends = (max(0.0, rate - 2 * deviation), min(1.0, rate + 2 * deviation)) if rate and deviation else (None, None)
         yield _measure(
             label=study,
             text=f"in {share(rate)} of the pairs of classes A becomes B",
@@ -208,13 +224,11 @@ def bias(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]:
         (row["bias"], row["network"], row["seed"]): row["reliance"] for row in rows if row["condition"] == "control"
     }
     for row in rows:
-        relies = "it relies on the bias" if row["relies"] == "yes" else "it does not rely on the bias"
-        shows = "its latent space shows it" if row["shows"] == "yes" else "its latent space does not show it"
         control = controls.get((row["bias"], row["network"], row["seed"]))
         of_control = row["condition"] == "control" or control is None
         yield _measure(
             label=f"{row['condition']}, {row['network']}",
-            text=f"reliance {decimal(row['reliance'])}: {relies}, {shows}",
+            text=f"reliance {decimal(row['reliance'])}: {RELIES[row['relies']]}{SHOWS[row['shows']]}",
             row=row,
             column="reliance",
             ends=("reliance_low", "reliance_high"),

@@ -111,6 +111,17 @@ def decimal(value: Any, digits: int = 2) -> str:
     return f"<\N{NO-BREAK SPACE}{smallest:g}" if number > 0 else f">\N{NO-BREAK SPACE}-{smallest:g}"
 
 
+def equals(value: Any) -> str:
+    """What a probability is, after its name.
+
+    Example:
+        >>> f"p {equals(0.9836)}", f"p {equals(0.0000012)}"
+        ('p = 0.98', 'p <\xa00.001')
+    """
+    number = decimal(value)
+    return number if number.startswith(("<", ">")) else f"= {number}"
+
+
 def has_numbers(rows: Sequence[Mapping[str, Any]], column: str) -> bool:
     """Whether a column of a table has numbers, which stand at its right edge.
 

@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 from PIL import Image
 
-from conceptrast.atlas.numbers import cell, decimal, has_numbers, share
+from conceptrast.atlas.numbers import cell, decimal, equals, has_numbers, share
 from conceptrast.base.files import atomic
 from conceptrast.base.progress import counted
 from conceptrast.figures.canvas import component_colour
@@ -148,6 +148,6 @@ def environment() -> Environment:
     loader = PackageLoader("conceptrast.atlas")
     jinja = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     jinja.filters |= {"share": share, "decimal": decimal, "cell": cell, "counted": counted, "has_numbers": has_numbers}
-    jinja.filters["prose"] = prose
+    jinja.filters |= {"prose": prose, "equals": equals}
     jinja.globals |= {"component_colour": component_colour}
     return jinja

@@ -43,6 +43,7 @@ class Outcome:
         remark: by how much it holds or fails, or why it could not be checked.
         numbers: the number and its bound, e.g. ``0.95 >= 0.9``; empty if it could not be checked.
         source: where the numbers are from, e.g. ``lenet/accuracy``.
+        table: the table that has the number; empty if ``metrics.json`` has it.
     """
 
     sentence: str
@@ -50,6 +51,7 @@ class Outcome:
     remark: str
     numbers: str
     source: str
+    table: str
 
 
 def outcome_of(verdict: Verdict) -> Outcome:
@@ -63,6 +65,7 @@ def outcome_of(verdict: Verdict) -> Outcome:
         else f"NOT CHECKED: {verdict.reason}",
         numbers="" if verdict.reason else f"{verdict.value:.4g} {claim.relation} {verdict.limit:.4g}",
         source=_source(claim.metric.text, claim.relation, claim.bound.text, is_number=claim.bound.metric is None),
+        table=claim.metric.table,
     )
 
 
@@ -88,7 +91,7 @@ def _over_seeds(claim: Claim, rows: pd.DataFrame | None) -> Outcome:
     source = _source(claim.metric.text, claim.relation, claim.bound.text, is_number=claim.bound.metric is None)
     if rows is None:
         remark = "NOT CHECKED: it is newer than this run"
-        return Outcome(claim.sentence, holds=False, remark=remark, numbers="", source=source)
+        return Outcome(claim.sentence, holds=False, remark=remark, numbers="", source=source, table=claim.metric.table)
     failed = rows[~rows["holds"].astype(bool)]
     holds = failed.empty
     seeds = f"at all {len(rows)} seeds" if holds else "at seed " + ", ".join(map(str, failed["seed"]))
@@ -101,6 +104,7 @@ def _over_seeds(claim: Claim, rows: pd.DataFrame | None) -> Outcome:
         else f"{_remark(holds, rows['margin'].min(), claim.relation)} {seeds}",
         numbers=f"{_range(rows['value'])} {claim.relation} {_range(rows['limit'])}",
         source=source,
+        table=claim.metric.table,
     )
 
 

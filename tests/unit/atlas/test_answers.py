@@ -63,6 +63,20 @@ def test_a_bias_stands_beside_its_control(tmp_path) -> None:
     assert control.chances == []
 
 
+@pytest.mark.parametrize(
+    ("relies", "shows", "words"),
+    [
+        ("not learnt", "not learnt", "reliance 0.10: it has learnt too little to say more"),
+        ("no", "no verdict", "reliance 0.10: it does not rely on the bias; whether its latent space shows it is not known"),
+    ],
+)
+def test_no_verdict_is_not_called_no(tmp_path, relies, shows, words) -> None:
+    row = {"bias": "mine", "network": "net", "seed": 0, "status": "ok", "reliance_low": 0, "reliance_high": 1}
+    row |= {"condition": "biased", "reliance": 0.1, "relies": relies, "shows": shows}
+    [measure] = answer_of(tmp_path, "bias", [row], table="latent_bias").measures
+    assert measure.text == words
+
+
 def test_pasted_components_are_counted_if_they_add_more_than_both_controls(tmp_path) -> None:
     pair = {"insertion": "mine", "first": 7, "first_name": "A", "second": 8, "second_name": "B", "status": "ok"}
     rows = [
