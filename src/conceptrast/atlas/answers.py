@@ -49,7 +49,7 @@ RELIES = {
 SHOWS = {
     YES: ", its latent space shows it",
     NO: ", its latent space does not show it",
-    NO_VERDICT: "; whether its latent space shows it is not known",
+    NO_VERDICT: "; whether its latent space shows it is open",
     NOT_LEARNT: "",
 }
 """Whether a latent space shows a bias, in words that follow those of :data:`RELIES`."""

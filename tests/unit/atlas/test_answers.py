@@ -67,7 +67,7 @@ def test_a_bias_stands_beside_its_control(tmp_path) -> None:
     ("relies", "shows", "words"),
     [
         ("not learnt", "not learnt", "reliance 0.10: it has learnt too little to say more"),
-        ("no", "no verdict", "reliance 0.10: it does not rely on the bias; whether its latent space shows it is not known"),
+        ("no", "no verdict", "reliance 0.10: it does not rely on the bias; whether its latent space shows it is open"),
     ],
 )
 def test_no_verdict_is_not_called_no(tmp_path, relies, shows, words) -> None:
