@@ -4,15 +4,14 @@ Notation: a bank holds ``N`` images with ``C`` channels at ``h x w`` positions (
 of components ``[M, C]`` of all classes together. Similarity is the cosine between a component and a position. A
 component or a position of zeros has similarity 0 with everything.
 
-The search reads a stream of images, a few at a time, so that their patches stay in the processor's cache. Those few
-cost one matrix product with all components in float32. This result only decides which patches can be among the ``k``
-best. Such patches are computed again one by one in float64. So similarities, order and ties do not depend on how the
-images were cut into blocks.
+The search reads a stream of images, some at a time. Those cost one matrix product with all components in float32. This
+result only decides which patches can be among the ``k`` best. Such patches are computed again one by one in float64. So
+similarities, order and ties do not depend on how the images were cut into blocks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -24,16 +23,20 @@ from conceptrast.base.errors import ConceptrastError, ShapeError
 from conceptrast.base.packed_matrix import PackedMatrix
 
 SELECTIONS = ("all", "exclude_target")
-SLACK = 1e-5
+SLACK = np.float32(1e-5)
 """How far a float32 cosine may be from the exact one. For vectors of length 1 the true difference is much smaller."""
+
+SHORTEST = float(np.finfo(np.float32).tiny)
+"""Lengths below this one count as 0."""
 
 NO_BOUND = -2.0
 """A number below every cosine."""
 
-CACHED = 2**20
-"""Number of activations that are compared at once: 4 MiB."""
+AT_ONCE = 2**24
+"""Number of activations that are compared at once: 64 MiB. Smaller parts would stay in the processor's cache, but to wake
+torch's threads for each of them takes longer than that saves."""
 
-ROWS = 1024
+ROWS = 8192
 """Number of patches that are compared at once, roughly."""
 
 WAITING = 8
@@ -62,6 +65,8 @@ class _Candidates(NamedTuple):
     position: np.ndarray
     """The patch's place in its image."""
     rough: np.ndarray
+    is_other: np.ndarray
+    """Whether the image is not predicted as the component's class, so that the pair counts in ``exclude_target``."""
 
 
 class PatchSearch:
@@ -127,116 +132,125 @@ class PatchSearch:
             )
         if self._classes is not None and predicted is None:
             raise ShapeError("classes of the components are given: the predicted class of each image is needed too")
-        # Candidates of a few images at a time; they are computed again when there are many, or when a bound is missing.
+        # Candidates of some images at a time. Those that are near enough wait and are computed again in the end, or
+        # when there are many.
         positions = activations.shape[2] * activations.shape[3]
-        values = min(self._block_values // max(1, len(self._exact)), CACHED // activations.shape[1])
+        values = min(self._block_values // max(1, len(self._exact)), AT_ONCE // activations.shape[1])
         size = max(1, values // positions)
         block = _Block(np.asarray(images), activations.detach(), None if predicted is None else np.asarray(predicted))
         waiting: list[_Candidates] = []
+        bounds = self._floor
         for start in range(0, len(images), size):
-            waiting.append(self._candidates(block, start, min(start + size, len(images))))
-            n_waiting = sum(len(candidates.component) for candidates in waiting)
-            if n_waiting > WAITING * self._k * len(self._exact) or self._lacks_bounds():
-                self._look_again(block, waiting)
-                waiting = []
-        self._look_again(block, waiting)
+            waiting.append(self._candidates(block, start, min(start + size, len(images)), bounds))
+            near, bounds = self._near(_joined(waiting), bounds)
+            waiting = [near]
+            if len(near.component) > WAITING * self._k * len(self._exact):
+                self._look_again(block, near)
+                waiting, bounds = [], self._floor
+        for near in waiting:
+            self._look_again(block, near)
 
     def result(self) -> pd.DataFrame:
         """Component (row number), selection, rank, image, row, column, similarity (float32), best first."""
-        parts = []
-        for name, best in self._best.items():
-            table = pd.DataFrame(best)
-            table.insert(1, "selection", name)
-            table.insert(2, "rank", table.groupby("component").cumcount())
-            parts.append(table)
-        best_patches = pd.concat(parts, ignore_index=True).astype({"similarity": "float32"})
-        return best_patches[["component", "selection", "rank", "image", "row", "column", "similarity"]]
+        best = np.concatenate(list(self._best.values()))
+        return pd.DataFrame(
+            {
+                "component": best["component"],
+                "selection": np.repeat(list(self._best), [len(patches) for patches in self._best.values()]),
+                "rank": np.concatenate([_ranks(patches["component"]) for patches in self._best.values()]),
+                "image": best["image"],
+                "row": best["row"],
+                "column": best["column"],
+                "similarity": best["similarity"].astype(np.float32),
+            }
+        )
 
-    def _candidates(self, block: _Block, start: int, stop: int) -> _Candidates:
+    def _candidates(self, block: _Block, start: int, stop: int, bounds: Mapping[str, np.ndarray]) -> _Candidates:
         """Patches of the images ``start`` to ``stop`` that may be among the best, by one product in float32."""
-        # Similarities of all patches with all components.
         activations = block.activations[start:stop]
         positions = activations.shape[2] * activations.shape[3]
-        patches = activations.float().cpu().permute(0, 2, 3, 1).reshape(-1, activations.shape[1])
-        lengths = torch.linalg.vector_norm(patches, dim=1)
-        if not lengths.isfinite().all():
-            raise ConceptrastError("activations are not finite: look for overflow in the model or its precision")
-        scale = torch.where(lengths > 0, lengths.reciprocal(), 0.0)
-        rough = self._directions.product(patches).mul_(scale[:, None])
+        rough = self._rough(activations.float().cpu().permute(0, 2, 3, 1).reshape(-1, activations.shape[1]))
         # The similarity to reach, in the selection that is easier to enter.
         by_image = rough.unflatten(0, (-1, positions))
-        floor = self._bounds("all", by_image)
+        least = self._least(bounds["all"], by_image)
+        is_other = np.ones((stop - start, len(self._exact)), dtype=bool)
         if block.predicted is not None and self._classes is not None:
-            target = block.predicted[start:stop, None] == self._classes
-            floor = np.where(target, floor, np.minimum(floor, self._bounds("exclude_target", by_image, target)))
-        bounds = torch.from_numpy(floor - np.float32(SLACK))[:, None]
-        reached = by_image >= bounds
+            is_other = block.predicted[start:stop, None] != self._classes
+            others = self._least(bounds["exclude_target"], by_image, ~is_other)
+            least = np.where(is_other, np.minimum(least, others), least)
+        reached = by_image >= torch.from_numpy(least - SLACK)[:, None]
         places = np.flatnonzero(reached.numpy())
         patch, component = np.divmod(places, len(self._exact))
         number, position = np.divmod(patch, positions)
-        return _Candidates(component, start + number, position, rough.numpy().ravel()[places])
+        return _Candidates(
+            component=component,
+            number=start + number,
+            position=position,
+            rough=rough.numpy().ravel()[places],
+            is_other=is_other[number, component],
+        )
 
-    def _lacks_bounds(self) -> bool:
-        return any((floor == NO_BOUND).any() for floor in self._floor.values())
+    def _rough(self, patches: Tensor) -> Tensor:
+        """Similarities ``[n, M]`` of patches ``[n, C]``, in float32."""
+        # The product first: the processor fetches patches from memory while it multiplies.
+        product = self._directions.product(patches)
+        lengths = torch.linalg.vector_norm(patches, dim=1)
+        if not lengths.isfinite().all():
+            raise ConceptrastError("activations are not finite: look for overflow in the model or its precision")
+        return product.div_(lengths.clamp_(min=SHORTEST)[:, None])
 
-    def _bounds(self, name: str, by_image: Tensor, left_out: np.ndarray | None = None) -> np.ndarray:
-        """What a patch has to reach in a selection ``[1, M]``: the similarity of a component's last patch so far.
-
-        If a component has fewer than ``k`` patches, the best patches of the images at hand say what is enough.
+    def _least(self, bound: np.ndarray, by_image: Tensor, left_out: np.ndarray | None = None) -> np.ndarray:
+        """What a patch has to reach in a selection ``[1, M]``: the bound, or where there is none, the ``k`` best of
+        the images at hand say what is enough.
 
         Args:
-            name: the selection.
+            bound: ``[M]``.
             by_image: ``[n, positions, M]`` rough similarities.
             left_out: ``[n, M]`` images that do not count for a component.
         """
-        floor = self._floor[name]
-        unbound = floor == NO_BOUND
+        unbound = bound == NO_BOUND
         if not unbound.any() or len(by_image) < self._k:
-            return floor[None]
+            return bound[None]
         best = by_image.amax(1)
         if left_out is not None:
             best.masked_fill_(torch.from_numpy(left_out), NO_BOUND)
-        last = best.topk(self._k, dim=0)[0][-1].numpy() - np.float32(SLACK)
-        return np.where(unbound, np.maximum(last, NO_BOUND), floor)[None]
+        last = best.topk(self._k, dim=0)[0][-1].numpy() - SLACK
+        return np.where(unbound, np.maximum(last, NO_BOUND), bound)[None]
 
-    def _look_again(self, block: _Block, waiting: Sequence[_Candidates]) -> None:
-        """Compute candidates exactly and merge them into the best patches."""
-        if not waiting:
-            return
-        candidates = _Candidates(*(np.concatenate(arrays) for arrays in zip(*waiting, strict=True)))
-        # Those that are good enough for a selection, as far as their rough similarities say.
-        chosen = {}
-        for name in self._best:
-            enough = candidates.rough >= self._floor[name][candidates.component] - np.float32(SLACK)
-            if name == "exclude_target":
-                enough &= self._classes[candidates.component] != block.predicted[candidates.number]  # type: ignore[index]
-            chosen[name] = self._best_of(candidates, enough)
-        # Their similarities, each once.
-        any_selection = np.logical_or.reduce(list(chosen.values()))
-        component, number, position, _ = (array[any_selection] for array in candidates)
-        patches = np.empty(len(component), _FIELDS)
-        patches["component"] = component
-        patches["image"] = block.images[number]
-        patches["row"], patches["column"] = np.divmod(position, block.activations.shape[3])
-        patches["similarity"] = self._cosines(block.activations, number, patches)
-        for name, selected in chosen.items():
-            self._merge(name, patches[selected[any_selection]])
+    def _near(
+        self, candidates: _Candidates, bounds: Mapping[str, np.ndarray]
+    ) -> tuple[_Candidates, dict[str, np.ndarray]]:
+        """Those candidates that may still be among the ``k`` best, and what any other has to reach from now on."""
+        raised = {}
+        near = np.zeros(len(candidates.component), dtype=bool)
+        for name, bound in bounds.items():
+            order, ranks = self._ranked(name, candidates)
+            last = order[ranks == self._k - 1]
+            raised[name] = bound.copy()
+            reached = candidates.rough[last] - SLACK
+            raised[name][candidates.component[last]] = np.maximum(bound[candidates.component[last]], reached)
+            near |= _counts(name, candidates) & (candidates.rough >= raised[name][candidates.component] - SLACK)
+        return _of(candidates, near), raised
 
-    def _best_of(self, candidates: _Candidates, enough: np.ndarray) -> np.ndarray:
-        """Which candidates may still be among the ``k`` best when they are compared with each other."""
-        places = np.flatnonzero(enough)
+    def _ranked(self, name: str, candidates: _Candidates) -> tuple[np.ndarray, np.ndarray]:
+        """Places of the candidates of a selection by component, the best by rough similarity first, and their ranks."""
+        places = np.flatnonzero(_counts(name, candidates))
         order = places[np.lexsort((-candidates.rough[places], candidates.component[places]))]
-        rivals = order
         if self._distinct:
             # Only an image's best patch keeps others out.
             images = candidates.component[order] * (candidates.number.max(initial=0) + 1) + candidates.number[order]
-            rivals = order[np.sort(np.unique(images, return_index=True)[1])]
-        component = candidates.component[rivals]
-        last = rivals[np.arange(len(rivals)) - np.searchsorted(component, component) == self._k - 1]
-        bounds = np.full(len(self._exact), NO_BOUND, np.float32)
-        bounds[candidates.component[last]] = candidates.rough[last]
-        # Both similarities are rough.
-        return enough & (candidates.rough >= bounds[candidates.component] - np.float32(2 * SLACK))
+            order = order[np.sort(np.unique(images, return_index=True)[1])]
+        return order, _ranks(candidates.component[order])
+
+    def _look_again(self, block: _Block, candidates: _Candidates) -> None:
+        """Compute candidates exactly and merge them into the best patches."""
+        patches = np.empty(len(candidates.component), _FIELDS)
+        patches["component"] = candidates.component
+        patches["image"] = block.images[candidates.number]
+        patches["row"], patches["column"] = np.divmod(candidates.position, block.activations.shape[3])
+        patches["similarity"] = self._cosines(block.activations, candidates.number, patches)
+        for name in self._best:
+            self._merge(name, patches[_counts(name, candidates)])
 
     def _cosines(self, activations: Tensor, number: np.ndarray, patches: np.ndarray) -> np.ndarray:
         """Similarities of pairs of component and patch, each computed by itself and rounded to float32."""
@@ -263,8 +277,7 @@ class PatchSearch:
         rivals = _ordered(np.concatenate([self._best[name][touched], candidates]))
         if self._distinct:
             rivals = rivals[np.sort(np.unique(rivals[["component", "image"]], return_index=True)[1])]
-        starts = np.searchsorted(rivals["component"], rivals["component"])
-        rivals = rivals[np.arange(len(rivals)) - starts < self._k]
+        rivals = rivals[_ranks(rivals["component"]) < self._k]
         kept = np.concatenate([self._best[name][~touched], rivals])
         self._best[name] = kept[np.argsort(kept["component"], kind="stable")]
         # The similarity that a patch has to reach from now on.
@@ -320,6 +333,25 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
         raise ShapeError(f"components must be a matrix [components, channels], got shape {list(vectors.shape)}")
     lengths = np.sqrt((vectors * vectors).sum(1, keepdims=True))
     return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+
+
+def _joined(parts: Sequence[_Candidates]) -> _Candidates:
+    return _Candidates(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+
+def _of(candidates: _Candidates, chosen: np.ndarray) -> _Candidates:
+    return _Candidates(*(array[chosen] for array in candidates))
+
+
+def _counts(name: str, candidates: _Candidates) -> np.ndarray:
+    """Which candidates count in a selection."""
+    return candidates.is_other if name == "exclude_target" else np.ones(len(candidates.component), dtype=bool)
+
+
+def _ranks(components: np.ndarray) -> np.ndarray:
+    """Places within a component, from 0, of sorted numbers of components ``[n]``."""
+    ranks: np.ndarray = np.arange(len(components)) - np.searchsorted(components, components)
+    return ranks
 
 
 def _ordered(patches: np.ndarray) -> np.ndarray:
