@@ -33,8 +33,8 @@ NO_BOUND = -2.0
 """A number below every cosine."""
 
 AT_ONCE = 2**24
-"""Number of activations that are compared at once: 64 MiB. Smaller parts would stay in the processor's cache, but to wake
-torch's threads for each of them takes longer than that saves."""
+"""Number of activations that are compared at once: 64 MiB. Smaller parts would stay in the processor's cache, but to
+wake torch's threads for each takes longer than that saves."""
 
 ROWS = 8192
 """Number of patches that are compared at once, roughly."""
