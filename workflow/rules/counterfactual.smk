@@ -13,8 +13,8 @@ rule decoder:
         reconstruction="studies/{study}/reconstruction.csv",
     log:
         "logs/{study}/decoder.log",
-    priority: 5  # it takes all cores: early, so that no core waits for the other later
-    threads: all_cores()
+    priority: 5  # the longest chain begins with it
+    threads: shared_cores(names("concepts"))
     resources:
         **needs(3000),
     params:

@@ -27,7 +27,7 @@ rule predict:
         fingerprint="predictions/{model}/{dataset}.weights.txt",
     log:
         "logs/predict/{model}/{dataset}.log",
-    threads: all_cores()
+    threads: shared_cores(names("concepts"))
     resources:
         **needs(2500),
     params:
