@@ -523,13 +523,13 @@ def biases(run: str) -> str:
     rows = []
     for means in table(run, "latent_bias_summary").to_dict("records"):
         part = _trainings(run, means)
-        epochs = "–".join(str(number) for number in sorted(set(part["epochs"])))
+        epochs, kept = ("–".join(map(str, sorted(set(part[column])))) for column in ("epochs", "epoch_kept"))
         decoded = means["decoded_turn_mean"]
         rows.append(
             {
                 "pictures": means["condition"],
                 "network": means["network"],
-                "epochs": f"{epochs} of {min(part['epochs_planned'])}",
+                "epochs": f"{epochs} of {min(part['epochs_planned'])}" + (f", {kept} kept" if kept != epochs else ""),
                 **_at_angles(means),
                 "reliance": _over_seeds(means, part.iloc[0], "reliance", "+.2f"),
                 "p(class 2) turned": f"{means['probability_turned_mean']:+.2f}",

@@ -18,6 +18,7 @@ from scipy.stats import rankdata
 
 from conceptrast.base.statistics import auc, mean_sd, wilson_interval
 from conceptrast.base.streams import Stream, generator
+from conceptrast.bias.autoencoder_phases import best_epoch
 from conceptrast.bias.cause import reliance, turned_change, turned_means
 from conceptrast.bias.comparison import DIRECTIONS
 from conceptrast.bias.verdict import NO_VERDICT, NOT_LEARNT, common_verdict, relies, shows
@@ -119,19 +120,28 @@ def _stratified(labels: np.ndarray, seed: int) -> np.ndarray:
     return draws
 
 
-def training_columns(history: pd.DataFrame, planned: int) -> dict[str, Any]:
-    """How far a training got: epochs, epochs_planned, stopped_early, and the last loss of each kind.
+def training_columns(history: pd.DataFrame, planned: int, keep: str = "last") -> dict[str, Any]:
+    """How far a training got: epochs, epochs_planned, epoch_kept, stopped_early, and the last loss of each kind.
 
     Args:
         history: the history of :func:`conceptrast.bias.autoencoder_training.train_autoencoder` (a loss is that of the
             last epoch whose phase had it) or of :func:`conceptrast.models.training.train`.
         planned: the largest number of epochs.
+        keep: whether the weights of the ``last`` epoch are kept, or those of
+            :func:`~conceptrast.bias.autoencoder_phases.best_epoch`.
 
     Example:
         >>> training_columns(pd.DataFrame({"epoch": [1, 2], "train_loss": [0.7, 0.5]}), planned=2)
-        {'epochs': 2, 'epochs_planned': 2, 'stopped_early': False, 'loss_classification': 0.5}
+        {'epochs': 2, 'epochs_planned': 2, 'epoch_kept': 2, 'stopped_early': False, 'loss_classification': 0.5}
     """
-    row: dict[str, Any] = {"epochs": len(history), "epochs_planned": planned, "stopped_early": len(history) < planned}
+    epochs = [{str(column): value for column, value in epoch.items()} for epoch in history.to_dict("records")]
+    best = best_epoch(epochs) if keep == "best" else None
+    row: dict[str, Any] = {
+        "epochs": len(history),
+        "epochs_planned": planned,
+        "epoch_kept": best or len(history),
+        "stopped_early": len(history) < planned,
+    }
     if "train_loss" in history:
         return {**row, "loss_classification": float(history["train_loss"].iloc[-1])}
     after_reconstruction = history[history["phase"] != "reconstruction"]
@@ -169,13 +179,13 @@ def network_row(
     """How the network was trained, whether it relies on the rotation, and whether its latent space shows it.
 
     Args:
-        bias: the ``name`` of the comparison, and the ``planned`` epochs by network.
+        bias: the ``name`` of the comparison, and by network the ``planned`` epochs and which epoch to ``keep``.
         key: condition, network and seed of the network.
         results: what is known of the network.
         seed: the seed of the draws of the measures.
     """
     row = _names(bias, key) | _class_names(results.positions)
-    row |= training_columns(results.history, bias["planned"][key[1]])
+    row |= training_columns(results.history, bias["planned"][key[1]], bias["keep"][key[1]])
     measures = bias_measures(results.positions, seed)
     row |= measures | {"reading_error": results.reading_error}
     if measures["status"] != "ok":
@@ -284,7 +294,7 @@ def bias_summary(table: pd.DataFrame) -> pd.DataFrame:
 
 def bias_columns() -> Sequence[str]:
     """Columns of the table of networks, in their order."""
-    trained = ["epochs", "epochs_planned", "stopped_early", *(f"loss_{name}" for name in LOSSES)]
+    trained = ["epochs", "epochs_planned", "epoch_kept", "stopped_early", *(f"loss_{name}" for name in LOSSES)]
     content = [f"{name}{end}" for name in CONTENT for end in ("", "_chance_low", "_chance_high")]
     return [
         *(*KEY, "class_1", "class_2", "status", "reason", "n_images", *VERDICT, "verdict_reason"),

@@ -106,6 +106,9 @@ def test_how_far_a_training_got_is_told_by_its_last_epochs():
     assert [columns[f"loss_{name}"] for name in ("reconstruction", "adversarial", "classification", "critic")] == [
         *(0.1, 0.6, 0.3, 0.6)
     ]
+    assert columns["epoch_kept"] == 3
+    watched = {"phase": ["classification"] * 3, "held_out_accuracy": [0.5, 0.9, 0.8], "held_out_loss": [0.7, 0.5, 0.4]}
+    assert training_columns(history.assign(**watched), planned=5, keep="best")["epoch_kept"] == 2
     only_drawn = training_columns(history.iloc[:1], planned=1)
     assert "loss_critic" not in only_drawn
     assert not only_drawn["stopped_early"]

@@ -8,7 +8,7 @@ from conceptrast.bias.table import direction_rows, network_row
 
 from .planted import results_of
 
-BIAS = {"name": "b", "planned": {"resnet": 1}}
+BIAS = {"name": "b", "planned": {"resnet": 1}, "keep": {"resnet": "last"}}
 
 
 def row_of(*arguments, **options):

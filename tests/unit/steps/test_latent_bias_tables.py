@@ -33,7 +33,8 @@ def test_the_step_puts_everything_beside_its_own_network(tmp_path):
     write_table(keyed_table(content), tmp_path / "content.csv")
     write_table(pd.DataFrame({"error": [30.0, 6.0]}), tmp_path / "regressor.csv")
     files |= {"content": [tmp_path / "content.csv"], "regressors": [tmp_path / "regressor.csv"]}
-    settings = {"biases": [{"name": "x", "seeds": [5, 2], "planned": {"autoencoder": 5, "resnet": 7}}], "seed": 0}
+    bias = {"name": "x", "seeds": [5, 2], "planned": {"autoencoder": 5, "resnet": 7}}
+    settings = {"biases": [bias | {"keep": {"autoencoder": "last", "resnet": "last"}}], "seed": 0}
     tables = [tmp_path / f"latent_bias{end}.csv" for end in ("", "_directions", "_summary")]
     call(tables_step.main, settings, **files, histories=histories, tables=tables)
     table, directions, summary = map(read_table, tables)

@@ -183,6 +183,7 @@ def latent_bias_tables(plan: Plan) -> Config:
                 "autoencoder": sum(entry["autoencoder"]["epochs"].values()),
                 "resnet": entry["resnet"]["epochs"],
             },
+            "keep": {"autoencoder": entry["autoencoder"]["keep"], "resnet": "last"},
         }
         for name, entry in plan.entries("bias").items()
     ]
