@@ -49,8 +49,12 @@ class Copy:
         return copy
 
     def copied(self, folder: Path) -> Copy:
-        """All of it again at `folder`, results and history included; no locks."""
-        shutil.copytree(self.folder, folder, symlinks=True, ignore=shutil.ignore_patterns("locks"))
+        """All of it again at `folder`, results and history included; no locks.
+
+        MLflow keeps the artifacts of an experiment where it was made first, so a run in another copy may be writing
+        some here.
+        """
+        shutil.copytree(self.folder, folder, symlinks=True, ignore=shutil.ignore_patterns("locks", "*.uploading.*"))
         return Copy(folder)
 
     def run(self, *command: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:

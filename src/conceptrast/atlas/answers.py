@@ -120,7 +120,8 @@ def shift(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]:
         row = by_baseline.pop("none", None)
         if row is None:
             continue
-        rate, deviation = known(row["swap_rate_mean"]), known(row.get("swap_rate_sd"))
+        rate = known(row["swap_rate_mean"])
+        deviation = known(row.get("swap_rate_sd"))
         # Where all draws of pairs gave the same rate, they tell nothing of how sure it is.
         ends = (max(0.0, rate - 2 * deviation), min(1.0, rate + 2 * deviation)) if rate and deviation else (None, None)
         yield _measure(

@@ -146,7 +146,8 @@ class PatchSearch:
             waiting = [near]
             if len(near.component) > WAITING * self._k * len(self._exact):
                 self._look_again(block, near)
-                waiting, bounds = [], self._floor
+                waiting = []
+                bounds = self._floor
         for near in waiting:
             self._look_again(block, near)
 
