@@ -28,7 +28,7 @@ def miniature(copy: Copy, midog: Callable[..., Path], **study: Any) -> None:
     del config["studies"]["midog-layer3"]["ace"]  # its hyperplanes and components are enough to move along
     for pairs in ("contrast", "counterfactual"):
         config["studies"]["midog-layer3"][pairs] = [["hard negative", "mitotic figure"]]
-    config["decoder"] = {"images": 12, "validation_images": 4, "epochs": 1, "batch_size": 6, "width": 16}
+    config["decoder"] = {"images": 6, "validation_images": 2, "epochs": 1, "batch_size": 6, "width": 16}
     config["decoder"]["precision"] = "float32"
     config["counterfactual"] = {"images": 1, "frames": 2, "cells": 2}
     for recipe in config["recipes"].values():

@@ -88,8 +88,8 @@ def all_cores():
 
 
 def shared_cores(jobs):
-    """Number of cores for each of so many jobs, or studies with jobs, that can run side by side: two jobs of one core
-    each take less time than one after the other on two."""
+    """Number of cores for each of so many jobs that can run side by side: two of one core each take less time than
+    one after the other on two."""
     return max(1, all_cores() // max(1, len(jobs)))
 
 

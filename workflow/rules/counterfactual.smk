@@ -14,7 +14,7 @@ rule decoder:
     log:
         "logs/{study}/decoder.log",
     priority: 5  # the longest chain begins with it
-    threads: shared_cores(names("concepts"))
+    threads: shared_cores(names("concepts"))  # jobs of other studies run beside it
     resources:
         **needs(3000),
     params:

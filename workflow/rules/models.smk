@@ -27,7 +27,7 @@ rule predict:
         fingerprint="predictions/{model}/{dataset}.weights.txt",
     log:
         "logs/predict/{model}/{dataset}.log",
-    threads: shared_cores(names("concepts"))
+    threads: shared_cores({PLAN.predictions_file(study) for study in names("concepts")})
     resources:
         **needs(2500),
     params:

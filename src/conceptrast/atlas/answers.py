@@ -122,8 +122,10 @@ def shift(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]:
             continue
         rate = known(row["swap_rate_mean"])
         deviation = known(row.get("swap_rate_sd"))
+        ends: tuple[float | None, float | None] = (None, None)
         # Where all draws of pairs gave the same rate, they tell nothing of how sure it is.
-        ends = (max(0.0, rate - 2 * deviation), min(1.0, rate + 2 * deviation)) if rate and deviation else (None, None)
+        if rate is not None and deviation is not None and deviation > 0:
+            ends = (max(0.0, rate - 2 * deviation), min(1.0, rate + 2 * deviation))
         yield _measure(
             label=study,
             text=f"in {share(rate)} of the pairs of classes A becomes B",

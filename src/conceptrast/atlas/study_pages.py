@@ -202,6 +202,7 @@ class StudyPages:
                 }
             )
         longest = max((known(component["high"]) or 0.0 for component in card["components"]), default=0.0)
+        fidelity = self._fidelity.get(line.target, [])
         self.site.write(
             f"class/{self.study}/{stem}.html",
             "class.html",
@@ -213,7 +214,8 @@ class StudyPages:
             selections=selections,
             longest=max(longest, 1e-12),
             places=self._picture(f"classes/{stem}-places.webp") if card["places"] else "",
-            fidelity=self._fidelity.get(line.target, []),
+            fidelity=fidelity,
+            complete=next((curve.last for curve in fidelity if curve.kind == "second"), None),
             contrasts=[
                 contrast
                 for contrast in contrasts

@@ -26,8 +26,8 @@ SELECTIONS = ("all", "exclude_target")
 SLACK = np.float32(1e-5)
 """How far a float32 cosine may be from the exact one. For vectors of length 1 the true difference is much smaller."""
 
-SHORTEST = float(np.finfo(np.float32).tiny)
-"""Lengths below this one count as 0."""
+SHORTEST = 1e-15
+"""Patches that are shorter are compared in float64: in float32 the squares of their activations are too small."""
 
 NO_BOUND = -2.0
 """A number below every cosine."""
@@ -192,13 +192,18 @@ class PatchSearch:
         )
 
     def _rough(self, patches: Tensor) -> Tensor:
-        """Similarities ``[n, M]`` of patches ``[n, C]``, in float32."""
+        """Similarities ``[n, M]`` of patches ``[n, C]``, as exact as float32 is."""
         # The product first: the processor fetches patches from memory while it multiplies.
         product = self._directions.product(patches)
         lengths = torch.linalg.vector_norm(patches, dim=1)
         if not lengths.isfinite().all():
             raise ConceptrastError("activations are not finite: look for overflow in the model or its precision")
-        return product.div_(lengths.clamp_(min=SHORTEST)[:, None])
+        short = lengths < SHORTEST
+        rough = product.div_(lengths.masked_fill_(short, 1.0)[:, None])
+        if short.any():
+            vectors = _unit(patches[short].double().numpy())
+            rough[short] = torch.from_numpy(vectors @ self._exact.T).float()
+        return rough
 
     def _least(self, bound: np.ndarray, by_image: Tensor, left_out: np.ndarray | None = None) -> np.ndarray:
         """What a patch has to reach in a selection ``[1, M]``: the bound, or where there is none, the ``k`` best of

@@ -77,6 +77,14 @@ def test_no_verdict_is_not_called_no(tmp_path, relies, shows, words) -> None:
     assert measure.text == words
 
 
+def test_a_rate_that_all_draws_share_has_no_interval(tmp_path) -> None:
+    row = {"study": "mine", "hyperplane": "zero", "baseline": "none", "swap_rate_mean": 0.9}
+    [certain] = answer_of(tmp_path / "certain", "contrast", [row | {"swap_rate_sd": 0.0}], table="shift").measures
+    assert certain.interval == ""
+    [measure] = answer_of(tmp_path / "spread", "contrast", [row | {"swap_rate_sd": 0.1}], table="shift").measures
+    assert measure.interval == "70\xa0% to 100\xa0%"
+
+
 def test_pasted_components_are_counted_if_they_add_more_than_both_controls(tmp_path) -> None:
     pair = {"insertion": "mine", "first": 7, "first_name": "A", "second": 8, "second_name": "B", "status": "ok"}
     rows = [

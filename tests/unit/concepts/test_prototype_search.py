@@ -132,6 +132,14 @@ def test_zeros_have_similarity_zero(components) -> None:
     assert patches["image"].tolist() == [0, 1] * 4
 
 
+def test_tiny_patches_have_the_similarities_of_large_ones(bank, components, predicted) -> None:
+    expected = searched(bank, components, predicted)
+    scales = 10.0 ** np.random.default_rng(2).choice([-35, -25, -20, -10, 0, 10], 50)
+    scaled = bank * torch.from_numpy(scales.astype(np.float32))[:, None, None, None]
+    patches = searched(scaled, components, predicted)
+    np.testing.assert_allclose(patches["similarity"], expected["similarity"], atol=1e-6)
+
+
 def test_fewer_patches_than_asked_for() -> None:
     patches = nearest_patches(torch.ones(1, 2, 1, 2), np.ones((1, 2)), k=5)
     assert patches[["rank", "column"]].to_numpy().tolist() == [[0, 0], [1, 1]]
