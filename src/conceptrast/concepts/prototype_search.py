@@ -236,7 +236,7 @@ class PatchSearch:
             reached = candidates.rough[last] - SLACK
             raised[name][candidates.component[last]] = np.maximum(bound[candidates.component[last]], reached)
             near |= _counts(name, candidates) & (candidates.rough >= raised[name][candidates.component] - SLACK)
-        return _of(candidates, near), raised
+        return _Candidates(*(array[near] for array in candidates)), raised
 
     def _ranked(self, name: str, candidates: _Candidates) -> tuple[np.ndarray, np.ndarray]:
         """Places of the candidates of a selection by component, the best by rough similarity first, and their ranks."""
@@ -343,10 +343,6 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 
 def _joined(parts: Sequence[_Candidates]) -> _Candidates:
     return _Candidates(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
-
-
-def _of(candidates: _Candidates, chosen: np.ndarray) -> _Candidates:
-    return _Candidates(*(array[chosen] for array in candidates))
 
 
 def _counts(name: str, candidates: _Candidates) -> np.ndarray:
