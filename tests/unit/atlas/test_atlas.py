@@ -8,6 +8,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -19,7 +21,7 @@ from conceptrast.atlas.provenance import provenance_of
 from conceptrast.atlas.run_files import RunFiles
 from conceptrast.atlas.site import Site
 from conceptrast.atlas.study_pages import ClassLine, StudyPages
-from conceptrast.base.files import write_json
+from conceptrast.base.files import write_json, write_table
 from tests.unit.atlas.made_run import CLAIM, HEAD, description, make_run
 
 HOSTILE = ('<script>alert("1")</script>', "Käse / \"Brot\" & 'Wurst'", "a" * 300)
@@ -88,6 +90,28 @@ def test_an_anchor_that_is_linked_exists(made) -> None:
                 assert anchor in [attributes.get("id") for _, attributes in page(target).elements], (
                     f"{path.name}: {link}"
                 )
+
+
+def test_a_claim_leads_to_the_table_that_it_speaks_of(made) -> None:
+    *_, last = [link for link in page(made / "claims.html").links() if link.startswith("tables/")]
+    assert last == "tables/component_prediction.html"
+
+
+def test_a_class_says_what_all_its_concepts_give(tmp_path) -> None:
+    make_run(tmp_path)
+    curves = {"deletion": [0.9, 0.2], "insertion": [0.1, 0.3]}
+    shared = {"recipe": "recommended", "rest": "left_out", "class": 0}
+    rows = [
+        shared | {"curve": curve, "baseline": baseline, "step": step, "probability": probability}
+        for curve, probabilities in curves.items()
+        for baseline, less in (("none", 0.0), ("random", 0.05))
+        for step, probability in enumerate(np.subtract(probabilities, less))
+    ]
+    write_table(pd.DataFrame(rows), tmp_path / "studies" / "digits" / "fidelity.parquet")
+    classes = atlas(tmp_path) / "class" / "digits"
+    words = [" ".join(page(path).text.split()) for path in sorted(classes.glob("*.html"))]
+    assert "With all its concepts and nothing else of the layer, p(one) = 0.30." in words[0]
+    assert "With all its concepts" not in words[1]
 
 
 def test_the_first_page_says_the_answer_its_chance_and_the_verdict(made) -> None:
