@@ -132,12 +132,13 @@ def test_zeros_have_similarity_zero(components) -> None:
     assert patches["image"].tolist() == [0, 1] * 4
 
 
-def test_tiny_patches_have_the_similarities_of_large_ones(bank, components, predicted) -> None:
-    expected = searched(bank, components, predicted)
-    scales = 10.0 ** np.random.default_rng(2).choice([-35, -25, -22, -21, 0, 10], 50)
-    scaled = bank * torch.from_numpy(scales.astype(np.float32))[:, None, None, None]
-    patches = searched(scaled, components, predicted)
-    np.testing.assert_allclose(patches["similarity"], expected["similarity"], atol=1e-6)
+@pytest.mark.parametrize("scale", [1e-10, 1e-22, 1e-25, 1e-35])
+def test_a_tiny_patch_that_is_parallel_is_before_a_large_one_that_is_not(scale: float) -> None:
+    large = torch.tensor([1.0, 2.0, 0.06, 1.0])
+    tiny = torch.tensor([1.0, 2.0, 0.0, 1.0]) * scale
+    patches = nearest_patches(torch.stack([large, tiny])[..., None, None], np.array([[1.0, 2.0, 0.0, 1.0]]), k=1)
+    assert patches["image"].tolist() == [1]
+    assert patches["similarity"].iloc[0] == pytest.approx(1, abs=1e-6)
 
 
 def test_fewer_patches_than_asked_for() -> None:
