@@ -22,6 +22,8 @@ from conceptrast.base.mlflow_store import StoreError
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+LOGGER = logging.getLogger("conceptrast")
+
 IDENTITY = "conceptrast.identity"
 
 DESCRIPTION = "mlflow.note.content"
@@ -117,9 +119,12 @@ def record(content: Record, store: str, artifacts: Path) -> dict[str, Any]:
 def _experiment(client: MlflowClient, name: str, artifacts: Path | None) -> str:
     """Id of the experiment of this name. It is made if there is none.
 
+    MLflow never moves an experiment's artifacts: after its store was copied or moved, they still go to their old place.
+
     Raises:
         StoreError: it was deleted: MLflow would record into it, and show nothing.
     """
+    location = None if artifacts is None else artifacts.resolve().as_uri()
     experiment = client.get_experiment_by_name(name)
     if experiment is not None:
         if experiment.lifecycle_stage == "deleted":
@@ -127,8 +132,13 @@ def _experiment(client: MlflowClient, name: str, artifacts: Path | None) -> str:
                 f"the experiment {name!r} is deleted in MLflow's store: `mlflow experiments restore --experiment-id "
                 f"{experiment.experiment_id}` brings it back, or name another one under `experiment`"
             )
+        if location not in (None, experiment.artifact_location):
+            LOGGER.warning(
+                "MLflow keeps the artifacts of the experiment %r where it was made: in %s, not in %s. "
+                "To keep those of this run here, name another one under `experiment`",
+                *(name, experiment.artifact_location, location),
+            )
         return str(experiment.experiment_id)
-    location = None if artifacts is None else artifacts.resolve().as_uri()
     return str(client.create_experiment(name, artifact_location=location))
 
 

@@ -92,3 +92,17 @@ def test_figures_of_a_run_without_studies_keep_their_folders(tmp_path: Path) -> 
     assert client.get_run(receipt["run_id"]).data.metrics == {"digits/x": 1.0}
     kept = [item.path for item in client.list_artifacts(receipt["run_id"], "figures/latent_bias")]
     assert kept == ["figures/latent_bias/digits", "figures/latent_bias/pets"]
+
+
+def test_a_store_that_was_moved_says_where_its_artifacts_go(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    content = Record({**CONFIG, "studies": {}}, {}, {"digits/x": 1.0})
+    first, second = [tmp_path / name for name in ("first", "second")]
+    first.mkdir()
+    record(content, f"sqlite:///{first / 'mlflow.db'}", first / "mlruns")
+    record(content, f"sqlite:///{first / 'mlflow.db'}", first / "mlruns")
+    assert not caplog.records
+    first.rename(second)
+    record(content, f"sqlite:///{second / 'mlflow.db'}", second / "mlruns")
+    [said] = [entry.getMessage() for entry in caplog.records]
+    assert f"in {(first / 'mlruns').as_uri()}, not in {(second / 'mlruns').as_uri()}" in said
+    assert "another one under `experiment`" in said
