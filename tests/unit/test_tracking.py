@@ -103,6 +103,6 @@ def test_a_store_that_was_moved_says_where_its_artifacts_go(tmp_path: Path, capl
     assert not caplog.records
     first.rename(second)
     record(content, f"sqlite:///{second / 'mlflow.db'}", second / "mlruns")
-    [said] = [entry.getMessage() for entry in caplog.records]
-    assert f"in {(first / 'mlruns').as_uri()}, not in {(second / 'mlruns').as_uri()}" in said
-    assert "another one under `experiment`" in said
+    [warning] = [entry.getMessage() for entry in caplog.records]
+    assert f"in {(first / 'mlruns').as_uri()}, not in {(second / 'mlruns').as_uri()}" in warning
+    assert "another one under `experiment`" in warning

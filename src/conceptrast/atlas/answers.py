@@ -279,8 +279,8 @@ def _component_insertions(files: RunFiles, claims: CheckedClaims, name: str) -> 
         row = strongest["crop"]
         yield _measure(
             label=f"{name} in pictures of {row['second_name']}",
-            text=f"p({row['first_name']}) {_changes_by(row['change_first'])} with the strongest component; "
-            f"{n_beyond} of {counted(len(beyond), 'components')} add more than both controls",
+            text=f"p({row['first_name']}) {_changes_by(row['change_first'])} with component {row['component'] + 1}, "
+            f"the strongest; {n_beyond} of {counted(len(beyond), 'components')} add more than both controls",
             row=row,
             column="change_first",
             ends=("low_first", "high_first"),
@@ -417,8 +417,9 @@ MEASURES: Mapping[str, tuple[str, Callable[[RunFiles, CheckedClaims], Iterator[M
         counterfactuals,
     ),
     "saliency": (
-        "Where the truth is known: does the map lie more on the thing that only A has? Elsewhere: how much the "
-        "probability falls when the map's pixels are removed (ROAD). Chance: a random map, a blob in the middle.",
+        "Where the truth is known: does the map lie more on the thing that only A has? Elsewhere: how much less "
+        "likely is the class without the map's first pixels than without its last? Half of that is ROAD. Chance: a "
+        "random map, a blob in the middle.",
         maps,
     ),
     "bias": (
@@ -433,7 +434,8 @@ MEASURES: Mapping[str, tuple[str, Callable[[RunFiles, CheckedClaims], Iterator[M
     ),
     "shortcut": (
         "A planted thing gives one class away: how well does a direction rank the pictures that have it (AUROC)? "
-        "Chance: random directions.",
+        "Of each kind, the direction that best ranks pictures into which the thing was pasted. Chance: random "
+        "directions.",
         shortcuts,
     ),
     "insertion": (

@@ -13,6 +13,9 @@ from conceptrast.atlas.curves import curve
 from conceptrast.atlas.run_files import Row, RunFiles, records_of
 from conceptrast.atlas.site import Figure, Site
 
+KINDS = {"component": "component", "ace": "ACE concept", "hyperplane": "hyperplane"}
+"""Directions whose pictures are shown, in words."""
+
 
 @dataclass(frozen=True)
 class Section:
@@ -241,7 +244,8 @@ class FigurePages:
             yield Section(
                 title=title,
                 anchor=f"pair-{first}-{second}",
-                text="Left the picture, right what a decoder draws while activations change until the model says B.",
+                text="Left the picture, right what a decoder draws while activations change, until the model says B or "
+                "the change has its largest size. Pasted cells change the picture itself.",
                 films=films,
                 figures=[(self.site.figure(source), f"{title}: every edit, step by step")] if file else [],
                 table="counterfactual",
@@ -259,7 +263,7 @@ class FigurePages:
                     film_of(
                         story,
                         self._strip(study, "concept_pictures", story),
-                        f"{story['kind']} {story['concept']}, put into a picture of {story['into']}",
+                        f"{KINDS[story['direction']]} {story['concept']}, added to a picture of {story['into']}",
                         (story["into"], story["name"]),
                     )
                     for story in stories
@@ -268,7 +272,8 @@ class FigurePages:
                 section = self._figure(
                     f"{study}/concept_pictures/{row['file']}",
                     f"What the concepts of {row['class_name']} look like",
-                    "Above, parts of real pictures where the concept is strongest; below, the concept alone, decoded.",
+                    "Each is added to a picture of another class, and decoded. In the figure: above, parts of real "
+                    "pictures where the concept is strongest; below, the concept alone, decoded.",
                 )
                 yield replace(section, films=films)
 

@@ -9,6 +9,9 @@ from typing import Any
 
 from conceptrast.atlas.claims import Badge
 
+HEADINGS = {"unchanged": "unchanged above the layer", "n_pictures": "groups of pictures"}
+"""Heads of columns whose names say too little."""
+
 
 @dataclass(frozen=True)
 class Measure:
@@ -55,9 +58,9 @@ class Measure:
 
         Example:
             >>> Measure("", "", chances=[("a random map", 0.1), ("a blob", 0.25)], is_share=False).chance
-            'a random map 0.10, a blob 0.25'
+            '0.10 (a random map), 0.25 (a blob)'
         """
-        return ", ".join(f"{name} {self.in_words(value)}" for name, value in self.chances)
+        return ", ".join(f"{self.in_words(value)} ({name})" for name, value in self.chances)
 
     def in_words(self, value: float) -> str:
         """A value on the scale of this number."""
@@ -111,6 +114,17 @@ def decimal(value: Any, digits: int = 2) -> str:
     return f"<\N{NO-BREAK SPACE}{smallest:g}" if number > 0 else f">\N{NO-BREAK SPACE}-{smallest:g}"
 
 
+def decimals(values: Sequence[Any], most: int = 6) -> int:
+    """How many decimals tell some numbers apart: two digits of the largest, at least one decimal.
+
+    Example:
+        >>> decimals([5.31, 4.2, 6.1]), decimals([0.13, 0.09, None]), decimals([0.003, -0.002])
+        (1, 2, 4)
+    """
+    largest = max((abs(number) for number in map(known, values) if number is not None), default=0.0)
+    return 1 if largest == 0 else min(max(1 - math.floor(math.log10(largest)), 1), most)
+
+
 def equals(value: Any) -> str:
     """What a probability is, after its name.
 
@@ -123,13 +137,44 @@ def equals(value: Any) -> str:
 
 
 def has_numbers(rows: Sequence[Mapping[str, Any]], column: str) -> bool:
-    """Whether a column of a table has numbers, which stand at its right edge.
+    """Whether a column of a table has numbers and no words: numbers stand at its right edge.
 
     Example:
         >>> has_numbers([{"p": "", "ok": True}, {"p": 0.5, "ok": False}], "p"), has_numbers([{"ok": True}], "ok")
         (True, False)
     """
-    return any(isinstance(row[column], int | float) and not isinstance(row[column], bool) for row in rows)
+    cells = [row[column] for row in rows if cell(row[column])]
+    return bool(cells) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in cells)
+
+
+def heading(column: str) -> str:
+    """The head of a table's column in words.
+
+    Example:
+        >>> heading("n_images"), heading("unchanged")
+        ('n images', 'unchanged above the layer')
+    """
+    return HEADINGS.get(column, column.replace("_", " "))
+
+
+def empty_in(column: str, rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a column of a table has no cell that says anything.
+
+    Example:
+        >>> empty_in("reason", [{"reason": float("nan")}, {"reason": ""}]), empty_in("p", [{"p": 0.0}])
+        (True, False)
+    """
+    return not any(cell(row[column]) for row in rows)
+
+
+def counts_from_zero(rows: Sequence[Mapping[str, Any]], column: str) -> bool:
+    """Whether a table has a column of numbers that begin with 0.
+
+    Example:
+        >>> counts_from_zero([{"component": 0}], "component"), counts_from_zero([{"component": 1}], "component")
+        (True, False)
+    """
+    return any(row.get(column) == 0 for row in rows)
 
 
 def cell(value: Any) -> str:

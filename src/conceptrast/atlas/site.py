@@ -15,7 +15,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 from PIL import Image
 
-from conceptrast.atlas.numbers import cell, decimal, equals, has_numbers, share
+from conceptrast.atlas.numbers import (
+    cell,
+    counts_from_zero,
+    decimal,
+    decimals,
+    empty_in,
+    equals,
+    has_numbers,
+    heading,
+    share,
+)
 from conceptrast.base.files import atomic
 from conceptrast.base.progress import counted
 from conceptrast.figures.canvas import component_colour
@@ -148,6 +158,8 @@ def environment() -> Environment:
     loader = PackageLoader("conceptrast.atlas")
     jinja = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     jinja.filters |= {"share": share, "decimal": decimal, "cell": cell, "counted": counted, "has_numbers": has_numbers}
-    jinja.filters |= {"prose": prose, "equals": equals}
+    jinja.filters |= {"prose": prose, "equals": equals, "decimals": decimals, "heading": heading}
+    jinja.filters |= {"counts_from_zero": counts_from_zero}
+    jinja.tests["empty_in"] = empty_in
     jinja.globals |= {"component_colour": component_colour}
     return jinja

@@ -13,6 +13,7 @@ from conceptrast.atlas.numbers import known
 from conceptrast.atlas.run_files import RunFiles, records_of
 from conceptrast.atlas.site import Site
 from conceptrast.base.names import ALL_CLASSES
+from conceptrast.concepts.stability import ALIKE
 
 STRICT = "exclude_target"
 SELECTIONS = {"all": "among all images", STRICT: "among images not predicted as the class"}
@@ -203,15 +204,18 @@ class StudyPages:
             )
         longest = max((known(component["high"]) or 0.0 for component in card["components"]), default=0.0)
         fidelity = self._fidelity.get(line.target, [])
+        entry = self.files.description.studies[self.study]
         self.site.write(
             f"class/{self.study}/{stem}.html",
             "class.html",
             title=f"{line.name} · {self.study}",
             study=self.study,
-            entry=self.files.description.studies[self.study],
+            entry=entry,
             line=line,
             card=card,
             selections=selections,
+            predictor=entry.get("predicted_by") or entry["model"],
+            alike=ALIKE,
             longest=max(longest, 1e-12),
             places=self._picture(f"classes/{stem}-places.webp") if card["places"] else "",
             fidelity=fidelity,
@@ -299,7 +303,7 @@ class StudyPages:
         captions = {
             "overview.png": "All classes at a glance, with what the model names in their patches.",
             "fidelity.png": "How fast the class vanishes when components are taken out, and comes back when put in.",
-            "shift.png": "The shift test over all pairs of classes, beside random directions.",
+            "shift.png": "The shift test, beside random directions. A pair drawn twice counts twice in the table.",
             "mask.png": "The mask test: places are hidden in the order of the hyperplane, and at random.",
         }
         figures: list[Mapping[str, Any]] = []

@@ -38,7 +38,7 @@ def draw_shift(shift: pd.DataFrame, study: str) -> Figure:
     sheet = Sheet(MARGIN + max(len(solvers), 2) * PANEL, 0.95 + HEIGHT + 0.75)
     count = len(pairs[["from_class", "to_class"]].drop_duplicates())
     sheet.text(f"{study}: activations of A shifted towards B", 0.35, 0.18, size=14, weight="bold")
-    note = f"mean over {count} pairs of classes, each pair a thin line; dotted: a random direction as long"
+    note = f"mean over {count} different pairs of classes, each pair a thin line; dotted: a random direction as long"
     sheet.text(note if solvers else "no pair of classes could be shifted", 0.35, 0.5, size=9, colour=FAINT)
 
     # A panel for each solver: single pairs, then means.

@@ -78,4 +78,11 @@ def _changes(sheet: Sheet, row_of: Mapping[str, Mapping[str, float]], y: float) 
 
 
 def _interval(row: Mapping[str, float]) -> str:
-    return f"{row['change_first']:+.3f} ({row['low_first']:+.3f} to {row['high_first']:+.3f})"
+    change, low, high = (_signed(row[column]) for column in ("change_first", "low_first", "high_first"))
+    return f"{change} ({low} to {high})"
+
+
+def _signed(value: float) -> str:
+    """A change with its sign; one that rounds to nothing has none."""
+    text = f"{value:+.3f}"
+    return text if float(text) else "0"

@@ -17,9 +17,9 @@ CLAIM = 'default,Most classes are named.,"component_prediction.csv:match_rate[st
 HEAD = "run,sentence,metric,relation,bound\n"
 
 
-def description(studies: tuple[str, ...] = ("digits",), run: str = "default") -> Description:
+def description(studies: tuple[str, ...] = ("digits",), run: str = "default", predicted_by: str = "") -> Description:
     """A run with these studies, each with a contrast."""
-    entry = {"model": "net", "dataset": "pictures", "layer": "layer3"}
+    entry = {"model": "net", "dataset": "pictures", "layer": "layer3", "predicted_by": predicted_by}
     return Description(
         run=run,
         config={"run": run, "seed": 0, "studies": dict.fromkeys(studies, entry), "models": {"net": {"seed": 0}}},

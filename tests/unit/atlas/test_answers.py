@@ -98,7 +98,7 @@ def test_pasted_components_are_counted_if_they_add_more_than_both_controls(tmp_p
     rows = [{**row, "high_first": row["change_first"]} for row in rows]
     [measure] = answer_of(tmp_path, "insertion", rows, table="component_insertion").measures
     assert measure.text == (
-        "p(A) changes by +0.30 with the strongest component; 1 of 2 components add more than both controls"
+        "p(A) changes by +0.30 with component 5, the strongest; 1 of 2 components add more than both controls"
     )
     assert measure.chances == [("a square of one colour", 0.0), ("its pixels shuffled", 0.1)]
     assert measure.href == "insertion/mine.html"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from html.parser import HTMLParser
@@ -118,7 +119,7 @@ def test_the_first_page_says_the_answer_its_chance_and_the_verdict(made) -> None
     index = page(made / "index.html")
     words = " ".join(index.text.split())
     assert "1 of 2 classes" in words
-    assert "random patches 0 %" in words
+    assert "Chance: 0 % (random patches)" in words
     assert "Why one, and why not two?" in words
     assert "p(two) rises from 0.01 to 0.97 at its highest" in words
     assert "Chance, moved in a random direction: 0.04" in words
@@ -183,6 +184,36 @@ def test_numbers_of_a_table_stand_below_the_right_end_of_their_heading(made) -> 
     text = ["study", "recipe", "selection", "layout", "baseline"]
     numbers = ["n_classes", "matched", "match_rate", "low", "high", "probability_mean", "above_0.5"]
     assert headings == [*(None for _ in text), *("number" for _ in numbers)]
+
+
+def test_a_page_names_who_predicts_the_classes_of_an_untrained_network(tmp_path) -> None:
+    make_run(tmp_path)
+    folder = atlas(tmp_path, predicted_by="trained")
+    assert "trained is right for 90\xa0% of 30 pictures" in page(folder / "study/digits.html").text
+    text = page(folder / "class/digits/1-class.html").text
+    assert "from 11 images that trained predicts as the class" in text
+    assert "In the first image trained sees two, p = 0.50" in text
+
+
+def test_a_concept_that_speaks_against_the_class_is_a_gain_of_the_logit(tmp_path) -> None:
+    make_run(tmp_path)
+    file = tmp_path / "pages/digits/classes.json"
+    classes = json.loads(file.read_text())
+    classes[0]["components"][0] |= {"drop": -0.013, "low": -0.021, "high": 0.004, "share": -0.6}
+    write_json(classes, file)
+    text = " ".join(page(atlas(tmp_path) / "class/digits/0-class.html").text.split())
+    assert "Without it the logit gains 0.013 (-0.004 to 0.021)." in text
+    assert "Without it the logit loses 0.5 (0.5 to 2.0), 25 % of all concepts' part." in text
+    assert "cosine of 0.8 or more" in text
+
+
+def test_a_table_leaves_out_empty_columns_and_says_where_it_counts_from_0(tmp_path) -> None:
+    make_run(tmp_path)
+    table = pd.DataFrame({"study": "digits", "component": [0, 1], "reason": ["", np.nan]})
+    write_table(table, tmp_path / "tables/stability.csv")
+    text = page(atlas(tmp_path) / "tables/stability.html").text
+    assert "reason" not in text
+    assert "Components are counted from 0" in text
 
 
 def test_classes_are_listed_with_the_worst_first(made) -> None:
