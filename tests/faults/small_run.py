@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.workflow.copies import Copy
+from tests.workflow.copies import CORES, Copy
 
 RUN = "small"
 CONFIG = f"""\
@@ -56,10 +56,10 @@ def make_small_run(folder: Path) -> None:
     copy = Copy.of_repository(folder)
     (folder / "config" / "config.yaml").write_text(CONFIG)
     copy.commit("small run")
-    done = copy.run("snakemake", "--cores", "2", "--quiet", "rules")
+    done = copy.run("snakemake", *CORES, "--quiet", "rules")
     if done.returncode:
         raise RuntimeError(done.stdout + done.stderr)
-    planned = copy.run("snakemake", "-n", "-p", "-F", "--cores", "2")
+    planned = copy.run("snakemake", "-n", "-p", "-F", *CORES)
     commands = {}
     for line in (planned.stdout + planned.stderr).splitlines():
         if match := re.search(r"python -m conceptrast\.steps\.start (.*)", line):

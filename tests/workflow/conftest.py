@@ -15,7 +15,7 @@ from conceptrast.plan.dvc_stage import DEFAULT_CONFIG, plots_of, stage_of, write
 from conceptrast.plan.record import read_plan
 from conceptrast.steps.fork_server import SERVER, start_server
 
-from .copies import ENVIRONMENT, REPOSITORY, Copy, made_once
+from .copies import CORES, ENVIRONMENT, REPOSITORY, Copy, made_once
 from .miniature import write_miniature
 
 MOST_OF_A_RUN = 900
@@ -59,7 +59,7 @@ def carry_out_the_tiny_run(folder: Path) -> None:
     (copy.folder / "config" / "config.yaml").write_text(tiny)
     copy.commit("tiny run")
     # With a server of its own, as every run has that is started by hand.
-    copy.must("snakemake", "--cores", "2", env={SERVER: ""})
+    copy.must("snakemake", *CORES, env={SERVER: ""})
 
 
 @pytest.fixture(scope="session")

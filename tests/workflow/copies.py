@@ -24,6 +24,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 JOB = re.compile(r"^(?:local)?rule (\w+):", re.MULTILINE)
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "DVC_NO_ANALYTICS": "1"}
 """Of every command."""
+CORES = ("--cores", "2", "--max-threads", "1")
+"""Of every run: its jobs have one thread, because threads that wait for each other hold cores that other tests need."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class Copy:
 
     def snakemake(self, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         """Run snakemake on the default configuration or on the one that the arguments name."""
-        return self.run("snakemake", "--cores", "2", *arguments, env=env)
+        return self.run("snakemake", *CORES, *arguments, env=env)
 
     def planned(self, *arguments: str) -> Counter[str]:
         """How many jobs of each rule a run would carry out, `all` aside."""

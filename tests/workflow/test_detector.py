@@ -13,7 +13,7 @@ import yaml
 from conceptrast.counterfactual.decoder import read_decoder
 from tests.unit.models.faster_rcnn import faster_rcnn
 
-from .copies import Copy
+from .copies import CORES, Copy
 
 TABLES = ("tables/counterfactual.csv", "tables/concept_pictures.csv")
 
@@ -48,7 +48,7 @@ def test_a_detectors_body_is_moved_at_one_layer_and_decoded_at_a_later_one(
 ) -> None:
     copy = Copy.of_repository(tmp_path / "clone")
     miniature(copy, midog)
-    copy.must("snakemake", "--cores", "2", *TABLES, "--configfile", "config/miniature.yaml")
+    copy.must("snakemake", *CORES, *TABLES, "--configfile", "config/miniature.yaml")
     results = copy.folder / "results" / "miniature"
     assert read_decoder(results / "studies" / "midog-layer3" / "decoder.safetensors").layer == "layer4"
     table = pd.read_csv(results / TABLES[0])

@@ -9,7 +9,7 @@ import yaml
 
 from conceptrast.base.files import read_json
 
-from .copies import JOB, Copy
+from .copies import CORES, JOB, Copy
 from .test_new_analysis import with_brightness
 
 SMALL = {
@@ -43,7 +43,7 @@ def verify(copy: Copy) -> tuple[int, str]:
 
 def test_a_run_is_repeated_with_every_seed_and_its_claims_are_checked(tmp_path: Path) -> None:
     copy = repeating(tmp_path / "clone")
-    copy.must("snakemake", "--cores", "2")
+    copy.must("snakemake", *CORES)
 
     # Numbers of both runs; the runs themselves are recorded nowhere else.
     folders = [copy.results / "runs" / "small" / seed for seed in ("1", "2")]
@@ -66,7 +66,7 @@ def test_a_run_is_repeated_with_every_seed_and_its_claims_are_checked(tmp_path: 
     status, report = verify(copy)
     assert status == 1
     assert "NOT CHECKED: it is newer than this run" in report
-    jobs = set(JOB.findall(copy.must("snakemake", "--cores", "2")))
+    jobs = set(JOB.findall(copy.must("snakemake", *CORES)))
     assert jobs == {"seed_tables", "metrics", "atlas", "track", "all"}
     status, report = verify(copy)
     assert status == 1
