@@ -130,10 +130,10 @@ def equals(value: Any) -> str:
 
     Example:
         >>> f"p {equals(0.9836)}", f"p {equals(0.0000012)}"
-        ('p = 0.98', 'p <\xa00.001')
+        ('p =\xa00.98', 'p <\xa00.001')
     """
     number = decimal(value)
-    return number if number.startswith(("<", ">")) else f"= {number}"
+    return number if number.startswith(("<", ">")) else f"=\N{NO-BREAK SPACE}{number}"
 
 
 def has_numbers(rows: Sequence[Mapping[str, Any]], column: str) -> bool:

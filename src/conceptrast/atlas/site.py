@@ -152,6 +152,16 @@ def prose(sentence: str) -> Markup:
     return Markup(re.sub(r"\*(\S[^*]*)\*", r"<em>\1</em>", coded))
 
 
+def breakable(code: str) -> Markup:
+    """Code whose lines break after a separator, and not inside a name or number.
+
+    Example:
+        >>> str(breakable("a.csv:b[c=d,e=<]"))
+        'a.csv:<wbr>b[<wbr>c=d,<wbr>e=&lt;]'
+    """
+    return Markup("<wbr>").join(re.split(r"(?<=[:,|\[])", code))
+
+
 @cache
 def environment() -> Environment:
     """Jinja's environment: everything that comes from data is escaped, and a name that is missing is an error."""
@@ -159,7 +169,7 @@ def environment() -> Environment:
     jinja = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     jinja.filters |= {"share": share, "decimal": decimal, "cell": cell, "counted": counted, "has_numbers": has_numbers}
     jinja.filters |= {"prose": prose, "equals": equals, "decimals": decimals, "heading": heading}
-    jinja.filters |= {"counts_from_zero": counts_from_zero}
+    jinja.filters |= {"counts_from_zero": counts_from_zero, "breakable": breakable}
     jinja.tests["empty_in"] = empty_in
     jinja.globals |= {"component_colour": component_colour}
     return jinja

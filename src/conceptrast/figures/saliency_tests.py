@@ -59,7 +59,7 @@ def draw_saliency_tests(faithfulness: pd.DataFrame, randomisation: pd.DataFrame,
         axes.plot(gain.index, gain, style, color=colour, label=name, linewidth=1.8, marker="o", markersize=3)
     axes.set_ylim(-0.55, 0.55)
     axes.axhline(0, color=FAINT, linewidth=0.6)
-    axes.legend(fontsize=9, frameon=False, loc="lower left", ncols=2, handlelength=2.6)
+    axes.legend(fontsize=8, frameon=False, loc="lower left", ncols=2, handlelength=2, columnspacing=1)
     # Parameter randomisation.
     _cascade(_panel(sheet, 3, "rank correlation with the trained map", ""), randomisation, methods)
     return sheet.figure

@@ -192,7 +192,7 @@ def test_a_page_names_who_predicts_the_classes_of_an_untrained_network(tmp_path)
     assert "trained is right for 90\xa0% of 30 pictures" in page(folder / "study/digits.html").text
     text = page(folder / "class/digits/1-class.html").text
     assert "from 11 images that trained predicts as the class" in text
-    assert "In the first image trained sees two, p = 0.50" in text
+    assert "In the first image trained sees two, p\xa0=\xa00.50" in text
 
 
 def test_a_concept_that_speaks_against_the_class_is_a_gain_of_the_logit(tmp_path) -> None:
