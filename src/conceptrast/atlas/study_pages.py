@@ -20,7 +20,7 @@ SELECTIONS = {"all": "among all images", STRICT: "among images not predicted as 
 SIDES = ("for", "against")
 """Sides of a contrast, from left to right."""
 
-ROWS_PER_PAGE = 400
+ROWS_PER_PAGE = 360
 """Number of classes on one page of a study, so that no page is larger than 500 KB."""
 
 
@@ -57,10 +57,15 @@ class ClassLine:
         return bool(self.test["match"]) if self.test.get("status") == "ok" else None
 
     @property
+    def selection(self) -> str:
+        """The selection of patches that the test speaks of; empty if the class has no pictures."""
+        selections = self.card.get("selections", {})
+        return next((name for name in (STRICT, "all") if name in selections), "")
+
+    @property
     def says(self) -> str:
         """The class that the model names in place of this one."""
-        selections = self.card.get("selections", {})
-        verdict = (selections.get(STRICT) or selections.get("all") or {}).get("verdict")
+        verdict = self.card["selections"][self.selection]["verdict"] if self.selection else None
         return str(verdict["predicted"]) if verdict else "another class"
 
     @property

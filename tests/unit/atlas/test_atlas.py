@@ -345,7 +345,7 @@ def lines(n: int) -> list[ClassLine]:
         ClassLine(
             card={
                 "stem": f"{target}-a-class-of-photographs",
-                "selections": {"all": facts},
+                "selections": {"all": facts, "exclude_target": facts},
                 "components": [component] * 6,
             },
             target=target,
@@ -359,7 +359,17 @@ def lines(n: int) -> list[ClassLine]:
     ]
 
 
-@pytest.mark.parametrize(("n", "n_pages"), [(1000, 3), (10_000, 25)])
+def test_a_class_is_listed_with_the_patches_that_its_verdict_speaks_of() -> None:
+    [line] = lines(1)
+    assert line.selection == "exclude_target"
+    del line.card["selections"]["exclude_target"]
+    assert line.selection == "all"
+    line.card["selections"].clear()
+    assert line.selection == ""
+    assert line.says == "another class"
+
+
+@pytest.mark.parametrize(("n", "n_pages"), [(1000, 3), (10_000, 28)])
 def test_thousands_of_classes_take_pages_of_at_most_500_kilobytes(tmp_path, n, n_pages) -> None:
     make_run(tmp_path)
     files = RunFiles(tmp_path, description())
