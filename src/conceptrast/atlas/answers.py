@@ -279,8 +279,9 @@ def _component_insertions(files: RunFiles, claims: CheckedClaims, name: str) -> 
         row = strongest["crop"]
         yield _measure(
             label=f"{name} in pictures of {row['second_name']}",
-            text=f"p({row['first_name']}) {_changes_by(row['change_first'])} with component {row['component'] + 1}, "
-            f"the strongest; {n_beyond} of {counted(len(beyond), 'components')} add more than both controls",
+            text=f"p({row['first_name']}) {_changes_by(row['change_first'])} with component "
+            f"{int(row['component']) + 1}, the strongest; "
+            f"{n_beyond} of {counted(len(beyond), 'components')} add more than both controls",
             row=row,
             column="change_first",
             ends=("low_first", "high_first"),

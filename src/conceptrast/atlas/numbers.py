@@ -114,15 +114,15 @@ def decimal(value: Any, digits: int = 2) -> str:
     return f"<\N{NO-BREAK SPACE}{smallest:g}" if number > 0 else f">\N{NO-BREAK SPACE}-{smallest:g}"
 
 
-def decimals(values: Sequence[Any], most: int = 6) -> int:
-    """How many decimals tell some numbers apart: two digits of the largest, at least one decimal.
+def decimals(values: Sequence[Any]) -> int:
+    """How many decimals tell some numbers apart: two digits of the largest, and one to six decimals.
 
     Example:
         >>> decimals([5.31, 4.2, 6.1]), decimals([0.13, 0.09, None]), decimals([0.003, -0.002])
         (1, 2, 4)
     """
     largest = max((abs(number) for number in map(known, values) if number is not None), default=0.0)
-    return 1 if largest == 0 else min(max(1 - math.floor(math.log10(largest)), 1), most)
+    return 1 if largest == 0 else min(max(1 - math.floor(math.log10(largest)), 1), 6)
 
 
 def equals(value: Any) -> str:

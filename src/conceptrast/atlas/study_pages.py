@@ -178,6 +178,7 @@ class StudyPages:
                 study=self.study,
                 entry=self.files.description.studies[self.study],
                 summary=self.files.row("studies", study=self.study),
+                predictor=self._predictor,
                 lines=part,
                 n_lines=len(lines),
                 paths=paths,
@@ -209,17 +210,16 @@ class StudyPages:
             )
         longest = max((known(component["high"]) or 0.0 for component in card["components"]), default=0.0)
         fidelity = self._fidelity.get(line.target, [])
-        entry = self.files.description.studies[self.study]
         self.site.write(
             f"class/{self.study}/{stem}.html",
             "class.html",
             title=f"{line.name} · {self.study}",
             study=self.study,
-            entry=entry,
+            entry=self.files.description.studies[self.study],
             line=line,
             card=card,
             selections=selections,
-            predictor=entry.get("predicted_by") or entry["model"],
+            predictor=self._predictor,
             alike=ALIKE,
             longest=max(longest, 1e-12),
             places=self._picture(f"classes/{stem}-places.webp") if card["places"] else "",
@@ -288,6 +288,12 @@ class StudyPages:
                 )
             contrasts.append({**contrast, "sides": sides, "study": self.study})
         return contrasts
+
+    @property
+    def _predictor(self) -> str:
+        """The model whose predictions say what class a picture is of."""
+        entry = self.files.description.studies[self.study]
+        return str(entry.get("predicted_by") or entry["model"])
 
     @cached_property
     def _fidelity(self) -> Mapping[int, list[Curve]]:
