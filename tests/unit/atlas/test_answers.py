@@ -88,7 +88,7 @@ def test_a_rate_that_all_draws_share_has_no_interval(tmp_path) -> None:
 def test_pasted_components_are_counted_if_they_add_more_than_both_controls(tmp_path) -> None:
     pair = {"insertion": "mine", "first": 7, "first_name": "A", "second": 8, "second_name": "B", "status": "ok"}
     rows = [
-        {**pair, "component": float(component), "condition": condition, "change_first": change, "low_first": low}
+        {**pair, "component": component, "condition": condition, "change_first": change, "low_first": low}
         for component, conditions in {
             4: {"crop": (0.3, 0.2), "zeros": (0, 0), "shuffled": (0.1, 0), "crop-zeros": (0.3, 0.2)},
             2: {"crop": (0.2, 0.1), "zeros": (0, 0), "shuffled": (0.2, 0), "crop-zeros": (0.2, 0.1)},
@@ -96,6 +96,7 @@ def test_pasted_components_are_counted_if_they_add_more_than_both_controls(tmp_p
         for condition, (change, low) in {**conditions, "crop-shuffled": (0, {4: 0.1, 2: -0.1}[component])}.items()
     ]
     rows = [{**row, "high_first": row["change_first"]} for row in rows]
+    rows.append({**pair, "first": 3, "status": "skipped"})  # an empty cell makes numbers of components decimal
     [measure] = answer_of(tmp_path, "insertion", rows, table="component_insertion").measures
     assert measure.text == (
         "p(A) changes by +0.30 with component 5, the strongest; 1 of 2 components add more than both controls"
