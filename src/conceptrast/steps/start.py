@@ -43,11 +43,13 @@ def _is_connected(connection: socket.socket) -> bool:
 def _run_there(connection: socket.socket, module: str, arguments: Sequence[str]) -> int:
     """Let the server run the step; return its exit status."""
     message = {"module": module, "arguments": arguments, "folder": os.getcwd(), "environment": dict(os.environ)}
-    request(connection, message | {"path": sys.path, "source": SOURCE})
     try:
+        request(connection, message | {"path": sys.path, "source": SOURCE})
         status = connection.recv(1)
     except KeyboardInterrupt:
         return 130
+    except ConnectionError:  # killed before it had read what it was asked for
+        status = b""
     if not status:
         print(f"error: {module} was killed, perhaps because memory was short", file=sys.stderr)
         return KILLED

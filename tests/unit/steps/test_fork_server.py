@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -144,6 +145,19 @@ def test_a_step_that_is_killed_is_reported(server: Server, tmp_path: Path) -> No
     _, errors = step.communicate()
     assert step.returncode == KILLED
     assert "conceptrast.steps.metrics was killed" in errors
+
+
+def test_a_step_that_is_killed_before_it_has_read_its_request_is_reported(tmp_path: Path) -> None:
+    path = tmp_path / "fork_server"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        step = start(str(path), "--settings", SETTINGS, folder=tmp_path)
+        # A connection is closed with its request unread, as the system does for a process that is killed.
+        listener.accept()[0].close()
+        _, errors = step.communicate()
+    assert step.returncode == KILLED
+    assert errors == "error: conceptrast.steps.metrics was killed, perhaps because memory was short\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
