@@ -1,5 +1,7 @@
 """Preprocessing against torchvision's own transforms, and class names."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
@@ -15,11 +17,16 @@ def noise(height: int, width: int, seed: int = 0) -> Image.Image:
     return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8))
 
 
+@cache
+def preprocess_of(architecture: str) -> Preprocess:
+    return load_model(architecture, class_names=["a", "b"]).preprocess
+
+
 @pytest.mark.parametrize("size", [(300, 400), (417, 251), (224, 224), (90, 133), (232, 500)])
 @pytest.mark.parametrize("architecture", ["resnet50", "efficientnet_b0"])
 def test_preprocessing_equals_the_transforms_of_the_weights(architecture, size):
     weights = next(iter(torchvision.models.get_model_weights(architecture)))
-    preprocess = load_model(architecture, class_names=["a", "b"]).preprocess
+    preprocess = preprocess_of(architecture)
     picture = noise(*size)
     ours = preprocess.normalise(preprocess.view(picture)[None])[0]
     torch.testing.assert_close(ours, weights.transforms()(picture), atol=1e-6, rtol=0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.sparse import lil_matrix
+from scipy.sparse import csr_matrix
 from scipy.sparse.linalg import spsolve
 
 from conceptrast.base.errors import DataError, ShapeError
@@ -26,20 +26,22 @@ def solved_exactly(picture: np.ndarray, gone: np.ndarray) -> np.ndarray:
     height, width = gone.shape
     places = list(zip(*np.nonzero(gone), strict=True))
     numbers = {place: number for number, place in enumerate(places)}
-    matrix = lil_matrix((len(places), len(places)))
+    entries = []
     right = np.zeros((len(places), len(picture)))
     for (y, x), number in numbers.items():
         for dy, dx in ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)):
             if 0 <= y + dy < height and 0 <= x + dx < width:
                 weight = 1 / 12 if dy and dx else 1 / 6
-                matrix[number, number] += weight
+                entries.append((weight, number, number))
                 if gone[y + dy, x + dx]:
-                    matrix[number, numbers[y + dy, x + dx]] -= weight
+                    entries.append((-weight, number, numbers[y + dy, x + dx]))
                 else:
                     right[number] += weight * picture[:, y + dy, x + dx]
     filled = picture.copy()
     if places:
-        filled[:, gone] = spsolve(matrix.tocsr(), right).reshape(right.shape).T
+        weights, rows, columns = zip(*entries, strict=True)
+        matrix = csr_matrix((weights, (rows, columns)))  # entries of the same place are added
+        filled[:, gone] = spsolve(matrix, right).reshape(right.shape).T
     return filled
 
 
