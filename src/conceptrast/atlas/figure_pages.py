@@ -129,7 +129,7 @@ class FigurePages:
             number, _, label = Path(file["file"]).stem.partition("-")
             title = f"Picture {number}: {label}" if label else "All pictures together"
             yield self._figure(
-                f"dff/{name}/{file['file']}", title, "Each row has another number of concepts, each in its colour."
+                f"dff/{name}/{file['file']}", title, "Each row has a different number of concepts, each in its colour."
             )
         columns = (
             "n_components",

@@ -19,6 +19,8 @@ STRICT = "exclude_target"
 SELECTIONS = {"all": "among all images", STRICT: "among images not predicted as the class"}
 SIDES = ("for", "against")
 """Sides of a contrast, from left to right."""
+MASK_TABLE = "mask"
+"""Its numbers and its figure are on the page of the study, so the page of a contrast has no sentence on them."""
 
 ROWS_PER_PAGE = 360
 """Number of classes on one page of a study, so that no page is larger than 500 KB."""
@@ -241,6 +243,7 @@ class StudyPages:
         stem = contrast["stem"]
         config = self.files.description.config
         pair = {"from_class": contrast["first"]["class"], "to_class": contrast["second"]["class"]}
+        tested = self.files.rows_of_entry(["contrast"], self.study)
         self.site.write(
             f"contrast/{self.study}/{stem}.html",
             "contrast.html",
@@ -251,7 +254,7 @@ class StudyPages:
             row=self.files.row("contrast_pairs", study=self.study, **pair),
             shift_rows=[row | {"fitted": how_fitted(config, row["hyperplane"])} for row in self._with_badges("shift")],
             recovery=self._with_badges("contrast_recovery"),
-            claimed=self.claims.about(self.files.rows_of_entry(["contrast"], self.study)),
+            claimed=self.claims.about({table: rows for table, rows in tested.items() if table != MASK_TABLE}),
             previous=contrasts[place - 1] if place else None,
             following=contrasts[place + 1] if place + 1 < len(contrasts) else None,
             full=self.site.full_figure(f"figures/{self.study}/contrasts/{stem}.png"),

@@ -59,7 +59,7 @@ def draw_shift(shift: pd.DataFrame, study: str) -> Figure:
                 mean = part[part["baseline"] == baseline].groupby("offset")[column].mean()
                 name = label if baseline == "none" else None
                 axes.plot(places, mean, style, color=colour, linewidth=2.2, label=name)
-        axes.legend(fontsize=9, frameon=False, loc="center left")
+        axes.legend(fontsize=9, frameon=False, loc="best")
     return sheet.figure
 
 
