@@ -315,7 +315,7 @@ class StudyPages:
     def _figures(self) -> list[Mapping[str, Any]]:
         """Figures about the study as a whole."""
         captions = {
-            "overview.png": "All classes at a glance, with what the model names in their patches.",
+            "overview.png": "Classes at a glance, with what the model names in their patches.",
             "fidelity.png": "How fast the class vanishes when components are taken out, and comes back when put in.",
             "shift.png": "The shift test, beside random directions. A pair drawn twice counts twice in the table.",
             "mask.png": "The mask test: places are hidden in the order of the hyperplane, and at random.",
