@@ -86,7 +86,10 @@ def card(target: int, cutter: Cutter) -> ClassCard:
         rows={name: rows[place :: len(SELECTIONS)] for place, name in enumerate(SELECTIONS)},
         verdicts=dict.fromkeys(SELECTIONS, verdict),
         heatmaps=[Heatmap(cutter.square(VIEW), rng.uniform(size=(COMPONENTS, 7, 7))) for _ in range(IMAGES)],
-        facts=[ComponentFacts(drop, 0.0, 9.0, share=0.2, cosine=0.8, returns=True) for drop in rng.uniform(0, 9, 6)],
+        facts=[
+            ComponentFacts(drop, 0.0, 9.0, share=0.2, cosine=0.8, back=0.9, returns=True)
+            for drop in rng.uniform(0, 9, 6)
+        ],
     )
 
 

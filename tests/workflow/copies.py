@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import cache_from_source
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
@@ -24,8 +25,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 JOB = re.compile(r"^(?:local)?rule (\w+):", re.MULTILINE)
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "DVC_NO_ANALYTICS": "1"}
 """Of every command."""
-CORES = ("--cores", "2", "--max-threads", "1")
-"""Of every run: its jobs have one thread, because threads that wait for each other hold cores that other tests need."""
+CORES = ("--cores", "1")
+"""Of every run: one job with one thread at a time, because other tests run beside it."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,12 @@ class Copy:
             if source.is_file() and not (name.startswith("results/") and name != "results/.gitignore"):
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(source, folder / name)
+                # What is compiled here need not be compiled there.
+                compiled = Path(cache_from_source(str(source)))
+                if source.suffix == ".py" and compiled.is_file():
+                    target = folder / compiled.relative_to(REPOSITORY)
+                    target.parent.mkdir(exist_ok=True)
+                    shutil.copy2(compiled, target)
         copy = cls(folder)
         # Locks of recorded stages speak of this project's own runs.
         (folder / "dvc.lock").unlink(missing_ok=True)

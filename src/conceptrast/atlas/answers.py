@@ -159,16 +159,17 @@ def counterfactuals(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]
 
 
 def edit_in_words(edit: str, direction: str) -> str:
-    """What an edit changes.
+    """An edit and its direction as tables and figures name them, and what it changes.
 
     Example:
         >>> edit_in_words("located", "hyperplane"), edit_in_words("transplant", "none")
-        ("a vector, where A's evidence lies: hyperplane", 'cells of pictures of B')
+        ("located, hyperplane: a vector, where A's evidence lies", 'transplant: cells of pictures of B')
     """
-    words = EDITS.get(edit, edit)
+    name = edit.replace("_", " ")
     # A swap is always along components.
     is_plain = direction == "none" or (edit, direction) == ("swap", "component")
-    return words if is_plain else f"{words}: {direction}"
+    head = name if is_plain else f"{name}, {direction}"
+    return f"{head}: {EDITS[edit]}" if edit in EDITS else head
 
 
 def maps(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]:
@@ -211,7 +212,7 @@ def factorizations(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]:
         if row is not None and row["status"] == "ok":
             yield _measure(
                 label=f"{name}, {counted(int(row['n_components']), 'concepts')}",
-                text=f"the probability falls by {decimal(row['blur'])}",
+                text=f"the probability falls by {decimal(row['blur'])}; beyond chance: {_beyond(row)}",
                 row=row,
                 column="blur",
                 ends=("", ""),
@@ -265,45 +266,50 @@ def insertions(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]:
 
 
 def _component_insertions(files: RunFiles, claims: CheckedClaims, name: str) -> Iterator[Measure]:
-    """What the patch of A's strongest component adds, and how many components add more than both controls."""
+    """How many components add more than both controls, and what the one with the largest part of the contrast adds."""
     by_pair: dict[tuple[Any, Any], list[Row]] = {}
     for row in files.rows("component_insertion", insertion=name, status="ok"):
         by_pair.setdefault((row["first"], row["second"]), []).append(row)
     for rows in by_pair.values():
-        strongest = {row["condition"]: row for row in rows if row["component"] == rows[0]["component"]}
+        largest = {row["condition"]: row for row in rows if row["component"] == rows[0]["component"]}
         beyond: dict[Any, list[bool]] = {}
         for row in rows:
             if row["condition"] in ("crop-zeros", "crop-shuffled"):
                 beyond.setdefault(row["component"], []).append(row["low_first"] > 0)
         n_beyond = sum(map(all, beyond.values()))
-        row = strongest["crop"]
+        row = largest["crop"]
         yield _measure(
             label=f"{name} in pictures of {row['second_name']}",
-            text=f"p({row['first_name']}) {_changes_by(row['change_first'])} with component "
-            f"{int(row['component']) + 1}, the strongest; "
-            f"{n_beyond} of {counted(len(beyond), 'components')} add more than both controls",
+            text=f"{n_beyond} of {counted(len(beyond), 'components')} {'adds' if n_beyond == 1 else 'add'} more than "
+            f"both controls; with component {int(row['component']) + 1}, the largest part of the contrast, "
+            f"p({row['first_name']}) {_changes_by(row['change_first'])}",
             row=row,
             column="change_first",
             ends=("low_first", "high_first"),
-            chances=[(CHANCE[control], strongest[control]["change_first"]) for control in CONTROLS],
+            chances=[(CHANCE[control], largest[control]["change_first"]) for control in CONTROLS],
             source=("component_insertion", "insertion", name, claims),
         )
 
 
 def shortcuts(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]:
-    """How well the best direction of each kind ranks the pictures that have the planted thing."""
+    """How well the best direction of each kind tells pictures with the planted thing from the same ones without it."""
     for study in files.description.entries.get("shortcut", ()):
         rows = files.rows("shortcut", study=study)
-        chance = [("a random direction", row["auroc"]) for row in rows if row["kind"] == "random"]
+        chance = [
+            (name, row[column])
+            for row in rows
+            if row["kind"] == "random"
+            for name, column in (("a random direction", "auroc_pasted"), ("the best of them", "auroc_pasted_high"))
+        ]
         for kind in ("component", "cav", "hyperplane"):
             best = next((row for row in rows if row["kind"] == kind and row["rank"] == 1), None)
             if best is not None:
                 yield _measure(
                     label=f"{study}: {kind}",
-                    text=f"{best['name']}, AUROC {decimal(best['auroc'])}",
+                    text=f"{best['name']}, AUROC {decimal(best['auroc_pasted'])}",
                     row=best,
-                    column="auroc",
-                    ends=("auroc_low", "auroc_high"),
+                    column="auroc_pasted",
+                    ends=("auroc_pasted_low", "auroc_pasted_high"),
                     chances=chance,
                     source=("shortcut", "shortcut", study, claims),
                 )
@@ -387,6 +393,11 @@ def _measure(
     )
 
 
+def _beyond(row: Row) -> str:
+    """How much more a blur takes than one elsewhere, with its interval."""
+    return f"{decimal(row['beyond_chance'])} ({decimal(row['beyond_low'])} to {decimal(row['beyond_high'])})"
+
+
 def _changes_by(change: float) -> str:
     """A change in words, with its sign.
 
@@ -434,9 +445,9 @@ MEASURES: Mapping[str, tuple[str, Callable[[RunFiles, CheckedClaims], Iterator[M
         factorizations,
     ),
     "shortcut": (
-        "A planted thing gives one class away: how well does a direction rank the pictures that have it (AUROC)? "
-        "Of each kind, the direction that best ranks pictures into which the thing was pasted. Chance: random "
-        "directions.",
+        "A planted thing gives one class away. It is pasted into other pictures: how well does a direction tell them "
+        "from the same pictures without it (AUROC)? Of each kind, the best direction is shown. Chance: the mean and "
+        "nearly the best (97.5th percentile) of random directions.",
         shortcuts,
     ),
     "insertion": (

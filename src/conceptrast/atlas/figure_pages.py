@@ -120,8 +120,9 @@ class FigurePages:
             "deletion",
         )
         yield self._table("saliency_faithfulness", "Are the maps faithful?", faith, view=view)
-        stages = ("method", "stage", "reaches", "rank_correlation", "ssim", "unchanged")
-        yield self._table("saliency_randomisation", "Do they change with the network?", stages, view=view)
+        stages = ("method", "stage", "reaches", "n_images", "n_flat", "rank_correlation", "ssim", "unchanged")
+        text = "A map that is the same everywhere is flat, and its rank correlation counts as 0."
+        yield self._table("saliency_randomisation", "Do they change with the network?", stages, text=text, view=view)
 
     def factorizations(self, name: str) -> Iterator[Section]:
         """Deep feature factorization: the figure of each picture, and its concepts."""
@@ -139,8 +140,11 @@ class FigurePages:
             "blur",
             "blur_chance",
             "beyond_chance",
+            "beyond_low",
+            "beyond_high",
         )
-        yield self._table("dff_summary", "By number of concepts", columns, dff=name)
+        text = "Tables say by how much a probability falls; figures say how it changes (−)."
+        yield self._table("dff_summary", "By number of concepts", columns, text=text, dff=name)
         scores = ("share", "suffix_class", "blur_class", "blur_score", "blur_chance")
         yield self._table(
             "dff_concepts", "Every concept", ("picture", "n_components", "concept", "rank", *scores), dff=name
@@ -165,7 +169,8 @@ class FigurePages:
             yield self._figure(f"latent_bias/{name}/{file}", title, text)
         columns = ("condition", "network", "relies", "shows", "accuracy_biased", "accuracy_unbiased")
         more = ("accuracy_counter_biased", "reliance", "reliance_low", "reliance_high", "turn", "turn_low", "turn_high")
-        yield self._table("latent_bias", "In numbers", (*columns, *more), bias=name)
+        text = "Here, autoencoder is the adversarial autoencoder of the figures, and resnet their plain classifier."
+        yield self._table("latent_bias", "In numbers", (*columns, *more), text=text, bias=name)
 
     def insertions(self, name: str) -> Iterator[Section]:
         """A crop that is pasted into pictures."""
@@ -292,9 +297,9 @@ class FigurePages:
     def _figure(self, source: str, title: str, text: str) -> Section:
         return Section(title=title, text=text, figures=[(self.site.figure(f"figures/{source}"), f"{title}. {text}")])
 
-    def _table(self, table: str, title: str, columns: Sequence[str], **values: Any) -> Section:
+    def _table(self, table: str, title: str, columns: Sequence[str], text: str = "", **values: Any) -> Section:
         rows = self.claims.with_badges(table, self.files.rows(table, **values))
-        return Section(title=title, table=table, rows=rows, columns=_there(columns, rows))
+        return Section(title=title, text=text, table=table, rows=rows, columns=_there(columns, rows))
 
     def _manifest(self, path: str) -> list[Row]:
         table = self.files.table(f"figures/{path}")

@@ -9,7 +9,7 @@ from typing import Any
 
 from conceptrast.atlas.claims import Badge
 
-HEADINGS = {"unchanged": "unchanged above the layer", "n_pictures": "groups of pictures"}
+HEADINGS = {"unchanged": "unchanged above the layer", "n_pictures": "groups of pictures", "n_flat": "flat maps"}
 """Heads of columns whose names say too little."""
 
 
@@ -60,7 +60,12 @@ class Measure:
             >>> Measure("", "", chances=[("a random map", 0.1), ("a blob", 0.25)], is_share=False).chance
             '0.10 (a random map), 0.25 (a blob)'
         """
-        return ", ".join(f"{self.in_words(value)} ({name})" for name, value in self.chances)
+        return ", ".join(f"{self._about(value)} ({name})" for name, value in self.chances)
+
+    def _about(self, value: float) -> str:
+        """What chance gives; how small it is does not matter."""
+        words = self.in_words(value)
+        return "about 0" if words.startswith(("<", ">")) else words
 
     def in_words(self, value: float) -> str:
         """A value on the scale of this number."""

@@ -35,7 +35,7 @@ class ClassLine:
         target: class index.
         name: class name.
         verdicts: by selection: predicted, probability, match, status, reason.
-        importance: share of its most important component.
+        importance: share of its most important component; ``None`` if the logit does not fall without any.
         stability: share of components that come back.
         n_images: number of images that its components come from.
     """
@@ -102,14 +102,14 @@ def class_lines(files: RunFiles, study: str, cards: Sequence[Mapping[str, Any]])
     lines = []
     for target, name in names.items():
         card = by_class.get(target, {})
-        shares = [known(component["share"]) for component in card.get("components", [])]
+        falling = [part for part in card.get("components", []) if (known(part["drop"]) or 0.0) > 0]
         lines.append(
             ClassLine(
                 card=card,
                 target=target,
                 name=name,
                 verdicts=verdicts.get(target, {}),
-                importance=next((share for share in shares if share is not None), None),
+                importance=known(falling[0]["share"]) if falling else None,
                 stability=stability.get(name),
                 n_images=card.get("n_images"),
             )
@@ -244,6 +244,11 @@ class StudyPages:
         config = self.files.description.config
         pair = {"from_class": contrast["first"]["class"], "to_class": contrast["second"]["class"]}
         tested = self.files.rows_of_entry(["contrast"], self.study)
+        features = [
+            known(row["n_features"]) or 0.0
+            for row in self.files.rows("contrast_classes", study=self.study)
+            if row["class"] in pair.values()
+        ]
         self.site.write(
             f"contrast/{self.study}/{stem}.html",
             "contrast.html",
@@ -252,6 +257,7 @@ class StudyPages:
             entry=self.files.description.studies[self.study],
             contrast=contrast,
             row=self.files.row("contrast_pairs", study=self.study, **pair),
+            majority=max(features) / sum(features) if sum(features) else None,
             shift_rows=[row | {"fitted": how_fitted(config, row["hyperplane"])} for row in self._with_badges("shift")],
             recovery=self._with_badges("contrast_recovery"),
             claimed=self.claims.about({table: rows for table, rows in tested.items() if table != MASK_TABLE}),

@@ -123,11 +123,11 @@ def component_facts(k: int, importance: pd.DataFrame, stability: pd.DataFrame) -
     Args:
         k: number of components.
         importance: component, logit_drop, low, high, share; rows of one class and recipe.
-        stability: component, cosine, returns; likewise.
+        stability: component, cosine, back, returns; likewise.
 
     Example:
         >>> importance = pd.DataFrame({"component": [0], "logit_drop": 2.0, "low": 1.0, "high": 3.0, "share": 0.5})
-        >>> stability = pd.DataFrame({"component": [1], "cosine": 0.5, "returns": False})
+        >>> stability = pd.DataFrame({"component": [1], "cosine": 0.5, "back": 0.2, "returns": False})
         >>> facts = component_facts(2, importance, stability)
         >>> facts[0].drop, facts[0].cosine, facts[1].drop, facts[1].returns
         (2.0, None, None, False)
@@ -138,7 +138,8 @@ def component_facts(k: int, importance: pd.DataFrame, stability: pd.DataFrame) -
         drop = {"drop": float(row["logit_drop"]), "low": float(row["low"]), "high": float(row["high"])}
         values[int(row["component"])] |= drop | {"share": share}
     for row in stability.to_dict("records"):
-        values[int(row["component"])] |= {"cosine": float(row["cosine"]), "returns": bool(row["returns"])}
+        numbers = {name: float(row[name]) for name in ("cosine", "back")}
+        values[int(row["component"])] |= numbers | {"returns": bool(row["returns"])}
     return [ComponentFacts(**known) for known in values]
 
 

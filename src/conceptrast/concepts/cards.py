@@ -72,7 +72,8 @@ class ComponentFacts:
         high: the upper end.
         share: its share of what all components carry; ``None`` if they carry nothing.
         cosine: how near it is to its match in redrawn images; ``None`` if that was not measured.
-        returns: whether it comes back in redrawn images; ``None`` likewise.
+        back: in which share of the samples of redrawn images it comes back; ``None`` likewise.
+        returns: whether that is more than half; ``None`` likewise.
     """
 
     drop: float | None = None
@@ -80,6 +81,7 @@ class ComponentFacts:
     high: float = 0.0
     share: float | None = None
     cosine: float | None = None
+    back: float | None = None
     returns: bool | None = None
 
 

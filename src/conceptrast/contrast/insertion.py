@@ -166,7 +166,7 @@ def patch_crops(pictures: Pictures, patches: pd.DataFrame, size: int | tuple[int
 def insertion_examples(
     pictures: Pictures, rows: pd.DataFrame, crop: np.ndarray, corner: str, seed: int
 ) -> list[InsertionExample]:
-    """Two example images: those with the median and with the largest change of A's probability by the crop.
+    """Two example images: those with the median and the largest change, up or down, of A's probability by the crop.
 
     Args:
         pictures: the images and the model.
@@ -178,7 +178,7 @@ def insertion_examples(
     # The two images.
     probabilities = rows.pivot_table(index="image", columns="condition", values=["p_first", "p_second"])
     change = (probabilities["p_first"]["crop"] - probabilities["p_first"]["none"]).sort_values(kind="stable")
-    images = list(dict.fromkeys([change.index[len(change) // 2], change.index[-1]]))
+    images = list(dict.fromkeys([change.index[len(change) // 2], change.abs().idxmax()]))
 
     # Each of them under every condition.
     box = corner_box((crop.shape[0], crop.shape[1]), pictures.model.preprocess.size, corner)

@@ -63,7 +63,7 @@ def draw_confusion(rows: pd.DataFrame, title: str, of: str, limit: int = LIMIT) 
         _share_right(sheet, rows[rows["label"] == label], left + side + 0.12, top + middle)
     _cells(sheet, rows, places={label: place for place, label in enumerate(classes)}, left=left, top=top)
     sheet.frame(left, top, width=side, height=side, colour=FAINT, line=0.8)
-    note = "green: right; orange: wrong, the most frequent mistake of a label the darkest"
+    note = "green: right; orange: wrong, darker for a larger share of the label's pictures"
     if len(classes) < len(names):
         note = f"the {len(classes)} of {len(names)} classes with the lowest share right; {note}"
     sheet.text(note, MARGIN, top + side + 0.18, size=8, colour=FAINT)

@@ -62,13 +62,14 @@ def legend_entry(rows: pd.DataFrame) -> LegendEntry:
     classes = [f"{short(row[f'{way}_class'], CLASS_LETTERS)} {row[f'{way}_score']:.2f}" for row in named]
     if first["status"] != "ok":
         return LegendEntry(classes, blur="no region to blur")
-    if abs(first["blur_score"]) < LEAST_DROP:
-        return LegendEntry(classes, blur="blur: changes nothing")
     drop, chance = (signed(-first[name]) for name in ("blur_score", "blur_chance"))
+    of_class = short(first["blur_class"], BLUR_LETTERS)
+    if abs(first["blur_score"]) >= LEAST_DROP:
+        return LegendEntry(classes, blur=f"blur: {of_class} {drop}", chance=f"at random {chance}")
+    # Only a fall elsewhere has to say of which class.
+    falls_elsewhere = abs(first["blur_chance"]) >= LEAST_DROP
     return LegendEntry(
-        classes,
-        blur=f"blur: {short(first['blur_class'], BLUR_LETTERS)} {drop}",
-        chance=f"at random {chance}",
+        classes, blur="blur: changes nothing", chance=f"at random: {of_class} {chance}" if falls_elsewhere else ""
     )
 
 

@@ -41,7 +41,7 @@ def draw_insertion(
     """
     sheet = Sheet(WIDTH, HEAD + ROW * max(len(examples), 1) + 0.1)
     sheet.text(f"insertion test: {title}", MARGIN, 0.18, size=16, weight="bold")
-    note = "pasted into images that the model names B: the one whose p(A) changes by the median, and by most"
+    note = "pasted into images that the model names B: those with the median and the largest change of p(A)"
     sheet.text(note if examples else "no class has images to paste into", MARGIN, 0.52, size=9, colour=FAINT)
 
     # A row for each pair: the changes in words, then its images.

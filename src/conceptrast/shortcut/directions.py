@@ -82,7 +82,7 @@ def plane_candidates(
     for solver in solvers:
         plane = Planes(files, solver, [pair]).get(pair)
         if plane is not None:
-            name = f"{names[pair[0]]} to {names[pair[1]]}: {solver}"
+            name = f"{names[pair[0]]} to {names[pair[1]]}: hyperplane {solver}"
             candidates.append(Candidate("hyperplane", name, plane.normal))
     return candidates
 

@@ -112,8 +112,8 @@ def _remark(holds: bool, margin: float, relation: str) -> str:
     if holds and relation == "==":
         return "holds"
     if holds:
-        return f"holds by {margin:.2g}" if margin > 1e-9 else "holds, only just"
-    return f"FAILS by {-margin:.2g}" if margin < -1e-9 else "FAILS, only just"
+        return f"holds by {margin:.2g}" if margin > 1e-9 else "holds, at its bound"
+    return f"FAILS by {-margin:.2g}" if margin < -1e-9 else "FAILS, at its bound"
 
 
 def _source(metric: str, relation: str, bound: str, is_number: bool) -> str:

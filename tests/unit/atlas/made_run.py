@@ -32,7 +32,7 @@ def description(studies: tuple[str, ...] = ("digits",), run: str = "default", pr
         entries={"models": [], **{name: list(studies) for name in ("concepts", "contrast", "counterfactual")}},
         tables={
             "concepts": ["component_prediction", "studies", "stability"],
-            "contrast": ["shift", "contrast_pairs"],
+            "contrast": ["shift", "contrast_pairs", "contrast_classes", "mask"],
         },
         card_recipe="recommended",
         code="abc",
@@ -105,6 +105,8 @@ def write_tables(folder: Path, names: tuple[str, ...], study: str) -> None:
         "contrast_pairs": pd.DataFrame(
             {"study": [study], "from_class": 0, "to_class": 1, "status": "ok", "reason": "", "heldout_accuracy": 0.9}
         ),
+        "contrast_classes": pd.DataFrame({"study": study, "class": [0, 1, 2], "n_features": [30, 90, 500]}),
+        "mask": pd.DataFrame({"study": [study], "baseline": "none", "share": 0.1, "p_from_mean": 0.4}),
     }
     for name, table in tables.items():
         write_table(table, folder / "tables" / f"{name}.csv")
@@ -136,8 +138,8 @@ def make_class(folder: Path, study: str, target: int, name: str) -> dict[str, An
         "recipe": "recommended",
         "stem": stem,
         "components": [
-            {"component": 1, "drop": 1.5, "share": 0.75, "returns": True, **facts},
-            {"component": 0, "drop": 0.5, "share": 0.25, "returns": False, **facts},
+            {"component": 1, "drop": 1.5, "share": 0.75, "back": 1.0, "returns": True, **facts},
+            {"component": 0, "drop": 0.5, "share": 0.25, "back": 0.2, "returns": False, **facts},
         ],
         "selections": {
             "exclude_target": {

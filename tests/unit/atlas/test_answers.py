@@ -99,10 +99,35 @@ def test_pasted_components_are_counted_if_they_add_more_than_both_controls(tmp_p
     rows.append({**pair, "first": 3, "status": "skipped"})  # an empty cell makes numbers of components decimal
     [measure] = answer_of(tmp_path, "insertion", rows, table="component_insertion").measures
     assert measure.text == (
-        "p(A) changes by +0.30 with component 5, the strongest; 1 of 2 components add more than both controls"
+        "1 of 2 components adds more than both controls; with component 5, the largest part of the contrast, "
+        "p(A) changes by +0.30"
     )
     assert measure.chances == [("a square of one colour", 0.0), ("its pixels shuffled", 0.1)]
     assert measure.href == "insertion/mine.html"
+
+
+def test_a_shortcuts_best_direction_is_shown_by_what_it_was_chosen_by_beside_the_best_random_one(tmp_path) -> None:
+    rows = [
+        {"study": "mine", "kind": kind, "name": name, "rank": rank, "auroc": 0.99, "auroc_pasted": area}
+        for kind, name, rank, area in [
+            ("component", "A: component 1", 2, 0.6),
+            ("component", "A: component 2", 1, 0.7),
+            ("random", "mean of 20 random directions", 1, 0.5),
+        ]
+    ]
+    rows = [row | {"auroc_pasted_low": 0.4, "auroc_pasted_high": 0.75} for row in rows]
+    [measure] = answer_of(tmp_path, "shortcut", rows).measures
+    assert measure.text == "A: component 2, AUROC 0.70"
+    assert (measure.value, measure.interval) == (0.7, "0.40 to 0.75")
+    assert measure.chances == [("a random direction", 0.5), ("the best of them", 0.75)]
+
+
+def test_what_a_blur_takes_has_the_interval_of_what_it_takes_beyond_chance(tmp_path) -> None:
+    row = {"dff": "mine", "n_components": 2, "status": "ok", "blur": 0.3, "blur_chance": -0.00002}
+    row |= {"beyond_chance": 0.3, "beyond_low": -0.1, "beyond_high": 0.6}
+    [measure] = answer_of(tmp_path, "dff", [row], table="dff_summary").measures
+    assert measure.text == "the probability falls by 0.30; beyond chance: 0.30 (-0.10 to 0.60)"
+    assert measure.chance == "about 0 (blurred elsewhere)"
 
 
 def test_superpixels_of_several_classes_are_summed_beside_random_segments(tmp_path) -> None:

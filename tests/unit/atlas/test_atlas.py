@@ -136,7 +136,9 @@ def test_a_failed_claim_is_beside_its_number_on_every_page_that_has_it(made) -> 
 def test_pages_of_a_contrast_have_the_verdict_beside_their_numbers_and_in_words(tmp_path) -> None:
     make_run(tmp_path)
     rows = "shift.csv:swap_rate_mean[study=digits,baseline=none]"
-    folder = atlas(tmp_path, f'{HEAD}default,A becomes B.,"{rows}",>=,0.7\ndefault,Not here.,digits/match_rate,>=,0\n')
+    claims = f'{HEAD}default,A becomes B.,"{rows}",>=,0.7\ndefault,Not here.,digits/match_rate,>=,0\n'
+    claims += 'default,Of the study.,"mask.csv:p_from_mean[study=digits,share=0.1]",<=,0.5\n'
+    folder = atlas(tmp_path, claims)
     contrast = page(folder / "contrast/digits/0-class-not-1-class.html")
     badges = [attributes for _, attributes in contrast.elements if attributes.get("class") == "badge good"]
     assert len(badges) == 2
@@ -144,6 +146,10 @@ def test_pages_of_a_contrast_have_the_verdict_beside_their_numbers_and_in_words(
     words = " ".join(contrast.text.split())
     assert "What the documents say of these numbers" in words
     assert "Not here." not in words
+    # The numbers of the mask test are on the page of the study.
+    assert "Of the study." not in words
+    assert "Of the study." in page(folder / "study/digits.html").text
+    assert "were all put on the side of the class that has more, 75\xa0% would be on their own" in contrast.text
     assert "What the documents say of these numbers" not in page(folder / "class/digits/0-class.html").text
 
 
@@ -200,11 +206,21 @@ def test_a_concept_that_speaks_against_the_class_is_a_gain_of_the_logit(tmp_path
     file = tmp_path / "pages/digits/classes.json"
     classes = json.loads(file.read_text())
     classes[0]["components"][0] |= {"drop": -0.013, "low": -0.021, "high": 0.004, "share": -0.6}
+    classes[1]["components"] = [part | {"drop": -0.2, "share": 0.5} for part in classes[1]["components"]]
     write_json(classes, file)
-    text = " ".join(page(atlas(tmp_path) / "class/digits/0-class.html").text.split())
+    folder = atlas(tmp_path)
+    text = " ".join(page(folder / "class/digits/0-class.html").text.split())
     assert "Without it the logit gains 0.013 (-0.004 to 0.021)." in text
     assert "Without it the logit loses 0.5 (0.5 to 2.0), 25 % of all concepts' part." in text
     assert "cosine of 0.8 or more" in text
+    assert "✗ does not come back in other images (20 % of draws, mean cosine 0.90)" in text
+    # The strongest concept is one that the logit falls without.
+    strongest = {
+        attributes["data-name"]: attributes["data-importance"]
+        for _, attributes in page(folder / "study/digits.html").elements
+        if "data-name" in attributes
+    }
+    assert strongest == {"one": "0.25", "two": "", "three": "0.75"}
 
 
 def test_a_table_leaves_out_empty_columns_and_says_where_it_counts_from_0(tmp_path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,6 +15,7 @@ from conceptrast.base.statistics import bootstrap_interval
 from conceptrast.contrast.insertion import (
     CONDITIONS,
     inserted_views,
+    insertion_examples,
     insertion_rows,
     insertion_summary,
     patch_crops,
@@ -159,6 +162,15 @@ def test_the_nearest_patch_of_each_component_is_its_crop():
     np.testing.assert_array_equal(crops[0], VIEWS[0, :, 2:4, 0:2].permute(1, 2, 0))
     np.testing.assert_array_equal(crops[1], VIEWS[1, :, 1:3, 2:4].permute(1, 2, 0))
     assert {crop.shape for crop in patch_crops(Views(), patches, size=(3, 4)).values()} == {(3, 4, 3)}
+
+
+def test_the_examples_have_the_median_and_the_largest_change_up_or_down(model):
+    probabilities = {"none": [0.5, 0.9, 0.5], "crop": [0.6, 0.2, 0.8]}  # changes of 0.1, -0.7 and 0.3
+    rows = known(probabilities | dict.fromkeys(("zeros", "shuffled"), probabilities["none"]))
+    pictures = SimpleNamespace(model=model, by_id=lambda images: dict.fromkeys(images.tolist(), VIEWS[0]))
+    median, largest = insertion_examples(pictures, rows, CROP, "bottom_right", seed=0)
+    assert (median.probabilities["none"][0], median.probabilities["crop"][0]) == (0.5, 0.6)
+    assert (largest.probabilities["none"][0], largest.probabilities["crop"][0]) == (0.9, 0.2)
 
 
 def test_each_component_has_rows_of_its_own_and_a_pair_without_any_keeps_one(model):

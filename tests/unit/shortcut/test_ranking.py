@@ -112,7 +112,7 @@ def test_candidates_are_the_studys_directions_of_both_classes(tmp_path):
     }  # fmt: skip
     write_arrays(tmp_path / "0.npz", planes)
     [towards], [back] = (plane_candidates([tmp_path / "0.npz"], ["zero"], pair, names) for pair in ((0, 2), (2, 0)))
-    assert (towards.name, towards.vector.tolist()) == ("a to c: zero", [1, 2, 3])
+    assert (towards.name, towards.vector.tolist()) == ("a to c: hyperplane zero", [1, 2, 3])
     assert back.vector.tolist() == [-1, -2, -3]
     assert plane_candidates([tmp_path / "0.npz"], ["zero"], (0, 1), names) == []
     again = random_candidates(3, 0)
