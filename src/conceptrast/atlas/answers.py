@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from conceptrast.atlas.claims import CheckedClaims
@@ -159,11 +159,13 @@ def counterfactuals(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]
 
 
 def edit_in_words(edit: str, direction: str) -> str:
-    """An edit and its direction as tables and figures name them, and what it changes.
+    """An edit and its direction as figures name them, and what it changes.
 
     Example:
         >>> edit_in_words("located", "hyperplane"), edit_in_words("transplant", "none")
         ("located, hyperplane: a vector, where A's evidence lies", 'transplant: cells of pictures of B')
+        >>> edit_in_words("pasted_cells", "none")
+        'pasted cells: cells pasted into the picture'
     """
     name = edit.replace("_", " ")
     # A swap is always along components.
@@ -210,7 +212,7 @@ def factorizations(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]:
     for name in files.description.entries.get("dff", ()):
         row = files.row("dff_summary", dff=name)
         if row is not None and row["status"] == "ok":
-            yield _measure(
+            measure = _measure(
                 label=f"{name}, {counted(int(row['n_components']), 'concepts')}",
                 text=f"the probability falls by {decimal(row['blur'])}; beyond chance: {_beyond(row)}",
                 row=row,
@@ -219,6 +221,9 @@ def factorizations(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]:
                 chances=[("blurred elsewhere", row["blur_chance"])],
                 source=("dff_summary", "dff", name, claims),
             )
+            beyond = ("beyond_chance", "beyond_low", "beyond_high")
+            further = [badge for column in beyond for badge in claims.of_cell("dff_summary", column, row)]
+            yield replace(measure, badges=[*measure.badges, *further])
 
 
 def bias(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]:
@@ -266,7 +271,7 @@ def insertions(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]:
 
 
 def _component_insertions(files: RunFiles, claims: CheckedClaims, name: str) -> Iterator[Measure]:
-    """How many components add more than both controls, and what the one with the largest part of the contrast adds."""
+    """How many components add more than both controls, and what the strongest on A's side adds."""
     by_pair: dict[tuple[Any, Any], list[Row]] = {}
     for row in files.rows("component_insertion", insertion=name, status="ok"):
         by_pair.setdefault((row["first"], row["second"]), []).append(row)
@@ -281,7 +286,7 @@ def _component_insertions(files: RunFiles, claims: CheckedClaims, name: str) -> 
         yield _measure(
             label=f"{name} in pictures of {row['second_name']}",
             text=f"{n_beyond} of {counted(len(beyond), 'components')} {'adds' if n_beyond == 1 else 'add'} more than "
-            f"both controls; with component {int(row['component']) + 1}, the largest part of the contrast, "
+            f"both controls; with component {int(row['component']) + 1}, the strongest on A's side, "
             f"p({row['first_name']}) {_changes_by(row['change_first'])}",
             row=row,
             column="change_first",
@@ -295,12 +300,15 @@ def shortcuts(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]:
     """How well the best direction of each kind tells pictures with the planted thing from the same ones without it."""
     for study in files.description.entries.get("shortcut", ()):
         rows = files.rows("shortcut", study=study)
-        chance = [
-            (name, row[column])
-            for row in rows
-            if row["kind"] == "random"
-            for name, column in (("a random direction", "auroc_pasted"), ("the best of them", "auroc_pasted_high"))
-        ]
+        random = next((row for row in rows if row["kind"] == "random"), None)
+        chance = (
+            []
+            if random is None
+            else [
+                ("a random direction", random["auroc_pasted"]),
+                ("nearly the best of them", random["auroc_pasted_high"]),
+            ]
+        )
         for kind in ("component", "cav", "hyperplane"):
             best = next((row for row in rows if row["kind"] == kind and row["rank"] == 1), None)
             if best is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -65,7 +66,7 @@ def write_atlas(description: Description, sources: Sources, folder: Path) -> tup
     studies = description.entries.get("concepts", [])
     contrasts = [(study, StudyPages(files, site, claims, study).write()) for study in studies]
     pages = FigurePages(files, site, claims, {answer.analysis: answer for answer in answered}).write()
-    write_claims(site, claims)
+    write_claims(site, claims, description.entries.get("models", ()))
     write_tables(site, files, claims)
 
     # The first page, which says what is missing: last.
@@ -97,10 +98,13 @@ def checked_claims(files: RunFiles, file: Path) -> CheckedClaims:
         return CheckedClaims(run, reason=f"No claim was checked: {error}.")
 
 
-def write_claims(site: Site, claims: CheckedClaims) -> None:
-    """The page of all claims about the run."""
-    numbered = list(enumerate(claims.outcomes, 1))
-    sentences = [(sentence, list(group)) for sentence, group in groupby(numbered, key=lambda pair: pair[1].sentence)]
+def write_claims(site: Site, claims: CheckedClaims, models: Collection[str] = ()) -> None:
+    """The page of all claims about the run, each with a link to its number: in a table, or on the page of models."""
+    numbered = [
+        (number, outcome, "models.html" if not outcome.table and outcome.source.partition("/")[0] in models else "")
+        for number, outcome in enumerate(claims.outcomes, 1)
+    ]
+    sentences = [(sentence, list(group)) for sentence, group in groupby(numbered, key=lambda line: line[1].sentence)]
     site.write("claims.html", "claims.html", title="Claims", sentences=sentences, settings=("", ""))
 
 

@@ -12,6 +12,7 @@ from conceptrast.atlas.claims import CheckedClaims
 from conceptrast.atlas.curves import curve
 from conceptrast.atlas.run_files import Row, RunFiles, records_of
 from conceptrast.atlas.site import Figure, Site
+from conceptrast.figures.latent_bias import TITLES
 
 KINDS = {"component": "component", "ace": "ACE concept", "hyperplane": "hyperplane"}
 """Directions whose pictures are shown, in words."""
@@ -143,7 +144,7 @@ class FigurePages:
             "beyond_low",
             "beyond_high",
         )
-        text = "Tables say by how much a probability falls; figures say how it changes (−)."
+        text = "Tables say by how much a probability falls, figures by how much it changes: there, a fall has a minus."
         yield self._table("dff_summary", "By number of concepts", columns, text=text, dff=name)
         scores = ("share", "suffix_class", "blur_class", "blur_score", "blur_chance")
         yield self._table(
@@ -169,7 +170,7 @@ class FigurePages:
             yield self._figure(f"latent_bias/{name}/{file}", title, text)
         columns = ("condition", "network", "relies", "shows", "accuracy_biased", "accuracy_unbiased")
         more = ("accuracy_counter_biased", "reliance", "reliance_low", "reliance_high", "turn", "turn_low", "turn_high")
-        text = "Here, autoencoder is the adversarial autoencoder of the figures, and resnet their plain classifier."
+        text = "In figures, " + " and ".join(f"{name} is called {title}" for name, title in TITLES.items()) + "."
         yield self._table("latent_bias", "In numbers", (*columns, *more), text=text, bias=name)
 
     def insertions(self, name: str) -> Iterator[Section]:
@@ -184,7 +185,7 @@ class FigurePages:
         yield self._figure(
             f"{study}/shortcut.png", "Directions", "How well each ranks the pictures with the planted thing."
         )
-        columns = ("kind", "name", "rank", "auroc", "auroc_low", "auroc_high", "auroc_pasted", "ap", "cosine")
+        columns = ("kind", "name", "rank", "auroc_pasted", "auroc_pasted_low", "auroc_pasted_high", "auroc", "cosine")
         yield self._table("shortcut", "In numbers", (*columns, "accuracy", "named_planted"), study=study)
 
     def concepts(self, study: str) -> Iterator[Section]:

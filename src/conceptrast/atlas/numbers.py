@@ -12,6 +12,9 @@ from conceptrast.atlas.claims import Badge
 HEADINGS = {"unchanged": "unchanged above the layer", "n_pictures": "groups of pictures", "n_flat": "flat maps"}
 """Heads of columns whose names say too little."""
 
+NOTHING = 0.001
+"""Chance that is nearer to 0 is about 0; as a share, it is told to a tenth of a per cent."""
+
 
 @dataclass(frozen=True)
 class Measure:
@@ -64,8 +67,7 @@ class Measure:
 
     def _about(self, value: float) -> str:
         """What chance gives; how small it is does not matter."""
-        words = self.in_words(value)
-        return "about 0" if words.startswith(("<", ">")) else words
+        return "about 0" if not self.is_share and 0 < abs(value) < NOTHING else self.in_words(value)
 
     def in_words(self, value: float) -> str:
         """A value on the scale of this number."""

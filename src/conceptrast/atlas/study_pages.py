@@ -35,7 +35,7 @@ class ClassLine:
         target: class index.
         name: class name.
         verdicts: by selection: predicted, probability, match, status, reason.
-        importance: share of its most important component; ``None`` if the logit does not fall without any.
+        importance: share of its most important component; ``None`` if nothing falls without it, or none was measured.
         stability: share of components that come back.
         n_images: number of images that its components come from.
     """

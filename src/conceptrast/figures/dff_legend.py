@@ -63,14 +63,11 @@ def legend_entry(rows: pd.DataFrame) -> LegendEntry:
     if first["status"] != "ok":
         return LegendEntry(classes, blur="no region to blur")
     drop, chance = (signed(-first[name]) for name in ("blur_score", "blur_chance"))
-    of_class = short(first["blur_class"], BLUR_LETTERS)
     if abs(first["blur_score"]) >= LEAST_DROP:
+        of_class = short(first["blur_class"], BLUR_LETTERS)
         return LegendEntry(classes, blur=f"blur: {of_class} {drop}", chance=f"at random {chance}")
-    # Only a fall elsewhere has to say of which class.
-    falls_elsewhere = abs(first["blur_chance"]) >= LEAST_DROP
-    return LegendEntry(
-        classes, blur="blur: changes nothing", chance=f"at random: {of_class} {chance}" if falls_elsewhere else ""
-    )
+    something = abs(first["blur_chance"]) >= LEAST_DROP
+    return LegendEntry(classes, blur="blur: changes nothing", chance=f"at random {chance}" if something else "")
 
 
 def signed(change: float) -> str:

@@ -101,19 +101,21 @@ def _over_seeds(claim: Claim, rows: pd.DataFrame | None) -> Outcome:
         holds=holds,
         remark=f"NOT CHECKED {seeds}: {reasons.iloc[0]}"
         if len(reasons)
-        else f"{_remark(holds, rows['margin'].min(), claim.relation)} {seeds}",
+        else _remark(holds, rows["margin"].min(), claim.relation, f" {seeds}"),
         numbers=f"{_range(rows['value'])} {claim.relation} {_range(rows['limit'])}",
         source=source,
         table=claim.metric.table,
     )
 
 
-def _remark(holds: bool, margin: float, relation: str) -> str:
+def _remark(holds: bool, margin: float, relation: str, where: str = "") -> str:
+    """By how much a claim holds or fails; at several seeds, where, and the smallest margin."""
+    verdict = "holds" if holds else "FAILS"
     if holds and relation == "==":
-        return "holds"
-    if holds:
-        return f"holds by {margin:.2g}" if margin > 1e-9 else "holds, at its bound"
-    return f"FAILS by {-margin:.2g}" if margin < -1e-9 else "FAILS, at its bound"
+        return f"{verdict}{where}"
+    if abs(margin) > 1e-9:
+        return f"{verdict} by {abs(margin):.2g}{where}"
+    return f"{verdict}{where}, at its bound{' in one or more' if where else ''}"
 
 
 def _source(metric: str, relation: str, bound: str, is_number: bool) -> str:

@@ -114,7 +114,7 @@ def test_what_rounds_to_nothing_names_no_class_and_has_no_sign() -> None:
     nothing = group.table.assign(blur_score=-0.004, blur_chance=0.3)
     labels = texts(draw_dff(dff_sheet(group_view(replace(group, table=nothing), views, "", ""))))
     [legend] = [text for text in labels if "blur:" in text]
-    assert legend.endswith("blur: changes nothing\nat random: a quite unc… −0.30")
+    assert legend.endswith("blur: changes nothing\nat random −0.30")
     table = group.table.assign(blur_score=0.2, blur_chance=-0.004)
     figure = draw_dff(dff_sheet(group_view(replace(group, table=table), views, "", "")))
     [legend] = [text for text in texts(figure) if "blur:" in text]

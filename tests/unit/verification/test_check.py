@@ -190,6 +190,9 @@ def test_claims_about_a_repeated_run_hold_if_they_hold_at_every_seed(verify: Ver
     assert status == 0
     assert "    holds by 0.05 at all 2 seeds   0.95 >= 0.9   net/accuracy\n" in report
     assert "2 of 2 claims about seeds hold" in report
+    write({1: results, 2: Results("", {**results.metrics, "net/accuracy": 0.9}, results.tables)})
+    _, report = verify("seeds")
+    assert "    holds at all 2 seeds, at its bound in one or more   0.9 to 0.95 >= 0.9   net/accuracy\n" in report
     write({1: results, 2: worse, 3: worse})
     status, report = verify("seeds")
     assert status == 1
