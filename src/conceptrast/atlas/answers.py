@@ -309,11 +309,11 @@ def shortcuts(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]:
                 ("nearly the best of them", random["auroc_pasted_high"]),
             ]
         )
-        for kind in ("component", "cav", "hyperplane"):
+        for kind, words in (("component", "component"), ("cav", "concept (ACE)"), ("hyperplane", "hyperplane")):
             best = next((row for row in rows if row["kind"] == kind and row["rank"] == 1), None)
             if best is not None:
                 yield _measure(
-                    label=f"{study}: {kind}",
+                    label=f"{study}: {words}",
                     text=f"{best['name']}, AUROC {decimal(best['auroc_pasted'])}",
                     row=best,
                     column="auroc_pasted",
