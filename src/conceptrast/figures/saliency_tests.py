@@ -51,7 +51,7 @@ def draw_saliency_tests(faithfulness: pd.DataFrame, randomisation: pd.DataFrame,
             mean = part.groupby("share")["score"].mean()
             axes.plot(mean.index, mean, style, color=colour, label=name, linewidth=1.8)
     # ROAD.
-    axes = _panel(sheet, 2, "ROAD: half of (least − most relevant removed)", "share of pixels removed")
+    axes = _panel(sheet, 2, "ROAD: half of (least − most removed)", "share of pixels removed")
     for name, style, colour, part in _lines(faithfulness, methods):
         least = part[part["metric"] == "road_least"].groupby("share")["score"].mean()
         most = part[part["metric"] == "road_most"].groupby("share")["score"].mean()

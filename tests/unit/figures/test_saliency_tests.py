@@ -40,7 +40,7 @@ def test_curves_show_means_over_pictures_and_chance(stages: int) -> None:
     for axes in panels[:2]:
         assert [line.get_label() for line in axes.lines] == ["grad_cam", "random", "centre"]
         assert np.allclose(axes.lines[0].get_ydata(), 0.4)
-    assert panels[2].get_title(loc="left") == "ROAD: half of (least − most relevant removed)"
+    assert panels[2].get_title(loc="left") == "ROAD: half of (least − most removed)"
     assert np.allclose(panels[2].lines[0].get_ydata(), 0.0)
     assert np.allclose(panels[3].lines[0].get_ydata(), [1.0] + [0.5] * stages)
     assert [label.get_text() for label in panels[3].get_xticklabels()] == ["trained", *random["reaches"]]
