@@ -286,7 +286,7 @@ def _component_insertions(files: RunFiles, claims: CheckedClaims, name: str) -> 
         yield _measure(
             label=f"{name} in pictures of {row['second_name']}",
             text=f"{n_beyond} of {counted(len(beyond), 'components')} {'adds' if n_beyond == 1 else 'add'} more than "
-            f"both controls; with component {int(row['component']) + 1}, the strongest on A's side, "
+            f"both controls; with contrast component {int(row['component']) + 1}, the largest share of A's side, "
             f"p({row['first_name']}) {_changes_by(row['change_first'])}",
             row=row,
             column="change_first",
@@ -432,8 +432,8 @@ MEASURES: Mapping[str, tuple[str, Callable[[RunFiles, CheckedClaims], Iterator[M
         shift,
     ),
     "counterfactual": (
-        "Activations of A are changed until the model names a decoder's drawing of them B. The number says how many "
-        "drawings another network, asked only in the end, names B. Chance: a random change of the same place.",
+        "Activations of A are changed until the model is sure that a decoder's drawing of them is B. The number says "
+        "how many drawings another network, asked only in the end, names B. Chance: a random change of the same place.",
         counterfactuals,
     ),
     "saliency": (

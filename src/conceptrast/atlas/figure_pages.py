@@ -107,22 +107,26 @@ class FigurePages:
             "Tests of the maps",
             "Pixels are removed in the order of the map; and the network's parameters are drawn anew, layer by layer.",
         )
-        truth = ("target_kind", "method", "baseline", "n_images", "more", "more_low", "more_high", "hit")
+        truth = ("method", "target_kind", "more", "more_low", "more_high", "hit", "baseline", "n_images")
         yield self._table("saliency_truth", "Do the maps lie on the truth?", truth, view=view)
         faith = (
-            "target_kind",
             "method",
-            "baseline",
-            "n_images",
+            "target_kind",
             "road",
             "road_low",
             "road_high",
             "insertion",
             "deletion",
+            "baseline",
+            "n_images",
         )
         yield self._table("saliency_faithfulness", "Are the maps faithful?", faith, view=view)
-        stages = ("method", "stage", "reaches", "n_images", "n_flat", "rank_correlation", "ssim", "unchanged")
-        text = "A map that is the same everywhere is flat, and its rank correlation counts as 0."
+        stages = ("method", "reaches", "rank_correlation", "above_layer", "ssim", "n_images", "n_flat", "unchanged")
+        text = (
+            "The network is drawn anew from its end to the part that a row reaches. The last column says whether a "
+            "method's maps stay the same when all above the layer is. A map that is the same everywhere is flat, and "
+            "its rank correlation counts as 0."
+        )
         yield self._table("saliency_randomisation", "Do they change with the network?", stages, text=text, view=view)
 
     def factorizations(self, name: str) -> Iterator[Section]:
@@ -135,16 +139,19 @@ class FigurePages:
             )
         columns = (
             "n_components",
-            "n_pictures",
-            "reconstruction_error",
-            "agree",
             "blur",
             "blur_chance",
             "beyond_chance",
             "beyond_low",
             "beyond_high",
+            "agree",
+            "reconstruction_error",
+            "n_pictures",
         )
-        text = "Tables say by how much a probability falls, figures by how much it changes: there, a fall has a minus."
+        text = (
+            "Tables say by how much a probability falls, figures by how much it changes: there, a fall has a minus. An "
+            "interval over few concepts is hardly more than their range."
+        )
         yield self._table("dff_summary", "By number of concepts", columns, text=text, dff=name)
         scores = ("share", "suffix_class", "blur_class", "blur_score", "blur_chance")
         yield self._table(
@@ -176,16 +183,16 @@ class FigurePages:
     def insertions(self, name: str) -> Iterator[Section]:
         """A crop that is pasted into pictures."""
         yield self._figure(f"insertion/{name}.png", "Pictures under every condition", "With the model's probabilities.")
-        columns = ("first_name", "second_name", "condition", "n_images", "p_first", "p_second", "change_first")
+        columns = ("first_name", "second_name", "component", "condition", "change_first", "low_first", "high_first")
         for table in ("insertion", "component_insertion"):
-            yield self._table(table, "In numbers", (*columns, "low_first", "high_first", "component"), insertion=name)
+            yield self._table(table, "In numbers", (*columns, "p_first", "p_second", "n_images"), insertion=name)
 
     def shortcuts(self, study: str) -> Iterator[Section]:
         """A planted thing: which direction ranks the pictures that have it first."""
         yield self._figure(
             f"{study}/shortcut.png", "Directions", "How well each ranks the pictures with the planted thing."
         )
-        columns = ("kind", "name", "rank", "auroc_pasted", "auroc_pasted_low", "auroc_pasted_high", "auroc", "cosine")
+        columns = ("name", "auroc_pasted", "auroc_pasted_low", "auroc_pasted_high", "auroc", "cosine", "kind", "rank")
         yield self._table("shortcut", "In numbers", (*columns, "accuracy", "named_planted"), study=study)
 
     def concepts(self, study: str) -> Iterator[Section]:
@@ -220,12 +227,12 @@ class FigurePages:
         columns = (
             "edit",
             "direction",
-            "baseline",
-            "n_kept",
-            "reached",
             "judged",
             "low",
             "high",
+            "reached",
+            "baseline",
+            "n_kept",
             "cells",
             "inside",
             "area",
@@ -250,8 +257,8 @@ class FigurePages:
             yield Section(
                 title=title,
                 anchor=f"pair-{first}-{second}",
-                text="Left the picture, right what a decoder draws while activations change, until the model says B or "
-                "the change has its largest size. Pasted cells change the picture itself.",
+                text="Left the picture, right what a decoder draws while activations change, until the model is sure "
+                "of B or the change has its largest size. Pasted cells change the picture itself.",
                 films=films,
                 figures=[(self.site.figure(source), f"{title}: every edit, step by step")] if file else [],
                 table="counterfactual",
@@ -291,7 +298,8 @@ class FigurePages:
             yield self._figure(
                 f"confusion/{name}.png", name, "What is taken for what, on pictures held out of its training."
             )
-        yield self._table("models", "Training", ("model", "epochs", "validation_accuracy"))
+        text = "Accuracy as the training measured it; for the figures every picture was predicted anew."
+        yield self._table("models", "Training", ("model", "validation_accuracy", "epochs"), text=text)
 
     # Parts of pages.
 

@@ -13,6 +13,7 @@ from conceptrast.atlas.numbers import known
 from conceptrast.atlas.run_files import RunFiles, records_of
 from conceptrast.atlas.site import Site
 from conceptrast.base.names import ALL_CLASSES
+from conceptrast.concepts.removals import OTHER_CLASS
 from conceptrast.concepts.stability import ALIKE
 
 STRICT = "exclude_target"
@@ -186,6 +187,7 @@ class StudyPages:
                 paths=paths,
                 contrasts=contrasts,
                 tests=self._tests(),
+                back_chance=self._back_chance,
                 figures=self._figures(),
                 claimed=self.claims.about(self.files.rows_of_entry(("concepts", "contrast"), self.study)),
                 settings=("studies", self.study),
@@ -303,6 +305,13 @@ class StudyPages:
         """The model whose predictions say what class a picture is of."""
         entry = self.files.description.studies[self.study]
         return str(entry.get("predicted_by") or entry["model"])
+
+    @property
+    def _back_chance(self) -> float | None:
+        """In which share of other classes a concept comes back, the mean over all classes; ``None`` if not known."""
+        wanted = {"sample": "halves", "class_name": ALL_CLASSES, "baseline": OTHER_CLASS}
+        row = self.files.row("stability", study=self.study, recipe=self.files.description.card_recipe, **wanted)
+        return None if row is None else known(row["back"])
 
     @cached_property
     def _fidelity(self) -> Mapping[int, list[Curve]]:

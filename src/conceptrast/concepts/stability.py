@@ -218,17 +218,19 @@ def comes_back(rows: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         class, recipe, component, cosine (mean over draws; of the halves if there are no draws), back (share of the
-        samples in which it comes back), returns. Components that could not be tested have no row.
+        samples in which it comes back), back_chance (share of other classes, in place of samples; empty if there is
+        none), returns. Components that could not be tested have no row.
 
     Example:
         >>> rows = pd.DataFrame({"class": 0, "recipe": "ours", "sample": ["halves", "draws", "draws"], "component": 0,
-        ...     "cosine": [0.9, 0.5, 0.7], "back": [True, False, False], "status": "ok"})
+        ...     "cosine": [0.9, 0.5, 0.7], "back": [True, False, False], "back_chance": 0.1, "status": "ok"})
         >>> comes_back(rows).round(2).values.tolist()
-        [[0, 'ours', 0, 0.6, 0.33, False]]
+        [[0, 'ours', 0, 0.6, 0.33, 0.1, False]]
     """
     keys = ["class", "recipe", "component"]
     tested = rows[rows["status"] == "ok"]
-    shares = tested.astype({"back": float}).groupby(keys, sort=False)["back"].mean().reset_index()
+    columns = ["back", "back_chance"]
+    shares = tested.astype(dict.fromkeys(columns, float)).groupby(keys, sort=False)[columns].mean().reset_index()
     # Draws say more than halves: other images, and other noise.
     of_draws = tested["sample"] == DRAWS
     preferred = tested[of_draws == of_draws.groupby([tested[key] for key in keys]).transform("max")]

@@ -59,7 +59,7 @@ def save_class_page(card: ClassCard, folder: Path, stem: str) -> dict[str, Any]:
 def _component(card: ClassCard, component: int) -> dict[str, Any]:
     """The facts of one component; what was not measured is ``None``."""
     facts = card.facts[component] if component < len(card.facts) else None
-    names = ("drop", "low", "high", "share", "cosine", "back", "returns")
+    names = ("drop", "low", "high", "drop_chance", "share", "cosine", "back", "back_chance", "returns")
     return {"component": component, **{name: None if facts is None else getattr(facts, name) for name in names}}
 
 

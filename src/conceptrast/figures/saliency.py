@@ -73,7 +73,7 @@ def saliency_note(source: str, rows: Sequence[PictureMaps], boxes_known: bool = 
     """
     note = f"{source}; each map is relative to its own maximum"
     if boxes_known:
-        note += "; outlined: what A has and B has not"
+        note += "; outlined: the concept of A that B lacks"
     if len(rows) > MOST_ROWS:
         note += f"; the first {MOST_ROWS} of {len(rows)} pictures"
     return "\n".join([note, *_numbers(rows)])

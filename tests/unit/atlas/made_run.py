@@ -130,7 +130,7 @@ def make_class(folder: Path, study: str, target: int, name: str) -> dict[str, An
     save_strip(patches[:1], place / f"{stem}-exclude_target-combined.webp")
     save_strip(patches[:3], place / f"{stem}-places.webp")
     source = {"predicted": name, "probability": 0.5, "box": [0, 0, 50, 50], "shape": [8, 8]}
-    facts = {"low": 0.5, "high": 2.0, "cosine": 0.9}
+    facts = {"low": 0.5, "high": 2.0, "drop_chance": 0.3, "cosine": 0.9, "back_chance": 0.125}
     return {
         "class": target,
         "name": name,

@@ -215,9 +215,9 @@ def test_a_concept_that_speaks_against_the_class_is_a_gain_of_the_logit(tmp_path
     assert "Without it the logit gains 0.013 (-0.004 to 0.021)." in text
     assert "Without it the logit stays as it is." in text
     other = " ".join(page(folder / "class/digits/2-class.html").text.split())
-    assert "Without it the logit loses 0.5 (0.5 to 2.0), 25 % of all concepts' part." in other
+    assert "Without it the logit loses 0.5 (0.5 to 2.0), 25 % of all concepts' part. Chance: loses 0.3" in other
     assert "cosine of 0.8 or more" in text
-    assert "✗ does not come back (20 % of samples, mean cosine 0.90)" in text
+    assert "✗ does not come back (20 % of samples, mean cosine 0.90) Chance: 12 %" in text
     # The strongest concept is one that the logit falls without.
     strongest = {
         attributes["data-name"]: attributes["data-importance"]
@@ -225,6 +225,24 @@ def test_a_concept_that_speaks_against_the_class_is_a_gain_of_the_logit(tmp_path
         if "data-name" in attributes
     }
     assert strongest == {"one": "", "two": "", "three": "0.75"}
+
+
+def test_a_shift_that_does_hardly_more_than_chance_is_marked(tmp_path) -> None:
+    make_run(tmp_path)
+    file = tmp_path / "pages/digits/contrasts.json"
+    [contrast] = json.loads(file.read_text())
+    contrast["sides"]["against"]["curve"][-1]["p_other"] = 0.95
+    write_json([contrast], file)
+    text = page(atlas(tmp_path) / "contrast/digits/0-class-not-1-class.html").text
+    assert text.count("hardly more than chance") == 1
+
+
+def test_a_study_says_how_many_concepts_of_other_classes_come_back(tmp_path) -> None:
+    make_run(tmp_path)
+    row = {"study": "digits", "recipe": "recommended", "sample": "halves", "class_name": "all classes"}
+    write_table(pd.DataFrame([{**row, "baseline": "other_class", "back": 0.9}]), tmp_path / "tables/stability.csv")
+    text = page(atlas(tmp_path) / "study/digits.html").text
+    assert "Chance: of other classes' components 90\xa0% are found in place of them." in text
 
 
 def test_a_table_leaves_out_empty_columns_and_says_where_it_counts_from_0(tmp_path) -> None:
