@@ -271,7 +271,7 @@ def insertions(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]:
 
 
 def _component_insertions(files: RunFiles, claims: CheckedClaims, name: str) -> Iterator[Measure]:
-    """How many components add more than both controls, and what the strongest on A's side adds."""
+    """How many components add more than both controls, and what the first one adds."""
     by_pair: dict[tuple[Any, Any], list[Row]] = {}
     for row in files.rows("component_insertion", insertion=name, status="ok"):
         by_pair.setdefault((row["first"], row["second"]), []).append(row)
@@ -286,7 +286,8 @@ def _component_insertions(files: RunFiles, claims: CheckedClaims, name: str) -> 
         yield _measure(
             label=f"{name} in pictures of {row['second_name']}",
             text=f"{n_beyond} of {counted(len(beyond), 'components')} {'adds' if n_beyond == 1 else 'add'} more than "
-            f"both controls; with contrast component {int(row['component']) + 1}, the largest share of A's side, "
+            f"both controls; with contrast component {int(row['component']) + 1}"
+            f"{', the largest share of A’s side' if row['component'] == 0 else ''}, "
             f"p({row['first_name']}) {_changes_by(row['change_first'])}",
             row=row,
             column="change_first",

@@ -123,7 +123,7 @@ class FigurePages:
         yield self._table("saliency_faithfulness", "Are the maps faithful?", faith, view=view)
         stages = ("method", "reaches", "rank_correlation", "above_layer", "ssim", "n_images", "n_flat", "unchanged")
         text = (
-            "The network is drawn anew from its end to the part that a row reaches. The last column says whether a "
+            "The network is drawn anew from its end to the part that a row reaches. Unchanged above the layer: a "
             "method's maps stay the same when all above the layer is. A map that is the same everywhere is flat, and "
             "its rank correlation counts as 0."
         )

@@ -14,7 +14,7 @@ from conceptrast.atlas.run_files import RunFiles, records_of
 from conceptrast.atlas.site import Site
 from conceptrast.base.names import ALL_CLASSES
 from conceptrast.concepts.removals import OTHER_CLASS
-from conceptrast.concepts.stability import ALIKE
+from conceptrast.concepts.stability import ALIKE, MOST_COMPARED
 
 STRICT = "exclude_target"
 SELECTIONS = {"all": "among all images", STRICT: "among images not predicted as the class"}
@@ -22,6 +22,9 @@ SIDES = ("for", "against")
 """Sides of a contrast, from left to right."""
 MASK_TABLE = "mask"
 """Its numbers and its figure are on the page of the study, so the page of a contrast has no sentence on them."""
+
+LEAST_RISE = 0.1
+"""A shift in a random direction has to be this much below a shift across the plane; otherwise the page says so."""
 
 ROWS_PER_PAGE = 360
 """Number of classes on one page of a study, so that no page is larger than 500 KB."""
@@ -212,7 +215,7 @@ class StudyPages:
                     "row": line.verdicts.get(name, {}),
                 }
             )
-        longest = max((known(component["high"]) or 0.0 for component in card["components"]), default=0.0)
+        ends = [known(component[end]) or 0.0 for component in card["components"] for end in ("high", "drop_chance")]
         fidelity = self._fidelity.get(line.target, [])
         self.site.write(
             f"class/{self.study}/{stem}.html",
@@ -225,7 +228,8 @@ class StudyPages:
             selections=selections,
             predictor=self._predictor,
             alike=ALIKE,
-            longest=max(longest, 1e-12),
+            most_compared=MOST_COMPARED,
+            longest=max([1e-12, *ends]),
             places=self._picture(f"classes/{stem}-places.webp") if card["places"] else "",
             fidelity=fidelity,
             complete=next((curve.last for curve in fidelity if curve.kind == "second"), None),
@@ -396,8 +400,10 @@ def side_curves(side: Mapping[str, Any], name: str, other: str) -> list[Curve]:
     return curves
 
 
-def move_of(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, float] | None:
-    """What a shift makes of the other class's probability: before, at most, and at most in a random direction."""
+def move_of(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """What a shift makes of the other class's probability: before, at most, and at most in a random direction; and
+    whether that is less than :data:`LEAST_RISE` above chance.
+    """
     by_baseline: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
         by_baseline.setdefault(row["baseline"], []).append(row)
@@ -406,7 +412,8 @@ def move_of(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, float] | None:
     if not moved or not chance:
         return None
     highest, by_chance = (max(row["p_other"] for row in part) for part in (moved, chance))
-    return {"before": moved[0]["p_other"], "after": highest, "chance": by_chance}
+    is_chance = highest - by_chance < LEAST_RISE
+    return {"before": moved[0]["p_other"], "after": highest, "chance": by_chance, "is_chance": is_chance}
 
 
 def fidelity_curves(files: RunFiles, study: str) -> dict[int, list[Curve]]:

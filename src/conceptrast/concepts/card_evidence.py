@@ -127,30 +127,25 @@ def component_facts(k: int, importance: pd.DataFrame, stability: pd.DataFrame) -
 
     Example:
         >>> importance = pd.DataFrame({"component": [0], "logit_drop": 2.0, "low": 1.0, "high": 3.0,
-        ...     "logit_drop_random": 0.5, "share": 0.5})
+        ...     "logit_drop_random": 0.5, "share": 0.25})
         >>> stability = pd.DataFrame({"component": [1], "cosine": 0.5, "back": 0.2, "back_chance": 0.1,
         ...     "returns": False})
         >>> facts = component_facts(2, importance, stability)
-        >>> facts[0].drop, facts[0].drop_chance, facts[0].cosine, facts[1].drop, facts[1].returns
-        (2.0, 0.5, None, None, False)
+        >>> facts[0].drop, facts[0].drop_chance, facts[0].cosine, facts[1].drop, facts[1].back_chance
+        (2.0, 0.5, None, None, 0.1)
     """
     values: list[dict[str, Any]] = [{} for _ in range(k)]
     for row in importance.to_dict("records"):
-        drop = {
-            "drop": "logit_drop",
-            "low": "low",
-            "high": "high",
-            "drop_chance": "logit_drop_random",
-            "share": "share",
-        }
-        values[int(row["component"])] |= {name: _known(row[column]) for name, column in drop.items()}
+        drop = {"drop": float(row["logit_drop"]), "low": float(row["low"]), "high": float(row["high"])}
+        beside = {"drop_chance": _number(row["logit_drop_random"]), "share": _number(row["share"])}
+        values[int(row["component"])] |= drop | beside
     for row in stability.to_dict("records"):
-        numbers = {name: _known(row[name]) for name in ("cosine", "back", "back_chance")}
+        numbers = {name: _number(row[name]) for name in ("cosine", "back", "back_chance")}
         values[int(row["component"])] |= numbers | {"returns": bool(row["returns"])}
     return [ComponentFacts(**known) for known in values]
 
 
-def _known(value: Any) -> float | None:
+def _number(value: Any) -> float | None:
     """A number of a table; ``None`` for an empty cell."""
     return None if pd.isna(value) else float(value)
 

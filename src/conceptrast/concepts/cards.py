@@ -70,12 +70,12 @@ class ComponentFacts:
         drop: what the class's logit loses without it, the mean over images; ``None`` if that was not measured.
         low: the lower end of its 95 % interval.
         high: the upper end.
-        drop_chance: what it loses without as much activation that chance chooses; ``None`` likewise.
+        drop_chance: what it loses without as much activation at random places and channels; ``None`` likewise.
         share: its share of what all components carry; ``None`` if they carry nothing.
         cosine: how near it is to its match in redrawn images; ``None`` if that was not measured.
         back: in which share of the samples of redrawn images it comes back; ``None`` likewise.
         returns: whether that is more than half; ``None`` likewise.
-        back_chance: in which share of other classes a component of theirs is as like it; ``None`` if there is none.
+        back_chance: in which share of other classes it comes back in the same sense; ``None`` if that is not known.
     """
 
     drop: float | None = None

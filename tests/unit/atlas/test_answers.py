@@ -99,8 +99,7 @@ def test_pasted_components_are_counted_if_they_add_more_than_both_controls(tmp_p
     rows.append({**pair, "first": 3, "status": "skipped"})  # an empty cell makes numbers of components decimal
     [measure] = answer_of(tmp_path, "insertion", rows, table="component_insertion").measures
     assert measure.text == (
-        "1 of 2 components adds more than both controls; with contrast component 5, the largest share of A's side, "
-        "p(A) changes by +0.30"
+        "1 of 2 components adds more than both controls; with contrast component 5, p(A) changes by +0.30"
     )
     assert measure.chances == [("a square of one colour", 0.0), ("its pixels shuffled", 0.1)]
     assert measure.href == "insertion/mine.html"

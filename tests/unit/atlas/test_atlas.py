@@ -206,13 +206,13 @@ def test_a_concept_that_speaks_against_the_class_is_a_gain_of_the_logit(tmp_path
     make_run(tmp_path)
     file = tmp_path / "pages/digits/classes.json"
     classes = json.loads(file.read_text())
-    classes[0]["components"][0] |= {"drop": -0.013, "low": -0.021, "high": 0.004, "share": -0.6}
+    classes[0]["components"][0] |= {"drop": -0.013, "low": -0.021, "high": 0.004, "share": -0.6, "drop_chance": -0.25}
     classes[0]["components"][1] |= {"drop": 0.0, "low": 0.0, "high": 0.0}
     classes[1]["components"] = [part | {"drop": -0.2, "share": 0.5} for part in classes[1]["components"]]
     write_json(classes, file)
     folder = atlas(tmp_path)
     text = " ".join(page(folder / "class/digits/0-class.html").text.split())
-    assert "Without it the logit gains 0.013 (-0.004 to 0.021)." in text
+    assert "Without it the logit gains 0.013 (-0.004 to 0.021). Chance: gains 0.250" in text
     assert "Without it the logit stays as it is." in text
     other = " ".join(page(folder / "class/digits/2-class.html").text.split())
     assert "Without it the logit loses 0.5 (0.5 to 2.0), 25 % of all concepts' part. Chance: loses 0.3" in other
@@ -231,10 +231,11 @@ def test_a_shift_that_does_hardly_more_than_chance_is_marked(tmp_path) -> None:
     make_run(tmp_path)
     file = tmp_path / "pages/digits/contrasts.json"
     [contrast] = json.loads(file.read_text())
-    contrast["sides"]["against"]["curve"][-1]["p_other"] = 0.95
+    contrast["sides"]["for"]["curve"][-1]["p_other"] = 0.86
+    contrast["sides"]["against"]["curve"][-1]["p_other"] = 0.88
     write_json([contrast], file)
     text = page(atlas(tmp_path) / "contrast/digits/0-class-not-1-class.html").text
-    assert text.count("hardly more than chance") == 1
+    assert text.count("✗ less than 0.1 above chance") == 1
 
 
 def test_a_study_says_how_many_concepts_of_other_classes_come_back(tmp_path) -> None:
@@ -242,7 +243,7 @@ def test_a_study_says_how_many_concepts_of_other_classes_come_back(tmp_path) -> 
     row = {"study": "digits", "recipe": "recommended", "sample": "halves", "class_name": "all classes"}
     write_table(pd.DataFrame([{**row, "baseline": "other_class", "back": 0.9}]), tmp_path / "tables/stability.csv")
     text = page(atlas(tmp_path) / "study/digits.html").text
-    assert "Chance: of other classes' components 90\xa0% are found in place of them." in text
+    assert "Chance: on average a concept has such a match in 90\xa0% of other classes." in text
 
 
 def test_a_table_leaves_out_empty_columns_and_says_where_it_counts_from_0(tmp_path) -> None:
