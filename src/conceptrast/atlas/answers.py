@@ -276,13 +276,13 @@ def _component_insertions(files: RunFiles, claims: CheckedClaims, name: str) -> 
     for row in files.rows("component_insertion", insertion=name, status="ok"):
         by_pair.setdefault((row["first"], row["second"]), []).append(row)
     for rows in by_pair.values():
-        largest = {row["condition"]: row for row in rows if row["component"] == rows[0]["component"]}
+        first = {row["condition"]: row for row in rows if row["component"] == rows[0]["component"]}
         beyond: dict[Any, list[bool]] = {}
         for row in rows:
             if row["condition"] in ("crop-zeros", "crop-shuffled"):
                 beyond.setdefault(row["component"], []).append(row["low_first"] > 0)
         n_beyond = sum(map(all, beyond.values()))
-        row = largest["crop"]
+        row = first["crop"]
         yield _measure(
             label=f"{name} in pictures of {row['second_name']}",
             text=f"{n_beyond} of {counted(len(beyond), 'components')} {'adds' if n_beyond == 1 else 'add'} more than "
@@ -292,7 +292,7 @@ def _component_insertions(files: RunFiles, claims: CheckedClaims, name: str) -> 
             row=row,
             column="change_first",
             ends=("low_first", "high_first"),
-            chances=[(CHANCE[control], largest[control]["change_first"]) for control in CONTROLS],
+            chances=[(CHANCE[control], first[control]["change_first"]) for control in CONTROLS],
             source=("component_insertion", "insertion", name, claims),
         )
 

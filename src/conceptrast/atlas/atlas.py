@@ -98,7 +98,7 @@ def checked_claims(files: RunFiles, file: Path) -> CheckedClaims:
         return CheckedClaims(run, reason=f"No claim was checked: {error}.")
 
 
-def write_claims(site: Site, claims: CheckedClaims, models: Collection[str] = ()) -> None:
+def write_claims(site: Site, claims: CheckedClaims, models: Collection[str]) -> None:
     """The page of all claims about the run, each with a link to its number: in a table, or on the page of models."""
     numbered = [
         (number, outcome, "models.html" if not outcome.table and outcome.source.partition("/")[0] in models else "")

@@ -400,9 +400,9 @@ def side_curves(side: Mapping[str, Any], name: str, other: str) -> list[Curve]:
     return curves
 
 
-def move_of(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """What a shift makes of the other class's probability: before, at most, and at most in a random direction; and
-    whether that is less than :data:`LEAST_RISE` above chance.
+def move_of(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, float] | None:
+    """What a shift makes of the other class's probability: before, at most, and at most in a random direction; and how
+    much more it has to do than that.
     """
     by_baseline: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
@@ -412,8 +412,7 @@ def move_of(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     if not moved or not chance:
         return None
     highest, by_chance = (max(row["p_other"] for row in part) for part in (moved, chance))
-    is_chance = highest - by_chance < LEAST_RISE
-    return {"before": moved[0]["p_other"], "after": highest, "chance": by_chance, "is_chance": is_chance}
+    return {"before": moved[0]["p_other"], "after": highest, "chance": by_chance, "least_rise": LEAST_RISE}
 
 
 def fidelity_curves(files: RunFiles, study: str) -> dict[int, list[Curve]]:

@@ -66,8 +66,8 @@ def legend_entry(rows: pd.DataFrame) -> LegendEntry:
     if abs(first["blur_score"]) >= LEAST_DROP:
         of_class = short(first["blur_class"], BLUR_LETTERS)
         return LegendEntry(classes, blur=f"blur: {of_class} {drop}", chance=f"at random {chance}")
-    something = abs(first["blur_chance"]) >= LEAST_DROP
-    return LegendEntry(classes, blur="blur: changes nothing", chance=f"at random {chance}" if something else "")
+    changes_elsewhere = abs(first["blur_chance"]) >= LEAST_DROP
+    return LegendEntry(classes, blur="blur: changes nothing", chance=f"at random {chance}" if changes_elsewhere else "")
 
 
 def signed(change: float) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -15,10 +14,7 @@ from tests.unit.atlas.made_run import HEAD, description, make_run
 
 ENTRIES = {
     "saliency": ("saliency_randomisation", {"view": "mine", "method": "eigen_cam", "n_images": 4, "n_flat": 3}),
-    "dff": (
-        "dff_summary",
-        {"dff": "mine", "status": "skipped", "beyond_low": -0.25, "beyond_high": 0.5},
-    ),
+    "dff": ("dff_summary", {"dff": "mine", "status": "skipped", "beyond_low": -0.25, "beyond_high": 0.5}),
     "bias": ("latent_bias", {"bias": "mine", "network": "resnet", "status": "skipped"}),
     "shortcut": ("shortcut", {"study": "mine", "kind": "component", "rank": 2, "auroc_pasted_low": 0.25}),
 }
@@ -51,7 +47,7 @@ def words(folder: Path, claims: str = HEAD) -> dict[str, str]:
     ],
 )
 def test_a_table_has_what_its_numbers_are_read_with(tmp_path: Path, path: str, parts: tuple[str, ...]) -> None:
-    text: Any = words(tmp_path)[path]
+    text = words(tmp_path)[path]
     for part in parts:
         assert part in text
 
