@@ -214,6 +214,10 @@ def test_a_concept_that_speaks_against_the_class_is_a_gain_of_the_logit(tmp_path
     text = " ".join(page(folder / "class/digits/0-class.html").text.split())
     assert "Without it the logit gains 0.013 (-0.004 to 0.021). Chance: gains 0.250" in text
     assert "Without it the logit stays as it is." in text
+    # A stroke of chance is on the scale, and there is none below 0.
+    elements = page(folder / "class/digits/0-class.html").elements
+    ticks = [attributes["style"] for _, attributes in elements if attributes.get("class") == "tick"]
+    assert ticks == ["left:100.00%"]
     other = " ".join(page(folder / "class/digits/2-class.html").text.split())
     assert "Without it the logit loses 0.5 (0.5 to 2.0), 25 % of all concepts' part. Chance: loses 0.3" in other
     assert "cosine of 0.8 or more" in text
