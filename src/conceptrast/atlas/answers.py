@@ -42,6 +42,7 @@ EDITS = {
 RELIES = {
     YES: "it relies on the bias",
     NO: "it does not rely on the bias",
+    NO_VERDICT: "whether it relies on the bias is open",
     NOT_LEARNT: "it has learnt too little to say more",
 }
 """Whether a network relies on a bias, in words."""
@@ -142,20 +143,34 @@ def counterfactuals(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]
     for study in files.description.entries.get("counterfactual", ()):
         rows = files.rows("counterfactual", study=study, to_name="all", stop="picture")
         chance = {(row["edit"], row["direction"]): row for row in rows if row["baseline"] != "none"}
+        by_edit: dict[tuple[str, str], list[Row]] = {}
+        for row in files.rows("counterfactual", study=study, stop="picture", baseline="none", status="ok"):
+            if row["to_name"] != "all":
+                by_edit.setdefault((row["edit"], row["direction"]), []).append(row)
         for row in rows:
             if row["baseline"] == "none" and row["status"] == "ok":
                 judged = known(row.get("judged")) is not None
                 column = "judged" if judged else "reached"
-                control = chance.get((row["edit"], row["direction"]))
+                edit = (row["edit"], row["direction"])
+                control = chance.get(edit)
                 yield _measure(
-                    label=edit_in_words(row["edit"], row["direction"]),
-                    text=f"{share(known(row[column]))} of {counted(int(row['n_kept']), 'pictures')}",
+                    label=edit_in_words(*edit),
+                    text=f"{share(known(row[column]))} of {counted(int(row['n_kept']), 'pictures')}"
+                    f"{_by_pair(by_edit.get(edit, ()), column)}",
                     row=row,
                     column=column,
                     ends=("low", "high") if judged else ("", ""),
                     chances=[] if control is None else [("a random change there", control[column])],
                     source=("counterfactual", "counterfactuals", study, claims),
                 )
+
+
+def _by_pair(rows: Sequence[Row], column: str) -> str:
+    """The lowest and the highest share of all pairs of classes, where they differ: a share of all pictures hides it."""
+    shares = sorted(number for row in rows if (number := known(row[column])) is not None)
+    if not shares or shares[0] == shares[-1]:
+        return ""
+    return f", by pair of classes {share(shares[0])} to {share(shares[-1])}"
 
 
 def edit_in_words(edit: str, direction: str) -> str:

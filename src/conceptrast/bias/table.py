@@ -197,8 +197,9 @@ def network_row(
     row |= {name: published[name] for name in (*_with_ends(SEEN), "turn_true") if name in published}
     row |= dict(results.content)
     # The verdicts.
-    row["relies"] = relies(row["reliance_low"], row["accuracy_low"])
-    row["shows"], row["verdict_reason"] = shows(row["turn_low"], row["relies"], results.reading_error)
+    row["relies"], why_open = relies(row["reliance_low"], row["reliance_high"], row["accuracy_low"])
+    row["shows"], why_unseen = shows(row["turn_low"], row["turn_high"], row["relies"], results.reading_error)
+    row["verdict_reason"] = "; ".join(filter(None, (why_open, why_unseen)))
     return row
 
 

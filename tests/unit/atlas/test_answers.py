@@ -68,6 +68,7 @@ def test_a_bias_stands_beside_its_control(tmp_path) -> None:
     [
         ("not learnt", "not learnt", "reliance 0.10: it has learnt too little to say more"),
         ("no", "no verdict", "reliance 0.10: it does not rely on the bias; whether its latent space shows it is open"),
+        ("no verdict", "no", "reliance 0.10: whether it relies on the bias is open, its latent space does not show it"),
     ],
 )
 def test_no_verdict_is_not_called_no(tmp_path, relies, shows, words) -> None:
@@ -75,6 +76,23 @@ def test_no_verdict_is_not_called_no(tmp_path, relies, shows, words) -> None:
     row |= {"condition": "biased", "reliance": 0.1, "relies": relies, "shows": shows}
     [measure] = answer_of(tmp_path, "bias", [row], table="latent_bias").measures
     assert measure.text == words
+
+
+@pytest.mark.parametrize(
+    ("by_pair", "words"),
+    [
+        ([0.0, 0.9, 0.1], ", by pair of classes 0\xa0% to 90\xa0%"),
+        ([0.3, 0.3, 0.3], ""),
+        ([0.3], ""),
+    ],
+)
+def test_a_share_of_all_pictures_says_how_much_pairs_of_classes_differ(tmp_path, by_pair, words) -> None:
+    edit = {"study": "mine", "edit": "uniform", "direction": "means", "stop": "picture", "baseline": "none"}
+    edit |= {"status": "ok", "n_kept": 10, "low": 0.1, "high": 0.5}
+    pairs = [{**edit, "from_name": "A", "to_name": name, "judged": share} for name, share in zip("BCD", by_pair)]
+    pooled = {**edit, "from_name": "all", "to_name": "all", "judged": 0.3}
+    [measure] = answer_of(tmp_path, "counterfactual", [*pairs, pooled], table="counterfactual").measures
+    assert measure.text == f"30\xa0% of 10 pictures{words}"
 
 
 def test_a_rate_that_all_draws_share_has_no_interval(tmp_path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from conceptrast.bias.table import direction_rows, network_row
+from conceptrast.bias.verdict import relies, shows
 
 from .planted import results_of
 
@@ -26,8 +27,8 @@ def test_a_network_that_goes_by_the_rotation_alone_relies_on_it_and_shows_it():
 
 @pytest.mark.parametrize("biased", [True, False])
 def test_a_perfect_separator_of_the_classes_relies_on_nothing_and_shows_nothing(biased):
-    row = row_of("class", biased=biased)
-    assert (row["relies"], row["shows"]) == ("no", "no")
+    row = row_of("class", biased=biased, n=240)
+    assert (row["relies"], row["shows"], row["verdict_reason"]) == ("no", "no", "")
     assert row["accuracy_biased"] == row["accuracy_unbiased"] == row["accuracy_counter_biased"] == 1
     assert row["reliance"] == row["probability_turned"] == 0
     assert row["turn_low"] < 30
@@ -50,6 +51,32 @@ def test_a_regressor_that_cannot_read_gives_no_verdict_and_says_so():
         "the regressor cannot read the rotation: its median error is 40°, and 20° are allowed"
     )
     assert row_of("rotation", reading_error=float("nan"))["shows"] == "no verdict"
+
+
+def test_an_interval_that_holds_the_bound_gives_no_verdict_and_says_so():
+    row = {"low": 0.099, "high": 0.101}
+    assert relies(**row, accuracy_low=0.9) == (
+        "no verdict",
+        "reliance may be above or below 0.1: its interval is 0.10 to 0.10",
+    )
+    assert relies(0.1, 0.2, accuracy_low=0.9)[0] == "yes"
+    assert relies(0.0, 0.1, accuracy_low=0.9)[0] == "no verdict"
+    assert relies(0.0, 0.1, accuracy_low=0.7)[0] == "not learnt"
+    assert shows(44.0, 46.0, "yes", reading_error=7.0) == (
+        "no verdict",
+        "the turn may be above or below 45°: its interval is 44° to 46°",
+    )
+    assert shows(45.0, 46.0, "no", reading_error=7.0)[0] == "yes"
+    assert shows(-50.0, 44.9, "no verdict", reading_error=7.0)[0] == "no"
+
+
+def test_a_row_says_why_each_of_its_verdicts_is_open():
+    row = row_of("class, one time in ten the rotation", reading_error=40.0)
+    assert (row["relies"], row["shows"]) == ("no verdict", "no verdict")
+    assert row["reliance_low"] < 0.1 < row["reliance_high"]
+    why_open, why_unseen = row["verdict_reason"].split("; ")
+    assert why_open.startswith("reliance may be above or below 0.1")
+    assert why_unseen.startswith("the regressor cannot read the rotation")
 
 
 def test_too_few_pictures_give_no_verdict():

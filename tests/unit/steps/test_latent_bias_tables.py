@@ -46,7 +46,9 @@ def test_the_step_puts_everything_beside_its_own_network(tmp_path):
     assert table["r2_turn"].tolist() == [0.5, 0.2] * 4
     assert table["reading_error"].eq(6).all()  # of the regressor's last epoch
     assert table["relies"].tolist() == ["no", "no", "yes", "yes", "no", "no", "no", "no"]
-    assert summary["relies"].tolist() == summary["shows"].tolist() == ["no", "yes", "no", "no"]
+    assert summary["relies"].tolist() == ["no", "yes", "no", "no"]
+    # 60 pictures are too few to say that nothing shows.
+    assert summary["shows"].tolist() == ["no verdict", "yes", "no verdict", "no verdict"]
     assert summary["relies_seeds"].eq(2).all()
     assert directions["direction"].tolist() == ["means", "regression"] * 8
     for wrong in (histories[:-1], [*histories, histories[0]]):
