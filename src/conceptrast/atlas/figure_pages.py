@@ -167,7 +167,11 @@ class FigurePages:
             ),
             "visibility.png": ("Visibility", "The angle that an independent network reads off along the direction."),
             "maps.png": ("Latent spaces", "Every picture at its place in the latent space of each network."),
-            "navigation-biased.png": ("Along the direction, biased", "Pictures from one class's side to the other's."),
+            "navigation-biased.png": (
+                "Along the direction, biased",
+                "Pictures from one class's side to the other's, from the 1st to the 99th percentile. The table's "
+                "decoded_turn is that of a shorter way, from one class's mean to the other's.",
+            ),
             "navigation-control.png": (
                 "Along the direction, control",
                 "The same for networks trained without the bias.",
@@ -176,7 +180,8 @@ class FigurePages:
         for file, (title, text) in captions.items():
             yield self._figure(f"latent_bias/{name}/{file}", title, text)
         columns = ("condition", "network", "relies", "shows", "accuracy_biased", "accuracy_unbiased")
-        more = ("accuracy_counter_biased", "reliance", "reliance_low", "reliance_high", "turn", "turn_low", "turn_high")
+        intervals = [f"{name}{end}" for name in ("reliance", "turn", "decoded_turn") for end in ("", "_low", "_high")]
+        more = ("accuracy_counter_biased", *intervals, "verdict_reason")
         text = "In figures, " + " and ".join(f"{name} is called {title}" for name, title in TITLES.items()) + "."
         yield self._table("latent_bias", "In numbers", (*columns, *more), text=text, bias=name)
 
