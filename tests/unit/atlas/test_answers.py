@@ -10,15 +10,25 @@ import pandas as pd
 import pytest
 
 from conceptrast.atlas.answers import Answer, answers
-from conceptrast.atlas.claims import CheckedClaims
+from conceptrast.atlas.atlas import checked_claims
 from conceptrast.atlas.headlines import headline_numbers
 from conceptrast.atlas.numbers import Measure
 from conceptrast.atlas.run_files import Description, RunFiles
-from conceptrast.base.files import write_table
+from conceptrast.base.files import write_json, write_table
 
 
-def answer_of(folder: Path, analysis: str, rows: Sequence[dict[str, Any]], table: str = "") -> Answer:
-    """The one answer of a run that has this analysis with one entry, ``mine``, and these rows in its table."""
+def answer_of(
+    folder: Path, analysis: str, rows: Sequence[dict[str, Any]], table: str = "", claims: str = ""
+) -> Answer:
+    """The one answer of a run that has this analysis with one entry, ``mine``, and these rows in its table.
+
+    Args:
+        folder: where the table is written.
+        analysis: its name.
+        rows: the rows.
+        table: the table's name, if it is not the analysis's.
+        claims: rows of a file of claims.
+    """
     name = table or analysis
     write_table(pd.DataFrame(rows), folder / "tables" / f"{name}.csv")
     description = Description(
@@ -29,7 +39,10 @@ def answer_of(folder: Path, analysis: str, rows: Sequence[dict[str, Any]], table
         tables={analysis: [name]},
         card_recipe="recommended",
     )
-    [answer] = answers(RunFiles(folder, description), CheckedClaims("run"))
+    write_json({}, folder / "metrics.json")
+    files = RunFiles(folder, description)
+    (folder / "claims.csv").write_text(f"run,sentence,metric,relation,bound\n{claims}")
+    [answer] = answers(files, checked_claims(files, folder / "claims.csv"))
     return answer
 
 
@@ -142,9 +155,14 @@ def test_a_shortcuts_best_direction_is_shown_by_what_it_was_chosen_by_beside_the
 def test_what_a_blur_takes_has_the_interval_of_what_it_takes_beyond_chance(tmp_path) -> None:
     row = {"dff": "mine", "n_components": 2, "status": "ok", "blur": 0.3, "blur_chance": -0.00002}
     row |= {"beyond_chance": 0.3, "beyond_low": -0.1, "beyond_high": 0.6}
-    [measure] = answer_of(tmp_path, "dff", [row], table="dff_summary").measures
+    claims = "run,It takes something.,dff_summary.csv:beyond_low,>=,0\nrun,It falls.,dff_summary.csv:blur,>=,0.2\n"
+    [measure] = answer_of(tmp_path, "dff", [row], table="dff_summary", claims=claims).measures
     assert measure.text == "the probability falls by 0.30; beyond chance: 0.30 (-0.10 to 0.60)"
     assert measure.chance == "about 0 (blurred elsewhere)"
+    assert [(badge.sentence, badge.holds) for badge in measure.badges] == [
+        ("It falls.", True),
+        ("It takes something.", False),
+    ]
 
 
 def test_superpixels_of_several_classes_are_summed_beside_random_segments(tmp_path) -> None:

@@ -22,7 +22,7 @@ from conceptrast.atlas.provenance import provenance_of
 from conceptrast.atlas.run_files import RunFiles
 from conceptrast.atlas.site import Site
 from conceptrast.atlas.study_pages import ClassLine, StudyPages
-from conceptrast.base.files import write_json, write_table
+from conceptrast.base.files import read_table, write_json, write_table
 from tests.unit.atlas.made_run import CLAIM, HEAD, description, make_run
 
 HOSTILE = ('<script>alert("1")</script>', "Käse / \"Brot\" & 'Wurst'", "a" * 300)
@@ -124,6 +124,19 @@ def test_the_first_page_says_the_answer_its_chance_and_the_verdict(made) -> None
     assert "p(two) rises from 0.01 to 0.97 at its highest" in words
     assert "Chance, moved in a random direction: 0.04" in words
     assert "0 of 1 claims about default hold, 1 FAIL" in words
+
+
+def test_chance_has_a_stroke_on_the_first_page_unless_it_lies_below_the_scale(tmp_path) -> None:
+    make_run(tmp_path)
+    file = tmp_path / "tables/component_prediction.csv"
+    table = read_table(file)
+    for chance, strokes in ((0.25, ["left:25.00%"]), (-0.25, [])):
+        table.loc[table["baseline"] == "random_patches", "match_rate"] = chance
+        write_table(table, file)
+        index = page(atlas(tmp_path) / "index.html")
+        ticks = [attributes["style"] for _, attributes in index.elements if attributes.get("class") == "tick"]
+        assert [tick for tick in ticks if tick != "left:10.00%"] == strokes
+    assert "Chance: -25\xa0% (random patches)" in index.text
 
 
 def test_a_failed_claim_is_beside_its_number_on_every_page_that_has_it(made) -> None:

@@ -119,6 +119,10 @@ def test_every_class_has_a_page_whose_strips_hold_its_patches(study) -> None:
     for page in pages:
         drops = [component["drop"] for component in page["components"]]
         assert drops == sorted(drops, reverse=True)
+        # A page of the atlas asks for each of them.
+        facts = {"component", "drop", "low", "high", "drop_chance", "share", "cosine", "back", "back_chance", "returns"}
+        assert all(set(component) == facts for component in page["components"])
+        assert all(component["drop_chance"] != component["drop"] for component in page["components"])
         for name, selection in page["selections"].items():
             assert sum(selection["patches"]) <= 48
             with Image.open(folder / "pages" / f"{page['stem']}-{name}.webp") as strip:
