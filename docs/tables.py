@@ -343,6 +343,8 @@ def counterfactuals(run: str) -> str:
     """Pictures of a run that edits turn into another class, by the model and the judge, beside random edits."""
     ways = _ways(run, "none")
     twins = _ways(run, "random")
+    pairs = table(run, "counterfactual").query("to_name != 'all' and baseline == 'none' and stop == 'picture'")
+    by_pair = pairs.groupby(["study", "edit", "direction"])["judged"].agg(["min", "max"])
     rows = []
     for key in dict.fromkeys(ways.index.droplevel("stop")):
         study, edit, direction = key
@@ -357,6 +359,7 @@ def counterfactuals(run: str) -> str:
                 "activations are B": f"{100 * activations['found']:.0f} %",
                 "picture is B": f"{100 * picture['reached']:.0f} % of {picture['n_kept']:.0f}",
                 "judge says B": f"{100 * picture['judged']:.0f} % ({_percent(picture, 'low', 'high')})",
+                "by pair": _percent(by_pair.loc[key], "min", "max"),
                 "judge, random": f"{100 * twin['judged']:.0f} %",
                 "positions": f"{picture['cells']:.0f}",
                 "λ": f"{picture['lambda_median']:.2f}",
@@ -775,7 +778,8 @@ def _rate(row: Mapping[str, float], name: str) -> str:
 
 
 def _percent(row: Mapping[str, float], low: str, high: str) -> str:
-    return f"{100 * row[low]:.0f}–{100 * row[high]:.0f} %"
+    ends = dict.fromkeys(f"{100 * row[end]:.0f}" for end in (low, high))
+    return f"{'–'.join(ends)} %"
 
 
 def _share(row: Mapping[str, float], name: str, of: str = "n_images", digits: int = 0) -> str:
