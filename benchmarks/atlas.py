@@ -87,7 +87,9 @@ def card(target: int, cutter: Cutter) -> ClassCard:
         verdicts=dict.fromkeys(SELECTIONS, verdict),
         heatmaps=[Heatmap(cutter.square(VIEW), rng.uniform(size=(COMPONENTS, 7, 7))) for _ in range(IMAGES)],
         facts=[
-            ComponentFacts(drop, 0.0, 9.0, share=0.2, cosine=0.8, back=0.9, returns=True)
+            ComponentFacts(
+                drop, 0.0, 9.0, drop_chance=0.1, share=0.2, cosine=0.8, back=0.9, back_chance=0.1, returns=True
+            )
             for drop in rng.uniform(0, 9, 6)
         ],
     )
