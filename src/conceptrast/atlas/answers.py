@@ -153,24 +153,22 @@ def counterfactuals(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]
                 column = "judged" if judged else "reached"
                 edit = (row["edit"], row["direction"])
                 control = chance.get(edit)
-                yield _measure(
+                measure = _measure(
                     label=edit_in_words(*edit),
-                    text=f"{share(known(row[column]))} of {counted(int(row['n_kept']), 'pictures')}"
-                    f"{_by_pair(by_edit.get(edit, ()), column)}",
+                    text=f"{share(known(row[column]))} of {counted(int(row['n_kept']), 'pictures')}",
                     row=row,
                     column=column,
                     ends=("low", "high") if judged else ("", ""),
                     chances=[] if control is None else [("a random change there", control[column])],
                     source=("counterfactual", "counterfactuals", study, claims),
                 )
+                yield replace(measure, by_pair=_by_pair(by_edit.get(edit, ()), column))
 
 
-def _by_pair(rows: Sequence[Row], column: str) -> str:
+def _by_pair(rows: Sequence[Row], column: str) -> tuple[float, float] | None:
     """The lowest and the highest share of all pairs of classes, where they differ: a share of all pictures hides it."""
     shares = sorted(number for row in rows if (number := known(row[column])) is not None)
-    if not shares or shares[0] == shares[-1]:
-        return ""
-    return f", by pair of classes {share(shares[0])} to {share(shares[-1])}"
+    return (shares[0], shares[-1]) if shares and shares[0] < shares[-1] else None
 
 
 def edit_in_words(edit: str, direction: str) -> str:

@@ -26,6 +26,7 @@ class Measure:
         value: the number; ``None`` if it is not known.
         low: lower end of its interval; ``None`` if it has none.
         high: upper end.
+        by_pair: the lowest and the highest of all pairs of classes, where they differ.
         chances: name and value of what chance gives.
         table: name of the table that has it.
         entry: name of the run's entry that it is of, e.g. a study.
@@ -40,6 +41,7 @@ class Measure:
     value: float | None = None
     low: float | None = None
     high: float | None = None
+    by_pair: tuple[float, float] | None = None
     chances: Sequence[tuple[str, float]] = ()
     table: str = ""
     entry: str = ""
@@ -50,10 +52,15 @@ class Measure:
 
     @property
     def interval(self) -> str:
-        """The interval in words; empty if there is none."""
-        return (
-            "" if self.low is None or self.high is None else f"{self.in_words(self.low)} to {self.in_words(self.high)}"
-        )
+        """The interval in words, and how far pairs of classes lie apart; empty if neither is known.
+
+        Example:
+            >>> Measure("", "", low=0.25, high=0.75, by_pair=(0.0, 1.0), is_share=False).interval
+            '0.25 to 0.75; by pair of classes 0.00 to 1.00'
+        """
+        certain = self._range(self.low, self.high)
+        apart = self._range(*self.by_pair) if self.by_pair else ""
+        return "; ".join(filter(None, (certain, apart and f"by pair of classes {apart}")))
 
     @property
     def chance(self) -> str:
@@ -64,6 +71,9 @@ class Measure:
             '0.10 (a random map), 0.25 (a blob)'
         """
         return ", ".join(f"{self._about(value)} ({name})" for name, value in self.chances)
+
+    def _range(self, low: float | None, high: float | None) -> str:
+        return "" if low is None or high is None else f"{self.in_words(low)} to {self.in_words(high)}"
 
     def _about(self, value: float) -> str:
         """What chance gives; how small it is does not matter."""

@@ -17,9 +17,7 @@ from conceptrast.atlas.run_files import Description, RunFiles
 from conceptrast.base.files import write_json, write_table
 
 
-def answer_of(
-    folder: Path, analysis: str, rows: Sequence[dict[str, Any]], table: str = "", claims: str = ""
-) -> Answer:
+def answer_of(folder: Path, analysis: str, rows: Sequence[dict[str, Any]], table: str = "", claims: str = "") -> Answer:
     """The one answer of a run that has this analysis with one entry, ``mine``, and these rows in its table.
 
     Args:
@@ -94,7 +92,7 @@ def test_no_verdict_is_not_called_no(tmp_path, relies, shows, words) -> None:
 @pytest.mark.parametrize(
     ("by_pair", "words"),
     [
-        ([0.0, 0.9, 0.1], ", by pair of classes 0\xa0% to 90\xa0%"),
+        ([0.0, 0.9, 0.1], "; by pair of classes 0\xa0% to 90\xa0%"),
         ([0.3, 0.3, 0.3], ""),
         ([0.3], ""),
     ],
@@ -102,10 +100,11 @@ def test_no_verdict_is_not_called_no(tmp_path, relies, shows, words) -> None:
 def test_a_share_of_all_pictures_says_how_much_pairs_of_classes_differ(tmp_path, by_pair, words) -> None:
     edit = {"study": "mine", "edit": "uniform", "direction": "means", "stop": "picture", "baseline": "none"}
     edit |= {"status": "ok", "n_kept": 10, "low": 0.1, "high": 0.5}
-    pairs = [{**edit, "from_name": "A", "to_name": name, "judged": share} for name, share in zip("BCD", by_pair)]
+    pairs = [{**edit, "from_name": "A", "to_name": f"B{place}", "judged": share} for place, share in enumerate(by_pair)]
     pooled = {**edit, "from_name": "all", "to_name": "all", "judged": 0.3}
     [measure] = answer_of(tmp_path, "counterfactual", [*pairs, pooled], table="counterfactual").measures
-    assert measure.text == f"30\xa0% of 10 pictures{words}"
+    assert measure.text == "30\xa0% of 10 pictures"
+    assert measure.interval == f"10\xa0% to 50\xa0%{words}"
 
 
 def test_a_rate_that_all_draws_share_has_no_interval(tmp_path) -> None:

@@ -38,7 +38,8 @@ ANSWERS: dict[str, Answer] = {
     ).astype(float),
     "nothing": lambda rotation, _labels: np.full(len(rotation), 0.4),
 }
-"""Probabilities of class 2 of a network that goes by the rotation alone, by the class alone, mostly by the class, and by nothing."""
+"""Probabilities of class 2 of a network that goes by the rotation alone, by the class alone, mostly by the class, and
+by nothing."""
 
 
 def results_of(answer: str, biased: bool = True, n: int = 60, reading_error: float = 5.0) -> NetworkResults:
