@@ -22,7 +22,13 @@ def description(studies: tuple[str, ...] = ("digits",), run: str = "default", pr
     entry = {"model": "net", "dataset": "pictures", "layer": "layer3", "predicted_by": predicted_by}
     return Description(
         run=run,
-        config={"run": run, "seed": 0, "studies": dict.fromkeys(studies, entry), "models": {"net": {"seed": 0}}},
+        config={
+            "run": run,
+            "seed": 0,
+            "studies": dict.fromkeys(studies, entry),
+            "models": {"net": {"seed": 0}},
+            "contrast": {"images_per_pair": 20},
+        },
         questions={
             "models": "What do the models say?",
             "concepts": "What does a class consist of?",

@@ -244,6 +244,23 @@ def test_a_concept_that_speaks_against_the_class_is_a_gain_of_the_logit(tmp_path
     assert strongest == {"one": "", "two": "", "three": "0.75"}
 
 
+def test_a_shift_says_how_far_it_goes_over_how_many_pictures_and_that_chance_does_not_rise(tmp_path) -> None:
+    make_run(tmp_path)
+    file = tmp_path / "pages/digits/contrasts.json"
+    contrasts = json.loads(file.read_text())
+    for side in contrasts[0]["sides"].values():
+        for row in side["curve"]:
+            row["p_other"] = 0.01 if row["baseline"] != "none" else row["p_other"]
+    write_json(contrasts, file)
+    folder = atlas(tmp_path)
+    [contrast] = (folder / "contrast/digits").glob("*.html")
+    text = " ".join(page(contrast).text.split())
+    assert "Chance, moved in a random direction: 0.01, no rise" in text
+    assert "Means over 20 pictures at most that the model names one." in text
+    assert "moved by 2 × the normal" in text
+    assert "Its figure is on the page of digits, its numbers in table mask." in text
+
+
 def test_a_shift_that_does_hardly_more_than_chance_is_marked(tmp_path) -> None:
     make_run(tmp_path)
     file = tmp_path / "pages/digits/contrasts.json"
