@@ -9,6 +9,7 @@ from typing import Any
 from conceptrast.atlas.claims import CheckedClaims
 from conceptrast.atlas.numbers import Measure, decimal, known, share
 from conceptrast.atlas.run_files import Row, RunFiles
+from conceptrast.atlas.study_pages import how_fitted
 from conceptrast.base.progress import counted
 from conceptrast.bias.verdict import NO, NO_VERDICT, NOT_LEARNT, YES
 
@@ -55,6 +56,9 @@ SHOWS = {
 }
 """Whether a latent space shows a bias, in words that follow those of :data:`RELIES`."""
 
+LEAST_RESAMPLED = 4
+"""Of fewer numbers, the percentiles of resamples are the lowest and the highest of them."""
+
 SHARES = ("match_rate", "swap_rate_mean", "judged", "reached", "more")
 """Columns whose numbers are shares. Others are differences of probabilities or accuracies, or areas."""
 
@@ -93,15 +97,24 @@ def component_prediction(files: RunFiles, claims: CheckedClaims) -> Iterator[Mea
         for rows in _tests(files, study):
             of_class = next((row for row in rows if row["baseline"] == "none"), None)
             if of_class is not None:
+                of_classes = f"{of_class['matched']} of {counted(of_class['n_classes'], 'classes')}"
                 yield _measure(
                     label=study,
-                    text=f"{of_class['matched']} of {counted(of_class['n_classes'], 'classes')}",
+                    text=f"{of_classes}{_by_labels(files, of_class)}",
                     row=of_class,
                     column="match_rate",
                     ends=("low", "high"),
                     chances=[(CHANCE[row["baseline"]], row["match_rate"]) for row in rows if row["baseline"] in CHANCE],
                     source=("component_prediction", "study", study, claims),
                 )
+
+
+def _by_labels(files: RunFiles, row: Row) -> str:
+    """How many classes of each group of labels are named, where a study keeps some labels apart."""
+    same = {column: row[column] for column in ("study", "recipe", "selection", "layout", "baseline") if column in row}
+    groups = files.rows("component_prediction_by_labels", **same)
+    parts = ", ".join(f"{group['matched']} of {group['n_classes']}" for group in groups)
+    return f" (labels kept apart, and others: {parts})" if parts else ""
 
 
 def _tests(files: RunFiles, study: str) -> Iterator[list[Row]]:
@@ -127,9 +140,10 @@ def shift(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]:
         # Where all draws of pairs gave the same rate, they tell nothing of how sure it is.
         if rate is not None and deviation is not None and deviation > 0:
             ends = (max(0.0, rate - 2 * deviation), min(1.0, rate + 2 * deviation))
+        fitted = how_fitted(files.description.config, first)
         yield _measure(
             label=study,
-            text=f"in {share(rate)} of the pairs of classes A becomes B",
+            text=f"in {share(rate)} of the pairs of classes A becomes B{f' (planes by {fitted})' if fitted else ''}",
             row=row | {"low": ends[0], "high": ends[1]},
             column="swap_rate_mean",
             ends=("low", "high"),
@@ -265,19 +279,17 @@ def insertions(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]:
         rows = files.rows("insertion", insertion=name)
         for row in rows:
             if row["condition"] == "crop" and row["status"] == "ok":
-                chances = [
-                    (CHANCE[other["condition"]], other["change_first"])
-                    for other in rows
-                    if other["condition"] in CONTROLS
-                    and (other["first"], other["second"]) == (row["first"], row["second"])
-                ]
+                pair = (row["first"], row["second"])
+                same = {other["condition"]: other for other in rows if (other["first"], other["second"]) == pair}
+                beyond = same.get("crop-zeros")
                 yield _measure(
                     label=f"{name} in pictures of {row['second_name']}",
-                    text=f"p({row['first_name']}) {_changes_by(row['change_first'])}",
+                    text=f"p({row['first_name']}) {_changes_by(row['change_first'])}"
+                    f"{f', by {_in_range(beyond)} more than with a square of one colour' if beyond else ''}",
                     row=row,
                     column="change_first",
                     ends=("low_first", "high_first"),
-                    chances=chances,
+                    chances=[(CHANCE[name], same[name]["change_first"]) for name in CONTROLS if name in same],
                     source=("insertion", "insertion", name, claims),
                 )
         yield from _component_insertions(files, claims, name)
@@ -416,8 +428,14 @@ def _measure(
 
 
 def _beyond(row: Row) -> str:
-    """How much more a blur takes than one elsewhere, with its interval."""
-    return f"{decimal(row['beyond_chance'])} ({decimal(row['beyond_low'])} to {decimal(row['beyond_high'])})"
+    """How much more a blur takes than one elsewhere, with its interval; of a few concepts, that is their range."""
+    words = f"the {row['n_concepts']} concepts: " if row["n_concepts"] < LEAST_RESAMPLED else ""
+    return f"{decimal(row['beyond_chance'])} ({words}{decimal(row['beyond_low'])} to {decimal(row['beyond_high'])})"
+
+
+def _in_range(row: Row) -> str:
+    """A change with its interval."""
+    return f"{decimal(row['change_first'])} ({decimal(row['low_first'])} to {decimal(row['high_first'])})"
 
 
 def _changes_by(change: float) -> str:

@@ -101,7 +101,7 @@ class FigurePages:
 
     def maps(self, view: str) -> Iterator[Section]:
         """Class activation maps, and their tests."""
-        yield self._figure(f"saliency/{view}/maps.png", "Maps", "Where the model looks, one row for each picture.")
+        yield self._figure(f"saliency/{view}/maps.png", "Maps", "Where the model looks, in some of the pictures.")
         yield self._figure(
             f"saliency/{view}/tests.png",
             "Tests of the maps",
@@ -124,8 +124,8 @@ class FigurePages:
         stages = ("method", "reaches", "rank_correlation", "above_layer", "ssim", "n_images", "n_flat", "unchanged")
         text = (
             "The network is drawn anew from its end to the part that a row reaches. Unchanged above the layer: a "
-            "method's maps stay the same when all above the layer is. A map that is the same everywhere is flat, and "
-            "its rank correlation counts as 0."
+            "method's maps stay the same when all that comes after the layer is drawn anew. A map that is the same "
+            "everywhere is flat, and its rank correlation counts as 0."
         )
         yield self._table("saliency_randomisation", "Do they change with the network?", stages, text=text, view=view)
 
@@ -153,7 +153,7 @@ class FigurePages:
             "interval over few concepts is hardly more than their range."
         )
         yield self._table("dff_summary", "By number of concepts", columns, text=text, dff=name)
-        scores = ("share", "suffix_class", "blur_class", "blur_score", "blur_chance")
+        scores = ("n_images", "share", "suffix_class", "blur_class", "blur_score", "blur_chance")
         yield self._table(
             "dff_concepts", "Every concept", ("picture", "n_components", "concept", "rank", *scores), dff=name
         )

@@ -102,12 +102,14 @@ def share(value: float | None) -> str:
     """A share in per cent; no line breaks before the sign.
 
     Example:
-        >>> share(0.964), share(0.004), share(None)
-        ('96\xa0%', '0.4\xa0%', '–')
+        >>> share(0.964), share(0.004), share(0.0001), share(None)
+        ('96\xa0%', '0.4\xa0%', 'below 0.1\xa0%', '–')
     """
     if value is None:
         return "–"
     percent = 100 * value
+    if 0 < percent < 0.05:
+        return "below 0.1\N{NO-BREAK SPACE}%"
     return f"{percent:.1f}\N{NO-BREAK SPACE}%" if 0 < abs(percent) < 0.95 else f"{percent:.0f}\N{NO-BREAK SPACE}%"
 
 

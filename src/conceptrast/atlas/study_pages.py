@@ -190,6 +190,8 @@ class StudyPages:
                 paths=paths,
                 contrasts=contrasts,
                 tests=self._tests(),
+                by_labels=self.files.rows("component_prediction_by_labels", **self._strict_test),
+                strongest_chance=self._strongest_chance,
                 back_chance=self._back_chance,
                 figures=self._figures(),
                 claimed=self.claims.about(self.files.rows_of_entry(("concepts", "contrast"), self.study)),
@@ -233,6 +235,8 @@ class StudyPages:
             places=self._picture(f"classes/{stem}-places.webp") if card["places"] else "",
             fidelity=fidelity,
             complete=next((curve.last for curve in fidelity if curve.kind == "second"), None),
+            of_pictures=self._of_pictures.get(line.target),
+            images=self.files.description.config.get("importance", {}).get("images"),
             contrasts=[
                 contrast
                 for contrast in contrasts
@@ -318,6 +322,34 @@ class StudyPages:
         wanted = {"sample": "halves", "class_name": ALL_CLASSES, "baseline": OTHER_CLASS}
         row = self.files.row("stability", study=self.study, recipe=self.files.description.card_recipe, **wanted)
         return None if row is None else known(row["back"])
+
+    @property
+    def _strict_test(self) -> Mapping[str, str]:
+        """Columns of the study's hardest test: patches of images that are not predicted as the class."""
+        recipe = self.files.description.card_recipe
+        return {"study": self.study, "recipe": recipe, "selection": STRICT, "baseline": "none"}
+
+    @property
+    def _strongest_chance(self) -> float | None:
+        """What as much activation at random is worth beside the strongest concepts, on their scale, on average."""
+        rows = self.files.rows("importance", study=self.study, recipe=self.files.description.card_recipe, rank=0)
+        shares = [
+            value
+            for row in rows
+            if row["logit_drop"] > 0
+            and (value := known(row["share"] * row["logit_drop_random"] / row["logit_drop"])) is not None
+        ]
+        return sum(shares) / len(shares) if shares else None
+
+    @cached_property
+    def _of_pictures(self) -> Mapping[int, float]:
+        """By class, the mean probability of the pictures that concepts are taken out of, while none is."""
+        table = self.files.table(f"studies/{self.study}/fidelity.parquet")
+        if table is None:
+            return {}
+        whole = table[(table["rest"] == "kept") & (table["curve"] == "deletion") & (table["step"] == 0)]
+        whole = whole[whole["recipe"] == self.files.description.card_recipe]
+        return {int(target): float(part.mean()) for target, part in whole.groupby("class")["probability"]}
 
     @cached_property
     def _fidelity(self) -> Mapping[int, list[Curve]]:
