@@ -28,6 +28,7 @@ def description(studies: tuple[str, ...] = ("digits",), run: str = "default", pr
             "studies": dict.fromkeys(studies, entry),
             "models": {"net": {"seed": 0}},
             "contrast": {"images_per_pair": 20},
+            "importance": {"images": 8},
         },
         questions={
             "models": "What do the models say?",

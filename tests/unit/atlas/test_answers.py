@@ -11,6 +11,7 @@ import pytest
 
 from conceptrast.atlas.answers import Answer, answers
 from conceptrast.atlas.atlas import checked_claims
+from conceptrast.atlas.claims import CheckedClaims
 from conceptrast.atlas.headlines import headline_numbers
 from conceptrast.atlas.numbers import Measure
 from conceptrast.atlas.run_files import Description, RunFiles
@@ -152,7 +153,7 @@ def test_a_shortcuts_best_direction_is_shown_by_what_it_was_chosen_by_beside_the
 
 
 def test_what_a_blur_takes_has_the_interval_of_what_it_takes_beyond_chance(tmp_path) -> None:
-    row = {"dff": "mine", "n_components": 2, "status": "ok", "blur": 0.3, "blur_chance": -0.00002}
+    row = {"dff": "mine", "n_components": 2, "n_concepts": 4, "status": "ok", "blur": 0.3, "blur_chance": -0.00002}
     row |= {"beyond_chance": 0.3, "beyond_low": -0.1, "beyond_high": 0.6}
     claims = "run,It takes something.,dff_summary.csv:beyond_low,>=,0\nrun,It falls.,dff_summary.csv:blur,>=,0.2\n"
     [measure] = answer_of(tmp_path, "dff", [row], table="dff_summary", claims=claims).measures
@@ -162,6 +163,57 @@ def test_what_a_blur_takes_has_the_interval_of_what_it_takes_beyond_chance(tmp_p
         ("It falls.", True),
         ("It takes something.", False),
     ]
+
+
+def test_an_interval_over_two_concepts_is_called_what_it_is(tmp_path) -> None:
+    row = {"dff": "mine", "n_components": 2, "n_concepts": 2, "status": "ok", "blur": 0.6, "blur_chance": 0.3}
+    row |= {"beyond_chance": 0.3, "beyond_low": 0.1, "beyond_high": 0.5}
+    [measure] = answer_of(tmp_path, "dff", [row], table="dff_summary").measures
+    assert measure.text == "the probability falls by 0.60; beyond chance: 0.30 (the 2 concepts: 0.10 to 0.50)"
+
+
+def test_a_pasted_crop_stands_beside_a_square_of_one_colour(tmp_path) -> None:
+    pair = {"insertion": "mine", "first": 7, "first_name": "A", "second": 8, "second_name": "B", "status": "ok"}
+    rows = [
+        {
+            **pair,
+            "condition": condition,
+            "change_first": change,
+            "low_first": change - 0.02,
+            "high_first": change + 0.02,
+        }
+        for condition, change in {"crop": 0.05, "zeros": 0.02, "shuffled": -0.1, "crop-zeros": 0.03}.items()
+    ]
+    [measure] = answer_of(tmp_path, "insertion", rows).measures
+    assert measure.text == "p(A) changes by +0.05, by 0.03 (0.01 to 0.05) more than with a square of one colour"
+    assert measure.chances == [("a square of one colour", 0.02), ("its pixels shuffled", -0.1)]
+
+
+def test_labels_that_are_kept_apart_are_counted_apart(tmp_path) -> None:
+    test = {
+        "study": "mine",
+        "recipe": "recommended",
+        "selection": "exclude_target",
+        "layout": "grid",
+        "baseline": "none",
+    }
+    groups = [
+        {**test, "labels": "A", "matched": 3, "n_classes": 4},
+        {**test, "labels": "others", "matched": 1, "n_classes": 5},
+    ]
+    write_table(pd.DataFrame(groups), tmp_path / "tables" / "component_prediction_by_labels.csv")
+    row = {**test, "matched": 4, "n_classes": 9, "match_rate": 4 / 9, "low": 0.2, "high": 0.7}
+    description = Description(
+        run="run",
+        config={"studies": {}},
+        questions={"concepts": "What?"},
+        entries={"concepts": ["mine"]},
+        tables={"concepts": ["component_prediction", "component_prediction_by_labels"]},
+        card_recipe="recommended",
+    )
+    write_table(pd.DataFrame([row]), tmp_path / "tables" / "component_prediction.csv")
+    [answer] = answers(RunFiles(tmp_path, description), CheckedClaims("run"))
+    assert answer.measures[0].text == "4 of 9 classes (labels kept apart, and others: 3 of 4, 1 of 5)"
 
 
 def test_superpixels_of_several_classes_are_summed_beside_random_segments(tmp_path) -> None:

@@ -101,9 +101,14 @@ def test_a_claim_leads_to_the_table_that_it_speaks_of(made) -> None:
 def test_a_class_says_what_all_its_concepts_give(tmp_path) -> None:
     make_run(tmp_path)
     curves = {"deletion": [0.9, 0.2], "insertion": [0.1, 0.3]}
-    shared = {"recipe": "recommended", "rest": "left_out", "class": 0}
-    rows = [
-        shared | {"curve": curve, "baseline": baseline, "step": step, "probability": probability}
+    shared = {"recipe": "recommended", "class": 0}
+    # The same pictures as they are: 0.12, and 0.18.
+    whole = {"rest": "kept", "baseline": "none", "curve": "deletion", "step": 0}
+    rows: list[dict[str, object]] = [
+        shared | whole | {"image": n, "probability": p} for n, p in enumerate((0.12, 0.18))
+    ]
+    rows += [
+        shared | {"rest": "left_out", "curve": curve, "baseline": baseline, "step": step, "probability": probability}
         for curve, probabilities in curves.items()
         for baseline, less in (("none", 0.0), ("random", 0.05))
         for step, probability in enumerate(np.subtract(probabilities, less))
@@ -111,7 +116,10 @@ def test_a_class_says_what_all_its_concepts_give(tmp_path) -> None:
     write_table(pd.DataFrame(rows), tmp_path / "studies" / "digits" / "fidelity.parquet")
     classes = atlas(tmp_path) / "class" / "digits"
     words = [" ".join(page(path).text.split()) for path in sorted(classes.glob("*.html"))]
-    assert "With all its concepts and nothing else of the layer, p(one) = 0.30." in words[0]
+    assert (
+        "With all its concepts and nothing else of the layer, p(one) = 0.30. For the pictures themselves it is 0.15: "
+        "what is left out speaks against the class. Means over 8 images at most."
+    ) in words[0].replace("\xa0", " ")
     assert "With all its concepts" not in words[1]
 
 
@@ -221,6 +229,7 @@ def test_a_concept_that_speaks_against_the_class_is_a_gain_of_the_logit(tmp_path
     classes = json.loads(file.read_text())
     classes[0]["components"][0] |= {"drop": -0.013, "low": -0.021, "high": 0.004, "share": -0.6, "drop_chance": -0.25}
     classes[0]["components"][1] |= {"drop": 0.0, "low": 0.0, "high": 0.0}
+    classes[2]["components"][0] |= {"drop": 0.0, "low": -0.4, "high": 0.3}
     classes[1]["components"] = [part | {"drop": -0.2, "share": 0.5} for part in classes[1]["components"]]
     write_json(classes, file)
     folder = atlas(tmp_path)
@@ -232,7 +241,9 @@ def test_a_concept_that_speaks_against_the_class_is_a_gain_of_the_logit(tmp_path
     ticks = [attributes["style"] for _, attributes in elements if attributes.get("class") == "tick"]
     assert ticks == ["left:100.00%"]
     other = " ".join(page(folder / "class/digits/2-class.html").text.split())
-    assert "Without it the logit loses 0.5 (0.5 to 2.0), 25 % of all concepts' part. Chance: loses 0.3" in other
+    assert "Without it the logit loses 0.00 (-0.40 to 0.30)" in other
+    assert "loses 0.5 (0.5 to 2.0), 25 % of what it loses without all concepts. Chance: loses 0.3" in other
+    assert "the mean loss over 8 images at most and its 95 % interval" in other
     assert "cosine of 0.8 or more" in text
     assert "✗ does not come back (20 % of samples, mean cosine 0.90) Chance: 12 %" in text
     # The strongest concept is one that the logit falls without.
@@ -241,7 +252,23 @@ def test_a_concept_that_speaks_against_the_class_is_a_gain_of_the_logit(tmp_path
         for _, attributes in page(folder / "study/digits.html").elements
         if "data-name" in attributes
     }
-    assert strongest == {"one": "", "two": "", "three": "0.75"}
+    assert strongest == {"one": "", "two": "", "three": "0.25"}
+
+
+def test_what_is_no_more_than_chance_has_no_tick(tmp_path) -> None:
+    make_run(tmp_path)
+    file = tmp_path / "pages/digits/classes.json"
+    classes = json.loads(file.read_text())
+    one, two = classes[0]["components"][:2]
+    one |= {"drop": 0.5, "low": 0.2, "high": 0.8, "drop_chance": 0.2, "returns": True, "back": 0.8, "back_chance": 0.9}
+    two |= {"drop": 0.5, "low": 0.3, "high": 0.8, "drop_chance": 0.2, "returns": True, "back": 0.8, "back_chance": 0.7}
+    write_json(classes, file)
+    text = " ".join(page(atlas(tmp_path) / "class/digits/0-class.html").text.split())
+    first, second, *_ = text.partition("Concepts, the most important first")[2].split("Best patches among images")
+    assert "Chance: loses 0.20 ✗ not surely more than chance" in first
+    assert "✗ comes back, but no more often than in other classes (80 % of samples" in first
+    assert "not surely more" not in second
+    assert "✓ comes back (80 % of samples" in second
 
 
 def test_a_shift_says_how_far_it_goes_over_how_many_pictures_and_that_chance_does_not_rise(tmp_path) -> None:
