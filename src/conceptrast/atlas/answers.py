@@ -140,7 +140,7 @@ def shift(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]:
         # Where all draws of pairs gave the same rate, they tell nothing of how sure it is.
         if rate is not None and deviation is not None and deviation > 0:
             ends = (max(0.0, rate - 2 * deviation), min(1.0, rate + 2 * deviation))
-        fitted = how_fitted(files.description.config, first)
+        fitted = how_fitted(files.description.config, str(first))
         yield _measure(
             label=study,
             text=f"in {share(rate)} of the pairs of classes A becomes B{f' (planes by {fitted})' if fitted else ''}",

@@ -342,14 +342,14 @@ class StudyPages:
         return sum(shares) / len(shares) if shares else None
 
     @cached_property
-    def _of_pictures(self) -> Mapping[int, float]:
+    def _of_pictures(self) -> Mapping[Any, float]:
         """By class, the mean probability of the pictures that concepts are taken out of, while none is."""
         table = self.files.table(f"studies/{self.study}/fidelity.parquet")
         if table is None:
             return {}
         whole = table[(table["rest"] == "kept") & (table["curve"] == "deletion") & (table["step"] == 0)]
         whole = whole[whole["recipe"] == self.files.description.card_recipe]
-        return {int(target): float(part.mean()) for target, part in whole.groupby("class")["probability"]}
+        return whole.groupby("class")["probability"].mean().to_dict()
 
     @cached_property
     def _fidelity(self) -> Mapping[int, list[Curve]]:
