@@ -20,12 +20,14 @@ class Curve:
             it is dotted.
         points: the SVG path.
         last: its value at the end.
+        mean: the mean of its values.
     """
 
     name: str
     kind: str
     points: str
     last: float
+    mean: float
 
 
 def curve(name: str, kind: str, places: Sequence[float], values: Sequence[float]) -> Curve:
@@ -47,7 +49,8 @@ def curve(name: str, kind: str, places: Sequence[float], values: Sequence[float]
         f"{(place - start) / length * WIDTH:.4g} {(1 - min(max(value, 0.0), 1.0)) * HEIGHT:.4g}"
         for place, value in zip(places, values, strict=True)
     )
-    return Curve(name=name, kind=kind, points="M" + "L".join(points), last=float(values[-1]))
+    path = "M" + "L".join(points)
+    return Curve(name=name, kind=kind, points=path, last=float(values[-1]), mean=sum(values) / len(values))
 
 
 def offsets_apart(offsets: Iterable[float]) -> list[float]:

@@ -107,17 +107,17 @@ class FigurePages:
             "Tests of the maps",
             "Pixels are removed in the order of the map; and the network's parameters are drawn anew, layer by layer.",
         )
-        truth = ("method", "target_kind", "more", "more_low", "more_high", "hit", "baseline", "n_images")
+        truth = ("method", "baseline", "target_kind", "more", "more_low", "more_high", "hit", "n_images")
         yield self._table("saliency_truth", "Do the maps lie on the truth?", truth, view=view)
         faith = (
             "method",
+            "baseline",
             "target_kind",
             "road",
             "road_low",
             "road_high",
             "insertion",
             "deletion",
-            "baseline",
             "n_images",
         )
         yield self._table("saliency_faithfulness", "Are the maps faithful?", faith, view=view)

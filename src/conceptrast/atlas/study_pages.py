@@ -235,6 +235,7 @@ class StudyPages:
             places=self._picture(f"classes/{stem}-places.webp") if card["places"] else "",
             fidelity=fidelity,
             complete=next((curve.last for curve in fidelity if curve.kind == "second"), None),
+            no_sooner=no_sooner(fidelity),
             of_pictures=self._of_pictures.get(line.target),
             images=self.files.description.config.get("importance", {}).get("images"),
             contrasts=[
@@ -447,6 +448,24 @@ def move_of(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, float] | None:
         return None
     highest, by_chance = (max(row["p_other"] for row in part) for part in (moved, chance))
     return {"before": moved[0]["p_other"], "after": highest, "chance": by_chance, "least_rise": LEAST_RISE}
+
+
+def no_sooner(curves: Sequence[Curve]) -> list[str]:
+    """What the order of importance does no sooner than random orders, by the means of the curves of fidelity.
+
+    Example:
+        >>> means = {"first": [0.9, 0.6], "first chance": [0.9, 0.5]}
+        >>> curves = [curve("", kind, [0, 1], values) for kind, values in means.items()]
+        >>> no_sooner(curves), no_sooner(curves[:1])
+        (['taken out by importance, the class vanishes no sooner than in random order'], [])
+    """
+    mean = {curve.kind: curve.mean for curve in curves}
+    sentences = []
+    if "first chance" in mean and mean["first"] >= mean["first chance"]:
+        sentences.append("taken out by importance, the class vanishes no sooner than in random order")
+    if "second chance" in mean and mean["second"] <= mean["second chance"]:
+        sentences.append("put in by importance, it comes back no sooner than in random order")
+    return sentences
 
 
 def fidelity_curves(files: RunFiles, study: str) -> dict[int, list[Curve]]:

@@ -83,6 +83,13 @@ def _interval(row: Mapping[str, float]) -> str:
 
 
 def _signed(value: float) -> str:
-    """A change with its sign; one that rounds to nothing has none."""
+    """A change with its sign; one that rounds to nothing has none.
+
+    Example:
+        >>> _signed(0.0526), _signed(-0.00007), _signed(0.0)
+        ('+0.053', 'about 0', '0')
+    """
     text = f"{value:+.3f}"
-    return text if float(text) else "0"
+    if float(text):
+        return text
+    return "about 0" if value else "0"
