@@ -285,11 +285,11 @@ def insertions(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]:
                 yield _measure(
                     label=f"{name} in pictures of {row['second_name']}",
                     text=f"p({row['first_name']}) {_changes_by(row['change_first'])}"
-                    f"{f', by {_in_range(beyond)} more than with a square of one colour' if beyond else ''}",
+                    f"{f'; beyond a square of one colour: {_in_range(beyond)}' if beyond else ''}",
                     row=row,
                     column="change_first",
                     ends=("low_first", "high_first"),
-                    chances=[(CHANCE[name], same[name]["change_first"]) for name in CONTROLS if name in same],
+                    chances=[(CHANCE[control], same[control]["change_first"]) for control in CONTROLS if control in same],
                     source=("insertion", "insertion", name, claims),
                 )
         yield from _component_insertions(files, claims, name)
@@ -429,7 +429,8 @@ def _measure(
 
 def _beyond(row: Row) -> str:
     """How much more a blur takes than one elsewhere, with its interval; of a few concepts, that is their range."""
-    words = f"the {row['n_concepts']} concepts: " if row["n_concepts"] < LEAST_RESAMPLED else ""
+    number = int(row["n_concepts"])
+    words = f"the {counted(number, 'concepts')}: " if number < LEAST_RESAMPLED else ""
     return f"{decimal(row['beyond_chance'])} ({words}{decimal(row['beyond_low'])} to {decimal(row['beyond_high'])})"
 
 

@@ -185,7 +185,7 @@ def test_a_pasted_crop_stands_beside_a_square_of_one_colour(tmp_path) -> None:
         for condition, change in {"crop": 0.05, "zeros": 0.02, "shuffled": -0.1, "crop-zeros": 0.03}.items()
     ]
     [measure] = answer_of(tmp_path, "insertion", rows).measures
-    assert measure.text == "p(A) changes by +0.05, by 0.03 (0.01 to 0.05) more than with a square of one colour"
+    assert measure.text == "p(A) changes by +0.05; beyond a square of one colour: 0.03 (0.01 to 0.05)"
     assert measure.chances == [("a square of one colour", 0.02), ("its pixels shuffled", -0.1)]
 
 
