@@ -289,7 +289,9 @@ def insertions(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]:
                     row=row,
                     column="change_first",
                     ends=("low_first", "high_first"),
-                    chances=[(CHANCE[control], same[control]["change_first"]) for control in CONTROLS if control in same],
+                    chances=[
+                        (CHANCE[control], same[control]["change_first"]) for control in CONTROLS if control in same
+                    ],
                     source=("insertion", "insertion", name, claims),
                 )
         yield from _component_insertions(files, claims, name)
