@@ -9,7 +9,6 @@ from typing import Any
 from conceptrast.atlas.claims import CheckedClaims
 from conceptrast.atlas.numbers import Measure, decimal, known, share
 from conceptrast.atlas.run_files import Row, RunFiles
-from conceptrast.atlas.study_pages import how_fitted
 from conceptrast.base.progress import counted
 from conceptrast.bias.verdict import NO, NO_VERDICT, NOT_LEARNT, YES
 
@@ -97,24 +96,17 @@ def component_prediction(files: RunFiles, claims: CheckedClaims) -> Iterator[Mea
         for rows in _tests(files, study):
             of_class = next((row for row in rows if row["baseline"] == "none"), None)
             if of_class is not None:
-                of_classes = f"{of_class['matched']} of {counted(of_class['n_classes'], 'classes')}"
+                parts = ", ".join(f"{group['matched']} of {group['n_classes']}" for group in files.by_labels(of_class))
                 yield _measure(
                     label=study,
-                    text=f"{of_classes}{_by_labels(files, of_class)}",
+                    text=f"{of_class['matched']} of {counted(of_class['n_classes'], 'classes')}"
+                    f"{f' (labels kept apart, and others: {parts})' if parts else ''}",
                     row=of_class,
                     column="match_rate",
                     ends=("low", "high"),
                     chances=[(CHANCE[row["baseline"]], row["match_rate"]) for row in rows if row["baseline"] in CHANCE],
                     source=("component_prediction", "study", study, claims),
                 )
-
-
-def _by_labels(files: RunFiles, row: Row) -> str:
-    """How many classes of each group of labels are named, where a study keeps some labels apart."""
-    same = {column: row[column] for column in ("study", "recipe", "selection", "layout", "baseline") if column in row}
-    groups = files.rows("component_prediction_by_labels", **same)
-    parts = ", ".join(f"{group['matched']} of {group['n_classes']}" for group in groups)
-    return f" (labels kept apart, and others: {parts})" if parts else ""
 
 
 def _tests(files: RunFiles, study: str) -> Iterator[list[Row]]:
@@ -140,7 +132,7 @@ def shift(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]:
         # Where all draws of pairs gave the same rate, they tell nothing of how sure it is.
         if rate is not None and deviation is not None and deviation > 0:
             ends = (max(0.0, rate - 2 * deviation), min(1.0, rate + 2 * deviation))
-        fitted = how_fitted(files.description.config, str(first))
+        fitted = files.description.how_fitted(str(first))
         yield _measure(
             label=study,
             text=f"in {share(rate)} of the pairs of classes A becomes B{f' (planes by {fitted})' if fitted else ''}",

@@ -52,6 +52,21 @@ class Description:
         """Whether an analysis has an entry of this name."""
         return name in self.entries.get(analysis, [])
 
+    def how_fitted(self, hyperplanes: str) -> str:
+        """How hyperplanes of this name are fitted, in words; empty if the configuration does not say.
+
+        Example:
+            >>> fitted = {"zero": {"solver": "gradient_descent", "init": "zero"}, "sure": {"solver": "logistic"}}
+            >>> config = {"contrast": {"hyperplanes": fitted}}
+            >>> described = Description("run", config, {}, {}, {}, card_recipe="recommended")
+            >>> [described.how_fitted(name) for name in ("zero", "sure", "other")]
+            ['gradient descent from zero weights', 'logistic regression', '']
+        """
+        entry = self.config.get("contrast", {}).get("hyperplanes", {}).get(hyperplanes, {})
+        if entry.get("solver") == "logistic":
+            return "logistic regression"
+        return f"gradient descent from {entry['init']} weights" if "init" in entry else ""
+
 
 @dataclass
 class RunFiles:
@@ -94,6 +109,11 @@ class RunFiles:
         """The rows of a table that have these values; none if the table is missing."""
         rows = self.records.get(table, [])
         return [row for row in rows if all(row.get(column) == value for column, value in values.items())]
+
+    def by_labels(self, test: Mapping[str, Any]) -> list[Row]:
+        """The rows of one component prediction by groups of labels; none if its study keeps no labels apart."""
+        columns = ("study", "recipe", "selection", "layout", "baseline")
+        return self.rows("component_prediction_by_labels", **{name: test[name] for name in columns if name in test})
 
     def rows_of_entry(self, analyses: Iterable[str], name: str) -> dict[str, list[Row]]:
         """The rows of all tables of some analyses that are of one entry, whose name is in a table's first column."""

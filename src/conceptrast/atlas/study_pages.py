@@ -176,6 +176,8 @@ class StudyPages:
         paths = [f"study/{self.study}{f'-{number + 1}' if number else ''}.html" for number in range(len(parts))]
         if len(parts) > 1:
             self.site.write(f"study/{self.study}.rows.js", "rows.js", study=self.study, lines=lines)
+        tests = self._tests()
+        strict = [row for row in tests if (row["selection"], row["baseline"]) == (STRICT, "none")]
         for part, path in zip(parts, paths, strict=True):
             self.site.write(
                 path,
@@ -189,8 +191,8 @@ class StudyPages:
                 n_lines=len(lines),
                 paths=paths,
                 contrasts=contrasts,
-                tests=self._tests(),
-                by_labels=self.files.rows("component_prediction_by_labels", **self._strict_test),
+                tests=tests,
+                by_labels=[group for row in strict for group in self.files.by_labels(row)],
                 strongest_chance=self._strongest_chance,
                 back_chance=self._back_chance,
                 figures=self._figures(),
@@ -252,7 +254,7 @@ class StudyPages:
 
     def _contrast(self, contrast: Mapping[str, Any], contrasts: Sequence[Mapping[str, Any]], place: int) -> None:
         stem = contrast["stem"]
-        config = self.files.description.config
+        description = self.files.description
         pair = {"from_class": contrast["first"]["class"], "to_class": contrast["second"]["class"]}
         tested = self.files.rows_of_entry(["contrast"], self.study)
         features = [
@@ -265,12 +267,14 @@ class StudyPages:
             "contrast.html",
             title=f"{contrast['first']['name']} | {contrast['second']['name']} · {self.study}",
             study=self.study,
-            entry=self.files.description.studies[self.study],
+            entry=description.studies[self.study],
             contrast=contrast,
             row=self.files.row("contrast_pairs", study=self.study, **pair),
             majority=max(features) / sum(features) if sum(features) else None,
-            shift_rows=[row | {"fitted": how_fitted(config, row["hyperplane"])} for row in self._with_badges("shift")],
-            images_per_pair=config.get("contrast", {}).get("images_per_pair"),
+            shift_rows=[
+                row | {"fitted": description.how_fitted(row["hyperplane"])} for row in self._with_badges("shift")
+            ],
+            images_per_pair=description.config.get("contrast", {}).get("images_per_pair"),
             recovery=self._with_badges("contrast_recovery"),
             hides=bool(tested.get(MASK_TABLE)),
             claimed=self.claims.about({table: rows for table, rows in tested.items() if table != MASK_TABLE}),
@@ -323,12 +327,6 @@ class StudyPages:
         wanted = {"sample": "halves", "class_name": ALL_CLASSES, "baseline": OTHER_CLASS}
         row = self.files.row("stability", study=self.study, recipe=self.files.description.card_recipe, **wanted)
         return None if row is None else known(row["back"])
-
-    @property
-    def _strict_test(self) -> Mapping[str, str]:
-        """Columns of the study's hardest test: patches of images that are not predicted as the class."""
-        recipe = self.files.description.card_recipe
-        return {"study": self.study, "recipe": recipe, "selection": STRICT, "baseline": "none"}
 
     @property
     def _strongest_chance(self) -> float | None:
@@ -394,20 +392,6 @@ class StudyPages:
         """The card of a class in the atlas; empty if the class has none."""
         file = self._cards.get(target)
         return self.site.full_figure(f"figures/{self.study}/cards/{file}") if file else ""
-
-
-def how_fitted(config: Mapping[str, Any], name: str) -> str:
-    """How hyperplanes of this name are fitted, in words; empty if the configuration does not say.
-
-    Example:
-        >>> solvers = {"zero": {"solver": "gradient_descent", "init": "zero"}, "sure": {"solver": "logistic"}}
-        >>> [how_fitted({"contrast": {"hyperplanes": solvers}}, name) for name in ("zero", "sure", "other")]
-        ['gradient descent from zero weights', 'logistic regression', '']
-    """
-    entry = config.get("contrast", {}).get("hyperplanes", {}).get(name, {})
-    if entry.get("solver") == "logistic":
-        return "logistic regression"
-    return f"gradient descent from {entry['init']} weights" if "init" in entry else ""
 
 
 def _starts(counts: Sequence[int]) -> list[int]:
