@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -272,6 +273,45 @@ def test_what_is_no_more_than_chance_has_no_tick(tmp_path) -> None:
     assert "✗ comes back, but no more often than in other classes (80 % of samples" in first
     assert "not surely more" not in second
     assert "✓ comes back (80 % of samples" in second
+
+
+def test_a_study_counts_labels_apart_and_has_chance_beside_its_strongest_concepts(tmp_path) -> None:
+    make_run(tmp_path)
+    test = {"study": "digits", "recipe": "recommended", "layout": "grid", "baseline": "none", "low": 0.1, "high": 0.9}
+    groups = [
+        {**test, "selection": selection, "labels": labels, "matched": matched, "n_classes": 4}
+        for selection, matched in (("all", 4), ("exclude_target", 1))
+        for labels in ("A, B", "others")
+    ]
+    write_table(pd.DataFrame(groups), tmp_path / "tables/component_prediction_by_labels.csv")
+    strongest = {"study": "digits", "recipe": "recommended", "rank": 0, "share": 0.5, "logit_drop": 2.0}
+    losses = [{**strongest, "logit_drop_random": loss} for loss in (0.4, 1.2)]
+    losses.append({**strongest, "rank": 1, "logit_drop_random": 2.0})
+    write_table(pd.DataFrame(losses), tmp_path / "tables/importance.csv")
+    described = description()
+    tables = [*described.tables["concepts"], "component_prediction_by_labels", "importance"]
+    (tmp_path / "claims.csv").write_text(HEAD + CLAIM)
+    sources = Sources(folder=tmp_path, repository=tmp_path, claims=tmp_path / "claims.csv")
+    write_atlas(replace(described, tables={**described.tables, "concepts": tables}), sources, tmp_path / "atlas")
+    text = " ".join(page(tmp_path / "atlas/study/digits.html").text.split()).replace("\xa0", " ")
+    assert "1 of 4 for A, B (10 % to 90 %); 1 of 4 for others (10 % to 90 %)." in text
+    assert "4 of 4" not in text
+    assert "Chance, as much activation at random: 20 % on average." in text
+
+
+def test_a_contrast_says_where_draws_were_all_alike_and_where_a_plane_is_no_better_than_a_majority(tmp_path) -> None:
+    make_run(tmp_path)
+    pairs = read_table(tmp_path / "tables/contrast_pairs.csv")
+    shift = read_table(tmp_path / "tables/shift.csv")
+    shift["swap_rate_sd"] = [0.0, 0.02]
+    write_table(shift, tmp_path / "tables/shift.csv")
+    for accuracy, mark in ((0.75, True), (0.76, False)):  # 90 of 120 features are of one class
+        write_table(pairs.assign(train_accuracy=accuracy), tmp_path / "tables/contrast_pairs.csv")
+        [contrast] = (atlas(tmp_path) / "contrast/digits").glob("*.html")
+        text = " ".join(page(contrast).text.split()).replace("\xa0", " ")
+        assert ("✗ no more than chance on the features that it was fitted to" in text) == mark
+    assert "80 % ±" not in text
+    assert "10 % ± 2 %" in text
 
 
 def test_a_shift_says_how_far_it_goes_over_how_many_pictures_and_that_chance_does_not_rise(tmp_path) -> None:
