@@ -158,7 +158,7 @@ def stability(run: str) -> str:
             {
                 "study": study,
                 "recipe": recipe,
-                "cosine, other pictures": f"{draws['cosine']:.2f} ({draws['low']:.2f} to {draws['high']:.2f})",
+                "cosine, drawn pictures": f"{draws['cosine']:.2f} ({draws['low']:.2f} to {draws['high']:.2f})",
                 "cosine, halves": f"{halves['cosine']:.2f} ({halves['low']:.2f} to {halves['high']:.2f})",
                 "cosine, other classes": f"{chance['cosine']:.2f} ({chance['low']:.2f} to {chance['high']:.2f})",
                 "comes back": f"{100 * draws['back']:.0f} %",
