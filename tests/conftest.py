@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 
 from conceptrast.base.memory import keep_memory
+from conceptrast.steps.fork_server import SERVER, start_server
+from tests.workflow.copies import made_once
 
 MIRROR = "CONCEPTRAST_MIRROR"
 ARCHIVE = "imagenette-160-val.tar"
@@ -67,6 +69,17 @@ def mirror() -> Path:
     if reason:
         pytest.skip(reason)
     return Path(os.environ[MIRROR]).resolve()
+
+
+@pytest.fixture(scope="session")
+def step_server(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Socket of one server for the steps of all tests: most steps take less time than the import of torch."""
+
+    def start(place: Path) -> None:
+        start_server()
+        place.write_text(os.environ.pop(SERVER))
+
+    return made_once(tmp_path_factory, "server", start).read_text()
 
 
 @cache

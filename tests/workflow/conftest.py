@@ -5,7 +5,6 @@ In one the tiny configuration is the default run; in the other a miniature of th
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pytest
 
 from conceptrast.plan.dvc_stage import DEFAULT_CONFIG, plots_of, stage_of, write_stage
 from conceptrast.plan.record import read_plan
-from conceptrast.steps.fork_server import SERVER, start_server
+from conceptrast.steps.fork_server import SERVER
 
 from .copies import CORES, ENVIRONMENT, REPOSITORY, Copy, made_once
 from .miniature import write_miniature
@@ -43,14 +42,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def step_server(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """One server for the steps of all runs: most of these take less time than the import of torch."""
-
-    def start(place: Path) -> None:
-        start_server()
-        place.write_text(os.environ.pop(SERVER))
-
-    ENVIRONMENT[SERVER] = made_once(tmp_path_factory, "server", start).read_text()
+def with_step_server(step_server: str) -> None:
+    """Runs of these tests share one server."""
+    ENVIRONMENT[SERVER] = step_server
 
 
 def carry_out_the_tiny_run(folder: Path) -> None:

@@ -255,8 +255,9 @@ def _pictures(
     # The patches that each image gives: number of the assembly, place in it, box.
     wanted: dict[int, list[tuple[int, int, tuple[int, int, int, int]]]] = {}
     for number, assembly in enumerate(assemblies):
-        for place, patch in enumerate(assembly.patches[["image", *BOX]].to_numpy().tolist()):
-            wanted.setdefault(patch[0], []).append((number, place, tuple(patch[1:])))
+        columns = (assembly.patches[name].tolist() for name in ("image", *BOX))
+        for place, (image, *box) in enumerate(zip(*columns, strict=True)):
+            wanted.setdefault(image, []).append((number, place, tuple(box)))
     # The patches of each assembly, by their place.
     cut: list[dict[int, Tensor]] = [{} for _ in assemblies]
     for images, views in views_of(np.array(sorted(wanted))):

@@ -14,6 +14,7 @@ from conceptrast.concepts.removals import RemovalOptions
 from conceptrast.models.model import Preprocess
 from tests.unit.models.token_networks import SIDE, ClassTokenNetwork
 
+pytestmark = pytest.mark.filterwarnings("ignore:Maximum number of iterations")
 NAMES = ["red", "green", "blue"]
 PICTURES = 24
 PREPROCESS = Preprocess(None, SIDE, (0.0,) * 3, (0.25,) * 3)

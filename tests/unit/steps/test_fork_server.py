@@ -10,9 +10,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
 import pytest
@@ -32,33 +31,22 @@ sys.stdin.read()
 """
 
 
-class Server(NamedTuple):
-    """A process that has started a server, and the path of its socket."""
-
-    parent: int
-    path: str
-
-    def steps(self) -> set[int]:
-        """Processes that the server has forked and that still run."""
-        parents = {}
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit():
-                with contextlib.suppress(OSError):
-                    parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-        servers = {number for number, parent in parents.items() if parent == self.parent}
-        return {number for number, parent in parents.items() if parent in servers}
+def steps_in(folder: Path) -> set[int]:
+    """Processes that a server has forked for steps in this folder, and that still run."""
+    numbers = set()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                forked = b"conceptrast.steps.fork_server" in (entry / "cmdline").read_bytes()
+                if forked and (entry / "cwd").readlink() == folder:
+                    numbers.add(int(entry.name))
+    return numbers
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    """The server ends when its parent's input is closed."""
-    command = [sys.executable, "-c", START_SERVER]
-    parent = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert parent.stdout is not None
-    path = parent.stdout.readline().strip()
-    yield Server(parent.pid, path)
-    parent.communicate()
-    assert not Path(path).exists()
+def children_of(process: int) -> list[int]:
+    """Numbers of the processes that a process has started and that still run."""
+    tasks = Path(f"/proc/{process}/task")
+    return [int(child) for task in tasks.iterdir() for child in (task / "children").read_text().split()]
 
 
 def start(path: str, *arguments: str, folder: Path, module: str = "conceptrast.steps.metrics") -> subprocess.Popen[str]:
@@ -82,18 +70,30 @@ def wait_for(condition: Callable[[], object], seconds: float = 60.0) -> None:
         time.sleep(0.02)
 
 
-def test_a_step_runs_with_its_arguments_in_its_folder(server: Server, tmp_path: Path) -> None:
+def test_a_server_ends_when_its_parents_input_is_closed() -> None:
+    command = [sys.executable, "-c", START_SERVER]
+    parent = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    path = Path(parent.stdout.readline().strip())
+    [server] = children_of(parent.pid)
+    assert path.exists()
+    parent.communicate()
+    assert not path.exists()
+    wait_for(lambda: not Path(f"/proc/{server}").exists())
+
+
+def test_a_step_runs_with_its_arguments_in_its_folder(step_server: str, tmp_path: Path) -> None:
     pd.DataFrame({"model": ["net"], "accuracy": [0.5]}).to_csv(tmp_path / "models.csv", index=False)
     headline = {"table": "models", "owner": "model", "words": [], "headlines": None, "rows": {}, "measure": ""}
     files = ["--tables", "models.csv", "--metrics", "metrics.json", "--log", "step.log"]
-    step = start(server.path, "--settings", json.dumps({"headlines": [headline]}), *files, folder=tmp_path)
+    step = start(step_server, "--settings", json.dumps({"headlines": [headline]}), *files, folder=tmp_path)
     _, errors = step.communicate()
     assert step.returncode == 0, errors
     assert json.loads((tmp_path / "metrics.json").read_text()) == {"net/accuracy": 0.5}
 
 
-def test_the_packages_are_there_already(server: Server, tmp_path: Path) -> None:
-    step = start(server.path, "--help", folder=tmp_path, module="conceptrast.steps.figures")
+def test_the_packages_are_there_already(step_server: str, tmp_path: Path) -> None:
+    step = start(step_server, "--help", folder=tmp_path, module="conceptrast.steps.figures")
     output, _ = step.communicate()
     assert step.returncode == 0
     assert "--components" in output
@@ -116,31 +116,31 @@ def test_the_methods_are_there_and_no_step() -> None:
     assert [name for name in _methods() if name.split(".")[1] in ("api", "cli", "steps")] == []
 
 
-def test_an_error_ends_with_its_message_and_its_status(server: Server, tmp_path: Path) -> None:
+def test_an_error_ends_with_its_message_and_its_status(step_server: str, tmp_path: Path) -> None:
     files = ["--tables", "missing.csv", "--metrics", "metrics.json"]
-    step = start(server.path, "--settings", SETTINGS, *files, folder=tmp_path)
+    step = start(step_server, "--settings", SETTINGS, *files, folder=tmp_path)
     _, errors = step.communicate()
     assert step.returncode == 1
     assert "missing.csv" in errors
     assert "Traceback" not in errors
-    wrong = start(server.path, "--settings", "{", folder=tmp_path)
+    wrong = start(step_server, "--settings", "{", folder=tmp_path)
     assert "argument --settings" in wrong.communicate()[1]
     assert wrong.returncode == 2
 
 
-def test_other_modules_are_refused(server: Server, tmp_path: Path) -> None:
-    step = start(server.path, folder=tmp_path, module="http.server")
+def test_other_modules_are_refused(step_server: str, tmp_path: Path) -> None:
+    step = start(step_server, folder=tmp_path, module="http.server")
     _, errors = step.communicate()
     assert step.returncode == 1
     assert errors.strip() == "http.server is no step of conceptrast"
 
 
-def test_a_step_that_is_killed_is_reported(server: Server, tmp_path: Path) -> None:
+def test_a_step_that_is_killed_is_reported(step_server: str, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "endless.csv")  # reading it waits for a writer
     files = ["--tables", "endless.csv", "--metrics", "metrics.json"]
-    step = start(server.path, "--settings", SETTINGS, *files, folder=tmp_path)
-    wait_for(server.steps)
-    for child in server.steps():
+    step = start(step_server, "--settings", SETTINGS, *files, folder=tmp_path)
+    wait_for(lambda: steps_in(tmp_path))
+    for child in steps_in(tmp_path):
         os.kill(child, signal.SIGKILL)
     _, errors = step.communicate()
     assert step.returncode == KILLED
@@ -161,14 +161,16 @@ def test_a_step_that_is_killed_before_it_has_read_its_request_is_reported(tmp_pa
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
-def test_a_step_ends_with_the_process_that_asked_for_it(server: Server, tmp_path: Path, number: signal.Signals) -> None:
+def test_a_step_ends_with_the_process_that_asked_for_it(
+    step_server: str, tmp_path: Path, number: signal.Signals
+) -> None:
     os.mkfifo(tmp_path / "endless.csv")
     files = ["--tables", "endless.csv", "--metrics", "metrics.json"]
-    step = start(server.path, "--settings", SETTINGS, *files, folder=tmp_path)
-    wait_for(server.steps)
+    step = start(step_server, "--settings", SETTINGS, *files, folder=tmp_path)
+    wait_for(lambda: steps_in(tmp_path))
     step.send_signal(number)
     step.communicate()
-    wait_for(lambda: not server.steps())
+    wait_for(lambda: not steps_in(tmp_path))
 
 
 @pytest.mark.parametrize("path", ["", "/nowhere/fork_server"])
