@@ -186,6 +186,17 @@ def empty_in(column: str, rows: Sequence[Mapping[str, Any]]) -> bool:
     return not any(cell(row[column]) for row in rows)
 
 
+def same_in_all(column: str, rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a column of a table of three rows or more has the same cell in each, of which no claim speaks.
+
+    Example:
+        >>> same_in_all("study", [{"study": "a"}] * 3), same_in_all("study", [{"study": "a"}] * 2)
+        (True, False)
+    """
+    claimed = any(row.get("_badges", {}).get(column) for row in rows)
+    return len(rows) > 2 and not claimed and len({cell(row[column]) for row in rows}) == 1
+
+
 def counts_from_zero(rows: Sequence[Mapping[str, Any]], column: str) -> bool:
     """Whether a table has a column of numbers that begin with 0.
 

@@ -24,6 +24,7 @@ from conceptrast.atlas.numbers import (
     equals,
     has_numbers,
     heading,
+    same_in_all,
     share,
 )
 from conceptrast.base.files import atomic
@@ -170,6 +171,6 @@ def environment() -> Environment:
     jinja.filters |= {"share": share, "decimal": decimal, "cell": cell, "counted": counted, "has_numbers": has_numbers}
     jinja.filters |= {"prose": prose, "equals": equals, "decimals": decimals, "heading": heading}
     jinja.filters |= {"counts_from_zero": counts_from_zero, "breakable": breakable}
-    jinja.tests["empty_in"] = empty_in
+    jinja.tests |= {"empty_in": empty_in, "same_in_all": same_in_all}
     jinja.globals |= {"component_colour": component_colour}
     return jinja

@@ -194,7 +194,8 @@ class StudyPages:
                 tests=tests,
                 by_labels=[group for row in strict for group in self.files.by_labels(row)],
                 strongest_chance=self._strongest_chance,
-                back_chance=self._back_chance,
+                back=self._back("none"),
+                back_chance=self._back(OTHER_CLASS),
                 figures=self._figures(),
                 claimed=self.claims.about(self.files.rows_of_entry(("concepts", "contrast"), self.study)),
                 settings=("studies", self.study),
@@ -321,10 +322,9 @@ class StudyPages:
         entry = self.files.description.studies[self.study]
         return str(entry.get("predicted_by") or entry["model"])
 
-    @property
-    def _back_chance(self) -> float | None:
-        """In which share of other classes a concept comes back, the mean over all classes; ``None`` if not known."""
-        wanted = {"sample": "halves", "class_name": ALL_CLASSES, "baseline": OTHER_CLASS}
+    def _back(self, baseline: str) -> float | None:
+        """In which share of samples, or of other classes, a concept is found again, on average; ``None`` if unknown."""
+        wanted = {"sample": "halves", "class_name": ALL_CLASSES, "baseline": baseline}
         row = self.files.row("stability", study=self.study, recipe=self.files.description.card_recipe, **wanted)
         return None if row is None else known(row["back"])
 

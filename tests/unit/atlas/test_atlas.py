@@ -342,12 +342,13 @@ def test_a_shift_that_does_hardly_more_than_chance_is_marked(tmp_path) -> None:
     assert text.count("✗ less than 0.1 above chance") == 1
 
 
-def test_a_study_says_how_many_concepts_of_other_classes_come_back(tmp_path) -> None:
+def test_a_study_says_in_how_many_samples_and_other_classes_concepts_are_found_again(tmp_path) -> None:
     make_run(tmp_path)
     row = {"study": "digits", "recipe": "recommended", "sample": "halves", "class_name": "all classes"}
-    write_table(pd.DataFrame([{**row, "baseline": "other_class", "back": 0.9}]), tmp_path / "tables/stability.csv")
+    rows = [{**row, "baseline": "none", "back": 0.95}, {**row, "baseline": "other_class", "back": 0.9}]
+    write_table(pd.DataFrame(rows), tmp_path / "tables/stability.csv")
     text = page(atlas(tmp_path) / "study/digits.html").text
-    assert "Chance: on average a concept has such a match in 90\xa0% of other classes." in text
+    assert "a concept is found again in 95\xa0% of samples; chance: in 90\xa0% of other classes." in text
 
 
 def test_a_table_leaves_out_empty_columns_and_says_where_it_counts_from_0(tmp_path) -> None:
@@ -357,6 +358,23 @@ def test_a_table_leaves_out_empty_columns_and_says_where_it_counts_from_0(tmp_pa
     text = page(atlas(tmp_path) / "tables/stability.html").text
     assert "reason" not in text
     assert "Components are counted from 0" in text
+
+
+def test_a_table_says_once_what_is_the_same_in_every_row(tmp_path) -> None:
+    make_run(tmp_path)
+    table = pd.DataFrame({"study": "digits", "component": [0, 1, 2], "status": "ok"})
+    write_table(table, tmp_path / "tables/stability.csv")
+    opened = page(atlas(tmp_path) / "tables/stability.html")
+    assert "In every row: study digits · status ok" in opened.text
+    assert opened.text.count("digits") == 1
+
+
+def test_a_table_whose_rows_are_all_alike_has_its_columns(tmp_path) -> None:
+    make_run(tmp_path)
+    write_table(pd.DataFrame({"study": ["digits"] * 3}), tmp_path / "tables/stability.csv")
+    text = page(atlas(tmp_path) / "tables/stability.html").text
+    assert "In every row" not in text
+    assert text.count("digits") == 3
 
 
 def test_classes_are_listed_with_the_worst_first(made) -> None:
