@@ -3,8 +3,8 @@
 Most steps of a small run compute for a second or two, and importing torch and its like takes as long. So one server
 imports them, and the methods of this package, when the run starts. :mod:`conceptrast.steps.start` asks it for a process
 in which a step runs as usual: with its own arguments, folder, environment and output. A step of another clone imports
-that clone's code. Where there is no server, e.g. on a cluster's node, the step imports everything by itself and gives
-the same results.
+that clone's code, unless it is the same: files of the same names, sizes and times. Where there is no server, e.g. on a
+cluster's node, the step imports everything by itself and gives the same results.
 
 The server listens on a socket in a folder that only the user can enter. It ends when its standard input is closed, so
 at the latest with the process that started it. A run inside a run, as of another seed, asks the server that is there.
@@ -66,6 +66,8 @@ SOURCE = str(Path(__file__).resolve().parents[1])
 
 _FORGOTTEN: list[ModuleType] = []
 """Modules that hold operators of torch, which would vanish with them."""
+
+_Files = dict[str, tuple[int, int]]
 
 _HEAD = 8
 _DESCRIPTORS = 3
@@ -129,6 +131,7 @@ def serve(listener: socket.socket) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     keep_memory()
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    files = _files_of(SOURCE)
     missing = [*PACKAGES, *_methods()]
     most = len(missing) - FIRST
     with listener, selectors.DefaultSelector() as ready:
@@ -152,7 +155,7 @@ def serve(listener: socket.socket) -> None:
                     gc.enable()
                     listener.close()
                     ready.close()
-                    _run_step(connection)
+                    _run_step(connection, files)
                 connection.close()
 
 
@@ -162,15 +165,21 @@ def _methods() -> list[str]:
     return [".".join((PACKAGE, *path.parts)) for path in paths if path.parts[0] not in APART]
 
 
-def _run_step(connection: socket.socket) -> NoReturn:
-    """In a forked process: run the step that is asked for, tell its exit status, and end."""
+def _run_step(connection: socket.socket, files: _Files) -> NoReturn:
+    """In a forked process: run the step that is asked for, tell its exit status, and end.
+
+    Args:
+        connection: from the process that asks.
+        files: those of the package when this server started.
+    """
     status = 1
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         message, descriptors = receive(connection)
         _take_over(message, descriptors)
-        _forget_other_code(message["source"])
+        if message["source"] != SOURCE and _files_of(message["source"]) != files:
+            _forget_code()
         threading.Thread(target=_end_with, args=(connection,), daemon=True).start()
         status = _status_of(message["module"])
         with contextlib.suppress(OSError):
@@ -193,11 +202,22 @@ def _take_over(message: dict[str, Any], descriptors: list[int]) -> None:
     sys.argv = [message["module"], *message["arguments"]]
 
 
-def _forget_other_code(source: str) -> None:
-    """Forget the package's modules that were imported from another clone than that of the process that asked."""
-    if source != SOURCE:
-        names = [name for name in sys.modules if name.partition(".")[0] == PACKAGE]
-        _FORGOTTEN.extend(sys.modules.pop(name) for name in names)
+def _files_of(source: str) -> _Files:
+    """Size and time of the last change of each file in a package's folder, by its path there."""
+    files = {}
+    for folder, folders, names in os.walk(source):
+        folders[:] = [name for name in folders if name != "__pycache__"]
+        for name in names:
+            path = os.path.join(folder, name)
+            status = os.stat(path)
+            files[os.path.relpath(path, source)] = (status.st_size, status.st_mtime_ns)
+    return files
+
+
+def _forget_code() -> None:
+    """Forget the package's modules: the process that asked has other code than this one."""
+    names = [name for name in sys.modules if name.partition(".")[0] == PACKAGE]
+    _FORGOTTEN.extend(sys.modules.pop(name) for name in names)
 
 
 def _end_with(connection: socket.socket) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,7 +17,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from conceptrast.steps.fork_server import FIRST, PACKAGES, SERVER, _methods
+from conceptrast.steps.fork_server import FIRST, PACKAGES, SERVER, SOURCE, _methods
 from conceptrast.steps.start import KILLED
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the server runs on Linux alone")
@@ -126,6 +127,25 @@ def test_an_error_ends_with_its_message_and_its_status(step_server: str, tmp_pat
     wrong = start(step_server, "--settings", "{", folder=tmp_path)
     assert "argument --settings" in wrong.communicate()[1]
     assert wrong.returncode == 2
+
+
+@pytest.mark.parametrize("seen", [True, False], ids=["another time", "same size and time"])
+def test_a_step_imports_its_own_clones_code_where_a_file_differs(
+    step_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seen: bool
+) -> None:
+    shutil.copytree(SOURCE, tmp_path / "conceptrast", ignore=shutil.ignore_patterns("__pycache__"))
+    edited = tmp_path / "conceptrast" / "base" / "files.py"
+    before = edited.stat()
+    line = "print('edited')\n"
+    edited.write_text('"""' + edited.read_text()[3 + len(line) :] + line)  # the docstring loses what the line takes
+    assert edited.stat().st_size == before.st_size
+    if not seen:
+        os.utime(edited, ns=(before.st_atime_ns, before.st_mtime_ns))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    step = start(step_server, "--help", folder=tmp_path)
+    output, errors = step.communicate()
+    assert step.returncode == 0, errors
+    assert ("edited" in output) is seen
 
 
 def test_other_modules_are_refused(step_server: str, tmp_path: Path) -> None:
