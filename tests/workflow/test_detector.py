@@ -50,13 +50,16 @@ def test_a_detectors_body_is_moved_at_one_layer_and_decoded_at_a_later_one(
     miniature(copy, midog)
     copy.must("snakemake", *CORES, *TABLES, "--configfile", "config/miniature.yaml")
     results = copy.folder / "results" / "miniature"
-    assert read_decoder(results / "studies" / "midog-layer3" / "decoder.safetensors").layer == "layer4"
+    decoder = read_decoder(results / "studies" / "midog-layer3" / "decoder.safetensors")
+    assert (decoder.layer, decoder.shape) == ("layer4", (2048, 2, 2))
     table = pd.read_csv(results / TABLES[0])
     assert {"hard negative", "mitotic figure"} & set(table["from_name"])
     rows = pd.read_csv(results / "studies" / "midog-layer3" / "counterfactual.csv")
-    moved = rows[(rows["status"] == "ok") & (rows["fraction"] == 1) & (rows["edit"] == "uniform")]
-    assert moved["cells"].eq(16).all()  # all 4×4 positions of layer3, and not the 2×2 of layer4
-    assert len(moved)
+    ends = rows[(rows["status"] == "ok") & (rows["fraction"] == 1) & (rows["baseline"] == "none")]
+    assert {"transplant", "swap", "uniform", "gradient", "latent_shift"} <= set(ends["edit"])
+    moved = ends.loc[ends["edit"] == "uniform", "cells"]
+    assert moved.eq(16).all()  # all 4×4 positions of layer3, and not the 2×2 of layer4, which the decoder sees
+    assert "component" in set(pd.read_csv(results / TABLES[1])["kind"])
     assert not copy.planned(*TABLES, "--configfile", "config/miniature.yaml")
 
 
