@@ -256,8 +256,8 @@ def _pictures(
     wanted: dict[int, list[tuple[int, int, tuple[int, int, int, int]]]] = {}
     for number, assembly in enumerate(assemblies):
         columns = (assembly.patches[name].tolist() for name in ("image", *BOX))
-        for place, (image, *box) in enumerate(zip(*columns, strict=True)):
-            wanted.setdefault(image, []).append((number, place, tuple(box)))
+        for place, (image, top, left, height, width) in enumerate(zip(*columns, strict=True)):
+            wanted.setdefault(image, []).append((number, place, (top, left, height, width)))
     # The patches of each assembly, by their place.
     cut: list[dict[int, Tensor]] = [{} for _ in assemblies]
     for images, views in views_of(np.array(sorted(wanted))):
