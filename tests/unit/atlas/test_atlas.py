@@ -365,7 +365,7 @@ def test_a_table_says_once_what_is_the_same_in_every_row(tmp_path) -> None:
     table = pd.DataFrame({"study": "digits", "component": [0, 1, 2], "status": "ok"})
     write_table(table, tmp_path / "tables/stability.csv")
     opened = page(atlas(tmp_path) / "tables/stability.html")
-    assert "In every row: study digits · status ok" in opened.text
+    assert "The same in every row here: study digits · status ok" in opened.text
     assert opened.text.count("digits") == 1
 
 
@@ -373,7 +373,7 @@ def test_a_table_whose_rows_are_all_alike_has_its_columns(tmp_path) -> None:
     make_run(tmp_path)
     write_table(pd.DataFrame({"study": ["digits"] * 3}), tmp_path / "tables/stability.csv")
     text = page(atlas(tmp_path) / "tables/stability.html").text
-    assert "In every row" not in text
+    assert "The same in" not in text
     assert text.count("digits") == 3
 
 
