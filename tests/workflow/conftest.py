@@ -52,8 +52,7 @@ def carry_out_the_tiny_run(folder: Path) -> None:
     tiny = (REPOSITORY / "config" / "tiny.yaml").read_text().replace("run: tiny", "run: default")
     (copy.folder / "config" / "config.yaml").write_text(tiny)
     copy.commit("tiny run")
-    # With a server of its own, as every run has that is started by hand.
-    copy.must("snakemake", *CORES, env={SERVER: ""})
+    copy.must("snakemake", *CORES)
 
 
 @pytest.fixture(scope="session")
