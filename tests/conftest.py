@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from conceptrast.base.memory import keep_memory
 from conceptrast.steps.fork_server import SERVER, start_server
@@ -32,6 +34,19 @@ def why_no_real_data() -> str | None:
 
 def pytest_configure() -> None:
     keep_memory()
+
+
+class FileScheduling(LoadScopeScheduling):
+    """Deals out whole files, so that what the tests of a file share is made once; tests of the workflow one by one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid if nodeid.startswith("tests/workflow/") else nodeid.partition("::")[0]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FileScheduling:
+    config.option.loadscopereorder = False  # the order is that of `workflow/conftest.py`
+    return FileScheduling(config, log)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -26,8 +26,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     The order is: one test that needs the finished run, which carries it out; the workflow tests that need none; all
     other tests; the rest of those that need the finished run, which is there by then, those that share it first. xdist
-    deals tests out in this order (``--maxschedchunk 1``), so no worker waits for the run while there is something else
-    to do, and the last tests are short.
+    deals files and tests out in this order, so no worker waits for the run while there is something else to do, and the
+    last tests are short.
     """
     ours = [item for item in items if Path(__file__).parent in item.path.parents]
     needing = [(item, getattr(item, "fixturenames", ())) for item in ours]
