@@ -97,6 +97,7 @@ def refused(config: dict[str, Any]) -> list[str]:
             {"architecture": "lenet", "mean": [0.1], "std": [0.1, 0.2, 0.3]},
             "'models.net': got mean [0.1] and std [0.1, 0.2, 0.3]; expected one value each",
         ),
+        ("device", "cudo", "unknown value of 'device' 'cudo'; nearest: cuda"),
         ("factorization/solver", "batch", "unknown value of 'factorization.solver' 'batch'; nearest: batched"),
         ("factorization/solvr", "batched", "unknown key 'solvr'; nearest: solver (in 'factorization')"),
         ("attribution/method", "deplift", "'attribution.method': unknown method 'deplift'; nearest: deeplift"),
