@@ -59,7 +59,7 @@ ui: .venv/installed
 	@$(BIN)/mlflow ui --host 127.0.0.1 --port 5000 --backend-store-uri sqlite:///mlflow.db
 
 test: .venv/installed-dev
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --max-worker-restart 0
 
 faults: .venv/installed-dev
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults --jobs 2

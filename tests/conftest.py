@@ -1,4 +1,7 @@
-"""Pictures that several tests need: real photographs, or the reason to skip; a small set in the format of MIDOG."""
+"""What all tests share: how they are dealt out, one server for steps, and pictures.
+
+These are real photographs, or the reason to skip, and a small set in the format of MIDOG.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,9 @@ class FileScheduling(LoadScopeScheduling):
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FileScheduling:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FileScheduling | None:
+    if config.getvalue("dist") != "load":
+        return None
     config.option.loadscopereorder = False  # the order is that of `workflow/conftest.py`
     return FileScheduling(config, log)
 
@@ -53,7 +58,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FileSch
 def pytest_collection() -> Generator[None, object, object]:
     """What is imported and collected stays: looking through it for garbage would take a tenth of the tests' time.
 
-    What tests leave is looked through less often than usual, which took 2 % of it.
+    Afterwards Python looks for garbage less often than usual; that took 2 % of it.
     """
     gc.disable()
     try:

@@ -65,6 +65,14 @@ def not_numbers():
     return Wrapped(lambda logits: logits * float("nan"))
 
 
+def squeezed():
+    return Wrapped(torch.squeeze)
+
+
+def looking_around():
+    return Wrapped(lambda logits: logits - logits.mean(0))
+
+
 def changing():
     return Wrapped(lambda logits: logits + torch.rand_like(logits))
 

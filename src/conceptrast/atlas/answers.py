@@ -49,7 +49,7 @@ RELIES = {
 
 SHOWS = {
     YES: ", its latent space shows it",
-    NO: ", its latent space does not show it",
+    NO: ", its latent space shows less than the bound",
     NO_VERDICT: "; whether its latent space shows it is open",
     NOT_LEARNT: "",
 }
@@ -276,8 +276,9 @@ def insertions(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]:
                 beyond = same.get("crop-zeros")
                 yield _measure(
                     label=f"{name} in pictures of {row['second_name']}",
-                    text=f"p({row['first_name']}) {_changes_by(row['change_first'])}"
-                    f"{f'; beyond a square of one colour: {_in_range(beyond)}' if beyond else ''}",
+                    text=f"p({row['first_name']}): "
+                    f"{f'beyond a square of one colour {_in_range(beyond)}; in all it ' if beyond else ''}"
+                    f"{_changes_by(row['change_first'])}",
                     row=row,
                     column="change_first",
                     ends=("low_first", "high_first"),

@@ -170,11 +170,11 @@ class FigurePages:
             "navigation-biased.png": (
                 "Along the direction, biased",
                 "Pictures from one class's side to the other's, from the 1st to the 99th percentile. The table's "
-                "decoded_turn is that of a shorter way, from one class's mean to the other's.",
+                "decoded turn is that of a shorter way, from one class's mean to the other's.",
             ),
             "navigation-control.png": (
                 "Along the direction, control",
-                "The same for networks trained without the bias.",
+                "The same for networks trained without the bias, over the same longer way.",
             ),
         }
         for file, (title, text) in captions.items():

@@ -187,14 +187,19 @@ def empty_in(column: str, rows: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def same_in_all(column: str, rows: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether a column of a table of three rows or more has the same cell in each, of which no claim speaks.
+    """Whether a table of three rows or more has the same word or whole number in every row of a column.
+
+    A column that a claim speaks of stays in the table, and so do measured numbers, beside their intervals.
 
     Example:
         >>> same_in_all("study", [{"study": "a"}] * 3), same_in_all("study", [{"study": "a"}] * 2)
         (True, False)
+        >>> same_in_all("low", [{"low": 0.0}] * 3)
+        False
     """
     claimed = any(row.get("_badges", {}).get(column) for row in rows)
-    return len(rows) > 2 and not claimed and len({cell(row[column]) for row in rows}) == 1
+    values = {row[column] for row in rows}
+    return len(rows) > 2 and not claimed and len(values) == 1 and not isinstance(values.pop(), float)
 
 
 def counts_from_zero(rows: Sequence[Mapping[str, Any]], column: str) -> bool:

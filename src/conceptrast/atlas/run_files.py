@@ -48,6 +48,21 @@ class Description:
         """Studies by name."""
         return self.config["studies"]
 
+    @property
+    def untrained(self) -> list[str]:
+        """Names of models whose weights are random.
+
+        Example:
+            >>> models = {"net": {"architecture": "resnet10", "train": None}, "learnt": {"train": {"dataset": "d"}}}
+            >>> Description("run", {"models": models}, {}, {}, {}, card_recipe="recommended").untrained
+            ['net']
+        """
+        return [
+            name
+            for name, entry in self.config.get("models", {}).items()
+            if not {"train", "weights", "factory"} & {key for key, value in entry.items() if value is not None}
+        ]
+
     def has(self, analysis: str, name: str) -> bool:
         """Whether an analysis has an entry of this name."""
         return name in self.entries.get(analysis, [])

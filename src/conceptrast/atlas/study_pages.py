@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import itemgetter
 from typing import Any
 
 from conceptrast.atlas.claims import CheckedClaims
@@ -323,7 +324,7 @@ class StudyPages:
         return str(entry.get("predicted_by") or entry["model"])
 
     def _back(self, baseline: str) -> float | None:
-        """In which share of samples, or of other classes, a concept is found again, on average; ``None`` if unknown."""
+        """Share of samples, or of other classes, in which a concept is found again, on average; ``None`` if unknown."""
         wanted = {"sample": "halves", "class_name": ALL_CLASSES, "baseline": baseline}
         row = self.files.row("stability", study=self.study, recipe=self.files.description.card_recipe, **wanted)
         return None if row is None else known(row["back"])
@@ -420,8 +421,8 @@ def side_curves(side: Mapping[str, Any], name: str, other: str) -> list[Curve]:
 
 
 def move_of(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, float] | None:
-    """What a shift makes of the other class's probability: before, at most, and at most in a random direction; and how
-    much more it has to do than that.
+    """What a shift makes of the other class's probability: before, at most, and in a random direction, as far and at
+    most; and how much more it has to do than that.
     """
     by_baseline: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
@@ -430,8 +431,15 @@ def move_of(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, float] | None:
     chance = by_baseline.get("random_direction", [])
     if not moved or not chance:
         return None
-    highest, by_chance = (max(row["p_other"] for row in part) for part in (moved, chance))
-    return {"before": moved[0]["p_other"], "after": highest, "chance": by_chance, "least_rise": LEAST_RISE}
+    highest, by_chance = (max(part, key=itemgetter("p_other")) for part in (moved, chance))
+    as_far = next((row for row in chance if row["offset"] == highest["offset"]), by_chance)
+    return {
+        "before": moved[0]["p_other"],
+        "after": highest["p_other"],
+        "chance": by_chance["p_other"],
+        "chance_as_far": as_far["p_other"],
+        "least_rise": LEAST_RISE,
+    }
 
 
 def no_sooner(curves: Sequence[Curve]) -> list[str]:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from conceptrast.base.errors import ConceptrastError, ConfigError, ModelError
 from conceptrast.base.out_of_memory import bytes_wanted, free_memory
+from conceptrast.base.progress import counted
 from conceptrast.models.model import Preprocess, shapes_explained
 from conceptrast.models.split import first_line, noise_for
 
@@ -28,8 +29,8 @@ def number_of_outputs(module: nn.Module, preprocess: Preprocess, name: str) -> i
     Raises:
         ConfigError: its input does not fit into memory; the message says how large a side does.
         ShapeError: it cannot take pictures of this size or number of channels.
-        ModelError: it fails; it gives something other than ``[N, classes]``, NaN or infinity, other logits each time
-            it sees a picture, or a single output.
+        ModelError: it fails; it gives something other than ``[N, classes]``, NaN or infinity, a single output, or
+            other logits where it sees a picture again, alone.
 
     Example:
         >>> preprocess = Preprocess(8, 8, (0.5,) * 3, (0.5,) * 3)
@@ -46,8 +47,8 @@ def number_of_outputs(module: nn.Module, preprocess: Preprocess, name: str) -> i
         again = _logits(module, images[:1], name)
     if not torch.allclose(logits[:1], again, rtol=1e-2, atol=1e-2 * float(logits.abs().max())):
         raise ModelError(
-            f"{name} gives other logits each time it sees the same picture: something in its forward pass is random, "
-            "or looks at the other pictures of a batch"
+            f"{name} gives a picture other logits when it sees it again, alone: something in its forward pass is "
+            "random, or depends on the other pictures of a batch"
         )
     if logits.shape[1] < 2:
         raise ModelError(
@@ -116,13 +117,11 @@ def _logits(module: nn.Module, images: Tensor, name: str) -> Tensor:
     if not isinstance(output, Tensor):
         raise ModelError(f"{name} gives {_described(output)}: it has to give one tensor of logits [N, classes]")
     shape = list(output.shape)
+    wanted = f"for {counted(len(images), 'pictures')}, not logits [{len(images)}, classes]"
     if output.ndim == 4:
-        raise ModelError(
-            f"{name} gives maps {shape} for {len(images)} pictures, not logits [{len(images)}, classes]: let it end in "
-            "a pooling and nn.Flatten()"
-        )
+        raise ModelError(f"{name} gives maps {shape} {wanted}: let it end in a pooling and nn.Flatten()")
     if output.ndim != 2 or len(output) != len(images):
-        raise ModelError(f"{name} gives {shape} for {len(images)} pictures, not logits [{len(images)}, classes]")
+        raise ModelError(f"{name} gives {shape} {wanted}")
     if not output.is_floating_point():
         raise ModelError(f"{name} gives {output.dtype}, not logits: its last step has to be left out")
     if not bool(output.isfinite().all()):

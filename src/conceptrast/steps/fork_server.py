@@ -3,7 +3,7 @@
 Most steps of a small run compute for a second or two, and importing torch and its like takes as long. So one server
 imports them, and the methods of this package, when the run starts. :mod:`conceptrast.steps.start` asks it for a process
 in which a step runs as usual: with its own arguments, folder, environment and output. A step of another clone imports
-that clone's code, unless it is the same: files of the same names, sizes and times. Where there is no server, e.g. on a
+that clone's code, unless its files are the same. Where there is no server, e.g. on a
 cluster's node, the step imports everything by itself and gives the same results.
 
 The server listens on a socket in a folder that only the user can enter. It ends when its standard input is closed, so
@@ -15,6 +15,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import gc
+import hashlib
 import importlib
 import json
 import logging
@@ -66,8 +67,6 @@ SOURCE = str(Path(__file__).resolve().parents[1])
 
 _FORGOTTEN: list[ModuleType] = []
 """Modules that hold operators of torch, which would vanish with them."""
-
-_Files = dict[str, tuple[int, int]]
 
 _HEAD = 8
 _DESCRIPTORS = 3
@@ -131,7 +130,7 @@ def serve(listener: socket.socket) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     keep_memory()
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    files = _files_of(SOURCE)
+    code = _code_of(SOURCE)
     missing = [*PACKAGES, *_methods()]
     most = len(missing) - FIRST
     with listener, selectors.DefaultSelector() as ready:
@@ -155,7 +154,7 @@ def serve(listener: socket.socket) -> None:
                     gc.enable()
                     listener.close()
                     ready.close()
-                    _run_step(connection, files)
+                    _run_step(connection, code)
                 connection.close()
 
 
@@ -165,12 +164,12 @@ def _methods() -> list[str]:
     return [".".join((PACKAGE, *path.parts)) for path in paths if path.parts[0] not in APART]
 
 
-def _run_step(connection: socket.socket, files: _Files) -> NoReturn:
+def _run_step(connection: socket.socket, code: str) -> NoReturn:
     """In a forked process: run the step that is asked for, tell its exit status, and end.
 
     Args:
         connection: from the process that asks.
-        files: those of the package when this server started.
+        code: that of the package when this server started.
     """
     status = 1
     try:
@@ -178,7 +177,8 @@ def _run_step(connection: socket.socket, files: _Files) -> NoReturn:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         message, descriptors = receive(connection)
         _take_over(message, descriptors)
-        if message["source"] != SOURCE and _files_of(message["source"]) != files:
+        # What is imported from here on is read anew, so this folder must not have changed either.
+        if message["source"] != SOURCE and {_code_of(message["source"]), _code_of(SOURCE)} != {code}:
             _forget_code()
         threading.Thread(target=_end_with, args=(connection,), daemon=True).start()
         status = _status_of(message["module"])
@@ -202,16 +202,18 @@ def _take_over(message: dict[str, Any], descriptors: list[int]) -> None:
     sys.argv = [message["module"], *message["arguments"]]
 
 
-def _files_of(source: str) -> _Files:
-    """Size and time of the last change of each file in a package's folder, by its path there."""
-    files = {}
+def _code_of(source: str) -> str:
+    """A hash of the names and contents of a package's files; what cannot be read, e.g. an editor's lock, is empty."""
+    digest = hashlib.blake2b(digest_size=16)
     for folder, folders, names in os.walk(source):
-        folders[:] = [name for name in folders if name != "__pycache__"]
-        for name in names:
-            path = os.path.join(folder, name)
-            status = os.stat(path)
-            files[os.path.relpath(path, source)] = (status.st_size, status.st_mtime_ns)
-    return files
+        folders[:] = sorted(name for name in folders if name != "__pycache__")
+        for name in sorted(names):
+            path = Path(folder, name)
+            content = b""
+            with contextlib.suppress(OSError):
+                content = path.read_bytes()
+            digest.update(f"{path.relative_to(source)} {len(content)} ".encode() + content)
+    return digest.hexdigest()
 
 
 def _forget_code() -> None:

@@ -92,7 +92,11 @@ ANSWERS = [
     refused("a network that gives infinity", "infinite", "NaN or infinity", "weights are finite"),
     refused("a network that gives NaN", "not_numbers", "NaN or infinity", "weights are finite"),
     refused("a network whose weights are NaN", "broken_weights", "'0.weight'", "9 of 81 values"),
-    refused("a network that answers otherwise each time", "changing", "other logits each time"),
+    refused("a network that answers otherwise each time", "changing", "is random, or depends"),
+    refused(
+        "a network that looks at the other pictures of a batch", "looking_around", "other logits when it sees it again"
+    ),
+    refused("a network that takes no picture alone", "squeezed", "[3] for 1 picture, not logits [1, classes]"),
     refused("a network with one output", "one_output", "one output", cause=4),
     refused("a network that joins its pictures", "one_picture", "[1, 3] for 2 pictures"),
     refused("a network that gives classes and no logits", "whole_numbers", "[2] for 2 pictures"),

@@ -225,6 +225,9 @@ def test_a_page_names_who_predicts_the_classes_of_an_untrained_network(tmp_path)
     assert "from images that trained does not predict as the class" in page(folder / "study/digits.html").text
     assert "from 11 images that trained predicts as the class" in text
     assert "In the first image trained sees two, p\xa0=\xa00.50" in text
+    [contrast] = (folder / "contrast/digits").glob("*.html")
+    for path in (folder / "class/digits/1-class.html", folder / "study/digits.html", contrast):
+        assert "net, an untrained network: what it gives is a control" in page(path).text
 
 
 def test_a_concept_that_speaks_against_the_class_is_a_gain_of_the_logit(tmp_path) -> None:
@@ -325,7 +328,7 @@ def test_a_shift_says_how_far_it_goes_over_how_many_pictures_and_that_chance_doe
     folder = atlas(tmp_path)
     [contrast] = (folder / "contrast/digits").glob("*.html")
     text = " ".join(page(contrast).text.split())
-    assert "Chance, moved in a random direction: 0.01, no rise" in text
+    assert "Chance, moved in a random direction: 0.01 at its highest, no rise" in text
     assert "Means over 20 pictures at most that the model names one." in text
     assert "moved by 2 × the normal" in text
     assert "Its figure is on the page of digits, its numbers in table mask." in text
@@ -340,6 +343,21 @@ def test_a_shift_that_does_hardly_more_than_chance_is_marked(tmp_path) -> None:
     write_json([contrast], file)
     text = page(atlas(tmp_path) / "contrast/digits/0-class-not-1-class.html").text
     assert text.count("✗ less than 0.1 above chance") == 1
+
+
+def test_a_shift_says_what_chance_gives_as_far_and_at_its_highest(tmp_path) -> None:
+    make_run(tmp_path)
+    file = tmp_path / "pages/digits/contrasts.json"
+    [contrast] = json.loads(file.read_text())
+    moves = (("none", 0.9, 0.2), ("random_direction", 0.1, 0.7))
+    contrast["sides"]["for"]["curve"] = [
+        {"offset": offset, "baseline": baseline, "p_own": 0.0, "p_other": p}
+        for baseline, near, far in moves
+        for offset, p in ((0.0, 0.01), (2.0, near), (200.0, far))
+    ]
+    write_json([contrast], file)
+    text = " ".join(page(atlas(tmp_path) / "contrast/digits/0-class-not-1-class.html").text.split())
+    assert "Chance, moved in a random direction: 0.10 as far, 0.70 at its highest" in text
 
 
 def test_a_study_says_in_how_many_samples_and_other_classes_concepts_are_found_again(tmp_path) -> None:
@@ -367,6 +385,18 @@ def test_a_table_says_once_what_is_the_same_in_every_row(tmp_path) -> None:
     opened = page(atlas(tmp_path) / "tables/stability.html")
     assert "The same in every row here: study digits · status ok" in opened.text
     assert opened.text.count("digits") == 1
+
+
+def test_a_column_that_a_claim_speaks_of_stays_in_its_table(tmp_path) -> None:
+    make_run(tmp_path)
+    write_table(
+        pd.DataFrame({"study": "digits", "component": [0, 1, 2], "found": 5}), tmp_path / "tables/stability.csv"
+    )
+    claims = f"{HEAD}default,All find five.,stability.csv:found[study=digits],==,5\n"
+    opened = page(atlas(tmp_path, claims) / "tables/stability.html")
+    assert "The same in every row here: study digits" in opened.text
+    assert "found 5" not in opened.text
+    assert opened.text.count("claim holds: All find five.") == 3
 
 
 def test_a_table_whose_rows_are_all_alike_has_its_columns(tmp_path) -> None:

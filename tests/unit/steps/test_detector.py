@@ -61,7 +61,7 @@ def test_a_head_on_the_body_tells_cells_apart(fitted: tuple[Path, dict[str, Any]
     assert read_table(folder / "net.csv")["validation_accuracy"].item() > 0.75  # even random filters see the stain
     model = open_model(settings["model"], folder / "net.safetensors", read_json(folder / "class_names.json"))
     assert model.class_names == NAMES
-    assert SplitModel(model, "layer4.2").rectified
+    assert SplitModel(model, LAYER).rectified
 
 
 def moved(fitted: tuple[Path, dict[str, Any]], inject: str) -> tuple[Path, pd.DataFrame, list[Path]]:

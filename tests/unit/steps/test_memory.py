@@ -84,7 +84,7 @@ answers = {"step": large, "smaller step": answer(step, int(numbers[0])) if numbe
 
 
 def test_a_step_and_a_study_name_what_to_lower_and_a_value_that_would_fit(tmp_path: Path) -> None:
-    """One test, because xdist would give each of two to a worker of its own, and each would import everything."""
+    """One test, because its program imports everything once."""
     command = [sys.executable, "-c", PROGRAM, str(tmp_path)]
     one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}  # a fork has none of its parent's other threads
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=one_thread)
