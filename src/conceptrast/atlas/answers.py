@@ -276,8 +276,8 @@ def insertions(files: RunFiles, claims: CheckedClaims) -> Iterator[Measure]:
                 beyond = same.get("crop-zeros")
                 yield _measure(
                     label=f"{name} in pictures of {row['second_name']}",
-                    text=f"p({row['first_name']}): "
-                    f"{f'beyond a square of one colour {_in_range(beyond)}; in all it ' if beyond else ''}"
+                    text=f"p({row['first_name']})"
+                    f"{f', beyond a square of one colour: {_in_range(beyond)}; in all it' if beyond else ''} "
                     f"{_changes_by(row['change_first'])}",
                     row=row,
                     column="change_first",

@@ -53,6 +53,16 @@ def curve(name: str, kind: str, places: Sequence[float], values: Sequence[float]
     return Curve(name=name, kind=kind, points=path, last=float(values[-1]), mean=sum(values) / len(values))
 
 
+def halfway(offset: float) -> float:
+    """The offset in the middle between none and this one, as :func:`offsets_apart` places them.
+
+    Example:
+        >>> round(halfway(200.0))
+        10
+    """
+    return math.sinh(math.asinh(offset) / 2)
+
+
 def offsets_apart(offsets: Iterable[float]) -> list[float]:
     """Places of the offsets of a shift, which grow too fast for an even scale."""
     return [math.asinh(offset) for offset in offsets]

@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 from PIL import Image
 
+from conceptrast.atlas.curves import halfway
 from conceptrast.atlas.numbers import (
     cell,
     counts_from_zero,
@@ -170,7 +171,7 @@ def environment() -> Environment:
     jinja = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     jinja.filters |= {"share": share, "decimal": decimal, "cell": cell, "counted": counted, "has_numbers": has_numbers}
     jinja.filters |= {"prose": prose, "equals": equals, "decimals": decimals, "heading": heading}
-    jinja.filters |= {"counts_from_zero": counts_from_zero, "breakable": breakable}
+    jinja.filters |= {"counts_from_zero": counts_from_zero, "breakable": breakable, "halfway": halfway}
     jinja.tests |= {"empty_in": empty_in, "same_in_all": same_in_all}
     jinja.globals |= {"component_colour": component_colour}
     return jinja

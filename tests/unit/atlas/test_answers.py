@@ -69,7 +69,7 @@ def test_a_bias_stands_beside_its_control(tmp_path) -> None:
         table="latent_bias",
     )
     biased, control = answer.measures
-    assert biased.text == "reliance 0.70: it relies on the bias, its latent space does not show it"
+    assert biased.text == "reliance 0.70: it relies on the bias, its latent space shows less than the bound"
     assert biased.chances == [("trained without it", -0.02)]
     assert control.text.startswith("reliance -0.02: it does not rely on the bias")
     assert control.chances == []
@@ -80,7 +80,11 @@ def test_a_bias_stands_beside_its_control(tmp_path) -> None:
     [
         ("not learnt", "not learnt", "reliance 0.10: it has learnt too little to say more"),
         ("no", "no verdict", "reliance 0.10: it does not rely on the bias; whether its latent space shows it is open"),
-        ("no verdict", "no", "reliance 0.10: whether it relies on the bias is open, its latent space does not show it"),
+        (
+            "no verdict",
+            "no",
+            "reliance 0.10: whether it relies on the bias is open, its latent space shows less than the bound",
+        ),
     ],
 )
 def test_no_verdict_is_not_called_no(tmp_path, relies, shows, words) -> None:
@@ -185,7 +189,7 @@ def test_a_pasted_crop_stands_beside_a_square_of_one_colour(tmp_path) -> None:
         for condition, change in {"crop": 0.05, "zeros": 0.02, "shuffled": -0.1, "crop-zeros": 0.03}.items()
     ]
     [measure] = answer_of(tmp_path, "insertion", rows).measures
-    assert measure.text == "p(A) changes by +0.05; beyond a square of one colour: 0.03 (0.01 to 0.05)"
+    assert measure.text == "p(A), beyond a square of one colour: 0.03 (0.01 to 0.05); in all it changes by +0.05"
     assert measure.chances == [("a square of one colour", 0.02), ("its pixels shuffled", -0.1)]
 
 
