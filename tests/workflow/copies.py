@@ -114,11 +114,9 @@ class Copy:
 
 @cache
 def with_snakemake() -> ForkServerContext:
-    """What forks processes that have imported Snakemake already: the import takes longer than most plans."""
+    """What forks processes that have imported Snakemake already."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        ["snakemake.cli", "snakemake.persistence.db", "snakemake.report.html_reporter", "smart_open", "pandas"]
-    )
+    context.set_forkserver_preload(["tests.workflow.preloaded"])
     return context
 
 
